@@ -1,0 +1,1 @@
+//! The types and the directory layout of a run bundle.

@@ -1,0 +1,1 @@
+//! Plan nodes to bytes and back, one file a node.

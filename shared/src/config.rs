@@ -1,0 +1,42 @@
+//! Settings that the scheduler and the executors read alike.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Everything a user may set about a session. Only `shared/session` turns it into a session.
+///
+/// The first group can change a plan or a result and is part of the `session_identity`; the second is about the
+/// machine a process runs on and is not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionSettings {
+    /// How many partitions a query is planned into.
+    pub target_partitions: usize,
+    /// Rows in a record batch.
+    pub batch_size: usize,
+    /// Evaluate filters inside the Parquet reader, row by row, not only by row group and page.
+    pub parquet_pushdown: bool,
+    /// Fold unquoted identifiers to lower case, as PostgreSQL does. Off: names are taken as written.
+    pub normalize_identifiers: bool,
+
+    /// Bytes of Parquet metadata that a process may cache.
+    pub metadata_cache_bytes: usize,
+    /// Bytes that the queries of a process may hold before they spill; `None` is no limit.
+    pub memory_limit_bytes: Option<usize>,
+    /// Where operators spill; `None` is the operating system's temporary folder.
+    pub spill_dir: Option<PathBuf>,
+}
+
+impl Default for SessionSettings {
+    fn default() -> Self {
+        Self {
+            target_partitions: std::thread::available_parallelism().map_or(2, usize::from),
+            batch_size: 8192,
+            parquet_pushdown: true,
+            normalize_identifiers: true,
+            metadata_cache_bytes: 50 * 1024 * 1024,
+            memory_limit_bytes: None,
+            spill_dir: None,
+        }
+    }
+}

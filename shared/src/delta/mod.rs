@@ -1,0 +1,1 @@
+//! Delta tables: pin, scan, write, commit. The only importer of deltalake.

@@ -1,0 +1,76 @@
+//! What every error of Windlass can say about itself: a stable code, what to do, and whether trying again may help.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A stable error code such as `WL0201`; docs/errors.md has a paragraph on each.
+///
+/// The hundreds name the subject: 01 project files, 02 graph and selection, 03 sessions, sources and SQL,
+/// 04 Delta tables, 05 the cluster, 06 runs and state, 07 the command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct ErrorCode(pub &'static str);
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// An error that the person who must act can act upon.
+pub trait Coded: std::error::Error {
+    /// The stable code.
+    fn code(&self) -> ErrorCode;
+
+    /// What to do about it, in one or two sentences.
+    fn help(&self) -> Option<String>;
+
+    /// Whether the same call may succeed when tried again with nothing changed.
+    fn is_retryable(&self) -> bool;
+
+    /// The error as a value that can be stored and sent.
+    fn to_failure(&self) -> Failure {
+        Failure {
+            code: self.code().to_string(),
+            message: full_message(self),
+            help: self.help(),
+            retryable: self.is_retryable(),
+        }
+    }
+}
+
+/// A [`Coded`] error as a value: what run logs, bundles and the API carry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Failure {
+    /// The stable code, such as `WL0401`.
+    pub code: String,
+    /// What went wrong, with its causes.
+    pub message: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// Whether trying again with nothing changed may succeed.
+    pub retryable: bool,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} [{}]", self.message, self.code)
+    }
+}
+
+/// The error's message followed by those of its sources that the message does not already contain.
+pub fn full_message<E: std::error::Error + ?Sized>(error: &E) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

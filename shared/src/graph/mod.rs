@@ -1,0 +1,1 @@
+//! The pipeline as a graph: dependencies, order, selection, drawings.

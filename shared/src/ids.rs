@@ -1,0 +1,111 @@
+//! Identifiers as types of their own, so that a stage's name is never passed where a run's id is meant.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Wraps a text that is already known to be valid.
+            pub fn new(text: impl Into<String>) -> Self {
+                Self(text.into())
+            }
+
+            /// The text of the identifier.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::borrow::Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.to_owned())
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(text: String) -> Self {
+                Self(text)
+            }
+        }
+    };
+}
+
+text_id! {
+    /// The name of a project's pipeline, as `windlass.yaml` gives it.
+    PipelineName
+}
+text_id! {
+    /// The name of a node of the pipeline: a source or a stage. It is also the table's name in SQL.
+    NodeName
+}
+text_id! {
+    /// One run of a pipeline. Ids sort by the time the run was made.
+    RunId
+}
+text_id! {
+    /// The `appId` of a stage's Delta transactions: `pipeline/stage`.
+    ///
+    /// Delta protocol, "Transaction Identifiers".
+    AppId
+}
+
+impl RunId {
+    /// A new id that sorts after every id made before it (UUID version 7).
+    pub fn generate() -> Self {
+        Self(uuid::Uuid::now_v7().simple().to_string())
+    }
+}
+
+impl AppId {
+    /// The application id under which `stage` of `pipeline` commits.
+    pub fn of(pipeline: &PipelineName, stage: &NodeName) -> Self {
+        Self(format!("{pipeline}/{stage}"))
+    }
+}
+
+/// The version of a Delta table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(transparent)]
+pub struct TableVersion(pub u64);
+
+impl fmt::Display for TableVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// The number of a pipeline's run, counted by the state store: the `version` of its Delta transactions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(transparent)]
+pub struct RunSequence(pub i64);
+
+impl fmt::Display for RunSequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}

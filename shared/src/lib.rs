@@ -1,0 +1,24 @@
+//! What the scheduler, the executors and the clients of Windlass must agree on, and nothing else.
+//!
+//! ```text
+//! project files ─parse→ PipelineSpec ─resolve→ PipelineGraph ─pin+decide→ RunPlan ─per stage→ StagePlan
+//!     ─execute on Ballista→ StagedFiles ─commit→ CommitReceipt ─record→ RunBundle
+//!     └──── spec/ ────┘└──── graph/ ────┘     └────── delta/, session/, codec/ ──────┘     └ artifact/ ┘
+//! ```
+//!
+//! `spec`, `graph`, `tag` and `ids` are pure: text and values in, values out, no tokio and no engine types.
+//! `delta` is the only module that imports deltalake; `session` is the only one that builds a session or
+//! registers a table or a function.
+
+pub mod artifact;
+pub mod codec;
+pub mod config;
+pub mod delta;
+pub mod error;
+pub mod function;
+pub mod graph;
+pub mod ids;
+pub mod session;
+pub mod spec;
+pub mod storage;
+pub mod tag;
