@@ -1,1 +1,12 @@
-fn main() {}
+//! The integration tests of Windlass, one binary: behaviour through public doors, on real components.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod command;
+mod delta_read;
+mod delta_write;
+mod engine;
+mod project;
+mod run;
+mod session;
+mod sql;
+mod state;
