@@ -1,1 +1,7 @@
 //! The only place that builds a session or registers a table or a function.
+
+mod builder;
+mod error;
+
+pub use builder::Sessions;
+pub use error::SessionError;

@@ -1,0 +1,135 @@
+//! The one builder of sessions, for plain, embedded and cluster use.
+
+use std::sync::Arc;
+
+use ballista_core::extension::{
+    SessionConfigExt, ballista_aggregate_functions, ballista_scalar_functions, ballista_window_functions,
+};
+use ballista_core::optimizer::ballista_default_optimizer_rules;
+use datafusion::error::Result;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::prelude::{SessionConfig, SessionContext};
+
+use super::SessionError;
+use crate::codec::PlanCodec;
+use crate::config::SessionSettings;
+use crate::function::Functions;
+use crate::storage::Stores;
+
+/// Builds every session of a process from one set of settings, functions and object stores.
+#[derive(Debug, Clone)]
+pub struct Sessions {
+    settings: SessionSettings,
+    functions: Arc<Functions>,
+    stores: Arc<Stores>,
+    runtime: Arc<RuntimeEnv>,
+}
+
+impl Sessions {
+    /// Makes the builder and the runtime (memory pool, spill folder, caches, object stores) that its sessions share.
+    ///
+    /// # Errors
+    /// [`SessionError::Build`] if the engine refuses the settings.
+    pub fn new(settings: SessionSettings, functions: Functions) -> Result<Self, SessionError> {
+        let stores = Arc::new(Stores::default());
+        let runtime = runtime(&settings, Arc::clone(&stores)).map_err(SessionError::Build)?;
+        Ok(Self { settings, functions: Arc::new(functions), stores, runtime: Arc::new(runtime) })
+    }
+
+    /// The settings that the sessions are built from.
+    pub fn settings(&self) -> &SessionSettings {
+        &self.settings
+    }
+
+    /// The functions that every session has.
+    pub fn functions(&self) -> &Functions {
+        &self.functions
+    }
+
+    /// The object stores that every session reads and writes.
+    pub fn stores(&self) -> &Arc<Stores> {
+        &self.stores
+    }
+
+    /// The runtime that the sessions share.
+    pub fn runtime(&self) -> &Arc<RuntimeEnv> {
+        &self.runtime
+    }
+
+    /// The configuration of a session.
+    pub fn config(&self) -> SessionConfig {
+        let settings = &self.settings;
+        let mut config = SessionConfig::new_with_ballista()
+            .with_target_partitions(settings.target_partitions)
+            .with_batch_size(settings.batch_size)
+            // Adaptive planning hangs a job that loses shuffle output (upstream issue 1986).
+            .with_ballista_adaptive_query_planner(false)
+            .with_ballista_physical_extension_codec(Arc::new(PlanCodec::default()));
+        let options = config.options_mut();
+        options.execution.parquet.pushdown_filters = settings.parquet_pushdown;
+        options.execution.parquet.reorder_filters = settings.parquet_pushdown;
+        options.sql_parser.enable_ident_normalization = settings.normalize_identifiers;
+        // Measured: sort-merge joins, Ballista's default, are two to five times slower on TPC-H.
+        options.optimizer.prefer_hash_join = true;
+        config
+    }
+
+    /// A session's state with `config`; the engine calls this for each of its sessions.
+    ///
+    /// # Errors
+    /// The engine's, if a function cannot be registered.
+    pub fn state(&self, config: SessionConfig) -> Result<SessionState> {
+        let mut state = SessionStateBuilder::new()
+            .with_default_features()
+            .with_config(config)
+            .with_runtime_env(Arc::clone(&self.runtime))
+            .with_optimizer_rules(ballista_default_optimizer_rules())
+            .with_scalar_functions(ballista_scalar_functions())
+            .with_aggregate_functions(ballista_aggregate_functions())
+            .with_window_functions(ballista_window_functions())
+            .build();
+        register_functions(&mut state, &self.functions)?;
+        Ok(state)
+    }
+
+    /// A fresh session.
+    ///
+    /// # Errors
+    /// [`SessionError::Build`] if the engine refuses the settings.
+    pub fn context(&self) -> Result<SessionContext, SessionError> {
+        let state = self.state(self.config()).map_err(SessionError::Build)?;
+        Ok(SessionContext::new_with_state(state))
+    }
+}
+
+fn register_functions(state: &mut SessionState, functions: &Functions) -> Result<()> {
+    use datafusion::execution::FunctionRegistry;
+    for function in &functions.scalar {
+        state.register_udf(Arc::clone(function))?;
+    }
+    for function in &functions.aggregate {
+        state.register_udaf(Arc::clone(function))?;
+    }
+    for function in &functions.window {
+        state.register_udwf(Arc::clone(function))?;
+    }
+    Ok(())
+}
+
+fn runtime(settings: &SessionSettings, stores: Arc<Stores>) -> Result<RuntimeEnv> {
+    let spill = match &settings.spill_dir {
+        Some(folder) => DiskManagerMode::Directories(vec![folder.clone()]),
+        None => DiskManagerMode::OsTmpDirectory,
+    };
+    let mut builder = RuntimeEnvBuilder::new()
+        .with_object_store_registry(stores)
+        .with_metadata_cache_limit(settings.metadata_cache_bytes)
+        .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(spill));
+    if let Some(bytes) = settings.memory_limit_bytes {
+        builder = builder.with_memory_pool(Arc::new(FairSpillPool::new(bytes)));
+    }
+    builder.build()
+}
