@@ -1,1 +1,16 @@
 //! The functions that Windlass adds to SQL, and the registry that holds them.
+//!
+//! ```text
+//! Functions::standard().with_scalar(yours).with_version("yours", 2) ──→ every session, on scheduler and executors
+//! ```
+//!
+//! A plan names a function and does not carry it: both sides must register the same ones. The registry's
+//! [`records`](Functions::records) are part of the session identity.
+
+mod registry;
+mod stable_id;
+mod syntax;
+
+pub use registry::{FunctionKind, FunctionRecord, Functions};
+pub use stable_id::stable_id;
+pub use syntax::{Language, Languages, MAX_NAME_BYTES, MAX_SYNTAX_BYTES, syntax_nodes};

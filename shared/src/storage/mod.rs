@@ -1,1 +1,16 @@
 //! Where data lives: one reading of locations for local paths, S3, GCS and Azure.
+//!
+//! ```text
+//! "tables/nodes" or "s3://bucket/nodes" ─Location::parse→ Location ─Stores→ object store + path below its root
+//! ```
+//!
+//! Credentials come from the environment of the process that opens a store (`AWS_*`, `GOOGLE_*`, `AZURE_*`), never
+//! from a project file, and they stay inside the store.
+
+mod error;
+mod location;
+mod stores;
+
+pub use error::StorageError;
+pub use location::Location;
+pub use stores::Stores;

@@ -1,0 +1,1 @@
+//! The one commit of a stage.

@@ -1,0 +1,1 @@
+//! Table features: what is read and written, and what is refused by name.

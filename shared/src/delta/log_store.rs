@@ -1,0 +1,19 @@
+//! A table's log store on an object store that Windlass opened.
+
+use std::sync::Arc;
+
+use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use object_store::prefix::PrefixStore;
+
+use super::DeltaError;
+use crate::storage::{Location, Stores};
+
+/// The log store of the table at `location`. It commits by conditional put (hard links on a local disk).
+///
+/// # Errors
+/// [`DeltaError::Storage`] if the location's store cannot be opened.
+pub(super) fn log_store(location: &Location, stores: &Stores) -> Result<LogStoreRef, DeltaError> {
+    let root = stores.store(location)?;
+    let table = Arc::new(PrefixStore::new(Arc::clone(&root), location.path()?));
+    Ok(default_logstore(table, root, &location.folder_url(), &StorageConfig::default()))
+}

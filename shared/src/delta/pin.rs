@@ -1,0 +1,1 @@
+//! Pins: one version of a table, fixed for a run.

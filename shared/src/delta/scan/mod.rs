@@ -1,0 +1,1 @@
+//! A pinned snapshot as a distributed scan.

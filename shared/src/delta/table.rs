@@ -1,0 +1,1 @@
+//! Tables: creation in a commit of their own, and the comparison with what exists.

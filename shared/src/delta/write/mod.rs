@@ -1,0 +1,1 @@
+//! Rows to data files, in every task, with nothing visible yet.

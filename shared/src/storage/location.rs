@@ -1,0 +1,196 @@
+//! A place that holds data: a folder, a file or a prefix of an object store.
+
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
+
+use datafusion::datasource::object_store::ObjectStoreUrl;
+use object_store::path::Path as StorePath;
+use serde::{Deserialize, Serialize};
+use url::{Position, Url};
+
+use super::StorageError;
+
+/// The schemes that [`Location::parse`] takes.
+const SCHEMES: [&str; 10] = ["file", "memory", "s3", "s3a", "gs", "az", "adl", "azure", "abfs", "abfss"];
+
+/// A folder, a file or a prefix of an object store, as an absolute URL without a trailing slash.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Location {
+    url: Url,
+}
+
+impl Location {
+    /// Reads a path or a URL. A relative path starts at `base`, which must be absolute.
+    ///
+    /// # Errors
+    /// [`StorageError::BadLocation`] for an empty text, an unknown scheme, a URL with credentials, a query or a
+    /// fragment, and a path that no URL can hold.
+    pub fn parse(text: &str, base: &Path) -> Result<Self, StorageError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(bad("", "it is empty"));
+        }
+        if !text.contains("://") {
+            return Self::from_path(&base.join(text));
+        }
+        let url = Url::parse(text).map_err(|error| bad(without_secrets(text), error.to_string()))?;
+        if !SCHEMES.contains(&url.scheme()) {
+            return Err(bad(without_secrets(text), format!("the scheme `{}` is not known", url.scheme())));
+        }
+        // abfss://container@account.dfs.core.windows.net/path names its container in the user part.
+        let user_is_container = matches!(url.scheme(), "abfs" | "abfss");
+        if url.password().is_some() || (!url.username().is_empty() && !user_is_container) {
+            return Err(bad(without_secrets(text), "credentials do not belong into a location"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(bad(without_secrets(text), "a query or a fragment has no meaning here"));
+        }
+        if url.scheme() == "file" {
+            let path = url.to_file_path().map_err(|()| bad(text, "it is not an absolute path"))?;
+            return Self::from_path(&path);
+        }
+        Ok(Self { url: trimmed(url) })
+    }
+
+    /// The location of an absolute local path; `.` and `..` are resolved by their text alone.
+    ///
+    /// # Errors
+    /// [`StorageError::BadLocation`] if the path is not absolute.
+    pub fn from_path(path: &Path) -> Result<Self, StorageError> {
+        let shown = || path.display().to_string();
+        let url = Url::from_file_path(normal(path)).map_err(|()| bad(shown(), "it is not an absolute path"))?;
+        Ok(Self { url: trimmed(url) })
+    }
+
+    /// The location as an absolute URL, without a trailing slash.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The location as a URL that ends with a slash, which is how folders are written.
+    pub fn folder_url(&self) -> Url {
+        let mut url = self.url.clone();
+        if !url.path().ends_with('/') {
+            url.set_path(&format!("{}/", url.path()));
+        }
+        url
+    }
+
+    /// The root of the store that holds the location: its URL up to the path.
+    ///
+    /// # Errors
+    /// [`StorageError::BadLocation`] if the engine does not take the root for a store's.
+    pub fn store_url(&self) -> Result<ObjectStoreUrl, StorageError> {
+        let root = match self.url.scheme() {
+            "file" => "file:///",
+            _ => &self.url[..Position::BeforePath],
+        };
+        ObjectStoreUrl::parse(root).map_err(|error| bad(root, error.to_string()))
+    }
+
+    /// The path of the location below its store's root.
+    ///
+    /// # Errors
+    /// [`StorageError::BadLocation`] if the path has parts that no store can hold.
+    pub fn path(&self) -> Result<StorePath, StorageError> {
+        StorePath::from_url_path(self.url.path()).map_err(|error| bad(self.to_string(), error.to_string()))
+    }
+
+    /// The location of `child`, a relative path with `/` between its parts.
+    pub fn join(&self, child: &str) -> Self {
+        let mut url = self.url.clone();
+        if let Ok(mut parts) = url.path_segments_mut() {
+            parts.pop_if_empty().extend(child.split('/').filter(|part| !part.is_empty()));
+        }
+        Self { url }
+    }
+
+    /// The local path, if the location is on a local disk.
+    pub fn local_path(&self) -> Option<PathBuf> {
+        (self.url.scheme() == "file").then(|| self.url.to_file_path().ok()).flatten()
+    }
+}
+
+impl fmt::Display for Location {
+    /// A local path as a path, anything else as a URL.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.local_path() {
+            Some(path) => write!(f, "{}", path.display()),
+            None => f.write_str(self.url.as_str()),
+        }
+    }
+}
+
+fn trimmed(mut url: Url) -> Url {
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    url
+}
+
+/// `path` with `.` and `..` resolved by their text.
+fn normal(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                out.pop();
+            }
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+/// `text` up to its query, with whatever stands before an `@` in its host left out.
+fn without_secrets(text: &str) -> String {
+    let head = text.split(['?', '#']).next().unwrap_or_default();
+    match head.split_once("://") {
+        Some((scheme, rest)) => {
+            let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+            let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+            format!("{scheme}://{host}/{path}")
+        }
+        None => head.to_owned(),
+    }
+}
+
+fn bad(location: impl Into<String>, reason: impl Into<String>) -> StorageError {
+    StorageError::BadLocation { location: location.into(), reason: reason.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Location, StorageError> {
+        Location::parse(text, Path::new("/base/project"))
+    }
+
+    #[test]
+    fn relative_paths_start_at_the_base() {
+        let location = parse("../data/my table").unwrap();
+        assert_eq!(location.to_string(), "/base/data/my table");
+        assert_eq!(location.url().as_str(), "file:///base/data/my%20table");
+        assert_eq!(location.path().unwrap().as_ref(), "base/data/my table");
+        assert_eq!(location.store_url().unwrap().as_str(), "file:///");
+    }
+
+    #[test]
+    fn urls_keep_their_bucket() {
+        let location = parse("s3://bucket/a/b/").unwrap();
+        assert_eq!(location.join("c d").url().as_str(), "s3://bucket/a/b/c%20d");
+        assert_eq!(location.store_url().unwrap().as_str(), "s3://bucket/");
+        assert_eq!(location.path().unwrap().as_ref(), "a/b");
+        assert!(location.local_path().is_none());
+    }
+
+    #[test]
+    fn secrets_are_refused_and_not_repeated() {
+        for text in ["s3://key:hunter2@bucket/a", "s3://bucket/a?sig=hunter2", "ftp://u:hunter2@host/x?k=hunter2"] {
+            let error = parse(text).unwrap_err();
+            assert!(!error.to_string().contains("hunter2"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The object stores of a process, opened when first asked for.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::object_store::ObjectStoreRegistry;
+use object_store::aws::AmazonS3Builder;
+use object_store::azure::MicrosoftAzureBuilder;
+use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
+use object_store::{ObjectStore, ObjectStoreScheme};
+use parking_lot::Mutex;
+use url::{Position, Url};
+
+use super::{Location, StorageError};
+
+/// The object stores of a process by the root of their URL, opened from the environment when first asked for.
+///
+/// It is the engine's registry too, so a scan that names `s3://bucket/` finds its store on every executor without
+/// anything but the URL travelling there.
+#[derive(Debug, Default)]
+pub struct Stores {
+    open: Mutex<HashMap<String, Arc<dyn ObjectStore>>>,
+}
+
+impl Stores {
+    /// The store that holds `location`.
+    ///
+    /// # Errors
+    /// [`StorageError::Open`] if the environment lacks what the store needs.
+    pub fn store(&self, location: &Location) -> Result<Arc<dyn ObjectStore>, StorageError> {
+        self.at(location.url())
+    }
+
+    fn at(&self, url: &Url) -> Result<Arc<dyn ObjectStore>, StorageError> {
+        let root = root_of(url);
+        let mut open = self.open.lock();
+        if let Some(store) = open.get(&root) {
+            return Ok(Arc::clone(store));
+        }
+        let store = open_store(url).map_err(|source| StorageError::Open { location: root.clone(), source })?;
+        open.insert(root, Arc::clone(&store));
+        Ok(store)
+    }
+}
+
+impl ObjectStoreRegistry for Stores {
+    fn register_store(&self, url: &Url, store: Arc<dyn ObjectStore>) -> Option<Arc<dyn ObjectStore>> {
+        self.open.lock().insert(root_of(url), store)
+    }
+
+    fn deregister_store(&self, url: &Url) -> Result<Arc<dyn ObjectStore>> {
+        let root = root_of(url);
+        self.open
+            .lock()
+            .remove(&root)
+            .ok_or_else(|| DataFusionError::Execution(format!("no object store is registered at `{root}`")))
+    }
+
+    fn get_store(&self, url: &Url) -> Result<Arc<dyn ObjectStore>> {
+        self.at(url).map_err(|error| DataFusionError::External(Box::new(error)))
+    }
+}
+
+fn root_of(url: &Url) -> String {
+    url[..Position::BeforePath].to_owned()
+}
+
+fn open_store(url: &Url) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
+    let (scheme, _) = ObjectStoreScheme::parse(url)?;
+    Ok(match scheme {
+        ObjectStoreScheme::Local => Arc::new(LocalFileSystem::new()),
+        ObjectStoreScheme::Memory => Arc::new(InMemory::new()),
+        ObjectStoreScheme::AmazonS3 => Arc::new(AmazonS3Builder::from_env().with_url(url.as_str()).build()?),
+        ObjectStoreScheme::GoogleCloudStorage => {
+            Arc::new(GoogleCloudStorageBuilder::from_env().with_url(url.as_str()).build()?)
+        }
+        ObjectStoreScheme::MicrosoftAzure => {
+            Arc::new(MicrosoftAzureBuilder::from_env().with_url(url.as_str()).build()?)
+        }
+        other => {
+            return Err(object_store::Error::NotSupported {
+                source: format!("object stores of the kind {other:?} are not supported").into(),
+            });
+        }
+    })
+}
