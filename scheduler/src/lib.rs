@@ -1,4 +1,5 @@
 //! The Windlass scheduler: it pins, plans, runs, commits and records pipelines.
 
+pub mod record;
 pub mod run;
 pub mod state;
