@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use ballista_core::config::TaskSchedulingPolicy;
+use ballista_core::registry::BallistaFunctionRegistry;
 use ballista_core::serde::protobuf::ExecutorStoppedParams;
 use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
 use ballista_core::serde::{BallistaCodec, BallistaLogicalExtensionCodec};
@@ -120,7 +121,8 @@ async fn join(id: String, folder: String, config: ExecutorConfig, sessions: Sess
     let _service = loop {
         let grpc_port = free_port(&config).map_err(|error| ExecutorError::Services(error.into()))?;
         let process = Arc::new(process_config(&id, &folder, &config, flight_port, grpc_port));
-        let executor = Arc::new(executor(&process, &folder, &sessions));
+        let functions = registry(&sessions).map_err(|error| ExecutorError::Services(error.into()))?;
+        let executor = Arc::new(executor(&process, &folder, &sessions, functions));
         let codec = BallistaCodec::<LogicalPlanNode, PhysicalPlanNode>::new(
             Arc::new(BallistaLogicalExtensionCodec::default()),
             Arc::new(PlanCodec::default()),
@@ -226,7 +228,17 @@ fn process_config(
     }
 }
 
-fn executor(process: &Arc<ExecutorProcessConfig>, folder: &str, sessions: &Sessions) -> Executor {
+/// The functions that tasks may call: those of every session.
+fn registry(sessions: &Sessions) -> datafusion::error::Result<BallistaFunctionRegistry> {
+    Ok(BallistaFunctionRegistry::from(&sessions.state(sessions.config())?))
+}
+
+fn executor(
+    process: &Arc<ExecutorProcessConfig>,
+    folder: &str,
+    sessions: &Sessions,
+    functions: BallistaFunctionRegistry,
+) -> Executor {
     let vcores = process.vcores;
     let registration = structure_executor_metadata(process, u32::try_from(vcores).unwrap_or(u32::MAX));
     let runtime = Arc::clone(sessions.runtime());
@@ -236,7 +248,7 @@ fn executor(process: &Arc<ExecutorProcessConfig>, folder: &str, sessions: &Sessi
         folder,
         Arc::new(move |_| Ok(Arc::clone(&runtime))),
         Arc::new(move || config.clone()),
-        Arc::new(registry(sessions)),
+        Arc::new(functions),
         Arc::new(LoggingMetricsCollector::default()),
         vcores,
         Arc::new(TaskEngine::default()),

@@ -3,5 +3,5 @@
 mod builder;
 mod error;
 
-pub use builder::Sessions;
+pub use builder::{ENGINE_MESSAGE_BYTES, Sessions};
 pub use error::SessionError;
