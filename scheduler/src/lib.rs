@@ -1,1 +1,4 @@
+//! The scheduler: pins, plans, runs, commits and records pipelines.
 
+pub mod cluster;
+pub mod execute;
