@@ -1,4 +1,6 @@
-//! The scheduler: pins, plans, runs, commits and records pipelines.
+//! The Windlass scheduler: it pins, plans, runs, commits and records pipelines.
 
 pub mod cluster;
 pub mod execute;
+pub mod run;
+pub mod state;
