@@ -2,6 +2,7 @@
 
 use deltalake::DeltaTableError;
 
+use super::ReadError;
 use crate::error::{Coded, ErrorCode};
 use crate::storage::StorageError;
 
@@ -11,6 +12,9 @@ pub enum DeltaError {
     /// The location or its store cannot be used.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// The table cannot be pinned or scanned.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The log cannot be read, or the store failed.
     #[error("the Delta table at `{location}` cannot be read")]
     Log {
@@ -26,6 +30,7 @@ impl Coded for DeltaError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Storage(error) => error.code(),
+            Self::Read(error) => error.code(),
             Self::Log { .. } => ErrorCode("WL0401"),
         }
     }
@@ -33,6 +38,7 @@ impl Coded for DeltaError {
     fn help(&self) -> Option<String> {
         match self {
             Self::Storage(error) => error.help(),
+            Self::Read(error) => error.help(),
             Self::Log { .. } => {
                 Some("check that the folder holds a complete `_delta_log` and that its store can be reached".to_owned())
             }
@@ -42,7 +48,17 @@ impl Coded for DeltaError {
     fn is_retryable(&self) -> bool {
         match self {
             Self::Storage(error) => error.is_retryable(),
-            Self::Log { source, .. } => matches!(source, DeltaTableError::ObjectStore { .. }),
+            Self::Read(error) => error.is_retryable(),
+            Self::Log { source, .. } => is_transient(source),
         }
     }
+}
+
+/// Whether `error` comes from a store that may answer differently when asked again: what it wraps is searched too.
+///
+/// An object store says [`object_store::Error::Generic`] for what remains after its own retries.
+pub(super) fn is_transient(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| {
+        matches!(error.downcast_ref::<object_store::Error>(), Some(object_store::Error::Generic { .. }))
+    })
 }
