@@ -2,6 +2,7 @@
 
 use deltalake::DeltaTableError;
 
+use super::write::WriteError;
 use crate::error::{Coded, ErrorCode};
 use crate::storage::StorageError;
 
@@ -20,6 +21,9 @@ pub enum DeltaError {
         #[source]
         source: DeltaTableError,
     },
+    /// The table cannot be written or committed to.
+    #[error(transparent)]
+    Write(#[from] WriteError),
 }
 
 impl Coded for DeltaError {
@@ -27,12 +31,14 @@ impl Coded for DeltaError {
         match self {
             Self::Storage(error) => error.code(),
             Self::Log { .. } => ErrorCode("WL0401"),
+            Self::Write(error) => error.code(),
         }
     }
 
     fn help(&self) -> Option<String> {
         match self {
             Self::Storage(error) => error.help(),
+            Self::Write(error) => error.help(),
             Self::Log { .. } => {
                 Some("check that the folder holds a complete `_delta_log` and that its store can be reached".to_owned())
             }
@@ -42,6 +48,7 @@ impl Coded for DeltaError {
     fn is_retryable(&self) -> bool {
         match self {
             Self::Storage(error) => error.is_retryable(),
+            Self::Write(error) => error.is_retryable(),
             Self::Log { source, .. } => matches!(source, DeltaTableError::ObjectStore { .. }),
         }
     }
