@@ -3,6 +3,7 @@
 use deltalake::DeltaTableError;
 
 use super::ReadError;
+use super::write::WriteError;
 use crate::error::{Coded, ErrorCode};
 use crate::storage::StorageError;
 
@@ -24,6 +25,9 @@ pub enum DeltaError {
         #[source]
         source: DeltaTableError,
     },
+    /// The table cannot be written or committed to.
+    #[error(transparent)]
+    Write(#[from] WriteError),
 }
 
 impl Coded for DeltaError {
@@ -32,6 +36,7 @@ impl Coded for DeltaError {
             Self::Storage(error) => error.code(),
             Self::Read(error) => error.code(),
             Self::Log { .. } => ErrorCode("WL0401"),
+            Self::Write(error) => error.code(),
         }
     }
 
@@ -39,6 +44,7 @@ impl Coded for DeltaError {
         match self {
             Self::Storage(error) => error.help(),
             Self::Read(error) => error.help(),
+            Self::Write(error) => error.help(),
             Self::Log { .. } => {
                 Some("check that the folder holds a complete `_delta_log` and that its store can be reached".to_owned())
             }
@@ -50,6 +56,7 @@ impl Coded for DeltaError {
             Self::Storage(error) => error.is_retryable(),
             Self::Read(error) => error.is_retryable(),
             Self::Log { source, .. } => is_transient(source),
+            Self::Write(error) => error.is_retryable(),
         }
     }
 }
