@@ -55,8 +55,8 @@ impl Coded for DeltaError {
         match self {
             Self::Storage(error) => error.is_retryable(),
             Self::Read(error) => error.is_retryable(),
-            Self::Write(error) => error.is_retryable(),
             Self::Log { source, .. } => is_transient(source),
+            Self::Write(error) => error.is_retryable(),
         }
     }
 }

@@ -9,7 +9,7 @@ use datafusion::common::DFSchema;
 use datafusion::error::Result;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::utils::conjunction;
-use datafusion::physical_optimizer::pruning::PruningPredicate;
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 
 use super::files::DataFiles;
 
@@ -54,7 +54,8 @@ pub(super) fn prune(
         else {
             continue;
         };
-        let Ok(predicate) = PruningPredicate::try_new(filter, Arc::clone(schema)) else { continue };
+        let predicate = PruningPredicateBuilder::new().with_file_schema(Arc::clone(schema)).try_build(filter);
+        let Ok(predicate) = predicate else { continue };
         if let Ok(matching) = predicate.prune(&files.statistics) {
             keep.iter_mut().zip(matching).for_each(|(keep, matches)| *keep &= matches);
         }

@@ -25,7 +25,8 @@ use datafusion::common::pruning::PruningStatistics;
 use datafusion::common::stats::Precision;
 use datafusion::common::{Column, ColumnStatistics, ScalarValue, Statistics};
 use datafusion::error::Result;
-use datafusion::functions_aggregate::min_max::{max_batch, min_batch};
+use datafusion::functions_aggregate::min_max::{MaxAccumulator, MinAccumulator};
+use datafusion::logical_expr::Accumulator;
 
 /// Microseconds that may have been cut off a time in the log.
 const CUT_MICROS: i64 = 999;
@@ -184,8 +185,8 @@ impl FileStatistics {
             Some(count) if exact => Precision::Exact(count as usize),
             Some(count) => Precision::Inexact(count as usize),
         };
-        summary.min_value = overall(&bounds.min, min_batch)?;
-        summary.max_value = overall(&bounds.max, max_batch)?;
+        summary.min_value = overall(&bounds.min, least)?;
+        summary.max_value = overall(&bounds.max, greatest)?;
         Ok(summary)
     }
 
@@ -234,6 +235,18 @@ impl PruningStatistics for FileStatistics {
     fn contained(&self, _column: &Column, _values: &HashSet<ScalarValue>) -> Option<BooleanArray> {
         None
     }
+}
+
+fn least(values: &ArrayRef) -> Result<ScalarValue> {
+    let mut least = MinAccumulator::try_new(values.data_type())?;
+    least.update_batch(std::slice::from_ref(values))?;
+    least.evaluate()
+}
+
+fn greatest(values: &ArrayRef) -> Result<ScalarValue> {
+    let mut greatest = MaxAccumulator::try_new(values.data_type())?;
+    greatest.update_batch(std::slice::from_ref(values))?;
+    greatest.evaluate()
 }
 
 /// Whether the log's bounds of a column of this type are values that occur in it.
