@@ -176,11 +176,8 @@ fn lineage() -> LineageRecord {
 }
 
 fn registrations() -> RegistrationsRecord {
-    let column = |name: &str, data_type: &str| ColumnRecord {
-        name: name.into(),
-        data_type: data_type.into(),
-        nullable: true,
-    };
+    let column =
+        |name: &str, data_type: &str| ColumnRecord { name: name.into(), data_type: data_type.into(), nullable: true };
     let table = RegistrationRecord {
         name: "files".into(),
         kind: "delta".into(),
@@ -215,8 +212,7 @@ async fn write_bundle(bundles: &BundleStore, run_id: &str) {
     for text in PlanText::ALL {
         writer.write_plan_text(&"nodes".into(), text, &format!("{}\n", text.as_str())).await.unwrap();
     }
-    let committed =
-        LogKind::StageCommitted { stage: "nodes".into(), attempt: 1, receipt: receipt(), duration_ms: 20 };
+    let committed = LogKind::StageCommitted { stage: "nodes".into(), attempt: 1, receipt: receipt(), duration_ms: 20 };
     writer.log(at(3), committed).await.unwrap();
     writer.write_stage(&stage_record()).await.unwrap();
     writer.write_lineage(&lineage()).await.unwrap();
@@ -240,10 +236,7 @@ async fn check_bundle(reader: &BundleReader, run_id: &RunId) {
     }
     let log = reader.log(run_id).await.unwrap();
     let lines: Vec<_> = log.iter().map(|e| (e.v, e.seq, e.ts, e.level)).collect();
-    assert_eq!(
-        lines,
-        [(1, 0, at(0), LogLevel::Info), (1, 1, at(3), LogLevel::Info), (1, 2, at(9), LogLevel::Error)]
-    );
+    assert_eq!(lines, [(1, 0, at(0), LogLevel::Info), (1, 1, at(3), LogLevel::Info), (1, 2, at(9), LogLevel::Error)]);
     assert!(matches!(&log[1].kind, LogKind::StageCommitted { receipt: kept, .. } if *kept == receipt()));
     check_metrics(&reader.metrics(run_id, &nodes).await.unwrap().unwrap());
 }
