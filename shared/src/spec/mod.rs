@@ -1,5 +1,29 @@
-//! The project as its author wrote it: files in, a `PipelineSpec` with source spans out, or every problem at once.
+//! The project as its author wrote it: files in, a [`PipelineSpec`] with source spans out, or every problem at once.
+//!
+//! [`files`] holds the texts, [`yaml`] and [`sql`] read them, [`decode`] turns what was read into a [`PipelineSpec`],
+//! [`problem`] and [`render`] say what is wrong and show where.
 
+pub mod codes;
 pub mod column_type;
+mod decode;
+pub mod files;
+pub mod param;
+pub mod pipeline;
+pub mod problem;
+pub mod render;
+pub mod size;
 pub mod source;
+pub mod span;
+mod sql;
+pub mod suggest;
 pub mod table;
+mod yaml;
+
+pub use decode::parse_project;
+pub(crate) use decode::{Draft, draft};
+pub use files::ProjectFiles;
+pub use param::{ParamSpec, ParamValue};
+pub use pipeline::{PipelineSpec, RunSettings, SourceSpec, StageSpec, TargetSpec};
+pub use problem::{Label, Problem, ProblemReport, Problems};
+pub use render::RenderStyle;
+pub use span::{Position, Span, Spanned};

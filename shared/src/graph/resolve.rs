@@ -1,0 +1,198 @@
+//! A project to a graph: names to nodes, order, and what is wrong between the files.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{PipelineGraph, Stage, cycle, order};
+use crate::ids::NodeName;
+use crate::spec::pipeline::{RelationRef, StageSpec};
+use crate::spec::suggest::did_you_mean;
+use crate::spec::{Draft, PipelineSpec, Problem, Problems, ProjectFiles, Span, codes, draft};
+
+/// The schema that every session has and that is no part of a project.
+const INFORMATION_SCHEMA: &str = "information_schema";
+
+/// Reads and resolves a project, or says everything that is wrong with it: in its files and between them.
+pub fn check(files: &ProjectFiles) -> Result<PipelineGraph, Problems> {
+    let mut problems = Vec::new();
+    let Draft { spec, broken } = draft(files, &mut problems);
+    let Some(spec) = spec else {
+        Problems::check(problems, files)?;
+        return Err(Problems::one(Problem::new(codes::NO_MANIFEST, "the project has no windlass.yaml"), files));
+    };
+    let edges = Resolver { spec: &spec, broken: &broken, problems: &mut problems }.run();
+    Problems::check(problems, files)?;
+    Ok(build(spec, edges, files))
+}
+
+/// Per stage, the nodes that it reads, by name.
+type Reads = Vec<BTreeSet<NodeName>>;
+
+struct Resolver<'a> {
+    spec: &'a PipelineSpec,
+    broken: &'a BTreeSet<String>,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Resolver<'_> {
+    fn run(mut self) -> Reads {
+        self.check_clashes();
+        self.check_params();
+        self.check_locations();
+        let by_name: BTreeMap<&str, usize> =
+            self.spec.stages.iter().enumerate().map(|(index, stage)| (stage.name.value.as_str(), index)).collect();
+        let known = self.known();
+        let mut reads = Vec::new();
+        let mut edges: Vec<BTreeMap<usize, Span>> = Vec::new();
+        for stage in &self.spec.stages {
+            let mut names = BTreeSet::new();
+            let mut to_stages = BTreeMap::new();
+            for relation in &stage.relations {
+                let Some(name) = self.resolve(relation, &known) else { continue };
+                if let Some(index) = by_name.get(name.as_str()) {
+                    to_stages.entry(*index).or_insert_with(|| relation.span.clone());
+                }
+                names.insert(name);
+            }
+            reads.push(names);
+            edges.push(to_stages);
+        }
+        self.problems.extend(cycle::problems(&self.spec.stages, &edges));
+        reads
+    }
+
+    /// Every name that SQL may read.
+    fn known(&self) -> BTreeSet<String> {
+        let sources = self.spec.sources.iter().map(|source| &source.name.value);
+        let stages = self.spec.stages.iter().map(|stage| &stage.name.value);
+        sources.chain(stages).map(ToString::to_string).chain(self.broken.iter().cloned()).collect()
+    }
+
+    /// The node that a table name means. What is unknown is noted.
+    fn resolve(&mut self, relation: &RelationRef, known: &BTreeSet<String>) -> Option<NodeName> {
+        let name = match relation.parts.as_slice() {
+            [name] => name,
+            [.., schema, _] if schema == INFORMATION_SCHEMA => return None,
+            _ => {
+                self.problems.push(qualified(relation));
+                return None;
+            }
+        };
+        if known.contains(name) {
+            return Some(NodeName::new(name.clone()));
+        }
+        let message = format!("`{}` is neither a source nor a stage", relation.written);
+        let mut problem = Problem::new(codes::UNKNOWN_TABLE, message).label(&relation.span, "unknown table");
+        problem.help = match known.iter().find(|other| other.eq_ignore_ascii_case(name)) {
+            Some(other) if self.spec.session.normalize_identifiers => {
+                Some(format!("unquoted names fold to lower case: write `\"{other}\"`, or rename it to `{name}`"))
+            }
+            Some(other) => Some(format!("names are taken as written: did you mean `{other}`?")),
+            None => did_you_mean(name, "there are", known.iter().map(String::as_str)),
+        };
+        self.problems.push(problem);
+        None
+    }
+
+    /// Notes sources and stages of one name. Case makes no difference: their folders would be one on some systems.
+    fn check_clashes(&mut self) {
+        let mut first: BTreeMap<String, (&str, &Span)> = BTreeMap::new();
+        let sources = self.spec.sources.iter().map(|source| ("source", &source.name));
+        let stages = self.spec.stages.iter().map(|stage| ("stage", &stage.name));
+        for (what, name) in sources.chain(stages) {
+            let folded = name.value.as_str().to_ascii_lowercase();
+            match first.get(&folded) {
+                None => drop(first.insert(folded, (what, &name.span))),
+                Some((other, span)) => {
+                    let message = format!("a {other} has the name `{}` already", name.value);
+                    let problem = Problem::new(codes::NAME_CLASH, message)
+                        .label(&name.span, format!("this {what} is `{}`", name.value))
+                        .label(span, format!("this {other} has the name too"))
+                        .help("rename one of them; upper and lower case make no difference");
+                    self.problems.push(problem);
+                }
+            }
+        }
+    }
+
+    fn check_params(&mut self) {
+        let declared: BTreeSet<&str> = self.spec.params.iter().map(|param| param.name.as_str()).collect();
+        for stage in &self.spec.stages {
+            for param in &stage.params {
+                let name = param.value.as_str();
+                if declared.contains(name) || self.broken.contains(name) {
+                    continue;
+                }
+                let mut problem =
+                    Problem::new(codes::UNKNOWN_PARAM, format!("the parameter `${name}` is not declared"))
+                        .label(&param.span, "unknown parameter");
+                problem.help = Some(match did_you_mean(name, "parameters are", declared.iter().copied()) {
+                    Some(help) => help,
+                    None => format!("declare it in windlass.yaml: `params: {{ {name}: {{ type: string }} }}`"),
+                });
+                self.problems.push(problem);
+            }
+        }
+    }
+
+    /// Notes stages that write to one place.
+    fn check_locations(&mut self) {
+        let mut first: BTreeMap<&str, &StageSpec> = BTreeMap::new();
+        for stage in &self.spec.stages {
+            let (Some(location), Some(span)) = (&stage.table.location, &stage.location_span) else { continue };
+            let location = location.trim_end_matches('/');
+            let Some(other) = first.insert(location, stage) else { continue };
+            let (name, other_name) = (&stage.name.value, &other.name.value);
+            let message = format!("the stages `{other_name}` and `{name}` write to the same location");
+            let mut problem = Problem::new(codes::SAME_LOCATION, message).label(span, format!("`{name}` writes here"));
+            if let Some(span) = &other.location_span {
+                problem = problem.label(span, format!("`{other_name}` writes here"));
+            }
+            self.problems.push(problem.help("give each stage a location of its own"));
+        }
+    }
+}
+
+fn qualified(relation: &RelationRef) -> Problem {
+    let last = relation.parts.last().map(String::as_str).unwrap_or_default();
+    Problem::new(codes::QUALIFIED_NAME, format!("`{}` names a schema; tables of a project have none", relation.written))
+        .at(&relation.span)
+        .help(format!("write `{last}`, and declare it as a source if it is no stage"))
+}
+
+/// The graph of a project without problems.
+fn build(spec: PipelineSpec, reads: Reads, files: &ProjectFiles) -> PipelineGraph {
+    let stages = spec.stages.into_iter().zip(reads).map(|(stage, reads)| {
+        let params: BTreeSet<String> = stage.params.into_iter().map(|param| param.value).collect();
+        Stage {
+            name: stage.name.value,
+            description: stage.description,
+            tags: stage.tags,
+            materialize: stage.materialize,
+            table: stage.table,
+            retries: stage.retries,
+            sql: stage.sql,
+            reads: reads.into_iter().collect(),
+            params: params.into_iter().collect(),
+            span: stage.name.span,
+        }
+    });
+    let stages: Vec<Stage> = stages.collect();
+    let readers = order::readers_of(&stages);
+    let stages = order::sort(stages, &readers);
+    let weights = order::weights(&stages, &readers);
+    PipelineGraph {
+        name: spec.name,
+        description: spec.description,
+        sources: spec.sources.into_iter().map(|source| (source.name.value.clone(), source)).collect(),
+        stages,
+        params: spec.params,
+        session: spec.session,
+        run: spec.run,
+        targets: spec.targets,
+        target: None,
+        home: None,
+        files: files.clone(),
+        readers,
+        weights,
+    }
+}

@@ -1,0 +1,51 @@
+//! The codes of what can be wrong with a project, its graph, or a selection of its nodes.
+
+use crate::error::ErrorCode;
+
+macro_rules! codes {
+    ($($name:ident = $code:literal, $meaning:literal;)*) => {
+        $(#[doc = $meaning] pub const $name: ErrorCode = ErrorCode($code);)*
+
+        /// Every code of this subject with what it means in one line.
+        pub const ALL: &[(ErrorCode, &str)] = &[$(($name, $meaning)),*];
+    };
+}
+
+codes! {
+    YAML_SYNTAX = "WL0101", "the text is not valid YAML";
+    LIMIT = "WL0102", "a project is beyond a limit: file size, nesting, number of stages";
+    YAML_FEATURE = "WL0103", "YAML anchors, aliases, tags and several documents in a file are not allowed";
+    UNKNOWN_KEY = "WL0104", "a key that the format does not have";
+    DUPLICATE_KEY = "WL0105", "a key stands twice in one mapping";
+    NOT_AVAILABLE = "WL0106", "a feature that this version does not have";
+    MISSING_KEY = "WL0107", "a key that must be there is not";
+    WRONG_TYPE = "WL0108", "a value is of another type than its key asks for";
+    BAD_VALUE = "WL0109", "a value is of the right type but not allowed";
+    BAD_NAME = "WL0110", "a name has characters that names must not have";
+    NO_MANIFEST = "WL0111", "the project has no windlass.yaml";
+    NO_STAGES = "WL0112", "the project has no stage";
+    HEADER = "WL0113", "the windlass comment of a stage is unclosed or not at the start of the file";
+    SQL_SYNTAX = "WL0114", "the SQL of a stage is not valid";
+    NOT_ONE_QUERY = "WL0115", "a stage is not exactly one query";
+    PLACEHOLDER = "WL0116", "a SQL placeholder is not a named parameter";
+    CREDENTIALS = "WL0117", "a location carries credentials";
+    DOES_NOT_APPLY = "WL0118", "a setting that has no effect together with another";
+    DUPLICATE_ITEM = "WL0119", "a list names the same thing twice";
+    NO_PROJECT = "WL0120", "neither the folder nor any above it holds a windlass.yaml";
+    NOT_UTF8 = "WL0121", "a project file is not UTF-8 text";
+    OUTSIDE = "WL0122", "a project file is a link that leads out of the project folder";
+    UNREADABLE = "WL0123", "a project file could not be read";
+
+    UNKNOWN_TABLE = "WL0201", "SQL reads a table that is neither a source nor a stage";
+    CYCLE = "WL0202", "stages depend on each other in a circle";
+    NAME_CLASH = "WL0203", "two sources or stages have the same name";
+    QUALIFIED_NAME = "WL0204", "SQL names a table with a schema or catalog";
+    UNKNOWN_PARAM = "WL0205", "a parameter is used or given but not declared";
+    PARAM_VALUE = "WL0206", "a parameter's value is not of its type";
+    PARAM_MISSING = "WL0207", "a parameter has neither a value nor a default";
+    UNKNOWN_TARGET = "WL0208", "the project has no target of that name";
+    UNKNOWN_SOURCE = "WL0209", "a target overrides a source that the project does not have";
+    SAME_LOCATION = "WL0210", "two stages write to the same location";
+    SELECTION_SYNTAX = "WL0211", "a selection cannot be read";
+    SELECTION_EMPTY = "WL0212", "a part of a selection matches no node";
+}

@@ -1,0 +1,173 @@
+//! The project as written, checked file by file; nothing of it is resolved against the rest yet.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::param::{ParamSpec, ParamValue};
+use super::source::SourceKind;
+use super::span::{Span, Spanned};
+use super::table::{Materialize, TableSettings};
+use crate::config::SessionSettings;
+use crate::ids::{NodeName, PipelineName};
+use crate::tag::Tags;
+
+/// A project as its files say it.
+#[derive(Debug, Clone)]
+pub struct PipelineSpec {
+    /// The pipeline's name.
+    pub name: PipelineName,
+    /// What the pipeline is for.
+    pub description: Option<String>,
+    /// The sources in the order of the file.
+    pub sources: Vec<SourceSpec>,
+    /// The parameters in the order of the file.
+    pub params: Vec<ParamSpec>,
+    /// The session's settings: those of the project over the defaults.
+    pub session: SessionSettings,
+    /// How runs behave.
+    pub run: RunSettings,
+    /// The targets by name.
+    pub targets: BTreeMap<String, TargetSpec>,
+    /// The stages in the order of their files' paths.
+    pub stages: Vec<StageSpec>,
+}
+
+/// A source of a project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceSpec {
+    /// The name, which is also the table's name in SQL.
+    pub name: Spanned<NodeName>,
+    /// What it is and where.
+    pub kind: SourceKind,
+    /// Its tags.
+    pub tags: Tags,
+    /// What it holds.
+    pub description: Option<String>,
+}
+
+/// How runs behave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunSettings {
+    /// How many stages may run side by side; at least 1.
+    pub max_parallel_stages: usize,
+    /// How often a stage is tried again after an error that may pass, unless the stage says otherwise.
+    pub retries: u32,
+    /// Whether the first failure ends the run; if not, what does not depend on the failed stage still runs.
+    pub fail_fast: bool,
+}
+
+impl Default for RunSettings {
+    fn default() -> Self {
+        Self { max_parallel_stages: 4, retries: 2, fail_fast: false }
+    }
+}
+
+/// What a target changes: the same pipeline against another place.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TargetSpec {
+    /// Defaults of parameters.
+    pub params: BTreeMap<String, ParamValue>,
+    /// Settings of the session.
+    pub session: SessionPatch,
+    /// Locations of sources.
+    pub sources: BTreeMap<NodeName, String>,
+    /// Where state, bundles and tables go.
+    pub home: Option<String>,
+}
+
+/// The session settings that a project or a target sets; what is `None` stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionPatch {
+    /// [`SessionSettings::target_partitions`].
+    pub target_partitions: Option<usize>,
+    /// [`SessionSettings::batch_size`].
+    pub batch_size: Option<usize>,
+    /// [`SessionSettings::parquet_pushdown`].
+    pub parquet_pushdown: Option<bool>,
+    /// [`SessionSettings::normalize_identifiers`].
+    pub normalize_identifiers: Option<bool>,
+    /// [`SessionSettings::metadata_cache_bytes`].
+    pub metadata_cache_bytes: Option<usize>,
+    /// [`SessionSettings::memory_limit_bytes`].
+    pub memory_limit_bytes: Option<usize>,
+    /// [`SessionSettings::spill_dir`].
+    pub spill_dir: Option<String>,
+}
+
+impl SessionPatch {
+    /// Sets in `settings` what the patch sets.
+    pub fn apply(&self, settings: &mut SessionSettings) {
+        fn set<T: Clone>(to: &mut T, from: &Option<T>) {
+            if let Some(value) = from {
+                *to = value.clone();
+            }
+        }
+        set(&mut settings.target_partitions, &self.target_partitions);
+        set(&mut settings.batch_size, &self.batch_size);
+        set(&mut settings.parquet_pushdown, &self.parquet_pushdown);
+        set(&mut settings.normalize_identifiers, &self.normalize_identifiers);
+        set(&mut settings.metadata_cache_bytes, &self.metadata_cache_bytes);
+        settings.memory_limit_bytes = self.memory_limit_bytes.or(settings.memory_limit_bytes);
+        if let Some(dir) = &self.spill_dir {
+            settings.spill_dir = Some(dir.into());
+        }
+    }
+}
+
+/// A stage of a project: one `.sql` file.
+#[derive(Debug, Clone)]
+pub struct StageSpec {
+    /// The name, which is also the table's name in SQL.
+    pub name: Spanned<NodeName>,
+    /// What it computes.
+    pub description: Option<String>,
+    /// Its tags: its own over those of the project's defaults.
+    pub tags: Tags,
+    /// What becomes of its rows.
+    pub materialize: Materialize,
+    /// Its Delta table, when it is one.
+    pub table: TableSettings,
+    /// Where `io.location` is written, if it is.
+    pub location_span: Option<Span>,
+    /// How often it is tried again after an error that may pass.
+    pub retries: u32,
+    /// Its query.
+    pub sql: SqlText,
+    /// Every table name that its query reads and that is no CTE of it, in the order of the text.
+    pub relations: Vec<RelationRef>,
+    /// Every `$name` in its query, in the order of the text.
+    pub params: Vec<Spanned<String>>,
+}
+
+/// The query of a stage, and where in its file it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqlText {
+    /// The file's path below the project folder.
+    pub file: Arc<str>,
+    /// The query without the header and without a closing `;`.
+    pub text: Arc<str>,
+    /// The byte of the file at which `text` starts.
+    pub offset: usize,
+}
+
+impl SqlText {
+    /// The place in the file of a line and column of the query, both counted from 1.
+    pub fn span_at(&self, line: usize, column: usize) -> Span {
+        let start = super::span::offset_of(&self.text, line, column);
+        let length = self.text[start..].chars().next().map_or(0, char::len_utf8);
+        Span::new(&self.file, self.offset + start, self.offset + start + length)
+    }
+}
+
+/// A table name that a query reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelationRef {
+    /// The parts as the engine resolves them: unquoted ones folded to lower case if the session does so.
+    pub parts: Vec<String>,
+    /// The name as written.
+    pub written: String,
+    /// Where it stands.
+    pub span: Span,
+}

@@ -1,0 +1,189 @@
+//! What is wrong with a project: all of it, each with its place.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::files::ProjectFiles;
+use super::render::{self, RenderStyle};
+use super::span::{Position, Span};
+use crate::error::{Coded, ErrorCode};
+
+/// A place that a problem points at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label {
+    /// The place.
+    pub span: Span,
+    /// What to say there.
+    pub text: Option<String>,
+}
+
+/// One thing that is wrong, and where. The first label is the primary place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The stable code; [`super::codes`] explains each.
+    pub code: ErrorCode,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// The places, the primary one first.
+    pub labels: Vec<Label>,
+}
+
+impl Problem {
+    /// A problem without a place.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), help: None, labels: Vec::new() }
+    }
+
+    /// Adds a place.
+    #[must_use]
+    pub fn at(mut self, span: &Span) -> Self {
+        self.labels.push(Label { span: span.clone(), text: None });
+        self
+    }
+
+    /// Adds a place and what to say there.
+    #[must_use]
+    pub fn label(mut self, span: &Span, text: impl Into<String>) -> Self {
+        self.labels.push(Label { span: span.clone(), text: Some(text.into()) });
+        self
+    }
+
+    /// Says what to do about it.
+    #[must_use]
+    pub fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+}
+
+/// Every problem that was found, sorted by place, with the texts needed to show them. Never empty.
+#[derive(Debug, Clone)]
+pub struct Problems {
+    list: Vec<Problem>,
+    files: ProjectFiles,
+}
+
+impl Problems {
+    /// The problems of `list`, which point into `files`; `Ok` when there is none.
+    pub fn check(mut list: Vec<Problem>, files: &ProjectFiles) -> Result<(), Self> {
+        if list.is_empty() {
+            return Ok(());
+        }
+        // Stable: problems at one place stay in the order they were found in.
+        list.sort_by(|a, b| place_of(a).cmp(&place_of(b)));
+        Err(Self { list, files: files.clone() })
+    }
+
+    /// A single problem.
+    pub fn one(problem: Problem, files: &ProjectFiles) -> Self {
+        Self { list: vec![problem], files: files.clone() }
+    }
+
+    /// The problems, sorted by file and place.
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.list.iter()
+    }
+
+    /// How many there are; at least one.
+    pub fn count(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Every problem with the lines it is about, as a person reads it in a terminal.
+    pub fn render(&self, style: RenderStyle) -> String {
+        render::render(&self.list, &self.files, style)
+    }
+
+    /// The problems as values for `--output json`.
+    pub fn reports(&self) -> Vec<ProblemReport> {
+        self.list.iter().map(|problem| self.report(problem)).collect()
+    }
+
+    fn report(&self, problem: &Problem) -> ProblemReport {
+        let place = |label: &Label| self.files.position(&label.span);
+        let primary = problem.labels.first().map(place);
+        ProblemReport {
+            code: problem.code.to_string(),
+            message: problem.message.clone(),
+            help: problem.help.clone(),
+            file: primary.as_ref().map(|at| at.file.clone()),
+            line: primary.as_ref().map(|at| at.line),
+            column: primary.map(|at| at.column),
+            related: problem.labels.iter().skip(1).map(place).collect(),
+        }
+    }
+}
+
+fn place_of(problem: &Problem) -> Option<(&str, usize)> {
+    problem.labels.first().map(|label| (label.span.file.as_ref(), label.span.start))
+}
+
+/// A [`Problem`] as a value: places are lines and columns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ProblemReport {
+    /// The stable code, such as `WL0104`.
+    pub code: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub help: Option<String>,
+    /// The file's path below the project folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The line, counted from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+    /// The column in characters, counted from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<usize>,
+    /// Other places that matter, such as the first use of a duplicate name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub related: Vec<Position>,
+}
+
+impl fmt::Display for ProblemReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let (Some(file), Some(line), Some(column)) = (&self.file, self.line, self.column) {
+            write!(f, "{file}:{line}:{column}: ")?;
+        }
+        write!(f, "{} [{}]", self.message, self.code)
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, report) in self.reports().iter().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{report}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Problems {}
+
+impl Coded for Problems {
+    fn code(&self) -> ErrorCode {
+        self.list.first().map_or(super::codes::BAD_VALUE, |problem| problem.code)
+    }
+
+    fn help(&self) -> Option<String> {
+        self.list.iter().find_map(|problem| problem.help.clone())
+    }
+
+    fn is_retryable(&self) -> bool {
+        false
+    }
+}
+
+impl Serialize for Problems {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.reports().serialize(serializer)
+    }
+}

@@ -1,0 +1,170 @@
+//! Problems as a person reads them in a terminal: message, the lines it is about, what to do.
+
+use std::fmt;
+
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity, SourceCode};
+use miette::{ThemeCharacters, ThemeStyles};
+
+use super::files::ProjectFiles;
+use super::problem::{Label, Problem};
+
+/// How to draw problems.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RenderStyle {
+    /// Whether to colour with ANSI escapes.
+    pub colour: bool,
+    /// Whether to draw with Unicode lines instead of ASCII.
+    pub unicode: bool,
+    /// Columns to wrap messages at.
+    pub width: usize,
+}
+
+impl Default for RenderStyle {
+    fn default() -> Self {
+        Self { colour: false, unicode: true, width: 100 }
+    }
+}
+
+/// The problems one after the other, a blank line between.
+pub(super) fn render(problems: &[Problem], files: &ProjectFiles, style: RenderStyle) -> String {
+    let theme = GraphicalTheme {
+        characters: if style.unicode { ThemeCharacters::unicode() } else { ThemeCharacters::ascii() },
+        styles: if style.colour { ThemeStyles::ansi() } else { ThemeStyles::none() },
+    };
+    let handler = GraphicalReportHandler::new_themed(theme)
+        .with_links(false)
+        .with_width(style.width)
+        .without_syntax_highlighting();
+    let mut text = String::new();
+    for (index, problem) in problems.iter().enumerate() {
+        if index > 0 {
+            text.push('\n');
+        }
+        let report = Report::of(problem, files);
+        if handler.render_report(&mut text, &report).is_err() {
+            text.push_str(&format!("{}: {}\n", problem.code, problem.message));
+        }
+    }
+    text
+}
+
+/// A problem in miette's terms. Labels in another file than the first become reports of their own below it.
+#[derive(Debug)]
+struct Report {
+    code: Option<String>,
+    message: String,
+    help: Option<String>,
+    source: Option<NamedSource<String>>,
+    labels: Vec<LabeledSpan>,
+    related: Vec<Report>,
+}
+
+impl Report {
+    fn of(problem: &Problem, files: &ProjectFiles) -> Self {
+        let mut groups: Vec<(&str, Vec<&Label>)> = Vec::new();
+        for label in &problem.labels {
+            match groups.iter_mut().find(|(file, _)| *file == &*label.span.file) {
+                Some((_, labels)) => labels.push(label),
+                None => groups.push((&label.span.file, vec![label])),
+            }
+        }
+        let mut groups = groups.into_iter();
+        let (source, labels) = groups.next().map_or((None, Vec::new()), |(file, labels)| snippet(file, &labels, files));
+        let related = groups.map(|(file, labels)| Self::beside(file, &labels, files)).collect();
+        Self {
+            code: Some(problem.code.to_string()),
+            message: problem.message.clone(),
+            help: problem.help.clone(),
+            source,
+            labels,
+            related,
+        }
+    }
+
+    /// The part of a problem that lies in another file.
+    fn beside(file: &str, labels: &[&Label], files: &ProjectFiles) -> Self {
+        let (source, spans) = snippet(file, labels, files);
+        Self { code: None, message: format!("in {file}"), help: None, source, labels: spans, related: Vec::new() }
+    }
+}
+
+fn snippet(file: &str, labels: &[&Label], files: &ProjectFiles) -> (Option<NamedSource<String>>, Vec<LabeledSpan>) {
+    let Some(text) = files.get(file) else { return (None, Vec::new()) };
+    let spans = labels
+        .iter()
+        .map(|label| {
+            let (start, length) = first_line(text, label.span.start, label.span.end);
+            LabeledSpan::new(Some(label.text.clone().unwrap_or_else(|| "here".to_owned())), start, length)
+        })
+        .collect();
+    (Some(NamedSource::new(file, without_secrets(text))), spans)
+}
+
+/// The part of a range that lies on its first line, so that a label never spreads over a whole block.
+fn first_line(text: &str, start: usize, end: usize) -> (usize, usize) {
+    let start = start.min(text.len());
+    let part = text.get(start..end.min(text.len())).unwrap_or_default();
+    (start, part.lines().next().map_or(0, |line| line.trim_end().len()))
+}
+
+/// The text with the password of every `scheme://user:password@host` starred out, byte for byte.
+fn without_secrets(text: &str) -> String {
+    let mut shown = text.to_owned();
+    for (user, host) in passwords(text) {
+        shown.replace_range(user..host, &"*".repeat(host - user));
+    }
+    shown
+}
+
+/// The byte ranges of passwords in the URLs of a text.
+pub(super) fn passwords(text: &str) -> Vec<(usize, usize)> {
+    let mut found = Vec::new();
+    for (at, separator) in text.match_indices("://") {
+        let start = at + separator.len();
+        let rest = &text[start..];
+        let authority = rest.find(|c: char| c == '/' || c.is_whitespace() || c == '"').map_or(rest, |end| &rest[..end]);
+        let Some((user, _)) = authority.rsplit_once('@') else { continue };
+        if let Some(colon) = user.find(':') {
+            found.push((start + colon + 1, start + user.len()));
+        }
+    }
+    found
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Report {}
+
+impl Diagnostic for Report {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.code.as_ref().map(|code| Box::new(code) as Box<dyn fmt::Display>)
+    }
+
+    fn severity(&self) -> Option<Severity> {
+        Some(if self.code.is_some() { Severity::Error } else { Severity::Advice })
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.source.as_ref().map(|source| source as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        (!self.labels.is_empty())
+            .then(|| Box::new(self.labels.iter().cloned()) as Box<dyn Iterator<Item = LabeledSpan>>)
+    }
+
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
+        (!self.related.is_empty()).then(|| {
+            Box::new(self.related.iter().map(|report| report as &dyn Diagnostic))
+                as Box<dyn Iterator<Item = &'a dyn Diagnostic>>
+        })
+    }
+}

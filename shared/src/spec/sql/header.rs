@@ -1,0 +1,55 @@
+//! The `/* windlass … */` comment at the start of a stage's file.
+
+use std::ops::Range;
+
+use sqlparser::tokenizer::{Token, Whitespace};
+
+use super::tokens::Tokens;
+use crate::spec::codes;
+use crate::spec::problem::Problem;
+
+/// The word that makes a comment a header.
+const WORD: &str = "windlass";
+
+/// Where the header of a stage stands.
+pub(in crate::spec) enum Header {
+    /// There is none; the whole text is the query.
+    None,
+    /// The bytes of its YAML, and the byte after the comment.
+    Found { yaml: Range<usize>, body: usize },
+    /// The comment that starts at this byte has no end.
+    Unclosed { at: usize },
+}
+
+/// Finds the header: a block comment whose first word is `windlass`, with only white space before it.
+pub(in crate::spec) fn split_header(text: &str) -> Header {
+    let at = text.len() - text.trim_start().len();
+    let Some(inside) = text[at..].strip_prefix("/*") else { return Header::None };
+    let Some(skipped) = header_word(inside) else { return Header::None };
+    let start = at + 2 + skipped;
+    match text[start..].find("*/") {
+        Some(length) => Header::Found { yaml: start..start + length, body: start + length + 2 },
+        None => Header::Unclosed { at },
+    }
+}
+
+/// How many bytes of a comment's inside go up to the end of its first word, if that is `windlass`.
+fn header_word(inside: &str) -> Option<usize> {
+    let spaces = inside.len() - inside.trim_start().len();
+    let rest = inside[spaces..].strip_prefix(WORD)?;
+    let ends = rest.starts_with("*/") || rest.chars().next().is_none_or(char::is_whitespace);
+    ends.then_some(spaces + WORD.len())
+}
+
+/// Notes headers that are not at the start, where nobody would read them.
+pub(super) fn refuse_misplaced(tokens: &Tokens<'_>, problems: &mut Vec<Problem>) {
+    for (index, token) in tokens.iter().enumerate() {
+        let Token::Whitespace(Whitespace::MultiLineComment(comment)) = token else { continue };
+        if header_word(comment).is_some() {
+            let problem = Problem::new(codes::HEADER, "this windlass comment is not at the start of the file")
+                .at(&tokens.span(index))
+                .help("move it before everything else; a file has one");
+            problems.push(problem);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! A stage's text to its query: which tables it reads, which parameters it uses, or what is wrong with it.
+//!
+//! The dialect and the recursion limit are those that the engine's own parser has, so that what passes here is parsed
+//! there too. Whether columns and functions exist is the engine's to say.
+
+mod header;
+mod relations;
+mod tokens;
+
+use std::sync::Arc;
+
+use sqlparser::ast::{Query as Ast, SetExpr, Statement};
+use sqlparser::dialect::GenericDialect;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::Token;
+
+pub(super) use header::{Header, split_header};
+use tokens::Tokens;
+
+use super::codes;
+use super::pipeline::{RelationRef, SqlText};
+use super::problem::Problem;
+use super::span::{Span, Spanned};
+use super::suggest::nearest;
+
+/// How deep a query may nest; the engine's own limit.
+const RECURSION_LIMIT: usize = 50;
+
+/// What a stage's query was found to be.
+pub(super) struct Query {
+    pub(super) sql: SqlText,
+    pub(super) relations: Vec<RelationRef>,
+    pub(super) params: Vec<Spanned<String>>,
+}
+
+/// Reads the query that stands in `text` from the byte `body` on.
+pub(super) fn read(
+    file: &Arc<str>,
+    text: &str,
+    body: usize,
+    normalize: bool,
+    problems: &mut Vec<Problem>,
+) -> Option<Query> {
+    let offset = body + (text[body..].len() - text[body..].trim_start().len());
+    let sql = text[offset..].trim_end();
+    let tokens = Tokens::read(file, sql, offset).map_err(|problem| problems.push(problem)).ok()?;
+    let before = problems.len();
+    header::refuse_misplaced(&tokens, problems);
+    tokens::check_limits(&tokens, problems);
+    let params = placeholders(&tokens, problems);
+    check_first_word(&tokens, body, problems);
+    if problems.len() > before {
+        return None;
+    }
+    let query = parse(&tokens, problems)?;
+    check_query(&query, &tokens, problems);
+    let relations = relations::of(&query, &tokens, normalize);
+    let end = tokens.end_of_query();
+    let sql = SqlText { file: Arc::clone(file), text: sql[..end].into(), offset };
+    (problems.len() == before).then_some(Query { sql, relations, params })
+}
+
+/// Checks that `text` is one SQL expression.
+pub(super) fn check_expression(text: &str) -> Result<(), String> {
+    let mut parser = Parser::new(&GenericDialect)
+        .with_recursion_limit(RECURSION_LIMIT)
+        .try_with_sql(text)
+        .map_err(|error| tokens::without_place(&error).0)?;
+    parser.parse_expr().map_err(|error| tokens::without_place(&error).0)?;
+    match parser.peek_token().token {
+        Token::EOF => Ok(()),
+        more => Err(format!("`{more}` follows after its end")),
+    }
+}
+
+/// The named parameters. Other placeholders are problems.
+fn placeholders(tokens: &Tokens<'_>, problems: &mut Vec<Problem>) -> Vec<Spanned<String>> {
+    let mut params = Vec::new();
+    for (index, token) in tokens.iter().enumerate() {
+        let Token::Placeholder(written) = token else { continue };
+        let span = tokens.span(index);
+        match written
+            .strip_prefix('$')
+            .filter(|name| !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()))
+        {
+            Some(name) => params.push(Spanned::new(name.to_owned(), span)),
+            None => {
+                let message = format!("`{written}` is not a named parameter");
+                let problem = Problem::new(codes::PLACEHOLDER, message).at(&span);
+                problems.push(problem.help("declare it under `params` in windlass.yaml and write `$its_name`"));
+            }
+        }
+    }
+    params
+}
+
+/// Notes a text that does not start as a query does, in words of more use than the parser's.
+fn check_first_word(tokens: &Tokens<'_>, body: usize, problems: &mut Vec<Problem>) {
+    let Some((index, token)) = tokens.first() else {
+        let span = Span::new(tokens.file(), body.saturating_sub(2), body);
+        let problem = Problem::new(codes::NOT_ONE_QUERY, "the stage has no query").label(&span, "nothing follows");
+        problems.push(problem.help("write one SELECT"));
+        return;
+    };
+    let Token::Word(word) = token else {
+        if *token != Token::LParen {
+            let message = format!("a stage is one query, this starts with `{token}`");
+            problems.push(Problem::new(codes::NOT_ONE_QUERY, message).at(&tokens.span(index)).help("write one SELECT"));
+        }
+        return;
+    };
+    let starts = ["SELECT", "WITH", "VALUES", "FROM"];
+    let written = word.value.to_ascii_uppercase();
+    if word.quote_style.is_none() && starts.contains(&written.as_str()) {
+        return;
+    }
+    let help = match written.as_str() {
+        "CREATE" => "write the query alone: windlass creates the stage's table".to_owned(),
+        "INSERT" | "COPY" => {
+            "write the query alone; `io: { mode: append }` adds its rows to the stage's table".to_owned()
+        }
+        "TABLE" => "write `SELECT * FROM` and the table's name".to_owned(),
+        other => match nearest(other, starts) {
+            Some(start) => format!("did you mean `{start}`?"),
+            None => "write one SELECT; a stage computes rows and changes nothing".to_owned(),
+        },
+    };
+    let message = format!("a stage is one query, this starts with `{}`", word.value);
+    problems.push(Problem::new(codes::NOT_ONE_QUERY, message).at(&tokens.span(index)).help(help));
+}
+
+/// The one query of the text.
+fn parse(tokens: &Tokens<'_>, problems: &mut Vec<Problem>) -> Option<Ast> {
+    let mut parser = Parser::new(&GenericDialect)
+        .with_recursion_limit(RECURSION_LIMIT)
+        .with_tokens_with_locations(tokens.to_parse());
+    let statement = parser.parse_statement().map_err(|error| problems.push(syntax_problem(&error, tokens))).ok()?;
+    while parser.consume_token(&Token::SemiColon) {}
+    let next = parser.peek_token();
+    if next.token != Token::EOF {
+        problems.push(after_query(&next.token, &tokens.span_at(next.span.start), tokens));
+        return None;
+    }
+    match statement {
+        Statement::Query(query) => Some(*query),
+        _ => {
+            let span = tokens.first().map_or_else(|| Span::new(tokens.file(), 0, 0), |(index, _)| tokens.span(index));
+            let problem = Problem::new(codes::NOT_ONE_QUERY, "a stage is one query").at(&span);
+            problems.push(problem.help("write one SELECT; a stage computes rows and changes nothing"));
+            None
+        }
+    }
+}
+
+/// What is wrong when something follows a whole query.
+fn after_query(token: &Token, span: &Span, tokens: &Tokens<'_>) -> Problem {
+    if tokens.has_semicolon_before(span) {
+        return Problem::new(codes::NOT_ONE_QUERY, "a stage is one query, here a second one starts")
+            .at(span)
+            .help("put it into a file of its own, and read the other stage by its name");
+    }
+    Problem::new(codes::SQL_SYNTAX, format!("not valid SQL: expected the end of the query, found `{token}`")).at(span)
+}
+
+fn syntax_problem(error: &ParserError, tokens: &Tokens<'_>) -> Problem {
+    if matches!(error, ParserError::RecursionLimitExceeded) {
+        let message = format!("the query nests more than {RECURSION_LIMIT} deep");
+        let problem = Problem::new(codes::LIMIT, message).at(&tokens.whole());
+        return problem.help("split it into several stages");
+    }
+    let (message, place) = tokens::without_place(error);
+    let span = place.map_or_else(|| tokens.at_end(), |place| tokens.span_at(place));
+    Problem::new(codes::SQL_SYNTAX, format!("not valid SQL: {message}")).at(&span)
+}
+
+/// Refuses queries that write, create or lock.
+fn check_query(query: &Ast, tokens: &Tokens<'_>, problems: &mut Vec<Problem>) {
+    let mut refuse = |what: &str, help: &str| {
+        let problem = Problem::new(codes::NOT_ONE_QUERY, format!("a stage is one query, {what}")).at(&tokens.whole());
+        problems.push(problem.help(help));
+    };
+    if !query.locks.is_empty() {
+        refuse("it cannot lock rows", "take `FOR UPDATE` or `FOR SHARE` out");
+    }
+    let mut open = vec![query.body.as_ref()];
+    while let Some(body) = open.pop() {
+        match body {
+            SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_) => {
+                refuse("this one changes a table", "write one SELECT; windlass writes its rows");
+            }
+            SetExpr::Table(_) => refuse("and `TABLE x` is not one", "write `SELECT * FROM x`"),
+            SetExpr::Select(select) if select.into.is_some() => {
+                refuse("it cannot SELECT INTO", "take INTO out: windlass creates the stage's table");
+            }
+            SetExpr::SetOperation { left, right, .. } => open.extend([left.as_ref(), right.as_ref()]),
+            SetExpr::Query(inner) => open.push(inner.body.as_ref()),
+            _ => {}
+        }
+    }
+}
