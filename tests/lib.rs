@@ -1,1 +1,3 @@
 //! Helpers that the tests and the benchmarks share.
+
+pub mod plain;
