@@ -1,1 +1,27 @@
-//! The types and the directory layout of a run bundle.
+//! The types and the directory layout of a run bundle: the evidence that a run leaves behind.
+//!
+//! Plain data that serialises to JSON, without engine types; docs/run-bundle.md describes the files to a reader.
+//! Unknown fields are ignored when reading, and fields that were added later have defaults, so that a bundle stays
+//! readable by versions older and newer than the one that wrote it.
+
+mod layout;
+mod lineage;
+mod log;
+mod pins;
+mod plan;
+mod registration;
+mod run;
+mod stage;
+mod status;
+
+pub use layout::{PlanText, RUNS_PREFIX, RunLayout};
+pub use lineage::{LineageInput, LineageRecord, StageLineage};
+pub use log::{LOG_VERSION, LogEvent, LogKind, LogLevel, RunTotals, log_schema};
+pub use pins::{PinRecord, PinsRecord};
+pub use plan::{PlanDecision, PlanRecord, StageDecision};
+pub use registration::{
+    ColumnRecord, PartitionColumnRecord, RegistrationRecord, RegistrationsRecord, SortColumnRecord,
+};
+pub use run::{BUNDLE_FORMAT, EngineVersions, RunRecord, StageSummary};
+pub use stage::{AttemptRecord, OperatorMetrics, StageRecord, TaskTiming};
+pub use status::{AttemptStatus, CommitOutcome, RunStatus, StageReceipt, StageStatus};

@@ -5,6 +5,8 @@
 //! any other node ────────→ Envelope { node: "engine", body } ─────────→ Ballista's own codec
 //! ```
 
+mod text_files;
+
 use std::sync::Arc;
 
 use ballista_core::serde::BallistaPhysicalExtensionCodec;
@@ -43,7 +45,7 @@ struct Decoding<'a> {
 }
 
 /// Every node of ours that a plan may carry.
-const NODES: &[NodeCodec] = &[];
+const NODES: &[NodeCodec] = &[text_files::NODE];
 
 /// The physical codec of the scheduler and of every executor: our nodes, and Ballista's behind them.
 #[derive(Debug, Default)]

@@ -6,18 +6,22 @@ use ballista_core::extension::{
     SessionConfigExt, ballista_aggregate_functions, ballista_scalar_functions, ballista_window_functions,
 };
 use ballista_core::optimizer::ballista_default_optimizer_rules;
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use super::SessionError;
+use super::identity::session_identity;
+use super::{SessionError, SessionIdentity};
 use crate::codec::PlanCodec;
 use crate::config::SessionSettings;
 use crate::function::Functions;
 use crate::storage::Stores;
+
+/// Bytes below which a file is not split between tasks: handing a task out costs more than reading so little.
+const REPARTITION_FILE_MIN_BYTES: usize = 4 * 1024 * 1024;
 
 /// Builds every session of a process from one set of settings, functions and object stores.
 #[derive(Debug, Clone)]
@@ -26,6 +30,7 @@ pub struct Sessions {
     functions: Arc<Functions>,
     stores: Arc<Stores>,
     runtime: Arc<RuntimeEnv>,
+    identity: SessionIdentity,
 }
 
 impl Sessions {
@@ -36,7 +41,11 @@ impl Sessions {
     pub fn new(settings: SessionSettings, functions: Functions) -> Result<Self, SessionError> {
         let stores = Arc::new(Stores::default());
         let runtime = runtime(&settings, Arc::clone(&stores)).map_err(SessionError::Build)?;
-        Ok(Self { settings, functions: Arc::new(functions), stores, runtime: Arc::new(runtime) })
+        let (functions, runtime) = (Arc::new(functions), Arc::new(runtime));
+        let state = state(config(&settings), String::new(), &functions, &runtime).map_err(SessionError::Build)?;
+        let identity = session_identity(&state, &functions)
+            .map_err(|error| SessionError::Build(DataFusionError::External(Box::new(error))))?;
+        Ok(Self { settings, functions, stores, runtime, identity })
     }
 
     /// The settings that the sessions are built from.
@@ -59,22 +68,19 @@ impl Sessions {
         &self.runtime
     }
 
+    /// What the sessions have in common with those of another process if, and only if, both plan alike.
+    pub fn session_identity(&self) -> &SessionIdentity {
+        &self.identity
+    }
+
+    /// The id of every session: executors keep a runtime (stores, metadata cache) for each id that they see.
+    pub fn session_id(&self) -> String {
+        format!("windlass-{}", self.identity)
+    }
+
     /// The configuration of a session.
     pub fn config(&self) -> SessionConfig {
-        let settings = &self.settings;
-        let mut config = SessionConfig::new_with_ballista()
-            .with_target_partitions(settings.target_partitions)
-            .with_batch_size(settings.batch_size)
-            // Adaptive planning hangs a job that loses shuffle output (upstream issue 1986).
-            .with_ballista_adaptive_query_planner(false)
-            .with_ballista_physical_extension_codec(Arc::new(PlanCodec::default()));
-        let options = config.options_mut();
-        options.execution.parquet.pushdown_filters = settings.parquet_pushdown;
-        options.execution.parquet.reorder_filters = settings.parquet_pushdown;
-        options.sql_parser.enable_ident_normalization = settings.normalize_identifiers;
-        // Measured: sort-merge joins, Ballista's default, are two to five times slower on TPC-H.
-        options.optimizer.prefer_hash_join = true;
-        config
+        config(&self.settings)
     }
 
     /// A session's state with `config`; the engine calls this for each of its sessions.
@@ -82,17 +88,7 @@ impl Sessions {
     /// # Errors
     /// The engine's, if a function cannot be registered.
     pub fn state(&self, config: SessionConfig) -> Result<SessionState> {
-        let mut state = SessionStateBuilder::new()
-            .with_default_features()
-            .with_config(config)
-            .with_runtime_env(Arc::clone(&self.runtime))
-            .with_optimizer_rules(ballista_default_optimizer_rules())
-            .with_scalar_functions(ballista_scalar_functions())
-            .with_aggregate_functions(ballista_aggregate_functions())
-            .with_window_functions(ballista_window_functions())
-            .build();
-        register_functions(&mut state, &self.functions)?;
-        Ok(state)
+        state(config, self.session_id(), &self.functions, &self.runtime)
     }
 
     /// A fresh session.
@@ -103,6 +99,48 @@ impl Sessions {
         let state = self.state(self.config()).map_err(SessionError::Build)?;
         Ok(SessionContext::new_with_state(state))
     }
+}
+
+/// Every option that a plan depends on.
+fn config(settings: &SessionSettings) -> SessionConfig {
+    let mut config = SessionConfig::new_with_ballista()
+        .with_target_partitions(settings.target_partitions)
+        .with_batch_size(settings.batch_size)
+        .with_collect_statistics(true)
+        // Adaptive planning hangs a job that loses shuffle output (upstream issue 1986).
+        .with_ballista_adaptive_query_planner(false)
+        .with_ballista_physical_extension_codec(Arc::new(PlanCodec::default()));
+    let options = config.options_mut();
+    options.execution.parquet.pushdown_filters = settings.parquet_pushdown;
+    options.execution.parquet.reorder_filters = settings.parquet_pushdown;
+    options.sql_parser.enable_ident_normalization = settings.normalize_identifiers;
+    // Measured: sort-merge joins, Ballista's default, are two to five times slower on TPC-H. A hash join cannot
+    // spill: its build side must fit the share of memory of each of its tasks, and a query that exceeds it fails
+    // with an error of the memory pool. More target partitions make build sides smaller.
+    options.optimizer.prefer_hash_join = true;
+    // A file below this size is read by one task.
+    options.optimizer.repartition_file_min_size = REPARTITION_FILE_MIN_BYTES;
+    config
+}
+
+fn state(
+    config: SessionConfig,
+    session_id: String,
+    functions: &Functions,
+    runtime: &Arc<RuntimeEnv>,
+) -> Result<SessionState> {
+    let mut state = SessionStateBuilder::new()
+        .with_session_id(session_id)
+        .with_default_features()
+        .with_config(config)
+        .with_runtime_env(Arc::clone(runtime))
+        .with_optimizer_rules(ballista_default_optimizer_rules())
+        .with_scalar_functions(ballista_scalar_functions())
+        .with_aggregate_functions(ballista_aggregate_functions())
+        .with_window_functions(ballista_window_functions())
+        .build();
+    register_functions(&mut state, functions)?;
+    Ok(state)
 }
 
 fn register_functions(state: &mut SessionState, functions: &Functions) -> Result<()> {

@@ -1,7 +1,23 @@
 //! The only place that builds a session or registers a table or a function.
+//!
+//! ```text
+//! SessionSettings + Functions ─Sessions→ SessionContext, SessionIdentity        (builder, identity)
+//! TableInput ─register→ a table of that session, Registration                   (register, registration)
+//!     files of one format (listing), text files (text_files), a Delta table's provider, a view
+//! ```
 
 mod builder;
 mod error;
+mod identity;
+mod listing;
+mod prune;
+mod register;
+mod registration;
+pub(crate) mod text_files;
+mod types;
 
 pub use builder::Sessions;
 pub use error::SessionError;
+pub use identity::{ScanIdentity, SessionIdentity};
+pub use register::{ProviderInput, TableInput, register};
+pub use registration::{ColumnRecord, Registration, SortRecord, TableKind};

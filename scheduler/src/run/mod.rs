@@ -1,0 +1,13 @@
+//! One run of a pipeline: what is to run, what has happened, and what to do next.
+//!
+//! The decisions are a pure state machine ([`machine`]): events in, actions out, no clock, no I/O. Whoever drives it
+//! appends each event to the run's [`event_log`] *before* it performs the actions that the event gave rise to; a run
+//! that was interrupted is resumed by replaying its events and then telling the machine `Resumed`.
+
+pub mod action;
+pub mod error;
+pub mod event;
+pub mod event_log;
+pub mod machine;
+pub mod phase;
+pub mod schedule;

@@ -1,0 +1,43 @@
+//! `lineage.json`: what each new version was made of.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{NodeName, TableVersion};
+
+/// The lineage of everything that a run committed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineageRecord {
+    /// One entry a stage, in the order of the plan.
+    pub stages: Vec<StageLineage>,
+}
+
+/// What one stage's version was made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageLineage {
+    /// The stage.
+    pub stage: NodeName,
+    /// What its query read, views seen through.
+    pub inputs: Vec<LineageInput>,
+    /// The hash of the stage's query and settings, comments and white space aside.
+    pub code_fingerprint: String,
+    /// The hash of its normalised plan.
+    pub plan_fingerprint: String,
+    /// Where its table lies, without credentials.
+    pub location: String,
+    /// The version that it committed, if it did.
+    #[serde(default)]
+    pub output_version: Option<TableVersion>,
+}
+
+/// One input of a stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineageInput {
+    /// The source or stage.
+    pub name: NodeName,
+    /// The pinned version of a source, or the version that a stage of this run committed before.
+    #[serde(default)]
+    pub version: Option<TableVersion>,
+    /// The identity of the scan, or of the content where there is no version.
+    #[serde(default)]
+    pub identity: Option<String>,
+}

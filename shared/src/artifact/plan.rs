@@ -1,0 +1,42 @@
+//! `plan.json`: what was decided for each stage, and why.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::NodeName;
+
+/// How a stage's rows come about in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PlanDecision {
+    /// Computed from all rows of its inputs and committed.
+    Full,
+    /// Inlined into its readers.
+    View,
+    /// Computed once, kept for this run and dropped at its end.
+    Cache,
+}
+
+/// What was decided for each stage.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanRecord {
+    /// The stages, each after those it reads.
+    pub stages: Vec<StageDecision>,
+}
+
+/// What was decided for one stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageDecision {
+    /// The stage.
+    pub stage: NodeName,
+    /// How its rows come about.
+    pub decision: PlanDecision,
+    /// Why, as a sentence for the author of the project.
+    pub reason: String,
+    /// The materialised stages that it waits for.
+    #[serde(default)]
+    pub depends_on: Vec<NodeName>,
+    /// The cost of the longest path from here to the end of the run.
+    #[serde(default)]
+    pub weight: u64,
+}

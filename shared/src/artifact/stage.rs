@@ -1,0 +1,106 @@
+//! `stages/<stage>/stage.json`: a stage's tries, tasks and operators.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::status::{AttemptStatus, StageReceipt, StageStatus};
+use crate::error::Failure;
+use crate::ids::NodeName;
+
+/// Everything measured about one stage. Its operators' metrics are also in `metrics.arrow`, one row a metric.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageRecord {
+    /// The stage.
+    pub stage: NodeName,
+    /// Where it stands.
+    pub status: StageStatus,
+    /// Every try, in order.
+    pub attempts: Vec<AttemptRecord>,
+    /// What its commit came to, if it committed.
+    #[serde(default)]
+    pub receipt: Option<StageReceipt>,
+    /// The tasks of all tries, by attempt, engine stage, partition and task attempt.
+    #[serde(default)]
+    pub tasks: Vec<TaskTiming>,
+    /// The operators of the last try that measured any.
+    #[serde(default)]
+    pub operators: Vec<OperatorMetrics>,
+}
+
+/// One try of a stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptRecord {
+    /// Counted from 1.
+    pub number: u32,
+    /// Whether it only committed what an earlier try had staged.
+    #[serde(default)]
+    pub commit_only: bool,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When its execution had ended well and its commit began.
+    #[serde(default)]
+    pub staged_at: Option<DateTime<Utc>>,
+    /// When it ended.
+    #[serde(default)]
+    pub ended_at: Option<DateTime<Utc>>,
+    /// How it ended.
+    pub status: AttemptStatus,
+    /// Why it failed, if it did.
+    #[serde(default)]
+    pub failure: Option<Failure>,
+    /// The engine's name for its job.
+    #[serde(default)]
+    pub job_id: Option<String>,
+}
+
+/// One task that the engine ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskTiming {
+    /// The stage's attempt, counted from 1.
+    pub attempt: u32,
+    /// The engine's stage, counted from 1 within the job.
+    pub engine_stage: u32,
+    /// The partition that the task computed.
+    pub partition: u32,
+    /// The engine's attempt at it, counted from 0.
+    pub task_attempt: u32,
+    /// The executor that ran it.
+    pub executor: String,
+    /// When it started, in milliseconds since 1970.
+    pub start_ms: i64,
+    /// When it ended, in milliseconds since 1970.
+    pub end_ms: i64,
+    /// Rows that it put out.
+    pub rows: u64,
+    /// Bytes that it put out.
+    pub bytes: u64,
+}
+
+/// What one operator of a plan measured, summed over the tasks of its engine stage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorMetrics {
+    /// The engine's stage.
+    pub engine_stage: u32,
+    /// The operator's place in the plan of that stage, root first, counted from 0.
+    pub position: u32,
+    /// How deep it stands in the plan; the root is at 0.
+    pub depth: u32,
+    /// The operator, such as `HashJoinExec`.
+    pub operator: String,
+    /// The operator's line of the plan, normalised.
+    pub detail: String,
+    /// Rows that it put out, if it counts them.
+    #[serde(default)]
+    pub output_rows: Option<u64>,
+    /// Time spent in it, in nanoseconds, over all tasks.
+    #[serde(default)]
+    pub elapsed_compute_ns: Option<u64>,
+    /// Bytes that it spilled.
+    #[serde(default)]
+    pub spilled_bytes: Option<u64>,
+    /// All other metrics by name, times in nanoseconds.
+    #[serde(default)]
+    pub other: BTreeMap<String, u64>,
+}

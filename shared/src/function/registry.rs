@@ -1,0 +1,115 @@
+//! The registry of functions: what every session has besides the engine's own.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF, Signature, WindowUDF};
+use serde::{Deserialize, Serialize};
+
+use super::{Languages, stable_id, syntax_nodes};
+
+/// The version of a function that was registered without one.
+const FIRST_VERSION: u32 = 1;
+
+/// The functions that every session has besides the engine's own, on the scheduler and on every executor alike.
+#[derive(Debug, Clone, Default)]
+pub struct Functions {
+    /// Functions of a row.
+    pub scalar: Vec<Arc<ScalarUDF>>,
+    /// Functions of a group of rows.
+    pub aggregate: Vec<Arc<AggregateUDF>>,
+    /// Functions of a window of rows.
+    pub window: Vec<Arc<WindowUDF>>,
+    versions: BTreeMap<String, u32>,
+}
+
+/// What the session identity holds of a function.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FunctionRecord {
+    /// Of a row, of a group or of a window.
+    pub kind: FunctionKind,
+    /// The name in SQL.
+    pub name: String,
+    /// The version; it changes when the function's results do.
+    pub version: u32,
+    /// The arguments that it takes.
+    pub arguments: Vec<String>,
+    /// `immutable`, `stable` or `volatile`.
+    pub volatility: String,
+}
+
+/// What a function is a function of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FunctionKind {
+    /// A row.
+    Scalar,
+    /// A group of rows.
+    Aggregate,
+    /// A window of rows.
+    Window,
+}
+
+impl Functions {
+    /// The functions that Windlass brings along: `syntax_nodes` over the standard [`Languages`], and `stable_id`.
+    pub fn standard() -> Self {
+        Self::default().with_scalar(syntax_nodes(Languages::standard())).with_scalar(stable_id())
+    }
+
+    /// These functions and one more of a row; one of the same name is replaced, its version forgotten.
+    pub fn with_scalar(mut self, function: ScalarUDF) -> Self {
+        self.versions.remove(function.name());
+        self.scalar.retain(|other| other.name() != function.name());
+        self.scalar.push(Arc::new(function));
+        self
+    }
+
+    /// These functions and one more of a group; one of the same name is replaced, its version forgotten.
+    pub fn with_aggregate(mut self, function: AggregateUDF) -> Self {
+        self.versions.remove(function.name());
+        self.aggregate.retain(|other| other.name() != function.name());
+        self.aggregate.push(Arc::new(function));
+        self
+    }
+
+    /// These functions and one more of a window; one of the same name is replaced, its version forgotten.
+    pub fn with_window(mut self, function: WindowUDF) -> Self {
+        self.versions.remove(function.name());
+        self.window.retain(|other| other.name() != function.name());
+        self.window.push(Arc::new(function));
+        self
+    }
+
+    /// Gives the function `name` a version. Raise it when the function starts to give other results: results that
+    /// were kept under the older version are then not taken for current. Without one the version is 1.
+    pub fn with_version(mut self, name: &str, version: u32) -> Self {
+        self.versions.insert(name.to_owned(), version);
+        self
+    }
+
+    /// What identifies the functions, sorted: the same for the same functions in whatever order they were added.
+    pub fn records(&self) -> Vec<FunctionRecord> {
+        let scalar = self.scalar.iter().map(|f| self.record(FunctionKind::Scalar, f.name(), f.signature()));
+        let aggregate = self.aggregate.iter().map(|f| self.record(FunctionKind::Aggregate, f.name(), f.signature()));
+        let window = self.window.iter().map(|f| self.record(FunctionKind::Window, f.name(), f.signature()));
+        let mut records: Vec<_> = scalar.chain(aggregate).chain(window).collect();
+        records.sort();
+        records
+    }
+
+    fn record(&self, kind: FunctionKind, name: &str, signature: &Signature) -> FunctionRecord {
+        use datafusion::logical_expr::Volatility;
+        let volatility = match signature.volatility {
+            Volatility::Immutable => "immutable",
+            Volatility::Stable => "stable",
+            Volatility::Volatile => "volatile",
+        };
+        FunctionRecord {
+            kind,
+            name: name.to_owned(),
+            version: self.versions.get(name).copied().unwrap_or(FIRST_VERSION),
+            arguments: signature.type_signature.to_string_repr(),
+            volatility: volatility.to_owned(),
+        }
+    }
+}

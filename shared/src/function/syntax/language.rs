@@ -1,0 +1,159 @@
+//! The languages whose sources can be parsed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use super::names::{NameRule, NameRules};
+
+/// A language: its grammar, the names it goes by, and how its nodes get their names.
+///
+/// A node is named by its grammar's field `name` if it has one, and a node without children of a kind whose name
+/// contains `identifier` by its own text. [`named_by`](Self::named_by), [`named_by_text_of`](Self::named_by_text_of)
+/// and [`named_by_own_text`](Self::named_by_own_text) add what a grammar says otherwise.
+#[derive(Clone)]
+pub struct Language {
+    pub(super) name: String,
+    pub(super) aliases: Vec<String>,
+    pub(super) grammar: tree_sitter::Language,
+    pub(super) rules: NameRules,
+}
+
+impl Language {
+    /// A language of this name, parsed by `grammar`.
+    pub fn new(name: &str, grammar: tree_sitter::Language) -> Self {
+        let rules = NameRules::new(&grammar);
+        Self { name: name.to_lowercase(), aliases: Vec::new(), grammar, rules }
+    }
+
+    /// The language, also known as `alias`: another name, or the extension of its files.
+    pub fn also_known_as(mut self, alias: &str) -> Self {
+        self.aliases.push(alias.to_lowercase());
+        self
+    }
+
+    /// Nodes of `kind` are named as the child in their `field` is named: `a.b::c()` by `c`.
+    pub fn named_by(self, kind: &str, field: &str) -> Self {
+        self.with_rule(kind, field, NameRule::NameOf)
+    }
+
+    /// Nodes of `kind` are named by the whole text of the child in their `field`: `use a::b` by `a::b`.
+    pub fn named_by_text_of(self, kind: &str, field: &str) -> Self {
+        self.with_rule(kind, field, NameRule::TextOf)
+    }
+
+    /// Nodes of `kind` are named by their own text.
+    pub fn named_by_own_text(mut self, kind: &str) -> Self {
+        self.rules.set(&self.grammar, kind, NameRule::OwnText);
+        self
+    }
+
+    fn with_rule(mut self, kind: &str, field: &str, rule: fn(u16) -> NameRule) -> Self {
+        if let Some(field) = self.grammar.field_id_for_name(field) {
+            self.rules.set(&self.grammar, kind, rule(field.get()));
+        }
+        self
+    }
+
+    /// The language's name, in lower case.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Debug for Language {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Language").field("name", &self.name).field("aliases", &self.aliases).finish_non_exhaustive()
+    }
+}
+
+/// The languages that `syntax_nodes` knows, by name and alias.
+#[derive(Debug, Clone, Default)]
+pub struct Languages {
+    languages: Vec<Language>,
+    by_name: BTreeMap<String, usize>,
+}
+
+impl Languages {
+    /// Rust and Python.
+    pub fn standard() -> Self {
+        Self::default().with(rust()).with(python())
+    }
+
+    /// These languages and one more. Where a name or an alias is taken already, the newcomer gets it.
+    pub fn with(mut self, language: Language) -> Self {
+        let index = self.languages.len();
+        for name in std::iter::once(&language.name).chain(&language.aliases) {
+            self.by_name.insert(name.clone(), index);
+        }
+        self.languages.push(language);
+        self
+    }
+
+    /// The language of this name or alias, in whatever case.
+    pub fn get(&self, name: &str) -> Option<&Language> {
+        let index = match self.by_name.get(name) {
+            Some(index) => index,
+            None => self.by_name.get(&name.to_lowercase())?,
+        };
+        self.languages.get(*index)
+    }
+
+    /// Every name and alias, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(String::as_str)
+    }
+}
+
+impl PartialEq for Languages {
+    fn eq(&self, other: &Self) -> bool {
+        self.names().eq(other.names())
+    }
+}
+
+impl Eq for Languages {}
+
+impl Hash for Languages {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for name in self.names() {
+            name.hash(state);
+        }
+    }
+}
+
+fn rust() -> Language {
+    Language::new("rust", tree_sitter_rust::LANGUAGE.into())
+        .also_known_as("rs")
+        .named_by("call_expression", "function")
+        .named_by("generic_function", "function")
+        .named_by("macro_invocation", "macro")
+        .named_by("field_expression", "field")
+        .named_by("field_initializer", "field")
+        .named_by("generic_type", "type")
+        .named_by("generic_type_with_turbofish", "type")
+        .named_by("reference_type", "type")
+        .named_by("impl_item", "type")
+        .named_by("struct_pattern", "type")
+        .named_by("tuple_struct_pattern", "type")
+        .named_by("let_declaration", "pattern")
+        .named_by("parameter", "pattern")
+        .named_by_text_of("use_declaration", "argument")
+        .named_by_text_of("use_as_clause", "path")
+        .named_by_text_of("scoped_use_list", "path")
+        .named_by_own_text("use_wildcard")
+        .named_by_own_text("lifetime")
+}
+
+fn python() -> Language {
+    Language::new("python", tree_sitter_python::LANGUAGE.into())
+        .also_known_as("py")
+        .also_known_as("pyi")
+        .named_by("call", "function")
+        .named_by("attribute", "attribute")
+        .named_by("assignment", "left")
+        .named_by_text_of("import_from_statement", "module_name")
+        .named_by_text_of("import_statement", "name")
+        .named_by_text_of("aliased_import", "name")
+        .named_by_own_text("dotted_name")
+        .named_by_own_text("relative_import")
+}

@@ -1,0 +1,182 @@
+//! From a source text to the columns of its syntax nodes.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, Int32Builder, StringBuilder, StructArray};
+use datafusion::arrow::datatypes::{DataType, Field, Fields};
+use tree_sitter::{Node, ParseOptions, Parser, Point, Tree};
+
+use super::language::Language;
+
+/// Bytes of the longest text that is parsed. A longer one is one `ERROR` node.
+pub const MAX_SYNTAX_BYTES: usize = 32 * 1024 * 1024;
+
+/// The parser reports every 100 operations. A text may take this many reports and as many more as it has bytes, a
+/// hundred times what real sources take; then it is given up. Unlike a time limit this gives the same result on
+/// every machine.
+const FREE_REPORTS: usize = 100_000;
+
+/// Bytes of a text column above which no further text is taken. The nodes of the longest text fit behind it.
+const FULL_BYTES: usize = 1 << 30;
+
+/// The fields of a node, in order.
+pub(super) fn node_fields() -> Fields {
+    Fields::from(vec![
+        Field::new("node_id", DataType::Int32, false),
+        Field::new("parent_id", DataType::Int32, true),
+        Field::new("kind", DataType::Utf8, false),
+        Field::new("field", DataType::Utf8, true),
+        Field::new("start_byte", DataType::Int32, false),
+        Field::new("end_byte", DataType::Int32, false),
+        Field::new("start_line", DataType::Int32, false),
+        Field::new("end_line", DataType::Int32, false),
+        Field::new("name", DataType::Utf8, true),
+    ])
+}
+
+/// The columns of the nodes of many texts, one text after the other.
+#[derive(Default)]
+pub(super) struct NodeColumns {
+    node_id: Int32Builder,
+    parent_id: Int32Builder,
+    kind: StringBuilder,
+    field: StringBuilder,
+    start_byte: Int32Builder,
+    end_byte: Int32Builder,
+    start_line: Int32Builder,
+    end_line: Int32Builder,
+    name: StringBuilder,
+}
+
+impl NodeColumns {
+    /// How many nodes there are so far.
+    pub(super) fn len(&self) -> usize {
+        self.node_id.values_slice().len()
+    }
+
+    /// Whether the columns hold so much that one more text might not fit into their 32-bit offsets.
+    pub(super) fn is_full(&self) -> bool {
+        [&self.kind, &self.field, &self.name].iter().any(|column| column.values_slice().len() > FULL_BYTES)
+    }
+
+    /// Adds the nodes of `source` in the order of their ids.
+    pub(super) fn append(&mut self, parser: &mut Parser, language: &Language, source: &str) {
+        match parse(parser, language, source) {
+            Some(tree) => self.append_tree(&tree, language, source),
+            None => self.append_unparsed(source),
+        }
+    }
+
+    /// The columns as one array of structs.
+    pub(super) fn finish(mut self) -> datafusion::error::Result<StructArray> {
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(self.node_id.finish()),
+            Arc::new(self.parent_id.finish()),
+            Arc::new(self.kind.finish()),
+            Arc::new(self.field.finish()),
+            Arc::new(self.start_byte.finish()),
+            Arc::new(self.end_byte.finish()),
+            Arc::new(self.start_line.finish()),
+            Arc::new(self.end_line.finish()),
+            Arc::new(self.name.finish()),
+        ];
+        Ok(StructArray::try_new(node_fields(), columns, None)?)
+    }
+
+    /// Walks the tree in preorder. Anonymous nodes (punctuation, keywords) are passed through: their children
+    /// belong to the nearest named ancestor.
+    fn append_tree(&mut self, tree: &Tree, language: &Language, source: &str) {
+        let mut cursor = tree.walk();
+        let mut next_id = 0;
+        // What the nodes on the way from the root to the cursor give their children as a parent.
+        let mut parents: Vec<Option<i32>> = Vec::new();
+        loop {
+            let node = cursor.node();
+            let parent = parents.last().copied().flatten();
+            let mut as_parent = parent;
+            if node.is_named() || node.is_missing() {
+                self.append_node(node, next_id, parent, cursor.field_name(), language, source);
+                as_parent = Some(next_id);
+                next_id += 1;
+            }
+            if cursor.goto_first_child() {
+                parents.push(as_parent);
+                continue;
+            }
+            while !cursor.goto_next_sibling() {
+                if !cursor.goto_parent() {
+                    return;
+                }
+                parents.pop();
+            }
+        }
+    }
+
+    fn append_node(
+        &mut self,
+        node: Node<'_>,
+        id: i32,
+        parent: Option<i32>,
+        field: Option<&str>,
+        language: &Language,
+        source: &str,
+    ) {
+        self.node_id.append_value(id);
+        self.parent_id.append_option(parent);
+        self.field.append_option(field);
+        self.start_byte.append_value(position(node.start_byte()));
+        self.end_byte.append_value(position(node.end_byte()));
+        self.start_line.append_value(line(node.start_position()));
+        self.end_line.append_value(line(node.end_position()));
+        if node.is_missing() {
+            self.kind.append_value("MISSING");
+            self.name.append_value(node.kind());
+        } else {
+            self.kind.append_value(node.kind());
+            self.name.append_option(language.rules.name_of(node, source));
+        }
+    }
+
+    /// One `ERROR` node over the whole text.
+    fn append_unparsed(&mut self, source: &str) {
+        self.node_id.append_value(0);
+        self.parent_id.append_null();
+        self.kind.append_value("ERROR");
+        self.field.append_null();
+        self.start_byte.append_value(0);
+        self.end_byte.append_value(position(source.len()));
+        self.start_line.append_value(1);
+        self.end_line.append_value(position(source.split('\n').count()));
+        self.name.append_null();
+    }
+}
+
+fn parse(parser: &mut Parser, language: &Language, source: &str) -> Option<Tree> {
+    if source.len() > MAX_SYNTAX_BYTES {
+        return None;
+    }
+    let mut reports_left = FREE_REPORTS + source.len();
+    let mut on_report = |_: &tree_sitter::ParseState| {
+        reports_left = reports_left.saturating_sub(1);
+        if reports_left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    parser.reset();
+    parser.set_language(&language.grammar).ok()?;
+    let bytes = source.as_bytes();
+    parser.parse_with_options(
+        &mut |offset, _| bytes.get(offset..).unwrap_or_default(),
+        None,
+        Some(ParseOptions::new().progress_callback(&mut on_report)),
+    )
+}
+
+/// A byte offset or a count as the column holds it; texts are shorter than [`i32::MAX`].
+fn position(value: usize) -> i32 {
+    i32::try_from(value).unwrap_or(i32::MAX)
+}
+
+/// Lines count from one.
+fn line(point: Point) -> i32 {
+    position(point.row.saturating_add(1))
+}

@@ -1,0 +1,219 @@
+//! The one entry point through which a table gets into a session.
+
+use std::sync::Arc;
+
+use datafusion::catalog::TableProvider;
+use datafusion::common::TableReference;
+use datafusion::datasource::ViewTable;
+use datafusion::execution::context::SQLOptions;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::SessionContext;
+use serde::Serialize;
+use serde_json::json;
+
+use super::registration::{Registration, TableKind, columns};
+use super::text_files::TextFilesTable;
+use super::{ScanIdentity, SessionError, SortRecord, listing, text_files};
+use crate::ids::{NodeName, TableVersion};
+use crate::spec::source::{ListingSource, TextFilesSource};
+use crate::storage::{Location, Stores};
+
+/// A table to register.
+#[derive(Debug)]
+pub enum TableInput {
+    /// A folder of files of one format. They are listed now, and every scan of this session reads that list.
+    Listing {
+        /// What the project says about the files.
+        source: ListingSource,
+        /// Where they are: the source's location, resolved. It may be a folder, a file or a glob.
+        location: Location,
+    },
+    /// Text files, a row each. They are listed now, and every scan of this session reads that list.
+    TextFiles {
+        /// What the project says about the files.
+        source: TextFilesSource,
+        /// The folder: the source's location, resolved.
+        location: Location,
+    },
+    /// A table that is already there, such as the scan of a pinned Delta table.
+    Provider(ProviderInput),
+    /// A view that is inlined into its readers: one query over tables that are registered already.
+    Sql(String),
+    /// A view that is inlined into its readers, as a plan.
+    Plan(LogicalPlan),
+}
+
+/// A table made elsewhere, with what its record shall say.
+#[derive(Debug)]
+pub struct ProviderInput {
+    /// The table.
+    pub provider: Arc<dyn TableProvider>,
+    /// What kind of table it is.
+    pub kind: TableKind,
+    /// Where it is.
+    pub location: Option<Location>,
+    /// The format of its files.
+    pub format: Option<String>,
+    /// The pinned version.
+    pub version: Option<TableVersion>,
+    /// The names of its partition columns, outermost first.
+    pub partition_columns: Vec<String>,
+    /// The order that every file's rows are in.
+    pub sort_order: Vec<SortRecord>,
+    /// How many files it has.
+    pub files: Option<u64>,
+    /// The bytes of its files.
+    pub bytes: Option<u64>,
+    /// A hash of its files as they are now.
+    pub files_digest: Option<String>,
+    /// How it is read.
+    pub scan_identity: ScanIdentity,
+}
+
+/// Registers `table` under `name` in the session of `ctx`, and says what was registered. A table that has the name
+/// already is replaced.
+///
+/// # Errors
+/// [`SessionError`] if the location cannot be listed or holds nothing to read, if a file is not of the declared
+/// format, or if a view's SQL is not one query that can be planned.
+pub async fn register(
+    ctx: &SessionContext,
+    stores: &Stores,
+    name: &NodeName,
+    table: TableInput,
+) -> Result<Registration, SessionError> {
+    let (provider, registration) = match table {
+        TableInput::Listing { source, location } => listing::open(ctx, stores, name, &source, &location).await?,
+        TableInput::TextFiles { source, location } => open_text_files(stores, name, &source, &location).await?,
+        TableInput::Provider(input) => describe_provider(name, input),
+        TableInput::Sql(sql) => {
+            let plan = plan_view(ctx, name, &sql).await?;
+            view(name, plan, Some(sql))?
+        }
+        TableInput::Plan(plan) => view(name, plan, None)?,
+    };
+    let reference = TableReference::bare(name.as_str());
+    let refused = |source| SessionError::Register { table: name.clone(), source };
+    ctx.deregister_table(reference.clone()).map_err(refused)?;
+    ctx.register_table(reference, provider).map_err(refused)?;
+    tracing::debug!(table = %name, kind = ?registration.kind, scan = %registration.scan_identity, "registered a table");
+    Ok(registration)
+}
+
+type Opened = (Arc<dyn TableProvider>, Registration);
+
+async fn open_text_files(
+    stores: &Stores,
+    name: &NodeName,
+    source: &TextFilesSource,
+    location: &Location,
+) -> Result<Opened, SessionError> {
+    let files = text_files::list(stores, location, source).await?;
+    let scan = json!({
+        "kind": "text_files",
+        "location": location,
+        "include": source.include,
+        "exclude": source.exclude,
+        "max_file_bytes": source.max_file_bytes,
+    });
+    let mut digest = FilesDigest::default();
+    for file in &files {
+        digest.add(&file.path, file.size, &file.modified.to_string(), None);
+    }
+    let table = TextFilesTable {
+        store: location.store_url()?,
+        folder: location.path()?,
+        max_file_bytes: source.max_file_bytes,
+        files,
+    };
+    let registration = Registration {
+        name: name.clone(),
+        kind: TableKind::TextFiles,
+        location: Some(location.to_string()),
+        format: Some("text".to_owned()),
+        version: None,
+        columns: columns(&table.schema()),
+        partition_columns: Vec::new(),
+        sort_order: Vec::new(),
+        files: Some(table.files.len() as u64),
+        bytes: Some(table.files.iter().map(|file| file.size).sum()),
+        files_digest: Some(digest.finish()),
+        scan_identity: identity(name, &scan)?,
+    };
+    Ok((Arc::new(table), registration))
+}
+
+fn describe_provider(name: &NodeName, input: ProviderInput) -> Opened {
+    let registration = Registration {
+        name: name.clone(),
+        kind: input.kind,
+        location: input.location.map(|location| location.to_string()),
+        format: input.format,
+        version: input.version,
+        columns: columns(&input.provider.schema()),
+        partition_columns: input.partition_columns,
+        sort_order: input.sort_order,
+        files: input.files,
+        bytes: input.bytes,
+        files_digest: input.files_digest,
+        scan_identity: input.scan_identity,
+    };
+    (input.provider, registration)
+}
+
+async fn plan_view(ctx: &SessionContext, name: &NodeName, sql: &str) -> Result<LogicalPlan, SessionError> {
+    let failed = |source| SessionError::View { view: name.clone(), source };
+    let plan = ctx.state().create_logical_plan(sql).await.map_err(failed)?;
+    let only_queries = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    only_queries.verify_plan(&plan).map_err(failed)?;
+    Ok(plan)
+}
+
+fn view(name: &NodeName, plan: LogicalPlan, sql: Option<String>) -> Result<Opened, SessionError> {
+    let scan = json!({ "kind": "view", "plan": plan.display_indent_schema().to_string() });
+    let registration = Registration {
+        name: name.clone(),
+        kind: TableKind::View,
+        location: None,
+        format: None,
+        version: None,
+        columns: columns(plan.schema().as_arrow()),
+        partition_columns: Vec::new(),
+        sort_order: Vec::new(),
+        files: None,
+        bytes: None,
+        files_digest: None,
+        scan_identity: identity(name, &scan)?,
+    };
+    Ok((Arc::new(ViewTable::new(plan, sql)), registration))
+}
+
+/// The identity of a scan that is described by `scan`.
+pub(super) fn identity<T: Serialize>(table: &NodeName, scan: &T) -> Result<ScanIdentity, SessionError> {
+    ScanIdentity::of(scan).map_err(|error| SessionError::Register {
+        table: table.clone(),
+        source: datafusion::error::DataFusionError::External(Box::new(error)),
+    })
+}
+
+/// A hash of listed files; they are added sorted by path.
+#[derive(Default)]
+pub(super) struct FilesDigest {
+    hasher: blake3::Hasher,
+}
+
+impl FilesDigest {
+    pub(super) fn add(&mut self, path: &str, size: u64, modified: &str, e_tag: Option<&str>) {
+        for part in [path, &size.to_string(), modified, e_tag.unwrap_or_default()] {
+            self.hasher.update(&(part.len() as u64).to_le_bytes());
+            self.hasher.update(part.as_bytes());
+        }
+    }
+
+    /// 32 hexadecimal digits.
+    pub(super) fn finish(self) -> String {
+        let mut hex = self.hasher.finalize().to_hex().to_string();
+        hex.truncate(32);
+        hex
+    }
+}

@@ -1,0 +1,20 @@
+//! Text files as a table: a row each, with columns `path`, `size`, `content_hash` and `content`.
+//!
+//! ```text
+//! globs ─listing→ [TextFile] ─chunks→ chunks in groups of like weight ─table→ DataSourceExec(TextFilesScan)
+//!     ─codec/text_files→ executors ─scan→ one batch a chunk
+//! ```
+//!
+//! The files are listed once, when the table is registered. A file that has changed by the time it is read is an
+//! error: a run sees one state of its sources or none.
+
+mod chunks;
+mod listing;
+mod read;
+mod scan;
+mod table;
+
+pub(crate) use chunks::{Chunk, TextFile};
+pub(super) use listing::list;
+pub(crate) use scan::TextFilesScan;
+pub(super) use table::TextFilesTable;
