@@ -1,1 +1,3 @@
+//! The Windlass client library.
 
+pub mod project;

@@ -46,6 +46,8 @@ pub struct PipelineGraph {
     pub home: Option<String>,
     /// The files that the graph was read from.
     pub files: ProjectFiles,
+    /// Where each stage is in `stages`.
+    index: BTreeMap<NodeName, usize>,
     /// Who reads each node.
     readers: BTreeMap<NodeName, Vec<NodeName>>,
     /// Per stage, the longest path to a stage that nobody reads.
@@ -115,7 +117,7 @@ impl<'g> Node<'g> {
 impl PipelineGraph {
     /// The stage of that name.
     pub fn stage(&self, name: &NodeName) -> Option<&Stage> {
-        self.stages.iter().find(|stage| stage.name == *name)
+        self.index.get(name).and_then(|index| self.stages.get(*index))
     }
 
     /// The source or stage of that name.
@@ -144,11 +146,11 @@ impl PipelineGraph {
         self.weights.get(name).copied().unwrap_or_default()
     }
 
-    /// Every node that can be reached from `from` by reading (`reads`) or by being read (`readers`), within `hops` steps
-    /// if given; `from` itself included.
-    pub fn reach(&self, from: &NodeName, direction: Direction, hops: Option<usize>) -> BTreeSet<NodeName> {
-        let mut reached = BTreeSet::from([from.clone()]);
-        let mut frontier = vec![from.clone()];
+    /// Every node that can be reached from one of `from` by reading or by being read, within `hops` steps if given; `from`
+    /// itself included.
+    pub fn reach(&self, from: &BTreeSet<NodeName>, direction: Direction, hops: Option<usize>) -> BTreeSet<NodeName> {
+        let mut reached = from.clone();
+        let mut frontier: Vec<NodeName> = from.iter().cloned().collect();
         let mut left = hops.unwrap_or(usize::MAX);
         while left > 0 && !frontier.is_empty() {
             let mut next = Vec::new();

@@ -180,6 +180,7 @@ fn build(spec: PipelineSpec, reads: Reads, files: &ProjectFiles) -> PipelineGrap
     let readers = order::readers_of(&stages);
     let stages = order::sort(stages, &readers);
     let weights = order::weights(&stages, &readers);
+    let index = stages.iter().enumerate().map(|(index, stage)| (stage.name.clone(), index)).collect();
     PipelineGraph {
         name: spec.name,
         description: spec.description,
@@ -192,6 +193,7 @@ fn build(spec: PipelineSpec, reads: Reads, files: &ProjectFiles) -> PipelineGrap
         target: None,
         home: None,
         files: files.clone(),
+        index,
         readers,
         weights,
     }
