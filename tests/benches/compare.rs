@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use windlass_client::project::load_project;
 use windlass_shared::graph;
 use windlass_shared::spec::source::SourceKind;
-use windlass_tests::plain::read_project;
 
 use super::pipeline::{Pipeline, Programs, Sample, Side, StageSample};
 use super::plain::{Engine, from_here};
@@ -91,7 +91,7 @@ fn pipeline(
     place: impl Fn(&str) -> PathBuf,
 ) -> Outcome<Pipeline> {
     let project = args.examples.join(name);
-    let graph = graph::check(&read_project(&project)?)?;
+    let graph = graph::check(&load_project(&project)?)?;
     let mut sources = Vec::new();
     for (source, _) in graph.sources.iter().filter(|(_, spec)| moved(&spec.kind)) {
         let location = place(source.as_str());
@@ -119,7 +119,7 @@ impl Pair {
 
     /// Runs both sides, `first` before the other, so that neither always finds the machine as the other left it.
     fn run(programs: &Programs, first: Side, pipeline: &Pipeline, work: &Path) -> Outcome<Self> {
-        let mut run = |side| programs.run(side, pipeline, work);
+        let run = |side| programs.run(side, pipeline, work);
         Ok(match first {
             Side::Windlass => {
                 let windlass = run(Side::Windlass)?;
@@ -214,8 +214,13 @@ fn different_rows(pairs: &[Pair]) -> Vec<String> {
 }
 
 fn trivial(args: &CompareArgs, programs: &Programs, work: &Path) -> Outcome<Table> {
-    let mut table =
-        Table::new(&["a stage", "Windlass, ms a stage", "plain, ms a stage", "Windlass, s for one", "plain, s for one"]);
+    let mut table = Table::new(&[
+        "a stage",
+        "Windlass, ms a stage",
+        "plain, ms a stage",
+        "Windlass, s for one",
+        "plain, s for one",
+    ]);
     for shape in Shape::ALL {
         let (one, many) = (project(shape, 1, work)?, project(shape, args.trivial, work)?);
         let ones = pairs(args, programs, &one, work)?;
@@ -223,9 +228,9 @@ fn trivial(args: &CompareArgs, programs: &Programs, work: &Path) -> Outcome<Tabl
         let wall = |pair: &Pair, side| pair.side(side).wall;
         let slope = |side| {
             let both = ones.iter().zip(&manies);
-            Spread::of(both.map(|(one, many)| {
-                (wall(many, side) - wall(one, side)) * 1000.0 / (args.trivial - 1) as f64
-            }))
+            Spread::of(
+                both.map(|(one, many)| (wall(many, side) - wall(one, side)) * 1000.0 / (args.trivial - 1) as f64),
+            )
         };
         let start = |side| Spread::of(ones.iter().map(|pair| wall(pair, side)));
         table.row([

@@ -31,7 +31,9 @@ const TABLES: [Table; 8] = [
     Table {
         name: "lineitem",
         big: true,
-        read: |scale, part, parts| Box::new(arrow::LineItemArrow::new(rows::LineItemGenerator::new(scale, part, parts))),
+        read: |scale, part, parts| {
+            Box::new(arrow::LineItemArrow::new(rows::LineItemGenerator::new(scale, part, parts)))
+        },
     },
     Table {
         name: "orders",
@@ -41,7 +43,9 @@ const TABLES: [Table; 8] = [
     Table {
         name: "partsupp",
         big: true,
-        read: |scale, part, parts| Box::new(arrow::PartSuppArrow::new(rows::PartSuppGenerator::new(scale, part, parts))),
+        read: |scale, part, parts| {
+            Box::new(arrow::PartSuppArrow::new(rows::PartSuppGenerator::new(scale, part, parts)))
+        },
     },
     Table {
         name: "part",
@@ -51,12 +55,16 @@ const TABLES: [Table; 8] = [
     Table {
         name: "customer",
         big: true,
-        read: |scale, part, parts| Box::new(arrow::CustomerArrow::new(rows::CustomerGenerator::new(scale, part, parts))),
+        read: |scale, part, parts| {
+            Box::new(arrow::CustomerArrow::new(rows::CustomerGenerator::new(scale, part, parts)))
+        },
     },
     Table {
         name: "supplier",
         big: false,
-        read: |scale, part, parts| Box::new(arrow::SupplierArrow::new(rows::SupplierGenerator::new(scale, part, parts))),
+        read: |scale, part, parts| {
+            Box::new(arrow::SupplierArrow::new(rows::SupplierGenerator::new(scale, part, parts)))
+        },
     },
     Table {
         name: "nation",

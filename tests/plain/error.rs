@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use datafusion::error::DataFusionError;
 use deltalake::DeltaTableError;
+use windlass_client::project::LoadError;
 use windlass_shared::graph::Stage;
 use windlass_shared::ids::NodeName;
 use windlass_shared::session::SessionError;
@@ -23,6 +24,9 @@ pub enum PlainError {
         #[source]
         source: io::Error,
     },
+    /// The project's files cannot be read.
+    #[error(transparent)]
+    Load(#[from] LoadError),
     /// The project, or a value given for a parameter, is not right.
     #[error("{0}")]
     Project(Box<Problems>),

@@ -13,7 +13,6 @@
 
 mod error;
 mod params;
-mod project;
 mod report;
 mod session;
 mod source;
@@ -24,11 +23,12 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use datafusion::common::ScalarValue;
+use datafusion::common::TableReference;
 use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
-use datafusion::sql::TableReference;
 use deltalake::DeltaTable;
+use windlass_client::project::load_project;
 use windlass_shared::function::Functions;
 use windlass_shared::graph::{self, PipelineGraph, Stage};
 use windlass_shared::ids::NodeName;
@@ -37,7 +37,6 @@ use windlass_shared::spec::table::Materialize;
 use windlass_shared::storage::Location;
 
 pub use error::PlainError;
-pub use project::read_project;
 pub use report::{PlainReport, PlainStage};
 pub use session::PlainEngine;
 
@@ -77,7 +76,7 @@ impl PlainOptions {
 /// [`PlainError`] at the first problem of the project, of a source or of a stage.
 pub async fn run_project(project: &Path, options: &PlainOptions) -> Result<PlainReport, PlainError> {
     let started = Instant::now();
-    let mut graph = graph::check(&read_project(project)?)?;
+    let mut graph = graph::check(&load_project(project)?)?;
     source::relocate(&mut graph, &options.sources)?;
     let mut runner = Runner::new(&graph, project, options)?;
     runner.open_sources(&graph).await?;
@@ -146,9 +145,8 @@ impl Runner {
 
     async fn write_cache(&self, stage: &Stage, plan: LogicalPlan) -> Result<PlainStage, PlainError> {
         let folder = self.out.join("cache").join(stage.name.as_str());
-        let files = write::write_parquet(&self.ctx, plan, &folder)
-            .await
-            .map_err(|source| PlainError::stage(stage, source))?;
+        let files =
+            write::write_parquet(&self.ctx, plan, &folder).await.map_err(|source| PlainError::stage(stage, source))?;
         let location = Location::from_path(&folder)?;
         let input = source::parquet_folder(location);
         register(&self.ctx, self.sessions.stores(), &stage.name, input).await?;

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
+use datafusion::common::TableReference;
 use datafusion::error::Result as EngineResult;
 use datafusion::prelude::SessionContext;
-use datafusion::sql::TableReference;
 use deltalake::{DeltaResult, DeltaTable, DeltaTableBuilder};
 use windlass_shared::graph::PipelineGraph;
 use windlass_shared::ids::NodeName;
@@ -40,14 +40,12 @@ pub(super) async fn open(
 ) -> Result<(), PlainError> {
     let input = match kind {
         SourceKind::Delta(source) => return open_delta(ctx, name, source, project).await,
-        SourceKind::Listing(source) => TableInput::Listing {
-            source: source.clone(),
-            location: Location::parse(&source.location, project)?,
-        },
-        SourceKind::TextFiles(source) => TableInput::TextFiles {
-            source: source.clone(),
-            location: Location::parse(&source.location, project)?,
-        },
+        SourceKind::Listing(source) => {
+            TableInput::Listing { source: source.clone(), location: Location::parse(&source.location, project)? }
+        }
+        SourceKind::TextFiles(source) => {
+            TableInput::TextFiles { source: source.clone(), location: Location::parse(&source.location, project)? }
+        }
     };
     register(ctx, stores, name, input).await?;
     Ok(())

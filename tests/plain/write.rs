@@ -66,10 +66,9 @@ async fn create(
     log_store: LogStoreRef,
 ) -> DeltaResult<DeltaTable> {
     let schema: StructType = normalize_for_delta(plan.schema().inner()).try_into_kernel()?;
-    let columns = schema.fields().map(|field| StructField {
-        nullable: !stage.table.not_null.contains(field.name()),
-        ..field.clone()
-    });
+    let columns = schema
+        .fields()
+        .map(|field| StructField { nullable: !stage.table.not_null.contains(field.name()), ..field.clone() });
     let properties = stage.table.properties.iter().map(|(key, value)| (key.clone(), Some(value.clone())));
     let table = CreateBuilder::new()
         .with_log_store(log_store)
@@ -105,9 +104,8 @@ pub(super) async fn write_parquet(ctx: &SessionContext, plan: LogicalPlan, folde
     let mut parquet = TableParquetOptions::new();
     parquet.global.compression = Some("snappy".to_owned());
     let path = format!("{}/", folder.display());
-    let counts = DataFrame::new(ctx.state(), plan)
-        .write_parquet(&path, DataFrameWriteOptions::new(), Some(parquet))
-        .await?;
+    let counts =
+        DataFrame::new(ctx.state(), plan).write_parquet(&path, DataFrameWriteOptions::new(), Some(parquet)).await?;
     let mut files = Files { rows: counts.iter().map(count).sum(), ..Files::default() };
     for entry in std::fs::read_dir(folder)? {
         files.bytes += entry?.metadata()?.len();
