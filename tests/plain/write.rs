@@ -19,14 +19,12 @@ use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::SaveMode;
 use deltalake::{DeltaResult, DeltaTable, DeltaTableBuilder};
 use futures::TryStreamExt;
+use windlass_shared::delta::write::DEFAULT_TARGET_FILE_BYTES;
 use windlass_shared::graph::Stage;
 use windlass_shared::spec::table::WriteMode;
 use windlass_shared::storage::Location;
 
 use super::report::Files;
-
-/// Bytes that a data file should come to when the stage does not say; Windlass's own default.
-const TARGET_FILE_BYTES: u64 = 128 * 1024 * 1024;
 
 /// Writes the rows of `plan` to the table of `stage` at `location`, which is made if it is not there.
 pub(super) async fn write_delta(
@@ -47,7 +45,7 @@ pub(super) async fn write_delta(
         WriteMode::Overwrite => SaveMode::Overwrite,
         WriteMode::Append => SaveMode::Append,
     };
-    let target = NonZeroU64::new(stage.table.target_file_bytes.unwrap_or(TARGET_FILE_BYTES));
+    let target = NonZeroU64::new(stage.table.target_file_bytes.unwrap_or(DEFAULT_TARGET_FILE_BYTES));
     table
         .write(Vec::new())
         .with_input_plan(plan)

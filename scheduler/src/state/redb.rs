@@ -271,7 +271,7 @@ impl StateStore for RedbStore {
         lease::release(self, lease).await
     }
 
-    async fn lease(&self, name: &str) -> Result<Option<LeaseView>, StateError> {
-        lease::view(self, &*self.clock, name).await
+    async fn leases(&self, prefix: &str) -> Result<Vec<LeaseView>, StateError> {
+        lease::views(self, &*self.clock, prefix).await
     }
 }

@@ -14,6 +14,10 @@ pub mod write;
 
 mod error;
 mod feature;
+mod history;
 mod log_store;
+mod read_error;
 
 pub use error::DeltaError;
+pub use feature::{READABLE_FEATURES, REFUSED_FEATURES};
+pub use read_error::ReadError;

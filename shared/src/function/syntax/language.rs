@@ -59,6 +59,11 @@ impl Language {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// The grammar that its sources are parsed by.
+    pub fn grammar(&self) -> &tree_sitter::Language {
+        &self.grammar
+    }
 }
 
 impl fmt::Debug for Language {

@@ -13,3 +13,5 @@ pub use function::syntax_nodes;
 pub use language::{Language, Languages};
 pub use names::MAX_NAME_BYTES;
 pub use nodes::MAX_SYNTAX_BYTES;
+/// A tree-sitter grammar.
+pub use tree_sitter::Language as Grammar;
