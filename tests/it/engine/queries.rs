@@ -22,7 +22,8 @@ async fn register(context: &SessionContext, folder: &Path) {
     let partitions = vec![vec![batch(0)], vec![batch(1)], vec![batch(2)]];
     context.register_table("memory", Arc::new(MemTable::try_new(Arc::clone(&schema), partitions).unwrap())).unwrap();
     context.register_table("nothing", Arc::new(MemTable::try_new(schema, vec![vec![]]).unwrap())).unwrap();
-    let buckets = "CREATE VIEW buckets AS SELECT * FROM (VALUES (0, 'zero'), (1, 'one'), (2, 'two')) AS t(bucket, label)";
+    let buckets =
+        "CREATE VIEW buckets AS SELECT * FROM (VALUES (0, 'zero'), (1, 'one'), (2, 'two')) AS t(bucket, label)";
     context.sql(buckets).await.unwrap().collect().await.unwrap();
 }
 
