@@ -116,10 +116,8 @@ impl Table {
         let properties: BTreeMap<String, String> =
             metadata.configuration().iter().map(|(key, value)| (key.clone(), value.clone())).collect();
         let delta_schema = snapshot.schema();
-        let arrow_schema: Schema = delta_schema
-            .as_ref()
-            .try_into_arrow()
-            .map_err(|source| failed(DeltaTableError::Arrow { source }))?;
+        let arrow_schema: Schema =
+            delta_schema.as_ref().try_into_arrow().map_err(|source| failed(DeltaTableError::Arrow { source }))?;
         let schema = Arc::new(without_metadata(&arrow_schema));
         let partition_columns = metadata.partition_columns().to_vec();
         let mapping = protocol
@@ -130,8 +128,7 @@ impl Table {
             .map(Arc::new);
         let batches: Vec<_> = snapshot.files(log.as_ref(), None).try_collect().await.map_err(failed)?;
         let files = DataFiles::read(location, &schema, &partition_columns, mapping.as_deref(), &batches)?;
-        let timestamp =
-            history::commit_time(location, log, snapshot.version(), commits_carry_time(snapshot)).await?;
+        let timestamp = history::commit_time(location, log, snapshot.version(), commits_carry_time(snapshot)).await?;
         let pin = Pin {
             location: location.clone(),
             version: TableVersion(snapshot.version()),

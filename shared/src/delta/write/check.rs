@@ -10,6 +10,7 @@ use datafusion::execution::SessionState;
 use datafusion::physical_plan::PhysicalExpr;
 
 use super::{WriteError, WriteSpec};
+use crate::error::Coded;
 
 /// Characters of one value in a message.
 const SHOWN_VALUE: usize = 40;
@@ -58,7 +59,7 @@ pub(super) fn compile_constraints(spec: &WriteSpec, state: &SessionState) -> Res
 /// Checks every row of `batch`, which has the table's columns.
 ///
 /// # Errors
-/// The first broken demand, as a [`WriteError`] inside [`DataFusionError::External`].
+/// The first broken demand, as a [`Failure`](crate::error::Failure) inside [`DataFusionError::External`].
 pub(super) fn check(batch: &RecordBatch, spec: &WriteSpec, constraints: &[RowConstraint]) -> Result<()> {
     for (field, column) in spec.schema.fields().iter().zip(batch.columns()) {
         if field.is_nullable() {
@@ -121,16 +122,12 @@ pub(super) fn row_text(batch: &RecordBatch, row: usize) -> String {
     parts.join(", ")
 }
 
-/// `text` on one line, without double quotes (reports of failed tasks escape them) and not too long.
+/// `text` on one line and not too long.
 fn shortened(text: &str) -> String {
     let mut short: String = text
         .chars()
         .take(SHOWN_VALUE)
-        .map(|character| match character {
-            '"' => '\'',
-            character if character.is_control() => ' ',
-            character => character,
-        })
+        .map(|character| if character.is_control() { ' ' } else { character })
         .collect();
     if text.chars().nth(SHOWN_VALUE).is_some() {
         short.push('…');
@@ -138,7 +135,7 @@ fn shortened(text: &str) -> String {
     short
 }
 
-/// The error of a task that trying again does not mend.
+/// The error as a task raises it: a failure with its code, which no engine on the way takes apart.
 pub(super) fn external(error: WriteError) -> DataFusionError {
-    DataFusionError::External(Box::new(error))
+    DataFusionError::External(Box::new(error.to_failure()))
 }

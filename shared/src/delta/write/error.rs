@@ -5,18 +5,11 @@ use std::fmt;
 use deltalake::DeltaTableError;
 
 use crate::delta::table::Difference;
-use crate::error::{Coded, ErrorCode, Failure, full_message};
+use crate::error::{Coded, ErrorCode};
 
-/// Opens the form of a [`WriteError`] that survives a cluster: see its [`fmt::Debug`].
-const OPEN: char = '‹';
-/// Closes it.
-const CLOSE: char = '›';
-
-/// Why a table cannot be written or committed to.
-///
-/// Its `Debug` form is `‹code: message›`, because a cluster reports a failed task by that form only;
-/// [`WriteError::find_in`] gets the failure back out of such a report.
-#[derive(thiserror::Error)]
+/// Why a table cannot be written or committed to. Inside a task it travels as its
+/// [`Failure`](crate::error::Failure), so that a cluster reports code and text unharmed.
+#[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// A column's type has no counterpart in Delta.
     #[error("column `{column}` has the type {data_type}, which a Delta table cannot hold: {reason}")]
@@ -204,24 +197,6 @@ pub enum WriteError {
     },
 }
 
-impl WriteError {
-    /// The failure of a task, found in a text that holds the `Debug` form of a [`WriteError`].
-    pub fn find_in(text: &str) -> Option<Failure> {
-        let start = text.find(&format!("{OPEN}WL"))? + OPEN.len_utf8();
-        let end = start + text[start..].find(CLOSE)?;
-        let (code, message) = text[start..end].split_once(": ")?;
-        let help = help_for(code);
-        Some(Failure { code: code.to_owned(), message: message.to_owned(), help, retryable: false })
-    }
-}
-
-impl fmt::Debug for WriteError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let message = full_message(self).replace([OPEN, CLOSE], "'");
-        write!(f, "{OPEN}{}: {message}{CLOSE}", self.code())
-    }
-}
-
 impl Coded for WriteError {
     fn code(&self) -> ErrorCode {
         ErrorCode(match self {
@@ -249,7 +224,7 @@ impl Coded for WriteError {
     }
 
     fn help(&self) -> Option<String> {
-        help_for(self.code().0)
+        Some(help_for(self.code().0)?.to_owned())
     }
 
     fn is_retryable(&self) -> bool {
@@ -257,8 +232,8 @@ impl Coded for WriteError {
     }
 }
 
-fn help_for(code: &str) -> Option<String> {
-    let help = match code {
+fn help_for(code: &str) -> Option<&'static str> {
+    Some(match code {
         "WL0420" => "cast the column to a type that Delta has, for example CAST(x AS VARCHAR)",
         "WL0421" => "give the column another name with AS in the stage's SQL",
         "WL0422" => {
@@ -282,8 +257,7 @@ fn help_for(code: &str) -> Option<String> {
         "WL0437" => "check that the location can be written",
         "WL0439" => "check the process's permissions and the location",
         _ => return None,
-    };
-    Some(help.to_owned())
+    })
 }
 
 fn list<T: fmt::Display>(items: &[T]) -> String {
