@@ -22,7 +22,6 @@ use super::scan::files::DataFiles;
 use super::scan::{DeltaScan, ScanOptions};
 use super::{DeltaError, ReadError};
 use crate::ids::TableVersion;
-use crate::session::ScanIdentity;
 use crate::spec::source::PinAt;
 use crate::storage::{Location, Stores};
 
@@ -186,10 +185,7 @@ impl PinnedTable {
 
     /// The hash of all that decides how the table is scanned with `options`, its version and files apart: the same
     /// in every process.
-    ///
-    /// # Errors
-    /// If the description cannot be written as JSON.
-    pub fn scan_identity(&self, options: &ScanOptions) -> Result<ScanIdentity, serde_json::Error> {
+    pub fn scan_identity(&self, options: &ScanOptions) -> String {
         let described = serde_json::json!({
             "format": 1,
             "location": self.table.pin.location,
@@ -199,7 +195,7 @@ impl PinnedTable {
             "mapping": self.table.mapping,
             "options": options.described(),
         });
-        ScanIdentity::of(&described)
+        blake3::hash(described.to_string().as_bytes()).to_hex().to_string()
     }
 
     pub(super) fn files(&self) -> &Arc<DataFiles> {

@@ -108,11 +108,12 @@ pub(crate) fn field(name: &str, data_type: &str) -> Value {
     json!({"name": name, "type": data_type, "nullable": true, "metadata": {}})
 }
 
-/// An `add` action; `stats` of null is none.
-pub(crate) fn add(path: &str, partition_values: &Value, stats: &Value) -> Value {
+/// An `add` action of the file at `file`, which the log names `path`; `stats` of null is none.
+pub(crate) fn add(path: &str, partition_values: &Value, stats: &Value, file: &Path) -> Value {
+    let size = std::fs::metadata(file).map_or(1000, |metadata| metadata.len());
     let stats = if stats.is_null() { Value::Null } else { Value::String(stats.to_string()) };
     json!({"add": {
-        "path": path, "partitionValues": partition_values, "size": 1000, "modificationTime": 0,
+        "path": path, "partitionValues": partition_values, "size": size, "modificationTime": 0,
         "dataChange": true, "stats": stats,
     }})
 }
