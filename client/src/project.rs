@@ -5,10 +5,18 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use windlass_shared::error::{Coded, ErrorCode};
+use windlass_shared::graph::{PipelineGraph, check};
 use windlass_shared::spec::files::{MANIFEST, MAX_FILE_BYTES, MAX_STAGES, STAGES_DIR};
 use windlass_shared::spec::{ProjectFiles, codes};
+use windlass_shared::storage::Location;
+
+use crate::error::ClientError;
+
+/// The home of a project that does not say otherwise.
+const DEFAULT_HOME: &str = ".windlass";
 
 /// The folders of YAML files that are read beside `stages`. The format knows them, and says that
 /// they are not available, rather than pass over them.
@@ -87,6 +95,54 @@ impl Coded for LoadError {
 
     fn is_retryable(&self) -> bool {
         false
+    }
+}
+
+/// A project that has been read, resolved and settled: its target applied, its sources where they shall be.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// The project's folder; relative locations start there.
+    pub dir: PathBuf,
+    /// The resolved pipeline.
+    pub graph: Arc<PipelineGraph>,
+}
+
+impl Project {
+    /// Reads the project in `dir`, applies `target` and puts the sources of `sources` (names and locations) elsewhere.
+    ///
+    /// # Errors
+    /// [`ClientError::Load`] if the files cannot be read, [`ClientError::Project`] with everything that is wrong in them.
+    pub fn open(dir: &Path, target: Option<&str>, sources: &[(String, String)]) -> Result<Self, ClientError> {
+        let dir = std::path::absolute(dir).map_err(|source| LoadError::Io { path: dir.to_owned(), source })?;
+        let mut graph = check(&load_project(&dir)?)?;
+        if let Some(target) = target {
+            graph = graph.apply_target(target)?;
+        }
+        for (name, location) in sources {
+            // What is typed into a command means the folder that it is typed in.
+            let location = match location.contains("://") {
+                true => location.clone(),
+                false => std::path::absolute(location)
+                    .map_err(|source| LoadError::Io { path: location.into(), source })?
+                    .display()
+                    .to_string(),
+            };
+            graph = graph.with_source_at(name, &location)?;
+        }
+        Ok(Self { dir, graph: Arc::new(graph) })
+    }
+
+    /// Where state, bundles and tables go: `given`, else the target's home, else `.windlass` in the project.
+    ///
+    /// # Errors
+    /// [`ClientError::Storage`] if that is no location.
+    pub fn home(&self, given: Option<&str>) -> Result<Location, ClientError> {
+        let here = std::path::absolute(".").map_err(|source| LoadError::Io { path: ".".into(), source })?;
+        Ok(match (given, &self.graph.home) {
+            (Some(given), _) => Location::parse(given, &here)?,
+            (None, Some(home)) => Location::parse(home, &self.dir)?,
+            (None, None) => Location::parse(DEFAULT_HOME, &self.dir)?,
+        })
     }
 }
 

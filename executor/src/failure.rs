@@ -46,9 +46,7 @@ fn classify(error: &DataFusionError) -> Option<TaskFailure> {
         DataFusionError::IoError(io) => TaskFailure::new(TaskFailureKind::Io, io.to_string()),
         DataFusionError::ExecutionJoin(join) if join.is_panic() => panicked(&join.to_string()),
         // Some operators turn a panic of their tasks into a text.
-        DataFusionError::Execution(message) | DataFusionError::Internal(message)
-            if message.contains(PANICKED) =>
-        {
+        DataFusionError::Execution(message) | DataFusionError::Internal(message) if message.contains(PANICKED) => {
             panicked(message)
         }
         other if is_transient(other) => TaskFailure::new(TaskFailureKind::Io, other.message()),

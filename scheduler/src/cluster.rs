@@ -63,11 +63,7 @@ pub struct ClusterTimeouts {
 
 impl Default for ClusterTimeouts {
     fn default() -> Self {
-        Self {
-            executor: Duration::from_secs(60),
-            check: Duration::from_secs(5),
-            no_executors: Duration::from_secs(60),
-        }
+        Self { executor: Duration::from_secs(60), check: Duration::from_secs(5), no_executors: Duration::from_secs(60) }
     }
 }
 
@@ -183,11 +179,9 @@ impl SchedulerProcess {
         };
         match tokio::time::timeout(patience, joining).await {
             Ok(Some(())) => Ok(()),
-            Ok(None) | Err(_) => Err(ClusterError::NotReady {
-                joined: self.registered().await,
-                wanted,
-                seconds: patience.as_secs(),
-            }),
+            Ok(None) | Err(_) => {
+                Err(ClusterError::NotReady { joined: self.registered().await, wanted, seconds: patience.as_secs() })
+            }
         }
     }
 

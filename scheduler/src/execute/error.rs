@@ -177,7 +177,10 @@ mod tests {
         let cases = [
             ("Cancelled", "WL0510"),
             ("all executors were lost and no executor re-registered within 1s", "WL0508"),
-            ("Job failed due to stage 2 failed: Stage 2 has failed 4 times, most recent failure reason: \"gone\"", "WL0507"),
+            (
+                "Job failed due to stage 2 failed: Stage 2 has failed 4 times, most recent failure reason: \"gone\"",
+                "WL0507",
+            ),
             ("Error planning job 7: NotImplemented(\"x\")", "WL0501"),
             ("task could not be prepared or was rejected by executor", "WL0501"),
             ("Job failed due to stage 1 failed: odd\n", "WL0503"),

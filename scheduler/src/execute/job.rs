@@ -62,7 +62,9 @@ impl RunningJob {
     pub async fn progress(&self) -> JobProgress {
         let control = &self.job.control;
         match control.ended().as_deref() {
-            Some(Outcome::Succeeded(graph) | Outcome::Failed(_, Some(graph))) => JobProgress::of(graph.stages().values()),
+            Some(Outcome::Succeeded(graph) | Outcome::Failed(_, Some(graph))) => {
+                JobProgress::of(graph.stages().values())
+            }
             Some(Outcome::Failed(_, None)) => JobProgress::default(),
             None => match control.running() {
                 Some(graph) => JobProgress::of(graph.read().await.stages().values()),

@@ -43,6 +43,12 @@ pub enum PlanError {
         /// The stage it reads.
         upstream: NodeName,
     },
+    /// A name that is no node of the pipeline.
+    #[error("the pipeline has no source or stage `{node}`")]
+    Unknown {
+        /// The name.
+        node: NodeName,
+    },
     /// The engine cannot plan the stage's query.
     #[error("the query of `{stage}` cannot be planned")]
     Engine {
@@ -72,6 +78,7 @@ impl Coded for PlanError {
             Self::Session(error) => error.code(),
             Self::NotBuilt { .. } => ErrorCode("WL0351"),
             Self::Engine { .. } => ErrorCode("WL0352"),
+            Self::Unknown { .. } => ErrorCode("WL0353"),
         }
     }
 
@@ -84,6 +91,7 @@ impl Coded for PlanError {
             Self::NotBuilt { stage, .. } => {
                 Some(format!("select what it reads as well: `--select '+{stage}'`, or run everything once"))
             }
+            Self::Unknown { .. } => Some("`windlass ls` lists what there is".to_owned()),
             Self::Engine { .. } => Some("see which part of the query the message is about".to_owned()),
         }
     }
@@ -92,7 +100,11 @@ impl Coded for PlanError {
         match self {
             Self::Pin { source, .. } | Self::Write { source, .. } => source.is_retryable(),
             Self::Session(error) => error.is_retryable(),
-            Self::Sql(_) | Self::Location { .. } | Self::NotBuilt { .. } | Self::Engine { .. } => false,
+            Self::Sql(_)
+            | Self::Location { .. }
+            | Self::NotBuilt { .. }
+            | Self::Unknown { .. }
+            | Self::Engine { .. } => false,
         }
     }
 }

@@ -6,11 +6,14 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
+use datafusion::common::TableReference;
+use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use windlass_shared::artifact::PinRecord;
 use windlass_shared::delta::pin::{PinnedTable, pin};
-use windlass_shared::ids::{NodeName, TableVersion};
-use windlass_shared::session::{ProviderInput, Registration, Sessions, TableInput, TableKind, register};
+use windlass_shared::delta::scan::ScanOptions;
+use windlass_shared::ids::NodeName;
+use windlass_shared::session::{ProviderInput, Registration, ScanIdentity, Sessions, TableInput, TableKind, register};
 use windlass_shared::spec::SourceSpec;
 use windlass_shared::spec::source::{PinAt, SourceKind};
 use windlass_shared::storage::Location;
@@ -41,10 +44,9 @@ impl Input {
     /// The input as a session takes it.
     pub fn table(&self) -> TableInput {
         match self {
-            Self::Pinned(input) => TableInput::Known {
-                provider: Arc::clone(&input.provider),
-                registration: input.registration.clone(),
-            },
+            Self::Pinned(input) => {
+                TableInput::Known { provider: Arc::clone(&input.provider), registration: input.registration.clone() }
+            }
             Self::Planned(schema) => TableInput::Planned(Arc::clone(schema)),
         }
     }
@@ -91,9 +93,8 @@ impl Inputs {
 /// [`PlanError`] if the location is wrong, or the source cannot be read.
 pub async fn pin_source(sessions: &Sessions, source: &SourceSpec, base: &Path) -> Result<PinnedInput, PlanError> {
     let name = &source.name.value;
-    let locate = |text: &str| {
-        Location::parse(text, base).map_err(|source| PlanError::Location { node: name.clone(), source })
-    };
+    let locate =
+        |text: &str| Location::parse(text, base).map_err(|source| PlanError::Location { node: name.clone(), source });
     match &source.kind {
         SourceKind::Delta(delta) => pin_table(sessions, name, &locate(&delta.location)?, delta.pin).await,
         SourceKind::Listing(listing) => {
@@ -139,18 +140,17 @@ pub async fn pin_table(
     location: &Location,
     at: PinAt,
 ) -> Result<PinnedInput, PlanError> {
-    let table = pin(location, at, sessions.stores())
-        .await
-        .map_err(|source| PlanError::Pin { node: name.clone(), source })?;
+    let table =
+        pin(location, at, sessions.stores()).await.map_err(|source| PlanError::Pin { node: name.clone(), source })?;
     let context = sessions.context()?;
-    let input = TableInput::Provider(provider_input(&context, &table));
-    let registration = register(&context, sessions.stores(), name, input).await?;
+    let input = provider_input(name, &context, &table)?;
+    let registration = register(&context, sessions.stores(), name, TableInput::Provider(input)).await?;
     let pin = table.pin();
     let pin = PinRecord {
         source: name.clone(),
         kind: "delta".to_owned(),
         location: location.to_string(),
-        version: Some(TableVersion(pin.version)),
+        version: Some(pin.version),
         committed_at: pin.timestamp,
         chosen_by: match at {
             PinAt::Latest => "latest",
@@ -165,6 +165,28 @@ pub async fn pin_table(
     pinned(&context, name, registration, pin).await
 }
 
+fn provider_input(name: &NodeName, context: &SessionContext, table: &PinnedTable) -> Result<ProviderInput, PlanError> {
+    let options = ScanOptions::from_session(context.state().config());
+    let pin = table.pin();
+    let identity = ScanIdentity::of(&table.scan_identity(&options)).map_err(|error| PlanError::Engine {
+        stage: name.clone(),
+        source: DataFusionError::External(Box::new(error)),
+    })?;
+    Ok(ProviderInput {
+        provider: table.provider(&options),
+        kind: TableKind::Delta,
+        location: Some(table.location().clone()),
+        format: Some("parquet".to_owned()),
+        version: Some(pin.version),
+        partition_columns: table.partition_columns().to_vec(),
+        sort_order: Vec::new(),
+        files: Some(pin.files),
+        bytes: Some(pin.bytes),
+        files_digest: None,
+        scan_identity: identity,
+    })
+}
+
 async fn pinned(
     context: &SessionContext,
     name: &NodeName,
@@ -172,7 +194,7 @@ async fn pinned(
     pin: PinRecord,
 ) -> Result<PinnedInput, PlanError> {
     let provider = context
-        .table_provider(name.as_str())
+        .table_provider(TableReference::bare(name.as_str()))
         .await
         .map_err(|source| PlanError::Engine { stage: name.clone(), source })?;
     Ok(PinnedInput { provider, registration, pin })

@@ -16,5 +16,5 @@ pub use error::PlanError;
 pub use input::{Input, Inputs, PinnedInput, pin_source, pin_table};
 pub use params::engine_params;
 pub use query::{Needs, QuerySession, logical_plan};
-pub use run_plan::{PlanRequest, PlannedStage, RunPlan, plan_run, table_location};
+pub use run_plan::{PlanRequest, PlannedStage, RunPlan, pin_for_query, plan_run, table_location};
 pub use stage_plan::{StagePlan, plan_stage};

@@ -69,6 +69,8 @@ pub struct PlannedStage {
     pub depends_on: Vec<NodeName>,
     /// The table that it wants.
     pub table: TableDefinition,
+    /// Its columns, in types that Delta has.
+    pub columns: SchemaRef,
     /// Overwrite or append.
     pub mode: WriteMode,
 }
@@ -109,14 +111,16 @@ pub async fn plan_run(request: PlanRequest, sessions: &Sessions) -> Result<RunPl
             continue;
         }
         match plan_stage_table(&request, sessions, &inputs, &params, stage, &needs).await {
-            Ok((table, schema)) => {
-                inputs.set(stage.name.clone(), Input::Planned(schema));
+            Ok((table, columns)) => {
+                inputs.set(stage.name.clone(), Input::Planned(Arc::clone(&columns)));
                 let depends_on = needs.leaves.into_iter().filter(|name| writing.contains_key(name)).collect();
-                stages.push(PlannedStage { name: stage.name.clone(), depends_on, table, mode: stage.table.mode });
+                let (name, mode) = (stage.name.clone(), stage.table.mode);
+                stages.push(PlannedStage { name, depends_on, table, columns, mode });
             }
             Err(PlanError::Sql(found)) => {
                 unplanned.insert(stage.name.clone());
-                problems.extend(found.iter().cloned().filter(|problem| !problems.contains(problem)).collect::<Vec<_>>());
+                problems
+                    .extend(found.iter().cloned().filter(|problem| !problems.contains(problem)).collect::<Vec<_>>());
             }
             Err(error) => return Err(error),
         }
@@ -138,7 +142,9 @@ fn stages_that_write(graph: &PipelineGraph, selected: &BTreeSet<NodeName>) -> BT
         };
         let reason = match stage.materialize {
             Materialize::View => continue,
-            Materialize::Table if selected.contains(name) => "it is selected, and every run computes it whole".to_owned(),
+            Materialize::Table if selected.contains(name) => {
+                "it is selected, and every run computes it whole".to_owned()
+            }
             Materialize::Table => continue,
             Materialize::Cache => match reader() {
                 Some(reader) => format!("`{}` reads it; it is kept for this run only", reader.name),
@@ -187,20 +193,26 @@ async fn pin_leaf(
     name: &NodeName,
     reader: &NodeName,
 ) -> Result<Input, PlanError> {
-    if let Some(source) = request.graph.sources.get(name) {
-        return Ok(Input::Pinned(Arc::new(pin_source(sessions, source, &request.base).await?)));
-    }
-    let Some(stage) = request.graph.stage(name) else {
-        return Err(PlanError::NotBuilt { stage: reader.clone(), upstream: name.clone() });
-    };
-    let location = table_location(request, stage)?;
-    match pin_table(sessions, name, &location, PinAt::Latest).await {
-        Ok(input) => Ok(Input::Pinned(Arc::new(input))),
-        Err(PlanError::Pin { source, .. }) if source.is_not_a_table() => {
+    match pin_for_query(request, sessions, name).await {
+        Err(PlanError::Pin { source, .. }) if request.graph.stage(name).is_some() && source.is_not_a_table() => {
             Err(PlanError::NotBuilt { stage: reader.clone(), upstream: name.clone() })
         }
-        Err(error) => Err(error),
+        outcome => outcome,
     }
+}
+
+/// Pins a source as the project says, or a stage's table at its newest version.
+///
+/// # Errors
+/// [`PlanError::Pin`] if there is no such table, and as [`pin_source`].
+pub async fn pin_for_query(request: &PlanRequest, sessions: &Sessions, name: &NodeName) -> Result<Input, PlanError> {
+    let graph = &request.graph;
+    let input = match (graph.sources.get(name), graph.stage(name)) {
+        (Some(source), _) => pin_source(sessions, source, &request.base).await?,
+        (None, Some(stage)) => pin_table(sessions, name, &table_location(request, stage)?, PinAt::Latest).await?,
+        (None, None) => return Err(PlanError::Unknown { node: name.clone() }),
+    };
+    Ok(Input::Pinned(Arc::new(input)))
 }
 
 /// Where a stage's table is, or its cache for this run.

@@ -175,12 +175,7 @@ impl Drop for Hands {
     }
 }
 
-fn executed(
-    stage: NodeName,
-    attempt: u32,
-    outcome: Result<Staged, Failure>,
-    stop: &CancellationToken,
-) -> RunEventKind {
+fn executed(stage: NodeName, attempt: u32, outcome: Result<Staged, Failure>, stop: &CancellationToken) -> RunEventKind {
     match outcome {
         _ if stop.is_cancelled() => RunEventKind::StageCancelled { stage, attempt },
         Ok(staged) => RunEventKind::ExecutionSucceeded { stage, attempt, staged },

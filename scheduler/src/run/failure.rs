@@ -80,7 +80,9 @@ impl Coded for RunError {
             Self::NothingSelected => {
                 Some("views are computed inside their readers; select a stage that is a table or a cache".to_owned())
             }
-            Self::TaskLost(_) => Some("this is a defect of Windlass; run again with -vvv and report the log".to_owned()),
+            Self::TaskLost(_) => {
+                Some("this is a defect of Windlass; run again with -vvv and report the log".to_owned())
+            }
         }
     }
 

@@ -52,9 +52,7 @@ fn consequence(action: &RunAction, state: &RunState) -> Option<LogKind> {
             Some(LogKind::StageRetry { stage: stage.clone(), attempt: *attempt, delay_ms: *delay_ms })
         }
         RunAction::RecordStage { stage } => match &state.stage(stage)?.phase {
-            StagePhase::Skipped { cause } => {
-                Some(LogKind::StageSkipped { stage: stage.clone(), cause: cause.clone() })
-            }
+            StagePhase::Skipped { cause } => Some(LogKind::StageSkipped { stage: stage.clone(), cause: cause.clone() }),
             StagePhase::Cancelled => Some(LogKind::StageCancelled { stage: stage.clone() }),
             _ => None,
         },

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 use windlass_shared::artifact::{
-    CommitOutcome as Outcome, LineageInput, LineageRecord, LogEvent, LogKind, PlanText, RegistrationsRecord, StageLineage,
-    StageReceipt,
+    CommitOutcome as Outcome, LineageInput, LineageRecord, LogEvent, LogKind, PlanText, RegistrationsRecord,
+    StageLineage, StageReceipt,
 };
 use windlass_shared::delta::commit::{BaseExpectation, CommitOutcome, CommitRequest, commit, maybe_checkpoint};
 use windlass_shared::delta::table::{SchemaChange, TableState, ensure_table};
@@ -306,13 +306,7 @@ impl StageWork for RunWork {
             .map_err(|error| error.to_failure())?;
         self.inputs.write().set(name.clone(), Input::Pinned(Arc::new(pinned)));
         self.checkpoint(planned, version).await;
-        Ok(StageReceipt {
-            version,
-            rows: receipt.rows,
-            bytes: receipt.bytes,
-            files: receipt.files_added,
-            outcome,
-        })
+        Ok(StageReceipt { version, rows: receipt.rows, bytes: receipt.bytes, files: receipt.files_added, outcome })
     }
 
     async fn observe(&self, event: &RunEvent, actions: &[RunAction], state: &RunState) {

@@ -55,12 +55,12 @@ pub enum LeaseOutcome {
     /// It is ours.
     Granted(Lease),
     /// Another has it.
-    HeldBy(LeaseHeld),
+    HeldBy(Box<LeaseHeld>),
 }
 
 impl LeaseOutcome {
     /// The lease, or the refusal as an error.
-    pub fn granted(self) -> Result<Lease, LeaseHeld> {
+    pub fn granted(self) -> Result<Lease, Box<LeaseHeld>> {
         match self {
             Self::Granted(lease) => Ok(lease),
             Self::HeldBy(held) => Err(held),
@@ -177,7 +177,8 @@ pub(super) async fn acquire(
                 since = record.since;
             } else if record.in_force(now) {
                 let LeaseRecord { holder, since, expires_at } = record;
-                return Ok(LeaseOutcome::HeldBy(LeaseHeld { name: name.to_owned(), holder, since, expires_at }));
+                let held = LeaseHeld { name: name.to_owned(), holder, since, expires_at };
+                return Ok(LeaseOutcome::HeldBy(Box::new(held)));
             }
         }
         let record = LeaseRecord { holder: holder.clone(), since, expires_at: after(now, ttl) };

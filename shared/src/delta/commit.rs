@@ -37,7 +37,7 @@ use decide::{Decision, LogFacts, decide};
 
 use super::DeltaError;
 use super::log_store::log_store;
-use super::table::{TableChange, TableState, changed, fingerprint};
+use super::table::{TableChange, TableState, changed, fingerprint, load};
 use super::write::{StagedFiles, WriteError};
 use crate::ids::{AppId, RunSequence, TableVersion};
 use crate::spec::table::WriteMode;
@@ -137,6 +137,26 @@ pub async fn commit(request: &CommitRequest, stores: &Stores) -> Result<CommitOu
         token: Uuid::new_v4().simple().to_string(),
     };
     committer.run().await
+}
+
+/// The last run that `app_id` committed to the table at `location`; `None` if there is no table, or no commit of its.
+///
+/// # Errors
+/// [`DeltaError::Log`] if the log cannot be read.
+pub async fn last_sequence(
+    location: &Location,
+    app_id: &AppId,
+    stores: &Stores,
+) -> Result<Option<RunSequence>, DeltaError> {
+    let log_store = log_store(location, stores)?;
+    let last = async {
+        match load(&log_store).await? {
+            Some(snapshot) => snapshot.transaction_version(log_store.as_ref(), app_id).await,
+            None => Ok(None),
+        }
+    };
+    let last = last.await.map_err(|source| DeltaError::Log { location: location.to_string(), source })?;
+    Ok(last.map(RunSequence))
 }
 
 /// One call of [`commit`].

@@ -30,6 +30,13 @@ pub enum DeltaError {
     Write(#[from] WriteError),
 }
 
+impl DeltaError {
+    /// Whether there is no Delta table at all where one was looked for.
+    pub fn is_not_a_table(&self) -> bool {
+        matches!(self, Self::Read(ReadError::NotATable { .. }))
+    }
+}
+
 impl Coded for DeltaError {
     fn code(&self) -> ErrorCode {
         match self {
@@ -65,7 +72,6 @@ impl Coded for DeltaError {
 ///
 /// An object store says [`object_store::Error::Generic`] for what remains after its own retries.
 pub(super) fn is_transient(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source()).any(|error| {
-        matches!(error.downcast_ref::<object_store::Error>(), Some(object_store::Error::Generic { .. }))
-    })
+    std::iter::successors(Some(error), |error| error.source())
+        .any(|error| matches!(error.downcast_ref::<object_store::Error>(), Some(object_store::Error::Generic { .. })))
 }

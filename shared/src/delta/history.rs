@@ -40,8 +40,12 @@ impl History {
         let mut listing = store.list(Some(&folder));
         while let Some(meta) = listing.try_next().await.map_err(|source| store_error(location, source))? {
             let nested = meta.location.parts().count() > 2;
-            let Some((version, kind)) = meta.location.filename().and_then(|name| name.split_once('.')) else { continue };
-            let Some(version) = (!nested && version.len() == 20).then(|| version.parse().ok()).flatten() else { continue };
+            let Some((version, kind)) = meta.location.filename().and_then(|name| name.split_once('.')) else {
+                continue;
+            };
+            let Some(version) = (!nested && version.len() == 20).then(|| version.parse().ok()).flatten() else {
+                continue;
+            };
             if kind == "json" {
                 history.commits.insert(version, meta.last_modified);
             } else if kind.starts_with("checkpoint.") {

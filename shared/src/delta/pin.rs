@@ -22,6 +22,7 @@ use super::scan::files::DataFiles;
 use super::scan::{DeltaScan, ScanOptions};
 use super::{DeltaError, ReadError};
 use crate::ids::TableVersion;
+use crate::session::ScanIdentity;
 use crate::spec::source::PinAt;
 use crate::storage::{Location, Stores};
 
@@ -115,10 +116,8 @@ impl Table {
         let properties: BTreeMap<String, String> =
             metadata.configuration().iter().map(|(key, value)| (key.clone(), value.clone())).collect();
         let delta_schema = snapshot.schema();
-        let arrow_schema: Schema = delta_schema
-            .as_ref()
-            .try_into_arrow()
-            .map_err(|source| failed(DeltaTableError::Arrow { source }))?;
+        let arrow_schema: Schema =
+            delta_schema.as_ref().try_into_arrow().map_err(|source| failed(DeltaTableError::Arrow { source }))?;
         let schema = Arc::new(without_metadata(&arrow_schema));
         let partition_columns = metadata.partition_columns().to_vec();
         let mapping = protocol
@@ -129,8 +128,7 @@ impl Table {
             .map(Arc::new);
         let batches: Vec<_> = snapshot.files(log.as_ref(), None).try_collect().await.map_err(failed)?;
         let files = DataFiles::read(location, &schema, &partition_columns, mapping.as_deref(), &batches)?;
-        let timestamp =
-            history::commit_time(location, log, snapshot.version(), commits_carry_time(snapshot)).await?;
+        let timestamp = history::commit_time(location, log, snapshot.version(), commits_carry_time(snapshot)).await?;
         let pin = Pin {
             location: location.clone(),
             version: TableVersion(snapshot.version()),
@@ -188,7 +186,10 @@ impl PinnedTable {
 
     /// The hash of all that decides how the table is scanned with `options`, its version and files apart: the same
     /// in every process.
-    pub fn scan_identity(&self, options: &ScanOptions) -> String {
+    ///
+    /// # Errors
+    /// If the description cannot be written as JSON.
+    pub fn scan_identity(&self, options: &ScanOptions) -> Result<ScanIdentity, serde_json::Error> {
         let described = serde_json::json!({
             "format": 1,
             "location": self.table.pin.location,
@@ -198,7 +199,7 @@ impl PinnedTable {
             "mapping": self.table.mapping,
             "options": options.described(),
         });
-        blake3::hash(described.to_string().as_bytes()).to_hex().to_string()
+        ScanIdentity::of(&described)
     }
 
     pub(super) fn files(&self) -> &Arc<DataFiles> {

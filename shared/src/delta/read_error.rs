@@ -52,7 +52,9 @@ pub enum ReadError {
         advice: Option<&'static str>,
     },
     /// The table asks for a newer reader altogether.
-    #[error("the Delta table at `{location}` needs reader version {version}; versions up to {NEWEST_READER_VERSION} are read")]
+    #[error(
+        "the Delta table at `{location}` needs reader version {version}; versions up to {NEWEST_READER_VERSION} are read"
+    )]
     ReaderVersion {
         /// The table's root.
         location: String,

@@ -56,6 +56,16 @@ pub struct TableDefinition {
     pub comment: Option<String>,
 }
 
+impl TableDefinition {
+    /// The columns of the table that the definition makes, in types that Delta has.
+    ///
+    /// # Errors
+    /// [`WriteError`] that names the column, partition column or property that cannot be a Delta table's.
+    pub fn table_schema(&self) -> Result<SchemaRef, WriteError> {
+        Ok(Wanted::of(self)?.schema)
+    }
+}
+
 /// Whether an existing table may be changed to its definition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -161,7 +171,7 @@ pub async fn ensure_table(
 }
 
 /// The newest snapshot of the table, without its files; `None` if there is no table.
-async fn load(log_store: &LogStoreRef) -> DeltaResult<Option<Snapshot>> {
+pub(in crate::delta) async fn load(log_store: &LogStoreRef) -> DeltaResult<Option<Snapshot>> {
     match Snapshot::try_new(log_store.as_ref(), None).await {
         Ok(snapshot) => Ok(Some(snapshot)),
         Err(DeltaTableError::NotATable(_)) => Ok(None),

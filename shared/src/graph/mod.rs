@@ -79,6 +79,21 @@ pub struct Stage {
     pub span: Span,
 }
 
+impl Stage {
+    /// A hash of the query and of what becomes of its rows, in 32 hexadecimal digits: white space and comments do not
+    /// change it.
+    pub fn code_fingerprint(&self) -> String {
+        let dialect = sqlparser::dialect::GenericDialect {};
+        let query = match sqlparser::parser::Parser::parse_sql(&dialect, &self.sql.text) {
+            Ok(statements) => statements.iter().map(ToString::to_string).collect::<Vec<_>>().join(";"),
+            // A graph holds only queries that can be parsed.
+            Err(_) => self.sql.text.to_string(),
+        };
+        let settings = serde_json::json!({ "materialize": self.materialize, "table": self.table });
+        blake3::hash(format!("{query}\n{settings}").as_bytes()).to_hex()[..32].to_owned()
+    }
+}
+
 /// A node of a [`PipelineGraph`].
 #[derive(Debug, Clone, Copy)]
 pub enum Node<'g> {

@@ -1,61 +1,27 @@
 //! Queries give the rows that plain DataFusion gives.
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Int64Array, StringArray};
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::datasource::MemTable;
-use datafusion::parquet::arrow::ArrowWriter;
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::union::UnionExec;
 use datafusion::prelude::{ParquetReadOptions, SessionContext};
 use futures::TryStreamExt;
 use windlass_tests::shared_cluster;
 
-use super::{assert_same_rows, sorted_rows};
+use super::{assert_same_rows, batch, sorted_rows, write_files};
 
-const ROWS_PER_FILE: i64 = 10;
-
-/// `ROWS_PER_FILE` rows of (id, group, name), ids counted on from file to file.
-fn batch(file: i64) -> RecordBatch {
-    let ids: Vec<i64> = (0..ROWS_PER_FILE).map(|row| file * ROWS_PER_FILE + row).collect();
-    let groups: Vec<i64> = ids.iter().map(|id| id % 7).collect();
-    let names: Vec<String> = ids.iter().map(|id| format!("name {}", id % 13)).collect();
-    let schema = Schema::new(vec![
-        Field::new("id", DataType::Int64, false),
-        Field::new("bucket", DataType::Int64, false),
-        Field::new("name", DataType::Utf8, false),
-    ]);
-    RecordBatch::try_new(
-        Arc::new(schema),
-        vec![
-            Arc::new(Int64Array::from(ids)),
-            Arc::new(Int64Array::from(groups)),
-            Arc::new(StringArray::from(names)),
-        ],
-    )
-    .unwrap()
-}
-
-fn write_files(folder: &Path, files: i64) {
-    for file in 0..files {
-        let batch = batch(file);
-        let path = folder.join(format!("part-{file:04}.parquet"));
-        let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), None).unwrap();
-        writer.write(&batch).unwrap();
-        writer.close().unwrap();
-    }
-}
-
-/// Registers `facts` as Parquet files, `buckets` in memory and `nothing` without any partition.
+/// Registers `facts` as Parquet files, `memory` and `buckets` in memory and `nothing` without any row.
 async fn register(context: &SessionContext, folder: &Path) {
     let location = folder.to_str().unwrap();
     context.register_parquet("facts", location, ParquetReadOptions::default()).await.unwrap();
     let schema = batch(0).schema();
     let partitions = vec![vec![batch(0)], vec![batch(1)], vec![batch(2)]];
     context.register_table("memory", Arc::new(MemTable::try_new(Arc::clone(&schema), partitions).unwrap())).unwrap();
-    context.register_table("nothing", Arc::new(MemTable::try_new(schema, vec![]).unwrap())).unwrap();
+    context.register_table("nothing", Arc::new(MemTable::try_new(schema, vec![vec![]]).unwrap())).unwrap();
     let buckets = "CREATE VIEW buckets AS SELECT * FROM (VALUES (0, 'zero'), (1, 'one'), (2, 'two')) AS t(bucket, label)";
     context.sql(buckets).await.unwrap().collect().await.unwrap();
 }
@@ -139,4 +105,22 @@ async fn jobs_side_by_side_do_not_disturb_one_another() {
         let expected = context.sql(sql).await.unwrap().collect().await.unwrap();
         assert_eq!(sorted_rows(&rows), sorted_rows(&expected), "{sql}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_without_partitions_has_no_rows() {
+    let cluster = shared_cluster().await;
+    let context = cluster.context();
+    let schema = batch(0).schema();
+    let nothing = MemorySourceConfig::try_new_exec(&[], Arc::clone(&schema), None).unwrap();
+    let job = cluster.submit_plan(&context, Arc::clone(&nothing) as _).await.unwrap().wait().await.unwrap();
+    assert_eq!(job.row_count(), 0);
+    assert_eq!(job.schema(), schema);
+    assert!(job.collect().await.unwrap().is_empty());
+
+    let something = MemorySourceConfig::try_new_exec(&[vec![batch(4)]], schema, None).unwrap();
+    let union = UnionExec::try_new(vec![nothing, something]).unwrap();
+    let plan = Arc::new(CoalescePartitionsExec::new(union));
+    let rows = cluster.submit_plan(&context, plan).await.unwrap().wait().await.unwrap().collect().await.unwrap();
+    assert_eq!(sorted_rows(&rows), sorted_rows(&[batch(4)]));
 }

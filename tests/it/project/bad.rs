@@ -38,7 +38,7 @@ fn case_of(text: &str) -> Case {
         case.files.insert(path, &text.replace(MARK, ""));
     }
     if stages == 0 && !bare {
-        case.files.insert("stages/a.sql", "SELECT 1 AS x\n");
+        case.files.insert("stages/one.sql", "SELECT 1 AS x\n");
     }
     case
 }

@@ -80,7 +80,10 @@ pub(super) async fn a_listing_is_by_prefix_and_in_order(handles: &dyn Handles) {
     assert_eq!(keys("").await.len(), 8);
     assert!(keys("c").await.is_empty());
     let listed = &store.list("b").await.unwrap()[0];
-    assert_eq!(Some((listed.value.clone(), listed.revision)), store.get("b").await.unwrap().map(|v| (v.value, v.revision)));
+    assert_eq!(
+        Some((listed.value.clone(), listed.revision)),
+        store.get("b").await.unwrap().map(|v| (v.value, v.revision))
+    );
 }
 
 pub(super) async fn any_bytes_are_kept(handles: &dyn Handles) {
@@ -242,7 +245,8 @@ pub(super) async fn the_lease_of_a_dead_process_is_free_at_once(handles: &dyn Ha
 
 pub(super) async fn the_lease_of_another_machine_is_kept_until_it_expires(handles: &dyn Handles) {
     let store = handles.open().await;
-    let elsewhere = ProcessIdentity { host: "elsewhere".into(), machine: Some("another boot".into()), ..dead_process() };
+    let elsewhere =
+        ProcessIdentity { host: "elsewhere".into(), machine: Some("another boot".into()), ..dead_process() };
     take(&*store, &LeaseHolder { who: elsewhere, ..holder("r1") }).await;
     handles.clock().advance(29);
     assert!(is_refused(&*store, &holder("r2")).await);

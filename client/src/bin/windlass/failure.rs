@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::json;
 use windlass_client::error::ClientError;
 use windlass_shared::error::{Coded, ErrorCode, full_message};
+use windlass_shared::ids::{NodeName, RunId};
 use windlass_shared::spec::{Problems, RenderStyle};
 
 use crate::output;
@@ -54,6 +55,16 @@ pub enum CommandError {
         /// Why.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A run has no such plan of such a stage.
+    #[error("run {run} keeps no {which} plan of a stage `{stage}`")]
+    NoPlan {
+        /// The run.
+        run: RunId,
+        /// The stage.
+        stage: NodeName,
+        /// Which plan.
+        which: &'static str,
     },
     /// Options that do not go together.
     #[error("{message}")]
@@ -125,6 +136,7 @@ impl Coded for CommandError {
             Self::Form { .. } => ErrorCode("WL0705"),
             Self::Usage { .. } => ErrorCode("WL0706"),
             Self::RunEnded => ErrorCode("WL0707"),
+            Self::NoPlan { .. } => ErrorCode("WL0708"),
         }
     }
 
@@ -138,6 +150,7 @@ impl Coded for CommandError {
             Self::Stdout(_) => return None,
             Self::Form { .. } => "choose another `--output`, or cast the columns that it cannot hold".to_owned(),
             Self::Usage { help, .. } => help.clone(),
+            Self::NoPlan { run, .. } => format!("`windlass runs show {run}` lists the stages of the run"),
             Self::RunEnded => return None,
         })
     }

@@ -149,9 +149,9 @@ impl ColumnMapping {
             Type::group_type_builder(root.name()).with_fields(fields).build()?,
         )));
         // The writer's own Arrow schema goes by physical names; without it the Parquet types speak for themselves.
-        let pairs = file.key_value_metadata().map(|pairs| {
-            pairs.iter().filter(|pair| pair.key != ARROW_SCHEMA_META_KEY).cloned().collect()
-        });
+        let pairs = file
+            .key_value_metadata()
+            .map(|pairs| pairs.iter().filter(|pair| pair.key != ARROW_SCHEMA_META_KEY).cloned().collect());
         let renamed = FileMetaData::new(
             file.version(),
             file.num_rows(),

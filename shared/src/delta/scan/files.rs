@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, StructArray, UInt32Array, new_empty_array};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, RecordBatch, StringArray, StructArray, UInt32Array, new_empty_array,
+};
 use datafusion::arrow::compute::{cast, concat, take};
 use datafusion::arrow::datatypes::{DataType, Int32Type, Int64Type, SchemaRef};
 use datafusion::arrow::error::ArrowError;
@@ -56,7 +58,8 @@ impl DataFiles {
         let mut files = Vec::new();
         let mut stats = Vec::with_capacity(batches.len());
         for batch in batches {
-            let rows = LogRows::of(batch).ok_or_else(|| failed(ArrowError::SchemaError("the log's rows".to_owned())))?;
+            let rows =
+                LogRows::of(batch).ok_or_else(|| failed(ArrowError::SchemaError("the log's rows".to_owned())))?;
             for row in 0..batch.num_rows() {
                 files.push(rows.file(location, row)?);
             }
@@ -128,7 +131,8 @@ impl<'a> LogRows<'a> {
     }
 
     fn file(&self, location: &Location, row: usize) -> Result<DataFile, ReadError> {
-        let long = |array: &dyn Array| array.as_primitive_opt::<Int64Type>().filter(|a| a.is_valid(row)).map(|a| a.value(row));
+        let long =
+            |array: &dyn Array| array.as_primitive_opt::<Int64Type>().filter(|a| a.is_valid(row)).map(|a| a.value(row));
         Ok(DataFile {
             path: resolve(location, self.path.value(row))?,
             bytes: long(self.size).and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default(),
@@ -173,9 +177,9 @@ fn partition_values(batches: &[RecordBatch], name: &str, data_type: &DataType) -
         .iter()
         .map(|batch| {
             let values = batch.column_by_name("partitionValues_parsed").and_then(|column| column.as_struct_opt());
-            let column = values
-                .and_then(|values| values.column_by_name(name))
-                .ok_or_else(|| ArrowError::SchemaError(format!("the log has no values of partition column `{name}`")))?;
+            let column = values.and_then(|values| values.column_by_name(name)).ok_or_else(|| {
+                ArrowError::SchemaError(format!("the log has no values of partition column `{name}`"))
+            })?;
             cast(column, data_type)
         })
         .collect::<Result<Vec<_>, _>>()?;
@@ -202,8 +206,8 @@ pub(super) fn resolve(location: &Location, named: &str) -> Result<StorePath, Rea
     let absolute = Url::parse(named).ok().filter(|url| STORE_SCHEMES.contains(&url.scheme()));
     if let Some(url) = absolute {
         let own = location.url();
-        let same_scheme = url.scheme() == own.scheme()
-            || (S3_SCHEMES.contains(&url.scheme()) && S3_SCHEMES.contains(&own.scheme()));
+        let same_scheme =
+            url.scheme() == own.scheme() || (S3_SCHEMES.contains(&url.scheme()) && S3_SCHEMES.contains(&own.scheme()));
         if !same_scheme || url.host_str() != own.host_str() || url.username() != own.username() {
             return Err(ReadError::ForeignFile { location: location.to_string(), file: named.to_owned() });
         }

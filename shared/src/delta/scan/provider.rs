@@ -21,10 +21,10 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion_datasource::PartitionedFile;
 use object_store::ObjectMeta;
 
+use super::ScanOptions;
 use super::files::DataFiles;
 use super::prune::{is_about_partitions, prune};
 use super::source::{DeletionVectors, DeltaSource};
-use super::ScanOptions;
 use crate::delta::pin::PinnedTable;
 
 /// Column statistics of single files that a plan carries at most, over all of its files. Beyond, files go without:
@@ -71,8 +71,7 @@ impl DeltaScan {
         let mut summary = all.statistics.summary(files, &self.order, bytes, |file| all.deleted_rows(file))?;
         let first = self.order.len() - self.table.partition_columns().len();
         for (column, statistics) in self.order.iter().zip(&mut summary.column_statistics).skip(first) {
-            statistics.distinct_count =
-                Precision::Inexact(all.statistics.distinct_partition_values(*column, files)?);
+            statistics.distinct_count = Precision::Inexact(all.statistics.distinct_partition_values(*column, files)?);
         }
         Ok(summary)
     }
@@ -121,8 +120,7 @@ impl DeltaScan {
     fn source(&self, state: &dyn Session, files: &[usize]) -> Result<Arc<dyn FileSource>> {
         let runtime = state.runtime_env();
         let store = runtime.object_store(self.store_url()?)?;
-        let readers =
-            CachedParquetFileReaderFactory::new(store, runtime.cache_manager.get_file_metadata_cache());
+        let readers = CachedParquetFileReaderFactory::new(store, runtime.cache_manager.get_file_metadata_cache());
         let mut parquet = ParquetSource::new(self.scanned.clone())
             .with_table_parquet_options(self.options.parquet().clone())
             .with_parquet_file_reader_factory(Arc::new(readers));

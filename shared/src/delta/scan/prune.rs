@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, AsArray, RecordBatch, RecordBatchOptions};
+use datafusion::arrow::array::{RecordBatch, RecordBatchOptions};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::Session;
 use datafusion::common::DFSchema;
 use datafusion::error::Result;
 use datafusion::logical_expr::Expr;
-use datafusion::logical_expr::utils::conjunction;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 
 use super::files::DataFiles;
+use crate::session::prune::rows_that_meet;
 
 /// Whether `filter` asks for partition values alone, so that it holds for all rows of a file or for none.
 pub(super) fn is_about_partitions(filter: &Expr, partition_columns: &[String]) -> bool {
@@ -44,10 +44,9 @@ pub(super) fn prune(
 ) -> Result<Vec<usize>> {
     let (partition, data): (Vec<Expr>, Vec<Expr>) =
         filters.iter().cloned().partition(|filter| is_about_partitions(filter, partition_columns));
-    let mut keep = vec![true; files.len()];
-    if let Some(filter) = conjunction(partition) {
-        retain_partitions(state, files, schema, partition_columns, filter, &mut keep)?;
-    }
+    let rows = partition_rows(files, schema, partition_columns)?;
+    let mut keep = vec![false; files.len()];
+    rows_that_meet(state, &partition, &rows)?.into_iter().for_each(|file| keep[file] = true);
     for filter in data {
         // A filter that the statistics cannot answer is no error: the scan reads, and the query filters.
         let Ok(filter) = DFSchema::try_from(Arc::clone(schema)).and_then(|df| state.create_physical_expr(filter, &df))
@@ -63,26 +62,12 @@ pub(super) fn prune(
     Ok(keep.iter().enumerate().filter(|(_, keep)| **keep).map(|(file, _)| file).collect())
 }
 
-fn retain_partitions(
-    state: &dyn Session,
-    files: &DataFiles,
-    schema: &SchemaRef,
-    partition_columns: &[String],
-    filter: Expr,
-    keep: &mut [bool],
-) -> Result<()> {
+/// Partition values as rows, one a file.
+fn partition_rows(files: &DataFiles, schema: &SchemaRef, partition_columns: &[String]) -> Result<RecordBatch> {
     let fields = partition_columns
         .iter()
         .map(|name| Ok(schema.field_with_name(name)?.clone().with_nullable(true)))
         .collect::<Result<Vec<_>>>()?;
-    let schema = Arc::new(Schema::new(fields));
-    let filter = state.create_physical_expr(filter, &DFSchema::try_from(Arc::clone(&schema))?)?;
     let options = RecordBatchOptions::new().with_row_count(Some(files.len()));
-    let values = RecordBatch::try_new_with_options(schema, files.partitions.clone(), &options)?;
-    let holds = filter.evaluate(&values)?.into_array(files.len())?;
-    let holds = holds.as_boolean();
-    for (file, keep) in keep.iter_mut().enumerate() {
-        *keep &= holds.is_valid(file) && holds.value(file);
-    }
-    Ok(())
+    Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), files.partitions.clone(), &options)?)
 }

@@ -67,11 +67,9 @@ impl FileStatistics {
             // A null struct hides whatever its children hold.
             match values.nulls() {
                 None => Some(Arc::clone(column)),
-                Some(nulls) => datafusion::arrow::compute::nullif(
-                    column,
-                    &BooleanArray::new(!nulls.inner(), None),
-                )
-                .ok(),
+                Some(nulls) => {
+                    datafusion::arrow::compute::nullif(column, &BooleanArray::new(!nulls.inner(), None)).ok()
+                }
             }
         };
         let columns = schema
@@ -81,7 +79,8 @@ impl FileStatistics {
             .map(|(field, name)| ColumnBounds {
                 min: nested(&bounds, "minValues", name).map(|array| lowered(&array)),
                 max: nested(&bounds, "maxValues", name).map(|array| raised(&array)),
-                nulls: nested(&counts, "nullCount", name).map_or_else(|| UInt64Array::new_null(total), |a| to_counts(&a)),
+                nulls: nested(&counts, "nullCount", name)
+                    .map_or_else(|| UInt64Array::new_null(total), |a| to_counts(&a)),
                 exact: bounds_are_values(field.data_type()),
             })
             .collect();
@@ -140,7 +139,8 @@ impl FileStatistics {
                 .zip(self.rows_before_deletes(*file))
                 .map(|(sum, rows)| sum + rows.saturating_sub(gone.unwrap_or_default()));
         }
-        let precise = |count: u64| if exact { Precision::Exact(count as usize) } else { Precision::Inexact(count as usize) };
+        let precise =
+            |count: u64| if exact { Precision::Exact(count as usize) } else { Precision::Inexact(count as usize) };
         let indices = UInt32Array::from_iter_values(files.iter().map(|file| *file as u32));
         let column_statistics = order
             .iter()
@@ -162,23 +162,27 @@ impl FileStatistics {
         exact: bool,
     ) -> Result<ColumnStatistics> {
         let bounds = &self.columns[column];
-        let nulls = files.iter().map(|file| bounds.nulls.is_valid(*file).then(|| bounds.nulls.value(*file))).sum::<Option<u64>>();
+        let nulls = files
+            .iter()
+            .map(|file| bounds.nulls.is_valid(*file).then(|| bounds.nulls.value(*file)))
+            .sum::<Option<u64>>();
         // A file without bounds is no hole if all of its rows are null.
         let all_null = |file: usize| {
             bounds.nulls.is_valid(file) && Some(bounds.nulls.value(file)) == self.rows_before_deletes(file)
         };
-        let overall = |array: &Option<ArrayRef>, pick: fn(&ArrayRef) -> Result<ScalarValue>| -> Result<Precision<ScalarValue>> {
-            let Some(array) = array else { return Ok(Precision::Absent) };
-            if files.iter().any(|file| array.is_null(*file) && !all_null(*file)) {
-                return Ok(Precision::Absent);
-            }
-            let value = pick(&take(array, indices, None)?)?;
-            Ok(match (value.is_null(), exact && bounds.exact) {
-                (true, _) => Precision::Absent,
-                (false, true) => Precision::Exact(value),
-                (false, false) => Precision::Inexact(value),
-            })
-        };
+        let overall =
+            |array: &Option<ArrayRef>, pick: fn(&ArrayRef) -> Result<ScalarValue>| -> Result<Precision<ScalarValue>> {
+                let Some(array) = array else { return Ok(Precision::Absent) };
+                if files.iter().any(|file| array.is_null(*file) && !all_null(*file)) {
+                    return Ok(Precision::Absent);
+                }
+                let value = pick(&take(array, indices, None)?)?;
+                Ok(match (value.is_null(), exact && bounds.exact) {
+                    (true, _) => Precision::Absent,
+                    (false, true) => Precision::Exact(value),
+                    (false, false) => Precision::Inexact(value),
+                })
+            };
         let mut summary = ColumnStatistics::new_unknown();
         summary.null_count = match nulls {
             None => Precision::Absent,
@@ -262,7 +266,10 @@ fn has_bounds(data_type: &DataType) -> bool {
         || data_type.is_floating()
         || matches!(
             data_type,
-            DataType::Utf8 | DataType::Date32 | DataType::Decimal128(_, _) | DataType::Timestamp(TimeUnit::Microsecond, _)
+            DataType::Utf8
+                | DataType::Date32
+                | DataType::Decimal128(_, _)
+                | DataType::Timestamp(TimeUnit::Microsecond, _)
         )
 }
 
@@ -330,8 +337,7 @@ fn concat_structs(parts: &[StructArray], schema: &SchemaRef) -> Result<StructArr
 }
 
 fn parse_texts(texts: &StringArray, schema: &SchemaRef) -> Result<StructArray, ArrowError> {
-    let mut decoder =
-        ReaderBuilder::new(Arc::clone(schema)).with_batch_size(texts.len().max(1)).build_decoder()?;
+    let mut decoder = ReaderBuilder::new(Arc::clone(schema)).with_batch_size(texts.len().max(1)).build_decoder()?;
     for text in texts {
         let text = text.filter(|text| !text.trim().is_empty()).unwrap_or("{}");
         if decoder.decode(text.as_bytes())? != text.len() {
@@ -363,7 +369,9 @@ fn lowered(array: &ArrayRef) -> ArrayRef {
 /// An upper bound that holds despite what the log may have lost.
 fn raised(array: &ArrayRef) -> ArrayRef {
     match array.data_type() {
-        DataType::Decimal128(precision, _) if *precision > DOUBLE_DIGITS => widened_decimals(array, i128::saturating_add),
+        DataType::Decimal128(precision, _) if *precision > DOUBLE_DIGITS => {
+            widened_decimals(array, i128::saturating_add)
+        }
         DataType::Timestamp(TimeUnit::Microsecond, zone) => {
             let raised: TimestampMicrosecondArray =
                 array.as_primitive::<TimestampMicrosecondType>().unary(|micros| micros.saturating_add(CUT_MICROS));

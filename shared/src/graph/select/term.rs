@@ -76,8 +76,8 @@ impl Term {
         if core.is_empty() {
             return fail(format!("`{text}` names nothing"));
         }
-        if core.contains(['+', '@']) {
-            return fail(format!("`{text}` has a `+` or `@` in the middle"));
+        if core.contains('+') {
+            return fail(format!("`{text}` has a `+` in the middle"));
         }
         let method = match core.split_once(':') {
             None => Method::Name(pattern(core, &span)?),
