@@ -1,1 +1,6 @@
 //! Helpers that the tests and the benchmarks share.
+#![allow(clippy::expect_used)]
+
+mod cluster;
+
+pub use cluster::{EmbeddedCluster, embedded_cluster, shared_cluster};

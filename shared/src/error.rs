@@ -54,6 +54,9 @@ pub struct Failure {
     pub retryable: bool,
 }
 
+/// So that code that runs inside a task can raise it and the scheduler gets code and help intact.
+impl std::error::Error for Failure {}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} [{}]", self.message, self.code)

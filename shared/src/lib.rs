@@ -22,3 +22,4 @@ pub mod session;
 pub mod spec;
 pub mod storage;
 pub mod tag;
+pub mod task_failure;

@@ -55,12 +55,12 @@ pub enum LeaseOutcome {
     /// It is ours.
     Granted(Lease),
     /// Another has it.
-    HeldBy(LeaseHeld),
+    HeldBy(Box<LeaseHeld>),
 }
 
 impl LeaseOutcome {
     /// The lease, or the refusal as an error.
-    pub fn granted(self) -> Result<Lease, LeaseHeld> {
+    pub fn granted(self) -> Result<Lease, Box<LeaseHeld>> {
         match self {
             Self::Granted(lease) => Ok(lease),
             Self::HeldBy(held) => Err(held),
@@ -80,6 +80,8 @@ pub enum RenewOutcome {
 /// A lease as a bystander sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseView {
+    /// Its name.
+    pub name: String,
     /// Its holder.
     pub holder: LeaseHolder,
     /// When it was first granted to this holder.
@@ -124,6 +126,9 @@ impl Coded for LeaseHeld {
         false
     }
 }
+
+/// The keys of the leases.
+const KEY_PREFIX: &str = "lease/";
 
 /// What the key of a lease holds.
 #[derive(Debug, Serialize, Deserialize)]
@@ -172,7 +177,8 @@ pub(super) async fn acquire(
                 since = record.since;
             } else if record.in_force(now) {
                 let LeaseRecord { holder, since, expires_at } = record;
-                return Ok(LeaseOutcome::HeldBy(LeaseHeld { name: name.to_owned(), holder, since, expires_at }));
+                let held = LeaseHeld { name: name.to_owned(), holder, since, expires_at };
+                return Ok(LeaseOutcome::HeldBy(Box::new(held)));
             }
         }
         let record = LeaseRecord { holder: holder.clone(), since, expires_at: after(now, ttl) };
@@ -222,22 +228,26 @@ pub(super) async fn release(store: &dyn StateStore, lease: &Lease) -> Result<(),
     Ok(())
 }
 
-/// [`StateStore::lease`] by reading the key.
-pub(super) async fn view(
+/// [`StateStore::leases`] by listing the keys.
+pub(super) async fn views(
     store: &dyn StateStore,
     clock: &dyn Clock,
-    name: &str,
-) -> Result<Option<LeaseView>, StateError> {
-    let key = key_of(name);
-    let Some(current) = store.get(&key).await? else { return Ok(None) };
-    let record = LeaseRecord::read(&key, &current.value)?;
-    let in_force = record.in_force(clock.now());
-    let LeaseRecord { holder, since, expires_at } = record;
-    Ok(Some(LeaseView { holder, since, expires_at, in_force }))
+    prefix: &str,
+) -> Result<Vec<LeaseView>, StateError> {
+    let now = clock.now();
+    let mut views = Vec::new();
+    for entry in store.list(&key_of(prefix)).await? {
+        let record = LeaseRecord::read(&entry.key, &entry.value)?;
+        let in_force = record.in_force(now);
+        let LeaseRecord { holder, since, expires_at } = record;
+        let name = entry.key.strip_prefix(KEY_PREFIX).unwrap_or(&entry.key).to_owned();
+        views.push(LeaseView { name, holder, since, expires_at, in_force });
+    }
+    Ok(views)
 }
 
 fn key_of(name: &str) -> String {
-    format!("lease/{name}")
+    format!("{KEY_PREFIX}{name}")
 }
 
 fn after(now: DateTime<Utc>, ttl: Duration) -> DateTime<Utc> {

@@ -23,5 +23,5 @@ pub use registration::{
     ColumnRecord, PartitionColumnRecord, RegistrationRecord, RegistrationsRecord, SortColumnRecord,
 };
 pub use run::{BUNDLE_FORMAT, EngineVersions, RunRecord, StageSummary};
-pub use stage::{AttemptRecord, OperatorMetrics, StageRecord, TaskTiming};
+pub use stage::{AttemptRecord, MetricUnit, OperatorMetric, OperatorMetrics, StageRecord, TaskTiming};
 pub use status::{AttemptStatus, CommitOutcome, RunStatus, StageReceipt, StageStatus};

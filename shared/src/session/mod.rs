@@ -10,13 +10,13 @@ mod builder;
 mod error;
 mod identity;
 mod listing;
-mod prune;
+pub(crate) mod prune;
 mod register;
 mod registration;
 pub(crate) mod text_files;
 mod types;
 
-pub use builder::Sessions;
+pub use builder::{ENGINE_MESSAGE_BYTES, Sessions};
 pub use error::SessionError;
 pub use identity::{ScanIdentity, SessionIdentity};
 pub use register::{ProviderInput, TableInput, register};

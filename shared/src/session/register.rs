@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
 use datafusion::datasource::ViewTable;
+use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
@@ -41,6 +43,15 @@ pub enum TableInput {
     Sql(String),
     /// A view that is inlined into its readers, as a plan.
     Plan(LogicalPlan),
+    /// A table as another session of the run knows it: the same files, listed or pinned once.
+    Known {
+        /// The table.
+        provider: Arc<dyn TableProvider>,
+        /// What its first registration said.
+        registration: Registration,
+    },
+    /// A table that does not exist yet: queries over it can be planned, and have no rows.
+    Planned(SchemaRef),
 }
 
 /// A table made elsewhere, with what its record shall say.
@@ -91,6 +102,8 @@ pub async fn register(
             view(name, plan, Some(sql))?
         }
         TableInput::Plan(plan) => view(name, plan, None)?,
+        TableInput::Known { provider, registration } => (provider, registration),
+        TableInput::Planned(schema) => planned(name, schema)?,
     };
     let reference = TableReference::bare(name.as_str());
     let refused = |source| SessionError::Register { table: name.clone(), source };
@@ -186,6 +199,25 @@ fn view(name: &NodeName, plan: LogicalPlan, sql: Option<String>) -> Result<Opene
         scan_identity: identity(name, &scan)?,
     };
     Ok((Arc::new(ViewTable::new(plan, sql)), registration))
+}
+
+fn planned(name: &NodeName, schema: SchemaRef) -> Result<Opened, SessionError> {
+    let columns = columns(&schema);
+    let registration = Registration {
+        name: name.clone(),
+        kind: TableKind::Delta,
+        location: None,
+        format: None,
+        version: None,
+        partition_columns: Vec::new(),
+        sort_order: Vec::new(),
+        files: None,
+        bytes: None,
+        files_digest: None,
+        scan_identity: identity(name, &json!({ "kind": "planned", "columns": columns }))?,
+        columns,
+    };
+    Ok((Arc::new(EmptyTable::new(schema)), registration))
 }
 
 /// The identity of a scan that is described by `scan`.

@@ -1,1 +1,8 @@
+//! Runs: the state machine by example and by simulation, the event log, the bundle.
 
+mod bundle;
+mod event_log;
+mod machine;
+mod plan_text;
+mod run_log;
+mod simulation;

@@ -1,0 +1,89 @@
+//! Finds out why a task failed and puts that into the error which the engine sends to the scheduler.
+
+use std::any::Any;
+use std::error::Error;
+use std::io;
+
+use ballista_core::error::BallistaError;
+use datafusion::error::DataFusionError;
+use object_store::Error as StoreError;
+use windlass_shared::error::{Failure, full_message};
+use windlass_shared::task_failure::{TaskFailure, TaskFailureKind};
+
+/// The error with a [`TaskFailure`] marker as its text, of a class that the scheduler treats as that failure asks:
+/// only an I/O error is tried again. Errors that mean something to the engine, such as a lost shuffle file, stay.
+pub(crate) fn marked(error: DataFusionError) -> DataFusionError {
+    match classify(&error) {
+        None => error,
+        Some(failure) => marked_as(&failure),
+    }
+}
+
+/// The error that reports a panic with this payload.
+pub(crate) fn from_panic(payload: &(dyn Any + Send)) -> DataFusionError {
+    let message = payload
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| payload.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    marked_as(&TaskFailure::new(TaskFailureKind::Panic, message))
+}
+
+fn marked_as(failure: &TaskFailure) -> DataFusionError {
+    let marker = failure.to_marker();
+    if failure.failure.retryable {
+        DataFusionError::IoError(io::Error::other(marker))
+    } else {
+        DataFusionError::Execution(marker)
+    }
+}
+
+fn classify(error: &DataFusionError) -> Option<TaskFailure> {
+    let root = error.find_root();
+    let failure = match root {
+        DataFusionError::External(inner) => return classify_external(inner.as_ref()),
+        DataFusionError::ResourcesExhausted(message) => TaskFailure::new(TaskFailureKind::OutOfResources, message),
+        DataFusionError::IoError(io) => TaskFailure::new(TaskFailureKind::Io, io.to_string()),
+        DataFusionError::ExecutionJoin(join) if join.is_panic() => panicked(&join.to_string()),
+        // Some operators turn a panic of their tasks into a text.
+        DataFusionError::Execution(message) | DataFusionError::Internal(message) if message.contains(PANICKED) => {
+            panicked(message)
+        }
+        other if is_transient(other) => TaskFailure::new(TaskFailureKind::Io, other.message()),
+        other => TaskFailure::new(TaskFailureKind::Execution, other.message()),
+    };
+    Some(failure)
+}
+
+fn classify_external(error: &(dyn Error + Send + Sync + 'static)) -> Option<TaskFailure> {
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        return Some(TaskFailure::raised(failure.clone()));
+    }
+    match error.downcast_ref::<BallistaError>() {
+        Some(BallistaError::FetchFailed(..) | BallistaError::Cancelled) => None,
+        Some(BallistaError::IoError(io)) => Some(TaskFailure::new(TaskFailureKind::Io, io.to_string())),
+        Some(BallistaError::DataFusionError(inner)) => classify(inner),
+        _ if is_transient(error) => Some(TaskFailure::new(TaskFailureKind::Io, full_message(error))),
+        _ => Some(TaskFailure::new(TaskFailureKind::Execution, full_message(error))),
+    }
+}
+
+/// Whether a cause of the error is one of an object store that may pass: what it does not know better is `Generic`,
+/// after its own retries.
+fn is_transient(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if matches!(error.downcast_ref::<StoreError>(), Some(StoreError::Generic { .. })) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+const PANICKED: &str = " panicked with message ";
+
+fn panicked(text: &str) -> TaskFailure {
+    let message = text.split_once(PANICKED).map_or(text, |(_, message)| message.trim_matches('"'));
+    TaskFailure::new(TaskFailureKind::Panic, message)
+}

@@ -1,0 +1,112 @@
+//! Runs the tasks of a stage: the engine's own way, with legible failures and no lost metrics.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use ballista_core::JobId;
+use ballista_core::serde::protobuf::{RuntimeStatsReport, ShuffleWritePartition, TaskColumnStats, WindowStateReport};
+use ballista_executor::execution_engine::{DefaultExecutionEngine, ExecutionEngine, QueryStageExecutor};
+use datafusion::error::Result;
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
+use datafusion::prelude::SessionConfig;
+use futures::FutureExt;
+
+use crate::failure;
+
+/// The engine's own execution of a stage, wrapped.
+#[derive(Default)]
+pub(crate) struct TaskEngine {
+    inner: DefaultExecutionEngine,
+}
+
+impl ExecutionEngine for TaskEngine {
+    fn create_query_stage_exec(
+        &self,
+        job_id: JobId,
+        stage_id: usize,
+        task_id: usize,
+        global_output_partition_ids: Vec<usize>,
+        plan: Arc<dyn ExecutionPlan>,
+        work_dir: &str,
+        config: &SessionConfig,
+    ) -> Result<Arc<dyn QueryStageExecutor>> {
+        // A panic here would leave a task that never reports, and so a job that never ends.
+        let created = catch_unwind(AssertUnwindSafe(|| {
+            self.inner.create_query_stage_exec(
+                job_id,
+                stage_id,
+                task_id,
+                global_output_partition_ids,
+                plan,
+                work_dir,
+                config,
+            )
+        }));
+        match created {
+            Ok(Ok(inner)) => Ok(Arc::new(Task { inner })),
+            Ok(Err(error)) => Err(failure::marked(error)),
+            Err(payload) => Err(failure::from_panic(payload.as_ref())),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Task {
+    inner: Arc<dyn QueryStageExecutor>,
+}
+
+impl fmt::Display for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+#[async_trait]
+impl QueryStageExecutor for Task {
+    async fn execute_query_stage(
+        &self,
+        task_id: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<Vec<ShuffleWritePartition>> {
+        let execution = self.inner.execute_query_stage(task_id, context);
+        match AssertUnwindSafe(execution).catch_unwind().await {
+            Ok(result) => result.map_err(failure::marked),
+            Err(payload) => Err(failure::from_panic(payload.as_ref())),
+        }
+    }
+
+    /// The metrics without those that have no form on the wire: one of them would cost the task all of its metrics.
+    fn collect_plan_metrics(&self) -> Vec<MetricsSet> {
+        let mut operators = self.inner.collect_plan_metrics();
+        for operator in &mut operators {
+            if operator.iter().any(|metric| is_custom(metric.value())) {
+                let mut kept = MetricsSet::new();
+                operator.iter().filter(|metric| !is_custom(metric.value())).for_each(|metric| {
+                    kept.push(Arc::clone(metric));
+                });
+                *operator = kept;
+            }
+        }
+        operators
+    }
+
+    fn collect_runtime_stats_reports(&self) -> Vec<RuntimeStatsReport> {
+        self.inner.collect_runtime_stats_reports()
+    }
+
+    fn collect_window_state_reports(&self) -> Result<Vec<WindowStateReport>> {
+        self.inner.collect_window_state_reports()
+    }
+
+    fn collect_column_stats(&self) -> Vec<TaskColumnStats> {
+        self.inner.collect_column_stats()
+    }
+}
+
+fn is_custom(value: &MetricValue) -> bool {
+    matches!(value, MetricValue::Custom { .. })
+}

@@ -1,0 +1,79 @@
+//! The folder in which an executor keeps shuffle files.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const PREFIX: &str = "executor-";
+const LOCK: &str = "lock";
+const REMOVE_ATTEMPTS: usize = 10;
+const REMOVE_PAUSE: Duration = Duration::from_millis(20);
+
+/// A folder for shuffle files, held by a lock while the executor lives and removed when dropped.
+#[derive(Debug)]
+pub(crate) struct WorkDir {
+    path: PathBuf,
+    /// Held, not read: the operating system releases it even if the process is killed.
+    _lock: File,
+}
+
+impl WorkDir {
+    /// Makes the folder of executor `id` inside `parent`, and removes those that executors left there when they were
+    /// killed.
+    pub(crate) fn create(parent: &Path, id: &str) -> io::Result<Self> {
+        fs::create_dir_all(parent)?;
+        let parent = parent.canonicalize()?;
+        remove_abandoned(&parent)?;
+        let path = parent.join(format!("{PREFIX}{id}"));
+        // The lock comes first: whoever sees the folder must find the lock taken.
+        let lock = File::create(lock_of(&path))?;
+        lock.try_lock().map_err(io::Error::from)?;
+        fs::create_dir(&path)?;
+        Ok(Self { path, _lock: lock })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for WorkDir {
+    fn drop(&mut self) {
+        // A task that is just being stopped may still make a file while the folder is emptied.
+        for _ in 0..REMOVE_ATTEMPTS {
+            if remove(&self.path).is_ok() {
+                return;
+            }
+            std::thread::sleep(REMOVE_PAUSE);
+        }
+        tracing::warn!(folder = %self.path.display(), "the executor's work folder is left behind");
+    }
+}
+
+fn lock_of(folder: &Path) -> PathBuf {
+    folder.with_extension(LOCK)
+}
+
+fn remove(folder: &Path) -> io::Result<()> {
+    fs::remove_dir_all(folder)?;
+    fs::remove_file(lock_of(folder))
+}
+
+/// Removes the folders whose lock nobody holds. One without a lock file is just being made and left alone.
+fn remove_abandoned(parent: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(parent)? {
+        let path = entry?.path();
+        let ours = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX)) && path.is_dir();
+        if !ours {
+            continue;
+        }
+        let Ok(lock) = File::open(lock_of(&path)) else { continue };
+        if lock.try_lock().is_ok()
+            && let Err(error) = remove(&path)
+        {
+            tracing::warn!(folder = %path.display(), %error, "an abandoned work folder cannot be removed");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,271 @@
+//! The engine's scheduler inside this process, and how executors reach it.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ballista_core::config::TaskSchedulingPolicy;
+use ballista_core::serde::protobuf::scheduler_grpc_server::SchedulerGrpcServer;
+use ballista_core::utils::{GrpcServerConfig, create_grpc_server, create_grpc_server_incoming};
+use ballista_scheduler::cluster::{BallistaCluster, ClusterStateEvent, JobState};
+use ballista_scheduler::config::SchedulerConfig;
+use ballista_scheduler::scheduler_process::create_scheduler;
+use ballista_scheduler::scheduler_server::SchedulerServer;
+use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
+use futures::StreamExt;
+use tokio::runtime::{Builder, Handle, Runtime};
+use windlass_shared::codec::PlanCodec;
+use windlass_shared::error::{Coded, ErrorCode};
+use windlass_shared::session::{ENGINE_MESSAGE_BYTES, Sessions};
+
+/// Threads for planning stages, handing out tasks and answering executors.
+const SCHEDULER_THREADS: usize = 2;
+/// How long a finished job can still be looked up.
+const FINISHED_JOB_SECONDS: u64 = 60;
+
+/// The engine's scheduler.
+pub(crate) type EngineServer = SchedulerServer<LogicalPlanNode, PhysicalPlanNode>;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How the engine's scheduler is set up.
+#[derive(Debug, Clone)]
+pub struct ClusterConfig {
+    /// Where executors reach the scheduler; port 0 takes a free one.
+    pub bind: SocketAddr,
+    /// The host under which executors call back; `None` is the bind address. It must be reachable from every executor.
+    pub advertised_host: Option<String>,
+    /// When to give up on executors.
+    pub timeouts: ClusterTimeouts,
+}
+
+impl ClusterConfig {
+    /// A scheduler for this machine only, on a free port.
+    pub fn local() -> Self {
+        Self {
+            bind: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
+            advertised_host: None,
+            timeouts: ClusterTimeouts::default(),
+        }
+    }
+}
+
+/// When to give up on executors. Counted in whole seconds.
+#[derive(Debug, Clone)]
+pub struct ClusterTimeouts {
+    /// An executor without a heartbeat for this long is lost, and its tasks are run elsewhere.
+    pub executor: Duration,
+    /// How often lost executors are looked for.
+    pub check: Duration,
+    /// How long jobs wait for an executor after the last one was lost; longer than an executor's heartbeat interval.
+    pub no_executors: Duration,
+}
+
+impl Default for ClusterTimeouts {
+    fn default() -> Self {
+        Self { executor: Duration::from_secs(60), check: Duration::from_secs(5), no_executors: Duration::from_secs(60) }
+    }
+}
+
+/// Why the engine's scheduler cannot start or is not ready.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// Threads, the port or the engine itself failed.
+    #[error("the scheduler cannot start on {address}")]
+    Start {
+        /// The address it should listen on.
+        address: SocketAddr,
+        /// Why not.
+        source: BoxError,
+    },
+    /// Too few executors have joined in time.
+    #[error("{joined} of {wanted} executors have joined the scheduler after {seconds} s")]
+    NotReady {
+        /// Executors that have joined.
+        joined: usize,
+        /// Executors waited for.
+        wanted: usize,
+        /// The time waited.
+        seconds: u64,
+    },
+}
+
+impl Coded for ClusterError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Start { .. } => ErrorCode("WL0520"),
+            Self::NotReady { .. } => ErrorCode("WL0521"),
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        let text = match self {
+            Self::Start { .. } => "check that the address belongs to this machine and the port is free",
+            Self::NotReady { .. } => "check that the executors run, have the same version and can reach the scheduler",
+        };
+        Some(text.to_owned())
+    }
+
+    fn is_retryable(&self) -> bool {
+        matches!(self, Self::NotReady { .. })
+    }
+}
+
+/// The engine's scheduler inside this process, with threads of its own.
+///
+/// Its gRPC service is neither encrypted nor authenticated: bind it to an address that only executors can reach.
+pub struct SchedulerProcess {
+    address: SocketAddr,
+    server: Arc<EngineServer>,
+    cluster: BallistaCluster,
+    handle: Handle,
+    runtime: Option<Runtime>,
+}
+
+impl SchedulerProcess {
+    /// Starts the scheduler; it listens when this returns.
+    ///
+    /// # Errors
+    /// [`ClusterError::Start`].
+    pub async fn start(config: ClusterConfig, sessions: &Sessions) -> Result<Self, ClusterError> {
+        let address = config.bind;
+        let failed = |source: BoxError| ClusterError::Start { address, source };
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(SCHEDULER_THREADS)
+            .thread_name("windlass-scheduler")
+            .enable_all()
+            .build()
+            .map_err(|error| failed(error.into()))?;
+        // From here on, an error must not drop the runtime on a thread that runs async code.
+        let starting = runtime.spawn(serve(config, sessions.clone()));
+        let started = match starting.await {
+            Ok(started) => started,
+            Err(error) => Err(error.into()),
+        };
+        match started {
+            Ok((address, server, cluster)) => {
+                let handle = runtime.handle().clone();
+                Ok(Self { address, server: Arc::new(server), cluster, handle, runtime: Some(runtime) })
+            }
+            Err(error) => {
+                runtime.shutdown_background();
+                Err(failed(error))
+            }
+        }
+    }
+
+    /// Where executors reach the scheduler.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many executors have joined and are alive.
+    pub fn executors(&self) -> usize {
+        self.cluster.cluster_state().executor_heartbeats().len()
+    }
+
+    /// Waits until `wanted` executors have joined.
+    ///
+    /// # Errors
+    /// [`ClusterError::NotReady`] when `patience` is over.
+    pub async fn wait_for_executors(&self, wanted: usize, patience: Duration) -> Result<(), ClusterError> {
+        let joining = async {
+            // Subscribe before counting, so that nobody joins unseen in between.
+            let mut events = self.cluster.cluster_state().cluster_state_events().await.ok()?;
+            while self.registered().await < wanted {
+                while !matches!(events.next().await?, ClusterStateEvent::RegisteredExecutor { .. }) {}
+            }
+            Some(())
+        };
+        match tokio::time::timeout(patience, joining).await {
+            Ok(Some(())) => Ok(()),
+            Ok(None) | Err(_) => {
+                Err(ClusterError::NotReady { joined: self.registered().await, wanted, seconds: patience.as_secs() })
+            }
+        }
+    }
+
+    /// Stops the scheduler. Jobs that still run are lost.
+    pub fn stop(mut self) {
+        self.shut_down();
+    }
+
+    async fn registered(&self) -> usize {
+        self.cluster.cluster_state().registered_executor_metadata().await.len()
+    }
+
+    pub(crate) fn server(&self) -> &Arc<EngineServer> {
+        &self.server
+    }
+
+    pub(crate) fn jobs(&self) -> Arc<dyn JobState> {
+        self.cluster.job_state()
+    }
+
+    /// The scheduler's own threads: what it starts must run there, because it outlives a caller's.
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    fn shut_down(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for SchedulerProcess {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
+
+/// Starts the engine's scheduler and its gRPC service on the current runtime.
+async fn serve(
+    config: ClusterConfig,
+    sessions: Sessions,
+) -> Result<(SocketAddr, EngineServer, BallistaCluster), BoxError> {
+    let grpc = GrpcServerConfig::default();
+    let incoming = create_grpc_server_incoming(config.bind, &grpc)?;
+    let address = incoming.local_addr()?;
+    let engine = Arc::new(engine_config(&config, address, sessions));
+    engine.validate()?;
+    let cluster = BallistaCluster::new_from_config(&engine).await?;
+    let server = create_scheduler::<LogicalPlanNode, PhysicalPlanNode>(cluster.clone(), engine).await?;
+    // The engine's own way to serve leaves Nagle's algorithm on, which delays short messages.
+    let service = SchedulerGrpcServer::new(server.clone())
+        .max_encoding_message_size(ENGINE_MESSAGE_BYTES)
+        .max_decoding_message_size(ENGINE_MESSAGE_BYTES);
+    let serving = create_grpc_server(&grpc).add_service(service).serve_with_incoming(incoming);
+    tokio::spawn(async move {
+        if let Err(error) = serving.await {
+            tracing::error!(%error, "the scheduler no longer serves executors");
+        }
+    });
+    Ok((address, server, cluster))
+}
+
+fn engine_config(config: &ClusterConfig, address: SocketAddr, sessions: Sessions) -> SchedulerConfig {
+    let message_bytes = u32::try_from(ENGINE_MESSAGE_BYTES).unwrap_or(u32::MAX);
+    let configured = sessions.config();
+    SchedulerConfig {
+        // Executors call back at this host and port; with a wrong one a job's results never arrive.
+        external_host: config.advertised_host.clone().unwrap_or_else(|| address.ip().to_string()),
+        bind_host: address.ip().to_string(),
+        bind_port: address.port(),
+        scheduling_policy: TaskSchedulingPolicy::PushStaged,
+        // Results are removed when they have been taken, not after a time, so that slow readers keep theirs.
+        finished_job_data_clean_up_interval_seconds: 0,
+        finished_job_state_clean_up_interval_seconds: FINISHED_JOB_SECONDS,
+        grpc_server_max_decoding_message_size: message_bytes,
+        grpc_server_max_encoding_message_size: message_bytes,
+        grpc_client_max_message_size: message_bytes,
+        executor_timeout_seconds: config.timeouts.executor.as_secs(),
+        expire_dead_executor_interval_seconds: config.timeouts.check.as_secs().max(1),
+        no_executors_grace_period_seconds: config.timeouts.no_executors.as_secs(),
+        override_config_producer: Some(Arc::new(move || configured.clone())),
+        override_session_builder: Some(Arc::new(move |config| sessions.state(config))),
+        override_physical_codec: Some(Arc::new(PlanCodec::default())),
+        ..SchedulerConfig::default()
+    }
+}

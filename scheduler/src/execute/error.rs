@@ -1,0 +1,193 @@
+//! Why a job fails, in words and with what to do about it.
+
+use windlass_shared::error::{Coded, ErrorCode, Failure};
+use windlass_shared::task_failure::{TaskFailure, TaskFailureKind};
+
+/// Why a job fails.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum EngineError {
+    /// The plan cannot be cut into stages or sent to executors.
+    #[error("the plan cannot be distributed: {0}")]
+    Plan(String),
+    /// The plan reads something that tasks cannot share out among them.
+    #[error("the plan reads from `{operator}` in {partitions} partitions, which tasks cannot share out")]
+    Unsplittable {
+        /// The plan's leaf.
+        operator: String,
+        /// How many partitions it has.
+        partitions: usize,
+    },
+    /// A task fails on the data.
+    #[error("{0}")]
+    Execution(String),
+    /// A task's code panicked.
+    #[error("a task panicked: {0}")]
+    Panicked(String),
+    /// A task needs more memory or spill space than there is.
+    #[error("a task ran out of memory or spill space: {0}")]
+    OutOfResources(String),
+    /// Reading or writing went on failing after the engine's own retries.
+    #[error("reading or writing failed: {0}")]
+    Io(String),
+    /// What an earlier stage wrote was lost, again and again.
+    #[error("the output of a stage was lost: {0}")]
+    ShuffleLost(String),
+    /// No executor is left to run the job.
+    #[error("no executor is left: {0}")]
+    NoExecutors(String),
+    /// Code of Windlass refused to go on; the failure is its own.
+    #[error("{}", .0.message)]
+    Raised(Failure),
+    /// The job was cancelled.
+    #[error("the job was cancelled")]
+    Cancelled,
+    /// The scheduler stopped or gave up the job without a word.
+    #[error("the scheduler lost the job")]
+    Lost,
+    /// The job is done, but its rows cannot be fetched.
+    #[error("the rows of the job cannot be fetched: {0}")]
+    Fetch(String),
+}
+
+impl EngineError {
+    /// The error that the engine's message about a failed job stands for.
+    pub(super) fn from_job_message(message: &str) -> Self {
+        if let Some(task) = TaskFailure::find_in(message) {
+            return Self::from_task(task);
+        }
+        let text = message.trim();
+        if text == CANCELLED {
+            Self::Cancelled
+        } else if text.starts_with(NO_EXECUTORS) {
+            Self::NoExecutors(text.to_owned())
+        } else if text.contains(STAGE_RETRIES) {
+            Self::ShuffleLost(without_stage(text).to_owned())
+        } else if text.contains(PLANNING) || text.contains(REJECTED) {
+            Self::Plan(text.to_owned())
+        } else {
+            Self::Execution(without_stage(text).to_owned())
+        }
+    }
+
+    /// Whether executors refused the plan without saying why.
+    pub(super) fn is_unexplained_rejection(&self) -> bool {
+        matches!(self, Self::Plan(text) if text.contains(REJECTED))
+    }
+
+    fn from_task(task: TaskFailure) -> Self {
+        let message = task.failure.message.clone();
+        match task.kind {
+            TaskFailureKind::Execution => Self::Execution(message),
+            TaskFailureKind::Panic => Self::Panicked(message),
+            TaskFailureKind::OutOfResources => Self::OutOfResources(message),
+            TaskFailureKind::Io => Self::Io(message),
+            TaskFailureKind::Raised => Self::Raised(task.failure),
+        }
+    }
+}
+
+// The engine's own words; it has no codes for what happens to a job as a whole.
+const CANCELLED: &str = "Cancelled";
+const NO_EXECUTORS: &str = "all executors were lost";
+const STAGE_RETRIES: &str = "most recent failure reason";
+const PLANNING: &str = "Error planning job";
+const REJECTED: &str = "could not be prepared or was rejected";
+const STAGE_FAILED: &str = " failed: ";
+
+/// The message without `Job failed due to stage 3 failed: `, whose number says nothing to the reader.
+fn without_stage(text: &str) -> &str {
+    match text.split_once(STAGE_FAILED) {
+        Some((head, rest)) if head.starts_with("Job failed due to stage") => rest,
+        _ => text,
+    }
+}
+
+impl Coded for EngineError {
+    fn code(&self) -> ErrorCode {
+        ErrorCode(match self {
+            Self::Plan(_) => "WL0501",
+            Self::Unsplittable { .. } => "WL0502",
+            Self::Execution(_) => "WL0503",
+            Self::Panicked(_) => "WL0504",
+            Self::OutOfResources(_) => "WL0505",
+            Self::Io(_) => "WL0506",
+            Self::ShuffleLost(_) => "WL0507",
+            Self::NoExecutors(_) => "WL0508",
+            Self::Raised(_) => "WL0509",
+            Self::Cancelled => "WL0510",
+            Self::Lost => "WL0511",
+            Self::Fetch(_) => "WL0512",
+        })
+    }
+
+    fn help(&self) -> Option<String> {
+        let text = match self {
+            Self::Plan(_) => "check that every function and node of the plan is known to the executors",
+            Self::Unsplittable { .. } => "read it in one partition, or from files",
+            Self::Execution(_) => "the query fails on these data: look at the rows or guard the expression",
+            Self::Panicked(_) => "this is a defect of a function or of the engine: please report it with the query",
+            Self::OutOfResources(_) => {
+                "raise the memory limit, run fewer tasks side by side, or make the spill folder's disk larger"
+            }
+            Self::Io(_) => "check the storage and the disk that executors write to, then run again",
+            Self::ShuffleLost(_) | Self::NoExecutors(_) => {
+                "check that the executors stay alive: their logs, memory limits and network"
+            }
+            Self::Raised(failure) => return failure.help.clone(),
+            Self::Cancelled => return None,
+            Self::Lost => "look into the scheduler's log and run again",
+            Self::Fetch(_) => "check that the executors are alive and reachable from here, then run again",
+        };
+        Some(text.to_owned())
+    }
+
+    fn is_retryable(&self) -> bool {
+        match self {
+            Self::Io(_) | Self::ShuffleLost(_) | Self::NoExecutors(_) | Self::Lost | Self::Fetch(_) => true,
+            Self::Raised(failure) => failure.retryable,
+            Self::Plan(_)
+            | Self::Unsplittable { .. }
+            | Self::Execution(_)
+            | Self::Panicked(_)
+            | Self::OutOfResources(_)
+            | Self::Cancelled => false,
+        }
+    }
+
+    /// A failure that a task raised keeps its own code and help.
+    fn to_failure(&self) -> Failure {
+        match self {
+            Self::Raised(failure) => failure.clone(),
+            other => Failure {
+                code: other.code().to_string(),
+                message: other.to_string(),
+                help: other.help(),
+                retryable: other.is_retryable(),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_engines_words_find_their_class() {
+        let cases = [
+            ("Cancelled", "WL0510"),
+            ("all executors were lost and no executor re-registered within 1s", "WL0508"),
+            (
+                "Job failed due to stage 2 failed: Stage 2 has failed 4 times, most recent failure reason: \"gone\"",
+                "WL0507",
+            ),
+            ("Error planning job 7: NotImplemented(\"x\")", "WL0501"),
+            ("task could not be prepared or was rejected by executor", "WL0501"),
+            ("Job failed due to stage 1 failed: odd\n", "WL0503"),
+        ];
+        for (message, code) in cases {
+            assert_eq!(EngineError::from_job_message(message).code(), ErrorCode(code), "{message}");
+        }
+        assert_eq!(EngineError::from_job_message("Job failed due to stage 1 failed: odd\n").to_string(), "odd");
+    }
+}
