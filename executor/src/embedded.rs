@@ -11,8 +11,7 @@ use ballista_core::serde::protobuf::ExecutorStoppedParams;
 use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
 use ballista_core::serde::{BallistaCodec, BallistaLogicalExtensionCodec};
 use ballista_core::utils::{
-    GrpcClientConfig, GrpcServerConfig, create_grpc_client_connection, create_grpc_server,
-    create_grpc_server_incoming,
+    GrpcClientConfig, GrpcServerConfig, create_grpc_client_connection, create_grpc_server, create_grpc_server_incoming,
 };
 use ballista_executor::executor::Executor;
 use ballista_executor::executor_process::{ExecutorProcessConfig, structure_executor_metadata};
@@ -59,10 +58,8 @@ impl EmbeddedExecutor {
     /// [`ExecutorError`]: the work folder, the threads and ports, or joining the scheduler.
     pub async fn start(config: ExecutorConfig, sessions: Sessions) -> Result<Self, ExecutorError> {
         let id = uuid::Uuid::new_v4().to_string();
-        let work_dir = WorkDir::create(&config.work_dir, &id).map_err(|source| ExecutorError::WorkDir {
-            folder: config.work_dir.display().to_string(),
-            source,
-        })?;
+        let work_dir = WorkDir::create(&config.work_dir, &id)
+            .map_err(|source| ExecutorError::WorkDir { folder: config.work_dir.display().to_string(), source })?;
         let runtime = Builder::new_multi_thread()
             .worker_threads(SERVICE_THREADS)
             .thread_name("windlass-executor")
@@ -129,16 +126,8 @@ async fn join(id: String, folder: String, config: ExecutorConfig, sessions: Sess
         );
         let (stop_sender, stop_requests) = mpsc::channel(10);
         let health = process.health.clone();
-        match executor_server::startup(
-            scheduler.clone(),
-            process,
-            executor,
-            codec,
-            stop_sender,
-            &shutdown,
-            health,
-        )
-        .await
+        match executor_server::startup(scheduler.clone(), process, executor, codec, stop_sender, &shutdown, health)
+            .await
         {
             Ok(service) => {
                 tokio::spawn(keep_alive(id, shutdown, stop_requests));
@@ -165,9 +154,7 @@ async fn keep_alive(id: String, shutdown: ShutdownNotifier, mut stop_requests: m
     drop(shutdown);
 }
 
-async fn connect(
-    address: &str,
-) -> Result<SchedulerGrpcClient<tonic::transport::Channel>, BoxError> {
+async fn connect(address: &str) -> Result<SchedulerGrpcClient<tonic::transport::Channel>, BoxError> {
     let channel = create_grpc_client_connection(format!("http://{address}"), &GrpcClientConfig::default()).await?;
     Ok(SchedulerGrpcClient::new(channel)
         .max_encoding_message_size(ENGINE_MESSAGE_BYTES)

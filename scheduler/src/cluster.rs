@@ -63,11 +63,7 @@ pub struct ClusterTimeouts {
 
 impl Default for ClusterTimeouts {
     fn default() -> Self {
-        Self {
-            executor: Duration::from_secs(60),
-            check: Duration::from_secs(5),
-            no_executors: Duration::from_secs(60),
-        }
+        Self { executor: Duration::from_secs(60), check: Duration::from_secs(5), no_executors: Duration::from_secs(60) }
     }
 }
 
@@ -122,6 +118,7 @@ pub struct SchedulerProcess {
     address: SocketAddr,
     server: Arc<EngineServer>,
     cluster: BallistaCluster,
+    sessions: Sessions,
     handle: Handle,
     runtime: Option<Runtime>,
 }
@@ -149,7 +146,8 @@ impl SchedulerProcess {
         match started {
             Ok((address, server, cluster)) => {
                 let handle = runtime.handle().clone();
-                Ok(Self { address, server: Arc::new(server), cluster, handle, runtime: Some(runtime) })
+                let (server, sessions) = (Arc::new(server), sessions.clone());
+                Ok(Self { address, server, cluster, sessions, handle, runtime: Some(runtime) })
             }
             Err(error) => {
                 runtime.shutdown_background();
@@ -161,11 +159,6 @@ impl SchedulerProcess {
     /// Where executors reach the scheduler.
     pub fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// How many executors have joined and are alive.
-    pub fn executors(&self) -> usize {
-        self.cluster.cluster_state().executor_heartbeats().len()
     }
 
     /// Waits until `wanted` executors have joined.
@@ -183,11 +176,9 @@ impl SchedulerProcess {
         };
         match tokio::time::timeout(patience, joining).await {
             Ok(Some(())) => Ok(()),
-            Ok(None) | Err(_) => Err(ClusterError::NotReady {
-                joined: self.registered().await,
-                wanted,
-                seconds: patience.as_secs(),
-            }),
+            Ok(None) | Err(_) => {
+                Err(ClusterError::NotReady { joined: self.registered().await, wanted, seconds: patience.as_secs() })
+            }
         }
     }
 
@@ -206,6 +197,10 @@ impl SchedulerProcess {
 
     pub(crate) fn jobs(&self) -> Arc<dyn JobState> {
         self.cluster.job_state()
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 
     /// The scheduler's own threads: what it starts must run there, because it outlives a caller's.

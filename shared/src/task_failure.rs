@@ -100,8 +100,7 @@ impl TaskFailure {
 /// Appends `field` with every character escaped that formatting or the marker itself could change.
 fn escape(field: &str, text: &mut String) {
     for character in field.chars().take(LONGEST_MESSAGE) {
-        let plain =
-            character.is_ascii() && !character.is_ascii_control() && !"%|<>\"'\\".contains(character);
+        let plain = character.is_ascii() && !character.is_ascii_control() && !"%|<>\"'\\".contains(character);
         if plain {
             text.push(character);
         } else {

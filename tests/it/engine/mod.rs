@@ -61,11 +61,7 @@ fn batch(file: i64) -> RecordBatch {
     ]);
     RecordBatch::try_new(
         Arc::new(schema),
-        vec![
-            Arc::new(Int64Array::from(ids)),
-            Arc::new(Int64Array::from(buckets)),
-            Arc::new(StringArray::from(names)),
-        ],
+        vec![Arc::new(Int64Array::from(ids)), Arc::new(Int64Array::from(buckets)), Arc::new(StringArray::from(names))],
     )
     .unwrap()
 }

@@ -22,7 +22,8 @@ async fn register(context: &SessionContext, folder: &Path) {
     let partitions = vec![vec![batch(0)], vec![batch(1)], vec![batch(2)]];
     context.register_table("memory", Arc::new(MemTable::try_new(Arc::clone(&schema), partitions).unwrap())).unwrap();
     context.register_table("nothing", Arc::new(MemTable::try_new(schema, vec![vec![]]).unwrap())).unwrap();
-    let buckets = "CREATE VIEW buckets AS SELECT * FROM (VALUES (0, 'zero'), (1, 'one'), (2, 'two')) AS t(bucket, label)";
+    let buckets =
+        "CREATE VIEW buckets AS SELECT * FROM (VALUES (0, 'zero'), (1, 'one'), (2, 'two')) AS t(bucket, label)";
     context.sql(buckets).await.unwrap().collect().await.unwrap();
 }
 
@@ -37,6 +38,11 @@ const UNORDERED: &[&str] = &[
     "SELECT coalesce(a.id, b.id) AS id, a.name, b.bucket FROM (SELECT * FROM facts WHERE id % 2 = 0) a FULL JOIN \
      (SELECT * FROM facts WHERE id % 3 = 0) b ON a.id = b.id",
     "SELECT count(*) FROM facts a CROSS JOIN buckets b",
+    "SELECT m.id AS m, f.id AS f FROM memory m LEFT JOIN facts f ON f.id < m.id - 22",
+    "SELECT m.id AS m, f.id AS f FROM memory m FULL JOIN facts f ON f.id > m.id + 80",
+    "SELECT id FROM memory m WHERE EXISTS (SELECT 1 FROM facts f WHERE f.id > m.id + 80)",
+    "SELECT id FROM memory m WHERE NOT EXISTS (SELECT 1 FROM facts f WHERE f.id > m.id + 80)",
+    "SELECT id FROM memory WHERE id NOT IN (SELECT id FROM facts WHERE id % 2 = 0)",
     "SELECT id FROM facts WHERE bucket IN (SELECT bucket FROM buckets WHERE label <> 'one')",
     "SELECT id FROM facts f WHERE NOT EXISTS (SELECT 1 FROM memory m WHERE m.id = f.id) AND id < 60",
     "SELECT id, row_number() OVER (PARTITION BY bucket ORDER BY id) AS n, sum(id) OVER (PARTITION BY bucket ORDER BY id) \
