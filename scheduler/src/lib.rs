@@ -1,6 +1,35 @@
 //! The Windlass scheduler: it pins, plans, runs, commits and records pipelines.
+//!
+//! ```text
+//! RunRequest ─plan→ RunPlan ─run→ per stage: plan → execute → commit ─record→ RunBundle
+//!              │            │                           │                      │
+//!            plan/     run/ (state machine, driver)  execute/ (Ballista)    record/
+//!                      state/ (leases, events)
+//! ```
 
 pub mod cluster;
 pub mod execute;
+pub mod home;
+pub mod plan;
+pub mod query;
+pub mod record;
 pub mod run;
 pub mod state;
+
+use std::sync::Arc;
+
+use windlass_shared::session::Sessions;
+
+use crate::execute::Engine;
+use crate::state::StateStore;
+
+/// What runs pipelines: the sessions to plan with, the engine to execute on, the store that remembers.
+#[derive(Debug, Clone)]
+pub struct Scheduler {
+    /// Builds every session.
+    pub sessions: Arc<Sessions>,
+    /// Executes plans on the cluster.
+    pub engine: Engine,
+    /// Leases, run counters and run events.
+    pub state: Arc<dyn StateStore>,
+}

@@ -5,9 +5,18 @@
 //! that was interrupted is resumed by replaying its events and then telling the machine `Resumed`.
 
 pub mod action;
+pub mod driver;
 pub mod error;
 pub mod event;
 pub mod event_log;
+pub mod failure;
 pub mod machine;
+mod narrate;
 pub mod phase;
+pub mod pipeline_run;
 pub mod schedule;
+mod stage_record;
+mod work;
+
+pub use failure::RunError;
+pub use pipeline_run::{RunRequest, run_pipeline};

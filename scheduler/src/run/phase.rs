@@ -154,6 +154,16 @@ pub struct StageState {
     pub failures: u32,
 }
 
+impl StageState {
+    /// What the stage's commit came to, if it committed.
+    pub fn receipt(&self) -> Option<&StageReceipt> {
+        match &self.phase {
+            StagePhase::Committed { receipt } => Some(receipt),
+            _ => None,
+        }
+    }
+}
+
 /// Why a run is wound up before all its stages have committed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "drain", rename_all = "snake_case")]

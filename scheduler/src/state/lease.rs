@@ -80,6 +80,8 @@ pub enum RenewOutcome {
 /// A lease as a bystander sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseView {
+    /// Its name.
+    pub name: String,
     /// Its holder.
     pub holder: LeaseHolder,
     /// When it was first granted to this holder.
@@ -97,7 +99,7 @@ pub struct LeaseHeld {
     /// The lease.
     pub name: String,
     /// Who has it.
-    pub holder: LeaseHolder,
+    pub holder: Box<LeaseHolder>,
     /// Since when.
     pub since: DateTime<Utc>,
     /// Until when, unless it is renewed.
@@ -124,6 +126,9 @@ impl Coded for LeaseHeld {
         false
     }
 }
+
+/// The keys of the leases.
+const KEY_PREFIX: &str = "lease/";
 
 /// What the key of a lease holds.
 #[derive(Debug, Serialize, Deserialize)]
@@ -172,7 +177,9 @@ pub(super) async fn acquire(
                 since = record.since;
             } else if record.in_force(now) {
                 let LeaseRecord { holder, since, expires_at } = record;
-                return Ok(LeaseOutcome::HeldBy(LeaseHeld { name: name.to_owned(), holder, since, expires_at }));
+                let holder = Box::new(holder);
+                let held = LeaseHeld { name: name.to_owned(), holder, since, expires_at };
+                return Ok(LeaseOutcome::HeldBy(held));
             }
         }
         let record = LeaseRecord { holder: holder.clone(), since, expires_at: after(now, ttl) };
@@ -222,22 +229,26 @@ pub(super) async fn release(store: &dyn StateStore, lease: &Lease) -> Result<(),
     Ok(())
 }
 
-/// [`StateStore::lease`] by reading the key.
-pub(super) async fn view(
+/// [`StateStore::leases`] by listing the keys.
+pub(super) async fn views(
     store: &dyn StateStore,
     clock: &dyn Clock,
-    name: &str,
-) -> Result<Option<LeaseView>, StateError> {
-    let key = key_of(name);
-    let Some(current) = store.get(&key).await? else { return Ok(None) };
-    let record = LeaseRecord::read(&key, &current.value)?;
-    let in_force = record.in_force(clock.now());
-    let LeaseRecord { holder, since, expires_at } = record;
-    Ok(Some(LeaseView { holder, since, expires_at, in_force }))
+    prefix: &str,
+) -> Result<Vec<LeaseView>, StateError> {
+    let now = clock.now();
+    let mut views = Vec::new();
+    for entry in store.list(&key_of(prefix)).await? {
+        let record = LeaseRecord::read(&entry.key, &entry.value)?;
+        let in_force = record.in_force(now);
+        let LeaseRecord { holder, since, expires_at } = record;
+        let name = entry.key.strip_prefix(KEY_PREFIX).unwrap_or(&entry.key).to_owned();
+        views.push(LeaseView { name, holder, since, expires_at, in_force });
+    }
+    Ok(views)
 }
 
 fn key_of(name: &str) -> String {
-    format!("lease/{name}")
+    format!("{KEY_PREFIX}{name}")
 }
 
 fn after(now: DateTime<Utc>, ttl: Duration) -> DateTime<Utc> {

@@ -120,7 +120,7 @@ impl StateStore for MemoryStore {
         lease::release(self, lease).await
     }
 
-    async fn lease(&self, name: &str) -> Result<Option<LeaseView>, StateError> {
-        lease::view(self, &*self.clock, name).await
+    async fn leases(&self, prefix: &str) -> Result<Vec<LeaseView>, StateError> {
+        lease::views(self, &*self.clock, prefix).await
     }
 }

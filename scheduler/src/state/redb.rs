@@ -2,7 +2,7 @@
 //!
 //! Who has the file open for writing locks out every other process. A run lasts long, and meanwhile other commands must
 //! be able to look at the state, so the file is opened for each operation and closed at once; whoever finds it open
-//! tries again shortly after.
+//! tries again shortly after. A change costs several syncs of the disk, a look at the state none.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use parking_lot::Mutex;
-use redb::{Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Builder, Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase, ReadableTable, TableDefinition};
 
 use super::clock::{Clock, SystemClock};
 use super::error::StateError;
@@ -84,7 +84,7 @@ impl StateFile {
         if let Some(folder) = self.path.parent() {
             std::fs::create_dir_all(folder).map_err(|error| self.unavailable(error))?;
         }
-        self.with_database(|database| {
+        self.write(|database| {
             let transaction = database.begin_write()?;
             let found = {
                 transaction.open_table(ENTRIES)?;
@@ -108,7 +108,7 @@ impl StateFile {
     }
 
     fn get(&self, key: &str) -> Result<Option<Versioned>, StateError> {
-        self.with_database(|database| {
+        self.read(|database| {
             let entries = database.begin_read()?.open_table(ENTRIES)?;
             let found = entries.get(key)?;
             Ok(found.map(|v| versioned(v.value())))
@@ -116,7 +116,7 @@ impl StateFile {
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<Entry>, StateError> {
-        self.with_database(|database| {
+        self.read(|database| {
             let entries = database.begin_read()?.open_table(ENTRIES)?;
             let mut listed = Vec::new();
             for item in entries.range(prefix..)? {
@@ -139,7 +139,7 @@ impl StateFile {
         expected: Option<Revision>,
         value: Option<&[u8]>,
     ) -> Result<Result<Revision, Option<Versioned>>, StateError> {
-        self.with_database(|database| {
+        self.write(|database| {
             let transaction = database.begin_write()?;
             let outcome = {
                 let mut entries = transaction.open_table(ENTRIES)?;
@@ -165,18 +165,33 @@ impl StateFile {
         })
     }
 
-    /// Opens the file, waiting for its turn, does the work and closes it.
-    fn with_database<T>(&self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, StateError> {
+    /// Opens the file for writing, does the work and closes it.
+    fn write<T>(&self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, StateError> {
         let _turn = self.turn.lock();
-        let database = self.open()?;
+        let database = self.when_free(|| builder().create(&self.path))?;
         work(&database).map_err(|error| self.failed(error))
     }
 
-    fn open(&self) -> Result<Database, StateError> {
+    /// Opens the file for reading, which costs a thousandth of opening it for writing, does the work and closes it.
+    fn read<T>(&self, work: impl FnOnce(&ReadOnlyDatabase) -> Result<T, redb::Error>) -> Result<T, StateError> {
+        let _turn = self.turn.lock();
+        let database = self.when_free(|| match builder().open_read_only(&self.path) {
+            // The process that wrote last was killed meanwhile; only opening the file for writing repairs it.
+            Err(DatabaseError::RepairAborted) => {
+                drop(builder().open(&self.path)?);
+                builder().open_read_only(&self.path)
+            }
+            opened => opened,
+        })?;
+        work(&database).map_err(|error| self.failed(error))
+    }
+
+    /// Opens the file as soon as no other process has it open.
+    fn when_free<D>(&self, open: impl Fn() -> Result<D, DatabaseError>) -> Result<D, StateError> {
         let begun = Instant::now();
         let mut pause = FIRST_PAUSE;
         loop {
-            match Builder::new().set_cache_size(CACHE_BYTES).create(&self.path) {
+            match open() {
                 Ok(database) => return Ok(database),
                 Err(DatabaseError::DatabaseAlreadyOpen) if begun.elapsed() < PATIENCE => {
                     std::thread::sleep(pause);
@@ -210,6 +225,12 @@ impl StateFile {
     fn unavailable(&self, error: impl std::error::Error + Send + Sync + 'static) -> StateError {
         StateError::Unavailable { store: self.path.display().to_string(), source: Box::new(error) }
     }
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
 }
 
 fn versioned((revision, value): (u64, &[u8])) -> Versioned {
@@ -271,7 +292,7 @@ impl StateStore for RedbStore {
         lease::release(self, lease).await
     }
 
-    async fn lease(&self, name: &str) -> Result<Option<LeaseView>, StateError> {
-        lease::view(self, &*self.clock, name).await
+    async fn leases(&self, prefix: &str) -> Result<Vec<LeaseView>, StateError> {
+        lease::views(self, &*self.clock, prefix).await
     }
 }

@@ -103,6 +103,6 @@ pub trait StateStore: Send + Sync + std::fmt::Debug {
     /// Gives a lease back. One that is lost already is left to its new holder.
     async fn release_lease(&self, lease: &Lease) -> Result<(), StateError>;
 
-    /// Who holds the lease `name`, and whether that still counts.
-    async fn lease(&self, name: &str) -> Result<Option<LeaseView>, StateError>;
+    /// The leases whose names begin with `prefix`, by name: who holds them, and whether that still counts.
+    async fn leases(&self, prefix: &str) -> Result<Vec<LeaseView>, StateError>;
 }

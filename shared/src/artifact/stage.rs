@@ -1,7 +1,5 @@
 //! `stages/<stage>/stage.json`: a stage's tries, tasks and operators.
 
-use std::collections::BTreeMap;
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -76,6 +74,9 @@ pub struct TaskTiming {
     pub rows: u64,
     /// Bytes that it put out.
     pub bytes: u64,
+    /// Why it failed, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
 }
 
 /// What one operator of a plan measured, summed over the tasks of its engine stage.
@@ -91,16 +92,44 @@ pub struct OperatorMetrics {
     pub operator: String,
     /// The operator's line of the plan, normalised.
     pub detail: String,
-    /// Rows that it put out, if it counts them.
+    /// What it measured, by name.
     #[serde(default)]
-    pub output_rows: Option<u64>,
-    /// Time spent in it, in nanoseconds, over all tasks.
-    #[serde(default)]
-    pub elapsed_compute_ns: Option<u64>,
-    /// Bytes that it spilled.
-    #[serde(default)]
-    pub spilled_bytes: Option<u64>,
-    /// All other metrics by name, times in nanoseconds.
-    #[serde(default)]
-    pub other: BTreeMap<String, u64>,
+    pub metrics: Vec<OperatorMetric>,
+}
+
+/// One number that an operator measured.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorMetric {
+    /// The engine's name for it, such as `output_rows` or `elapsed_compute`.
+    pub name: String,
+    /// What it counts.
+    pub unit: MetricUnit,
+    /// The number.
+    pub value: u64,
+}
+
+/// What a metric counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MetricUnit {
+    /// Things of any kind.
+    Count,
+    /// Rows.
+    Rows,
+    /// Bytes.
+    Bytes,
+    /// Nanoseconds, summed over all tasks.
+    Nanoseconds,
+}
+
+impl MetricUnit {
+    /// The unit as JSON and `metrics.arrow` write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Rows => "rows",
+            Self::Bytes => "bytes",
+            Self::Nanoseconds => "nanoseconds",
+        }
+    }
 }

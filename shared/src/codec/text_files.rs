@@ -146,3 +146,110 @@ fn shared_prefix(a: &str, b: &str) -> usize {
     let same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
     b.floor_char_boundary(same)
 }
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::util::pretty::pretty_format_batches;
+    use datafusion::prelude::SessionContext;
+    use datafusion_proto::bytes::{
+        physical_plan_from_bytes_with_extension_codec, physical_plan_to_bytes_with_extension_codec,
+    };
+    use object_store::ObjectStoreExt;
+
+    use super::*;
+    use crate::codec::PlanCodec;
+    use crate::config::SessionSettings;
+    use crate::function::Functions;
+    use crate::session::{Sessions, TableInput, register};
+    use crate::spec::source::TextFilesSource;
+    use crate::storage::Location;
+
+    async fn session(files: &[(String, String)]) -> (Sessions, SessionContext) {
+        let settings = SessionSettings { target_partitions: 2, ..SessionSettings::default() };
+        let sessions = Sessions::new(settings, Functions::standard()).unwrap();
+        let ctx = sessions.context().unwrap();
+        let location = Location::parse("memory:///some/code", std::path::Path::new("/")).unwrap();
+        let store = sessions.stores().store(&location).unwrap();
+        for (path, content) in files {
+            let path = StorePath::parse(format!("some/code/{path}")).unwrap();
+            store.put(&path, content.clone().into()).await.unwrap();
+        }
+        let source = TextFilesSource {
+            location: location.to_string(),
+            include: Vec::new(),
+            exclude: Vec::new(),
+            max_file_bytes: 100,
+        };
+        let table = TableInput::TextFiles { source, location };
+        register(&ctx, sessions.stores(), &"files".into(), table).await.unwrap();
+        (sessions, ctx)
+    }
+
+    async fn plan(ctx: &SessionContext, sql: &str) -> Arc<dyn ExecutionPlan> {
+        ctx.sql(sql).await.unwrap().create_physical_plan().await.unwrap()
+    }
+
+    fn there_and_back(plan: Arc<dyn ExecutionPlan>, ctx: &SessionContext) -> (usize, Arc<dyn ExecutionPlan>) {
+        let codec = PlanCodec::default();
+        let bytes = physical_plan_to_bytes_with_extension_codec(plan, &codec).unwrap();
+        let back = physical_plan_from_bytes_with_extension_codec(&bytes, &ctx.task_ctx(), &codec).unwrap();
+        (bytes.len(), back)
+    }
+
+    fn shown(plan: &Arc<dyn ExecutionPlan>) -> String {
+        datafusion::physical_plan::displayable(plan.as_ref()).indent(true).to_string()
+    }
+
+    async fn rows(plan: Arc<dyn ExecutionPlan>, ctx: &SessionContext) -> String {
+        let batches = datafusion::physical_plan::collect(plan, ctx.task_ctx()).await.unwrap();
+        pretty_format_batches(&batches).unwrap().to_string()
+    }
+
+    #[tokio::test]
+    async fn a_scan_comes_back_the_same_with_its_projection_and_functions() {
+        let file = |path: &str, content: &str| (path.to_owned(), content.to_owned());
+        let files = [
+            file("a.rs", "fn a() {}"),
+            file("dir/ä.rs", "fn ä() {}"),
+            file("dir/äb.rs", "fn b() { ä() }"),
+            file("large.rs", &"x".repeat(101)),
+        ];
+        let (_sessions, ctx) = session(&files).await;
+        for sql in [
+            "SELECT * FROM files ORDER BY path",
+            "SELECT content, path AS p FROM files WHERE size < 12 ORDER BY p",
+            "SELECT path, cardinality(syntax_nodes(content, 'rust')) AS nodes, stable_id(path, size) AS id FROM files \
+             ORDER BY path",
+            "SELECT count(*) FROM files WHERE content LIKE 'fn%'",
+            "SELECT length(content_hash) FROM files LIMIT 3",
+        ] {
+            let plan = plan(&ctx, sql).await;
+            let (_, back) = there_and_back(Arc::clone(&plan), &ctx);
+            assert_eq!(shown(&plan), shown(&back), "{sql}");
+            assert_eq!(plan.schema(), back.schema(), "{sql}");
+            assert_eq!(rows(plan, &ctx).await, rows(back, &ctx).await, "{sql}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_task_over_thousands_of_files_is_a_small_message() {
+        let path = |i: usize| {
+            let (owner, module) = (i / 100, i % 100);
+            format!("index.crates.io-1949cf8c6b5b557f/some-crate-{owner}.0.1/src/module/submodule_{module}.rs")
+        };
+        let files: Vec<_> = (0..20_000).map(|i| (path(i), "x".repeat(i % 7))).collect();
+        let (_sessions, ctx) = session(&files).await;
+        let plan = plan(&ctx, "SELECT path, size, content FROM files").await;
+        let (bytes, back) = there_and_back(plan, &ctx);
+        assert!(bytes < 1 << 20, "{bytes} bytes");
+        let batches = datafusion::physical_plan::collect(back, ctx.task_ctx()).await.unwrap();
+        assert_eq!(batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), 20_000);
+    }
+
+    #[test]
+    fn damaged_bytes_are_an_error() {
+        let damaged = ChunkProto { files: vec![FileProto { shared: 5, rest: "x".to_owned(), size: 0, modified: 0 }] };
+        assert!(decode_chunk(damaged).is_err());
+        assert_eq!(shared_prefix("dir/ä", "dir/ö"), 4);
+    }
+}

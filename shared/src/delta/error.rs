@@ -2,6 +2,8 @@
 
 use deltalake::DeltaTableError;
 
+use super::ReadError;
+use super::write::WriteError;
 use crate::error::{Coded, ErrorCode};
 use crate::storage::StorageError;
 
@@ -11,6 +13,9 @@ pub enum DeltaError {
     /// The location or its store cannot be used.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// The table cannot be pinned or scanned.
+    #[error(transparent)]
+    Read(#[from] ReadError),
     /// The log cannot be read, or the store failed.
     #[error("the Delta table at `{location}` cannot be read")]
     Log {
@@ -20,19 +25,33 @@ pub enum DeltaError {
         #[source]
         source: DeltaTableError,
     },
+    /// The table cannot be written or committed to.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+impl DeltaError {
+    /// Whether there is no Delta table at all where one was looked for.
+    pub fn is_not_a_table(&self) -> bool {
+        matches!(self, Self::Read(ReadError::NotATable { .. }))
+    }
 }
 
 impl Coded for DeltaError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Storage(error) => error.code(),
+            Self::Read(error) => error.code(),
             Self::Log { .. } => ErrorCode("WL0401"),
+            Self::Write(error) => error.code(),
         }
     }
 
     fn help(&self) -> Option<String> {
         match self {
             Self::Storage(error) => error.help(),
+            Self::Read(error) => error.help(),
+            Self::Write(error) => error.help(),
             Self::Log { .. } => {
                 Some("check that the folder holds a complete `_delta_log` and that its store can be reached".to_owned())
             }
@@ -42,7 +61,17 @@ impl Coded for DeltaError {
     fn is_retryable(&self) -> bool {
         match self {
             Self::Storage(error) => error.is_retryable(),
-            Self::Log { source, .. } => matches!(source, DeltaTableError::ObjectStore { .. }),
+            Self::Read(error) => error.is_retryable(),
+            Self::Log { source, .. } => is_transient(source),
+            Self::Write(error) => error.is_retryable(),
         }
     }
+}
+
+/// Whether `error` comes from a store that may answer differently when asked again: what it wraps is searched too.
+///
+/// An object store says [`object_store::Error::Generic`] for what remains after its own retries.
+pub(super) fn is_transient(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source())
+        .any(|error| matches!(error.downcast_ref::<object_store::Error>(), Some(object_store::Error::Generic { .. })))
 }

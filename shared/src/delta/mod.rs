@@ -14,6 +14,15 @@ pub mod write;
 
 mod error;
 mod feature;
+mod history;
 mod log_store;
+mod read_error;
 
 pub use error::DeltaError;
+pub use feature::{READABLE_FEATURES, REFUSED_FEATURES};
+pub use read_error::ReadError;
+
+/// The version of the deltalake library that reads and commits.
+pub fn library_version() -> &'static str {
+    deltalake::crate_version()
+}

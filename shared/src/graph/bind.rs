@@ -33,6 +33,18 @@ impl PipelineGraph {
         Ok(graph)
     }
 
+    /// The pipeline with one source at another location.
+    pub fn with_source_at(&self, name: &str, location: &str) -> Result<Self, Problems> {
+        let mut graph = self.clone();
+        let Some(source) = graph.sources.get_mut(name) else {
+            let mut problem = Problem::new(codes::UNKNOWN_SOURCE, format!("the project has no source `{name}`"));
+            problem.help = did_you_mean(name, "sources are", self.sources.keys().map(|name| name.as_str()));
+            return Err(Problems::one(problem, &self.files));
+        };
+        *location_of(&mut source.kind) = location.to_owned();
+        Ok(graph)
+    }
+
     /// A value for every declared parameter: of `given` (names without the `$`, and texts), else the default.
     pub fn bind_params<K: AsRef<str>, V: AsRef<str>>(
         &self,

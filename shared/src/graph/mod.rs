@@ -46,6 +46,8 @@ pub struct PipelineGraph {
     pub home: Option<String>,
     /// The files that the graph was read from.
     pub files: ProjectFiles,
+    /// Where each stage is in `stages`.
+    index: BTreeMap<NodeName, usize>,
     /// Who reads each node.
     readers: BTreeMap<NodeName, Vec<NodeName>>,
     /// Per stage, the longest path to a stage that nobody reads.
@@ -75,6 +77,21 @@ pub struct Stage {
     pub params: Vec<String>,
     /// Where its name is given: in the header, or the start of the file.
     pub span: Span,
+}
+
+impl Stage {
+    /// A hash of the query and of what becomes of its rows, in 32 hexadecimal digits: white space and comments do not
+    /// change it.
+    pub fn code_fingerprint(&self) -> String {
+        let dialect = sqlparser::dialect::GenericDialect {};
+        let query = match sqlparser::parser::Parser::parse_sql(&dialect, &self.sql.text) {
+            Ok(statements) => statements.iter().map(ToString::to_string).collect::<Vec<_>>().join(";"),
+            // A graph holds only queries that can be parsed.
+            Err(_) => self.sql.text.to_string(),
+        };
+        let settings = serde_json::json!({ "materialize": self.materialize, "table": self.table });
+        blake3::hash(format!("{query}\n{settings}").as_bytes()).to_hex()[..32].to_owned()
+    }
 }
 
 /// A node of a [`PipelineGraph`].
@@ -115,7 +132,7 @@ impl<'g> Node<'g> {
 impl PipelineGraph {
     /// The stage of that name.
     pub fn stage(&self, name: &NodeName) -> Option<&Stage> {
-        self.stages.iter().find(|stage| stage.name == *name)
+        self.index.get(name).and_then(|index| self.stages.get(*index))
     }
 
     /// The source or stage of that name.
@@ -144,11 +161,11 @@ impl PipelineGraph {
         self.weights.get(name).copied().unwrap_or_default()
     }
 
-    /// Every node that can be reached from `from` by reading (`reads`) or by being read (`readers`), within `hops` steps
-    /// if given; `from` itself included.
-    pub fn reach(&self, from: &NodeName, direction: Direction, hops: Option<usize>) -> BTreeSet<NodeName> {
-        let mut reached = BTreeSet::from([from.clone()]);
-        let mut frontier = vec![from.clone()];
+    /// Every node that can be reached from one of `from` by reading or by being read, within `hops` steps if given; `from`
+    /// itself included.
+    pub fn reach(&self, from: &BTreeSet<NodeName>, direction: Direction, hops: Option<usize>) -> BTreeSet<NodeName> {
+        let mut reached = from.clone();
+        let mut frontier: Vec<NodeName> = from.iter().cloned().collect();
         let mut left = hops.unwrap_or(usize::MAX);
         while left > 0 && !frontier.is_empty() {
             let mut next = Vec::new();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{PipelineGraph, Stage, cycle, order};
 use crate::ids::NodeName;
 use crate::spec::pipeline::{RelationRef, StageSpec};
-use crate::spec::suggest::did_you_mean;
+use crate::spec::suggest::{did_you_mean, listed, nearest};
 use crate::spec::{Draft, PipelineSpec, Problem, Problems, ProjectFiles, Span, codes, draft};
 
 /// The schema that every session has and that is no part of a project.
@@ -47,7 +47,7 @@ impl Resolver<'_> {
             let mut names = BTreeSet::new();
             let mut to_stages = BTreeMap::new();
             for relation in &stage.relations {
-                let Some(name) = self.resolve(relation, &known) else { continue };
+                let Some(name) = self.resolve(stage, relation, &known) else { continue };
                 if let Some(index) = by_name.get(name.as_str()) {
                     to_stages.entry(*index).or_insert_with(|| relation.span.clone());
                 }
@@ -68,7 +68,7 @@ impl Resolver<'_> {
     }
 
     /// The node that a table name means. What is unknown is noted.
-    fn resolve(&mut self, relation: &RelationRef, known: &BTreeSet<String>) -> Option<NodeName> {
+    fn resolve(&mut self, stage: &StageSpec, relation: &RelationRef, known: &BTreeSet<String>) -> Option<NodeName> {
         let name = match relation.parts.as_slice() {
             [name] => name,
             [.., schema, _] if schema == INFORMATION_SCHEMA => return None,
@@ -87,7 +87,10 @@ impl Resolver<'_> {
                 Some(format!("unquoted names fold to lower case: write `\"{other}\"`, or rename it to `{name}`"))
             }
             Some(other) => Some(format!("names are taken as written: did you mean `{other}`?")),
-            None => did_you_mean(name, "there are", known.iter().map(String::as_str)),
+            None => Some(unknown_help(
+                name,
+                known.iter().map(String::as_str).filter(|name| *name != stage.name.value.as_str()),
+            )),
         };
         self.problems.push(problem);
         None
@@ -152,6 +155,19 @@ impl Resolver<'_> {
     }
 }
 
+/// What to do about a table that there is not; `others` are those that there are.
+fn unknown_help<'n>(name: &str, others: impl Iterator<Item = &'n str>) -> String {
+    let others: Vec<&str> = others.collect();
+    if let Some(other) = nearest(name, others.iter().copied()) {
+        return format!("did you mean `{other}`?");
+    }
+    let mut help = format!("declare it under `sources` in windlass.yaml, or write stages/{name}.sql");
+    if !others.is_empty() {
+        help.push_str(&format!("; there are: {}", listed(&others)));
+    }
+    help
+}
+
 fn qualified(relation: &RelationRef) -> Problem {
     let last = relation.parts.last().map(String::as_str).unwrap_or_default();
     Problem::new(codes::QUALIFIED_NAME, format!("`{}` names a schema; tables of a project have none", relation.written))
@@ -180,6 +196,7 @@ fn build(spec: PipelineSpec, reads: Reads, files: &ProjectFiles) -> PipelineGrap
     let readers = order::readers_of(&stages);
     let stages = order::sort(stages, &readers);
     let weights = order::weights(&stages, &readers);
+    let index = stages.iter().enumerate().map(|(index, stage)| (stage.name.clone(), index)).collect();
     PipelineGraph {
         name: spec.name,
         description: spec.description,
@@ -192,6 +209,7 @@ fn build(spec: PipelineSpec, reads: Reads, files: &ProjectFiles) -> PipelineGrap
         target: None,
         home: None,
         files: files.clone(),
+        index,
         readers,
         weights,
     }

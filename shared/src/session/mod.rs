@@ -10,7 +10,7 @@ mod builder;
 mod error;
 mod identity;
 mod listing;
-mod prune;
+pub(crate) mod prune;
 mod register;
 mod registration;
 pub(crate) mod text_files;

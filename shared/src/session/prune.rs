@@ -8,7 +8,7 @@ use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::utils::conjunction;
 
 /// The rows of `known` that meet all `filters`, which are over its columns only.
-pub(super) fn rows_that_meet(state: &dyn Session, filters: &[Expr], known: &RecordBatch) -> Result<Vec<usize>> {
+pub(crate) fn rows_that_meet(state: &dyn Session, filters: &[Expr], known: &RecordBatch) -> Result<Vec<usize>> {
     let rows = known.num_rows();
     let Some(filter) = conjunction(filters.iter().cloned()) else {
         return Ok((0..rows).collect());

@@ -52,6 +52,16 @@ impl ProjectFiles {
         self.0.is_empty()
     }
 
+    /// A hash of every file's path and text, in 32 hexadecimal digits.
+    pub fn fingerprint(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for part in self.0.iter().flat_map(|(path, text)| [path, text]) {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+        hasher.finalize().to_hex()[..32].to_owned()
+    }
+
     /// The line and column at which `span` starts.
     pub fn position(&self, span: &Span) -> Position {
         let (line, column) = line_and_column(self.get(&span.file).unwrap_or_default(), span.start);

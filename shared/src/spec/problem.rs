@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::files::ProjectFiles;
+use super::files::{MANIFEST, ProjectFiles};
 use super::render::{self, RenderStyle};
 use super::span::{Position, Span};
 use crate::error::{Coded, ErrorCode};
@@ -59,7 +59,7 @@ impl Problem {
     }
 }
 
-/// Every problem that was found, sorted by place, with the texts needed to show them. Never empty.
+/// Every problem that was found, sorted by place (`windlass.yaml` first), with the texts needed to show them. Never empty.
 #[derive(Debug, Clone)]
 pub struct Problems {
     list: Vec<Problem>,
@@ -117,8 +117,9 @@ impl Problems {
     }
 }
 
-fn place_of(problem: &Problem) -> Option<(&str, usize)> {
-    problem.labels.first().map(|label| (label.span.file.as_ref(), label.span.start))
+/// Problems without a place come first, then those of `windlass.yaml`: the others may follow from them.
+fn place_of(problem: &Problem) -> Option<(bool, &str, usize)> {
+    problem.labels.first().map(|label| (*label.span.file != *MANIFEST, label.span.file.as_ref(), label.span.start))
 }
 
 /// A [`Problem`] as a value: places are lines and columns.

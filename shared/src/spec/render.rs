@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity, SourceCode};
-use miette::{ThemeCharacters, ThemeStyles};
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents};
+use miette::{Severity, SourceCode, SourceSpan, SpanContents, ThemeCharacters, ThemeStyles};
 
 use super::files::ProjectFiles;
 use super::problem::{Label, Problem};
+use super::span::line_and_column;
 
 /// How to draw problems.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,27 +41,28 @@ pub(super) fn render(problems: &[Problem], files: &ProjectFiles, style: RenderSt
         if index > 0 {
             text.push('\n');
         }
-        let report = Report::of(problem, files);
-        if handler.render_report(&mut text, &report).is_err() {
-            text.push_str(&format!("{}: {}\n", problem.code, problem.message));
+        for report in Report::of(problem, files) {
+            if handler.render_report(&mut text, &report).is_err() {
+                text.push_str(&format!("{report}\n"));
+            }
         }
     }
     text
 }
 
-/// A problem in miette's terms. Labels in another file than the first become reports of their own below it.
+/// A problem in miette's terms, or the part of one that lies in another file than its first place.
 #[derive(Debug)]
 struct Report {
     code: Option<String>,
     message: String,
     help: Option<String>,
-    source: Option<NamedSource<String>>,
+    source: Option<Snippet>,
     labels: Vec<LabeledSpan>,
-    related: Vec<Report>,
 }
 
 impl Report {
-    fn of(problem: &Problem, files: &ProjectFiles) -> Self {
+    /// The problem, then a report for each further file that it has places in.
+    fn of(problem: &Problem, files: &ProjectFiles) -> Vec<Self> {
         let mut groups: Vec<(&str, Vec<&Label>)> = Vec::new();
         for label in &problem.labels {
             match groups.iter_mut().find(|(file, _)| *file == &*label.span.file) {
@@ -68,36 +70,63 @@ impl Report {
                 None => groups.push((&label.span.file, vec![label])),
             }
         }
-        let mut groups = groups.into_iter();
-        let (source, labels) = groups.next().map_or((None, Vec::new()), |(file, labels)| snippet(file, &labels, files));
-        let related = groups.map(|(file, labels)| Self::beside(file, &labels, files)).collect();
-        Self {
-            code: Some(problem.code.to_string()),
-            message: problem.message.clone(),
-            help: problem.help.clone(),
-            source,
-            labels,
-            related,
+        let mut reports: Vec<Self> = groups.iter().map(|(file, labels)| Self::beside(file, labels, files)).collect();
+        if reports.is_empty() {
+            reports.push(Self { code: None, message: String::new(), help: None, source: None, labels: Vec::new() });
         }
+        if let Some(first) = reports.first_mut() {
+            first.code = Some(problem.code.to_string());
+            first.message.clone_from(&problem.message);
+        }
+        if let Some(last) = reports.last_mut() {
+            last.help.clone_from(&problem.help);
+        }
+        reports
     }
 
-    /// The part of a problem that lies in another file.
     fn beside(file: &str, labels: &[&Label], files: &ProjectFiles) -> Self {
-        let (source, spans) = snippet(file, labels, files);
-        Self { code: None, message: format!("in {file}"), help: None, source, labels: spans, related: Vec::new() }
+        let (source, labels) = snippet(file, labels, files);
+        Self { code: None, message: format!("in {file}"), help: None, source, labels }
     }
 }
 
-fn snippet(file: &str, labels: &[&Label], files: &ProjectFiles) -> (Option<NamedSource<String>>, Vec<LabeledSpan>) {
+fn snippet(file: &str, labels: &[&Label], files: &ProjectFiles) -> (Option<Snippet>, Vec<LabeledSpan>) {
     let Some(text) = files.get(file) else { return (None, Vec::new()) };
     let spans = labels
         .iter()
         .map(|label| {
             let (start, length) = first_line(text, label.span.start, label.span.end);
-            LabeledSpan::new(Some(label.text.clone().unwrap_or_else(|| "here".to_owned())), start, length)
+            LabeledSpan::new(label.text.clone(), start, length)
         })
         .collect();
-    (Some(NamedSource::new(file, without_secrets(text))), spans)
+    (Some(Snippet { file: file.to_owned(), text: without_secrets(text) }), spans)
+}
+
+/// A file to show lines of. Columns are counted in characters, where miette counts bytes.
+#[derive(Debug)]
+struct Snippet {
+    file: String,
+    text: String,
+}
+
+impl SourceCode for Snippet {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        before: usize,
+        behind: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let lines = self.text.read_span(span, before, behind)?;
+        let (_, column) = line_and_column(&self.text, lines.span().offset());
+        Ok(Box::new(MietteSpanContents::new_named(
+            self.file.clone(),
+            lines.data(),
+            *lines.span(),
+            lines.line(),
+            column - 1,
+            lines.line_count(),
+        )))
+    }
 }
 
 /// The part of a range that lies on its first line, so that a label never spreads over a whole block.
@@ -159,12 +188,5 @@ impl Diagnostic for Report {
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         (!self.labels.is_empty())
             .then(|| Box::new(self.labels.iter().cloned()) as Box<dyn Iterator<Item = LabeledSpan>>)
-    }
-
-    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
-        (!self.related.is_empty()).then(|| {
-            Box::new(self.related.iter().map(|report| report as &dyn Diagnostic))
-                as Box<dyn Iterator<Item = &'a dyn Diagnostic>>
-        })
     }
 }

@@ -23,9 +23,9 @@ pub fn did_you_mean<'n>(word: &str, what: &str, names: impl IntoIterator<Item = 
     (!names.is_empty()).then(|| format!("{what}: {}", listed(&names)))
 }
 
-/// The names in backticks, the first twelve of them.
+/// The names in backticks, the first sixteen of them.
 pub fn listed(names: &[&str]) -> String {
-    const SHOWN: usize = 12;
+    const SHOWN: usize = 16;
     let mut text = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     if names.len() > SHOWN {
         text.push_str(&format!(" and {} more", names.len() - SHOWN));

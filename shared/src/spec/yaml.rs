@@ -176,10 +176,18 @@ impl Builder<'_> {
     }
 
     fn syntax_problem(&mut self, at: usize, info: &str) {
+        // What ends too early ends at its last character, not on the empty line behind.
+        let at = at.min(self.text.trim_end().len());
         let length = self.text[at..].chars().next().map_or(0, char::len_utf8);
         let span = Span::new(self.file, self.base + at, self.base + at + length);
         let mut problem = Problem::new(codes::YAML_SYNTAX, format!("not valid YAML: {info}")).at(&span);
-        if self.text[..at].contains('\t') || self.text[at..].starts_with('\t') {
+        let opener = |open: &&Open| self.text[open.span.start - self.base..].starts_with(['{', '[']);
+        if let Some(open) = self.open.last().filter(opener) {
+            let bracket = Span::new(self.file, open.span.start, open.span.start + 1);
+            problem = problem.label(&bracket, "inside of this");
+        }
+        let line = self.text[..at].rfind('\n').map_or(0, |end| end + 1);
+        if self.text[line..].chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t') {
             problem = problem.help("indent with spaces: YAML does not allow tabs there");
         }
         self.problems.push(problem);

@@ -1,1 +1,9 @@
+//! Sessions, what is registered in them, and their functions.
 
+mod functions;
+mod identity;
+mod listing;
+mod support;
+mod syntax_roles;
+mod text_files;
+mod views;

@@ -1,1 +1,59 @@
+//! The SQL tests: the same `slt/*.slt` files on every engine that promises the same answers.
+//!
+//! ```text
+//! fixtures::register(ctx) ─ an engine's `RunSql` ─run_all→ every file of tests/slt, value by value
+//! ```
+//!
+//! With `SLT_UPDATE=1` in the environment the files are rewritten with what the engine answers; read the difference
+//! before you keep it.
 
+pub(crate) mod fixtures;
+pub(crate) mod runner;
+mod values;
+
+use std::sync::Arc;
+
+use datafusion::prelude::{SessionConfig, SessionContext};
+use futures::FutureExt;
+use windlass_shared::config::SessionSettings;
+use windlass_shared::function::Functions;
+use windlass_shared::session::Sessions;
+use windlass_shared::storage::Stores;
+
+use runner::{RunSql, run_all};
+
+/// Runs queries in the process of the test, in the session of `ctx`.
+fn in_process(ctx: SessionContext) -> RunSql {
+    Arc::new(move |sql| {
+        let ctx = ctx.clone();
+        async move {
+            let query = ctx.sql(&sql).await?;
+            let schema = Arc::new(query.schema().as_arrow().clone());
+            Ok((schema, query.collect().await?))
+        }
+        .boxed()
+    })
+}
+
+/// The engine as its makers ship it: their options and rules, and our functions and tables.
+#[tokio::test]
+async fn plain_datafusion_passes() {
+    let config = SessionConfig::new().with_target_partitions(3).with_batch_size(1000);
+    let ctx = SessionContext::new_with_config(config);
+    for function in Functions::standard().scalar {
+        ctx.register_udf(function.as_ref().clone());
+    }
+    let _folder = fixtures::register(&ctx, &Stores::default()).await;
+    run_all("datafusion", in_process(ctx)).await;
+}
+
+/// Our sessions, with the options and rules of the cluster but without one. Batches of two rows make operators meet
+/// the boundaries of their input often.
+#[tokio::test]
+async fn a_session_of_ours_passes() {
+    let settings = SessionSettings { target_partitions: 4, batch_size: 2, ..SessionSettings::default() };
+    let sessions = Sessions::new(settings, Functions::standard()).unwrap();
+    let ctx = sessions.context().unwrap();
+    let _folder = fixtures::register(&ctx, sessions.stores()).await;
+    run_all("windlass", in_process(ctx)).await;
+}

@@ -1,1 +1,120 @@
+//! The state stores: one suite of promises, run on every implementation.
 
+mod conformance;
+mod redb;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use parking_lot::Mutex;
+use windlass_scheduler::state::{Clock, MemoryStore, RedbStore, StateStore};
+
+/// A clock that stands until it is moved.
+#[derive(Debug)]
+pub(crate) struct ManualClock(Mutex<DateTime<Utc>>);
+
+impl ManualClock {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(DateTime::UNIX_EPOCH)))
+    }
+
+    pub(crate) fn advance(&self, seconds: i64) {
+        *self.0.lock() += TimeDelta::seconds(seconds);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> DateTime<Utc> {
+        *self.0.lock()
+    }
+}
+
+/// One store, and as many handles to it as a test wants.
+#[async_trait]
+pub(crate) trait Handles: Send + Sync {
+    async fn open(&self) -> Arc<dyn StateStore>;
+    fn clock(&self) -> &ManualClock;
+}
+
+struct Memory {
+    store: MemoryStore,
+    clock: Arc<ManualClock>,
+}
+
+impl Memory {
+    fn new() -> Self {
+        let clock = ManualClock::new();
+        Self { store: MemoryStore::new(clock.clone()), clock }
+    }
+}
+
+#[async_trait]
+impl Handles for Memory {
+    async fn open(&self) -> Arc<dyn StateStore> {
+        Arc::new(self.store.clone())
+    }
+
+    fn clock(&self) -> &ManualClock {
+        &self.clock
+    }
+}
+
+/// Handles that share nothing but the file, as those of two processes.
+struct Redb {
+    folder: tempfile::TempDir,
+    clock: Arc<ManualClock>,
+}
+
+impl Redb {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), clock: ManualClock::new() }
+    }
+}
+
+#[async_trait]
+impl Handles for Redb {
+    async fn open(&self) -> Arc<dyn StateStore> {
+        let path = self.folder.path().join("home/state.redb");
+        Arc::new(RedbStore::open_with_clock(path, self.clock.clone()).await.unwrap())
+    }
+
+    fn clock(&self) -> &ManualClock {
+        &self.clock
+    }
+}
+
+/// Runs each named case of the suite on each store.
+macro_rules! on_every_store {
+    ($($case:ident),+ $(,)?) => {
+        mod memory {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                super::conformance::$case(&super::Memory::new()).await;
+            })+
+        }
+        mod redb_file {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                super::conformance::$case(&super::Redb::new()).await;
+            })+
+        }
+    };
+}
+
+on_every_store!(
+    a_value_changes_only_as_expected,
+    a_revision_is_never_given_twice,
+    a_listing_is_by_prefix_and_in_order,
+    any_bytes_are_kept,
+    concurrent_changes_are_not_lost,
+    of_many_creators_one_wins,
+    a_watch_sees_what_changes_under_its_prefix,
+    a_lease_has_one_holder_until_it_is_released,
+    a_lease_expires_unless_it_is_renewed,
+    a_lost_lease_is_not_given_back_by_its_old_holder,
+    the_lease_of_a_dead_process_is_free_at_once,
+    the_lease_of_another_machine_is_kept_until_it_expires,
+    of_many_takers_one_gets_the_lease,
+    leases_are_listed_with_their_holders,
+);

@@ -1,1 +1,73 @@
-fn main() {}
+//! The `windlass` command.
+//!
+//! ```text
+//! arguments ─args→ Cli ─command/*→ the client library ─→ output (stdout) and progress (stderr)
+//!                                         └─ failure → exit code
+//! ```
+
+mod args;
+mod command;
+mod failure;
+mod output;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{Cli, Command, Global, Output};
+use crate::failure::CommandError;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr(cli.global.verbose);
+    let as_json = cli.global.output == Output::Json;
+    let outcome = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(CommandError::Stdout)
+        .and_then(|runtime| runtime.block_on(dispatch(&cli.global, cli.command)));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error.tell(as_json);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+async fn dispatch(global: &Global, command: Command) -> Result<(), CommandError> {
+    if matches!(global.output, Output::Csv | Output::Parquet) && !matches!(command, Command::Query(_)) {
+        return Err(CommandError::Usage {
+            message: "only `query` can write csv or parquet".to_owned(),
+            help: "choose `--output table` or `--output json`".to_owned(),
+        });
+    }
+    match command {
+        Command::Init(args) => command::init::run(global, &args),
+        Command::Check(args) => command::check::run(global, &args),
+        Command::Ls(args) => command::ls::run(global, &args),
+        Command::Graph(args) => command::graph::run(global, &args),
+        Command::Plan(args) => command::plan::run(global, &args).await,
+        Command::Run(args) => command::run::run(global, &args).await,
+        Command::Runs(args) => command::runs::run(global, &args).await,
+        Command::Explain(args) => command::explain::run(global, &args).await,
+        Command::Query(args) => command::query::run(global, &args).await,
+    }
+}
+
+/// Logs to stderr: nothing unless asked for, since what a user must know comes as progress or as an error.
+fn log_to_stderr(verbose: u8) {
+    let level = match verbose {
+        0 => "off",
+        1 => "warn",
+        2 => "info",
+        _ => "debug",
+    };
+    let filter = EnvFilter::try_from_env("WINDLASS_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

@@ -1,1 +1,22 @@
 //! A pinned snapshot as a distributed scan.
+//!
+//! ```text
+//! log ─files→ DataFiles: paths, partition values, statistics, deletion vectors     (files, statistics)
+//!     ─prune→ the files that a query's filters leave                               (prune)
+//!     ─provider→ DataSourceExec over FileScanConfig, a group of files a partition  (provider)
+//!         over ParquetSource, or over DeltaSource if a table needs deletion
+//!         vectors applied or columns renamed                                       (source, deletion_vector,
+//!                                                                                   column_mapping)
+//! ```
+
+pub(super) mod column_mapping;
+pub(crate) mod deletion_vector;
+pub(super) mod files;
+mod options;
+mod provider;
+mod prune;
+pub(crate) mod source;
+mod statistics;
+
+pub use options::ScanOptions;
+pub(super) use provider::DeltaScan;

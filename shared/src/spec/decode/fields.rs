@@ -1,5 +1,6 @@
 //! The keys of a mapping: which there may be, and the values of those that are there.
 
+use super::values::wrong_type;
 use crate::spec::codes;
 use crate::spec::problem::Problem;
 use crate::spec::span::Span;
@@ -69,11 +70,6 @@ impl<'n> Fields<'n> {
 pub(super) fn entries<'n>(node: &'n Node, what: &str, problems: &mut Vec<Problem>) -> Option<&'n [Entry]> {
     match &node.value {
         Value::Map(entries) => Some(entries),
-        Value::Refused => None,
-        _ => {
-            let message = format!("{what} must be a mapping (`key: value`), not {}", node.describe());
-            problems.push(Problem::new(codes::WRONG_TYPE, message).at(&node.span));
-            None
-        }
+        _ => wrong_type(node, what, "a mapping (`key: value`)", problems),
     }
 }

@@ -16,10 +16,12 @@ use crate::tag::Tags;
 
 /// Notes that `what` is of the wrong type, unless that was noted before.
 pub(super) fn wrong_type<T>(node: &Node, what: &str, wanted: &str, problems: &mut Vec<Problem>) -> Option<T> {
-    if !matches!(node.value, Value::Refused) {
-        let message = format!("{what} must be {wanted}, not {}", node.describe());
-        problems.push(Problem::new(codes::WRONG_TYPE, message).at(&node.span));
-    }
+    let message = match &node.value {
+        Value::Refused => return None,
+        Value::Scalar(scalar) if scalar.is_null() => format!("{what} has no value; it must be {wanted}"),
+        _ => format!("{what} must be {wanted}, not {}", node.describe()),
+    };
+    problems.push(Problem::new(codes::WRONG_TYPE, message).at(&node.span));
     None
 }
 
@@ -189,11 +191,11 @@ pub(super) fn tags(node: &Node, problems: &mut Vec<Problem>) -> Option<Tags> {
             Value::Scalar(scalar) => scalar.text.as_str(),
             _ => "",
         };
-        let reserved = |text: &str| text.contains(|c: char| c.is_whitespace() || ",=+@:".contains(c));
+        let reserved = |text: &str| text.contains(|c: char| c.is_whitespace() || ",=+".contains(c));
         for (text, span) in [(entry.key.value.as_str(), &entry.key.span), (value, &entry.value.span)] {
             if reserved(text) {
                 let problem = Problem::new(codes::BAD_NAME, format!("the tag `{text}` cannot be selected by")).at(span);
-                problems.push(problem.help("leave out white space and the characters `,` `=` `+` `@` `:`"));
+                problems.push(problem.help("leave out white space and the characters `,` `=` `+`"));
             }
         }
     }

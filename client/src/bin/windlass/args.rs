@@ -1,0 +1,266 @@
+//! What the command takes.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Declarative data pipelines over Delta Lake tables, run on Ballista and DataFusion.
+#[derive(Debug, Parser)]
+#[command(name = "windlass", version, max_term_width = 110, propagate_version = true)]
+#[command(after_help = "\
+Examples:
+  windlass init my_project          make a small project that runs
+  windlass check                    say everything that is wrong with the project
+  windlass run -s '+daily_totals'   build one table and whatever it needs
+  windlass query 'SELECT count(*) FROM daily_totals'
+
+Exit codes: 0 done, 1 the project or the run failed, 2 wrong usage.")]
+pub struct Cli {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What holds for every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// The project's folder; by default the nearest one upwards with a windlass.yaml
+    #[arg(long, global = true, value_name = "DIR")]
+    pub project: Option<PathBuf>,
+    /// Where state, bundles and tables go; by default .windlass in the project
+    #[arg(long, global = true, value_name = "DIR", env = "WINDLASS_HOME")]
+    pub home: Option<String>,
+    /// Tables for people, or one JSON document on stdout and nothing else
+    #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
+    pub output: Output,
+    /// Log what the engine does to stderr: -v warnings, -vv information, -vvv all
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// The form of what is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people
+    Table,
+    /// One JSON document
+    Json,
+    /// Comma-separated values (`query` only)
+    Csv,
+    /// A Parquet file (`query` with `--to` only)
+    Parquet,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a small project that runs
+    #[command(after_help = "Example:\n  windlass init my_project && cd my_project && windlass run")]
+    Init(InitArgs),
+    /// Say everything that is wrong with the project, without reading any data
+    #[command(after_help = "Example:\n  windlass check --project examples/code_graph --output json")]
+    Check(BindArgs),
+    /// List the sources and stages
+    #[command(after_help = "Example:\n  windlass ls -s 'tag:layer=semantic+'")]
+    Ls(LsArgs),
+    /// Draw the pipeline
+    #[command(after_help = "Example:\n  windlass graph --format svg --to pipeline.svg")]
+    Graph(GraphArgs),
+    /// Show what a run would do: pins, order, columns and reasons
+    #[command(after_help = "Example:\n  windlass plan -s '+daily_totals'")]
+    Plan(SelectArgs),
+    /// Run the pipeline, or the selected part of it
+    #[command(after_help = "\
+Examples:
+  windlass run
+  windlass run -s '+cpg_edges' --exclude 'tag:layer=summary'
+  windlass run --source source_files=/path/to/code --param max_candidates=3")]
+    Run(RunArgs),
+    /// Look at past and present runs
+    #[command(subcommand, after_help = "Example:\n  windlass runs list")]
+    Runs(RunsCommand),
+    /// Show a plan of a stage as a run kept it
+    #[command(after_help = "Example:\n  windlass explain latest cpg_edges --plan analyzed")]
+    Explain(ExplainArgs),
+    /// Ask the project's tables and sources a question in SQL
+    #[command(after_help = "\
+Examples:
+  windlass query 'SELECT kind, count(*) FROM cpg_nodes GROUP BY kind'
+  windlass query 'SELECT * FROM cpg_edges' --limit 0 --output parquet --to edges.parquet
+  windlass query --file question.sql")]
+    Query(QueryArgs),
+}
+
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// The folder to make; it must be empty or not exist
+    pub dir: PathBuf,
+    /// The pipeline's name; by default the folder's
+    #[arg(long)]
+    pub name: Option<String>,
+}
+
+/// What is settled before a project is looked at.
+#[derive(Debug, Clone, Default, Args)]
+pub struct BindArgs {
+    /// A target of the project, such as dev or prod
+    #[arg(long, value_name = "NAME")]
+    pub target: Option<String>,
+    /// The value of a parameter; may be given again
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub params: Vec<(String, String)>,
+    /// The location of a source, instead of the project's; may be given again
+    #[arg(long = "source", value_name = "NAME=LOCATION", value_parser = name_and_value)]
+    pub sources: Vec<(String, String)>,
+}
+
+/// Which part of a project is meant.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SelectArgs {
+    /// Names, tags and their neighbours: m, +m, m+, 2+m, @m, tag:k=v; a comma intersects, a space unites
+    #[arg(short, long, value_name = "SELECTION")]
+    pub select: Vec<String>,
+    /// What to leave out of it
+    #[arg(long, value_name = "SELECTION")]
+    pub exclude: Vec<String>,
+    /// What is settled before.
+    #[command(flatten)]
+    pub bind: BindArgs,
+}
+
+/// Arguments of `ls`.
+#[derive(Debug, Args)]
+pub struct LsArgs {
+    /// What to list.
+    #[command(flatten)]
+    pub select: SelectArgs,
+}
+
+/// Arguments of `graph`.
+#[derive(Debug, Args)]
+pub struct GraphArgs {
+    /// The drawing's form
+    #[arg(long, value_enum, default_value_t = GraphFormat::Mermaid)]
+    pub format: GraphFormat,
+    /// A file to write to instead of stdout
+    #[arg(long, value_name = "FILE")]
+    pub to: Option<PathBuf>,
+    /// What is settled before.
+    #[command(flatten)]
+    pub bind: BindArgs,
+}
+
+/// The form of a drawing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// Graphviz
+    Dot,
+    /// Mermaid, for Markdown
+    Mermaid,
+    /// A picture
+    Svg,
+    /// Nodes and edges
+    Json,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// What to run.
+    #[command(flatten)]
+    pub select: SelectArgs,
+    /// End the run at the first failure
+    #[arg(long)]
+    pub fail_fast: bool,
+    /// How many stages may run side by side
+    #[arg(long, value_name = "N")]
+    pub max_parallel: Option<usize>,
+    /// Print every event of the run as a line of JSON on stdout
+    #[arg(long)]
+    pub events: bool,
+}
+
+/// The commands about runs.
+#[derive(Debug, Subcommand)]
+pub enum RunsCommand {
+    /// List runs, the newest first
+    #[command(after_help = "Example:\n  windlass runs list --limit 5")]
+    List {
+        /// How many
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// Show one run: its stages, rows, times and failures
+    #[command(after_help = "Example:\n  windlass runs show latest")]
+    Show {
+        /// The run's id, its beginning, or `latest`
+        #[arg(default_value = "latest")]
+        run: String,
+    },
+    /// Print a run's log
+    #[command(after_help = "Example:\n  windlass runs log latest --output json")]
+    Log {
+        /// The run's id, its beginning, or `latest`
+        #[arg(default_value = "latest")]
+        run: String,
+    },
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The run's id, its beginning, or `latest`
+    pub run: String,
+    /// The stage
+    pub stage: String,
+    /// Which plan
+    #[arg(long, value_enum, default_value_t = PlanKind::Analyzed)]
+    pub plan: PlanKind,
+}
+
+/// The plans that a run keeps of a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PlanKind {
+    /// As it follows from the SQL
+    Logical,
+    /// After the optimizer
+    Optimized,
+    /// As one process would run it
+    Physical,
+    /// Cut into the cluster's stages
+    Distributed,
+    /// With what each operator measured
+    Analyzed,
+}
+
+/// Arguments of `query`.
+#[derive(Debug, Args)]
+pub struct QueryArgs {
+    /// The question: one SELECT
+    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    pub sql: Option<String>,
+    /// A file that holds the question
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// The most rows to give; 0 gives all
+    #[arg(long, default_value_t = 1000)]
+    pub limit: usize,
+    /// A file to write to instead of stdout
+    #[arg(long, value_name = "FILE")]
+    pub to: Option<PathBuf>,
+    /// What is settled before.
+    #[command(flatten)]
+    pub bind: BindArgs,
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}

@@ -1,0 +1,42 @@
+//! `windlass explain`: a plan of a stage, as a run kept it.
+
+use serde_json::json;
+use windlass_client::embedded::Runs;
+use windlass_client::error::ClientError;
+use windlass_scheduler::run::RunError;
+use windlass_shared::artifact::PlanText;
+use windlass_shared::ids::NodeName;
+
+use super::open_project;
+use crate::args::{BindArgs, ExplainArgs, Global, Output, PlanKind};
+use crate::failure::CommandError;
+use crate::output;
+
+/// Prints the plan text.
+pub async fn run(global: &Global, args: &ExplainArgs) -> Result<(), CommandError> {
+    let project = open_project(global, &BindArgs::default())?;
+    let runs = Runs::open(&project.home(global.home.as_deref())?, &project).await?;
+    let run_id = runs.find(&args.run).await?;
+    let which = match args.plan {
+        PlanKind::Logical => PlanText::Logical,
+        PlanKind::Optimized => PlanText::Optimized,
+        PlanKind::Physical => PlanText::Physical,
+        PlanKind::Distributed => PlanText::Distributed,
+        PlanKind::Analyzed => PlanText::Analyzed,
+    };
+    let stage = NodeName::new(&args.stage);
+    let kept = runs.bundles.plan_text(&run_id, &stage, which).await;
+    let kept = kept.map_err(|error| ClientError::from(RunError::from(error)))?;
+    let Some(text) = kept else {
+        return Err(CommandError::NoPlan { run: run_id, stage, which: which.as_str() });
+    };
+    if global.output == Output::Json {
+        output::json(&json!({ "run_id": run_id, "stage": stage, "plan": which, "text": text }))?;
+    } else {
+        output::text(&text)?;
+        if !text.ends_with('\n') {
+            output::text("\n")?;
+        }
+    }
+    Ok(())
+}

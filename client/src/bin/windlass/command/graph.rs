@@ -1,0 +1,28 @@
+//! `windlass graph`: the pipeline as a drawing.
+
+use windlass_shared::graph::draw::DrawFormat;
+
+use super::open_project;
+use crate::args::{Global, GraphArgs, GraphFormat, Output};
+use crate::failure::CommandError;
+use crate::output;
+
+/// Draws the pipeline to a file or stdout. `--output json` draws it as JSON.
+pub fn run(global: &Global, args: &GraphArgs) -> Result<(), CommandError> {
+    let project = open_project(global, &args.bind)?;
+    let format = match args.format {
+        _ if global.output == Output::Json => DrawFormat::Json,
+        GraphFormat::Dot => DrawFormat::Dot,
+        GraphFormat::Mermaid => DrawFormat::Mermaid,
+        GraphFormat::Svg => DrawFormat::Svg,
+        GraphFormat::Json => DrawFormat::Json,
+    };
+    let drawing = project.graph.draw(format, None);
+    match &args.to {
+        Some(file) => {
+            std::fs::write(file, drawing).map_err(|source| CommandError::Write { file: file.clone(), source })?
+        }
+        None => output::text(&drawing)?,
+    }
+    Ok(())
+}

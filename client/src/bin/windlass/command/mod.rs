@@ -1,0 +1,48 @@
+//! The commands, one file each.
+
+pub mod check;
+pub mod explain;
+pub mod graph;
+pub mod init;
+pub mod ls;
+pub mod plan;
+pub mod query;
+pub mod run;
+pub mod runs;
+
+use std::path::{Path, PathBuf};
+
+use windlass_client::Project;
+use windlass_client::embedded::{EmbeddedConfig, RunOptions, Windlass};
+use windlass_client::error::ClientError;
+use windlass_client::project::find_project_dir;
+
+use crate::args::{BindArgs, Global, SelectArgs};
+use crate::failure::CommandError;
+
+/// The project's folder: the one given, or the nearest upwards.
+fn project_dir(global: &Global) -> Result<PathBuf, CommandError> {
+    match &global.project {
+        Some(dir) => Ok(dir.clone()),
+        None => Ok(find_project_dir(Path::new(".")).map_err(ClientError::from)?),
+    }
+}
+
+fn open_project(global: &Global, bind: &BindArgs) -> Result<Project, CommandError> {
+    Ok(Project::open(&project_dir(global)?, bind.target.as_deref(), &bind.sources)?)
+}
+
+/// Windlass in this process, in the project's home.
+async fn start(global: &Global, project: &Project) -> Result<Windlass, CommandError> {
+    let home = project.home(global.home.as_deref())?;
+    Ok(Windlass::embedded(EmbeddedConfig::new(home, project.graph.session.clone())).await?)
+}
+
+fn run_options(args: &SelectArgs) -> RunOptions {
+    RunOptions {
+        select: args.select.clone(),
+        exclude: args.exclude.clone(),
+        params: args.bind.params.clone(),
+        ..RunOptions::default()
+    }
+}

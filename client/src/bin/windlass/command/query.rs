@@ -1,0 +1,147 @@
+//! `windlass query`: a question in SQL to the project's tables and sources.
+
+use std::fs::File;
+use std::io::{self, Write};
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::csv;
+use datafusion::arrow::json::ArrayWriter;
+use datafusion::arrow::util::pretty::pretty_format_batches;
+use datafusion::parquet::arrow::ArrowWriter;
+use futures::StreamExt;
+use windlass_scheduler::query::QueryRows;
+
+use super::{open_project, start};
+use crate::args::{Global, Output, QueryArgs};
+use crate::failure::CommandError;
+
+type Fault = Box<dyn std::error::Error + Send + Sync>;
+
+/// Answers the question in the wanted form.
+pub async fn run(global: &Global, args: &QueryArgs) -> Result<(), CommandError> {
+    let sql = match (&args.sql, &args.file) {
+        (_, Some(file)) => {
+            std::fs::read_to_string(file).map_err(|source| CommandError::Read { file: file.clone(), source })?
+        }
+        (Some(sql), None) => sql.clone(),
+        (None, None) => String::new(),
+    };
+    if global.output == Output::Parquet && args.to.is_none() {
+        return Err(CommandError::Usage {
+            message: "parquet cannot be written to a terminal".to_owned(),
+            help: "name a file with `--to FILE`".to_owned(),
+        });
+    }
+    let project = open_project(global, &args.bind)?;
+    let windlass = start(global, &project).await?;
+    let limit = (args.limit > 0).then_some(args.limit);
+    let answer = async {
+        // One row more than asked for tells whether there are more.
+        let rows = windlass.query(&project, &args.bind.params, &sql, limit.map(|limit| limit + 1)).await?;
+        write(global, args, rows, limit).await
+    };
+    let answer = answer.await;
+    windlass.stop().await;
+    answer
+}
+
+async fn write(global: &Global, args: &QueryArgs, rows: QueryRows, limit: Option<usize>) -> Result<(), CommandError> {
+    let out: Box<dyn Write + Send> = match &args.to {
+        Some(file) => {
+            Box::new(File::create(file).map_err(|source| CommandError::Write { file: file.clone(), source })?)
+        }
+        None => Box::new(io::stdout()),
+    };
+    let (form, mut sink): (&'static str, Box<dyn Sink>) = match global.output {
+        Output::Table => ("a table", Box::new(Pretty { out, batches: vec![RecordBatch::new_empty(rows.schema())] })),
+        Output::Json => ("json", Box::new(Json(ArrayWriter::new(out)))),
+        Output::Csv => ("csv", Box::new(Csv(csv::WriterBuilder::new().with_header(true).build(out)))),
+        Output::Parquet => {
+            let writer = ArrowWriter::try_new(out, rows.schema(), None);
+            (
+                "parquet",
+                Box::new(Parquet(writer.map_err(|e| CommandError::Form { form: "parquet", source: e.into() })?)),
+            )
+        }
+    };
+    let fault = |source: Fault| CommandError::Form { form, source };
+    let mut left = limit.unwrap_or(usize::MAX);
+    let mut more = false;
+    let mut stream = rows.stream();
+    while let Some(batch) = stream.next().await {
+        let batch = batch.map_err(|error| fault(error.into()))?;
+        more |= batch.num_rows() > left;
+        let batch = batch.slice(0, batch.num_rows().min(left));
+        left -= batch.num_rows();
+        sink.take(batch).map_err(fault)?;
+    }
+    sink.end().map_err(fault)?;
+    if more {
+        eprintln!("only the first {} rows are shown; `--limit 0` gives all", limit.unwrap_or_default());
+    }
+    Ok(())
+}
+
+/// Takes batches and writes them in one form.
+trait Sink {
+    fn take(&mut self, batch: RecordBatch) -> Result<(), Fault>;
+    fn end(self: Box<Self>) -> Result<(), Fault>;
+}
+
+struct Pretty {
+    out: Box<dyn Write + Send>,
+    batches: Vec<RecordBatch>,
+}
+
+impl Sink for Pretty {
+    fn take(&mut self, batch: RecordBatch) -> Result<(), Fault> {
+        self.batches.push(batch);
+        Ok(())
+    }
+
+    fn end(mut self: Box<Self>) -> Result<(), Fault> {
+        writeln!(self.out, "{}", pretty_format_batches(&self.batches)?)?;
+        Ok(())
+    }
+}
+
+struct Json(ArrayWriter<Box<dyn Write + Send>>);
+
+impl Sink for Json {
+    fn take(&mut self, batch: RecordBatch) -> Result<(), Fault> {
+        Ok(self.0.write(&batch)?)
+    }
+
+    fn end(mut self: Box<Self>) -> Result<(), Fault> {
+        self.0.finish()?;
+        let mut out = self.0.into_inner();
+        writeln!(out)?;
+        Ok(())
+    }
+}
+
+struct Csv(csv::Writer<Box<dyn Write + Send>>);
+
+impl Sink for Csv {
+    fn take(&mut self, batch: RecordBatch) -> Result<(), Fault> {
+        Ok(self.0.write(&batch)?)
+    }
+
+    fn end(self: Box<Self>) -> Result<(), Fault> {
+        self.0.into_inner().flush()?;
+        Ok(())
+    }
+}
+
+struct Parquet(ArrowWriter<Box<dyn Write + Send>>);
+
+impl Sink for Parquet {
+    fn take(&mut self, batch: RecordBatch) -> Result<(), Fault> {
+        Ok(self.0.write(&batch)?)
+    }
+
+    fn end(self: Box<Self>) -> Result<(), Fault> {
+        self.0.close()?;
+        Ok(())
+    }
+}

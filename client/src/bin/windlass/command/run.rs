@@ -1,0 +1,108 @@
+//! `windlass run`: runs the pipeline and tells how it went.
+
+use serde_json::json;
+use windlass_client::embedded::RunHandle;
+use windlass_scheduler::home::Home;
+use windlass_shared::artifact::{LogEvent, RunRecord, RunStatus};
+
+use super::{open_project, run_options, start};
+use crate::args::{Global, Output, RunArgs};
+use crate::failure::CommandError;
+use crate::output::{self, bytes, count, duration};
+use crate::progress::Progress;
+
+/// Runs the selected part of the pipeline. Ctrl-C stops the run cleanly; a second one ends the process.
+pub async fn run(global: &Global, args: &RunArgs) -> Result<(), CommandError> {
+    let project = open_project(global, &args.select.bind)?;
+    let mut options = run_options(&args.select);
+    options.fail_fast = args.fail_fast.then_some(true);
+    options.max_parallel = args.max_parallel;
+    let home = Home::new(project.home(global.home.as_deref())?);
+    let windlass = start(global, &project).await?;
+    let handle = windlass.run(&project, &options)?;
+    stop_on_signal(&handle);
+    let outcome = follow(handle, args.events).await;
+    windlass.stop().await;
+    let record = outcome?;
+    let bundle = home.root().join("runs").join(record.run_id.as_str());
+    if !args.events {
+        match global.output {
+            Output::Json => output::json(&json!({ "run": record, "bundle": bundle }))?,
+            _ => output::text(&summary(&record, &bundle.to_string()))?,
+        }
+    }
+    if record.status == RunStatus::Succeeded { Ok(()) } else { Err(CommandError::RunEnded) }
+}
+
+async fn follow(mut handle: RunHandle, as_lines: bool) -> Result<RunRecord, CommandError> {
+    let mut progress = if as_lines { Progress::silent() } else { Progress::new() };
+    while let Some(event) = handle.events.recv().await {
+        progress.show(&event);
+        if as_lines {
+            print_event(&event)?;
+        }
+    }
+    Ok(handle.wait().await?)
+}
+
+fn print_event(event: &LogEvent) -> Result<(), CommandError> {
+    let line =
+        serde_json::to_string(event).map_err(|source| CommandError::Form { form: "json", source: source.into() })?;
+    Ok(output::text(&format!("{line}\n"))?)
+}
+
+/// The first Ctrl-C or SIGTERM asks the run to stop; the next ends the process at once.
+fn stop_on_signal(handle: &RunHandle) {
+    let cancel = handle.cancel_token();
+    tokio::spawn(async move {
+        wait_for_signal().await;
+        eprintln!("stopping; press Ctrl-C again to end at once");
+        cancel.cancel();
+        wait_for_signal().await;
+        std::process::exit(130);
+    });
+}
+
+async fn wait_for_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+}
+
+fn summary(record: &RunRecord, bundle: &str) -> String {
+    let rows = record.stages.iter().map(|stage| {
+        let receipt = stage.receipt.as_ref();
+        let of = |value: Option<u64>, form: fn(u64) -> String| value.map(form).unwrap_or_default();
+        vec![
+            stage.stage.to_string(),
+            stage.status.as_str().to_owned(),
+            of(receipt.map(|receipt| receipt.rows), count),
+            of(receipt.map(|receipt| receipt.bytes), bytes),
+            of(receipt.map(|receipt| receipt.files), count),
+            receipt.map(|receipt| receipt.version.to_string()).unwrap_or_default(),
+            duration(stage.duration_ms),
+        ]
+    });
+    let headings = ["STAGE", "STATUS", "ROWS", "SIZE", "FILES", "VERSION", "TIME"];
+    let mut text = format!("\n{}", output::columns(&headings, rows.collect(), &[2, 3, 4, 5, 6]));
+    for stage in &record.stages {
+        if let Some(failure) = &stage.failure {
+            text.push_str(&format!("\n{} failed: {failure}\n", stage.stage));
+            if let Some(help) = &failure.help {
+                text.push_str(&format!("  help: {help}\n"));
+            }
+        }
+        if let Some(cause) = &stage.skipped_because_of {
+            text.push_str(&format!("\n{} was skipped: it needs {cause}\n", stage.stage));
+        }
+    }
+    text.push_str(&format!("\nrun {} {}\nbundle {bundle}\n", record.run_id, record.status.as_str()));
+    text
+}

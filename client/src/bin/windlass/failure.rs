@@ -1,0 +1,164 @@
+//! Why a command failed, and how that is told.
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+
+use serde_json::json;
+use windlass_client::error::ClientError;
+use windlass_shared::error::{Coded, ErrorCode, full_message};
+use windlass_shared::ids::{NodeName, RunId};
+use windlass_shared::spec::{Problems, RenderStyle};
+
+use crate::output;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The library's word.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The project is wrong.
+    #[error(transparent)]
+    Project(#[from] Problems),
+    /// `init` was pointed at a folder that holds something.
+    #[error("the folder {} is not empty", .folder.display())]
+    FolderInUse {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A file cannot be written.
+    #[error("{} cannot be written", .file.display())]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// The system's word.
+        #[source]
+        source: io::Error,
+    },
+    /// A file cannot be read.
+    #[error("{} cannot be read", .file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// The system's word.
+        #[source]
+        source: io::Error,
+    },
+    /// Stdout cannot be written.
+    #[error("the output cannot be written")]
+    Stdout(#[from] io::Error),
+    /// The rows cannot be put into the wanted form.
+    #[error("the rows cannot be written as {form}")]
+    Form {
+        /// The form.
+        form: &'static str,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A run has no such plan of such a stage.
+    #[error("run {run} keeps no {which} plan of a stage `{stage}`")]
+    NoPlan {
+        /// The run.
+        run: RunId,
+        /// The stage.
+        stage: NodeName,
+        /// Which plan.
+        which: &'static str,
+    },
+    /// Options that do not go together.
+    #[error("{message}")]
+    Usage {
+        /// What does not fit.
+        message: String,
+        /// What to write instead.
+        help: String,
+    },
+    /// The run ended, but not well; what happened has been said already.
+    #[error("the run did not succeed")]
+    RunEnded,
+}
+
+impl CommandError {
+    /// The process's exit code.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage { .. } => 2,
+            _ => 1,
+        }
+    }
+
+    /// Tells the error: on stderr for people; as the one JSON document on stdout when `as_json`.
+    pub fn tell(&self, as_json: bool) {
+        if matches!(self, Self::RunEnded) {
+            return;
+        }
+        if as_json {
+            let problems = self.problems().map(Problems::reports);
+            let document = json!({ "error": self.to_failure(), "problems": problems });
+            // There is nobody left to tell when stdout is gone as well.
+            let _ = output::json(&document);
+            return;
+        }
+        match self.problems() {
+            Some(problems) => eprintln!("{}", problems.render(style())),
+            None => {
+                eprintln!("error[{}]: {}", self.code(), full_message(self));
+                if let Some(help) = self.help() {
+                    eprintln!("  help: {help}");
+                }
+            }
+        }
+    }
+
+    fn problems(&self) -> Option<&Problems> {
+        match self {
+            Self::Project(problems) => Some(problems),
+            Self::Client(error) => error.problems(),
+            _ => None,
+        }
+    }
+}
+
+fn style() -> RenderStyle {
+    RenderStyle { colour: io::stderr().is_terminal(), ..RenderStyle::default() }
+}
+
+impl Coded for CommandError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Client(error) => error.code(),
+            Self::Project(problems) => problems.code(),
+            Self::FolderInUse { .. } => ErrorCode("WL0701"),
+            Self::Write { .. } => ErrorCode("WL0702"),
+            Self::Read { .. } => ErrorCode("WL0703"),
+            Self::Stdout(_) => ErrorCode("WL0704"),
+            Self::Form { .. } => ErrorCode("WL0705"),
+            Self::Usage { .. } => ErrorCode("WL0706"),
+            Self::RunEnded => ErrorCode("WL0707"),
+            Self::NoPlan { .. } => ErrorCode("WL0708"),
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::Client(error) => return error.help(),
+            Self::Project(problems) => return problems.help(),
+            Self::FolderInUse { .. } => "name a folder that does not exist yet".to_owned(),
+            Self::Write { .. } => "check that the folder exists and can be written".to_owned(),
+            Self::Read { .. } => "check the file's name".to_owned(),
+            Self::Stdout(_) => return None,
+            Self::Form { .. } => "choose another `--output`, or cast the columns that it cannot hold".to_owned(),
+            Self::Usage { help, .. } => help.clone(),
+            Self::NoPlan { run, .. } => format!("`windlass runs show {run}` lists the stages of the run"),
+            Self::RunEnded => return None,
+        })
+    }
+
+    fn is_retryable(&self) -> bool {
+        match self {
+            Self::Client(error) => error.is_retryable(),
+            _ => false,
+        }
+    }
+}

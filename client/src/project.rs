@@ -1,0 +1,239 @@
+//! A project on disk to the texts that it is made of.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use windlass_shared::error::{Coded, ErrorCode};
+use windlass_shared::graph::{PipelineGraph, check};
+use windlass_shared::spec::files::{MANIFEST, MAX_FILE_BYTES, MAX_STAGES, STAGES_DIR};
+use windlass_shared::spec::{ProjectFiles, codes};
+use windlass_shared::storage::Location;
+
+use crate::error::ClientError;
+
+/// The home of a project that does not say otherwise.
+const DEFAULT_HOME: &str = ".windlass";
+
+/// The folders of YAML files that are read beside `stages`. The format knows them, and says that
+/// they are not available, rather than pass over them.
+const OTHER_DIRS: [&str; 2] = ["subdags", "contracts"];
+
+/// Why a project could not be read from disk.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Neither the folder nor any above it is a project.
+    #[error("no {MANIFEST} in {} or any folder above it", .0.display())]
+    NoProject(PathBuf),
+    /// The folder is no project.
+    #[error("no {MANIFEST} in {}", .0.display())]
+    NoManifest(PathBuf),
+    /// A file is larger than a project file may be.
+    #[error("{} has {bytes} bytes, a project file may have {MAX_FILE_BYTES}", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
+    /// There are more stages than a project may have.
+    #[error("the project has more than {MAX_STAGES} files in {STAGES_DIR}")]
+    TooMany,
+    /// A file is not UTF-8 text.
+    #[error("{} is not UTF-8 text: byte {byte} cannot be read", path.display())]
+    NotUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// The first byte that is wrong, counted from 0.
+        byte: usize,
+    },
+    /// The name of a file is not UTF-8.
+    #[error("the file name {} is not UTF-8 text", .0.display())]
+    BadFileName(PathBuf),
+    /// A link leads out of the project folder.
+    #[error("{} is a link that leads out of the project folder", .0.display())]
+    Outside(PathBuf),
+    /// The file system said no.
+    #[error("cannot read {}", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the file system said.
+        source: io::Error,
+    },
+}
+
+impl Coded for LoadError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NoProject(_) => codes::NO_PROJECT,
+            Self::NoManifest(_) => codes::NO_MANIFEST,
+            Self::TooLarge { .. } | Self::TooMany => codes::LIMIT,
+            Self::NotUtf8 { .. } | Self::BadFileName(_) => codes::NOT_UTF8,
+            Self::Outside(_) => codes::OUTSIDE,
+            Self::Io { .. } => codes::UNREADABLE,
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        let help = match self {
+            Self::NoProject(_) | Self::NoManifest(_) => {
+                "go to a project's folder, name one with `--project DIR`, or make one with `windlass init`"
+            }
+            Self::TooLarge { .. } => "keep data out of project files: read it from a source",
+            Self::TooMany => "split it into several projects",
+            Self::NotUtf8 { .. } => "save the file as UTF-8",
+            Self::BadFileName(_) => "rename the file with ASCII letters, digits and `_`",
+            Self::Outside(_) => "copy the file into the project",
+            Self::Io { .. } => "check that the file exists and that you may read it",
+        };
+        Some(help.to_owned())
+    }
+
+    fn is_retryable(&self) -> bool {
+        false
+    }
+}
+
+/// A project that has been read, resolved and settled: its target applied, its sources where they shall be.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// The project's folder; relative locations start there.
+    pub dir: PathBuf,
+    /// The resolved pipeline.
+    pub graph: Arc<PipelineGraph>,
+}
+
+impl Project {
+    /// Reads the project in `dir`, applies `target` and puts the sources of `sources` (names and locations) elsewhere.
+    ///
+    /// # Errors
+    /// [`ClientError::Load`] if the files cannot be read, [`ClientError::Project`] with everything that is wrong in them.
+    pub fn open(dir: &Path, target: Option<&str>, sources: &[(String, String)]) -> Result<Self, ClientError> {
+        let dir = std::path::absolute(dir).map_err(|source| LoadError::Io { path: dir.to_owned(), source })?;
+        let mut graph = check(&load_project(&dir)?)?;
+        if let Some(target) = target {
+            graph = graph.apply_target(target)?;
+        }
+        for (name, location) in sources {
+            // What is typed into a command means the folder that it is typed in.
+            let location = match location.contains("://") {
+                true => location.clone(),
+                false => std::path::absolute(location)
+                    .map_err(|source| LoadError::Io { path: location.into(), source })?
+                    .display()
+                    .to_string(),
+            };
+            graph = graph.with_source_at(name, &location)?;
+        }
+        Ok(Self { dir, graph: Arc::new(graph) })
+    }
+
+    /// Where state, bundles and tables go: `given`, else the target's home, else `.windlass` in the project.
+    ///
+    /// # Errors
+    /// [`ClientError::Storage`] if that is no location.
+    pub fn home(&self, given: Option<&str>) -> Result<Location, ClientError> {
+        let here = std::path::absolute(".").map_err(|source| LoadError::Io { path: ".".into(), source })?;
+        Ok(match (given, &self.graph.home) {
+            (Some(given), _) => Location::parse(given, &here)?,
+            (None, Some(home)) => Location::parse(home, &self.dir)?,
+            (None, None) => Location::parse(DEFAULT_HOME, &self.dir)?,
+        })
+    }
+}
+
+/// The project that `start` is in: the nearest folder, itself or above, that holds a `windlass.yaml`.
+pub fn find_project_dir(start: &Path) -> Result<PathBuf, LoadError> {
+    let absolute = std::path::absolute(start).map_err(|source| LoadError::Io { path: start.to_owned(), source })?;
+    let found = absolute.ancestors().find(|dir| dir.join(MANIFEST).is_file());
+    found.map(Path::to_owned).ok_or_else(|| LoadError::NoProject(absolute.clone()))
+}
+
+/// Reads the files of the project in `dir`: `windlass.yaml` and every `.sql` file below `stages`. Hidden files and
+/// folders are left out.
+pub fn load_project(dir: &Path) -> Result<ProjectFiles, LoadError> {
+    let manifest = dir.join(MANIFEST);
+    if !manifest.is_file() {
+        return Err(LoadError::NoManifest(dir.to_owned()));
+    }
+    let root = dir.canonicalize().map_err(|source| LoadError::Io { path: dir.to_owned(), source })?;
+    let mut loader = Loader { root, files: ProjectFiles::new(), seen: BTreeSet::new() };
+    loader.file(&manifest, MANIFEST.to_owned())?;
+    loader.folder(&dir.join(STAGES_DIR), STAGES_DIR, &["sql"])?;
+    for other in OTHER_DIRS {
+        loader.folder(&dir.join(other), other, &["yaml", "yml"])?;
+    }
+    Ok(loader.files)
+}
+
+struct Loader {
+    /// The project's folder without links.
+    root: PathBuf,
+    files: ProjectFiles,
+    /// The folders read so far, without links, so that a link to a folder above ends.
+    seen: BTreeSet<PathBuf>,
+}
+
+impl Loader {
+    /// Reads the files below a folder that have one of some extensions; `name` is the folder's path below the project.
+    fn folder(&mut self, path: &Path, name: &str, extensions: &[&str]) -> Result<(), LoadError> {
+        if !path.is_dir() {
+            return Ok(());
+        }
+        let real = self.inside(path)?;
+        if !self.seen.insert(real) {
+            return Ok(());
+        }
+        let io_error = |source| LoadError::Io { path: path.to_owned(), source };
+        let mut entries = fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(io_error)?;
+        entries.sort_by_key(fs::DirEntry::file_name);
+        for entry in entries {
+            let path = entry.path();
+            let file_name = entry.file_name();
+            if file_name.as_encoded_bytes().starts_with(b".") {
+                continue;
+            }
+            let wanted = path.extension().and_then(OsStr::to_str).is_some_and(|found| extensions.contains(&found));
+            let is_dir = path.is_dir();
+            if !is_dir && !wanted {
+                continue;
+            }
+            let Some(file_name) = file_name.to_str() else { return Err(LoadError::BadFileName(path)) };
+            let name = format!("{name}/{file_name}");
+            if is_dir {
+                self.folder(&path, &name, extensions)?;
+            } else {
+                self.file(&path, name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, path: &Path, name: String) -> Result<(), LoadError> {
+        // The manifest is one file more.
+        if self.files.len() > MAX_STAGES {
+            return Err(LoadError::TooMany);
+        }
+        self.inside(path)?;
+        let io_error = |source| LoadError::Io { path: path.to_owned(), source };
+        let bytes = fs::metadata(path).map_err(io_error)?.len();
+        if bytes > MAX_FILE_BYTES as u64 {
+            return Err(LoadError::TooLarge { path: path.to_owned(), bytes });
+        }
+        let bytes = fs::read(path).map_err(io_error)?;
+        let text = std::str::from_utf8(&bytes)
+            .map_err(|error| LoadError::NotUtf8 { path: path.to_owned(), byte: error.valid_up_to() })?;
+        self.files.insert(name, text);
+        Ok(())
+    }
+
+    /// The path without links, which must be inside the project.
+    fn inside(&self, path: &Path) -> Result<PathBuf, LoadError> {
+        let real = path.canonicalize().map_err(|source| LoadError::Io { path: path.to_owned(), source })?;
+        if real.starts_with(&self.root) { Ok(real) } else { Err(LoadError::Outside(path.to_owned())) }
+    }
+}

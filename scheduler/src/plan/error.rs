@@ -1,0 +1,110 @@
+//! Why a run cannot be planned.
+
+use datafusion::error::DataFusionError;
+use windlass_shared::delta::DeltaError;
+use windlass_shared::error::{Coded, ErrorCode};
+use windlass_shared::ids::NodeName;
+use windlass_shared::session::SessionError;
+use windlass_shared::spec::Problems;
+use windlass_shared::storage::StorageError;
+
+/// Why a run cannot be planned.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The SQL of stages does not fit what it reads; every problem with its place.
+    #[error(transparent)]
+    Sql(#[from] Problems),
+    /// A source or a table cannot be pinned.
+    #[error("`{node}` cannot be pinned")]
+    Pin {
+        /// The source or stage.
+        node: NodeName,
+        /// Why.
+        #[source]
+        source: DeltaError,
+    },
+    /// A location cannot be used.
+    #[error("the location of `{node}` cannot be used")]
+    Location {
+        /// The source or stage.
+        node: NodeName,
+        /// Why.
+        #[source]
+        source: StorageError,
+    },
+    /// A table cannot be registered, or a session cannot be built.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// A selected stage reads one that is not selected and has never been built.
+    #[error("`{stage}` reads `{upstream}`, which is not selected and has no table yet")]
+    NotBuilt {
+        /// The selected stage.
+        stage: NodeName,
+        /// The stage it reads.
+        upstream: NodeName,
+    },
+    /// A name that is no node of the pipeline.
+    #[error("the pipeline has no source or stage `{node}`")]
+    Unknown {
+        /// The name.
+        node: NodeName,
+    },
+    /// The engine cannot plan the stage's query.
+    #[error("the query of `{stage}` cannot be planned")]
+    Engine {
+        /// The stage.
+        stage: NodeName,
+        /// The engine's own words.
+        #[source]
+        source: DataFusionError,
+    },
+    /// The stage's writer cannot be planned.
+    #[error("the table of `{stage}` cannot be written")]
+    Write {
+        /// The stage.
+        stage: NodeName,
+        /// Why.
+        #[source]
+        source: DeltaError,
+    },
+}
+
+impl Coded for PlanError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Sql(problems) => problems.code(),
+            Self::Pin { source, .. } | Self::Write { source, .. } => source.code(),
+            Self::Location { source, .. } => source.code(),
+            Self::Session(error) => error.code(),
+            Self::NotBuilt { .. } => ErrorCode("WL0351"),
+            Self::Engine { .. } => ErrorCode("WL0352"),
+            Self::Unknown { .. } => ErrorCode("WL0353"),
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        match self {
+            Self::Sql(problems) => problems.help(),
+            Self::Pin { source, .. } | Self::Write { source, .. } => source.help(),
+            Self::Location { source, .. } => source.help(),
+            Self::Session(error) => error.help(),
+            Self::NotBuilt { stage, .. } => {
+                Some(format!("select what it reads as well: `--select '+{stage}'`, or run everything once"))
+            }
+            Self::Unknown { .. } => Some("`windlass ls` lists what there is".to_owned()),
+            Self::Engine { .. } => Some("see which part of the query the message is about".to_owned()),
+        }
+    }
+
+    fn is_retryable(&self) -> bool {
+        match self {
+            Self::Pin { source, .. } | Self::Write { source, .. } => source.is_retryable(),
+            Self::Session(error) => error.is_retryable(),
+            Self::Sql(_)
+            | Self::Location { .. }
+            | Self::NotBuilt { .. }
+            | Self::Unknown { .. }
+            | Self::Engine { .. } => false,
+        }
+    }
+}

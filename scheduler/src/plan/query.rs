@@ -1,0 +1,145 @@
+//! A stage's query as a logical plan, in a session that knows what it reads.
+
+use std::collections::BTreeSet;
+
+use datafusion::common::{ParamValues, Span as SqlSpan};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::SessionContext;
+use windlass_shared::error::ErrorCode;
+use windlass_shared::graph::{PipelineGraph, Stage};
+use windlass_shared::ids::NodeName;
+use windlass_shared::session::{Registration, Sessions, TableInput, register};
+use windlass_shared::spec::table::Materialize;
+use windlass_shared::spec::{Problem, Problems, Span};
+
+use super::error::PlanError;
+use super::input::Inputs;
+
+/// The code of a query that does not fit what it reads.
+pub(super) const BAD_QUERY: ErrorCode = ErrorCode("WL0350");
+
+/// A session that knows everything that a query reads, and how each table was registered.
+pub struct QuerySession {
+    /// The session.
+    pub context: SessionContext,
+    /// What was registered, in order.
+    pub registrations: Vec<Registration>,
+}
+
+/// What queries read: the sources and materialised stages, and the views on the way to them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// Sources and materialised stages.
+    pub leaves: BTreeSet<NodeName>,
+    /// Views.
+    pub views: BTreeSet<NodeName>,
+}
+
+impl Needs {
+    /// What reading `names` takes, views seen through.
+    pub fn of<'g>(graph: &'g PipelineGraph, names: impl IntoIterator<Item = &'g NodeName>) -> Self {
+        let mut needs = Self::default();
+        let mut waiting: Vec<&NodeName> = names.into_iter().collect();
+        while let Some(name) = waiting.pop() {
+            match graph.stage(name) {
+                Some(view) if view.materialize == Materialize::View => {
+                    if needs.views.insert(name.clone()) {
+                        waiting.extend(&view.reads);
+                    }
+                }
+                _ => drop(needs.leaves.insert(name.clone())),
+            }
+        }
+        needs
+    }
+
+    /// A session that knows all of it, as `inputs` says.
+    ///
+    /// # Errors
+    /// [`PlanError`] if a table cannot be registered or a view's query does not fit what it reads.
+    pub async fn session(
+        &self,
+        graph: &PipelineGraph,
+        sessions: &Sessions,
+        inputs: &Inputs,
+        params: &ParamValues,
+    ) -> Result<QuerySession, PlanError> {
+        let context = sessions.context()?;
+        let mut registrations = Vec::new();
+        for name in &self.leaves {
+            if let Some(input) = inputs.get(name) {
+                registrations.push(register(&context, sessions.stores(), name, input.table()).await?);
+            }
+        }
+        // The graph's order is topological: a view stands behind those it reads.
+        for view in graph.stages.iter().filter(|stage| self.views.contains(&stage.name)) {
+            let plan = logical_plan(graph, &context, view, params).await?;
+            registrations.push(register(&context, sessions.stores(), &view.name, TableInput::Plan(plan)).await?);
+        }
+        Ok(QuerySession { context, registrations })
+    }
+}
+
+/// The logical plan of a stage's query, its parameters set.
+///
+/// # Errors
+/// [`PlanError::Sql`] with the place in the stage's file.
+pub async fn logical_plan(
+    graph: &PipelineGraph,
+    context: &SessionContext,
+    stage: &Stage,
+    params: &ParamValues,
+) -> Result<LogicalPlan, PlanError> {
+    let plan = context.state().create_logical_plan(&stage.sql.text).await;
+    plan.and_then(|plan| plan.with_param_values(params.clone()))
+        .map_err(|error| Problems::one(problem(stage, &error), &graph.files).into())
+}
+
+/// The engine's complaint as a problem of the stage's file.
+fn problem(stage: &Stage, error: &DataFusionError) -> Problem {
+    let Some(diagnostic) = error.diagnostic() else {
+        let message = lower_first(error.find_root().strip_backtrace().as_str());
+        return Problem::new(BAD_QUERY, message).at(&stage.span).help("correct the stage's query");
+    };
+    let mut problem = Problem::new(BAD_QUERY, lower_first(&diagnostic.message));
+    problem = problem.at(&diagnostic.span.map_or_else(|| stage.span.clone(), |span| span_in_file(stage, span)));
+    for note in &diagnostic.notes {
+        if let Some(span) = note.span {
+            problem = problem.label(&span_in_file(stage, span), lower_first(&note.message));
+        }
+    }
+    let helps: Vec<&str> = diagnostic
+        .helps
+        .iter()
+        .map(|help| help.message.as_str())
+        .chain(diagnostic.notes.iter().filter(|note| note.span.is_none()).map(|note| note.message.as_str()))
+        .collect();
+    match helps.is_empty() {
+        true => problem.help("correct the stage's query"),
+        false => problem.help(lower_first(&helps.join("; "))),
+    }
+}
+
+/// Where a span of the query stands in the stage's file.
+fn span_in_file(stage: &Stage, span: SqlSpan) -> Span {
+    let at = |line: u64, column: u64| {
+        let number = |value: u64| usize::try_from(value).unwrap_or(1).max(1);
+        stage.sql.span_at(number(line), number(column))
+    };
+    let start = at(span.start.line, span.start.column);
+    let end = at(span.end.line, span.end.column);
+    Span::new(&start.file, start.start, end.start.max(start.end))
+}
+
+fn lower_first(text: &str) -> String {
+    let mut chars = text.trim().trim_end_matches('.').chars();
+    match chars.next() {
+        // An abbreviation such as SQL stays as it is.
+        Some(first) if !chars.clone().next().is_some_and(char::is_uppercase) => {
+            first.to_lowercase().chain(chars).collect()
+        }
+        Some(first) => std::iter::once(first).chain(chars).collect(),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,184 @@
+//! Ad-hoc SQL over a project's tables and sources, read-only, on the cluster.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::error::DataFusionError;
+use datafusion::execution::context::SQLOptions;
+use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::physical_plan::SendableRecordBatchStream;
+use windlass_shared::error::{Coded, ErrorCode};
+use windlass_shared::graph::PipelineGraph;
+use windlass_shared::ids::{NodeName, RunId};
+use windlass_shared::spec::ParamValue;
+use windlass_shared::spec::suggest::did_you_mean;
+use windlass_shared::spec::table::Materialize;
+
+use crate::Scheduler;
+use crate::execute::{EngineError, FinishedJob, JobRequest};
+use crate::home::Home;
+use crate::plan::{Inputs, Needs, PlanError, PlanRequest, engine_params, pin_for_query};
+
+/// A question to a project's tables and sources.
+#[derive(Debug, Clone)]
+pub struct QueryRequest {
+    /// The project, its target applied.
+    pub graph: Arc<PipelineGraph>,
+    /// The project's folder.
+    pub base: PathBuf,
+    /// Where the tables are that give no location.
+    pub home: Home,
+    /// A value for every parameter; the question may use them too.
+    pub params: BTreeMap<String, ParamValue>,
+    /// One query.
+    pub sql: String,
+    /// The most rows to give; `None` gives all.
+    pub limit: Option<usize>,
+}
+
+/// The rows of an answered question.
+pub struct QueryRows {
+    job: FinishedJob,
+}
+
+impl QueryRows {
+    /// The columns.
+    pub fn schema(&self) -> SchemaRef {
+        self.job.schema()
+    }
+
+    /// How many rows there are.
+    pub fn row_count(&self) -> u64 {
+        self.job.row_count()
+    }
+
+    /// The rows, batch by batch.
+    pub fn stream(&self) -> SendableRecordBatchStream {
+        self.job.stream()
+    }
+}
+
+/// Why a question cannot be answered.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// A table that the question reads cannot be read.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The question names something that the project does not have.
+    #[error("the project has no table, source or view `{name}`")]
+    UnknownTable {
+        /// The name.
+        name: String,
+        /// The nearest that there is.
+        help: Option<String>,
+    },
+    /// The question reads a cache, which lives for one run only.
+    #[error("`{name}` is a cache: it is kept only while a run needs it")]
+    Cache {
+        /// The stage.
+        name: NodeName,
+    },
+    /// The question is not a query that can be planned.
+    #[error("the query cannot be planned")]
+    Sql(#[source] DataFusionError),
+    /// The cluster failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+impl Coded for QueryError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Plan(error) => error.code(),
+            Self::UnknownTable { .. } => ErrorCode("WL0361"),
+            Self::Cache { .. } => ErrorCode("WL0362"),
+            Self::Sql(_) => ErrorCode("WL0363"),
+            Self::Engine(error) => error.code(),
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        match self {
+            Self::Plan(error) => error.help(),
+            Self::UnknownTable { help, .. } => {
+                help.clone().or_else(|| Some("`windlass ls` lists what there is".to_owned()))
+            }
+            Self::Cache { .. } => Some("set `materialize: table` in its stage to keep it".to_owned()),
+            Self::Sql(_) => Some("write one SELECT over tables, views and sources of the project".to_owned()),
+            Self::Engine(error) => error.help(),
+        }
+    }
+
+    fn is_retryable(&self) -> bool {
+        match self {
+            Self::Plan(error) => error.is_retryable(),
+            Self::Engine(error) => error.is_retryable(),
+            Self::UnknownTable { .. } | Self::Cache { .. } | Self::Sql(_) => false,
+        }
+    }
+}
+
+/// Answers a question at the newest version of every table that it reads.
+///
+/// # Errors
+/// [`QueryError`]; nothing is changed by a question, whatever it says.
+pub async fn query(scheduler: &Scheduler, request: QueryRequest) -> Result<QueryRows, QueryError> {
+    let sessions = &scheduler.sessions;
+    let graph = &request.graph;
+    let parser = sessions.context().map_err(PlanError::from)?.state();
+    let dialect = parser.config().options().sql_parser.dialect;
+    let statement = parser.sql_to_statement(&request.sql, &dialect).map_err(QueryError::Sql)?;
+    let mut names = Vec::new();
+    for reference in parser.resolve_table_references(&statement).map_err(QueryError::Sql)? {
+        if reference.schema().is_none() {
+            names.push(known(graph, reference.table())?);
+        }
+    }
+    let needs = Needs::of(graph, &names);
+    let plan_request = PlanRequest {
+        graph: Arc::clone(graph),
+        base: request.base,
+        home: request.home,
+        params: request.params,
+        select: Vec::new(),
+        exclude: Vec::new(),
+        run: RunId::new("query"),
+    };
+    let mut inputs = Inputs::default();
+    for name in &needs.leaves {
+        if graph.stage(name).is_some_and(|stage| stage.materialize == Materialize::Cache) {
+            return Err(QueryError::Cache { name: name.clone() });
+        }
+        inputs.set(name.clone(), pin_for_query(&plan_request, sessions, name).await?);
+    }
+    let params = engine_params(&plan_request.params);
+    let session = needs.session(graph, sessions, &inputs, &params).await?;
+
+    let state = session.context.state();
+    let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    let plan = async {
+        let plan = state.statement_to_plan(statement).await?.with_param_values(params)?;
+        read_only.verify_plan(&plan)?;
+        let plan = match request.limit {
+            Some(limit) => LogicalPlanBuilder::from(plan).limit(0, Some(limit))?.build()?,
+            None => plan,
+        };
+        state.create_physical_plan(&plan).await
+    };
+    let plan = plan.await.map_err(QueryError::Sql)?;
+    let job = JobRequest { name: "query".to_owned(), plan, session: Arc::new(session.context) };
+    let job = scheduler.engine.submit(job).await?.wait().await?;
+    Ok(QueryRows { job })
+}
+
+/// The node of that name.
+fn known(graph: &PipelineGraph, name: &str) -> Result<NodeName, QueryError> {
+    let node = NodeName::new(name);
+    if graph.node(&node).is_some() {
+        return Ok(node);
+    }
+    let nodes: Vec<&str> = graph.nodes().map(|node| node.name().as_str()).collect();
+    Err(QueryError::UnknownTable { name: name.to_owned(), help: did_you_mean(name, "there are", nodes.into_iter()) })
+}

@@ -1,0 +1,81 @@
+//! The place where bundles lie.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use windlass_shared::storage::{Location, Stores};
+
+use super::error::RecordError;
+
+/// The folder, on a disk or in an object store, below which the bundles lie as `runs/<run_id>/…`.
+#[derive(Debug, Clone)]
+pub struct BundleStore {
+    store: Arc<dyn ObjectStore>,
+    prefix: Path,
+    /// The same folder on the local disk, if it is there: only there can a log grow line by line.
+    local: Option<PathBuf>,
+}
+
+impl BundleStore {
+    /// The bundles below `home`.
+    pub fn open(stores: &Stores, home: &Location) -> Result<Self, RecordError> {
+        let store = stores.store(home)?;
+        Ok(Self { store, prefix: home.path()?, local: home.local_path() })
+    }
+
+    pub(super) fn object_store(&self) -> &dyn ObjectStore {
+        &*self.store
+    }
+
+    /// The object at a path that is relative to the folder of the bundles.
+    pub(super) fn path(&self, relative: &str) -> Path {
+        Path::from_iter(self.prefix.parts().chain(Path::from(relative).parts()))
+    }
+
+    /// The local file at such a path, if the bundles lie on a local disk.
+    pub(super) fn local_path(&self, relative: &str) -> Option<PathBuf> {
+        self.local.as_ref().map(|local| local.join(relative))
+    }
+
+    pub(super) async fn put(&self, relative: &str, content: Bytes) -> Result<(), RecordError> {
+        let put = self.store.put(&self.path(relative), content.into()).await;
+        put.map(drop).map_err(|source| failed(relative, source))
+    }
+
+    pub(super) async fn put_json(&self, relative: &str, value: &impl Serialize) -> Result<(), RecordError> {
+        let mut json = serde_json::to_vec_pretty(value).map_err(|source| malformed(relative, source))?;
+        json.push(b'\n');
+        self.put(relative, json.into()).await
+    }
+
+    /// The object's content, or `None` if there is no such object.
+    pub(super) async fn get(&self, relative: &str) -> Result<Option<Bytes>, RecordError> {
+        let got = match self.store.get(&self.path(relative)).await {
+            Ok(got) => got.bytes().await,
+            Err(error) => Err(error),
+        };
+        match got {
+            Ok(content) => Ok(Some(content)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(source) => Err(failed(relative, source)),
+        }
+    }
+
+    pub(super) async fn get_json<T: DeserializeOwned>(&self, relative: &str) -> Result<Option<T>, RecordError> {
+        let Some(content) = self.get(relative).await? else { return Ok(None) };
+        serde_json::from_slice(&content).map(Some).map_err(|source| malformed(relative, source))
+    }
+}
+
+pub(super) fn failed(relative: &str, source: object_store::Error) -> RecordError {
+    RecordError::Store { path: relative.to_owned(), source }
+}
+
+pub(super) fn malformed(relative: &str, source: serde_json::Error) -> RecordError {
+    RecordError::Malformed { path: relative.to_owned(), source }
+}

@@ -1,0 +1,118 @@
+//! Writing a bundle.
+
+use chrono::{DateTime, Utc};
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::Mutex;
+use windlass_shared::artifact::{
+    LineageRecord, LogEvent, LogKind, PinsRecord, PlanRecord, PlanText, RegistrationsRecord, RunLayout, RunRecord,
+    StageRecord,
+};
+use windlass_shared::ids::{NodeName, RunId};
+
+use super::error::RecordError;
+use super::log_file::LogFile;
+use super::metrics;
+use super::store::BundleStore;
+
+/// The bundle of a run that is under way. Its methods may be called from any task; a part that is written twice is
+/// replaced as a whole.
+#[derive(Debug)]
+pub struct BundleWriter {
+    bundles: BundleStore,
+    run_id: RunId,
+    layout: RunLayout,
+    log: Mutex<LogFile>,
+    sealed: AtomicBool,
+}
+
+impl BundleWriter {
+    /// Begins the bundle of a run, or goes on with that of a run that is resumed: its log is continued. Refused if the
+    /// bundle is sealed.
+    pub async fn begin(bundles: BundleStore, record: &RunRecord) -> Result<Self, RecordError> {
+        let run_id = record.run_id.clone();
+        let layout = RunLayout::new(run_id.clone());
+        if let Some(earlier) = bundles.get_json::<RunRecord>(&layout.run()).await?
+            && earlier.status.is_over()
+        {
+            return Err(RecordError::Sealed { run_id });
+        }
+        bundles.put_json(&layout.run(), record).await?;
+        let log = LogFile::open(bundles.clone(), layout.log(), run_id.clone()).await?;
+        Ok(Self { bundles, run_id, layout, log: Mutex::new(log), sealed: AtomicBool::new(false) })
+    }
+
+    /// Where the parts of the bundle lie, relative to the home.
+    pub fn layout(&self) -> &RunLayout {
+        &self.layout
+    }
+
+    /// Appends to the log. Answers with the line as written, for whoever shows it.
+    pub async fn log(&self, at: DateTime<Utc>, kind: LogKind) -> Result<LogEvent, RecordError> {
+        self.unsealed()?;
+        self.log.lock().await.append(at, kind).await
+    }
+
+    /// Replaces `run.json` while the run goes on.
+    pub async fn write_run(&self, record: &RunRecord) -> Result<(), RecordError> {
+        self.unsealed()?;
+        self.bundles.put_json(&self.layout.run(), record).await
+    }
+
+    /// Writes `pins.json`.
+    pub async fn write_pins(&self, pins: &PinsRecord) -> Result<(), RecordError> {
+        self.unsealed()?;
+        self.bundles.put_json(&self.layout.pins(), pins).await
+    }
+
+    /// Writes `plan.json`.
+    pub async fn write_plan(&self, plan: &PlanRecord) -> Result<(), RecordError> {
+        self.unsealed()?;
+        self.bundles.put_json(&self.layout.plan(), plan).await
+    }
+
+    /// Writes `lineage.json`.
+    pub async fn write_lineage(&self, lineage: &LineageRecord) -> Result<(), RecordError> {
+        self.unsealed()?;
+        self.bundles.put_json(&self.layout.lineage(), lineage).await
+    }
+
+    /// Writes `registrations.json`.
+    pub async fn write_registrations(&self, registrations: &RegistrationsRecord) -> Result<(), RecordError> {
+        self.unsealed()?;
+        self.bundles.put_json(&self.layout.registrations(), registrations).await
+    }
+
+    /// Writes one of a stage's plan texts, as given: normalise it before
+    /// ([`normalize_plan_text`](super::plan_text::normalize_plan_text)).
+    pub async fn write_plan_text(&self, stage: &NodeName, which: PlanText, text: &str) -> Result<(), RecordError> {
+        self.unsealed()?;
+        self.bundles.put(&self.layout.plan_text(stage, which), text.to_owned().into()).await
+    }
+
+    /// Writes a stage's `stage.json` and `metrics.arrow`.
+    pub async fn write_stage(&self, record: &StageRecord) -> Result<(), RecordError> {
+        self.unsealed()?;
+        let path = self.layout.metrics(&record.stage);
+        let metrics = metrics::encode(&self.run_id, &record.stage, &record.operators)
+            .map_err(|source| RecordError::Arrow { path: path.clone(), source })?;
+        self.bundles.put(&path, metrics).await?;
+        self.bundles.put_json(&self.layout.stage(&record.stage), record).await
+    }
+
+    /// Seals the bundle: makes the log durable and writes `run.json` for the last time, with the run's end. After this
+    /// nothing of the bundle changes.
+    pub async fn seal(&self, record: &RunRecord) -> Result<(), RecordError> {
+        self.unsealed()?;
+        self.log.lock().await.flush().await?;
+        self.bundles.put_json(&self.layout.run(), record).await?;
+        self.sealed.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    fn unsealed(&self) -> Result<(), RecordError> {
+        match self.sealed.load(Ordering::Acquire) {
+            true => Err(RecordError::Sealed { run_id: self.run_id.clone() }),
+            false => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The driver: feeds the state machine with what happens and performs what it asks for.
+//!
+//! ```text
+//! events ─advance→ state machine ─append→ event log ─perform→ actions ─┐
+//!    └───────────────── the outcome of each action ←──────────────────┘
+//! ```
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::Utc;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use windlass_shared::artifact::StageReceipt;
+use windlass_shared::error::{Coded, Failure};
+use windlass_shared::ids::NodeName;
+
+use super::action::RunAction;
+use super::event::{RunEvent, RunEventKind, Staged};
+use super::event_log::{EventLog, EventLogError};
+use super::failure::RunError;
+use super::machine::RunState;
+
+/// How often an event is offered to the event log, and the pause after the first refusal; it doubles.
+const APPEND_TRIES: u32 = 6;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// The steps of the arrow that the driver has done for a stage.
+#[async_trait]
+pub trait StageWork: Send + Sync + 'static {
+    /// Plans and executes a stage: its files are written, nothing is visible. When `stop` fires, ends as soon as no
+    /// task of the stage is known to run; the result is not used then.
+    async fn execute(&self, stage: &NodeName, attempt: u32, stop: CancellationToken) -> Result<Staged, Failure>;
+
+    /// Commits what an execution has staged. Doing it twice is harmless.
+    async fn commit(&self, stage: &NodeName, attempt: u32, staged: &Staged) -> Result<StageReceipt, Failure>;
+
+    /// Tells whoever watches what happened, after it is in the event log; `state` is the state that it led to.
+    async fn observe(&self, event: &RunEvent, actions: &[RunAction], state: &RunState);
+
+    /// Writes down how a stage ended.
+    async fn record(&self, stage: &NodeName, state: &RunState);
+}
+
+/// What may end a run from outside.
+#[derive(Debug, Clone, Default)]
+pub struct Signals {
+    /// Fires when someone wants the run to stop.
+    pub cancel: CancellationToken,
+    /// Fires when the process does not hold the run's lease any more.
+    pub lease_lost: CancellationToken,
+}
+
+/// Drives a run from its first event to its end.
+///
+/// # Errors
+/// [`RunError::EventLog`] if an event cannot be kept: then nothing further is begun, and what runs is stopped.
+pub async fn drive(
+    mut state: RunState,
+    mut log: EventLog,
+    work: Arc<dyn StageWork>,
+    signals: Signals,
+) -> Result<RunState, RunError> {
+    let (events, mut inbox) = mpsc::unbounded_channel();
+    let mut hands = Hands { work, events, tasks: JoinSet::new(), stops: HashMap::new() };
+    let mut cancel_seen = false;
+    let mut lease_seen = false;
+    let mut next = Some(RunEventKind::Started);
+    loop {
+        let kind = match next.take() {
+            Some(kind) => kind,
+            None => tokio::select! {
+                biased;
+                () = signals.lease_lost.cancelled(), if !lease_seen => {
+                    lease_seen = true;
+                    RunEventKind::LeaseLost
+                }
+                () = signals.cancel.cancelled(), if !cancel_seen => {
+                    cancel_seen = true;
+                    RunEventKind::CancelRequested { reason: "stopped by request".to_owned() }
+                }
+                Some(kind) = inbox.recv() => kind,
+                Some(ended) = hands.tasks.join_next() => match ended {
+                    Ok(()) => continue,
+                    Err(error) => return Err(RunError::TaskLost(error)),
+                },
+            },
+        };
+        let event = RunEvent::new(Utc::now(), kind);
+        let actions = match state.advance(&event) {
+            Ok(actions) => actions,
+            Err(error) if error.is_late() => continue,
+            Err(error) => return Err(error.into()),
+        };
+        append(&mut log, &event).await?;
+        hands.work.observe(&event, &actions, &state).await;
+        for action in actions {
+            if let RunAction::FinishRun { .. } = action {
+                return Ok(state);
+            }
+            hands.perform(action, &state).await;
+        }
+    }
+}
+
+/// Appends an event, patiently: a state store that is out of reach for a moment shall not end a run.
+async fn append(log: &mut EventLog, event: &RunEvent) -> Result<(), EventLogError> {
+    let mut pause = FIRST_PAUSE;
+    for _ in 1..APPEND_TRIES {
+        match log.append(event).await {
+            Err(error) if error.is_retryable() => tokio::time::sleep(pause).await,
+            outcome => return outcome,
+        }
+        pause *= 2;
+    }
+    log.append(event).await
+}
+
+/// What performs the machine's actions, each in a task of its own. Dropping it stops them all.
+struct Hands {
+    work: Arc<dyn StageWork>,
+    events: mpsc::UnboundedSender<RunEventKind>,
+    tasks: JoinSet<()>,
+    stops: HashMap<NodeName, CancellationToken>,
+}
+
+impl Hands {
+    async fn perform(&mut self, action: RunAction, state: &RunState) {
+        let work = Arc::clone(&self.work);
+        let events = self.events.clone();
+        match action {
+            RunAction::ExecuteStage { stage, attempt } => {
+                let stop = CancellationToken::new();
+                self.stops.insert(stage.clone(), stop.clone());
+                self.tasks.spawn(async move {
+                    let outcome = work.execute(&stage, attempt, stop.clone()).await;
+                    // The receiver is gone only when the run is over.
+                    let _ = events.send(executed(stage, attempt, outcome, &stop));
+                });
+            }
+            RunAction::CommitStage { stage, attempt, staged } => {
+                self.tasks.spawn(async move {
+                    let kind = match work.commit(&stage, attempt, &staged).await {
+                        Ok(receipt) => RunEventKind::StageCommitted { stage, attempt, receipt },
+                        Err(failure) => RunEventKind::StageFailed { stage, attempt, failure },
+                    };
+                    let _ = events.send(kind);
+                });
+            }
+            RunAction::ScheduleRetry { stage, attempt, delay_ms, .. } => {
+                self.tasks.spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(delay_ms)).await;
+                    let _ = events.send(RunEventKind::RetryDue { stage, attempt });
+                });
+            }
+            RunAction::CancelStage { stage, .. } => {
+                if let Some(stop) = self.stops.get(&stage) {
+                    stop.cancel();
+                }
+            }
+            RunAction::RecordStage { stage } => work.record(&stage, state).await,
+            RunAction::FinishRun { .. } => {}
+        }
+    }
+}
+
+impl Drop for Hands {
+    fn drop(&mut self) {
+        for stop in self.stops.values() {
+            stop.cancel();
+        }
+    }
+}
+
+fn executed(stage: NodeName, attempt: u32, outcome: Result<Staged, Failure>, stop: &CancellationToken) -> RunEventKind {
+    match outcome {
+        _ if stop.is_cancelled() => RunEventKind::StageCancelled { stage, attempt },
+        Ok(staged) => RunEventKind::ExecutionSucceeded { stage, attempt, staged },
+        Err(failure) => RunEventKind::StageFailed { stage, attempt, failure },
+    }
+}

@@ -1,0 +1,312 @@
+//! One run of a pipeline, from the request to the sealed bundle: the arrow as code.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use object_store::ObjectStore;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio_util::sync::CancellationToken;
+use windlass_shared::artifact::{
+    BUNDLE_FORMAT, EngineVersions, LogEvent, LogKind, RunRecord, RunStatus, RunTotals, StageStatus, StageSummary,
+};
+use windlass_shared::delta::commit::last_sequence;
+use windlass_shared::ids::{AppId, RunSequence};
+use windlass_shared::spec::ParamValue;
+use windlass_shared::storage::Location;
+
+use super::driver::{Signals, drive};
+use super::event_log::{self, EventLog};
+use super::failure::RunError;
+use super::machine::RunState;
+use super::phase::{AttemptOutcome, StagePhase, StageState};
+use super::schedule::{RetryPolicy, RunSchedule, StagePlanNode};
+use super::work::{RunIdentity, RunWork};
+use crate::Scheduler;
+use crate::plan::{PlanRequest, RunPlan, plan_run};
+use crate::record::{BundleStore, BundleWriter};
+use crate::state::{Lease, LeaseHolder, ProcessIdentity, PutOutcome, RenewOutcome, StateStore, process};
+
+/// How long a run's lease lasts without being renewed.
+const LEASE_TTL: Duration = Duration::from_secs(30);
+/// How often it is renewed.
+const LEASE_PERIOD: Duration = Duration::from_secs(8);
+
+/// What to run, and how.
+#[derive(Debug, Clone)]
+pub struct RunRequest {
+    /// The project, its target and parameters, and the selection.
+    pub plan: PlanRequest,
+    /// End the run at the first failure; `None` is what the project says.
+    pub fail_fast: Option<bool>,
+    /// How many stages may run side by side; `None` is what the project says.
+    pub max_parallel: Option<usize>,
+}
+
+/// Runs a pipeline. Every line of its log goes to `watcher` as it is written; `cancel` stops the run.
+///
+/// A stage that fails is no error here: the record tells of it.
+///
+/// # Errors
+/// [`RunError::Busy`] if another run of the pipeline is under way, [`RunError::Plan`] if it cannot be planned, and the
+/// others if it could not be carried on.
+pub async fn run_pipeline(
+    scheduler: &Scheduler,
+    request: RunRequest,
+    watcher: UnboundedSender<LogEvent>,
+    cancel: CancellationToken,
+) -> Result<RunRecord, RunError> {
+    let lease = take_lease(scheduler, &request).await?;
+    let signals = Signals { cancel, lease_lost: CancellationToken::new() };
+    let keeper = tokio::spawn(keep_lease(Arc::clone(&scheduler.state), lease.clone(), signals.lease_lost.clone()));
+    let outcome = run_with_lease(scheduler, request, watcher, signals).await;
+    keeper.abort();
+    scheduler.state.release_lease(&lease).await?;
+    outcome
+}
+
+async fn run_with_lease(
+    scheduler: &Scheduler,
+    request: RunRequest,
+    watcher: UnboundedSender<LogEvent>,
+    signals: Signals,
+) -> Result<RunRecord, RunError> {
+    // PipelineGraph ─pin+decide→ RunPlan
+    let plan = plan_run(request.plan.clone(), &scheduler.sessions).await?;
+    if plan.stages.is_empty() {
+        return Err(RunError::NothingSelected);
+    }
+    let run_id = plan.request.run.clone();
+    let cache = plan.request.home.cache(&run_id);
+    let pipeline = plan.request.graph.name.clone();
+    let sequence = next_sequence(scheduler, &plan).await?;
+    let schedule = schedule(&plan, &request, sequence)?;
+
+    let bundles = BundleStore::open(scheduler.sessions.stores(), plan.request.home.root())?;
+    let mut record = opening_record(scheduler, &plan, sequence);
+    let bundle = BundleWriter::begin(bundles, &record).await?;
+    bundle.write_pins(&plan.pins()).await?;
+    bundle.write_plan(&plan.record).await?;
+    let identity = RunIdentity { run_id: run_id.clone(), sequence, pipeline };
+    let sessions = Arc::clone(&scheduler.sessions);
+    let work = Arc::new(RunWork::new(plan, identity, sessions, scheduler.engine.clone(), bundle, watcher));
+    announce(&work, &schedule).await;
+
+    // per stage: StagePlan ─execute→ StagedFiles ─commit→ CommitReceipt
+    let state = RunState::new(schedule.clone())?;
+    let writer = format!("{}/{run_id}", ProcessIdentity::current());
+    let log = EventLog::create(Arc::clone(&scheduler.state), run_id.clone(), writer, &schedule).await?;
+    let driven = drive(state, log, Arc::clone(&work) as Arc<dyn super::driver::StageWork>, signals).await;
+    drop_cache(scheduler, &cache).await;
+    let state = driven?;
+
+    // ─record→ RunBundle
+    work.bundle.write_lineage(&work.lineage(&state)).await?;
+    work.bundle.write_registrations(&work.registrations()).await?;
+    close_record(&mut record, &state);
+    work.tell(finished(&record)).await;
+    work.bundle.seal(&record).await?;
+    event_log::remove(scheduler.state.as_ref(), &run_id).await?;
+    match work.take_lost() {
+        Some(error) => Err(error.into()),
+        None => Ok(record),
+    }
+}
+
+async fn take_lease(scheduler: &Scheduler, request: &RunRequest) -> Result<Lease, RunError> {
+    let holder = LeaseHolder {
+        who: ProcessIdentity::current(),
+        run_id: Some(request.plan.run.clone()),
+        note: "windlass run".to_owned(),
+    };
+    let name = lease_name(request);
+    scheduler.state.acquire_lease(&name, &holder, LEASE_TTL).await?.granted().map_err(RunError::Busy)
+}
+
+fn lease_name(request: &RunRequest) -> String {
+    format!("pipelines/{}", request.plan.graph.name)
+}
+
+/// Renews a lease until it is lost.
+async fn keep_lease(state: Arc<dyn StateStore>, mut lease: Lease, lost: CancellationToken) {
+    loop {
+        tokio::time::sleep(LEASE_PERIOD).await;
+        match state.renew_lease(&lease, LEASE_TTL).await {
+            Ok(RenewOutcome::Renewed(renewed)) => lease = renewed,
+            Ok(RenewOutcome::Lost) => return lost.cancel(),
+            // The store may be back in time; if not, the lease is lost by then.
+            Err(_) if Utc::now() < lease.expires_at => {}
+            Err(_) => return lost.cancel(),
+        }
+    }
+}
+
+/// The number of this run: greater than that of every earlier one, also where only the tables remember it.
+async fn next_sequence(scheduler: &Scheduler, plan: &RunPlan) -> Result<RunSequence, RunError> {
+    let pipeline = &plan.request.graph.name;
+    let mut least = 1;
+    for stage in &plan.stages {
+        let app_id = AppId::of(pipeline, &stage.name);
+        let last = last_sequence(&stage.table.location, &app_id, scheduler.sessions.stores())
+            .await
+            .map_err(|source| crate::plan::PlanError::Pin { node: stage.name.clone(), source })?;
+        least = least.max(last.map_or(1, |last| last.0.saturating_add(1)));
+    }
+    let key = format!("pipelines/{pipeline}/sequence");
+    loop {
+        let current = scheduler.state.get(&key).await?;
+        let stored = current.as_ref().and_then(|current| std::str::from_utf8(&current.value).ok()?.parse::<i64>().ok());
+        let next = stored.map_or(1, |stored| stored.saturating_add(1)).max(least);
+        let expected = current.map(|current| current.revision);
+        if let PutOutcome::Put(_) = scheduler.state.compare_and_put(&key, expected, next.to_string().into()).await? {
+            return Ok(RunSequence(next));
+        }
+    }
+}
+
+fn schedule(plan: &RunPlan, request: &RunRequest, sequence: RunSequence) -> Result<RunSchedule, RunError> {
+    let graph = &plan.request.graph;
+    let stages = plan.stages.iter().map(|stage| StagePlanNode {
+        name: stage.name.clone(),
+        depends_on: stage.depends_on.clone(),
+        weight: 1,
+        max_retries: graph.stage(&stage.name).map_or(0, |stage| stage.retries),
+    });
+    let schedule = RunSchedule {
+        stages: stages.collect(),
+        max_parallel: request.max_parallel.unwrap_or(graph.run.max_parallel_stages).max(1),
+        fail_fast: request.fail_fast.unwrap_or(graph.run.fail_fast),
+        retry: RetryPolicy::default(),
+        seed: sequence.0.cast_unsigned(),
+    };
+    Ok(schedule.with_longest_path_weights(|_| 1)?)
+}
+
+fn opening_record(scheduler: &Scheduler, plan: &RunPlan, sequence: RunSequence) -> RunRecord {
+    let request = &plan.request;
+    let all_of = |parts: &[String]| (!parts.is_empty()).then(|| parts.join(" "));
+    RunRecord {
+        format: BUNDLE_FORMAT,
+        run_id: request.run.clone(),
+        sequence,
+        pipeline: request.graph.name.clone(),
+        project_fingerprint: request.graph.files.fingerprint(),
+        versions: EngineVersions {
+            windlass: env!("CARGO_PKG_VERSION").to_owned(),
+            ballista: ballista_core::BALLISTA_VERSION.to_owned(),
+            datafusion: datafusion::DATAFUSION_VERSION.to_owned(),
+            deltalake: windlass_shared::delta::library_version().to_owned(),
+        },
+        session_identity: scheduler.sessions.session_identity().to_string(),
+        params: request.params.iter().map(|(name, value)| (name.clone(), shown(value))).collect(),
+        target: request.graph.target.clone(),
+        select: all_of(&request.select),
+        exclude: all_of(&request.exclude),
+        host: process::host_name(),
+        started_at: Utc::now(),
+        ended_at: None,
+        status: RunStatus::Running,
+        stages: Vec::new(),
+    }
+}
+
+fn shown(value: &ParamValue) -> serde_json::Value {
+    match value {
+        ParamValue::Boolean(truth) => (*truth).into(),
+        ParamValue::Long(number) => (*number).into(),
+        ParamValue::Double(number) => (*number).into(),
+        other => other.to_string().into(),
+    }
+}
+
+/// The first lines of the run log.
+async fn announce(work: &RunWork, schedule: &RunSchedule) {
+    work.tell(LogKind::RunStarted {
+        pipeline: work.identity.pipeline.clone(),
+        sequence: work.identity.sequence,
+        stages: schedule.stages.len() as u64,
+        max_parallel: schedule.max_parallel as u64,
+        windlass: env!("CARGO_PKG_VERSION").to_owned(),
+        host: process::host_name(),
+    })
+    .await;
+    for pin in work.plan.pins().pins {
+        let (source, location, version, files, bytes) = (pin.source, pin.location, pin.version, pin.files, pin.bytes);
+        work.tell(LogKind::SourcePinned { source, location, version, files, bytes }).await;
+    }
+    for decision in work.plan.record.stages.clone() {
+        let (stage, decision, reason) = (decision.stage, decision.decision, decision.reason);
+        work.tell(LogKind::StagePlanned { stage, decision, reason }).await;
+    }
+}
+
+fn close_record(record: &mut RunRecord, state: &RunState) {
+    record.ended_at = state.ended_at().or_else(|| Some(Utc::now()));
+    record.status = state.status();
+    let summary = |node: &StagePlanNode| state.stage(&node.name).map(|stage| summary_of(node, stage));
+    record.stages = state.schedule().stages.iter().filter_map(summary).collect();
+}
+
+fn summary_of(node: &StagePlanNode, stage: &StageState) -> StageSummary {
+    let begun = stage.attempts.first().map(|attempt| attempt.started_at);
+    let ended = stage.attempts.last().and_then(|attempt| attempt.ended_at);
+    let duration = begun.zip(ended).map_or(0, |(begun, ended)| (ended - begun).num_milliseconds());
+    let last_failure = stage.attempts.iter().rev().find_map(|attempt| match &attempt.outcome {
+        Some(AttemptOutcome::Failed { failure }) => Some(failure.clone()),
+        _ => None,
+    });
+    StageSummary {
+        stage: node.name.clone(),
+        status: stage.phase.ended().unwrap_or(StageStatus::Running),
+        attempts: u32::try_from(stage.attempts.len()).unwrap_or(u32::MAX),
+        receipt: stage.receipt().cloned(),
+        duration_ms: u64::try_from(duration).unwrap_or_default(),
+        failure: match &stage.phase {
+            StagePhase::Failed { failure } => Some(failure.clone()),
+            _ => last_failure.filter(|_| stage.receipt().is_none()),
+        },
+        skipped_because_of: match &stage.phase {
+            StagePhase::Skipped { cause } => Some(cause.clone()),
+            _ => None,
+        },
+    }
+}
+
+fn finished(record: &RunRecord) -> LogKind {
+    let mut totals = RunTotals::default();
+    let mut by_status: BTreeMap<&'static str, u64> = BTreeMap::new();
+    for stage in &record.stages {
+        *by_status.entry(stage.status.as_str()).or_default() += 1;
+    }
+    let count = |status: StageStatus| by_status.get(status.as_str()).copied().unwrap_or_default();
+    totals.committed = count(StageStatus::Committed);
+    totals.failed = count(StageStatus::Failed);
+    totals.skipped = count(StageStatus::Skipped);
+    totals.cancelled = count(StageStatus::Cancelled);
+    let duration = record.ended_at.map_or(0, |ended| (ended - record.started_at).num_milliseconds());
+    LogKind::RunFinished { status: record.status, duration_ms: u64::try_from(duration).unwrap_or_default(), totals }
+}
+
+/// Removes what the run kept for itself. What cannot be removed now is no reason to fail a run that is done.
+async fn drop_cache(scheduler: &Scheduler, cache: &Location) {
+    if let Some(folder) = cache.local_path() {
+        match tokio::fs::remove_dir_all(&folder).await {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(%error, cache = %cache, "the run's cache cannot be removed");
+            }
+            _ => {}
+        }
+        return;
+    }
+    let removed = async {
+        use futures::{StreamExt, TryStreamExt};
+        let store = scheduler.sessions.stores().store(cache).map_err(|error| error.to_string())?;
+        let path = cache.path().map_err(|error| error.to_string())?;
+        let found = store.list(Some(&path)).map_ok(|object| object.location).boxed();
+        store.delete_stream(found).try_collect::<Vec<_>>().await.map_err(|error| error.to_string())
+    };
+    if let Err(error) = removed.await {
+        tracing::warn!(%error, cache = %cache, "the run's cache cannot be removed");
+    }
+}

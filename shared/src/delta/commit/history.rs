@@ -1,0 +1,111 @@
+//! Finding a commit again: which version a run made, and what it did.
+
+use chrono::{DateTime, Utc};
+use deltalake::DeltaTableError;
+use deltalake::kernel::Action;
+use deltalake::logstore::LogStoreRef;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::CommitReceipt;
+use crate::ids::{AppId, RunSequence, TableVersion};
+
+/// A commit of a run.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) receipt: CommitReceipt,
+    /// The token of the call that made it.
+    pub(super) token: Option<String>,
+}
+
+/// The fields of a commit's lines that matter here; lines of other kinds have none of them.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Line {
+    txn: Option<Txn>,
+    add: Option<Added>,
+    remove: Option<IgnoredAny>,
+    commit_info: Option<Info>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Txn {
+    app_id: String,
+    version: i64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Added {
+    size: u64,
+    stats: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Info {
+    timestamp: Option<i64>,
+    commit_token: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stats {
+    num_records: u64,
+}
+
+/// The commit of run `sequence`, searched from version `newest` backwards as far as the log goes.
+pub(super) async fn find(
+    log_store: &LogStoreRef,
+    newest: TableVersion,
+    app_id: &AppId,
+    sequence: RunSequence,
+) -> Result<Option<Found>, DeltaTableError> {
+    for version in (0..=newest.0).rev() {
+        let Some(bytes) = log_store.read_commit_entry(version).await? else { return Ok(None) };
+        let lines = serde_json::Deserializer::from_slice(&bytes).into_iter::<Line>().collect::<Result<Vec<_>, _>>();
+        let lines = lines.map_err(|json_err| DeltaTableError::InvalidJsonLog {
+            line: format!("line {}, column {}", json_err.line(), json_err.column()),
+            json_err,
+            version,
+        })?;
+        let mut txns = lines.iter().filter_map(|line| line.txn.as_ref());
+        if txns.any(|txn| txn.app_id == app_id.as_str() && txn.version == sequence.0) {
+            return Ok(Some(found(TableVersion(version), &lines)));
+        }
+    }
+    Ok(None)
+}
+
+fn found(version: TableVersion, lines: &[Line]) -> Found {
+    let mut receipt =
+        CommitReceipt { version, timestamp: DateTime::UNIX_EPOCH, rows: 0, bytes: 0, files_added: 0, files_removed: 0 };
+    let mut token = None;
+    for line in lines {
+        if let Some(added) = &line.add {
+            let stats = added.stats.as_deref().and_then(|stats| serde_json::from_str::<Stats>(stats).ok());
+            receipt.rows += stats.map_or(0, |stats| stats.num_records);
+            receipt.bytes += added.size;
+            receipt.files_added += 1;
+        }
+        receipt.files_removed += u64::from(line.remove.is_some());
+        if let Some(info) = &line.commit_info {
+            receipt.timestamp = moment(info.timestamp);
+            token.clone_from(&info.commit_token);
+        }
+    }
+    Found { receipt, token }
+}
+
+/// When a commit with these actions was made.
+pub(super) fn timestamp(actions: &[Action]) -> DateTime<Utc> {
+    let info = actions.iter().find_map(|action| match action {
+        Action::CommitInfo(info) => Some(info.timestamp),
+        _ => None,
+    });
+    moment(info.flatten())
+}
+
+fn moment(millis: Option<i64>) -> DateTime<Utc> {
+    millis.and_then(DateTime::from_timestamp_millis).unwrap_or(DateTime::UNIX_EPOCH)
+}

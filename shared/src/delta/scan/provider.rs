@@ -1,0 +1,236 @@
+//! A pinned table as the engine scans it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::stats::Precision;
+use datafusion::common::{ScalarValue, Statistics};
+use datafusion::datasource::TableType;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileScanConfig, FileScanConfigBuilder, FileSource, ParquetSource,
+};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion_datasource::PartitionedFile;
+use object_store::ObjectMeta;
+
+use super::ScanOptions;
+use super::files::DataFiles;
+use super::prune::{is_about_partitions, prune};
+use super::source::{DeletionVectors, DeltaSource};
+use crate::delta::pin::PinnedTable;
+
+/// Column statistics of single files that a plan carries at most, over all of its files. Beyond, files go without:
+/// the plan of a table of 20,000 files and 100 columns would otherwise weigh tens of megabytes, and the sums over all
+/// files, which joins are planned with, are there in any case.
+const MOST_FILE_STATISTICS: usize = 100_000;
+
+/// A pinned table as the engine scans it.
+#[derive(Debug)]
+pub(in crate::delta) struct DeltaScan {
+    table: PinnedTable,
+    options: ScanOptions,
+    /// Data columns, then partition columns: the order in which files are scanned.
+    scanned: TableSchema,
+    /// By scanned column, its index in the table's order.
+    order: Vec<usize>,
+}
+
+impl DeltaScan {
+    pub(in crate::delta) fn new(table: PinnedTable, options: ScanOptions) -> Self {
+        let schema = table.schema();
+        let names = table.partition_columns();
+        let index_of = |name: &String| schema.fields().iter().position(|field| field.name() == name);
+        let partitions: Vec<usize> = names.iter().filter_map(index_of).collect();
+        let data: Vec<usize> = (0..schema.fields().len()).filter(|index| !partitions.contains(index)).collect();
+        let fields = |indices: &[usize]| -> Vec<FieldRef> {
+            indices.iter().map(|index| Arc::clone(&schema.fields()[*index])).collect()
+        };
+        let scanned = TableSchema::builder(Arc::new(Schema::new(fields(&data))))
+            .with_table_partition_cols(fields(&partitions))
+            .build();
+        let order = data.into_iter().chain(partitions).collect();
+        Self { table, options, scanned, order }
+    }
+
+    fn files(&self) -> &DataFiles {
+        self.table.files()
+    }
+
+    /// What is known of the rows of `files`, by scanned column.
+    fn summary(&self, files: &[usize]) -> Result<Statistics> {
+        let all = self.files();
+        let bytes = files.iter().map(|file| all.files[*file].bytes).sum();
+        let mut summary = all.statistics.summary(files, &self.order, bytes, |file| all.deleted_rows(file))?;
+        let first = self.order.len() - self.table.partition_columns().len();
+        for (column, statistics) in self.order.iter().zip(&mut summary.column_statistics).skip(first) {
+            statistics.distinct_count = Precision::Inexact(all.statistics.distinct_partition_values(*column, files)?);
+        }
+        Ok(summary)
+    }
+
+    fn partitioned_file(&self, file: usize, with_statistics: bool) -> Result<PartitionedFile> {
+        let described = &self.files().files[file];
+        let values = self.files().partitions.iter().map(|values| ScalarValue::try_from_array(values, file));
+        let mut partitioned = PartitionedFile::new_from_meta(ObjectMeta {
+            location: described.path.clone(),
+            last_modified: described.modified,
+            size: described.bytes,
+            e_tag: None,
+            version: None,
+        })
+        .with_partition_values(values.collect::<Result<_>>()?);
+        if with_statistics {
+            partitioned.statistics = Some(Arc::new(self.summary(&[file])?));
+        }
+        Ok(partitioned)
+    }
+
+    /// `files` in at most `count` groups of about as many bytes each, files in the order of their paths.
+    fn groups(&self, files: &[usize], count: usize) -> Result<Vec<FileGroup>> {
+        let bytes = |file: &usize| self.files().files[*file].bytes;
+        let mut largest_first = files.to_vec();
+        largest_first.sort_by_key(|file| (std::cmp::Reverse(bytes(file)), *file));
+        let mut groups: Vec<(u64, Vec<usize>)> = vec![(0, Vec::new()); count.clamp(1, files.len().max(1))];
+        for file in largest_first {
+            if let Some((load, group)) = groups.iter_mut().min_by_key(|(load, group)| (*load, group.len())) {
+                *load += bytes(&file);
+                group.push(file);
+            }
+        }
+        let with_statistics = files.len() * self.order.len() <= MOST_FILE_STATISTICS;
+        groups
+            .into_iter()
+            .map(|(_, mut group)| {
+                group.sort_unstable();
+                let partitioned =
+                    group.iter().map(|file| self.partitioned_file(*file, with_statistics)).collect::<Result<_>>()?;
+                Ok(FileGroup::new(partitioned).with_statistics(Arc::new(self.summary(&group)?)))
+            })
+            .collect()
+    }
+
+    fn source(&self, state: &dyn Session, files: &[usize]) -> Result<Arc<dyn FileSource>> {
+        let runtime = state.runtime_env();
+        let store = runtime.object_store(self.store_url()?)?;
+        let readers = CachedParquetFileReaderFactory::new(store, runtime.cache_manager.get_file_metadata_cache());
+        let mut parquet = ParquetSource::new(self.scanned.clone())
+            .with_table_parquet_options(self.options.parquet().clone())
+            .with_parquet_file_reader_factory(Arc::new(readers));
+        if let Some(hint) = self.options.parquet().global.metadata_size_hint {
+            parquet = parquet.with_metadata_size_hint(hint);
+        }
+        let vectors: DeletionVectors = files
+            .iter()
+            .map(|file| &self.files().files[*file])
+            .filter_map(|file| Some((file.path.clone(), Arc::clone(file.deletion_vector.as_ref()?))))
+            .collect();
+        if vectors.is_empty() && self.table.mapping().is_none() {
+            return Ok(Arc::new(parquet));
+        }
+        Ok(Arc::new(DeltaSource::new(parquet, Arc::new(vectors), self.table.mapping().cloned())))
+    }
+
+    fn store_url(&self) -> Result<datafusion::datasource::object_store::ObjectStoreUrl> {
+        self.table.location().store_url().map_err(|error| DataFusionError::External(Box::new(error)))
+    }
+
+    /// The scanned columns that make the table's columns of `projection`.
+    fn projected(&self, projection: Option<&Vec<usize>>) -> Vec<usize> {
+        let scanned = |column: usize| self.order.iter().position(|index| *index == column);
+        match projection {
+            Some(columns) => columns.iter().filter_map(|column| scanned(*column)).collect(),
+            None => (0..self.order.len()).filter_map(scanned).collect(),
+        }
+    }
+
+    fn config(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        files: &[usize],
+        limit: Option<usize>,
+    ) -> Result<FileScanConfig> {
+        let target = state.config().target_partitions();
+        Ok(FileScanConfigBuilder::new(self.store_url()?, self.source(state, files)?)
+            .with_file_groups(self.groups(files, target)?)
+            .with_statistics(self.summary(files)?)
+            .with_projection_indices(Some(self.projected(projection)))?
+            .with_limit(limit)
+            .build())
+    }
+
+    /// The first of `files` that are sure to hold `limit` rows; all of them if that cannot be said.
+    fn enough(&self, mut files: Vec<usize>, limit: Option<usize>) -> Vec<usize> {
+        let Some(limit) = limit.map(|limit| limit as u64) else { return files };
+        let mut rows = 0;
+        let needed = files.iter().position(|file| {
+            rows += self.files().rows(*file).unwrap_or_default();
+            rows >= limit
+        });
+        if let Some(last) = needed {
+            files.truncate(last + 1);
+        }
+        files
+    }
+}
+
+#[async_trait]
+impl TableProvider for DeltaScan {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(self.table.schema())
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let partition_columns = self.table.partition_columns();
+        let files = prune(state, self.files(), self.table.schema(), partition_columns, filters)?;
+        let exact = filters.iter().all(|filter| is_about_partitions(filter, partition_columns));
+        let limit = limit.filter(|_| exact);
+        let files = self.enough(files, limit);
+        if files.is_empty() {
+            let schema = match projection {
+                Some(columns) => Arc::new(self.table.schema().project(columns)?),
+                None => self.schema(),
+            };
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        }
+        Ok(DataSourceExec::from_data_source(self.config(state, projection, &files, limit)?))
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(filters
+            .iter()
+            .map(|filter| match is_about_partitions(filter, self.table.partition_columns()) {
+                true => TableProviderFilterPushDown::Exact,
+                false => TableProviderFilterPushDown::Inexact,
+            })
+            .collect())
+    }
+
+    fn statistics(&self) -> Option<Statistics> {
+        let files: Vec<usize> = (0..self.files().len()).collect();
+        let scanned = self.summary(&files).ok()?;
+        let mut by_column = vec![Default::default(); self.order.len()];
+        for (column, statistics) in self.order.iter().zip(scanned.column_statistics) {
+            by_column[*column] = statistics;
+        }
+        Some(Statistics { column_statistics: by_column, ..scanned })
+    }
+}

@@ -1,0 +1,284 @@
+//! A Parquet source that applies deletion vectors and renames mapped columns.
+//!
+//! It delegates everything else to the engine's own source, so pruning, pushdown and projections are the engine's.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::datasource::physical_plan::parquet::{
+    DefaultParquetFileReaderFactory, ParquetFileReaderFactory, ParquetRowSelection,
+};
+use datafusion::datasource::physical_plan::{FileScanConfig, FileSource, ParquetSource};
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::parquet::arrow::arrow_reader::RowSelection;
+use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
+use datafusion::physical_plan::filter_pushdown::FilterPushdownPropagation;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion::physical_plan::{DisplayFormatType, SortOrderPushdownResult};
+use datafusion_datasource::PartitionedFile;
+use datafusion_datasource::file_stream::FileOpener;
+use datafusion_datasource::morsel::{MorselPlan, MorselPlanner, Morselizer};
+use object_store::ObjectStore;
+use object_store::path::Path as StorePath;
+use roaring::RoaringTreemap;
+
+use super::column_mapping::{ColumnMapping, MappedReaders};
+use super::deletion_vector::{DeletionVector, VectorError};
+use crate::delta::ReadError;
+use crate::delta::error::is_transient;
+
+/// The deletion vectors of a scan by data file.
+pub(crate) type DeletionVectors = HashMap<StorePath, Arc<DeletionVector>>;
+
+/// The engine's Parquet source, with what Delta adds to Parquet.
+#[derive(Debug, Clone)]
+pub(crate) struct DeltaSource {
+    parquet: ParquetSource,
+    vectors: Arc<DeletionVectors>,
+    mapping: Option<Arc<ColumnMapping>>,
+}
+
+impl DeltaSource {
+    pub(crate) fn new(
+        parquet: ParquetSource,
+        vectors: Arc<DeletionVectors>,
+        mapping: Option<Arc<ColumnMapping>>,
+    ) -> Self {
+        Self { parquet, vectors, mapping }
+    }
+
+    /// The engine's source inside.
+    pub(crate) fn parquet(&self) -> &ParquetSource {
+        &self.parquet
+    }
+
+    /// The deletion vectors by data file; files without one are not there.
+    pub(crate) fn vectors(&self) -> &DeletionVectors {
+        &self.vectors
+    }
+
+    /// How columns are renamed, if they are.
+    pub(crate) fn mapping(&self) -> Option<&ColumnMapping> {
+        self.mapping.as_deref()
+    }
+
+    /// This source around another state of the engine's source.
+    fn around(&self, source: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
+        match source.downcast_ref::<ParquetSource>() {
+            Some(parquet) => Arc::new(Self { parquet: parquet.clone(), ..self.clone() }),
+            None => source,
+        }
+    }
+}
+
+impl FileSource for DeltaSource {
+    fn create_file_opener(
+        &self,
+        object_store: Arc<dyn ObjectStore>,
+        base_config: &FileScanConfig,
+        partition: usize,
+    ) -> Result<Arc<dyn FileOpener>> {
+        self.parquet.create_file_opener(object_store, base_config, partition)
+    }
+
+    fn create_morselizer(
+        &self,
+        object_store: Arc<dyn ObjectStore>,
+        base_config: &FileScanConfig,
+        partition: usize,
+    ) -> Result<Box<dyn Morselizer>> {
+        let mut readers: Arc<dyn ParquetFileReaderFactory> = match self.parquet.parquet_file_reader_factory() {
+            Some(readers) => Arc::clone(readers),
+            None => Arc::new(DefaultParquetFileReaderFactory::new(Arc::clone(&object_store))),
+        };
+        if let Some(mapping) = &self.mapping {
+            readers = Arc::new(MappedReaders { mapping: Arc::clone(mapping), files: readers });
+        }
+        let parquet = self.parquet.clone().with_parquet_file_reader_factory(Arc::clone(&readers));
+        let files = parquet.create_morselizer(Arc::clone(&object_store), base_config, partition)?;
+        if self.vectors.is_empty() {
+            return Ok(files);
+        }
+        Ok(Box::new(SelectingMorselizer {
+            files: Arc::from(files),
+            vectors: Arc::clone(&self.vectors),
+            store: object_store,
+            readers,
+            metrics: self.parquet.metrics().clone(),
+            partition,
+        }))
+    }
+
+    fn table_schema(&self) -> &TableSchema {
+        self.parquet.table_schema()
+    }
+
+    fn with_batch_size(&self, batch_size: usize) -> Arc<dyn FileSource> {
+        self.around(self.parquet.with_batch_size(batch_size))
+    }
+
+    fn filter(&self) -> Option<Arc<dyn PhysicalExpr>> {
+        self.parquet.filter()
+    }
+
+    fn projection(&self) -> Option<&ProjectionExprs> {
+        self.parquet.projection()
+    }
+
+    fn metrics(&self) -> &ExecutionPlanMetricsSet {
+        self.parquet.metrics()
+    }
+
+    fn file_type(&self) -> &str {
+        self.parquet.file_type()
+    }
+
+    fn fmt_extra(&self, t: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
+        self.parquet.fmt_extra(t, f)?;
+        if !self.vectors.is_empty() {
+            write!(f, ", deletion_vectors={}", self.vectors.len())?;
+        }
+        match &self.mapping {
+            Some(mapping) => write!(f, ", column_mapping={}", mapping.mode()),
+            None => Ok(()),
+        }
+    }
+
+    fn try_pushdown_filters(
+        &self,
+        filters: Vec<Arc<dyn PhysicalExpr>>,
+        config: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn FileSource>>> {
+        let pushed = self.parquet.try_pushdown_filters(filters, config)?;
+        Ok(FilterPushdownPropagation {
+            filters: pushed.filters,
+            updated_node: pushed.updated_node.map(|source| self.around(source)),
+        })
+    }
+
+    fn try_pushdown_sort(
+        &self,
+        order: &[PhysicalSortExpr],
+        eq_properties: &EquivalenceProperties,
+    ) -> Result<SortOrderPushdownResult<Arc<dyn FileSource>>> {
+        Ok(match self.parquet.try_pushdown_sort(order, eq_properties)? {
+            SortOrderPushdownResult::Exact { inner } => SortOrderPushdownResult::Exact { inner: self.around(inner) },
+            SortOrderPushdownResult::Inexact { inner } => {
+                SortOrderPushdownResult::Inexact { inner: self.around(inner) }
+            }
+            SortOrderPushdownResult::Unsupported => SortOrderPushdownResult::Unsupported,
+        })
+    }
+
+    fn reorder_files(&self, files: Vec<PartitionedFile>) -> Vec<PartitionedFile> {
+        self.parquet.reorder_files(files)
+    }
+
+    fn try_pushdown_projection(&self, projection: &ProjectionExprs) -> Result<Option<Arc<dyn FileSource>>> {
+        Ok(self.parquet.try_pushdown_projection(projection)?.map(|source| self.around(source)))
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        self.parquet.apply_expressions(f)
+    }
+}
+
+/// Gives each file that has a deletion vector the selection of the rows that are left, before the engine opens it.
+///
+/// The selection counts rows through the whole file. The engine splits it by row group and intersects it with what it
+/// prunes itself, so positions are right whatever else is skipped, byte ranges of a split file included.
+#[derive(Debug)]
+struct SelectingMorselizer {
+    files: Arc<dyn Morselizer>,
+    vectors: Arc<DeletionVectors>,
+    store: Arc<dyn ObjectStore>,
+    readers: Arc<dyn ParquetFileReaderFactory>,
+    metrics: ExecutionPlanMetricsSet,
+    partition: usize,
+}
+
+impl Morselizer for SelectingMorselizer {
+    fn plan_file(&self, file: PartitionedFile) -> Result<Box<dyn MorselPlanner>> {
+        let Some(vector) = self.vectors.get(&file.object_meta.location) else {
+            return self.files.plan_file(file);
+        };
+        let hint = file.metadata_size_hint;
+        Ok(Box::new(SelectingPlanner {
+            footer: self.readers.create_reader(self.partition, file.clone(), hint, &self.metrics)?,
+            files: Arc::clone(&self.files),
+            vector: Arc::clone(vector),
+            store: Arc::clone(&self.store),
+            file,
+        }))
+    }
+}
+
+/// The step in which a file's deletion vector is read.
+struct SelectingPlanner {
+    files: Arc<dyn Morselizer>,
+    file: PartitionedFile,
+    vector: Arc<DeletionVector>,
+    store: Arc<dyn ObjectStore>,
+    footer: Box<dyn datafusion::parquet::arrow::async_reader::AsyncFileReader + Send>,
+}
+
+impl fmt::Debug for SelectingPlanner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SelectingPlanner").field("file", &self.file.object_meta.location).finish_non_exhaustive()
+    }
+}
+
+impl MorselPlanner for SelectingPlanner {
+    fn plan(self: Box<Self>) -> Result<Option<MorselPlan>> {
+        Ok(Some(MorselPlan::new().with_pending_planner(self.select())))
+    }
+}
+
+impl SelectingPlanner {
+    async fn select(mut self) -> Result<Box<dyn MorselPlanner>> {
+        let name = self.file.object_meta.location.to_string();
+        let deleted = self.vector.read(self.store.as_ref()).await.map_err(|error| to_engine_error(&name, error))?;
+        let rows = self.footer.get_metadata(None).await?.file_metadata().num_rows() as u64;
+        if deleted.max().is_some_and(|last| last >= rows) {
+            let reason = format!("it names row {}, but the file has {rows}", deleted.max().unwrap_or_default());
+            return Err(to_engine_error(&name, VectorError::Invalid(reason)));
+        }
+        let file = self.file.with_extension(ParquetRowSelection::new(remaining(&deleted, rows)));
+        self.files.plan_file(file)
+    }
+}
+
+/// The selection of the rows of a file of `rows` rows that are not `deleted`.
+fn remaining(deleted: &RoaringTreemap, rows: u64) -> RowSelection {
+    let mut ranges = Vec::new();
+    let mut start = 0;
+    for position in deleted {
+        if position > start {
+            ranges.push(start as usize..position as usize);
+        }
+        start = position + 1;
+    }
+    if start < rows {
+        ranges.push(start as usize..rows as usize);
+    }
+    RowSelection::from_consecutive_ranges(ranges.into_iter(), rows as usize)
+}
+
+/// The engine tries a task again for I/O errors only, so a failing store must look like one.
+fn to_engine_error(file: &str, error: VectorError) -> DataFusionError {
+    match error {
+        VectorError::Store(error) if is_transient(&error) => DataFusionError::IoError(std::io::Error::other(error)),
+        VectorError::Store(error) => DataFusionError::ObjectStore(Box::new(error)),
+        VectorError::Invalid(reason) => {
+            DataFusionError::External(Box::new(ReadError::DeletionVector { file: file.to_owned(), reason }))
+        }
+    }
+}

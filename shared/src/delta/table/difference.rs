@@ -1,0 +1,115 @@
+//! How a table and its definition differ.
+
+use std::fmt;
+
+use datafusion::arrow::datatypes::Schema;
+use serde::{Deserialize, Serialize};
+
+use super::column_type::type_name;
+use super::{Found, TableDefinition};
+
+/// One way in which a table and what is to be written to it differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Difference {
+    /// The table does not have the column.
+    NewColumn(String),
+    /// The table has a column that is not written.
+    MissingColumn(String),
+    /// The column's types differ.
+    ColumnType {
+        /// The column.
+        column: String,
+        /// The type to be written.
+        wanted: String,
+        /// The type that the table has.
+        found: String,
+    },
+    /// Only one of both forbids nulls in the column.
+    Nullability {
+        /// The column.
+        column: String,
+        /// Whether nulls are to be forbidden.
+        wanted_not_null: bool,
+    },
+    /// The partition columns differ.
+    PartitionColumns {
+        /// Those of the definition.
+        wanted: Vec<String>,
+        /// Those of the table.
+        found: Vec<String>,
+    },
+    /// The table lacks a constraint or has another condition for it.
+    Constraint {
+        /// The constraint.
+        name: String,
+        /// The definition's condition.
+        wanted: String,
+        /// The table's condition.
+        found: Option<String>,
+    },
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NewColumn(column) => write!(f, "the table has no column `{column}`"),
+            Self::MissingColumn(column) => write!(f, "the table's column `{column}` is missing from the rows"),
+            Self::ColumnType { column, wanted, found } => {
+                write!(f, "column `{column}` is {wanted}, but {found} in the table")
+            }
+            Self::Nullability { column, wanted_not_null: true } => {
+                write!(f, "column `{column}` is to be NOT NULL, but the table allows nulls")
+            }
+            Self::Nullability { column, wanted_not_null: false } => {
+                write!(f, "column `{column}` is NOT NULL in the table, but not in the definition")
+            }
+            Self::PartitionColumns { wanted, found } => {
+                write!(
+                    f,
+                    "it is to be partitioned by ({}), but the table is by ({})",
+                    wanted.join(", "),
+                    found.join(", ")
+                )
+            }
+            Self::Constraint { name, wanted, found: Some(found) } => {
+                write!(f, "constraint `{name}` is `{wanted}`, but `{found}` in the table")
+            }
+            Self::Constraint { name, wanted, found: None } => {
+                write!(f, "the table has no constraint `{name}` (`{wanted}`)")
+            }
+        }
+    }
+}
+
+/// Every difference between the wanted columns, partitioning and constraints and those that the log has. The order of
+/// columns does not matter, nor do properties and constraints that the table has besides.
+pub(super) fn differences(wanted: &Schema, definition: &TableDefinition, found: &Found) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    for field in wanted.fields() {
+        let column = field.name().clone();
+        let Ok(existing) = found.schema.field_with_name(field.name()) else {
+            differences.push(Difference::NewColumn(column));
+            continue;
+        };
+        if existing.data_type() != field.data_type() {
+            let (wanted, found) = (type_name(field.data_type()), type_name(existing.data_type()));
+            differences.push(Difference::ColumnType { column, wanted, found });
+        } else if existing.is_nullable() != field.is_nullable() {
+            differences.push(Difference::Nullability { column, wanted_not_null: !field.is_nullable() });
+        }
+    }
+    let missing = found.schema.fields().iter().filter(|field| wanted.field_with_name(field.name()).is_err());
+    differences.extend(missing.map(|field| Difference::MissingColumn(field.name().clone())));
+    if definition.partition_by != found.partition_by {
+        let (wanted, found) = (definition.partition_by.clone(), found.partition_by.clone());
+        differences.push(Difference::PartitionColumns { wanted, found });
+    }
+    for (name, condition) in &definition.constraints {
+        let existing = found.constraints.get(name);
+        if existing != Some(condition) {
+            let (wanted, found) = (condition.clone(), existing.cloned());
+            differences.push(Difference::Constraint { name: name.clone(), wanted, found });
+        }
+    }
+    differences
+}

@@ -1,0 +1,115 @@
+//! Runs a scan as a cluster does: one task a partition, each sent as bytes with the files of its partition alone.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::physical_plan::{FileScanConfig, FileScanConfigBuilder};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::logical_expr::Expr;
+use datafusion::physical_plan::{ExecutionPlan, collect};
+use datafusion::prelude::SessionContext;
+use datafusion_proto::bytes::{
+    physical_plan_from_bytes_with_extension_codec, physical_plan_to_bytes_with_extension_codec,
+};
+use windlass_shared::codec::PlanCodec;
+use windlass_shared::config::SessionSettings;
+use windlass_shared::delta::pin::{PinnedTable, pin};
+use windlass_shared::delta::scan::ScanOptions;
+use windlass_shared::function::Functions;
+use windlass_shared::session::Sessions;
+use windlass_shared::spec::source::PinAt;
+use windlass_shared::storage::Location;
+
+pub(crate) fn sessions(partitions: usize) -> Sessions {
+    sessions_with(SessionSettings { target_partitions: partitions, ..SessionSettings::default() })
+}
+
+pub(crate) fn sessions_with(settings: SessionSettings) -> Sessions {
+    Sessions::new(settings, Functions::default()).unwrap()
+}
+
+pub(crate) async fn pinned(sessions: &Sessions, folder: &std::path::Path, at: PinAt) -> PinnedTable {
+    let location = Location::from_path(folder).unwrap();
+    pin(&location, at, sessions.stores()).await.unwrap()
+}
+
+pub(crate) fn provider(sessions: &Sessions, table: &PinnedTable) -> Arc<dyn TableProvider> {
+    table.provider(&ScanOptions::from_session(&sessions.config()))
+}
+
+/// A session in which the newest version of the table in `folder` is called `t`.
+pub(crate) async fn with_table(sessions: &Sessions, folder: &std::path::Path) -> SessionContext {
+    let table = pinned(sessions, folder, PinAt::Latest).await;
+    let ctx = sessions.context().unwrap();
+    ctx.register_table("t", provider(sessions, &table)).unwrap();
+    ctx
+}
+
+/// The file scan in `plan`, which must have exactly one.
+pub(crate) fn scan_of(plan: &Arc<dyn ExecutionPlan>) -> FileScanConfig {
+    fn find(plan: &Arc<dyn ExecutionPlan>, found: &mut Vec<FileScanConfig>) {
+        if let Some(exec) = plan.downcast_ref::<DataSourceExec>() {
+            found.push(exec.data_source().downcast_ref::<FileScanConfig>().unwrap().clone());
+        }
+        plan.children().into_iter().for_each(|child| find(child, found));
+    }
+    let mut found = Vec::new();
+    find(plan, &mut found);
+    assert_eq!(found.len(), 1, "one scan");
+    found.remove(0)
+}
+
+/// The names of the files that `plan` scans, sorted.
+pub(crate) fn scanned_files(plan: &Arc<dyn ExecutionPlan>) -> Vec<String> {
+    let mut names: Vec<String> = scan_of(plan)
+        .file_groups
+        .iter()
+        .flat_map(|group| group.iter())
+        .map(|file| file.object_meta.location.filename().unwrap().to_owned())
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// The bytes that a cluster sends for the task of `partition` of `config`.
+pub(crate) fn task_bytes(config: &FileScanConfig, partition: usize) -> Vec<u8> {
+    let groups = vec![config.file_groups[partition].clone()];
+    let restricted = FileScanConfigBuilder::from(config.clone()).with_file_groups(groups).build();
+    let plan: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(restricted);
+    physical_plan_to_bytes_with_extension_codec(plan, &PlanCodec::default()).unwrap().to_vec()
+}
+
+/// The rows of the scan in `plan`, of each partition as a task of its own in a process of its own.
+pub(crate) async fn run_scan(sessions: &Sessions, plan: &Arc<dyn ExecutionPlan>) -> Vec<RecordBatch> {
+    if plan.name() == "EmptyExec" {
+        return Vec::new();
+    }
+    let config = scan_of(plan);
+    let mut rows = Vec::new();
+    for partition in 0..config.file_groups.len() {
+        let bytes = task_bytes(&config, partition);
+        let executor = sessions_with(sessions.settings().clone()).context().unwrap();
+        let plan =
+            physical_plan_from_bytes_with_extension_codec(&bytes, &executor.task_ctx(), &PlanCodec::default()).unwrap();
+        rows.extend(collect(plan, executor.task_ctx()).await.unwrap());
+    }
+    rows
+}
+
+/// Scans the whole of `provider` as a cluster does.
+pub(crate) async fn scan_all(sessions: &Sessions, provider: &Arc<dyn TableProvider>) -> Vec<RecordBatch> {
+    scan_where(sessions, provider, &[]).await
+}
+
+/// Scans what `filters` leave of the files of `provider` as a cluster does.
+pub(crate) async fn scan_where(
+    sessions: &Sessions,
+    provider: &Arc<dyn TableProvider>,
+    filters: &[Expr],
+) -> Vec<RecordBatch> {
+    let state = sessions.context().unwrap().state();
+    let plan = provider.scan(&state, None, filters, None).await.unwrap();
+    run_scan(sessions, &plan).await
+}

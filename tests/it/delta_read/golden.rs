@@ -1,0 +1,87 @@
+//! Tables written by Spark and other engines, with the rows that they must read back to.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::catalog::TableProvider;
+use datafusion::prelude::ParquetReadOptions;
+use windlass_shared::error::Coded;
+use windlass_shared::session::Sessions;
+use windlass_shared::spec::source::PinAt;
+use windlass_shared::storage::Location;
+
+use super::cluster_like::{pinned, provider, scan_all, sessions};
+use super::tables::rows_of;
+
+/// A golden table and its rows.
+pub(crate) struct Golden {
+    pub(crate) name: String,
+    pub(crate) provider: Arc<dyn TableProvider>,
+    pub(crate) expected: Vec<RecordBatch>,
+}
+
+/// The folder of the golden tables: `$WINDLASS_GOLDEN`, or `../shared/golden` beside the workspace.
+pub(crate) fn golden_root() -> Option<PathBuf> {
+    let root = match std::env::var_os("WINDLASS_GOLDEN") {
+        Some(root) => PathBuf::from(root),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/golden"),
+    };
+    if root.join("tables").is_dir() {
+        return Some(root.canonicalize().unwrap());
+    }
+    println!("skipped: there are no golden tables at {}", root.display());
+    None
+}
+
+/// Every valid golden table, scanned with the options of `sessions`.
+pub(crate) async fn golden_tables(sessions: &Sessions) -> Vec<Golden> {
+    let Some(root) = golden_root() else { return Vec::new() };
+    let mut folders: Vec<PathBuf> =
+        std::fs::read_dir(root.join("tables")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    folders.sort();
+    let ctx = sessions.context().unwrap();
+    let mut tables = Vec::new();
+    for folder in folders {
+        let expected = folder.join("expected");
+        if !expected.is_dir() {
+            continue;
+        }
+        let expected = ctx.read_parquet(expected.to_str().unwrap(), ParquetReadOptions::default()).await.unwrap();
+        let table = pinned(sessions, &folder.join("delta"), PinAt::Latest).await;
+        tables.push(Golden {
+            name: folder.file_name().unwrap().to_str().unwrap().to_owned(),
+            provider: provider(sessions, &table),
+            expected: expected.collect().await.unwrap(),
+        });
+    }
+    assert!(tables.len() >= 15, "the golden tables are incomplete");
+    tables
+}
+
+#[tokio::test]
+async fn every_table_reads_back_to_its_rows() {
+    for partitions in [1, 2, 4] {
+        let sessions = sessions(partitions);
+        for table in golden_tables(&sessions).await {
+            let rows = scan_all(&sessions, &table.provider).await;
+            let schema = table.provider.schema();
+            let (rows, expected) = (rows_of(&rows, &schema), rows_of(&table.expected, &schema));
+            assert_eq!(rows, expected, "{} with {partitions} partitions", table.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn invalid_logs_are_told_apart() {
+    let Some(root) = golden_root() else { return };
+    let sessions = sessions(1);
+    let mut told = Vec::new();
+    for name in ["deltalog-invalid-protocol-version", "deltalog-state-reconstruction-without-metadata"] {
+        let location = Location::from_path(&root.join("tables").join(name).join("delta")).unwrap();
+        let error = windlass_shared::delta::pin::pin(&location, PinAt::Latest, sessions.stores()).await.unwrap_err();
+        let message = error.to_string().replace(root.to_str().unwrap(), "…");
+        told.push(format!("{} {message}\n  help: {}", error.code(), error.help().unwrap()));
+    }
+    insta::assert_snapshot!(told.join("\n"), @"");
+}

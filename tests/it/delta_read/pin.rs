@@ -1,0 +1,150 @@
+//! Pins: which version is meant, and what is refused.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use chrono::{DateTime, TimeZone, Utc};
+use datafusion::arrow::array::Int32Array;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use windlass_shared::delta::pin::{Pin, pin};
+use windlass_shared::error::Coded;
+use windlass_shared::ids::TableVersion;
+use windlass_shared::spec::source::PinAt;
+use windlass_shared::storage::Location;
+
+use super::cluster_like::{pinned, sessions};
+use super::tables::{Log, add, append, array, batch, field, metadata, protocol};
+
+/// The code, message and help of pinning the table in `folder`, its path left out.
+async fn refusal(folder: &Path, at: PinAt) -> String {
+    let location = Location::from_path(folder).unwrap();
+    let error = pin(&location, at, sessions(1).stores()).await.unwrap_err();
+    let told = format!("{} {error}\n  help: {}", error.code(), error.help().unwrap());
+    assert!(!error.is_retryable());
+    told.replace(folder.to_str().unwrap(), "…")
+}
+
+async fn three_versions(folder: &Path) {
+    for value in 0..3 {
+        append(folder, batch(vec![("v", array(Int32Array::from(vec![value])))]), &[]).await;
+    }
+}
+
+fn at(hour: u32) -> DateTime<Utc> {
+    Utc.with_ymd_and_hms(2026, 1, 1, hour, 0, 0).unwrap()
+}
+
+fn set_commit_time(folder: &Path, version: u64, time: DateTime<Utc>) {
+    let commit = std::fs::File::options()
+        .write(true)
+        .open(folder.join(format!("_delta_log/{version:020}.json")))
+        .unwrap();
+    commit.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(time.timestamp() as u64)).unwrap();
+}
+
+#[tokio::test]
+async fn a_version_is_pinned_by_number_and_by_time() {
+    let folder = TempDir::new().unwrap();
+    three_versions(folder.path()).await;
+    let last = pinned(&sessions(1), folder.path(), PinAt::Latest).await.version().0;
+    assert_eq!(last, 2);
+    for version in 0..=last {
+        set_commit_time(folder.path(), version, at(10 + version as u32));
+    }
+    let sessions = sessions(1);
+    for (time, version) in [(at(10), 0), (at(11) - chrono::TimeDelta::seconds(1), 0), (at(11), 1), (at(23), 2)] {
+        let table = pinned(&sessions, folder.path(), PinAt::Timestamp(time)).await;
+        assert_eq!(table.version(), TableVersion(version), "{time}");
+        assert_eq!(table.pin().timestamp, Some(at(10 + version as u32)));
+        assert_eq!(table.pin().rows, Some(version + 1));
+    }
+    let by_number = pinned(&sessions, folder.path(), PinAt::Version(1)).await.pin();
+    assert_eq!((by_number.files, by_number.rows, by_number.version), (2, Some(2), TableVersion(1)));
+    let written = serde_json::to_string(&by_number).unwrap();
+    assert_eq!(serde_json::from_str::<Pin>(&written).unwrap(), by_number);
+}
+
+#[tokio::test]
+async fn commits_that_carry_their_time_are_pinned_by_it() {
+    let folder = TempDir::new().unwrap();
+    let configuration = json!({"delta.enableInCommitTimestamps": "true"});
+    let mut log = Log::new(folder.path());
+    for version in 0..4 {
+        let info = json!({"commitInfo": {"inCommitTimestamp": at(version + 1).timestamp_millis()}});
+        match version {
+            0 => log.commit(&[info, protocol(&[]), metadata(&[field("v", "integer")], &[], &configuration)]),
+            _ => log.commit(&[info, add(&format!("f{version}"), &json!({}), &Value::Null, Path::new(""))]),
+        }
+    }
+    let sessions = sessions(1);
+    for hour in 1..=4 {
+        let table = pinned(&sessions, folder.path(), PinAt::Timestamp(at(hour))).await;
+        assert_eq!(table.version().0, u64::from(hour) - 1);
+        assert_eq!(table.pin().timestamp, Some(at(hour)));
+    }
+    insta::assert_snapshot!(refusal(folder.path(), PinAt::Timestamp(at(0))).await, @"");
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_named_with_what_there_is() {
+    let folder = TempDir::new().unwrap();
+    insta::assert_snapshot!(refusal(&folder.path().join("nothing"), PinAt::Latest).await, @"");
+    three_versions(folder.path()).await;
+    for version in 0..3 {
+        set_commit_time(folder.path(), version, at(10 + version as u32));
+    }
+    insta::assert_snapshot!(refusal(folder.path(), PinAt::Version(7)).await, @"");
+    insta::assert_snapshot!(refusal(folder.path(), PinAt::Timestamp(at(9))).await, @"");
+}
+
+/// The refusal of a table whose only commit holds `actions`.
+async fn of_actions(actions: &[Value]) -> String {
+    let folder = TempDir::new().unwrap();
+    Log::new(folder.path()).commit(actions);
+    refusal(folder.path(), PinAt::Latest).await
+}
+
+#[tokio::test]
+async fn features_that_are_not_read_are_refused_by_name() {
+    let table = metadata(&[field("v", "integer")], &[], &json!({}));
+    let mut told = Vec::new();
+    for feature in ["typeWidening", "variantType", "catalogManaged", "someDayFeature"] {
+        told.push(of_actions(&[protocol(&["deletionVectors", feature]), table.clone()]).await);
+    }
+    told.push(of_actions(&[json!({"protocol": {"minReaderVersion": 4, "minWriterVersion": 7}}), table]).await);
+    insta::assert_snapshot!(told.join("\n"), @"");
+}
+
+#[tokio::test]
+async fn writer_features_do_not_keep_a_reader_out() {
+    let folder = TempDir::new().unwrap();
+    let protocol = json!({"protocol": {
+        "minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": ["vacuumProtocolCheck", "v2Checkpoint"],
+        "writerFeatures": ["vacuumProtocolCheck", "v2Checkpoint", "rowTracking", "domainMetadata", "identityColumns"],
+    }});
+    Log::new(folder.path()).commit(&[protocol, metadata(&[field("v", "integer")], &[], &json!({}))]);
+    assert_eq!(pinned(&sessions(1), folder.path(), PinAt::Latest).await.pin().files, 0);
+}
+
+#[tokio::test]
+async fn broken_logs_are_told_apart() {
+    let table = metadata(&[field("v", "integer")], &[], &json!({}));
+    let mut told = vec![of_actions(&[protocol(&[])]).await, of_actions(std::slice::from_ref(&table)).await];
+    let foreign = add("s3://elsewhere/f.parquet", &json!({}), &Value::Null, Path::new(""));
+    told.push(of_actions(&[protocol(&[]), table.clone(), foreign]).await);
+    let mapped = metadata(&[field("v", "integer")], &[], &json!({"delta.columnMapping.mode": "shuffled"}));
+    told.push(of_actions(&[protocol(&["columnMapping"]), mapped]).await);
+
+    let folder = TempDir::new().unwrap();
+    let mut log = Log::new(folder.path());
+    log.commit(&[protocol(&[]), table]);
+    log.commit_text("{\"commitInfo\":{}}\n{\"add\": oops}");
+    told.push(refusal(folder.path(), PinAt::Latest).await);
+
+    let folder = TempDir::new().unwrap();
+    three_versions(folder.path()).await;
+    std::fs::remove_file(folder.path().join(format!("_delta_log/{:020}.json", 1))).unwrap();
+    told.push(refusal(folder.path(), PinAt::Latest).await);
+    insta::assert_snapshot!(told.join("\n"), @"");
+}

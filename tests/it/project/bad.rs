@@ -1,0 +1,170 @@
+//! Malformed projects: what each is told, word for word, and that the places are right.
+//!
+//! The files in `bad/` hold the cases. In each, `§` stands before the place of every problem; it is taken out before
+//! the project is read. A case that gives no `windlass.yaml` or no stage has a good one, unless it says `bare`.
+
+use std::collections::BTreeSet;
+
+use windlass_shared::graph::check;
+use windlass_shared::spec::files::{MAX_FILE_BYTES, MAX_STAGES};
+use windlass_shared::spec::{Position, ProblemReport, Problems, ProjectFiles, RenderStyle};
+
+const MARK: char = '§';
+
+struct Case {
+    name: String,
+    files: ProjectFiles,
+    places: BTreeSet<Position>,
+}
+
+/// The cases of a file: `=== name [bare]`, then `--- path` and the text of each file.
+fn cases(text: &str) -> Vec<Case> {
+    text.split("\n=== ").map(|case| case_of(case.strip_prefix("=== ").unwrap_or(case))).collect()
+}
+
+fn case_of(text: &str) -> Case {
+    let (title, body) = text.split_once('\n').expect("a case has a title and files");
+    let (name, bare) = title.strip_suffix(" bare").map_or((title, false), |name| (name, true));
+    let mut case = Case { name: name.to_owned(), files: ProjectFiles::new(), places: BTreeSet::new() };
+    if !bare {
+        case.files.insert("windlass.yaml", "name: p\n");
+    }
+    let mut stages = 0;
+    for part in format!("\n{body}\n").split("\n--- ").skip(1) {
+        let (path, text) = part.split_once('\n').expect("a file has a path and a text");
+        let text = format!("{}\n", text.trim_end_matches('\n')).replace('␍', "\r");
+        stages += usize::from(path.starts_with("stages/"));
+        case.places.extend(marks(path, &text));
+        case.files.insert(path, &text.replace(MARK, ""));
+    }
+    if stages == 0 && !bare {
+        case.files.insert("stages/one.sql", "SELECT 1 AS x\n");
+    }
+    case
+}
+
+/// The places of the marks, by line and column of the text without them.
+fn marks(path: &str, text: &str) -> Vec<Position> {
+    let mut places = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        for (before, (at, _)) in line.match_indices(MARK).enumerate() {
+            let column = line[..at].chars().count() + 1 - before;
+            places.push(Position { file: path.to_owned(), line: index + 1, column });
+        }
+    }
+    places
+}
+
+fn place_of(report: &ProblemReport) -> Option<Position> {
+    Some(Position { file: report.file.clone()?, line: report.line?, column: report.column? })
+}
+
+fn problems_of(case: &Case) -> Problems {
+    check(&case.files).err().unwrap_or_else(|| panic!("{} has no problem", case.name))
+}
+
+/// Checks the places of every case, and gives what is said of them.
+fn told(text: &str) -> String {
+    let mut told = String::new();
+    let mut wrong = Vec::new();
+    for case in cases(text) {
+        let problems = problems_of(&case);
+        let reports = problems.reports();
+        assert!(!reports.is_empty());
+        let found: BTreeSet<Position> = reports.iter().filter_map(place_of).collect();
+        if found != case.places {
+            let list =
+                |places: &BTreeSet<Position>| places.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+            wrong.push(format!("{}: marked {}, found {}", case.name, list(&case.places), list(&found)));
+        }
+        told.push_str(&format!("=== {}\n{}\n", case.name, problems.render(RenderStyle::default())));
+    }
+    assert!(wrong.is_empty(), "{}\n\n{told}", wrong.join("\n"));
+    told
+}
+
+macro_rules! groups {
+    ($($name:ident),*) => {
+        const GROUPS: &[&str] = &[$(include_str!(concat!("bad/", stringify!($name), ".txt"))),*];
+
+        $(#[test]
+        fn $name() {
+            insta::assert_snapshot!(told(include_str!(concat!("bad/", stringify!($name), ".txt"))));
+        })*
+    };
+}
+
+groups!(yaml, manifest, sources, params, header, sql, graph);
+
+#[test]
+fn there_are_enough_of_them() {
+    let count: usize = GROUPS.iter().map(|group| cases(group).len()).sum();
+    assert!(count >= 110, "{count}");
+}
+
+#[test]
+fn every_style_can_be_drawn() {
+    for group in GROUPS {
+        for case in cases(group) {
+            let problems = problems_of(&case);
+            for (colour, unicode) in [(true, true), (false, false)] {
+                let text = problems.render(RenderStyle { colour, unicode, width: 60 });
+                assert_eq!(text.contains('\u{1b}'), colour, "{}", case.name);
+                assert!(unicode || !text.contains('╭'), "{}", case.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn problems_as_json() {
+    let mut files = ProjectFiles::new();
+    files.insert("windlass.yaml", "name: p\nrun:\n  retires: 1\n");
+    files.insert("stages/a.sql", "SELECT * FROM b");
+    files.insert("stages/b.sql", "SELECT * FROM a");
+    insta::assert_json_snapshot!(check(&files).unwrap_err());
+}
+
+#[test]
+fn passwords_are_never_shown() {
+    let mut files = ProjectFiles::new();
+    let text =
+        "name: p\nsources:\n  a: { kind: delta, location: 's3://key:hunter2@bucket/a' }\n  b: { kind: deltaa }\n";
+    files.insert("windlass.yaml", text);
+    let problems = check(&files).unwrap_err();
+    let shown =
+        [problems.render(RenderStyle::default()), problems.to_string(), serde_json::to_string(&problems).unwrap()];
+    for text in shown {
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+
+#[test]
+fn limits() {
+    let good = "name: p\n";
+    let told = |manifest: &str, stages: &[(String, String)]| {
+        let mut files = ProjectFiles::new();
+        files.insert("windlass.yaml", manifest);
+        for (path, text) in stages {
+            files.insert(path.as_str(), text);
+        }
+        let problems = check(&files).unwrap_err();
+        problems.reports().iter().map(|report| format!("{report}\n")).collect::<String>()
+    };
+    let stage = |text: String| vec![("stages/a.sql".to_owned(), text)];
+    let many: Vec<_> = (0..=MAX_STAGES).map(|n| (format!("stages/s{n}.sql"), "SELECT 1".to_owned())).collect();
+    let one = stage("SELECT 1".to_owned());
+    let cases = [
+        told(&format!("name: p\n# {}\n", "x".repeat(MAX_FILE_BYTES)), &one),
+        told(good, &stage(format!("SELECT '{}'", "x".repeat(MAX_FILE_BYTES)))),
+        told(good, &many),
+        told(&format!("name: p\ndescription: {}1{}\n", "[".repeat(70), "]".repeat(70)), &one),
+        told(&format!("name: p\ndescription: {}", "[".repeat(100_000)), &one),
+        told(good, &stage(format!("SELECT 1{}", " + 1".repeat(100_000)))),
+        told(good, &stage(format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(30_000)))),
+        told(good, &stage(format!("SELECT {}1{}", "(".repeat(200_000), ")".repeat(200_000)))),
+        told(good, &stage(format!("SELECT {}1", "NOT ".repeat(200_000)))),
+        told(good, &stage(format!("SELECT {}1", "- ".repeat(200_000)))),
+    ];
+    insta::assert_snapshot!(cases.concat());
+}

@@ -1,0 +1,403 @@
+//! The state machine by example: what a reader may want to look up.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+use windlass_scheduler::run::action::RunAction;
+use windlass_scheduler::run::error::{Refusal, ReplayError};
+use windlass_scheduler::run::event::{RunEvent, RunEventKind, Staged};
+use windlass_scheduler::run::machine::{RunState, replay};
+use windlass_scheduler::run::phase::{AttemptOutcome, Drain, StagePhase};
+use windlass_scheduler::run::schedule::{RetryPolicy, RunSchedule, ScheduleError, StagePlanNode};
+use windlass_shared::artifact::{CommitOutcome, RunStatus, StageReceipt, StageStatus};
+use windlass_shared::error::{Coded, Failure};
+use windlass_shared::ids::{NodeName, TableVersion};
+
+/// `a` feeds `b` and `c`, which feed `d`; `e` stands alone. `b` is the dearest.
+fn diamond() -> RunSchedule {
+    let node = |name: &str, depends_on: &[&str]| StagePlanNode {
+        name: name.into(),
+        depends_on: depends_on.iter().map(|d| NodeName::from(*d)).collect(),
+        weight: 0,
+        max_retries: 2,
+    };
+    let stages = vec![node("e", &[]), node("d", &["b", "c"]), node("c", &["a"]), node("b", &["a"]), node("a", &[])];
+    let retry = RetryPolicy { base_ms: 100, cap_ms: 250, jitter_percent: 0 };
+    let schedule = RunSchedule { stages, max_parallel: 2, fail_fast: false, retry, seed: 1 };
+    schedule.with_longest_path_weights(|stage| if stage.as_str() == "b" { 5 } else { 1 }).unwrap()
+}
+
+fn at(second: i64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + TimeDelta::seconds(second)
+}
+
+fn staged(stage: &str) -> Staged {
+    Staged(Arc::new(json!({ "of": stage })))
+}
+
+fn receipt() -> StageReceipt {
+    StageReceipt { version: TableVersion(7), rows: 10, bytes: 100, files: 1, outcome: CommitOutcome::Committed }
+}
+
+fn failure(retryable: bool) -> Failure {
+    Failure { code: "WL0501".into(), message: "no".into(), help: None, retryable }
+}
+
+/// A run and everything that has happened to it, one second apart.
+struct Run {
+    state: RunState,
+    events: Vec<RunEvent>,
+}
+
+impl Run {
+    fn new(schedule: RunSchedule) -> Self {
+        Self { state: RunState::new(schedule).unwrap(), events: Vec::new() }
+    }
+
+    fn started(schedule: RunSchedule) -> (Self, Vec<String>) {
+        let mut run = Self::new(schedule);
+        let actions = run.tell(RunEventKind::Started);
+        (run, actions)
+    }
+
+    /// What the machine wants done about it, in short.
+    fn tell(&mut self, kind: RunEventKind) -> Vec<String> {
+        let event = RunEvent::new(at(self.events.len() as i64), kind);
+        let actions = self.state.advance(&event).unwrap();
+        self.events.push(event);
+        actions.iter().map(short).collect()
+    }
+
+    fn refused(&mut self, kind: RunEventKind) -> Refusal {
+        let before = self.state.clone();
+        let error = self.state.advance(&RunEvent::new(at(0), kind)).unwrap_err();
+        assert_eq!(self.state, before);
+        error.why
+    }
+
+    fn staged(&mut self, stage: &str, attempt: u32) -> Vec<String> {
+        self.tell(RunEventKind::ExecutionSucceeded { stage: stage.into(), attempt, staged: staged(stage) })
+    }
+
+    fn committed(&mut self, stage: &str, attempt: u32) -> Vec<String> {
+        self.tell(RunEventKind::StageCommitted { stage: stage.into(), attempt, receipt: receipt() })
+    }
+
+    fn done(&mut self, stage: &str) -> Vec<String> {
+        assert_eq!(self.staged(stage, 1), [format!("commit {stage} 1")]);
+        self.committed(stage, 1)
+    }
+
+    fn failed(&mut self, stage: &str, attempt: u32, retryable: bool) -> Vec<String> {
+        self.tell(RunEventKind::StageFailed { stage: stage.into(), attempt, failure: failure(retryable) })
+    }
+
+    fn cancelled(&mut self, stage: &str, attempt: u32) -> Vec<String> {
+        self.tell(RunEventKind::StageCancelled { stage: stage.into(), attempt })
+    }
+
+    fn due(&mut self, stage: &str, attempt: u32) -> Vec<String> {
+        self.tell(RunEventKind::RetryDue { stage: stage.into(), attempt })
+    }
+
+    fn cancel(&mut self) -> Vec<String> {
+        self.tell(RunEventKind::CancelRequested { reason: "ctrl-c".into() })
+    }
+
+    fn phase(&self, stage: &str) -> &StagePhase {
+        &self.state.stage(&stage.into()).unwrap().phase
+    }
+
+    fn ended(&self) -> Vec<(String, StageStatus)> {
+        let ended = self.state.stages().iter();
+        ended.map(|(name, s)| (name.to_string(), s.phase.ended().unwrap())).collect()
+    }
+}
+
+fn short(action: &RunAction) -> String {
+    match action {
+        RunAction::ExecuteStage { stage, attempt } => format!("execute {stage} {attempt}"),
+        RunAction::CommitStage { stage, attempt, .. } => format!("commit {stage} {attempt}"),
+        RunAction::ScheduleRetry { stage, attempt, delay_ms, .. } => format!("retry {stage} {attempt} in {delay_ms}"),
+        RunAction::CancelStage { stage, attempt } => format!("cancel {stage} {attempt}"),
+        RunAction::RecordStage { stage } => format!("record {stage}"),
+        RunAction::FinishRun { status, .. } => format!("finish {}", status.as_str()),
+    }
+}
+
+#[test]
+fn weights_are_the_longest_paths() {
+    let schedule = diamond();
+    let weights: Vec<_> = schedule.stages.iter().map(|s| (s.name.as_str(), s.weight)).collect();
+    assert_eq!(weights, [("e", 1), ("d", 1), ("c", 2), ("b", 6), ("a", 7)]);
+}
+
+#[test]
+fn a_run_goes_down_the_longest_path_first_and_side_by_side() {
+    let (mut run, actions) = Run::started(diamond());
+    assert_eq!(actions, ["execute a 1", "execute e 1"]);
+    assert_eq!(run.done("a"), ["record a", "execute b 1"]);
+    assert_eq!(run.done("e"), ["record e", "execute c 1"]);
+    assert_eq!(run.done("b"), ["record b"]);
+    assert_eq!(run.done("c"), ["record c", "execute d 1"]);
+    assert_eq!(run.done("d"), ["record d", "finish succeeded"]);
+    assert_eq!(run.state.status(), RunStatus::Succeeded);
+    assert_eq!(run.state.ended_at(), Some(at(10)));
+}
+
+#[test]
+fn a_run_without_stages_succeeds() {
+    let schedule = RunSchedule { stages: Vec::new(), ..diamond() };
+    let (_, actions) = Run::started(schedule);
+    assert_eq!(actions, ["finish succeeded"]);
+}
+
+#[test]
+fn a_retryable_failure_is_tried_again_with_growing_waits_up_to_the_limit() {
+    let (mut run, _) = Run::started(diamond());
+    assert_eq!(run.failed("a", 1, true), ["retry a 2 in 100"]);
+    assert_eq!(run.due("a", 2), ["execute a 2"]);
+    assert_eq!(run.failed("a", 2, true), ["retry a 3 in 200"]);
+    assert_eq!(run.due("a", 3), ["execute a 3"]);
+    assert_eq!(run.failed("a", 3, true), ["record a", "record d", "record c", "record b"]);
+    assert!(matches!(run.phase("d"), StagePhase::Skipped { cause } if cause.as_str() == "a"));
+    assert_eq!(run.done("e"), ["record e", "finish failed"]);
+    assert_eq!(run.state.stage(&"a".into()).unwrap().attempts.len(), 3);
+}
+
+#[test]
+fn waits_grow_to_their_cap_and_jitter_only_shortens_them() {
+    let policy = RetryPolicy { base_ms: 100, cap_ms: 1_000, jitter_percent: 50 };
+    let longest: Vec<u64> = (1..=6).map(|failures| policy.delay_ms(failures, 0)).collect();
+    assert_eq!(longest, [100, 200, 400, 800, 1_000, 1_000]);
+    assert_eq!(policy.delay_ms(3, u64::MAX), 200);
+    assert_eq!(policy.delay_ms(u32::MAX, 0), 1_000);
+    let huge = RetryPolicy { base_ms: u64::MAX, cap_ms: u64::MAX, jitter_percent: 255 };
+    assert_eq!((huge.delay_ms(64, 0), huge.delay_ms(64, u64::MAX)), (u64::MAX, 0));
+}
+
+#[test]
+fn waits_of_different_stages_differ_and_a_replay_waits_alike() {
+    let retry = RetryPolicy { base_ms: 100_000, cap_ms: 100_000, jitter_percent: 100 };
+    let (mut run, _) = Run::started(RunSchedule { retry, ..diamond() });
+    let (of_a, of_e) = (run.failed("a", 1, true), run.failed("e", 1, true));
+    assert_ne!(of_a[0].rsplit(' ').next(), of_e[0].rsplit(' ').next());
+    assert_eq!(replay(run.state.schedule().clone(), &run.events).unwrap(), run.state);
+}
+
+#[test]
+fn a_failure_that_will_not_pass_is_final_at_once() {
+    let (mut run, _) = Run::started(diamond());
+    run.done("a");
+    run.done("e");
+    assert_eq!(run.failed("b", 1, false), ["record b", "record d"]);
+    assert_eq!(run.done("c"), ["record c", "finish failed"]);
+}
+
+#[test]
+fn after_a_failed_commit_only_the_commit_is_tried_again() {
+    let (mut run, _) = Run::started(diamond());
+    run.staged("a", 1);
+    assert_eq!(run.failed("a", 1, true), ["retry a 2 in 100"]);
+    assert_eq!(run.due("a", 2), ["commit a 2"]);
+    assert_eq!(run.phase("a"), &StagePhase::Committing { staged: staged("a") });
+    assert_eq!(run.committed("a", 2), ["record a", "execute b 1"]);
+    let attempts = &run.state.stage(&"a".into()).unwrap().attempts;
+    assert_eq!(attempts.iter().map(|a| a.commit_only).collect::<Vec<_>>(), [false, true]);
+}
+
+#[test]
+fn failing_fast_cancels_what_runs_and_skips_the_rest() {
+    let (mut run, _) = Run::started(RunSchedule { fail_fast: true, ..diamond() });
+    run.done("a");
+    assert_eq!(run.failed("b", 1, false), ["record b", "cancel e 1", "record d", "record c"]);
+    assert_eq!(run.state.drain(), Some(&Drain::FailFast { stage: "b".into() }));
+    assert_eq!(run.cancelled("e", 1), ["record e", "finish failed"]);
+    let named = |name: &str, status| (name.to_owned(), status);
+    assert_eq!(
+        run.ended(),
+        [
+            named("a", StageStatus::Committed),
+            named("b", StageStatus::Failed),
+            named("c", StageStatus::Skipped),
+            named("d", StageStatus::Skipped),
+            named("e", StageStatus::Cancelled),
+        ]
+    );
+}
+
+#[test]
+fn a_cancel_awaits_the_commit_that_is_under_way_and_lets_none_follow() {
+    let (mut run, _) = Run::started(diamond());
+    run.staged("a", 1);
+    assert_eq!(run.cancel(), ["cancel e 1", "record d", "record c", "record b"]);
+    assert!(run.cancel().is_empty(), "once is enough");
+    // It had ended before the cancel reached it: nothing is committed any more.
+    assert_eq!(run.staged("e", 1), ["record e"]);
+    assert_eq!(run.state.status(), RunStatus::Running);
+    assert_eq!(run.committed("a", 1), ["record a", "finish cancelled"]);
+    assert!(matches!(run.phase("a"), StagePhase::Committed { .. }), "its result is honoured");
+    assert_eq!(run.phase("e"), &StagePhase::Cancelled);
+}
+
+#[test]
+fn a_commit_that_fails_during_a_cancel_is_not_tried_again() {
+    let (mut run, _) = Run::started(diamond());
+    run.staged("a", 1);
+    run.cancel();
+    run.cancelled("e", 1);
+    assert_eq!(run.failed("a", 1, true), ["record a", "finish cancelled"]);
+    assert!(matches!(run.phase("a"), StagePhase::Failed { .. }));
+}
+
+#[test]
+fn a_cancel_that_comes_too_late_leaves_a_success() {
+    let mut schedule = diamond();
+    schedule.stages.retain(|s| s.name.as_str() == "e");
+    let (mut run, _) = Run::started(schedule);
+    run.staged("e", 1);
+    assert!(run.cancel().is_empty());
+    assert_eq!(run.committed("e", 1), ["record e", "finish succeeded"]);
+}
+
+#[test]
+fn a_failure_while_being_cancelled_is_kept_in_the_history() {
+    let (mut run, _) = Run::started(diamond());
+    run.cancel();
+    run.cancelled("e", 1);
+    assert_eq!(run.failed("a", 1, true), ["record a", "finish cancelled"]);
+    assert_eq!(run.phase("a"), &StagePhase::Cancelled);
+    let outcome = run.state.stage(&"a".into()).unwrap().attempts[0].outcome.clone();
+    assert_eq!(outcome, Some(AttemptOutcome::Failed { failure: failure(true) }));
+}
+
+#[test]
+fn a_stage_that_waits_for_another_try_is_cancelled_at_once() {
+    let (mut run, _) = Run::started(diamond());
+    run.failed("a", 1, true);
+    run.done("e");
+    assert_eq!(run.cancel(), ["record d", "record c", "record b", "record a", "finish cancelled"]);
+    assert_eq!(run.refused(RunEventKind::RetryDue { stage: "a".into(), attempt: 2 }), Refusal::RunOver);
+}
+
+#[test]
+fn losing_the_lease_stops_everything_but_the_commit_under_way() {
+    let (mut run, _) = Run::started(diamond());
+    run.staged("a", 1);
+    assert_eq!(run.tell(RunEventKind::LeaseLost), ["cancel e 1", "record d", "record c", "record b"]);
+    run.cancelled("e", 1);
+    assert_eq!(run.committed("a", 1), ["record a", "finish failed"]);
+    assert_eq!(run.state.drain(), Some(&Drain::LeaseLost));
+}
+
+#[test]
+fn a_resumed_run_takes_up_each_stage_where_its_phase_allows() {
+    let (mut run, _) = Run::started(RunSchedule { max_parallel: 3, ..diamond() });
+    run.done("a");
+    // Now e executes, b commits and c waits to be tried again.
+    run.staged("b", 1);
+    assert_eq!(run.failed("c", 1, true), ["retry c 2 in 100"]);
+    let mut resumed =
+        Run { state: replay(run.state.schedule().clone(), &run.events).unwrap(), events: run.events.clone() };
+    assert_eq!(resumed.state, run.state);
+    let actions = resumed.tell(RunEventKind::Resumed);
+    assert_eq!(actions, ["retry c 2 in 0", "commit b 1", "record a", "execute e 2"]);
+    let attempts = &resumed.state.stage(&"e".into()).unwrap().attempts;
+    assert_eq!(attempts[0].outcome, Some(AttemptOutcome::Interrupted));
+    assert_eq!(resumed.state.stage(&"e".into()).unwrap().failures, 0, "an interruption is nobody's failure");
+    assert_eq!(resumed.due("c", 2), ["execute c 2"]);
+}
+
+#[test]
+fn a_run_that_is_resumed_after_its_end_only_records_again() {
+    let (mut run, _) = Run::started(diamond());
+    run.cancel();
+    run.cancelled("a", 1);
+    run.cancelled("e", 1);
+    let ended = run.state.ended_at();
+    let actions = run.tell(RunEventKind::Resumed);
+    assert_eq!(actions, ["record e", "record d", "record c", "record b", "record a", "finish cancelled"]);
+    assert_eq!(run.state.ended_at(), ended);
+}
+
+#[test]
+fn a_resumed_cancel_does_not_start_anything_again() {
+    let (mut run, _) = Run::started(diamond());
+    run.staged("a", 1);
+    run.cancel();
+    let actions = run.tell(RunEventKind::Resumed);
+    // Whether the commit was made must be known before the cancel can be acknowledged.
+    assert_eq!(actions, ["record e", "record d", "record c", "record b", "commit a 1"]);
+    assert_eq!(run.committed("a", 1), ["record a", "finish cancelled"]);
+}
+
+#[test]
+fn events_out_of_turn_are_refused_and_change_nothing() {
+    let mut run = Run::new(diamond());
+    assert_eq!(run.refused(RunEventKind::Resumed), Refusal::NotStarted);
+    run.tell(RunEventKind::Started);
+    assert_eq!(run.refused(RunEventKind::Started), Refusal::AlreadyStarted);
+    let failed =
+        |stage: &str, attempt| RunEventKind::StageFailed { stage: stage.into(), attempt, failure: failure(true) };
+    assert_eq!(run.refused(failed("nobody", 1)), Refusal::UnknownStage);
+    assert_eq!(run.refused(failed("b", 1)), Refusal::WrongPhase { phase: "waiting" });
+    assert_eq!(run.refused(failed("a", 2)), Refusal::OtherAttempt { expects: 1 });
+    let cancelled = |stage: &str, attempt| RunEventKind::StageCancelled { stage: stage.into(), attempt };
+    assert_eq!(run.refused(cancelled("a", 1)), Refusal::WrongPhase { phase: "executing" });
+    run.failed("a", 1, true);
+    assert_eq!(run.refused(failed("a", 1)), Refusal::Stale);
+    assert_eq!(run.refused(RunEventKind::RetryDue { stage: "a".into(), attempt: 1 }), Refusal::Stale);
+    run.due("a", 2);
+    assert_eq!(run.refused(failed("a", 1)), Refusal::Stale);
+    assert_eq!(run.refused(RunEventKind::RetryDue { stage: "a".into(), attempt: 2 }), Refusal::Stale);
+}
+
+#[test]
+fn a_refusal_says_what_does_not_fit() {
+    let (mut run, _) = Run::started(diamond());
+    let kind = RunEventKind::RetryDue { stage: "b".into(), attempt: 1 };
+    let error = run.state.advance(&RunEvent::new(at(0), kind)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the event `retry_due` of stage `b`, attempt 1, does not fit the run: the stage is waiting"
+    );
+    assert_eq!((error.code().0, error.is_retryable(), error.is_late()), ("WL0611", false, false));
+    let events = [RunEvent::new(at(0), RunEventKind::LeaseLost)];
+    let error = replay(run.state.schedule().clone(), &events).unwrap_err();
+    assert!(matches!(error, ReplayError::Event { position: 0, .. }), "{error}");
+    run.cancel();
+}
+
+#[test]
+fn a_schedule_that_cannot_end_is_refused() {
+    let refused = |change: fn(&mut RunSchedule)| {
+        let mut schedule = diamond();
+        change(&mut schedule);
+        RunState::new(schedule).unwrap_err()
+    };
+    assert_eq!(refused(|s| s.max_parallel = 0), ScheduleError::NoSlot);
+    assert_eq!(refused(|s| s.stages[0].name = "a".into()), ScheduleError::DuplicateStage { stage: "a".into() });
+    let unknown = refused(|s| s.stages[0].depends_on.push("x".into()));
+    assert_eq!(unknown, ScheduleError::UnknownDependency { stage: "e".into(), dependency: "x".into() });
+    let cycle = refused(|s| s.stages[4].depends_on.push("d".into()));
+    assert_eq!(cycle.to_string(), "the stages `d`, `c`, `b`, `a` wait for one another");
+}
+
+#[test]
+fn events_are_stored_as_flat_json() {
+    let kind = RunEventKind::StageFailed { stage: "a".into(), attempt: 2, failure: failure(true) };
+    let event = RunEvent::new(at(1), kind);
+    let json = serde_json::to_value(&event).unwrap();
+    assert_eq!(
+        json,
+        json!({
+            "at": "1970-01-01T00:00:01Z",
+            "event": "stage_failed",
+            "stage": "a",
+            "attempt": 2,
+            "failure": { "code": "WL0501", "message": "no", "retryable": true },
+        })
+    );
+    assert_eq!(serde_json::from_value::<RunEvent>(json).unwrap(), event);
+}

@@ -1,0 +1,212 @@
+//! Files of one format as a table.
+
+use windlass_shared::error::Coded;
+use windlass_shared::session::TableInput;
+use windlass_shared::spec::column_type::ColumnType;
+use windlass_shared::spec::source::{FileFormat, ListingSource, SortColumn};
+
+use super::support::{Fixture, labelled, listing, listing_source, write, write_parquet};
+
+const CSV: FileFormat = FileFormat::Csv { has_header: true, delimiter: b',' };
+
+fn partitioned(format: FileFormat) -> ListingSource {
+    let mut source = listing_source(format);
+    source.partition_columns = vec![("day".to_owned(), ColumnType::Date), ("n".to_owned(), ColumnType::Integer)];
+    source
+}
+
+fn ascending(column: &str) -> SortColumn {
+    SortColumn { column: column.to_owned(), descending: false, nulls_first: false }
+}
+
+#[tokio::test]
+async fn partition_columns_come_from_the_folders_and_prune() {
+    let folder = tempfile::tempdir().unwrap();
+    write_parquet(folder.path(), "day=2026-01-01/n=1/a.parquet", &labelled(0..2));
+    write_parquet(folder.path(), "day=2026-01-02/n=1/sub/b.parquet", &labelled(2..3));
+    write_parquet(folder.path(), "day=2026-01-02/n=__HIVE_DEFAULT_PARTITION__/c.parquet", &labelled(3..4));
+    write(folder.path(), "day=2026-01-02/_SUCCESS", "");
+    write(folder.path(), ".hidden/x.parquet", "not parquet");
+    write(folder.path(), "_temporary/x.parquet", "not parquet");
+    write(folder.path(), "README.md", "not parquet");
+    let fixture = Fixture::new();
+    let record = fixture.register("t", listing(folder.path(), partitioned(FileFormat::Parquet))).await.unwrap();
+    assert_eq!(record.files, Some(3));
+    assert_eq!(record.partition_columns, ["day", "n"]);
+    insta::assert_snapshot!(fixture.rows("SELECT * FROM t ORDER BY id").await);
+    let plan = fixture.plan("SELECT label FROM t WHERE day = '2026-01-02' AND n IS NULL").await;
+    assert!(plan.contains("c.parquet") && !plan.contains("b.parquet") && !plan.contains("FilterExec"), "{plan}");
+    assert_eq!(fixture.value("SELECT count(n) FROM t").await, "3");
+    assert_eq!(fixture.value("SELECT count(*) FROM t WHERE n = 2").await, "0");
+    assert_eq!(fixture.value("SELECT max(day) FROM t").await, "2026-01-02");
+}
+
+#[tokio::test]
+async fn a_file_outside_the_partition_folders_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    write_parquet(folder.path(), "day=2026-01-01/n=1/a.parquet", &labelled(0..2));
+    let fixture = Fixture::new();
+    let failure = async |path: &str| {
+        write_parquet(folder.path(), path, &labelled(0..1));
+        let input = listing(folder.path(), partitioned(FileFormat::Parquet));
+        let error = fixture.register("t", input).await.unwrap_err();
+        std::fs::remove_file(folder.path().join(path)).unwrap();
+        format!("{} {error}", error.code())
+    };
+    insta::assert_snapshot!(failure("day=2026-01-01/stray.parquet").await);
+    insta::assert_snapshot!(failure("day=2026-01-01/m=1/stray.parquet").await);
+    insta::assert_snapshot!(failure("day=soon/n=1/stray.parquet").await);
+}
+
+#[tokio::test]
+async fn every_format_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let fixture = Fixture::new();
+    let batch = labelled(0..5);
+    write_parquet(folder.path(), "parquet/a.parquet", &batch);
+    write(folder.path(), "csv/a.csv", "id,label\n0,\"two\nlines\"\n1,label 1\n2,label 2\n3,label 3\n4,label 4\n");
+    let lines: String = (0..5).map(|i| format!("{{\"id\": {i}, \"label\": \"label {i}\"}}\n")).collect();
+    write(folder.path(), "json/a.jsonl", lines);
+    let mut ipc = Vec::new();
+    let mut writer = datafusion::arrow::ipc::writer::FileWriter::try_new(&mut ipc, &batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap();
+    drop(writer);
+    write(folder.path(), "arrow/a.arrow", ipc);
+    for format in [FileFormat::Parquet, CSV, FileFormat::Json, FileFormat::Arrow] {
+        let name = format.name();
+        let record = fixture.register(name, listing(&folder.path().join(name), listing_source(format))).await.unwrap();
+        assert_eq!(record.format.as_deref(), Some(name));
+        assert_eq!(fixture.value(&format!("SELECT sum(id) FROM {name} WHERE label <> 'label 1'")).await, "9", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_declared_schema_is_taken_at_its_word() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "a.csv", "1;2.50;2026-01-01\n;;\n");
+    let mut source = listing_source(FileFormat::Csv { has_header: false, delimiter: b';' });
+    source.schema = Some(vec![
+        ("id".to_owned(), ColumnType::Short),
+        ("price".to_owned(), ColumnType::Decimal { precision: 9, scale: 2 }),
+        ("day".to_owned(), ColumnType::Date),
+    ]);
+    let fixture = Fixture::new();
+    let record = fixture.register("t", listing(&folder.path().join("a.csv"), source)).await.unwrap();
+    let types: Vec<_> = record.columns.iter().map(|column| column.data_type.as_str()).collect();
+    assert_eq!(types, ["Int16", "Decimal128(9, 2)", "Date32"]);
+    insta::assert_snapshot!(fixture.rows("SELECT * FROM t").await);
+}
+
+#[tokio::test]
+async fn a_folder_a_file_or_a_glob() {
+    let folder = tempfile::tempdir().unwrap();
+    for (i, name) in ["a 1.parquet", "a 2.parquet", "b.parquet", "deep/a 3.parquet"].into_iter().enumerate() {
+        write_parquet(folder.path(), name, &labelled(i as i64..i as i64 + 1));
+    }
+    let fixture = Fixture::new();
+    for (path, files) in [("", 4), ("b.parquet", 1), ("a*.parquet", 2), ("**/a*.parquet", 3), ("{b,c}.parquet", 1)] {
+        let input = listing(&folder.path().join(path), listing_source(FileFormat::Parquet));
+        assert_eq!(fixture.register("t", input).await.unwrap().files, Some(files), "{path}");
+        assert_eq!(fixture.value("SELECT count(*) FROM t").await, files.to_string(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_said_clearly() {
+    let folder = tempfile::tempdir().unwrap();
+    write_parquet(folder.path(), "mixed/a.parquet", &labelled(0..1));
+    write(folder.path(), "mixed/b.parquet", "id,label\n");
+    write(folder.path(), "texts/b.txt", "text");
+    write(folder.path(), "broken/a.json", "[1, 2]");
+    write(folder.path(), "broken/b.avro", "no avro");
+    write(folder.path(), "broken/c.arrow", "no arrow");
+    write(folder.path(), "conflict/a.json", "{\"a\": 1}\n");
+    write(folder.path(), "conflict/b.json", "{\"a\": {\"b\": 1}}\n");
+    let fixture = Fixture::new();
+    let mut seen = String::new();
+    for (path, format) in [
+        ("mixed", FileFormat::Parquet),
+        ("texts", FileFormat::Parquet),
+        ("nowhere", CSV),
+        ("nowhere/*.csv", CSV),
+        ("texts/[.csv", CSV),
+        ("broken", FileFormat::Json),
+        ("broken", FileFormat::Avro),
+        ("broken", FileFormat::Arrow),
+        ("conflict", FileFormat::Json),
+    ] {
+        let input = listing(&folder.path().join(path), listing_source(format));
+        let error = fixture.register("t", input).await.unwrap_err();
+        assert!(error.help().is_some());
+        seen.push_str(&format!("{} {error}\n", error.code()));
+    }
+    let root = folder.path().display().to_string();
+    let seen = seen.replace(&root, "<folder>").replace(root.trim_start_matches('/'), "<folder>");
+    insta::assert_snapshot!(seen);
+}
+
+#[tokio::test]
+async fn a_declared_order_spares_a_sort() {
+    let folder = tempfile::tempdir().unwrap();
+    for (i, start) in [20, 0, 10].into_iter().enumerate() {
+        write_parquet(folder.path(), &format!("{i}.parquet"), &labelled(start..start + 10));
+        let rows: String = (start..start + 10).map(|id| format!("{id},label {id}\n")).collect();
+        write(folder.path(), &format!("csv/{i}.csv"), format!("id,label\n{rows}"));
+    }
+    let fixture = Fixture::new();
+    for (path, format) in [("", FileFormat::Parquet), ("csv", CSV)] {
+        let folder = folder.path().join(path);
+        let plain = listing_source(format.clone());
+        let ordered = ListingSource { file_sort_order: vec![ascending("id")], ..plain.clone() };
+        fixture.register("plain", listing(&folder, plain)).await.unwrap();
+        let record = fixture.register("ordered", listing(&folder, ordered)).await.unwrap();
+        assert_eq!(record.sort_order[0].column, "id");
+        let sorted = |table: &str| format!("SELECT id, label FROM {table} ORDER BY id");
+        let plan = fixture.plan(&sorted("plain")).await;
+        assert!(plan.contains("SortExec"), "{plan}");
+        let plan = fixture.plan(&sorted("ordered")).await;
+        assert!(!plan.contains("SortExec") && plan.contains("SortPreservingMergeExec"), "{plan}");
+        assert_eq!(fixture.rows(&sorted("ordered")).await, fixture.rows(&sorted("plain")).await);
+    }
+}
+
+#[tokio::test]
+async fn a_sort_order_names_columns_of_the_table() {
+    let folder = tempfile::tempdir().unwrap();
+    write_parquet(folder.path(), "a.parquet", &labelled(0..1));
+    let source = ListingSource { file_sort_order: vec![ascending("nmae")], ..listing_source(FileFormat::Parquet) };
+    let fixture = Fixture::new();
+    let error = fixture.register("t", listing(folder.path(), source)).await.unwrap_err();
+    assert_eq!(error.code().to_string(), "WL0309");
+}
+
+#[tokio::test]
+async fn every_scan_reads_the_files_that_were_registered() {
+    let folder = tempfile::tempdir().unwrap();
+    write_parquet(folder.path(), "a.parquet", &labelled(0..5));
+    let fixture = Fixture::new();
+    let register =
+        async || fixture.register("t", listing(folder.path(), listing_source(FileFormat::Parquet))).await.unwrap();
+    let before = register().await;
+    write_parquet(folder.path(), "b.parquet", &labelled(5..10));
+    assert_eq!(fixture.value("SELECT count(*) FROM t").await, "5");
+    assert_eq!(fixture.value("SELECT max(id) FROM t").await, "4");
+    let after = register().await;
+    assert_eq!(fixture.value("SELECT max(id) FROM t").await, "9");
+    assert_eq!((before.files, after.files), (Some(1), Some(2)));
+    assert_ne!(before.files_digest, after.files_digest);
+    assert_eq!(before.scan_identity, after.scan_identity);
+}
+
+#[tokio::test]
+async fn the_statistics_of_the_files_are_known_to_the_planner() {
+    let folder = tempfile::tempdir().unwrap();
+    write_parquet(folder.path(), "a.parquet", &labelled(0..5));
+    write_parquet(folder.path(), "b.parquet", &labelled(5..10));
+    let fixture = Fixture::new();
+    let input: TableInput = listing(folder.path(), listing_source(FileFormat::Parquet));
+    fixture.register("t", input).await.unwrap();
+    let plan = fixture.plan("SELECT count(*), min(id), max(id) FROM t").await;
+    assert!(!plan.contains("parquet"), "{plan}");
+}
