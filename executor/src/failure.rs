@@ -63,7 +63,9 @@ fn classify_external(error: &(dyn Error + Send + Sync + 'static)) -> Option<Task
         Some(BallistaError::FetchFailed(..) | BallistaError::Cancelled) => None,
         Some(BallistaError::IoError(io)) => Some(TaskFailure::new(TaskFailureKind::Io, io.to_string())),
         Some(BallistaError::DataFusionError(inner)) => classify(inner),
-        Some(BallistaError::ArrowError(inner)) => Some(TaskFailure::new(TaskFailureKind::Execution, inner.to_string())),
+        Some(BallistaError::ArrowError(inner)) => {
+            Some(TaskFailure::new(TaskFailureKind::Execution, inner.to_string()))
+        }
         Some(BallistaError::General(text) | BallistaError::Internal(text)) if text.contains(PANICKED) => {
             Some(panicked(text))
         }
