@@ -6,6 +6,7 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
 use tokio::sync::OnceCell;
+use tracing_subscriber::EnvFilter;
 use windlass_executor::{EmbeddedExecutor, ExecutorConfig};
 use windlass_scheduler::cluster::{ClusterConfig, SchedulerProcess};
 use windlass_scheduler::execute::{Engine, EngineError, FinishedJob, JobRequest, RunningJob};
@@ -28,6 +29,8 @@ pub struct EmbeddedCluster {
 ///
 /// Executors keep their files in a folder that all tests share; what a killed test leaves there, the next one removes.
 pub async fn embedded_cluster(settings: SessionSettings, functions: Functions, executors: usize) -> EmbeddedCluster {
+    // With RUST_LOG=debug a test shows what the engine does.
+    let _ = tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env()).with_test_writer().try_init();
     let sessions = Sessions::new(settings, functions).expect("sessions");
     let scheduler = SchedulerProcess::start(ClusterConfig::local(), &sessions).await.expect("the scheduler starts");
     let engine = Engine::new(&scheduler);

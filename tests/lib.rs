@@ -2,5 +2,6 @@
 #![allow(clippy::expect_used)]
 
 mod cluster;
+pub mod plain;
 
 pub use cluster::{EmbeddedCluster, embedded_cluster, shared_cluster};

@@ -63,6 +63,12 @@ fn classify_external(error: &(dyn Error + Send + Sync + 'static)) -> Option<Task
         Some(BallistaError::FetchFailed(..) | BallistaError::Cancelled) => None,
         Some(BallistaError::IoError(io)) => Some(TaskFailure::new(TaskFailureKind::Io, io.to_string())),
         Some(BallistaError::DataFusionError(inner)) => classify(inner),
+        Some(BallistaError::ArrowError(inner)) => {
+            Some(TaskFailure::new(TaskFailureKind::Execution, inner.to_string()))
+        }
+        Some(BallistaError::General(text) | BallistaError::Internal(text)) if text.contains(PANICKED) => {
+            Some(panicked(text))
+        }
         _ if is_transient(error) => Some(TaskFailure::new(TaskFailureKind::Io, full_message(error))),
         _ => Some(TaskFailure::new(TaskFailureKind::Execution, full_message(error))),
     }
@@ -83,7 +89,9 @@ fn is_transient(error: &(dyn Error + 'static)) -> bool {
 
 const PANICKED: &str = " panicked with message ";
 
+/// The failure of a task whose panic is described as `task 7 panicked with message "…"`.
 fn panicked(text: &str) -> TaskFailure {
-    let message = text.split_once(PANICKED).map_or(text, |(_, message)| message.trim_matches('"'));
-    TaskFailure::new(TaskFailureKind::Panic, message)
+    let quoted = text.split_once(PANICKED).map_or(text, |(_, message)| message);
+    let message = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(quoted);
+    TaskFailure::new(TaskFailureKind::Panic, message.replace("\\\"", "\"").replace("\\\\", "\\"))
 }

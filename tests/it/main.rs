@@ -5,6 +5,7 @@ mod command;
 mod delta_read;
 mod delta_write;
 mod engine;
+mod plain;
 mod project;
 mod run;
 mod session;

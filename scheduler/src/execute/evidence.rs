@@ -77,6 +77,23 @@ pub struct TaskEvidence {
     pub bytes: u64,
 }
 
+impl JobEvidence {
+    /// Every stage's plan with its merged metrics, in the order of the stages.
+    pub fn analyzed_text(&self) -> String {
+        let mut text = String::new();
+        for stage in &self.stages {
+            let tasks = stage.tasks.len();
+            text.push_str(&format!(
+                "stage {} ({tasks} tasks, attempt {})\n{}\n\n",
+                stage.stage,
+                stage.attempts,
+                stage.analyzed.trim_end()
+            ));
+        }
+        text
+    }
+}
+
 impl TaskEvidence {
     /// How long it ran, in milliseconds.
     pub fn duration_ms(&self) -> Option<i64> {

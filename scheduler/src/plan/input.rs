@@ -166,9 +166,9 @@ pub async fn pin_table(
 }
 
 fn provider_input(name: &NodeName, context: &SessionContext, table: &PinnedTable) -> Result<ProviderInput, PlanError> {
-    let options = ScanOptions::from_session(context.state().config());
+    let options = ScanOptions::from_config(context.state().config());
     let pin = table.pin();
-    let identity = ScanIdentity::of(&table.scan_identity(&options)).map_err(|error| PlanError::Engine {
+    let identity = table.scan_identity(&options).map_err(|error| PlanError::Engine {
         stage: name.clone(),
         source: DataFusionError::External(Box::new(error)),
     })?;

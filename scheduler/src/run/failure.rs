@@ -22,7 +22,7 @@ pub enum RunError {
     Plan(#[from] PlanError),
     /// Another run of the project is under way.
     #[error(transparent)]
-    Busy(LeaseHeld),
+    Busy(Box<LeaseHeld>),
     /// The state store failed.
     #[error(transparent)]
     State(#[from] StateError),

@@ -12,7 +12,7 @@ use windlass_shared::artifact::{
     BUNDLE_FORMAT, EngineVersions, LogEvent, LogKind, RunRecord, RunStatus, RunTotals, StageStatus, StageSummary,
 };
 use windlass_shared::delta::commit::last_sequence;
-use windlass_shared::ids::{AppId, RunId, RunSequence};
+use windlass_shared::ids::{AppId, RunSequence};
 use windlass_shared::spec::ParamValue;
 use windlass_shared::storage::Location;
 

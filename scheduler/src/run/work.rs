@@ -33,7 +33,8 @@ use super::narrate::narrate;
 use super::stage_record::stage_record;
 use crate::execute::{Engine, JobEvidence, JobRequest, RunningJob, planned_stages_text};
 use crate::plan::{Input, Inputs, PlanError, PlannedStage, RunPlan, StagePlan, pin_table, plan_stage};
-use crate::record::{BundleWriter, RecordError, normalize_plan_text};
+use crate::record::plan_text::normalize_plan_text;
+use crate::record::{BundleWriter, RecordError};
 
 /// How often the progress of a job is looked at.
 const PROGRESS_PERIOD: Duration = Duration::from_millis(250);

@@ -55,12 +55,12 @@ pub enum LeaseOutcome {
     /// It is ours.
     Granted(Lease),
     /// Another has it.
-    HeldBy(Box<LeaseHeld>),
+    HeldBy(LeaseHeld),
 }
 
 impl LeaseOutcome {
     /// The lease, or the refusal as an error.
-    pub fn granted(self) -> Result<Lease, Box<LeaseHeld>> {
+    pub fn granted(self) -> Result<Lease, LeaseHeld> {
         match self {
             Self::Granted(lease) => Ok(lease),
             Self::HeldBy(held) => Err(held),
@@ -99,7 +99,7 @@ pub struct LeaseHeld {
     /// The lease.
     pub name: String,
     /// Who has it.
-    pub holder: LeaseHolder,
+    pub holder: Box<LeaseHolder>,
     /// Since when.
     pub since: DateTime<Utc>,
     /// Until when, unless it is renewed.
@@ -177,8 +177,9 @@ pub(super) async fn acquire(
                 since = record.since;
             } else if record.in_force(now) {
                 let LeaseRecord { holder, since, expires_at } = record;
+                let holder = Box::new(holder);
                 let held = LeaseHeld { name: name.to_owned(), holder, since, expires_at };
-                return Ok(LeaseOutcome::HeldBy(Box::new(held)));
+                return Ok(LeaseOutcome::HeldBy(held));
             }
         }
         let record = LeaseRecord { holder: holder.clone(), since, expires_at: after(now, ttl) };

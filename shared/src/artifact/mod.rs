@@ -19,9 +19,7 @@ pub use lineage::{LineageInput, LineageRecord, StageLineage};
 pub use log::{LOG_VERSION, LogEvent, LogKind, LogLevel, RunTotals, log_schema};
 pub use pins::{PinRecord, PinsRecord};
 pub use plan::{PlanDecision, PlanRecord, StageDecision};
-pub use registration::{
-    ColumnRecord, PartitionColumnRecord, RegistrationRecord, RegistrationsRecord, SortColumnRecord,
-};
+pub use registration::RegistrationsRecord;
 pub use run::{BUNDLE_FORMAT, EngineVersions, RunRecord, StageSummary};
 pub use stage::{AttemptRecord, MetricUnit, OperatorMetric, OperatorMetrics, StageRecord, TaskTiming};
 pub use status::{AttemptStatus, CommitOutcome, RunStatus, StageReceipt, StageStatus};

@@ -37,7 +37,7 @@ use decide::{Decision, LogFacts, decide};
 
 use super::DeltaError;
 use super::log_store::log_store;
-use super::table::{TableChange, TableState, changed, fingerprint, load};
+use super::table::{TableChange, TableState, changed, fingerprint};
 use super::write::{StagedFiles, WriteError};
 use crate::ids::{AppId, RunSequence, TableVersion};
 use crate::spec::table::WriteMode;
@@ -150,9 +150,10 @@ pub async fn last_sequence(
 ) -> Result<Option<RunSequence>, DeltaError> {
     let log_store = log_store(location, stores)?;
     let last = async {
-        match load(&log_store).await? {
-            Some(snapshot) => snapshot.transaction_version(log_store.as_ref(), app_id).await,
-            None => Ok(None),
+        match EagerSnapshot::try_new(log_store.as_ref(), None).await {
+            Ok(snapshot) => snapshot.transaction_version(log_store.as_ref(), app_id).await,
+            Err(DeltaTableError::NotATable(_)) => Ok(None),
+            Err(error) => Err(error),
         }
     };
     let last = last.await.map_err(|source| DeltaError::Log { location: location.to_string(), source })?;

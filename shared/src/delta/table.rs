@@ -171,7 +171,7 @@ pub async fn ensure_table(
 }
 
 /// The newest snapshot of the table, without its files; `None` if there is no table.
-pub(in crate::delta) async fn load(log_store: &LogStoreRef) -> DeltaResult<Option<Snapshot>> {
+async fn load(log_store: &LogStoreRef) -> DeltaResult<Option<Snapshot>> {
     match Snapshot::try_new(log_store.as_ref(), None).await {
         Ok(snapshot) => Ok(Some(snapshot)),
         Err(DeltaTableError::NotATable(_)) => Ok(None),

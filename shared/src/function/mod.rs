@@ -13,4 +13,4 @@ mod syntax;
 
 pub use registry::{FunctionKind, FunctionRecord, Functions};
 pub use stable_id::stable_id;
-pub use syntax::{Grammar, Language, Languages, MAX_NAME_BYTES, MAX_SYNTAX_BYTES, syntax_nodes};
+pub use syntax::{Grammar, Language, Languages, MAX_NAME_BYTES, MAX_SYNTAX_BYTES, Role, syntax_nodes};

@@ -53,7 +53,10 @@ pub enum FunctionKind {
 impl Functions {
     /// The functions that Windlass brings along: `syntax_nodes` over the standard [`Languages`], and `stable_id`.
     pub fn standard() -> Self {
-        Self::default().with_scalar(syntax_nodes(Languages::standard())).with_scalar(stable_id())
+        Self::default()
+            .with_scalar(syntax_nodes(Languages::standard()))
+            .with_version("syntax_nodes", 2)
+            .with_scalar(stable_id())
     }
 
     /// These functions and one more of a row; one of the same name is replaced, its version forgotten.

@@ -1,1 +1,10 @@
+//! Writing and committing Delta tables: real tables, read back with deltalake itself.
 
+mod commit;
+mod faults;
+mod lab;
+mod plan;
+mod refusals;
+mod round_trip;
+mod statistics;
+mod table;

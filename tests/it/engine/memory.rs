@@ -47,12 +47,10 @@ async fn a_sort_larger_than_the_memory_spills() {
     let (cluster, context) = small_cluster(folder.path()).await;
     let job = cluster.run_sql(&context, "SELECT name, id FROM big ORDER BY name").await.unwrap();
     let evidence = job.evidence();
-    let sorts = evidence.stages.iter().flat_map(|stage| &stage.operators).filter(|operator| operator.name == "SortExec");
-    let spills: i64 = sorts
-        .flat_map(|sort| &sort.metrics)
-        .filter(|(name, _)| name == "spill_count")
-        .map(|(_, spills)| spills)
-        .sum();
+    let sorts =
+        evidence.stages.iter().flat_map(|stage| &stage.operators).filter(|operator| operator.name == "SortExec");
+    let spills: i64 =
+        sorts.flat_map(|sort| &sort.metrics).filter(|(name, _)| name == "spill_count").map(|(_, spills)| spills).sum();
     assert!(spills > 0);
     let mut rows = job.stream();
     let mut next = 0;

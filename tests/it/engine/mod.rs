@@ -2,6 +2,7 @@
 
 mod failures;
 mod functions;
+mod latency;
 mod lifecycle;
 mod memory;
 mod queries;
@@ -34,15 +35,18 @@ fn ordered_rows(batches: &[RecordBatch]) -> Vec<String> {
     table.lines().filter(|line| !line.starts_with('+')).skip(1).map(str::to_owned).collect()
 }
 
-/// Asserts that the cluster gives the rows that `plain` gives in its own process.
+/// Asserts that the cluster gives the rows that `plain` gives in its own process, in any order.
 async fn assert_same_rows(cluster: &EmbeddedCluster, distributed: &SessionContext, plain: &SessionContext, sql: &str) {
     let expected = plain.sql(sql).await.unwrap().collect().await.unwrap();
     let rows = cluster.rows(distributed, sql).await.unwrap();
-    if sql.contains("ORDER BY") {
-        assert_eq!(ordered_rows(&rows), ordered_rows(&expected), "{sql}");
-    } else {
-        assert_eq!(sorted_rows(&rows), sorted_rows(&expected), "{sql}");
-    }
+    assert_eq!(sorted_rows(&rows), sorted_rows(&expected), "{sql}");
+}
+
+/// Asserts that the cluster gives the rows that `plain` gives in its own process, in the same order.
+async fn assert_same_order(cluster: &EmbeddedCluster, distributed: &SessionContext, plain: &SessionContext, sql: &str) {
+    let expected = plain.sql(sql).await.unwrap().collect().await.unwrap();
+    let rows = cluster.rows(distributed, sql).await.unwrap();
+    assert_eq!(ordered_rows(&rows), ordered_rows(&expected), "{sql}");
 }
 
 /// `ROWS_PER_FILE` rows of (id, bucket, name), ids counted on from file to file.
@@ -57,11 +61,7 @@ fn batch(file: i64) -> RecordBatch {
     ]);
     RecordBatch::try_new(
         Arc::new(schema),
-        vec![
-            Arc::new(Int64Array::from(ids)),
-            Arc::new(Int64Array::from(buckets)),
-            Arc::new(StringArray::from(names)),
-        ],
+        vec![Arc::new(Int64Array::from(ids)), Arc::new(Int64Array::from(buckets)), Arc::new(StringArray::from(names))],
     )
     .unwrap()
 }

@@ -12,7 +12,7 @@ use datafusion::prelude::{ParquetReadOptions, SessionContext};
 use futures::TryStreamExt;
 use windlass_tests::shared_cluster;
 
-use super::{assert_same_rows, batch, sorted_rows, write_files};
+use super::{assert_same_order, assert_same_rows, batch, sorted_rows, write_files};
 
 /// Registers `facts` as Parquet files, `memory` and `buckets` in memory and `nothing` without any row.
 async fn register(context: &SessionContext, folder: &Path) {
@@ -22,11 +22,12 @@ async fn register(context: &SessionContext, folder: &Path) {
     let partitions = vec![vec![batch(0)], vec![batch(1)], vec![batch(2)]];
     context.register_table("memory", Arc::new(MemTable::try_new(Arc::clone(&schema), partitions).unwrap())).unwrap();
     context.register_table("nothing", Arc::new(MemTable::try_new(schema, vec![vec![]]).unwrap())).unwrap();
-    let buckets = "CREATE VIEW buckets AS SELECT * FROM (VALUES (0, 'zero'), (1, 'one'), (2, 'two')) AS t(bucket, label)";
+    let buckets =
+        "CREATE VIEW buckets AS SELECT * FROM (VALUES (0, 'zero'), (1, 'one'), (2, 'two')) AS t(bucket, label)";
     context.sql(buckets).await.unwrap().collect().await.unwrap();
 }
 
-const QUERIES: &[&str] = &[
+const UNORDERED: &[&str] = &[
     "SELECT 1 AS one, 'x' AS letter",
     "SELECT count(*), sum(id), min(name), max(name) FROM facts",
     "SELECT bucket, count(*) AS n, avg(id) AS mean, count(DISTINCT name) AS names FROM facts GROUP BY bucket",
@@ -43,10 +44,9 @@ const QUERIES: &[&str] = &[
      AS running FROM facts WHERE id < 70",
     "SELECT id, rank() OVER (ORDER BY bucket, id) AS n FROM facts WHERE id < 50",
     "SELECT id, name FROM facts UNION ALL SELECT id, name FROM memory",
+    "SELECT -1 AS id UNION ALL SELECT id FROM memory UNION ALL SELECT -2",
     "SELECT name FROM facts UNION SELECT label FROM buckets",
     "SELECT id FROM facts EXCEPT SELECT id FROM memory",
-    "SELECT id, bucket FROM facts ORDER BY bucket DESC, id LIMIT 17",
-    "SELECT id FROM facts ORDER BY id LIMIT 5 OFFSET 11",
     "SELECT id FROM facts WHERE id < 0",
     "SELECT count(*), sum(id) FROM facts WHERE id < 0",
     "SELECT * FROM facts WHERE false",
@@ -57,6 +57,12 @@ const QUERIES: &[&str] = &[
     "SELECT id FROM nothing UNION ALL SELECT id FROM memory",
     "SELECT id FROM facts WHERE id > (SELECT avg(id) FROM facts) + 20",
     "SELECT id, (SELECT max(m.id) FROM memory m WHERE m.bucket = f.bucket) AS top FROM facts f WHERE id < 20",
+];
+
+const ORDERED: &[&str] = &[
+    "SELECT id, bucket FROM facts ORDER BY bucket DESC, id LIMIT 17",
+    "SELECT id FROM facts ORDER BY id LIMIT 5 OFFSET 11",
+    "SELECT name, id FROM facts ORDER BY name, id DESC",
     "SELECT b.label, sum(f.id) AS total FROM facts f JOIN buckets b ON f.bucket = b.bucket JOIN memory m ON \
      m.bucket = f.bucket GROUP BY b.label HAVING sum(f.id) > 0 ORDER BY total DESC",
 ];
@@ -69,8 +75,11 @@ async fn every_query_gives_the_rows_of_plain_datafusion() {
     let (distributed, plain) = (cluster.context(), SessionContext::new());
     register(&distributed, folder.path()).await;
     register(&plain, folder.path()).await;
-    for sql in QUERIES {
+    for sql in UNORDERED {
         assert_same_rows(cluster, &distributed, &plain, sql).await;
+    }
+    for sql in ORDERED {
+        assert_same_order(cluster, &distributed, &plain, sql).await;
     }
 }
 

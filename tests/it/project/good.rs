@@ -7,7 +7,7 @@ use windlass_shared::ids::NodeName;
 use windlass_shared::spec::column_type::ColumnType;
 use windlass_shared::spec::source::{FileFormat, ListingSource, PinAt, SortColumn, SourceKind};
 use windlass_shared::spec::table::{Materialize, WriteMode};
-use windlass_shared::spec::{ParamValue, Problems, ProjectFiles, RenderStyle, parse_project};
+use windlass_shared::spec::{ParamValue, Problems, ProjectFiles, RenderStyle, codes, parse_project};
 
 use super::{CODE_GRAPH, code_graph, graph_of};
 
@@ -209,4 +209,35 @@ fn files_travel_and_problems_of_the_files_alone_are_few() {
     let mut files = files;
     files.insert(Arc::<str>::from("stages/more.sql"), "SELECT * FROM nowhere");
     assert!(parse_project(&files).is_ok() && check(&files).is_err());
+}
+
+/// The text between the fences of the first code block of `language` behind the words `behind`.
+fn example<'t>(page: &'t str, behind: &str, language: &str) -> &'t str {
+    let (_, rest) = page.split_once(behind).expect("the words");
+    let (_, rest) = rest.split_once(&format!("```{language}\n")).expect("a code block");
+    rest.split_once("```").expect("its end").0
+}
+
+#[test]
+fn the_documented_project_is_good() {
+    let page = include_str!("../../../docs/project-format.md");
+    let manifest = example(page, "A complete `windlass.yaml`", "yaml");
+    let stage = example(page, "A complete stage", "sql");
+    let graph = graph_of(&[("windlass.yaml", manifest), ("stages/cpg_nodes.sql", stage)]);
+    assert_eq!(names(graph.reads(&"cpg_nodes".into())), ["files"]);
+    let params = example(page, "A parameter is a value alone", "yaml");
+    let graph = graph_of(&[("windlass.yaml", &format!("name: p\n{params}")), ("stages/a.sql", "SELECT 1")]);
+    let types: Vec<String> = graph.params.iter().map(|param| param.data_type.to_string()).collect();
+    assert_eq!(types, ["long", "double", "boolean", "string", "date", "string"]);
+}
+
+#[test]
+fn every_code_is_documented() {
+    let page = include_str!("../../../docs/errors.md");
+    for (code, meaning) in codes::ALL {
+        let row = page.lines().find(|line| line.starts_with(&format!("| {code} |")));
+        assert!(row.is_some_and(|row| row.contains(meaning)), "{code} {meaning}");
+    }
+    let rows = page.lines().filter(|line| line.starts_with("| WL01") || line.starts_with("| WL02")).count();
+    assert_eq!(rows, codes::ALL.len());
 }

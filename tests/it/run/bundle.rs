@@ -8,11 +8,10 @@ use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::datatypes::UInt64Type;
 use windlass_scheduler::record::{BundleReader, BundleStore, BundleWriter, RecordError, metrics_schema};
 use windlass_shared::artifact::{
-    AttemptRecord, AttemptStatus, BUNDLE_FORMAT, ColumnRecord, CommitOutcome, EngineVersions, LineageInput,
-    LineageRecord, LogKind, LogLevel, MetricUnit, OperatorMetric, OperatorMetrics, PartitionColumnRecord, PinRecord,
-    PinsRecord, PlanDecision, PlanRecord, PlanText, RegistrationRecord, RegistrationsRecord, RunRecord, RunStatus,
-    RunTotals, SortColumnRecord, StageDecision, StageLineage, StageReceipt, StageRecord, StageStatus, StageSummary,
-    TaskTiming,
+    AttemptRecord, AttemptStatus, BUNDLE_FORMAT, CommitOutcome, EngineVersions, LineageInput, LineageRecord, LogKind,
+    LogLevel, MetricUnit, OperatorMetric, OperatorMetrics, PinRecord, PinsRecord, PlanDecision, PlanRecord, PlanText,
+    RegistrationsRecord, RunRecord, RunStatus, RunTotals, StageDecision, StageLineage, StageReceipt, StageRecord,
+    StageStatus, StageSummary, TaskTiming,
 };
 use windlass_shared::error::{Coded, Failure};
 use windlass_shared::ids::{RunId, RunSequence, TableVersion};

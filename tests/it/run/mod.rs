@@ -1,6 +1,7 @@
-//! Runs: the state machine by example and by simulation, the event log, the bundle.
+//! Runs: the state machine by example and by simulation, the event log, the bundle, the example project.
 
 mod bundle;
+pub(crate) mod code_graph;
 mod event_log;
 mod machine;
 mod plan_text;

@@ -4,5 +4,6 @@ mod functions;
 mod identity;
 mod listing;
 mod support;
+mod syntax_roles;
 mod text_files;
 mod views;

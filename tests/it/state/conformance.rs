@@ -178,7 +178,7 @@ pub(super) async fn a_lease_has_one_holder_until_it_is_released(handles: &dyn Ha
     let (store, other) = (handles.open().await, handles.open().await);
     let lease = take(&*store, &holder("r1")).await;
     let held = other.acquire_lease("pipeline/p", &holder("r2"), TTL).await.unwrap().granted().unwrap_err();
-    assert_eq!((&held.holder, held.expires_at), (&lease.holder, lease.expires_at));
+    assert_eq!((&*held.holder, held.expires_at), (&lease.holder, lease.expires_at));
     let pid = std::process::id();
     assert!(held.to_string().contains(&format!("process {pid}")) && held.to_string().contains("run r1"), "{held}");
 

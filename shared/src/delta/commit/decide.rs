@@ -48,6 +48,9 @@ pub(super) fn decide(facts: &LogFacts, request: &CommitRequest) -> Decision {
         let found = facts.version;
         return Decision::Conflict(format!("the table is at version {found}, the rows were computed from {version}"));
     }
+    if request.change.is_some() && request.mode == WriteMode::Append {
+        return Decision::Conflict("only an overwrite can change a table's columns".to_owned());
+    }
     if facts.append_only && request.mode == WriteMode::Overwrite {
         return Decision::AppendOnly;
     }

@@ -124,11 +124,8 @@ pub(super) fn row_text(batch: &RecordBatch, row: usize) -> String {
 
 /// `text` on one line and not too long.
 fn shortened(text: &str) -> String {
-    let mut short: String = text
-        .chars()
-        .take(SHOWN_VALUE)
-        .map(|character| if character.is_control() { ' ' } else { character })
-        .collect();
+    let mut short: String =
+        text.chars().take(SHOWN_VALUE).map(|character| if character.is_control() { ' ' } else { character }).collect();
     if text.chars().nth(SHOWN_VALUE).is_some() {
         short.push('…');
     }

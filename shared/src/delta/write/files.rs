@@ -25,6 +25,10 @@ use super::{WriteError, WriteSpec};
 
 /// Rows that go into a file before its size is looked at again.
 const STEP_ROWS: usize = 8192;
+/// Bytes of one part of an upload; S3 takes no smaller ones.
+const PART_BYTES: usize = 5 * 1024 * 1024;
+/// Parts of a file that are under way at one time.
+const PARTS: usize = 3;
 
 /// The open files of one task and those that it has finished.
 pub(super) struct OpenFiles {
@@ -51,6 +55,11 @@ impl OpenFile {
     /// Bytes that the file would have if it were closed now, as far as the encoder knows.
     fn size(&self) -> u64 {
         (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
+    }
+
+    /// Bytes that the file holds in memory: its unfinished row group, and what its upload may not have sent yet.
+    fn held(&self) -> usize {
+        self.writer.memory_size() + self.writer.bytes_written().min(PART_BYTES * (PARTS + 1))
     }
 }
 
@@ -119,7 +128,7 @@ impl OpenFiles {
         let name = uuid::Uuid::new_v4();
         let path = format!("{folder}part-{name}{}.parquet", self.spec.file_suffix());
         let full = path.split('/').fold(self.root.clone(), |full, part| full.join(part));
-        let upload = BufWriter::new(Arc::clone(&self.store), full);
+        let upload = BufWriter::with_capacity(Arc::clone(&self.store), full, PART_BYTES).with_max_concurrency(PARTS);
         let writer = AsyncArrowWriter::try_new(upload, self.schema.clone(), Some(self.properties.clone()))?;
         Ok(OpenFile { path, writer, rows: 0, observed: Observed::default() })
     }
@@ -136,17 +145,23 @@ impl OpenFiles {
         }
     }
 
-    /// Flushes the largest row groups until what is buffered is within the task's limit and the process's pool.
+    /// Ends the largest row groups, then the largest files, until what is held is within the task's limit and the
+    /// process's pool.
     async fn bound_memory(&mut self) -> Result<()> {
         loop {
-            let buffered: usize = self.open.values().map(|file| file.writer.memory_size()).sum();
-            let granted = self.memory.try_resize(buffered);
-            if granted.is_ok() && buffered <= self.spec.limits.buffered_bytes {
+            let held = self.open.values().map(OpenFile::held).sum();
+            let granted = self.memory.try_resize(held);
+            if granted.is_ok() && held <= self.spec.limits.buffered_bytes {
                 return Ok(());
             }
-            let largest = self.open.values_mut().filter(|file| file.writer.in_progress_rows() > 0);
-            let Some(file) = largest.max_by_key(|file| file.writer.memory_size()) else { return granted };
-            file.writer.flush().await.map_err(|error| storage_error(&self.spec.table, error))?;
+            let unfinished = self.open.values_mut().filter(|file| file.writer.in_progress_rows() > 0);
+            if let Some(file) = unfinished.max_by_key(|file| file.writer.memory_size()) {
+                file.writer.flush().await.map_err(|error| storage_error(&self.spec.table, error))?;
+                continue;
+            }
+            let largest = self.open.iter().max_by_key(|(_, file)| file.held()).map(|(values, _)| values.clone());
+            let Some(values) = largest else { return granted };
+            self.close(&values).await?;
         }
     }
 

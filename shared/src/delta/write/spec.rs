@@ -43,7 +43,7 @@ pub struct WriteSpec {
 pub struct WriteLimits {
     /// Files open at one time, one for each partition value at hand; the largest is closed to make room.
     pub open_files: usize,
-    /// Bytes of rows not yet encoded to pages, over all open files; the largest is flushed to make room.
+    /// Bytes of unfinished row groups and unsent parts over all open files; the largest are ended to make room.
     pub buffered_bytes: usize,
     /// Rows of a row group.
     pub row_group_rows: usize,

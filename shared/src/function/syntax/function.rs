@@ -6,30 +6,37 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, ListArray, StringArray};
 use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::{ScalarValue, exec_datafusion_err, plan_err};
+use datafusion::common::{ScalarValue, exec_datafusion_err, exec_err, plan_err};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    TypeSignature, Volatility,
 };
 use tree_sitter::Parser;
 
 use super::language::{Language, Languages};
 use super::nodes::{NodeColumns, node_fields};
+use super::role::{Role, Roles};
 
 thread_local! {
     /// A parser keeps its buffers from one text to the next.
     static PARSER: RefCell<Parser> = RefCell::new(Parser::new());
 }
 
-/// The SQL function `syntax_nodes(content, language)`: the named nodes of the text's syntax tree in preorder, as
-/// `List<Struct<node_id, parent_id, kind, field, start_byte, end_byte, start_line, end_line, name>>`.
+/// The SQL function `syntax_nodes(content, language[, roles])`: the named nodes of the text's syntax tree in preorder,
+/// as `List<Struct<node_id, parent_id, kind, field, start_byte, end_byte, start_line, end_line, name, name_kind,
+/// qualifier, arity, role, scope_id, owner>>`.
+///
+/// `roles`, names of [`Role`]s with commas between them, leaves out every node that has none of them; what is left
+/// has the same ids and the same parents, which may be nodes that were left out.
 ///
 /// Text that does not follow the grammar gives `ERROR` nodes, and a token that the grammar misses a `MISSING` node
 /// whose name is the token. Text of more than [`MAX_SYNTAX_BYTES`](super::MAX_SYNTAX_BYTES), or on which the parser
 /// spends far more work than sources take, gives one `ERROR` node over all of it. Null content and a null or unknown
-/// language give null; an unknown language that is a literal is an error of the query.
+/// language give null; an unknown language that is a literal is an error of the query, as is an unknown role.
 pub fn syntax_nodes(languages: Languages) -> ScalarUDF {
-    let signature = Signature::exact(vec![DataType::Utf8, DataType::Utf8], Volatility::Immutable);
+    let arguments = |count| TypeSignature::Exact(vec![DataType::Utf8; count]);
+    let signature = Signature::one_of(vec![arguments(2), arguments(3)], Volatility::Immutable);
     ScalarUDF::new_from_impl(SyntaxNodes { signature, languages: Arc::new(languages) })
 }
 
@@ -60,14 +67,19 @@ impl ScalarUDFImpl for SyntaxNodes {
             let known: Vec<_> = self.languages.names().collect();
             return plan_err!("syntax_nodes does not know the language `{language}`; it knows {}", known.join(", "));
         }
+        if let Some(Some(literal)) = args.scalar_arguments.get(2) {
+            roles_of(literal)?;
+        }
         Ok(Arc::new(Field::new(self.name(), DataType::List(item()), true)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let all_scalar = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let rows = if all_scalar { 1 } else { args.number_rows };
-        let [content, language] = args.args.as_slice() else {
-            return Err(exec_datafusion_err!("syntax_nodes takes two arguments: content and language"));
+        let (content, language, roles) = match args.args.as_slice() {
+            [content, language] => (content, language, None),
+            [content, language, ColumnarValue::Scalar(roles)] => (content, language, Some(roles_of(roles)?)),
+            _ => return exec_err!("syntax_nodes takes a content, a language and, the same for every row, roles"),
         };
         let content = content.to_array(rows)?;
         let language = match language {
@@ -76,7 +88,7 @@ impl ScalarUDFImpl for SyntaxNodes {
                 LanguageOf::All(name.try_as_str().flatten().and_then(|name| self.languages.get(name)))
             }
         };
-        let lists = self.lists(content.as_string(), &language)?;
+        let lists = self.lists(content.as_string(), &language, roles)?;
         if all_scalar {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&lists, 0)?));
         }
@@ -93,7 +105,7 @@ enum LanguageOf<'a> {
 }
 
 impl SyntaxNodes {
-    fn lists(&self, content: &StringArray, language: &LanguageOf<'_>) -> Result<ListArray> {
+    fn lists(&self, content: &StringArray, language: &LanguageOf<'_>, roles: Option<Roles>) -> Result<ListArray> {
         let mut nodes = NodeColumns::default();
         let mut offsets: Vec<i32> = Vec::with_capacity(content.len() + 1);
         let mut valid: Vec<bool> = Vec::with_capacity(content.len());
@@ -111,7 +123,7 @@ impl SyntaxNodes {
                 if nodes.is_full() {
                     return Err(too_large());
                 }
-                PARSER.with_borrow_mut(|parser| nodes.append(parser, language, source));
+                PARSER.with_borrow_mut(|parser| nodes.append(parser, language, source, roles));
             }
             valid.push(source.is_some() && language.is_some());
             offsets.push(i32::try_from(nodes.len()).map_err(|_| too_large())?);
@@ -119,6 +131,17 @@ impl SyntaxNodes {
         let offsets = OffsetBuffer::new(offsets.into());
         Ok(ListArray::try_new(item(), offsets, Arc::new(nodes.finish()?), Some(NullBuffer::from(valid)))?)
     }
+}
+
+/// The roles that a literal names.
+fn roles_of(literal: &ScalarValue) -> Result<Roles> {
+    let Some(Some(text)) = literal.try_as_str() else {
+        return plan_err!("syntax_nodes takes its roles as text, such as 'definition,call'");
+    };
+    Roles::parse(text).or_else(|unknown| {
+        let known = Role::ALL.map(Role::as_str).join(", ");
+        plan_err!("syntax_nodes does not know the role `{unknown}`; it knows {known}")
+    })
 }
 
 fn too_large() -> DataFusionError {

@@ -4,25 +4,27 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use super::names::{NameRule, NameRules};
+use super::role::Role;
+use super::rules::{NameRule, Rules};
 
-/// A language: its grammar, the names it goes by, and how its nodes get their names.
+/// A language: its grammar, the names it goes by, and what the kinds of its nodes mean.
 ///
 /// A node is named by its grammar's field `name` if it has one, and a node without children of a kind whose name
 /// contains `identifier` by its own text. [`named_by`](Self::named_by), [`named_by_text_of`](Self::named_by_text_of)
-/// and [`named_by_own_text`](Self::named_by_own_text) add what a grammar says otherwise.
+/// and [`named_by_own_text`](Self::named_by_own_text) add what a grammar says otherwise. Nothing has a role unless
+/// [`with_role`](Self::with_role) gives one; nodes of broken text are [`Role::Error`] in every language.
 #[derive(Clone)]
 pub struct Language {
     pub(super) name: String,
     pub(super) aliases: Vec<String>,
     pub(super) grammar: tree_sitter::Language,
-    pub(super) rules: NameRules,
+    pub(super) rules: Rules,
 }
 
 impl Language {
     /// A language of this name, parsed by `grammar`.
     pub fn new(name: &str, grammar: tree_sitter::Language) -> Self {
-        let rules = NameRules::new(&grammar);
+        let rules = Rules::new(&grammar);
         Self { name: name.to_lowercase(), aliases: Vec::new(), grammar, rules }
     }
 
@@ -44,13 +46,46 @@ impl Language {
 
     /// Nodes of `kind` are named by their own text.
     pub fn named_by_own_text(mut self, kind: &str) -> Self {
-        self.rules.set(&self.grammar, kind, NameRule::OwnText);
+        self.rules.change(&self.grammar, kind, |rule| rule.name = NameRule::OwnText);
+        self
+    }
+
+    /// What is named through a node of `kind` is qualified with the child in its `field`: `a.b` with `a`.
+    pub fn qualified_by(mut self, kind: &str, field: &str) -> Self {
+        if let Some(field) = self.grammar.field_id_for_name(field) {
+            self.rules.change(&self.grammar, kind, |rule| rule.qualifier = Some(field.get()));
+        }
+        self
+    }
+
+    /// The arity of a node of `kind` is the number of children that the child in its `field` has.
+    pub fn counted_in(mut self, kind: &str, field: &str) -> Self {
+        if let Some(field) = self.grammar.field_id_for_name(field) {
+            self.rules.change(&self.grammar, kind, |rule| rule.counted = Some(field.get()));
+        }
+        self
+    }
+
+    /// Nodes of these kinds have this role.
+    pub fn with_role(mut self, role: Role, kinds: &[&str]) -> Self {
+        for kind in kinds {
+            self.rules.change(&self.grammar, kind, |rule| rule.role = Some(role));
+        }
+        self
+    }
+
+    /// What is defined directly inside a definition of one of these kinds belongs to it, as methods do to a class; and
+    /// whatever else is inside, at any depth, is owned by the nearest of them.
+    pub fn with_owners(mut self, kinds: &[&str]) -> Self {
+        for kind in kinds {
+            self.rules.change(&self.grammar, kind, |rule| rule.owns = true);
+        }
         self
     }
 
     fn with_rule(mut self, kind: &str, field: &str, rule: fn(u16) -> NameRule) -> Self {
         if let Some(field) = self.grammar.field_id_for_name(field) {
-            self.rules.set(&self.grammar, kind, rule(field.get()));
+            self.rules.change(&self.grammar, kind, |to| to.name = rule(field.get()));
         }
         self
     }
@@ -147,7 +182,38 @@ fn rust() -> Language {
         .named_by_text_of("scoped_use_list", "path")
         .named_by_own_text("use_wildcard")
         .named_by_own_text("lifetime")
+        .named_by_own_text("self")
+        .named_by_own_text("super")
+        .named_by_own_text("crate")
+        .named_by_own_text("primitive_type")
+        .qualified_by("scoped_identifier", "path")
+        .qualified_by("scoped_type_identifier", "path")
+        .qualified_by("field_expression", "value")
+        .counted_in("call_expression", "arguments")
+        .counted_in("function_item", "parameters")
+        .counted_in("function_signature_item", "parameters")
+        .with_role(Role::Definition, &RUST_DEFINITIONS)
+        .with_role(Role::Call, &["call_expression", "macro_invocation"])
+        .with_role(Role::Import, &["use_declaration", "extern_crate_declaration"])
+        .with_owners(&["impl_item", "trait_item", "struct_item", "enum_item", "union_item"])
 }
+
+const RUST_DEFINITIONS: [&str; 14] = [
+    "associated_type",
+    "const_item",
+    "enum_item",
+    "enum_variant",
+    "function_item",
+    "function_signature_item",
+    "impl_item",
+    "macro_definition",
+    "mod_item",
+    "static_item",
+    "struct_item",
+    "trait_item",
+    "type_item",
+    "union_item",
+];
 
 fn python() -> Language {
     Language::new("python", tree_sitter_python::LANGUAGE.into())
@@ -161,4 +227,11 @@ fn python() -> Language {
         .named_by_text_of("aliased_import", "name")
         .named_by_own_text("dotted_name")
         .named_by_own_text("relative_import")
+        .qualified_by("attribute", "object")
+        .counted_in("call", "arguments")
+        .counted_in("function_definition", "parameters")
+        .with_role(Role::Definition, &["function_definition", "class_definition"])
+        .with_role(Role::Call, &["call"])
+        .with_role(Role::Import, &["import_statement", "import_from_statement", "future_import_statement"])
+        .with_owners(&["class_definition"])
 }

@@ -8,6 +8,8 @@ use datafusion::arrow::datatypes::{DataType, Field, Fields};
 use tree_sitter::{Node, ParseOptions, Parser, Point, Tree};
 
 use super::language::Language;
+use super::role::{Role, Roles};
+use super::rules::Name;
 
 /// Bytes of the longest text that is parsed. A longer one is one `ERROR` node.
 pub const MAX_SYNTAX_BYTES: usize = 32 * 1024 * 1024;
@@ -32,6 +34,12 @@ pub(super) fn node_fields() -> Fields {
         Field::new("start_line", DataType::Int32, false),
         Field::new("end_line", DataType::Int32, false),
         Field::new("name", DataType::Utf8, true),
+        Field::new("name_kind", DataType::Utf8, true),
+        Field::new("qualifier", DataType::Utf8, true),
+        Field::new("arity", DataType::Int32, true),
+        Field::new("role", DataType::Utf8, true),
+        Field::new("scope_id", DataType::Int32, true),
+        Field::new("owner", DataType::Utf8, true),
     ])
 }
 
@@ -47,6 +55,25 @@ pub(super) struct NodeColumns {
     start_line: Int32Builder,
     end_line: Int32Builder,
     name: StringBuilder,
+    name_kind: StringBuilder,
+    qualifier: StringBuilder,
+    arity: Int32Builder,
+    role: StringBuilder,
+    scope_id: Int32Builder,
+    owner: StringBuilder,
+}
+
+/// What a node gives the nodes below it.
+#[derive(Clone, Copy, Default)]
+struct Frame<'a> {
+    /// The nearest named node.
+    parent: Option<i32>,
+    /// The nearest definition.
+    scope: Option<i32>,
+    /// The name of the nearest definition that owns what is inside.
+    owner: Option<&'a str>,
+    /// Whether that is the nearest definition of all.
+    scope_owns: bool,
 }
 
 impl NodeColumns {
@@ -57,14 +84,16 @@ impl NodeColumns {
 
     /// Whether the columns hold so much that one more text might not fit into their 32-bit offsets.
     pub(super) fn is_full(&self) -> bool {
-        [&self.kind, &self.field, &self.name].iter().any(|column| column.values_slice().len() > FULL_BYTES)
+        let texts = [&self.kind, &self.field, &self.name, &self.name_kind, &self.qualifier, &self.role, &self.owner];
+        texts.iter().any(|column| column.values_slice().len() > FULL_BYTES)
     }
 
-    /// Adds the nodes of `source` in the order of their ids.
-    pub(super) fn append(&mut self, parser: &mut Parser, language: &Language, source: &str) {
+    /// Adds the nodes of `source`, or those of them that have one of `roles`, in the order of their ids.
+    pub(super) fn append(&mut self, parser: &mut Parser, language: &Language, source: &str, roles: Option<Roles>) {
         match parse(parser, language, source) {
-            Some(tree) => self.append_tree(&tree, language, source),
-            None => self.append_unparsed(source),
+            Some(tree) => self.append_tree(&tree, language, source, roles),
+            None if wanted(Some(Role::Error), roles) => self.append_unparsed(source),
+            None => {}
         }
     }
 
@@ -80,62 +109,87 @@ impl NodeColumns {
             Arc::new(self.start_line.finish()),
             Arc::new(self.end_line.finish()),
             Arc::new(self.name.finish()),
+            Arc::new(self.name_kind.finish()),
+            Arc::new(self.qualifier.finish()),
+            Arc::new(self.arity.finish()),
+            Arc::new(self.role.finish()),
+            Arc::new(self.scope_id.finish()),
+            Arc::new(self.owner.finish()),
         ];
         Ok(StructArray::try_new(node_fields(), columns, None)?)
     }
 
     /// Walks the tree in preorder. Anonymous nodes (punctuation, keywords) are passed through: their children
     /// belong to the nearest named ancestor.
-    fn append_tree(&mut self, tree: &Tree, language: &Language, source: &str) {
+    fn append_tree(&mut self, tree: &Tree, language: &Language, source: &str, roles: Option<Roles>) {
+        let rules = &language.rules;
         let mut cursor = tree.walk();
+        let mut children = tree.walk();
         let mut next_id = 0;
-        // What the nodes on the way from the root to the cursor give their children as a parent.
-        let mut parents: Vec<Option<i32>> = Vec::new();
+        // One frame for each node on the way from the root to the cursor.
+        let mut frames: Vec<Frame<'_>> = Vec::new();
         loop {
             let node = cursor.node();
-            let parent = parents.last().copied().flatten();
-            let mut as_parent = parent;
+            let outer = frames.last().copied().unwrap_or_default();
+            let mut inner = outer;
             if node.is_named() || node.is_missing() {
-                self.append_node(node, next_id, parent, cursor.field_name(), language, source);
-                as_parent = Some(next_id);
+                let rule = rules.of(node);
+                let wanted = wanted(rule.role, roles);
+                let name = if wanted || rule.owns { rules.name_of(node, source) } else { None };
+                if wanted {
+                    let arity = rules.arity_of(node, rule, &mut children);
+                    self.append_node(node, next_id, &outer, rule.role, cursor.field_name());
+                    self.append_name(node, name, arity);
+                }
+                inner.parent = Some(next_id);
+                if rule.role == Some(Role::Definition) {
+                    inner.scope = Some(next_id);
+                    inner.scope_owns = rule.owns;
+                }
+                if rule.owns {
+                    inner.owner = name.map(|name| name.text);
+                }
                 next_id += 1;
             }
             if cursor.goto_first_child() {
-                parents.push(as_parent);
+                frames.push(inner);
                 continue;
             }
             while !cursor.goto_next_sibling() {
                 if !cursor.goto_parent() {
                     return;
                 }
-                parents.pop();
+                frames.pop();
             }
         }
     }
 
-    fn append_node(
-        &mut self,
-        node: Node<'_>,
-        id: i32,
-        parent: Option<i32>,
-        field: Option<&str>,
-        language: &Language,
-        source: &str,
-    ) {
+    fn append_node(&mut self, node: Node<'_>, id: i32, outer: &Frame<'_>, role: Option<Role>, field: Option<&str>) {
         self.node_id.append_value(id);
-        self.parent_id.append_option(parent);
+        self.parent_id.append_option(outer.parent);
+        self.kind.append_value(if node.is_missing() { "MISSING" } else { node.kind() });
         self.field.append_option(field);
         self.start_byte.append_value(position(node.start_byte()));
         self.end_byte.append_value(position(node.end_byte()));
         self.start_line.append_value(line(node.start_position()));
         self.end_line.append_value(line(node.end_position()));
+        self.role.append_option(role.map(Role::as_str));
+        self.scope_id.append_option(outer.scope);
+        // A function inside a method is no method.
+        let owned = role != Some(Role::Definition) || outer.scope_owns;
+        self.owner.append_option(outer.owner.filter(|_| owned));
+    }
+
+    fn append_name(&mut self, node: Node<'_>, name: Option<Name<'_>>, arity: Option<usize>) {
         if node.is_missing() {
-            self.kind.append_value("MISSING");
             self.name.append_value(node.kind());
+            self.name_kind.append_null();
         } else {
-            self.kind.append_value(node.kind());
-            self.name.append_option(language.rules.name_of(node, source));
+            self.name.append_option(name.map(|name| name.text));
+            self.name_kind.append_option(name.map(|name| name.kind));
         }
+        self.qualifier.append_option(name.and_then(|name| name.qualifier));
+        self.arity.append_option(arity.map(position));
     }
 
     /// One `ERROR` node over the whole text.
@@ -148,7 +202,21 @@ impl NodeColumns {
         self.end_byte.append_value(position(source.len()));
         self.start_line.append_value(1);
         self.end_line.append_value(position(source.split('\n').count()));
+        self.role.append_value(Role::Error.as_str());
+        self.scope_id.append_null();
+        self.owner.append_null();
         self.name.append_null();
+        self.name_kind.append_null();
+        self.qualifier.append_null();
+        self.arity.append_null();
+    }
+}
+
+/// Whether a node of this role is asked for.
+fn wanted(role: Option<Role>, roles: Option<Roles>) -> bool {
+    match roles {
+        None => true,
+        Some(roles) => role.is_some_and(|role| roles.contains(role)),
     }
 }
 

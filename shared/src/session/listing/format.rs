@@ -75,7 +75,8 @@ pub(super) async fn statistics(
     objects: &[ObjectMeta],
 ) -> Result<Vec<Arc<Statistics>>, SessionError> {
     if !state.config().collect_statistics() {
-        return Ok(vec![Arc::new(Statistics::new_unknown(schema)); objects.len()]);
+        let unknown = Arc::new(Statistics::new_unknown(schema));
+        return Ok(objects.iter().map(|_| Arc::clone(&unknown)).collect());
     }
     let at_once = state.config_options().execution.meta_fetch_concurrency.get();
     let of_one = objects.iter().map(|object| async move {

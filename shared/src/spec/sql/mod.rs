@@ -159,7 +159,13 @@ fn after_query(token: &Token, span: &Span, tokens: &Tokens<'_>) -> Problem {
             .at(span)
             .help("put it into a file of its own, and read the other stage by its name");
     }
-    Problem::new(codes::SQL_SYNTAX, format!("not valid SQL: expected the end of the query, found `{token}`")).at(span)
+    let message = format!("not valid SQL: expected the end of the query, found `{token}`");
+    let mut problem = Problem::new(codes::SQL_SYNTAX, message).at(span);
+    if let Token::Word(word) = token {
+        let clauses = ["FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "JOIN", "UNION", "WINDOW", "QUALIFY"];
+        problem.help = nearest(&word.value, clauses).map(|clause| format!("did you mean `{clause}`?"));
+    }
+    problem
 }
 
 fn syntax_problem(error: &ParserError, tokens: &Tokens<'_>) -> Problem {

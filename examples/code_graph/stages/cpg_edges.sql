@@ -1,0 +1,26 @@
+/* windlass
+description: The graph's edges, from one node to another.
+tags: { layer: graph, kind: table, artifact: cpg_edges, semantic_id: cpg.edges, entity: edge, grain: per_edge }
+io:
+  kind: delta
+  key: [edge_id]
+  not_null: [edge_id, src_id, dst_id, kind, confidence]
+  constraints:
+    kind_is_known: kind IN ('contains', 'calls', 'imports')
+    confidence_is_a_share: confidence > 0 AND confidence <= 1
+*/
+SELECT stable_id(kind, src_id, dst_id) AS edge_id, src_id, dst_id, kind, confidence
+FROM (
+    SELECT coalesce(scope_id, file_id) AS src_id, node_id AS dst_id, 'contains' AS kind, CAST(1 AS DOUBLE) AS confidence
+    FROM syntax
+    UNION ALL
+    SELECT repo_id, file_id, 'contains', 1
+    FROM files
+    JOIN repos ON files.repo = repos.repo
+    UNION ALL
+    SELECT call_id, definition_id, 'calls', confidence
+    FROM resolved_calls
+    UNION ALL
+    SELECT import_id, repo_id, 'imports', confidence
+    FROM resolved_imports
+)

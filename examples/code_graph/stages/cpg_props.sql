@@ -1,0 +1,33 @@
+/* windlass
+description: What else is known of the graph's nodes, a row each.
+tags: { layer: graph, kind: table, artifact: cpg_props, semantic_id: cpg.props, entity: property, grain: per_node_and_key }
+io:
+  kind: delta
+  key: [node_id, key]
+  not_null: [node_id, key, value]
+*/
+SELECT node_id, prop['key'] AS key, prop['value'] AS value
+FROM (
+    SELECT file_id AS node_id, unnest(make_array(
+        named_struct('key', 'language', 'value', language),
+        named_struct('key', 'module', 'value', module),
+        named_struct('key', 'content_hash', 'value', content_hash)
+    )) AS prop
+    FROM files
+    UNION ALL
+    SELECT repo_id, named_struct('key', 'package', 'value', package)
+    FROM repos
+    UNION ALL
+    SELECT node_id, unnest(make_array(
+        named_struct('key', 'owner', 'value', owner),
+        named_struct('key', 'symbol', 'value', symbol)
+    ))
+    FROM definitions
+    UNION ALL
+    SELECT node_id, unnest(make_array(
+        named_struct('key', 'symbol', 'value', symbol),
+        named_struct('key', 'holder', 'value', nullif(holder, ''))
+    ))
+    FROM calls
+)
+WHERE prop['value'] IS NOT NULL

@@ -1,0 +1,26 @@
+/* windlass
+description: The source files, each with where it belongs by its path.
+materialize: view
+tags: { layer: normalized, kind: view, artifact: files, semantic_id: code.file, entity: file, grain: per_file }
+*/
+-- A repository is a first folder, a package a repository's name without its version and as code writes it, a module
+-- the name that other files of the repository know a file by, and a folder that of the folder it is in.
+SELECT
+    stable_id('file', path) AS file_id,
+    path,
+    repo,
+    replace(regexp_replace(repo, '-[0-9]+[.].*$', ''), '-', '_') AS package,
+    CASE WHEN stem IN ('mod', 'lib', 'main', '__init__') THEN folder ELSE stem END AS module,
+    folder,
+    CASE WHEN path LIKE '%.rs' THEN 'rust' ELSE 'python' END AS language,
+    size,
+    content_hash,
+    content
+FROM (
+    SELECT
+        *,
+        CASE WHEN strpos(path, '/') > 0 THEN split_part(path, '/', 1) ELSE '.' END AS repo,
+        split_part(split_part(path, '/', -1), '.', 1) AS stem,
+        split_part(path, '/', -2) AS folder
+    FROM source_files
+)

@@ -1,0 +1,29 @@
+/* windlass
+description: The definitions that are called, by how often and from where.
+tags: { layer: summary, kind: table, artifact: hot_definitions, semantic_id: summary.definition, entity: definition, grain: per_called_definition }
+io:
+  kind: delta
+  key: [definition_id]
+  not_null: [definition_id, name, repo, path, line, calls, caller_repos]
+*/
+-- `expected_calls` counts each call with its confidence, exactly, so that no order of rows makes a difference.
+SELECT
+    definition_id,
+    owner,
+    name,
+    syntax_kind,
+    definitions.repo,
+    path,
+    start_line AS line,
+    sum(calls) AS calls,
+    sum(CASE WHEN called.repo <> definitions.repo THEN calls ELSE 0 END) AS calls_of_others,
+    count(*) AS caller_repos,
+    CAST(sum(expected_calls) AS DOUBLE) AS expected_calls
+FROM (
+    SELECT definition_id, repo, count(*) AS calls, sum(CAST(confidence AS DECIMAL(9, 3))) AS expected_calls
+    FROM resolved_calls
+    GROUP BY definition_id, repo
+) AS called
+JOIN definitions ON called.definition_id = definitions.node_id
+JOIN files ON definitions.file_id = files.file_id
+GROUP BY definition_id, owner, name, syntax_kind, definitions.repo, path, start_line

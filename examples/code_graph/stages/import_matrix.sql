@@ -1,0 +1,16 @@
+/* windlass
+description: Which repository imports which, and how often.
+tags: { layer: summary, kind: table, artifact: import_matrix, semantic_id: summary.import, entity: repo_pair, grain: per_repo_and_repo }
+io:
+  kind: delta
+  key: [repo, imported_repo]
+  not_null: [repo, imported_repo, imports, files]
+*/
+SELECT
+    repo,
+    imported_repo,
+    count(*) AS imports,
+    count(DISTINCT file_id) AS files,
+    min(confidence) AS confidence
+FROM resolved_imports
+GROUP BY repo, imported_repo

@@ -1,0 +1,33 @@
+/* windlass
+description: Each repository in numbers.
+tags: { layer: summary, kind: table, artifact: repo_summary, semantic_id: summary.repo, entity: repo, grain: per_repo }
+io:
+  kind: delta
+  key: [repo]
+  not_null: [repo, files, bytes, definitions, calls, resolved_share]
+  constraints:
+    resolved_share_is_a_share: resolved_share >= 0 AND resolved_share <= 1
+*/
+SELECT
+    repos.repo,
+    files,
+    bytes,
+    coalesce(definitions, 0) AS definitions,
+    coalesce(imports, 0) AS imports,
+    coalesce(errors, 0) AS errors,
+    coalesce(calls, 0) AS calls,
+    coalesce(resolved, 0) AS resolved_calls,
+    CASE WHEN calls > 0 THEN coalesce(resolved, 0) / CAST(calls AS DOUBLE) ELSE 0 END AS resolved_share
+FROM repos
+LEFT JOIN (
+    SELECT
+        repo,
+        count(*) FILTER (WHERE role = 'definition') AS definitions,
+        count(*) FILTER (WHERE role = 'call') AS calls,
+        count(*) FILTER (WHERE role = 'import') AS imports,
+        count(*) FILTER (WHERE role = 'error') AS errors
+    FROM syntax
+    GROUP BY repo
+) AS nodes ON repos.repo = nodes.repo
+LEFT JOIN (SELECT repo, count(DISTINCT call_id) AS resolved FROM resolved_calls GROUP BY repo) AS resolved
+    ON repos.repo = resolved.repo

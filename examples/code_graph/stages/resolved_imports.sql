@@ -1,0 +1,16 @@
+/* windlass
+description: The imports of other packages with the repositories that hold a version of the package.
+materialize: view
+tags: { layer: semantic, kind: view, artifact: resolved_imports, semantic_id: code.resolved_import, entity: import, grain: per_import_and_repo }
+*/
+SELECT
+    imports.node_id AS import_id,
+    imports.file_id,
+    imports.repo,
+    repos.repo_id,
+    repos.repo AS imported_repo,
+    1.0 / versions AS confidence
+FROM imports
+JOIN repos ON imports.root = repos.package
+JOIN (SELECT package, count(*) AS versions FROM repos GROUP BY package) AS packages ON imports.root = packages.package
+WHERE imports.origin = 'known' AND versions <= $max_candidates

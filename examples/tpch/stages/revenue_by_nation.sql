@@ -1,0 +1,12 @@
+/* windlass
+description: What suppliers took from customers of their own nation, by year (after TPC-H query 5).
+*/
+SELECT
+    supplier_region AS region,
+    supplier_nation AS nation,
+    order_year,
+    sum(revenue) AS revenue,
+    count(*) AS lines
+FROM enriched_lineitems
+WHERE customer_nation = supplier_nation
+GROUP BY supplier_region, supplier_nation, order_year

@@ -1,0 +1,30 @@
+# Benchmarks, included by the Makefile. docs/benchmarks.md says what they measure.
+#
+#   make bench                       both pipelines and the fixed cost of a stage, release build
+#   make bench PROFILE=dev           the same, with the profile of the tests (numbers only for finding one's way)
+#   make bench CODE=DIR RUNS=3       other source code, fewer runs
+#   make bench ENGINE=windlass       against DataFusion as Windlass sets it, not as it comes
+#   make bench-data SCALE=10         only the tables of TPC-H
+
+PROFILE ?= release
+SCALE ?= 1
+RUNS ?= 5
+ENGINE ?= stock
+CARGO ?= cargo
+# Real source code that every build has at hand: the crates in Cargo's own registry folder.
+CODE ?= $(firstword $(wildcard $(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/*))
+
+bench_target := $(or $(CARGO_TARGET_DIR),target)
+bench_bin := $(bench_target)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+bench_data := $(bench_target)/bench/tpch-sf$(SCALE)
+
+.PHONY: bench bench-build bench-data
+bench-build:
+	$(CARGO) build --workspace --locked --profile $(PROFILE) --features windlass-tests/bench \
+	    --bin windlass --bin windlass-bench
+
+bench-data: bench-build
+	$(bench_bin)/windlass-bench data --scale $(SCALE) $(bench_data)
+
+bench: bench-data
+	$(bench_bin)/windlass-bench compare --runs $(RUNS) --engine $(ENGINE) --tpch $(bench_data) --code "$(CODE)"

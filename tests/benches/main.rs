@@ -1,0 +1,65 @@
+//! `windlass-bench`: data, base line and comparison of the benchmarks. `make bench` calls it; docs/benchmarks.md
+//! explains what it measures.
+//!
+//! The base line runs in a process of its own, this program as `windlass-bench plain`, so that its time and memory can
+//! be compared with those of `windlass run`.
+
+mod compare;
+mod machine;
+mod make_tpch;
+mod measure;
+mod pipeline;
+mod plain;
+mod summary;
+mod trivial;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+// The allocator of the `windlass` command, so that both sides have the same.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What a command of this program comes to; errors are for a person to read.
+type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
+
+#[derive(Debug, Parser)]
+#[command(name = "windlass-bench", about = "Data, base line and comparison of Windlass's benchmarks")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make the tables of TPC-H as Parquet files, a folder a table.
+    Data {
+        /// The scale factor: 1 is 6 million lines.
+        #[arg(long, default_value_t = 1.0)]
+        scale: f64,
+        /// Where the folders go. A table that is there already is left as it is.
+        out: PathBuf,
+    },
+    /// Run a project with plain DataFusion and deltalake; what it came to goes to stdout as JSON.
+    Plain(plain::PlainArgs),
+    /// Run pipelines with Windlass and with the base line, by turns; a report in Markdown goes to stdout.
+    Compare(compare::CompareArgs),
+}
+
+fn main() -> ExitCode {
+    let done = match Args::parse().command {
+        Command::Data { scale, out } => make_tpch::make(scale, &out),
+        Command::Plain(args) => plain::run(&args),
+        Command::Compare(args) => compare::run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("windlass-bench: {}", windlass_shared::error::full_message(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}

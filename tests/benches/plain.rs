@@ -1,0 +1,81 @@
+//! `windlass-bench plain`: the base line as a process.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use windlass_shared::ids::NodeName;
+use windlass_tests::plain::{PlainEngine, PlainOptions, run_project};
+
+use super::Outcome;
+
+#[derive(Debug, Args)]
+pub(crate) struct PlainArgs {
+    /// The project's folder.
+    #[arg(long)]
+    project: PathBuf,
+    /// Where tables and caches go.
+    #[arg(long)]
+    out: PathBuf,
+    /// The location of a source in place of the project's; a relative path starts here.
+    #[arg(long = "source", value_name = "NAME=DIR", value_parser = key_value)]
+    sources: Vec<(String, String)>,
+    /// The value of a parameter.
+    #[arg(long = "param", value_name = "NAME=VALUE", value_parser = key_value)]
+    params: Vec<(String, String)>,
+    /// Partitions that queries are planned into, if not as many as the project says.
+    #[arg(long)]
+    target_partitions: Option<usize>,
+    /// How the engine is set.
+    #[arg(long, value_enum, default_value_t)]
+    engine: Engine,
+}
+
+/// How the engine of the base line is set.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub(crate) enum Engine {
+    /// As DataFusion comes.
+    #[default]
+    Stock,
+    /// As Windlass sets it.
+    Windlass,
+}
+
+impl Engine {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Stock => "stock",
+            Self::Windlass => "windlass",
+        }
+    }
+}
+
+/// `key=value`.
+pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+/// A path from here on as a path from anywhere; URLs stay as they are.
+pub(crate) fn from_here(location: &str) -> std::io::Result<String> {
+    if location.contains("://") {
+        return Ok(location.to_owned());
+    }
+    Ok(std::path::absolute(location)?.display().to_string())
+}
+
+pub(crate) fn run(args: &PlainArgs) -> Outcome {
+    let mut options = PlainOptions::new(&args.out);
+    for (name, location) in &args.sources {
+        options.sources.insert(NodeName::new(name), from_here(location)?);
+    }
+    options.params.clone_from(&args.params);
+    options.target_partitions = args.target_partitions;
+    options.engine = match args.engine {
+        Engine::Stock => PlainEngine::Stock,
+        Engine::Windlass => PlainEngine::Windlass,
+    };
+    let runtime = tokio::runtime::Runtime::new()?;
+    let report = runtime.block_on(run_project(&args.project, &options))?;
+    println!("{}", serde_json::to_string_pretty(&report)?);
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! Why a plain run fails.
+
+use std::io;
+use std::path::PathBuf;
+
+use datafusion::error::DataFusionError;
+use deltalake::DeltaTableError;
+use windlass_client::project::LoadError;
+use windlass_shared::graph::Stage;
+use windlass_shared::ids::NodeName;
+use windlass_shared::session::SessionError;
+use windlass_shared::spec::Problems;
+use windlass_shared::storage::StorageError;
+
+/// Why a plain run fails.
+#[derive(Debug, thiserror::Error)]
+pub enum PlainError {
+    /// A file or folder cannot be read or made.
+    #[error("`{}` cannot be used", path.display())]
+    Folder {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The project's files cannot be read.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The project, or a value given for a parameter, is not right.
+    #[error("{0}")]
+    Project(Box<Problems>),
+    /// A location was given for a source that the project does not have.
+    #[error("the project has no source `{0}`")]
+    UnknownSource(NodeName),
+    /// The session cannot be built or a table cannot be registered.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// A location cannot be used.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// A Delta table cannot be opened.
+    #[error("the source `{source_name}` cannot be opened")]
+    OpenDelta {
+        /// The source.
+        source_name: NodeName,
+        /// Why.
+        #[source]
+        source: DeltaTableError,
+    },
+    /// The engine refuses or fails a stage's query.
+    #[error("the stage `{stage}` failed")]
+    Stage {
+        /// The stage.
+        stage: NodeName,
+        /// Why.
+        #[source]
+        source: DataFusionError,
+    },
+    /// The table of a stage cannot be written.
+    #[error("the table of the stage `{stage}` cannot be written")]
+    Write {
+        /// The stage.
+        stage: NodeName,
+        /// Why.
+        #[source]
+        source: DeltaTableError,
+    },
+}
+
+impl PlainError {
+    pub(super) fn stage(stage: &Stage, source: DataFusionError) -> Self {
+        Self::Stage { stage: stage.name.clone(), source }
+    }
+
+    pub(super) fn write(stage: &Stage, source: DeltaTableError) -> Self {
+        Self::Write { stage: stage.name.clone(), source }
+    }
+}
+
+impl From<Problems> for PlainError {
+    fn from(problems: Problems) -> Self {
+        Self::Project(Box::new(problems))
+    }
+}
