@@ -35,7 +35,7 @@ pub(crate) async fn pinned(sessions: &Sessions, folder: &std::path::Path, at: Pi
 }
 
 pub(crate) fn provider(sessions: &Sessions, table: &PinnedTable) -> Arc<dyn TableProvider> {
-    table.provider(&ScanOptions::from_session(&sessions.config()))
+    table.provider(&ScanOptions::from_config(&sessions.config()))
 }
 
 /// A session in which the newest version of the table in `folder` is called `t`.

@@ -362,13 +362,13 @@ async fn a_scan_identity_is_about_the_way_of_reading_not_the_version() {
     let folder = TempDir::new().unwrap();
     three_days(folder.path()).await;
     let sessions = sessions(2);
-    let options = ScanOptions::from_session(&sessions.config());
+    let options = ScanOptions::from_config(&sessions.config());
     let newest = pinned(&sessions, folder.path(), PinAt::Latest).await;
     let oldest = pinned(&sessions, folder.path(), PinAt::Version(0)).await;
-    let identity = newest.scan_identity(&options);
-    assert_eq!(identity, oldest.scan_identity(&options));
+    let identity = newest.scan_identity(&options).unwrap();
+    assert_eq!(identity, oldest.scan_identity(&options).unwrap());
     let other = sessions_with(SessionSettings { parquet_pushdown: false, ..SessionSettings::default() });
-    let other = newest.scan_identity(&ScanOptions::from_session(&other.config()));
+    let other = newest.scan_identity(&ScanOptions::from_config(&other.config())).unwrap();
     assert_ne!(identity, other);
 }
 
