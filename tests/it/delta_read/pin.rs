@@ -36,10 +36,8 @@ fn at(hour: u32) -> DateTime<Utc> {
 }
 
 fn set_commit_time(folder: &Path, version: u64, time: DateTime<Utc>) {
-    let commit = std::fs::File::options()
-        .write(true)
-        .open(folder.join(format!("_delta_log/{version:020}.json")))
-        .unwrap();
+    let commit =
+        std::fs::File::options().write(true).open(folder.join(format!("_delta_log/{version:020}.json"))).unwrap();
     commit.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(time.timestamp() as u64)).unwrap();
 }
 

@@ -20,7 +20,8 @@ use windlass_shared::delta::scan::ScanOptions;
 use windlass_shared::spec::source::PinAt;
 
 use super::cluster_like::{
-    cut, pinned, planned, provider, run_scan, scan_all, scan_of, scanned_files, sessions, sessions_with, task_bytes, with_table,
+    cut, pinned, planned, provider, run_scan, scan_all, scan_of, scanned_files, sessions, sessions_with, task_bytes,
+    with_table,
 };
 use super::tables::{Log, add, append, array, batch, field, metadata, protocol, rows_of, write_parquet};
 
@@ -39,11 +40,7 @@ async fn three_days(folder: &Path) {
         let ids: Vec<i64> = (day * 100..day * 100 + 100).collect();
         let names = ids.iter().map(|id| (id % 10 != 0).then(|| format!("n{id:03}"))).collect::<StringArray>();
         let days = StringArray::from(vec![format!("2026-01-0{}", day + 1); 100]);
-        let rows = batch(vec![
-            ("day", array(days)),
-            ("id", array(Int64Array::from(ids))),
-            ("name", array(names)),
-        ]);
+        let rows = batch(vec![("day", array(days)), ("id", array(Int64Array::from(ids))), ("name", array(names))]);
         append(folder, rows, &["day"]).await;
     }
 }
@@ -57,9 +54,10 @@ async fn filters_about_partitions_are_answered_by_the_log_alone() {
     assert_eq!(scanned_files(&plan).len(), 1);
     let shown = displayable(plan.as_ref()).indent(false).to_string();
     assert!(!shown.contains("FilterExec"), "{shown}");
-    assert_eq!(query(&ctx, "SELECT min(id), max(id), count(*) FROM t WHERE upper(day) = '2026-01-02'").await, [
-        "100 | 199 | 100"
-    ]);
+    assert_eq!(
+        query(&ctx, "SELECT min(id), max(id), count(*) FROM t WHERE upper(day) = '2026-01-02'").await,
+        ["100 | 199 | 100"]
+    );
 }
 
 #[tokio::test]
@@ -305,7 +303,8 @@ async fn columns_and_nested_fields_added_later_are_null_in_older_files() {
     let path = folder.path();
     let int = |name: &str| field(name, "integer");
     let point = json!({"type": "struct", "fields": [int("x"), int("y")]});
-    let typed = |name: &str, data_type: Value| json!({"name": name, "type": data_type, "nullable": true, "metadata": {}});
+    let typed =
+        |name: &str, data_type: Value| json!({"name": name, "type": data_type, "nullable": true, "metadata": {}});
     let fields = [
         typed("s", point.clone()),
         typed("l", json!({"type": "array", "elementType": point, "containsNull": true})),
@@ -337,7 +336,8 @@ async fn paths_may_be_encoded_or_absolute() {
     let absolute = format!("file:{}/absolute%20one.parquet", path.display());
     let logged = ["plain.parquet", "a%20b%2520c.parquet", "%C3%A4+%C3%B6=1.parquet", &absolute, "deep/er/f.parquet"];
     let mut actions = vec![protocol(&[]), metadata(&[field("v", "integer")], &[], &json!({}))];
-    actions.extend(names.iter().zip(logged).map(|(name, logged)| add(logged, &json!({}), &Value::Null, &path.join(name))));
+    actions
+        .extend(names.iter().zip(logged).map(|(name, logged)| add(logged, &json!({}), &Value::Null, &path.join(name))));
     Log::new(path).commit(&actions);
     let sessions = sessions(2);
     let table = pinned(&sessions, path, PinAt::Latest).await;
@@ -376,7 +376,8 @@ async fn a_scan_identity_is_about_the_way_of_reading_not_the_version() {
 async fn a_task_of_a_table_of_many_files_is_sent_in_few_bytes() {
     let folder = TempDir::new().unwrap();
     let fields: Vec<Value> = (0..40).map(|index| field(&format!("column_{index}"), "long")).collect();
-    let values = |value: i64| (0..40).map(|index| (format!("column_{index}"), json!(value))).collect::<serde_json::Map<_, _>>();
+    let values =
+        |value: i64| (0..40).map(|index| (format!("column_{index}"), json!(value))).collect::<serde_json::Map<_, _>>();
     let stats = json!({"numRecords": 10, "minValues": values(1), "maxValues": values(2), "nullCount": values(0)});
     let vector = json!({"storageType": "u", "pathOrInlineDv": "ab^-aqEH.-t@S}K{vb[*k^", "offset": 4, "sizeInBytes": 40, "cardinality": 6});
     let mut actions = vec![protocol(&["deletionVectors"]), metadata(&fields, &[], &json!({}))];

@@ -103,8 +103,10 @@ fn deleted(index: i64) -> Vec<i64> {
 
 /// Four files of [`ROWS`] rows: vectors in the log, below a random prefix, at an absolute path, and none.
 fn deleted_from(folder: &Path) -> Vec<i64> {
-    let mut actions =
-        vec![protocol(&["deletionVectors"]), metadata(&[field("id", "long"), field("name", "string")], &[], &json!({}))];
+    let mut actions = vec![
+        protocol(&["deletionVectors"]),
+        metadata(&[field("id", "long"), field("name", "string")], &[], &json!({})),
+    ];
     let mut left = Vec::new();
     for index in 0..4 {
         let (first, name) = (index * ROWS, format!("f{index}.parquet"));
