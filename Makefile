@@ -24,6 +24,7 @@ demo: build ## Run examples/code_graph on an embedded cluster and ask it three q
 	@WINDLASS="$(WINDLASS)" DEMO_HOME="$(DEMO_HOME)" scripts/demo.sh "$(or $(FOLDER),$(wildcard $(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/*))"
 
 test: setup ## Pass all tests
+	cargo build --workspace --bins --locked
 	cargo test --workspace --locked
 
 lint: setup ## Check format and lints

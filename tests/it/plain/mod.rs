@@ -128,7 +128,7 @@ async fn a_row_against_a_constraint_fails_the_stage_by_name() {
     let error = run_project(project.path(), &options).await.unwrap_err();
     let message = full_message(&error);
     assert!(matches!(error, PlainError::Write { .. }), "{message}");
-    assert!(message.contains("shares") && message.contains("total > 0"), "{message}");
+    assert!(message.contains("shares") && message.contains("| 5  | -4"), "{message}");
 }
 
 #[tokio::test]
