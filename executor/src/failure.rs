@@ -49,6 +49,8 @@ fn classify(error: &DataFusionError) -> Option<TaskFailure> {
         DataFusionError::Execution(message) | DataFusionError::Internal(message) if message.contains(PANICKED) => {
             panicked(message)
         }
+        // Its message would ask the reader to report a defect of the engine.
+        DataFusionError::Internal(message) => TaskFailure::new(TaskFailureKind::Execution, message),
         other if is_transient(other) => TaskFailure::new(TaskFailureKind::Io, other.message()),
         other => TaskFailure::new(TaskFailureKind::Execution, other.message()),
     };
@@ -63,9 +65,7 @@ fn classify_external(error: &(dyn Error + Send + Sync + 'static)) -> Option<Task
         Some(BallistaError::FetchFailed(..) | BallistaError::Cancelled) => None,
         Some(BallistaError::IoError(io)) => Some(TaskFailure::new(TaskFailureKind::Io, io.to_string())),
         Some(BallistaError::DataFusionError(inner)) => classify(inner),
-        Some(BallistaError::ArrowError(inner)) => {
-            Some(TaskFailure::new(TaskFailureKind::Execution, inner.to_string()))
-        }
+        Some(BallistaError::ArrowError(inner)) => Some(TaskFailure::new(TaskFailureKind::Execution, inner.to_string())),
         Some(BallistaError::General(text) | BallistaError::Internal(text)) if text.contains(PANICKED) => {
             Some(panicked(text))
         }

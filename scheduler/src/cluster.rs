@@ -118,6 +118,7 @@ pub struct SchedulerProcess {
     address: SocketAddr,
     server: Arc<EngineServer>,
     cluster: BallistaCluster,
+    sessions: Sessions,
     handle: Handle,
     runtime: Option<Runtime>,
 }
@@ -145,7 +146,8 @@ impl SchedulerProcess {
         match started {
             Ok((address, server, cluster)) => {
                 let handle = runtime.handle().clone();
-                Ok(Self { address, server: Arc::new(server), cluster, handle, runtime: Some(runtime) })
+                let (server, sessions) = (Arc::new(server), sessions.clone());
+                Ok(Self { address, server, cluster, sessions, handle, runtime: Some(runtime) })
             }
             Err(error) => {
                 runtime.shutdown_background();
@@ -157,11 +159,6 @@ impl SchedulerProcess {
     /// Where executors reach the scheduler.
     pub fn address(&self) -> SocketAddr {
         self.address
-    }
-
-    /// How many executors have joined and are alive.
-    pub fn executors(&self) -> usize {
-        self.cluster.cluster_state().executor_heartbeats().len()
     }
 
     /// Waits until `wanted` executors have joined.
@@ -200,6 +197,10 @@ impl SchedulerProcess {
 
     pub(crate) fn jobs(&self) -> Arc<dyn JobState> {
         self.cluster.job_state()
+    }
+
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 
     /// The scheduler's own threads: what it starts must run there, because it outlives a caller's.

@@ -14,8 +14,9 @@ use datafusion::prelude::SessionContext;
 use parking_lot::RwLock;
 use tokio::runtime::Handle;
 use tokio::sync::{RwLock as AsyncRwLock, mpsc, watch};
+use windlass_shared::session::{SessionError, Sessions};
 
-use super::distributed::distributable;
+use super::distributable::distributable;
 use super::{EngineError, RunningJob};
 use crate::cluster::{EngineServer, SchedulerProcess};
 
@@ -42,6 +43,7 @@ struct Inner {
     server: Arc<EngineServer>,
     jobs: Arc<dyn JobState>,
     handle: Handle,
+    sessions: Sessions,
     /// The folders of the executors on this machine, by executor.
     work_dirs: RwLock<HashMap<String, String>>,
 }
@@ -60,6 +62,7 @@ impl Engine {
                 server: Arc::clone(scheduler.server()),
                 jobs: scheduler.jobs(),
                 handle: scheduler.handle().clone(),
+                sessions: scheduler.sessions().clone(),
                 work_dirs: RwLock::default(),
             }),
         }
@@ -169,6 +172,11 @@ impl JobControl {
     pub(super) async fn request_cancel(&self) {
         // It fails only if the scheduler is gone, and the job with it.
         let _ = self.engine.inner.server.cancel_job(self.id.clone()).await;
+    }
+
+    /// A session such as executors have: without what a caller added to its own.
+    pub(super) fn executor_session(&self) -> Result<SessionContext, SessionError> {
+        self.engine.inner.sessions.context()
     }
 
     /// Removes what the job has written on the executors.

@@ -1,5 +1,6 @@
 //! Why a job fails, in words and with what to do about it.
 
+use datafusion::error::DataFusionError;
 use windlass_shared::error::{Coded, ErrorCode, Failure};
 use windlass_shared::task_failure::{TaskFailure, TaskFailureKind};
 
@@ -69,6 +70,17 @@ impl EngineError {
         }
     }
 
+    /// The error that a plan stands for which cannot be sent to executors for this reason.
+    pub(super) fn from_refused_plan(reason: &DataFusionError) -> Self {
+        let text = match reason.find_root() {
+            DataFusionError::Internal(text) | DataFusionError::Plan(text) => text.clone(),
+            other => other.message().into_owned(),
+        };
+        // The engine adds the whole plan, as a debugger would show it.
+        let node = text.split_once(UNKNOWN_NODE).and_then(|(_, rest)| rest.split_once(']'));
+        Self::Plan(node.map_or(text.clone(), |(node, _)| format!("executors cannot run `{node}`")))
+    }
+
     /// Whether executors refused the plan without saying why.
     pub(super) fn is_unexplained_rejection(&self) -> bool {
         matches!(self, Self::Plan(text) if text.contains(REJECTED))
@@ -92,6 +104,7 @@ const NO_EXECUTORS: &str = "all executors were lost";
 const STAGE_RETRIES: &str = "most recent failure reason";
 const PLANNING: &str = "Error planning job";
 const REJECTED: &str = "could not be prepared or was rejected";
+const UNKNOWN_NODE: &str = "Unsupported plan node, name: [";
 const STAGE_FAILED: &str = " failed: ";
 
 /// The message without `Job failed due to stage 3 failed: `, whose number says nothing to the reader.

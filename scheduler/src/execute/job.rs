@@ -112,17 +112,18 @@ impl RunningJob {
         }
     }
 
-    /// Finds the reason why executors refused a plan, which they do not tell: the plan is sent to ourselves.
+    /// Finds the reason why executors refused a plan, which they do not tell: the plan is sent to a session like theirs.
     fn explain(&self, error: EngineError) -> EngineError {
         if !error.is_unexplained_rejection() {
             return error;
         }
+        let Ok(executor) = self.job.control.executor_session() else { return error };
         let codec = PlanCodec::default();
         let echoed = PhysicalPlanNode::try_from_physical_plan(Arc::clone(&self.job.plan), &codec)
-            .and_then(|node| node.try_into_physical_plan(&self.job.session.task_ctx(), &codec));
+            .and_then(|node| node.try_into_physical_plan(&executor.task_ctx(), &codec));
         match echoed {
             Ok(_) => error,
-            Err(reason) => EngineError::Plan(reason.find_root().message().into_owned()),
+            Err(reason) => EngineError::from_refused_plan(&reason),
         }
     }
 }

@@ -13,9 +13,7 @@ use windlass_shared::artifact::PinRecord;
 use windlass_shared::delta::pin::{PinnedTable, pin};
 use windlass_shared::delta::scan::ScanOptions;
 use windlass_shared::ids::NodeName;
-use windlass_shared::session::{
-    ProviderInput, Registration, ScanIdentity, Sessions, TableInput, TableKind, register,
-};
+use windlass_shared::session::{ProviderInput, Registration, ScanIdentity, Sessions, TableInput, TableKind, register};
 use windlass_shared::spec::SourceSpec;
 use windlass_shared::spec::source::{PinAt, SourceKind};
 use windlass_shared::storage::Location;
@@ -168,9 +166,9 @@ pub async fn pin_table(
 }
 
 fn provider_input(name: &NodeName, context: &SessionContext, table: &PinnedTable) -> Result<ProviderInput, PlanError> {
-    let options = ScanOptions::from_session(context.state().config());
+    let options = ScanOptions::from_config(context.state().config());
     let pin = table.pin();
-    let identity = ScanIdentity::of(&table.scan_identity(&options)).map_err(|error| PlanError::Engine {
+    let identity = table.scan_identity(&options).map_err(|error| PlanError::Engine {
         stage: name.clone(),
         source: DataFusionError::External(Box::new(error)),
     })?;

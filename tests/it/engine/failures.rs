@@ -99,4 +99,13 @@ async fn a_function_that_executors_lack_is_named() {
     context.register_udf(create_udf("only_here", vec![DataType::Int64], DataType::Int64, Volatility::Volatile, body));
     let error = cluster.run_sql(&context, "SELECT only_here(1)").await.err().expect("the job fails");
     assert_eq!(error.to_failure().code, "WL0501");
+    assert!(error.to_string().contains("only_here"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_executors_lack_is_named() {
+    let cluster = shared_cluster().await;
+    let sql = "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 5) SELECT * FROM r";
+    let error = cluster.run_sql(&cluster.context(), sql).await.err().expect("the job fails");
+    assert_eq!(error.to_string(), "the plan cannot be distributed: executors cannot run `RecursiveQueryExec`");
 }

@@ -38,6 +38,11 @@ const UNORDERED: &[&str] = &[
     "SELECT coalesce(a.id, b.id) AS id, a.name, b.bucket FROM (SELECT * FROM facts WHERE id % 2 = 0) a FULL JOIN \
      (SELECT * FROM facts WHERE id % 3 = 0) b ON a.id = b.id",
     "SELECT count(*) FROM facts a CROSS JOIN buckets b",
+    "SELECT m.id AS m, f.id AS f FROM memory m LEFT JOIN facts f ON f.id < m.id - 22",
+    "SELECT m.id AS m, f.id AS f FROM memory m FULL JOIN facts f ON f.id > m.id + 80",
+    "SELECT id FROM memory m WHERE EXISTS (SELECT 1 FROM facts f WHERE f.id > m.id + 80)",
+    "SELECT id FROM memory m WHERE NOT EXISTS (SELECT 1 FROM facts f WHERE f.id > m.id + 80)",
+    "SELECT id FROM memory WHERE id NOT IN (SELECT id FROM facts WHERE id % 2 = 0)",
     "SELECT id FROM facts WHERE bucket IN (SELECT bucket FROM buckets WHERE label <> 'one')",
     "SELECT id FROM facts f WHERE NOT EXISTS (SELECT 1 FROM memory m WHERE m.id = f.id) AND id < 60",
     "SELECT id, row_number() OVER (PARTITION BY bucket ORDER BY id) AS n, sum(id) OVER (PARTITION BY bucket ORDER BY id) \

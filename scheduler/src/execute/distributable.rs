@@ -1,0 +1,123 @@
+//! Makes a plan that runs correctly in one process run correctly in tasks, or refuses it.
+//!
+//! The engine gives a task one partition of the leaves of its stage. What does not survive that is rewritten here.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use datafusion::arrow::array::new_null_array;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use datafusion::common::JoinType;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::datasource::memory::MemorySourceConfig;
+use datafusion::datasource::physical_plan::FileScanConfig;
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::error::Result;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::joins::NestedLoopJoinExec;
+use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
+use datafusion::physical_plan::union::UnionExec;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+
+use super::EngineError;
+
+type Rewritten = Result<Transformed<Arc<dyn ExecutionPlan>>>;
+
+/// The plan with what the engine gets wrong rewritten.
+///
+/// # Errors
+/// [`EngineError::Unsplittable`], and [`EngineError::Plan`] if the rewritten plan is refused by its operators.
+pub(super) fn distributable(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>, EngineError> {
+    let rewritten = plan
+        .transform_up(with_a_partition)
+        .and_then(|plan| plan.data.transform_up(with_one_probe))
+        .and_then(|plan| plan.data.transform_up(with_measured_branches));
+    let plan = rewritten.map_err(|error| EngineError::Plan(error.message().into_owned()))?.data;
+    match unsplittable_leaf(&plan) {
+        None => Ok(plan),
+        Some((operator, partitions)) => Err(EngineError::Unsplittable { operator, partitions }),
+    }
+}
+
+/// Gives a leaf without partitions an empty one: a stage without partitions gets no task and never ends.
+fn with_a_partition(node: Arc<dyn ExecutionPlan>) -> Rewritten {
+    if node.children().is_empty() && node.output_partitioning().partition_count() == 0 {
+        return Ok(Transformed::yes(Arc::new(EmptyExec::new(node.schema()))));
+    }
+    Ok(Transformed::no(node))
+}
+
+/// Gathers the probe side of a nested loop join that also puts out rows of its build side.
+///
+/// Such a join remembers which rows of the build side found a partner. In one process its partitions share that; tasks
+/// do not, and each would put out the rows that found none among its own partition.
+fn with_one_probe(node: Arc<dyn ExecutionPlan>) -> Rewritten {
+    let Some(join) = node.downcast_ref::<NestedLoopJoinExec>() else { return Ok(Transformed::no(node)) };
+    let remembers = match join.join_type() {
+        JoinType::Left | JoinType::Full | JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => true,
+        JoinType::Inner | JoinType::Right | JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => false,
+    };
+    if std::env::var("NO_PROBE").is_ok() || !remembers || join.right().output_partitioning().partition_count() == 1 {
+        return Ok(Transformed::no(node));
+    }
+    let (build, probe) = (Arc::clone(join.left()), Arc::clone(join.right()));
+    let gathered = Arc::new(CoalescePartitionsExec::new(probe));
+    Ok(Transformed::yes(node.with_new_children(vec![build, gathered])?))
+}
+
+/// Puts scans of memory in the place of a union's constant leaves.
+///
+/// Each task runs one branch of a union, and of the others the engine leaves scans of nothing. Constant leaves have no
+/// metrics but those scans do, so the tasks of a stage would report different numbers of metrics, which the engine
+/// rejects together with the news that the tasks are done: the job would never end.
+fn with_measured_branches(node: Arc<dyn ExecutionPlan>) -> Rewritten {
+    if !node.is::<UnionExec>() {
+        return Ok(Transformed::no(node));
+    }
+    node.transform_down(|node| {
+        let rows = if node.is::<PlaceholderRowExec>() {
+            vec![placeholder_row(&node.schema())?]
+        } else if node.is::<EmptyExec>() {
+            vec![]
+        } else {
+            return Ok(Transformed::no(node));
+        };
+        let scan = MemorySourceConfig::try_new_exec(&[rows], node.schema(), None)?;
+        Ok(Transformed::yes(scan as _))
+    })
+}
+
+/// A row of nulls, as a placeholder gives it; without columns it is still a row.
+fn placeholder_row(schema: &SchemaRef) -> Result<RecordBatch> {
+    let columns = schema.fields().iter().map(|field| new_null_array(field.data_type(), 1)).collect();
+    let one = RecordBatchOptions::new().with_row_count(Some(1));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &one)?)
+}
+
+/// The name and partitions of a leaf that every task would read whole: its rows would be counted once a partition.
+fn unsplittable_leaf(plan: &Arc<dyn ExecutionPlan>) -> Option<(String, usize)> {
+    let mut found = None;
+    // The visitor cannot fail.
+    let _ = plan.apply(|node| {
+        let partitions = node.output_partitioning().partition_count();
+        if node.children().is_empty() && partitions > 1 && !is_splittable(node) {
+            found = Some((node.name().to_owned(), partitions));
+            return Ok(TreeNodeRecursion::Stop);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    found
+}
+
+/// The leaves that the engine hands out by partition.
+fn is_splittable(leaf: &Arc<dyn ExecutionPlan>) -> bool {
+    if leaf.is::<EmptyExec>() {
+        return true;
+    }
+    leaf.downcast_ref::<DataSourceExec>().is_some_and(|scan| {
+        let source: &dyn Any = scan.data_source().as_ref();
+        source.is::<FileScanConfig>() || source.is::<MemorySourceConfig>()
+    })
+}
