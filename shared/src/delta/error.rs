@@ -27,13 +27,19 @@ pub enum DeltaError {
     },
     /// The table cannot be written or committed to.
     #[error(transparent)]
-    Write(#[from] WriteError),
+    Write(Box<WriteError>),
 }
 
 impl DeltaError {
     /// Whether there is no Delta table at all where one was looked for.
     pub fn is_not_a_table(&self) -> bool {
         matches!(self, Self::Read(ReadError::NotATable { .. }))
+    }
+}
+
+impl From<WriteError> for DeltaError {
+    fn from(error: WriteError) -> Self {
+        Self::Write(Box::new(error))
     }
 }
 
