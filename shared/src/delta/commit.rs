@@ -124,8 +124,6 @@ pub struct CommitReceipt {
 
 /// Commits staged files exactly once, however often and from wherever it is called for the same run.
 ///
-/// Needs a multi-threaded tokio runtime, as everything that reads a Delta log does.
-///
 /// # Errors
 /// [`DeltaError::Log`] if the log could not be read before anything was tried, [`WriteError::Unknown`] if it could not
 /// be read afterwards, [`WriteError::Contended`] if others were always faster: in all three cases calling again is

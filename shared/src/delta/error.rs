@@ -27,13 +27,19 @@ pub enum DeltaError {
     },
     /// The table cannot be written or committed to.
     #[error(transparent)]
-    Write(#[from] WriteError),
+    Write(Box<WriteError>),
 }
 
 impl DeltaError {
     /// Whether there is no Delta table at all where one was looked for.
     pub fn is_not_a_table(&self) -> bool {
         matches!(self, Self::Read(ReadError::NotATable { .. }))
+    }
+}
+
+impl From<WriteError> for DeltaError {
+    fn from(error: WriteError) -> Self {
+        Self::Write(Box::new(error))
     }
 }
 
@@ -70,8 +76,14 @@ impl Coded for DeltaError {
 
 /// Whether `error` comes from a store that may answer differently when asked again: what it wraps is searched too.
 ///
-/// An object store says [`object_store::Error::Generic`] for what remains after its own retries.
+/// An object store says [`object_store::Error::Generic`] for what remains after its own retries. The kernel below
+/// deltalake keeps such an error in its text only.
 pub(super) fn is_transient(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| error.source())
-        .any(|error| matches!(error.downcast_ref::<object_store::Error>(), Some(object_store::Error::Generic { .. })))
+    std::iter::successors(Some(error), |error| error.source()).any(|error| {
+        let in_kernel = match error.downcast_ref::<DeltaTableError>() {
+            Some(DeltaTableError::KernelError(kernel)) => kernel.to_string().contains("object store: Generic "),
+            _ => false,
+        };
+        in_kernel || matches!(error.downcast_ref::<object_store::Error>(), Some(object_store::Error::Generic { .. }))
+    })
 }

@@ -214,7 +214,10 @@ fn state_of(
         return Err(WriteError::Unsupported { table, features });
     }
     let found = Found::of(snapshot)?;
-    let differences = difference::differences(&wanted.schema, definition, &found);
+    let mut differences = difference::differences(&wanted.schema, definition, &found);
+    if on_change == SchemaChange::Refuse {
+        differences.retain(|difference| !difference.is_stricter_table());
+    }
     let mut constraints = found.constraints.clone();
     constraints.extend(definition.constraints.clone());
     let mut state = TableState {

@@ -25,11 +25,11 @@ async fn bounds_and_null_counts_of_scalars() {
     let stats = stats_of(
         &lab,
         "SELECT * FROM (VALUES
-            (1, true,  'b',  CAST(-0.5 AS DOUBLE), DATE '2024-02-29', CAST(-12345678901234567890.123 AS DECIMAL(38,3)), NULL),
+            (1, true,  'b',  CAST(-0.5 AS DOUBLE), DATE '2024-02-29', CAST('-12345678901234567890.123' AS DECIMAL(38,3)), CAST(NULL AS INT)),
             (5, NULL,  NULL, CAST(2.25 AS DOUBLE), DATE '1969-12-31', CAST(0.001 AS DECIMAL(38,3)),                    NULL),
-            (3, false, 'a',  NULL,                 NULL,              CAST(99999999999999999999.999 AS DECIMAL(38,3)), NULL)
+            (3, false, 'a',  NULL,                 NULL,              CAST('99999999999999999999.999' AS DECIMAL(38,3)), NULL)
          ) AS t(id, flag, name, ratio, day, amount, nothing)
-         UNION ALL SELECT 4, NULL, NULL, NULL, NULL, NULL, CAST(NULL AS INT)",
+         UNION ALL SELECT 4, NULL, NULL, NULL, NULL, NULL, NULL",
         &[],
     )
     .await;
@@ -184,4 +184,19 @@ async fn null_counts_survive_an_append_of_partitioned_rows() {
     let odd = json!({ "numRecords": 2, "minValues": { "id": 1, "v": 1 }, "maxValues": { "id": 3, "v": 3 },
                       "nullCount": { "id": 0, "v": 0 } });
     assert_eq!(stats, [json!(["0", even]), json!(["1", odd])]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn floats_are_counted_through_nested_nulls_and_signed_zeros() {
+    let lab = Lab::on_disk();
+    let stats = stats_of(
+        &lab,
+        "SELECT id, z, CASE WHEN id > 1 THEN named_struct('f', arrow_cast(f, 'Float32')) END AS s
+         FROM (VALUES (1, CAST('0.0' AS DOUBLE), 5.5), (2, CAST('-0.0' AS DOUBLE), 0.1), (3, NULL, NULL)) AS t(id, z, f)",
+        &[],
+    )
+    .await;
+    assert_eq!(stats["minValues"].to_string(), r#"{"id":1,"z":-0.0,"s":{"f":0.1}}"#);
+    assert_eq!(stats["maxValues"].to_string(), r#"{"id":3,"z":0.0,"s":{"f":0.1}}"#);
+    assert_eq!(stats["nullCount"], json!({ "id": 0, "z": 1, "s": { "f": 2 } }));
 }

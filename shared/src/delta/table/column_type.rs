@@ -51,7 +51,7 @@ pub(in crate::delta) fn delta_type(column: &str, data_type: &DataType) -> Result
         | DataType::Decimal256(precision, scale) => {
             let fits = *precision <= DECIMAL128_MAX_PRECISION && *scale >= 0 && scale.unsigned_abs() <= *precision;
             if !fits {
-                return refuse("decimals have at most 38 digits, of which none to all are behind the point");
+                return refuse("Delta has decimals of up to 38 digits, none to all of them behind the point");
             }
             DataType::Decimal128(*precision, *scale)
         }
@@ -129,7 +129,7 @@ pub(super) fn delta_fields(schema: &Schema, not_null: &[String]) -> Result<Vec<F
         return refuse("", "a table needs at least one column".to_owned());
     }
     if let Some(unknown) = not_null.iter().find(|name| schema.index_of(name).is_err()) {
-        return refuse(unknown, "`not_null` names it, but the result has no such column".to_owned());
+        return Err(WriteError::NoSuchColumn { setting: "not_null", column: unknown.clone() });
     }
     let mut seen: HashMap<String, &str> = HashMap::new();
     let mut fields = Vec::with_capacity(schema.fields().len());
@@ -174,7 +174,7 @@ pub(super) fn check_partitioning(fields: &[Field], partition_by: &[String]) -> R
     let refuse = |column: &str, reason: String| Err(WriteError::PartitionColumn { column: column.to_owned(), reason });
     for (place, name) in partition_by.iter().enumerate() {
         let Some(field) = fields.iter().find(|field| field.name() == name) else {
-            return refuse(name, "there is no such column".to_owned());
+            return Err(WriteError::NoSuchColumn { setting: "partition_by", column: name.clone() });
         };
         if !can_partition(field.data_type()) {
             return refuse(name, format!("its type is {}", type_name(field.data_type())));

@@ -49,6 +49,14 @@ pub enum Difference {
     },
 }
 
+impl Difference {
+    /// Whether the table merely demands more of a row than the definition does. Rows that meet the demand, which is
+    /// checked, fit the table as it is.
+    pub(super) fn is_stricter_table(&self) -> bool {
+        matches!(self, Self::Nullability { wanted_not_null: false, .. })
+    }
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

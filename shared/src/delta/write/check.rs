@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::DFSchema;
 use datafusion::error::{DataFusionError, Result};
@@ -33,27 +34,25 @@ pub struct RowConstraint {
 /// # Errors
 /// [`WriteError::BadConstraint`] for SQL that is no boolean expression over the table's columns.
 pub(super) fn compile_constraints(spec: &WriteSpec, state: &SessionState) -> Result<Vec<RowConstraint>, WriteError> {
-    let compile = |name: &String, sql: &String| {
+    let compile = |sql: &str| {
         let schema = DFSchema::try_from(spec.nullable_schema())?;
         let logical = state.create_logical_expr(sql, &schema)?;
         let condition = state.create_physical_expr(logical, &schema)?;
         let data_type = condition.data_type(schema.as_arrow())?;
-        if data_type != datafusion::arrow::datatypes::DataType::Boolean {
-            return Err(DataFusionError::Plan(format!("it yields {data_type}, not a boolean")));
-        }
-        Ok(RowConstraint { name: name.clone(), sql: sql.clone(), condition })
+        Ok::<_, DataFusionError>((condition, data_type))
     };
-    spec.constraints
-        .iter()
-        .map(|(name, sql)| {
-            compile(name, sql).map_err(|error| WriteError::BadConstraint {
-                table: spec.table.clone(),
-                constraint: name.clone(),
-                sql: sql.clone(),
-                reason: error.strip_backtrace(),
-            })
-        })
-        .collect()
+    let compiled = spec.constraints.iter().map(|(name, sql)| {
+        let reason = match compile(sql) {
+            Ok((condition, DataType::Boolean)) => {
+                return Ok(RowConstraint { name: name.clone(), sql: sql.clone(), condition });
+            }
+            Ok((_, other)) => format!("it yields {other}, not a boolean"),
+            Err(error) => error.strip_backtrace().lines().collect::<Vec<_>>().join(" "),
+        };
+        let (table, constraint, sql) = (spec.table.clone(), name.clone(), sql.clone());
+        Err(WriteError::BadConstraint { table, constraint, sql, reason })
+    });
+    compiled.collect()
 }
 
 /// Checks every row of `batch`, which has the table's columns.

@@ -29,6 +29,14 @@ pub enum WriteError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A setting names a column that is not there.
+    #[error("`{setting}` names the column `{column}`, which the result does not have")]
+    NoSuchColumn {
+        /// The setting.
+        setting: &'static str,
+        /// The column.
+        column: String,
+    },
     /// The table exists and is not what the definition says.
     #[error("the table at `{table}` is not what its definition says: {}", list(differences))]
     TableDiffers {
@@ -220,6 +228,7 @@ impl Coded for WriteError {
             Self::Create { .. } => "WL0437",
             Self::Encode { .. } => "WL0438",
             Self::Refused { .. } => "WL0439",
+            Self::NoSuchColumn { .. } => "WL0440",
         })
     }
 
@@ -255,6 +264,7 @@ fn help_for(code: &str) -> Option<&'static str> {
         "WL0435" => "run again when the store can be reached; a commit that did happen is found and not repeated",
         "WL0436" => "nothing is lost; start a new run",
         "WL0437" => "check that the location can be written",
+        "WL0440" => "name columns as the stage's result has them, in the same case",
         "WL0439" => "check the process's permissions and the location",
         _ => return None,
     })

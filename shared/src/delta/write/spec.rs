@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::parquet::basic::{Compression, ZstdLevel};
-use datafusion::parquet::file::properties::WriterProperties;
+use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use serde::{Deserialize, Serialize};
 
+use super::stats::float_paths;
 use crate::storage::Location;
 
 /// Bytes that a data file should come to when nobody says otherwise.
@@ -106,11 +107,14 @@ impl WriteSpec {
             FileCompression::Zstd => Compression::ZSTD(ZstdLevel::default()),
             FileCompression::Uncompressed => Compression::UNCOMPRESSED,
         };
-        WriterProperties::builder()
+        let mut builder = WriterProperties::builder()
             .set_compression(compression)
             .set_max_row_group_row_count(Some(self.limits.row_group_rows))
-            .set_created_by(concat!("windlass ", env!("CARGO_PKG_VERSION")).to_owned())
-            .build()
+            .set_created_by(concat!("windlass ", env!("CARGO_PKG_VERSION")).to_owned());
+        for path in float_paths(self.schema.fields().iter().map(AsRef::as_ref)) {
+            builder = builder.set_column_statistics_enabled(path.into(), EnabledStatistics::None);
+        }
+        builder.build()
     }
 
     /// What a file's name says about its compression, between the name and `.parquet`.

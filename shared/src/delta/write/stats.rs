@@ -1,14 +1,19 @@
-//! The statistics of a data file: row count, minima, maxima and null counts, from its Parquet footer.
+//! The statistics of a data file: row count, minima, maxima and null counts, mostly from its Parquet footer.
 //!
 //! Delta protocol, "Per-file Statistics". A minimum is never above, a maximum never below any value: texts are cut
-//! by the Parquet writer so that this holds, timestamps are rounded down and up to milliseconds (all that some
-//! readers parse), and a float column that holds NaN gets neither, since readers order NaN differently.
+//! by the Parquet writer so that this holds, and timestamps are rounded down and up to milliseconds (all that some
+//! readers parse).
+//!
+//! Floats are counted here while rows are written, and have no statistics in the footer. There they would leave NaN
+//! out, and a reader that orders NaN above all numbers, as this engine does, would skip files and row groups that
+//! hold it.
 
 use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::array::{Array, AsArray, RecordBatch};
-use datafusion::arrow::datatypes::{DataType, Decimal128Type, DecimalType, Float32Type, Float64Type};
+use datafusion::arrow::buffer::NullBuffer;
+use datafusion::arrow::datatypes::{DataType, Decimal128Type, DecimalType, Field, Float32Type, Float64Type};
 use datafusion::parquet::basic::{LogicalType, TimeUnit};
 use datafusion::parquet::file::metadata::ParquetMetaData;
 use datafusion::parquet::file::statistics::Statistics;
@@ -21,10 +26,54 @@ const LONGEST_TEXT: usize = 256;
 /// What the footer does not tell, gathered while rows are written.
 #[derive(Debug, Default)]
 pub(super) struct Observed {
-    /// Float columns, by their path, that hold NaN.
-    nan: HashSet<Vec<String>>,
+    /// Float columns by their path.
+    floats: BTreeMap<Vec<String>, Floats>,
     /// Nulls of top-level lists and maps.
     nested_nulls: BTreeMap<String, u64>,
+}
+
+/// The values of a float column.
+#[derive(Debug, Default)]
+struct Floats {
+    bounds: Option<(f64, f64)>,
+    nulls: u64,
+    nan: bool,
+    /// Whether they are of 32 bits, which have shorter texts.
+    single: bool,
+}
+
+impl Floats {
+    /// Takes note of values; those at nulls do not count.
+    fn add(&mut self, values: impl ExactSizeIterator<Item = f64>, nulls: Option<&NullBuffer>) {
+        self.nulls += nulls.map_or(0, NullBuffer::null_count) as u64;
+        for (index, value) in values.enumerate() {
+            if nulls.is_some_and(|nulls| nulls.is_null(index)) {
+                continue;
+            }
+            if value.is_nan() {
+                self.nan = true;
+                continue;
+            }
+            // The total order has -0.0 below 0.0, as the engine's comparisons do.
+            let (min, max) = self.bounds.unwrap_or((value, value));
+            let min = if value.total_cmp(&min).is_lt() { value } else { min };
+            let max = if value.total_cmp(&max).is_gt() { value } else { max };
+            self.bounds = Some((min, max));
+        }
+    }
+
+    /// The texts of the minimum and the maximum, where JSON has them.
+    fn texts(&self) -> (Option<String>, Option<String>) {
+        let text = |value: f64| match (value.is_finite(), self.single) {
+            (false, _) => None,
+            (true, true) => serde_json::to_string(&(value as f32)).ok(),
+            (true, false) => serde_json::to_string(&value).ok(),
+        };
+        match self.bounds.filter(|_| !self.nan) {
+            Some((min, max)) => (text(min), text(max)),
+            None => (None, None),
+        }
+    }
 }
 
 impl Observed {
@@ -34,28 +83,48 @@ impl Observed {
             if matches!(field.data_type(), DataType::List(_) | DataType::Map(_, _)) {
                 *self.nested_nulls.entry(field.name().clone()).or_default() += column.logical_null_count() as u64;
             }
-            self.find_nan(&mut vec![field.name().clone()], column.as_ref());
+            self.add_floats(&mut vec![field.name().clone()], column.as_ref(), None);
         }
     }
 
-    fn find_nan(&mut self, path: &mut Vec<String>, array: &dyn Array) {
-        let found = match array.data_type() {
-            DataType::Float32 => array.as_primitive::<Float32Type>().values().iter().any(|value| value.is_nan()),
-            DataType::Float64 => array.as_primitive::<Float64Type>().values().iter().any(|value| value.is_nan()),
+    fn add_floats(&mut self, path: &mut Vec<String>, array: &dyn Array, parents: Option<&NullBuffer>) {
+        let nulls = NullBuffer::union(parents, array.nulls());
+        match array.data_type() {
+            DataType::Float32 => {
+                let floats = self.floats.entry(path.clone()).or_insert(Floats { single: true, ..Floats::default() });
+                let values = array.as_primitive::<Float32Type>().values();
+                floats.add(values.iter().map(|&value| f64::from(value)), nulls.as_ref());
+            }
+            DataType::Float64 => {
+                let values = array.as_primitive::<Float64Type>().values();
+                self.floats.entry(path.clone()).or_default().add(values.iter().copied(), nulls.as_ref());
+            }
             DataType::Struct(fields) => {
                 for (field, child) in fields.iter().zip(array.as_struct().columns()) {
                     path.push(field.name().clone());
-                    self.find_nan(path, child.as_ref());
+                    self.add_floats(path, child.as_ref(), nulls.as_ref());
                     path.pop();
                 }
-                false
             }
-            _ => false,
-        };
-        if found {
-            self.nan.insert(path.clone());
+            _ => {}
         }
     }
+}
+
+/// The paths of the float columns among `fields`, whose statistics are not to be in the footer.
+pub(super) fn float_paths<'a>(fields: impl IntoIterator<Item = &'a Field>) -> Vec<Vec<String>> {
+    let mut paths = Vec::new();
+    for field in fields {
+        match field.data_type() {
+            DataType::Float32 | DataType::Float64 => paths.push(vec![field.name().clone()]),
+            DataType::Struct(inner) => {
+                let inner = float_paths(inner.iter().map(AsRef::as_ref)).into_iter();
+                paths.extend(inner.map(|path| [vec![field.name().clone()], path].concat()));
+            }
+            _ => {}
+        }
+    }
+    paths
 }
 
 /// A tree of columns, each with the JSON text of its value.
@@ -112,14 +181,18 @@ pub(super) fn stats_json(footer: &ParquetMetaData, observed: &Observed, limit: u
             }
             continue;
         }
+        if let Some(floats) = observed.floats.get(path) {
+            nulls.insert(path, floats.nulls.to_string());
+            let (min, max) = floats.texts();
+            min.into_iter().for_each(|text| minima.insert(path, text));
+            max.into_iter().for_each(|text| maxima.insert(path, text));
+            continue;
+        }
         let groups: Option<Vec<&Statistics>> =
             footer.row_groups().iter().map(|group| group.column(index).statistics()).collect();
         let Some(groups) = groups else { continue };
         if let Some(count) = groups.iter().map(|group| group.null_count_opt()).sum::<Option<u64>>() {
             nulls.insert(path, count.to_string());
-        }
-        if observed.nan.contains(path) {
-            continue;
         }
         let bounds: Vec<(Bound, Bound)> = groups.iter().filter_map(|group| bounds_of(group, column)).collect();
         let empty_groups =
@@ -150,7 +223,6 @@ pub(super) fn stats_json(footer: &ParquetMetaData, observed: &Observed, limit: u
 enum Bound {
     Boolean(bool),
     Integer(i128),
-    Float(f64, String),
     Text(String),
 }
 
@@ -159,7 +231,6 @@ impl Bound {
         match (self, other) {
             (Self::Boolean(a), Self::Boolean(b)) => a < b,
             (Self::Integer(a), Self::Integer(b)) => a < b,
-            (Self::Float(a, _), Self::Float(b, _)) => a < b,
             (Self::Text(a), Self::Text(b)) => a < b,
             _ => false,
         }
@@ -169,7 +240,6 @@ impl Bound {
     fn json(&self, column: &ColumnDescriptor, is_max: bool) -> Option<String> {
         match self {
             Self::Boolean(value) => Some(value.to_string()),
-            Self::Float(value, text) => value.is_finite().then(|| text.clone()),
             Self::Text(text) => (text.len() <= LONGEST_TEXT).then(|| quoted(text)),
             Self::Integer(value) => match column.logical_type_ref() {
                 Some(LogicalType::Date) => {
@@ -206,14 +276,6 @@ fn bounds_of(group: &Statistics, column: &ColumnDescriptor) -> Option<(Bound, Bo
         Statistics::Boolean(s) => Some((Bound::Boolean(*s.min_opt()?), Bound::Boolean(*s.max_opt()?))),
         Statistics::Int32(s) => Some((Bound::Integer((*s.min_opt()?).into()), Bound::Integer((*s.max_opt()?).into()))),
         Statistics::Int64(s) => Some((Bound::Integer((*s.min_opt()?).into()), Bound::Integer((*s.max_opt()?).into()))),
-        Statistics::Float(s) => {
-            let bound = |value: f32| Some(Bound::Float(value.into(), serde_json::to_string(&value).ok()?));
-            Some((bound(*s.min_opt()?)?, bound(*s.max_opt()?)?))
-        }
-        Statistics::Double(s) => {
-            let bound = |value: f64| Some(Bound::Float(value, serde_json::to_string(&value).ok()?));
-            Some((bound(*s.min_opt()?)?, bound(*s.max_opt()?)?))
-        }
         Statistics::ByteArray(s) if matches!(logical, Some(LogicalType::String)) => {
             let bound = |bytes: &[u8]| Some(Bound::Text(std::str::from_utf8(bytes).ok()?.to_owned()));
             Some((bound(s.min_bytes_opt()?)?, bound(s.max_bytes_opt()?)?))
