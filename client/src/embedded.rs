@@ -53,7 +53,6 @@ impl EmbeddedConfig {
 }
 
 /// Windlass in this process.
-#[derive(Debug)]
 pub struct Windlass {
     scheduler: Arc<Scheduler>,
     home: Home,
@@ -206,18 +205,18 @@ pub struct Runs {
 }
 
 impl Runs {
-    /// The runs below `home`; `pipeline` is whose lease tells which is under way.
+    /// The runs below `home`.
     ///
     /// # Errors
     /// [`ClientError`] if the home cannot be read.
-    pub async fn open(home: &Location, project: &Project) -> Result<Self, ClientError> {
+    pub async fn open(home: &Location) -> Result<Self, ClientError> {
         let stores = windlass_shared::storage::Stores::default();
         let bundles = BundleReader::new(BundleStore::open(&stores, home).map_err(RunError::from)?);
         let mut live = BTreeSet::new();
         if let Some(file) = Home::new(home.clone()).state_file().filter(|file| file.exists()) {
             let state = RedbStore::open(file).await?;
-            let lease = state.lease(&format!("pipelines/{}", project.graph.name)).await?;
-            live.extend(lease.filter(|lease| lease.in_force).and_then(|lease| lease.holder.run_id));
+            let leases = state.leases("pipelines/").await?;
+            live.extend(leases.into_iter().filter(|lease| lease.in_force).filter_map(|lease| lease.holder.run_id));
         }
         Ok(Self { bundles, live })
     }

@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use windlass_client::project::load_project;
-use windlass_shared::graph;
+use windlass_client::Project;
 use windlass_shared::spec::source::SourceKind;
 
 use super::pipeline::{Pipeline, Programs, Sample, Side, StageSample};
-use super::plain::{Engine, from_here};
+use super::plain::Engine;
 use super::summary::{Spread, Table};
 use super::trivial::{Shape, project};
 use super::{Outcome, machine};
@@ -91,14 +90,14 @@ fn pipeline(
     place: impl Fn(&str) -> PathBuf,
 ) -> Outcome<Pipeline> {
     let project = args.examples.join(name);
-    let graph = graph::check(&load_project(&project)?)?;
+    let graph = Project::open(&project, None, &[])?.graph;
     let mut sources = Vec::new();
     for (source, _) in graph.sources.iter().filter(|(_, spec)| moved(&spec.kind)) {
         let location = place(source.as_str());
         if !location.exists() {
             return Err(format!("`{}` is not there", location.display()).into());
         }
-        sources.push((source.to_string(), from_here(&location.to_string_lossy())?));
+        sources.push((source.to_string(), location.display().to_string()));
     }
     Ok(Pipeline { name: name.to_owned(), project, sources })
 }

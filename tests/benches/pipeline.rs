@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
+use serde::Deserialize;
+use windlass_shared::artifact::RunRecord;
 use windlass_tests::plain::PlainReport;
 
 use super::Outcome;
@@ -103,18 +104,18 @@ fn plain_stages(stdout: &str) -> Outcome<Vec<StageSample>> {
     Ok(stages.collect())
 }
 
-/// The stages of the document that `windlass run --output json` prints: the run's record, as in `run.json`.
+/// What `windlass run --output json` prints, as far as it is needed here.
+#[derive(Deserialize)]
+struct Printed {
+    run: RunRecord,
+}
+
 fn windlass_stages(stdout: &str) -> Outcome<Vec<StageSample>> {
-    let record: Value = serde_json::from_str(stdout)?;
-    let stages = ["/stages", "/run/stages"].iter().find_map(|at| record.pointer(at)?.as_array());
-    let stages = stages.ok_or("what `windlass run --output json` printed has no `stages`")?;
-    let sample = |stage: &Value| {
-        Some(StageSample {
-            stage: stage.get("stage")?.as_str()?.to_owned(),
-            rows: stage.pointer("/receipt/rows").and_then(Value::as_u64),
-            seconds: stage.get("duration_ms")?.as_f64()? / 1000.0,
-        })
-    };
-    let samples: Option<Vec<_>> = stages.iter().map(sample).collect();
-    Ok(samples.ok_or("a stage that `windlass run --output json` printed has no `stage` or `duration_ms`")?)
+    let printed: Printed = serde_json::from_str(stdout)?;
+    let stages = printed.run.stages.into_iter().map(|stage| StageSample {
+        stage: stage.stage.to_string(),
+        rows: stage.receipt.map(|receipt| receipt.rows),
+        seconds: stage.duration_ms as f64 / 1000.0,
+    });
+    Ok(stages.collect())
 }

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use windlass_shared::ids::NodeName;
 use windlass_tests::plain::{PlainEngine, PlainOptions, run_project};
 
 use super::Outcome;
@@ -16,7 +15,7 @@ pub(crate) struct PlainArgs {
     /// Where tables and caches go.
     #[arg(long)]
     out: PathBuf,
-    /// The location of a source in place of the project's; a relative path starts here.
+    /// The location of a source in place of the project's; may be given again.
     #[arg(long = "source", value_name = "NAME=DIR", value_parser = key_value)]
     sources: Vec<(String, String)>,
     /// The value of a parameter.
@@ -50,24 +49,14 @@ impl Engine {
 }
 
 /// `key=value`.
-pub(crate) fn key_value(text: &str) -> Result<(String, String), String> {
+fn key_value(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write it as NAME=VALUE")?;
     Ok((key.to_owned(), value.to_owned()))
 }
 
-/// A path from here on as a path from anywhere; URLs stay as they are.
-pub(crate) fn from_here(location: &str) -> std::io::Result<String> {
-    if location.contains("://") {
-        return Ok(location.to_owned());
-    }
-    Ok(std::path::absolute(location)?.display().to_string())
-}
-
 pub(crate) fn run(args: &PlainArgs) -> Outcome {
     let mut options = PlainOptions::new(&args.out);
-    for (name, location) in &args.sources {
-        options.sources.insert(NodeName::new(name), from_here(location)?);
-    }
+    options.sources.clone_from(&args.sources);
     options.params.clone_from(&args.params);
     options.target_partitions = args.target_partitions;
     options.engine = match args.engine {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use datafusion::error::DataFusionError;
 use deltalake::DeltaTableError;
-use windlass_client::project::LoadError;
+use windlass_client::error::ClientError;
 use windlass_shared::graph::Stage;
 use windlass_shared::ids::NodeName;
 use windlass_shared::session::SessionError;
@@ -24,15 +24,12 @@ pub enum PlainError {
         #[source]
         source: io::Error,
     },
-    /// The project's files cannot be read.
+    /// The project cannot be read or is not right.
     #[error(transparent)]
-    Load(#[from] LoadError),
-    /// The project, or a value given for a parameter, is not right.
+    Project(#[from] ClientError),
+    /// A value given for a parameter is not right.
     #[error("{0}")]
-    Project(Box<Problems>),
-    /// A location was given for a source that the project does not have.
-    #[error("the project has no source `{0}`")]
-    UnknownSource(NodeName),
+    Params(Box<Problems>),
     /// The session cannot be built or a table cannot be registered.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -80,6 +77,6 @@ impl PlainError {
 
 impl From<Problems> for PlainError {
     fn from(problems: Problems) -> Self {
-        Self::Project(Box::new(problems))
+        Self::Params(Box::new(problems))
     }
 }

@@ -12,25 +12,23 @@
 //! are, and a run that dies of one big stage is not sensible.
 
 mod error;
-mod params;
 mod report;
 mod session;
 mod source;
 mod write;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use datafusion::common::ScalarValue;
-use datafusion::common::TableReference;
+use datafusion::common::{ParamValues, TableReference};
 use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
-use windlass_client::project::load_project;
+use windlass_client::Project;
+use windlass_scheduler::plan::engine_params;
 use windlass_shared::function::Functions;
-use windlass_shared::graph::{self, PipelineGraph, Stage};
+use windlass_shared::graph::{PipelineGraph, Stage};
 use windlass_shared::ids::NodeName;
 use windlass_shared::session::{Sessions, TableInput, register};
 use windlass_shared::spec::table::Materialize;
@@ -46,10 +44,10 @@ pub struct PlainOptions {
     /// Where tables and caches go. A stage's own `io.location` is not used, so that a base line never writes into the
     /// tables that it is compared with.
     pub out_dir: PathBuf,
-    /// Locations of sources in place of those that the project gives: paths (relative ones start at the project's
-    /// folder) or URLs.
-    pub sources: BTreeMap<NodeName, String>,
-    /// Values of parameters, as text.
+    /// Names of sources, and their locations in place of those that the project gives: URLs or paths, relative ones from
+    /// the current folder.
+    pub sources: Vec<(String, String)>,
+    /// Names and values of parameters.
     pub params: Vec<(String, String)>,
     /// Partitions that queries are planned into, if not as many as the project says.
     pub target_partitions: Option<usize>,
@@ -62,7 +60,7 @@ impl PlainOptions {
     pub fn new(out_dir: impl Into<PathBuf>) -> Self {
         Self {
             out_dir: out_dir.into(),
-            sources: BTreeMap::new(),
+            sources: Vec::new(),
             params: Vec::new(),
             target_partitions: None,
             engine: PlainEngine::default(),
@@ -76,10 +74,10 @@ impl PlainOptions {
 /// [`PlainError`] at the first problem of the project, of a source or of a stage.
 pub async fn run_project(project: &Path, options: &PlainOptions) -> Result<PlainReport, PlainError> {
     let started = Instant::now();
-    let mut graph = graph::check(&load_project(project)?)?;
-    source::relocate(&mut graph, &options.sources)?;
-    let mut runner = Runner::new(&graph, project, options)?;
-    runner.open_sources(&graph).await?;
+    let project = Project::open(project, None, &options.sources)?;
+    let graph = project.graph.as_ref();
+    let runner = Runner::new(&project, options)?;
+    runner.open_sources(graph).await?;
     let sources_seconds = started.elapsed().as_secs_f64();
     let mut stages = Vec::with_capacity(graph.stages.len());
     for stage in &graph.stages {
@@ -93,23 +91,21 @@ pub async fn run_project(project: &Path, options: &PlainOptions) -> Result<Plain
 struct Runner {
     sessions: Sessions,
     ctx: SessionContext,
-    params: Vec<(String, ScalarValue)>,
+    params: ParamValues,
     project: PathBuf,
     out: PathBuf,
 }
 
 impl Runner {
-    fn new(graph: &PipelineGraph, project: &Path, options: &PlainOptions) -> Result<Self, PlainError> {
-        let mut settings = graph.session.clone();
+    fn new(project: &Project, options: &PlainOptions) -> Result<Self, PlainError> {
+        let mut settings = project.graph.session.clone();
         settings.target_partitions = options.target_partitions.unwrap_or(settings.target_partitions);
         let sessions = Sessions::new(settings, Functions::standard())?;
         let ctx = session::context(&sessions, options.engine)?;
-        let absolute = |path: &Path| {
-            std::path::absolute(path).map_err(|source| PlainError::Folder { path: path.to_owned(), source })
-        };
-        let params = graph.bind_params(&options.params)?;
-        let params = params.iter().map(|(name, value)| (name.clone(), params::scalar(value))).collect();
-        Ok(Self { sessions, ctx, params, project: absolute(project)?, out: absolute(&options.out_dir)? })
+        let params = engine_params(&project.graph.bind_params(&options.params)?);
+        let out = std::path::absolute(&options.out_dir)
+            .map_err(|source| PlainError::Folder { path: options.out_dir.clone(), source })?;
+        Ok(Self { sessions, ctx, params, project: project.dir.clone(), out })
     }
 
     async fn open_sources(&self, graph: &PipelineGraph) -> Result<(), PlainError> {
@@ -121,7 +117,7 @@ impl Runner {
         Ok(())
     }
 
-    async fn run(&mut self, stage: &Stage) -> Result<PlainStage, PlainError> {
+    async fn run(&self, stage: &Stage) -> Result<PlainStage, PlainError> {
         let started = Instant::now();
         let plan = self.plan(stage).await.map_err(|source| PlainError::stage(stage, source))?;
         let mut done = match stage.materialize {
@@ -137,10 +133,7 @@ impl Runner {
     }
 
     async fn plan(&self, stage: &Stage) -> EngineResult<LogicalPlan> {
-        let plan = self.ctx.state().create_logical_plan(&stage.sql.text).await?;
-        let used = self.params.iter().filter(|(name, _)| stage.params.contains(name)).cloned();
-        let used: Vec<_> = used.collect();
-        if used.is_empty() { Ok(plan) } else { plan.with_param_values(used) }
+        self.ctx.state().create_logical_plan(&stage.sql.text).await?.with_param_values(self.params.clone())
     }
 
     async fn write_cache(&self, stage: &Stage, plan: LogicalPlan) -> Result<PlainStage, PlainError> {

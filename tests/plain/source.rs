@@ -1,6 +1,5 @@
 //! The sources of a project.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,26 +8,12 @@ use datafusion::common::TableReference;
 use datafusion::error::Result as EngineResult;
 use datafusion::prelude::SessionContext;
 use deltalake::{DeltaResult, DeltaTable, DeltaTableBuilder};
-use windlass_shared::graph::PipelineGraph;
 use windlass_shared::ids::NodeName;
 use windlass_shared::session::{SessionError, TableInput, register};
 use windlass_shared::spec::source::{DeltaSource, FileFormat, ListingSource, PinAt, SourceKind};
 use windlass_shared::storage::{Location, Stores};
 
 use super::PlainError;
-
-/// Gives sources other locations than the project does.
-pub(super) fn relocate(graph: &mut PipelineGraph, locations: &BTreeMap<NodeName, String>) -> Result<(), PlainError> {
-    for (name, location) in locations {
-        let source = graph.sources.get_mut(name).ok_or_else(|| PlainError::UnknownSource(name.clone()))?;
-        *match &mut source.kind {
-            SourceKind::Delta(source) => &mut source.location,
-            SourceKind::Listing(source) => &mut source.location,
-            SourceKind::TextFiles(source) => &mut source.location,
-        } = location.clone();
-    }
-    Ok(())
-}
 
 /// Registers a source: files through Windlass's own registration, Delta tables through deltalake's own provider.
 pub(super) async fn open(

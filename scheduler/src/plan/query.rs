@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use datafusion::arrow::datatypes::Schema;
 use datafusion::common::{ParamValues, Span as SqlSpan};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
@@ -94,6 +95,22 @@ pub async fn logical_plan(
     let plan = context.state().create_logical_plan(&stage.sql.text).await;
     plan.and_then(|plan| plan.with_param_values(params.clone()))
         .map_err(|error| Problems::one(problem(stage, &error), &graph.files).into())
+}
+
+/// The columns of a query once the engine has settled their types, which it does while it optimizes.
+///
+/// # Errors
+/// [`PlanError::Sql`] if the types do not fit.
+pub(super) fn settled_columns(
+    graph: &PipelineGraph,
+    context: &SessionContext,
+    stage: &Stage,
+    plan: &LogicalPlan,
+) -> Result<Schema, PlanError> {
+    match context.state().optimize(plan) {
+        Ok(settled) => Ok(settled.schema().as_arrow().clone()),
+        Err(error) => Err(Problems::one(problem(stage, &error), &graph.files).into()),
+    }
 }
 
 /// The engine's complaint as a problem of the stage's file.

@@ -9,6 +9,7 @@ use datafusion::common::ParamValues;
 use futures::{StreamExt, TryStreamExt, stream};
 use windlass_shared::artifact::{PinRecord, PinsRecord, PlanDecision, PlanRecord, StageDecision};
 use windlass_shared::delta::table::TableDefinition;
+use windlass_shared::error::Coded;
 use windlass_shared::graph::{PipelineGraph, Stage};
 use windlass_shared::ids::{NodeName, RunId};
 use windlass_shared::session::Sessions;
@@ -20,7 +21,7 @@ use windlass_shared::storage::Location;
 use super::error::PlanError;
 use super::input::{Input, Inputs, pin_source, pin_table};
 use super::params::engine_params;
-use super::query::{BAD_QUERY, Needs, logical_plan};
+use super::query::{BAD_QUERY, Needs, logical_plan, settled_columns};
 use crate::home::Home;
 
 /// How many sources are pinned at the same time.
@@ -243,7 +244,7 @@ async fn plan_stage_table(
     let settings = &stage.table;
     let table = TableDefinition {
         location: table_location(request, stage)?,
-        schema: as_nullable(plan.schema().as_arrow()),
+        schema: as_nullable(&settled_columns(graph, &session.context, stage, &plan)?),
         partition_by: settings.partition_by.clone(),
         properties: settings.properties.clone(),
         not_null: settings.not_null.clone(),
@@ -253,7 +254,6 @@ async fn plan_stage_table(
     match table.table_schema() {
         Ok(schema) => Ok((table, schema)),
         Err(error) => {
-            use windlass_shared::error::Coded;
             let mut problem = Problem::new(BAD_QUERY, error.to_string()).at(&stage.span);
             problem.help = error.help();
             Err(Problems::one(problem, &graph.files).into())

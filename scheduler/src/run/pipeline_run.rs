@@ -121,7 +121,12 @@ async fn take_lease(scheduler: &Scheduler, request: &RunRequest) -> Result<Lease
         note: "windlass run".to_owned(),
     };
     let name = lease_name(request);
-    scheduler.state.acquire_lease(&name, &holder, LEASE_TTL).await?.granted().map_err(RunError::Busy)
+    scheduler
+        .state
+        .acquire_lease(&name, &holder, LEASE_TTL)
+        .await?
+        .granted()
+        .map_err(|held| RunError::Busy(held.into()))
 }
 
 fn lease_name(request: &RunRequest) -> String {

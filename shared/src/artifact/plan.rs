@@ -17,6 +17,17 @@ pub enum PlanDecision {
     Cache,
 }
 
+impl PlanDecision {
+    /// The decision as JSON and the command write it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::View => "view",
+            Self::Cache => "cache",
+        }
+    }
+}
+
 /// What was decided for each stage.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanRecord {

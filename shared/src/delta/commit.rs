@@ -36,6 +36,7 @@ pub use checkpoint::maybe_checkpoint;
 use decide::{Decision, LogFacts, decide};
 
 use super::DeltaError;
+use super::history::History;
 use super::log_store::log_store;
 use super::table::{TableChange, TableState, changed, fingerprint};
 use super::write::{StagedFiles, WriteError};
@@ -149,12 +150,14 @@ pub async fn last_sequence(
     stores: &Stores,
 ) -> Result<Option<RunSequence>, DeltaError> {
     let log_store = log_store(location, stores)?;
+    match History::list(location, &log_store).await {
+        Ok(_) => {}
+        Err(error) if error.is_not_a_table() => return Ok(None),
+        Err(error) => return Err(error),
+    }
     let last = async {
-        match EagerSnapshot::try_new(log_store.as_ref(), None).await {
-            Ok(snapshot) => snapshot.transaction_version(log_store.as_ref(), app_id).await,
-            Err(DeltaTableError::NotATable(_)) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let snapshot = EagerSnapshot::try_new(log_store.as_ref(), None).await?;
+        snapshot.transaction_version(log_store.as_ref(), app_id.as_str()).await
     };
     let last = last.await.map_err(|source| DeltaError::Log { location: location.to_string(), source })?;
     Ok(last.map(RunSequence))

@@ -22,6 +22,7 @@ use super::scan::files::DataFiles;
 use super::scan::{DeltaScan, ScanOptions};
 use super::{DeltaError, ReadError};
 use crate::ids::TableVersion;
+use crate::session::ScanIdentity;
 use crate::spec::source::PinAt;
 use crate::storage::{Location, Stores};
 
@@ -185,7 +186,10 @@ impl PinnedTable {
 
     /// The hash of all that decides how the table is scanned with `options`, its version and files apart: the same
     /// in every process.
-    pub fn scan_identity(&self, options: &ScanOptions) -> String {
+    ///
+    /// # Errors
+    /// If the description cannot be written as JSON.
+    pub fn scan_identity(&self, options: &ScanOptions) -> Result<ScanIdentity, serde_json::Error> {
         let described = serde_json::json!({
             "format": 1,
             "location": self.table.pin.location,
@@ -195,7 +199,7 @@ impl PinnedTable {
             "mapping": self.table.mapping,
             "options": options.described(),
         });
-        blake3::hash(described.to_string().as_bytes()).to_hex().to_string()
+        ScanIdentity::of(&described)
     }
 
     pub(super) fn files(&self) -> &Arc<DataFiles> {

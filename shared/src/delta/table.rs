@@ -154,6 +154,13 @@ pub async fn ensure_table(
     let log_store = log_store(&definition.location, stores)?;
     let creation = create::Creation::of(definition, &wanted)?;
     let mut failure = None;
+    if let Some(folder) = definition.location.local_path() {
+        // The kernel does not look for a log in a local folder that does not exist.
+        if let Err(error) = tokio::fs::create_dir_all(&folder).await {
+            let (table, source) = (definition.location.to_string(), DeltaTableError::from(error));
+            return Err(WriteError::Create { table, source }.into());
+        }
+    }
     for _ in 0..CREATE_ATTEMPTS {
         match load(&log_store).await {
             Ok(Some(snapshot)) => {

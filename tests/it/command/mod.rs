@@ -1,1 +1,102 @@
+//! The `windlass` command as a user meets it: a process, its output, its exit code.
 
+mod kill;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+/// The command that the same build has made beside the tests.
+pub(crate) fn binary() -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    let binary = tests.parent().unwrap().parent().unwrap().join("windlass");
+    assert!(binary.is_file(), "{} is missing: build it with `cargo build --workspace --bins`", binary.display());
+    binary
+}
+
+fn windlass(project: &Path) -> Command {
+    let mut command = Command::new(binary());
+    command.arg("--project").arg(project).env_remove("WINDLASS_HOME");
+    command
+}
+
+fn json(command: &mut Command) -> Value {
+    let output = command.args(["--output", "json"]).assert().success().get_output().clone();
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn new_project(dir: &Path) -> PathBuf {
+    let project = dir.join("shop");
+    Command::new(binary()).arg("init").arg(&project).assert().success();
+    project
+}
+
+#[test]
+fn a_new_project_checks_runs_answers_and_explains() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = new_project(dir.path());
+    assert_eq!(json(windlass(&project).arg("check"))["problems"], serde_json::json!([]));
+    let plan = json(windlass(&project).arg("plan"));
+    assert_eq!(plan["tables"][0]["stage"], "daily_totals");
+    assert!(!project.join(".windlass/tables").exists(), "planning wrote a table");
+
+    let run = json(windlass(&project).arg("run"));
+    assert_eq!(run["run"]["status"], "succeeded");
+    let rows = json(windlass(&project).args(["query", "SELECT day, orders FROM daily_totals ORDER BY day"]));
+    assert_eq!(rows.as_array().unwrap().len(), 3);
+    assert_eq!(rows[0]["orders"], 2);
+    let csv = windlass(&project).args(["query", "SELECT 1 AS one", "--output", "csv"]).assert().success();
+    assert_eq!(String::from_utf8_lossy(&csv.get_output().stdout), "one\n1\n");
+    let file = dir.path().join("rows.parquet");
+    let query = ["query", "SELECT * FROM daily_totals", "--output", "parquet", "--to"];
+    windlass(&project).args(query).arg(&file).assert().success();
+    assert!(fs::metadata(&file).unwrap().len() > 100);
+
+    assert_eq!(json(windlass(&project).args(["runs", "list"]))[0]["status"], "succeeded");
+    assert_eq!(json(windlass(&project).args(["runs", "show"]))["pipeline"], "shop");
+    let log = json(windlass(&project).args(["runs", "log"]));
+    assert_eq!(log.as_array().unwrap().last().unwrap()["event"], "run_finished");
+    for plan in ["logical", "optimized", "physical", "distributed", "analyzed"] {
+        let explained = json(windlass(&project).args(["explain", "latest", "daily_totals", "--plan", plan]));
+        assert!(!explained["text"].as_str().unwrap().is_empty(), "{plan}");
+    }
+    assert_eq!(json(windlass(&project).arg("ls")).as_array().unwrap().len(), 3);
+    let svg = windlass(&project).args(["graph", "--format", "svg"]).assert().success();
+    assert!(svg.get_output().stdout.starts_with(b"<svg"));
+}
+
+#[test]
+fn the_events_of_a_run_are_lines_of_json() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = new_project(dir.path());
+    let output = windlass(&project).args(["run", "--events"]).assert().success().get_output().clone();
+    let events: Vec<Value> =
+        String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events.first().unwrap()["event"], "run_started");
+    assert_eq!(events.last().unwrap()["event"], "run_finished");
+}
+
+#[test]
+fn failures_have_exit_codes_and_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = new_project(dir.path());
+    windlass(&project).arg("run").arg("--frobnicate").assert().code(2);
+    windlass(&project).args(["ls", "--output", "csv"]).assert().code(2);
+    windlass(dir.path()).arg("check").assert().code(1);
+    windlass(&project).args(["query", "DROP TABLE daily_totals"]).assert().code(1);
+    let unknown = windlass(&project).args(["query", "SELECT * FROM daily_total"]).assert().code(1);
+    let told = String::from_utf8_lossy(&unknown.get_output().stderr).into_owned();
+    assert!(told.contains("WL0361") && told.contains("daily_totals"), "{told}");
+    let output = windlass(&project).args(["query", "SELECT * FROM orders_claen", "--output", "json"]).assert().code(1);
+    let document: Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
+    assert_eq!(document["error"]["code"], "WL0361");
+
+    fs::write(project.join("stages/daily_totals.sql"), "SELECT dya FROM orders_clean").unwrap();
+    let broken = windlass(&project).arg("run").assert().code(1);
+    let told = String::from_utf8_lossy(&broken.get_output().stderr).into_owned();
+    assert!(told.contains("stages/daily_totals.sql:1:8") && told.contains("dya"), "{told}");
+    let occupied = Command::new(binary()).arg("init").arg(&project).assert().code(1);
+    assert!(String::from_utf8_lossy(&occupied.get_output().stderr).contains("WL0701"));
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::physical_plan::{FileScanConfig, FileScanConfigBuilder};
-use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::source::{DataSource, DataSourceExec};
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::SessionContext;
@@ -35,7 +35,7 @@ pub(crate) async fn pinned(sessions: &Sessions, folder: &std::path::Path, at: Pi
 }
 
 pub(crate) fn provider(sessions: &Sessions, table: &PinnedTable) -> Arc<dyn TableProvider> {
-    table.provider(&ScanOptions::from_session(&sessions.config()))
+    table.provider(&ScanOptions::from_config(&sessions.config()))
 }
 
 /// A session in which the newest version of the table in `folder` is called `t`.
@@ -81,15 +81,17 @@ pub(crate) fn task_bytes(config: &FileScanConfig, partition: usize) -> Vec<u8> {
     physical_plan_to_bytes_with_extension_codec(plan, &PlanCodec::default()).unwrap().to_vec()
 }
 
-/// The rows of the scan in `plan`, of each partition as a task of its own in a process of its own.
-pub(crate) async fn run_scan(sessions: &Sessions, plan: &Arc<dyn ExecutionPlan>) -> Vec<RecordBatch> {
-    if plan.name() == "EmptyExec" {
-        return Vec::new();
-    }
-    let config = scan_of(plan);
+/// `config` with its files cut into ranges of bytes, so that there are `partitions` groups of them.
+pub(crate) fn cut(config: &FileScanConfig, partitions: usize) -> FileScanConfig {
+    let source = config.repartitioned(partitions, 0, None).unwrap().unwrap();
+    source.downcast_ref::<FileScanConfig>().unwrap().clone()
+}
+
+/// The rows of `config`, of each partition as a task of its own in a process of its own.
+pub(crate) async fn run_scan(sessions: &Sessions, config: &FileScanConfig) -> Vec<RecordBatch> {
     let mut rows = Vec::new();
     for partition in 0..config.file_groups.len() {
-        let bytes = task_bytes(&config, partition);
+        let bytes = task_bytes(config, partition);
         let executor = sessions_with(sessions.settings().clone()).context().unwrap();
         let plan =
             physical_plan_from_bytes_with_extension_codec(&bytes, &executor.task_ctx(), &PlanCodec::default()).unwrap();
@@ -100,16 +102,19 @@ pub(crate) async fn run_scan(sessions: &Sessions, plan: &Arc<dyn ExecutionPlan>)
 
 /// Scans the whole of `provider` as a cluster does.
 pub(crate) async fn scan_all(sessions: &Sessions, provider: &Arc<dyn TableProvider>) -> Vec<RecordBatch> {
-    scan_where(sessions, provider, &[]).await
+    let plan = planned(sessions, provider, &[]).await;
+    if plan.name() == "EmptyExec" {
+        return Vec::new();
+    }
+    run_scan(sessions, &scan_of(&plan)).await
 }
 
-/// Scans what `filters` leave of the files of `provider` as a cluster does.
-pub(crate) async fn scan_where(
+/// The scan of what `filters` leave of the files of `provider`.
+pub(crate) async fn planned(
     sessions: &Sessions,
     provider: &Arc<dyn TableProvider>,
     filters: &[Expr],
-) -> Vec<RecordBatch> {
+) -> Arc<dyn ExecutionPlan> {
     let state = sessions.context().unwrap().state();
-    let plan = provider.scan(&state, None, filters, None).await.unwrap();
-    run_scan(sessions, &plan).await
+    provider.scan(&state, None, filters, None).await.unwrap()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
-use datafusion::prelude::ParquetReadOptions;
+use datafusion::prelude::{ParquetReadOptions, SessionContext};
 use windlass_shared::error::Coded;
 use windlass_shared::session::Sessions;
 use windlass_shared::spec::source::PinAt;
@@ -65,6 +65,24 @@ async fn every_table_reads_back_to_its_rows() {
         let sessions = sessions(partitions);
         for table in golden_tables(&sessions).await {
             let rows = scan_all(&sessions, &table.provider).await;
+            let schema = table.provider.schema();
+            let (rows, expected) = (rows_of(&rows, &schema), rows_of(&table.expected, &schema));
+            assert_eq!(rows, expected, "{} with {partitions} partitions", table.name);
+        }
+    }
+}
+
+/// The same on executors: every scan is cut into tasks, sent, and run apart.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_table_reads_back_to_its_rows_on_a_cluster() {
+    let cluster = windlass_tests::shared_cluster().await;
+    for partitions in [1, 2, 4] {
+        let state = cluster.sessions.state(cluster.sessions.config().with_target_partitions(partitions)).unwrap();
+        let ctx = SessionContext::new_with_state(state);
+        for table in golden_tables(&cluster.sessions).await {
+            ctx.deregister_table("golden").unwrap();
+            ctx.register_table("golden", Arc::clone(&table.provider)).unwrap();
+            let rows = cluster.rows(&ctx, "SELECT * FROM golden").await.unwrap();
             let schema = table.provider.schema();
             let (rows, expected) = (rows_of(&rows, &schema), rows_of(&table.expected, &schema));
             assert_eq!(rows, expected, "{} with {partitions} partitions", table.name);

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    ArrayRef, Int32Array, Int64Array, ListArray, MapArray, RecordBatch, StringArray, StructArray, Array,
+    Array, ArrayRef, Int32Array, Int64Array, ListArray, MapArray, RecordBatch, StringArray, StructArray,
 };
 use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema};
@@ -75,9 +75,14 @@ fn write_table(folder: &Path, mode: &str) {
         mapped("id", "p-id", 1, json!("long")),
         mapped("point", "p-struct", 2, inner.clone()),
         mapped("points", "p-list", 3, json!({"type": "array", "elementType": inner, "containsNull": true})),
-        mapped("by key", "p-map", 4, json!({
-            "type": "map", "keyType": "string", "valueType": inner, "valueContainsNull": true,
-        })),
+        mapped(
+            "by key",
+            "p-map",
+            4,
+            json!({
+                "type": "map", "keyType": "string", "valueType": inner, "valueContainsNull": true,
+            }),
+        ),
         mapped("again", "p-again", 6, json!("integer")),
         mapped("region", "p-region", 7, json!("string")),
     ];

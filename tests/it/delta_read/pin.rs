@@ -36,10 +36,8 @@ fn at(hour: u32) -> DateTime<Utc> {
 }
 
 fn set_commit_time(folder: &Path, version: u64, time: DateTime<Utc>) {
-    let commit = std::fs::File::options()
-        .write(true)
-        .open(folder.join(format!("_delta_log/{version:020}.json")))
-        .unwrap();
+    let commit =
+        std::fs::File::options().write(true).open(folder.join(format!("_delta_log/{version:020}.json"))).unwrap();
     commit.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(time.timestamp() as u64)).unwrap();
 }
 
@@ -69,11 +67,13 @@ async fn a_version_is_pinned_by_number_and_by_time() {
 async fn commits_that_carry_their_time_are_pinned_by_it() {
     let folder = TempDir::new().unwrap();
     let configuration = json!({"delta.enableInCommitTimestamps": "true"});
+    let protocol =
+        json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": ["inCommitTimestamp"]}});
     let mut log = Log::new(folder.path());
     for version in 0..4 {
         let info = json!({"commitInfo": {"inCommitTimestamp": at(version + 1).timestamp_millis()}});
         match version {
-            0 => log.commit(&[info, protocol(&[]), metadata(&[field("v", "integer")], &[], &configuration)]),
+            0 => log.commit(&[info, protocol.clone(), metadata(&[field("v", "integer")], &[], &configuration)]),
             _ => log.commit(&[info, add(&format!("f{version}"), &json!({}), &Value::Null, Path::new(""))]),
         }
     }

@@ -12,7 +12,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Fields};
 use datafusion::common::ScalarValue;
 use datafusion::common::stats::Precision;
 use datafusion::physical_plan::{ExecutionPlan, displayable};
-use datafusion::prelude::{SessionContext, col, lit};
+use datafusion::prelude::{Expr, SessionContext, col, lit};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use windlass_shared::config::SessionSettings;
@@ -20,7 +20,8 @@ use windlass_shared::delta::scan::ScanOptions;
 use windlass_shared::spec::source::PinAt;
 
 use super::cluster_like::{
-    pinned, provider, run_scan, scan_all, scan_of, scanned_files, sessions, sessions_with, task_bytes, with_table,
+    cut, pinned, planned, provider, run_scan, scan_all, scan_of, scanned_files, sessions, sessions_with, task_bytes,
+    with_table,
 };
 use super::tables::{Log, add, append, array, batch, field, metadata, protocol, rows_of, write_parquet};
 
@@ -39,11 +40,7 @@ async fn three_days(folder: &Path) {
         let ids: Vec<i64> = (day * 100..day * 100 + 100).collect();
         let names = ids.iter().map(|id| (id % 10 != 0).then(|| format!("n{id:03}"))).collect::<StringArray>();
         let days = StringArray::from(vec![format!("2026-01-0{}", day + 1); 100]);
-        let rows = batch(vec![
-            ("day", array(days)),
-            ("id", array(Int64Array::from(ids))),
-            ("name", array(names)),
-        ]);
+        let rows = batch(vec![("day", array(days)), ("id", array(Int64Array::from(ids))), ("name", array(names))]);
         append(folder, rows, &["day"]).await;
     }
 }
@@ -57,9 +54,10 @@ async fn filters_about_partitions_are_answered_by_the_log_alone() {
     assert_eq!(scanned_files(&plan).len(), 1);
     let shown = displayable(plan.as_ref()).indent(false).to_string();
     assert!(!shown.contains("FilterExec"), "{shown}");
-    assert_eq!(query(&ctx, "SELECT min(id), max(id), count(*) FROM t WHERE upper(day) = '2026-01-02'").await, [
-        "100 | 199 | 100"
-    ]);
+    assert_eq!(
+        query(&ctx, "SELECT min(id), max(id), count(*) FROM t WHERE upper(day) = '2026-01-02'").await,
+        ["100 | 199 | 100"]
+    );
 }
 
 #[tokio::test]
@@ -129,16 +127,18 @@ async fn every_row_is_read_by_exactly_one_task() {
     three_days(folder.path()).await;
     for partitions in [1, 2, 3, 7] {
         let sessions = sessions(partitions);
-        let ctx = with_table(&sessions, folder.path()).await;
-        // Files are cut into ranges of bytes, however small they are.
-        ctx.sql("SET datafusion.optimizer.repartition_file_min_size = 0").await.unwrap();
-        let plan = plan(&ctx, "SELECT * FROM t").await;
-        let groups = scan_of(&plan).file_groups.len();
-        assert_eq!(groups, partitions);
-        let rows = run_scan(&sessions, &plan).await;
-        let schema = plan.schema();
-        assert_eq!(rows_of(&rows, &schema), query(&ctx, "SELECT * FROM t").await);
-        assert_eq!(rows.iter().map(RecordBatch::num_rows).sum::<usize>(), 300);
+        let table = pinned(&sessions, folder.path(), PinAt::Latest).await;
+        let plan = planned(&sessions, &provider(&sessions, &table), &[]).await;
+        let whole_files = scan_of(&plan);
+        assert_eq!(whole_files.file_groups.len(), partitions.min(3));
+        let expected = query(&with_table(&sessions, folder.path()).await, "SELECT * FROM t").await;
+        assert_eq!(expected.len(), 300);
+        let ranges = cut(&whole_files, 5);
+        assert_eq!(ranges.file_groups.len(), 5);
+        for config in [whole_files, ranges] {
+            let rows = run_scan(&sessions, &config).await;
+            assert_eq!(rows_of(&rows, table.schema()), expected, "{partitions} partitions");
+        }
     }
 }
 
@@ -164,13 +164,15 @@ fn one_column(folder: &Path, data_type: &str, files: &[(ArrayRef, Value)]) {
     log.commit(&actions);
 }
 
-/// The files that `SELECT v FROM t WHERE filter` scans, and its rows.
-async fn scanned(folder: &Path, filter: &str) -> (Vec<String>, Vec<String>) {
-    let ctx = with_table(&sessions(1), folder).await;
-    let sql = format!("SELECT v FROM t WHERE {filter}");
-    let plan = plan(&ctx, &sql).await;
+/// The files of the table in `folder` that `filter` leaves, and the rows that meet it.
+async fn scanned(folder: &Path, filter: Expr) -> (Vec<String>, Vec<String>) {
+    let sessions = sessions(1);
+    let table = pinned(&sessions, folder, PinAt::Latest).await;
+    let provider = provider(&sessions, &table);
+    let plan = planned(&sessions, &provider, std::slice::from_ref(&filter)).await;
     let files = if plan.name() == "EmptyExec" { Vec::new() } else { scanned_files(&plan) };
-    (files, query(&ctx, &sql).await)
+    let rows = sessions.context().unwrap().read_table(provider).unwrap().filter(filter).unwrap();
+    (files, rows_of(&rows.collect().await.unwrap(), table.schema()))
 }
 
 fn bounds(rows: u64, min: &Value, max: &Value, nulls: u64) -> Value {
@@ -181,35 +183,32 @@ fn bounds(rows: u64, min: &Value, max: &Value, nulls: u64) -> Value {
 async fn texts_that_the_log_cuts_short_are_found() {
     let folder = TempDir::new().unwrap();
     let long = "a".repeat(40) + "z";
+    let (low, high) = (json!("a".repeat(32)), json!("a".repeat(32) + "\u{10ffff}"));
     let files = [
-        (array(StringArray::from(vec![long.as_str()])), bounds(1, &json!("a".repeat(32)), &json!("a".repeat(32) + "\u{10ffff}"), 0)),
+        (array(StringArray::from(vec![long.as_str()])), bounds(1, &low, &high, 0)),
         (array(StringArray::from(vec!["b"])), bounds(1, &json!("b"), &json!("b"), 0)),
     ];
     one_column(folder.path(), "string", &files);
-    let (files, rows) = scanned(folder.path(), &format!("v = '{long}'")).await;
-    assert_eq!((files.as_slice(), rows.as_slice()), (["f0.parquet".to_owned()].as_slice(), [long].as_slice()));
+    let (files, rows) = scanned(folder.path(), col("v").eq(lit(long.as_str()))).await;
+    assert_eq!((files, rows), (vec!["f0.parquet".to_owned()], vec![long]));
 }
 
 #[tokio::test]
 async fn nan_is_found_although_the_log_may_leave_it_out_of_the_bounds() {
     let folder = TempDir::new().unwrap();
+    let path = folder.path();
     let files = [
         (array(Float64Array::from(vec![1.0, f64::NAN])), bounds(2, &json!(1.0), &json!(1.0), 0)),
         (array(Float64Array::from(vec![7.0])), bounds(1, &json!(7.0), &json!(7.0), 0)),
         (array(Float64Array::from(vec![f64::NAN])), bounds(1, &json!("NaN"), &json!("NaN"), 0)),
     ];
-    one_column(folder.path(), "double", &files);
+    one_column(path, "double", &files);
+    let all = ["f0.parquet", "f1.parquet", "f2.parquet"];
+    assert_eq!(scanned(path, col("v").gt(lit(5.0))).await.0, all);
+    assert_eq!(scanned(path, col("v").not_eq(lit(1.0))).await.0, all);
+    assert_eq!(scanned(path, col("v").lt(lit(5.0))).await, (vec![all[0].to_owned()], vec!["1.0".to_owned()]));
     let sessions = sessions(1);
-    let table = pinned(&sessions, folder.path(), PinAt::Latest).await;
-    let state = sessions.context().unwrap().state();
-    let files = |filter| {
-        let provider = provider(&sessions, &table);
-        let state = state.clone();
-        async move { scanned_files(&provider.scan(&state, None, &[filter], None).await.unwrap()) }
-    };
-    assert_eq!(files(col("v").gt(lit(5.0))).await, ["f0.parquet", "f1.parquet", "f2.parquet"]);
-    assert_eq!(files(col("v").not_eq(lit(1.0))).await, ["f0.parquet", "f1.parquet", "f2.parquet"]);
-    assert_eq!(files(col("v").lt(lit(5.0))).await, ["f0.parquet"]);
+    let table = pinned(&sessions, path, PinAt::Latest).await;
     let rows = scan_all(&sessions, &provider(&sessions, &table)).await;
     assert_eq!(rows_of(&rows, table.schema()), ["1.0", "7.0", "NaN", "NaN"]);
 }
@@ -222,10 +221,11 @@ async fn times_that_the_log_cuts_to_milliseconds_are_found() {
     let text = json!("2020-01-01T00:00:00.000Z");
     let rows = TimestampMicrosecondArray::from(vec![micros]).with_timezone("UTC");
     one_column(folder.path(), "timestamp", &[(array(rows), bounds(1, &text, &text, 0))]);
-    let (files, rows) = scanned(folder.path(), "v > timestamp '2020-01-01T00:00:00.000100Z'").await;
+    let later_than = |micros| col("v").gt(lit(ScalarValue::TimestampMicrosecond(Some(micros), Some("UTC".into()))));
+    let (files, rows) = scanned(folder.path(), later_than(micros - 23)).await;
     assert_eq!((files.len(), rows.len()), (1, 1));
-    let (files, _) = scanned(folder.path(), "v > timestamp '2020-01-01T00:00:01Z'").await;
-    assert_eq!(files.len(), 0);
+    let (files, rows) = scanned(folder.path(), later_than(micros + 1_000_000)).await;
+    assert_eq!((files.len(), rows.len()), (0, 0));
 }
 
 #[tokio::test]
@@ -236,9 +236,10 @@ async fn decimals_that_went_through_a_double_are_found() {
     // As a double, the bounds are off by hundreds of units of the last digit.
     let near = json!(1_234_567_890_123_456_800.0f64);
     one_column(folder.path(), "decimal(21,2)", &[(array(rows), bounds(1, &near, &near, 0))]);
-    let (files, rows) = scanned(folder.path(), "v = 1234567890123456789.01").await;
+    let value = |unscaled| lit(ScalarValue::Decimal128(Some(unscaled), 21, 2));
+    let (files, rows) = scanned(folder.path(), col("v").eq(value(unscaled))).await;
     assert_eq!((files.len(), rows), (1, vec!["1234567890123456789.01".to_owned()]));
-    let (files, _) = scanned(folder.path(), "v > 1300000000000000000.00").await;
+    let (files, _) = scanned(folder.path(), col("v").gt(value(unscaled + 100_000_000_000))).await;
     assert_eq!(files.len(), 0);
 }
 
@@ -254,13 +255,13 @@ async fn files_without_or_with_broken_statistics_are_always_read() {
         (rows(None), bounds(1, &Value::Null, &Value::Null, 1)),
     ];
     one_column(folder.path(), "integer", &files);
-    let (files, rows) = scanned(folder.path(), "v = 2").await;
+    let (files, rows) = scanned(folder.path(), col("v").eq(lit(2))).await;
     assert_eq!(files, ["f0.parquet", "f1.parquet", "f2.parquet"]);
     assert_eq!(rows, ["2"]);
-    let (files, rows) = scanned(folder.path(), "v IS NULL").await;
+    let (files, rows) = scanned(folder.path(), col("v").is_null()).await;
     assert_eq!(files, ["f0.parquet", "f1.parquet", "f2.parquet", "f4.parquet"]);
     assert_eq!(rows, ["NULL"]);
-    let (files, _) = scanned(folder.path(), "v IS NOT NULL").await;
+    let (files, _) = scanned(folder.path(), col("v").is_not_null()).await;
     assert_eq!(files, ["f0.parquet", "f1.parquet", "f2.parquet", "f3.parquet"]);
     let ctx = with_table(&sessions(1), folder.path()).await;
     assert_eq!(query(&ctx, "SELECT count(*), min(v), max(v) FROM t").await, ["5 | 1 | 4"]);
@@ -302,7 +303,8 @@ async fn columns_and_nested_fields_added_later_are_null_in_older_files() {
     let path = folder.path();
     let int = |name: &str| field(name, "integer");
     let point = json!({"type": "struct", "fields": [int("x"), int("y")]});
-    let typed = |name: &str, data_type: Value| json!({"name": name, "type": data_type, "nullable": true, "metadata": {}});
+    let typed =
+        |name: &str, data_type: Value| json!({"name": name, "type": data_type, "nullable": true, "metadata": {}});
     let fields = [
         typed("s", point.clone()),
         typed("l", json!({"type": "array", "elementType": point, "containsNull": true})),
@@ -334,7 +336,8 @@ async fn paths_may_be_encoded_or_absolute() {
     let absolute = format!("file:{}/absolute%20one.parquet", path.display());
     let logged = ["plain.parquet", "a%20b%2520c.parquet", "%C3%A4+%C3%B6=1.parquet", &absolute, "deep/er/f.parquet"];
     let mut actions = vec![protocol(&[]), metadata(&[field("v", "integer")], &[], &json!({}))];
-    actions.extend(names.iter().zip(logged).map(|(name, logged)| add(logged, &json!({}), &Value::Null, &path.join(name))));
+    actions
+        .extend(names.iter().zip(logged).map(|(name, logged)| add(logged, &json!({}), &Value::Null, &path.join(name))));
     Log::new(path).commit(&actions);
     let sessions = sessions(2);
     let table = pinned(&sessions, path, PinAt::Latest).await;
@@ -359,13 +362,13 @@ async fn a_scan_identity_is_about_the_way_of_reading_not_the_version() {
     let folder = TempDir::new().unwrap();
     three_days(folder.path()).await;
     let sessions = sessions(2);
-    let options = ScanOptions::from_session(&sessions.config());
+    let options = ScanOptions::from_config(&sessions.config());
     let newest = pinned(&sessions, folder.path(), PinAt::Latest).await;
     let oldest = pinned(&sessions, folder.path(), PinAt::Version(0)).await;
-    let identity = newest.scan_identity(&options);
-    assert_eq!(identity, oldest.scan_identity(&options));
+    let identity = newest.scan_identity(&options).unwrap();
+    assert_eq!(identity, oldest.scan_identity(&options).unwrap());
     let other = sessions_with(SessionSettings { parquet_pushdown: false, ..SessionSettings::default() });
-    let other = newest.scan_identity(&ScanOptions::from_session(&other.config()));
+    let other = newest.scan_identity(&ScanOptions::from_config(&other.config())).unwrap();
     assert_ne!(identity, other);
 }
 
@@ -373,7 +376,8 @@ async fn a_scan_identity_is_about_the_way_of_reading_not_the_version() {
 async fn a_task_of_a_table_of_many_files_is_sent_in_few_bytes() {
     let folder = TempDir::new().unwrap();
     let fields: Vec<Value> = (0..40).map(|index| field(&format!("column_{index}"), "long")).collect();
-    let values = |value: i64| (0..40).map(|index| (format!("column_{index}"), json!(value))).collect::<serde_json::Map<_, _>>();
+    let values =
+        |value: i64| (0..40).map(|index| (format!("column_{index}"), json!(value))).collect::<serde_json::Map<_, _>>();
     let stats = json!({"numRecords": 10, "minValues": values(1), "maxValues": values(2), "nullCount": values(0)});
     let vector = json!({"storageType": "u", "pathOrInlineDv": "ab^-aqEH.-t@S}K{vb[*k^", "offset": 4, "sizeInBytes": 40, "cardinality": 6});
     let mut actions = vec![protocol(&["deletionVectors"]), metadata(&fields, &[], &json!({}))];

@@ -94,7 +94,9 @@ async fn a_run_that_a_later_one_overtook_does_not_commit() {
     let staged = lab.run(lab.write_plan(state.write_spec("t"), &rows, 1).await).await.unwrap();
     let sixth = receipt(lab.commit(&lab.request(&state, staged.clone(), 6)).await);
     receipt(lab.commit(&lab.request(&state, staged.clone(), 9)).await);
-    let CommitOutcome::Conflicted { reason } = lab.commit(&lab.request(&state, staged.clone(), 8)).await else { panic!() };
+    let CommitOutcome::Conflicted { reason } = lab.commit(&lab.request(&state, staged.clone(), 8)).await else {
+        panic!()
+    };
     assert_eq!(reason, "run 9 has committed already, so run 8 is too late");
     let again = lab.commit(&lab.request(&state, staged, 6)).await;
     assert_eq!(again, CommitOutcome::AlreadyCommitted(sixth));
@@ -136,7 +138,8 @@ async fn appends_of_different_stages_are_all_there() {
                 let id = writer * 100 + run;
                 let rows = numbers(&lab, id, id).await;
                 let staged = lab.run(lab.write_plan(state.write_spec("t"), &rows, 1).await).await.unwrap();
-                let request = CommitRequest { app_id: AppId::new(format!("w/{writer}")), ..lab.request(&state, staged, run) };
+                let request =
+                    CommitRequest { app_id: AppId::new(format!("w/{writer}")), ..lab.request(&state, staged, run) };
                 receipt(lab.commit(&request).await);
             }
         })

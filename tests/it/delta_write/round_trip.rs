@@ -100,8 +100,22 @@ async fn partition_values_of_every_type_come_back() {
     let lab = Lab::on_disk();
     let all = lab.rows(EVERY_TYPE).await;
     let by = [
-        "boolean", "int8", "int16", "int32", "uint64", "float32", "float64", "text", "large_text", "dictionary", "date",
-        "instant", "local_time", "small_decimal", "decimal", "large_decimal",
+        "boolean",
+        "int8",
+        "int16",
+        "int32",
+        "uint64",
+        "float32",
+        "float64",
+        "text",
+        "large_text",
+        "dictionary",
+        "date",
+        "instant",
+        "local_time",
+        "small_decimal",
+        "decimal",
+        "large_decimal",
     ];
     for column in by {
         let rows = all.project(&[0, all.schema().index_of(column).unwrap()]).unwrap();
@@ -142,8 +156,10 @@ async fn partition_values_with_special_characters_come_back_and_are_pruned_by() 
 async fn two_partition_columns_give_one_file_a_combination() {
     let lab = Lab::on_disk();
     let rows = lab
-        .rows("SELECT value AS id, value % 3 AS a, CASE WHEN value % 2 = 0 THEN 'even' END AS b, value * 2 AS v \
-               FROM generate_series(0, 2999) ORDER BY id")
+        .rows(
+            "SELECT value AS id, value % 3 AS a, CASE WHEN value % 2 = 0 THEN 'even' END AS b, value * 2 AS v \
+               FROM generate_series(0, 2999) ORDER BY id",
+        )
         .await;
     let mut definition = lab.define("t", rows.schema());
     definition.partition_by = vec!["b".to_owned(), "a".to_owned()];

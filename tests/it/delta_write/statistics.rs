@@ -174,7 +174,9 @@ async fn null_counts_survive_an_append_of_partitioned_rows() {
     lab.write(&definition, &rows, WriteMode::Append, 1).await;
     let mut stats: Vec<Value> = lab.newest_actions("t").await["add"]
         .iter()
-        .map(|add| json!([add["partitionValues"]["p"], serde_json::from_str::<Value>(add["stats"].as_str().unwrap()).unwrap()]))
+        .map(|add| {
+            json!([add["partitionValues"]["p"], serde_json::from_str::<Value>(add["stats"].as_str().unwrap()).unwrap()])
+        })
         .collect();
     stats.sort_by_key(ToString::to_string);
     let even = json!({ "numRecords": 2, "minValues": { "id": 2, "v": 4 }, "maxValues": { "id": 4, "v": 4 },

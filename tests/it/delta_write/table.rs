@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
-use deltalake::protocol::SaveMode;
 use deltalake::DeltaTable;
+use deltalake::protocol::SaveMode;
 use futures::future::join_all;
 use serde_json::{Value, json};
 use windlass_shared::delta::table::TableDefinition;
@@ -110,10 +110,12 @@ async fn racing_creators_make_one_table() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_difference_is_named() {
     let lab = Lab::on_disk();
-    let mut definition = lab.define("t", schema(&lab, "SELECT 1 AS id, 'x' AS name, make_array(1) AS l, 1 AS gone").await);
+    let mut definition =
+        lab.define("t", schema(&lab, "SELECT 1 AS id, 'x' AS name, make_array(1) AS l, 1 AS gone").await);
     definition.constraints.insert("positive".to_owned(), "id > 0".to_owned());
     lab.ensure(&definition).await.unwrap();
-    let mut other = lab.define("t", schema(&lab, "SELECT 'a' AS id, 'x' AS name, make_array('b') AS l, 2 AS new").await);
+    let mut other =
+        lab.define("t", schema(&lab, "SELECT 'a' AS id, 'x' AS name, make_array('b') AS l, 2 AS new").await);
     other.not_null = vec!["name".to_owned()];
     other.partition_by = vec!["name".to_owned()];
     other.constraints.insert("positive".to_owned(), "id > 1".to_owned());
@@ -177,9 +179,15 @@ async fn tables_of_other_writers_are_appended_to_or_refused_by_name() {
     let foreign = async |name: &str, configuration: Vec<(&str, &str)>| {
         let folder = lab.path(name);
         std::fs::create_dir_all(&folder).unwrap();
-        let table = DeltaTable::try_from_url(deltalake::ensure_table_uri(folder.to_str().unwrap()).unwrap()).await.unwrap();
+        let table =
+            DeltaTable::try_from_url(deltalake::ensure_table_uri(folder.to_str().unwrap()).unwrap()).await.unwrap();
         let configuration = configuration.into_iter().map(|(key, value)| (key.to_owned(), Some(value.to_owned())));
-        table.write(vec![rows.clone()]).with_save_mode(SaveMode::Append).with_configuration(configuration).await.unwrap();
+        table
+            .write(vec![rows.clone()])
+            .with_save_mode(SaveMode::Append)
+            .with_configuration(configuration)
+            .await
+            .unwrap();
     };
     foreign("plain", vec![("delta.enableChangeDataFeed", "true")]).await;
     let more = lab.rows("SELECT 2 AS id, 'y' AS name").await;

@@ -2,7 +2,6 @@
 
 mod failures;
 mod functions;
-mod latency;
 mod lifecycle;
 mod memory;
 mod queries;

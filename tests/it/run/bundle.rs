@@ -15,6 +15,7 @@ use windlass_shared::artifact::{
 };
 use windlass_shared::error::{Coded, Failure};
 use windlass_shared::ids::{RunId, RunSequence, TableVersion};
+use windlass_shared::session::{ColumnRecord, Registration, ScanIdentity, SortRecord, TableKind};
 use windlass_shared::storage::{Location, Stores};
 
 fn on_disk(home: &Path) -> BundleStore {
@@ -118,6 +119,7 @@ fn stage_record() -> StageRecord {
             end_ms: 1_500,
             rows: 10,
             bytes: 1_000,
+            failure: None,
         }],
         operators: vec![
             operator(0, 0, "FilterExec", vec![metric("output_rows", MetricUnit::Rows, 10)]),
@@ -177,18 +179,19 @@ fn lineage() -> LineageRecord {
 fn registrations() -> RegistrationsRecord {
     let column =
         |name: &str, data_type: &str| ColumnRecord { name: name.into(), data_type: data_type.into(), nullable: true };
-    let table = RegistrationRecord {
+    let table = Registration {
         name: "files".into(),
-        kind: "delta".into(),
+        kind: TableKind::Delta,
         location: Some("s3://bucket/files".into()),
         format: Some("parquet".into()),
         version: Some(TableVersion(12)),
-        schema: vec![column("path", "Utf8"), column("day", "Date32")],
-        partition_columns: vec![PartitionColumnRecord { name: "day".into(), data_type: "Date32".into() }],
-        sort_order: vec![SortColumnRecord { expression: "path".into(), descending: false, nulls_first: false }],
+        columns: vec![column("path", "Utf8"), column("day", "Date32")],
+        partition_columns: vec!["day".into()],
+        sort_order: vec![SortRecord { column: "path".into(), descending: false, nulls_first: false }],
         files: Some(3),
         bytes: Some(300),
-        scan_identity: Some("i1".into()),
+        files_digest: None,
+        scan_identity: ScanIdentity::of(&"files").unwrap(),
     };
     RegistrationsRecord { tables: vec![table] }
 }

@@ -10,6 +10,7 @@ use datafusion::arrow::array::{Array, BooleanArray, RecordBatch};
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use datafusion::common::ScalarValue;
 use datafusion::datasource::MemTable;
+use datafusion::physical_plan::collect_partitioned;
 use datafusion::prelude::{DataFrame, SessionContext};
 use windlass_client::project::load_project;
 use windlass_shared::config::SessionSettings;
@@ -124,8 +125,10 @@ async fn run_plainly(partitions: usize, batch_size: usize) -> SessionContext {
             register(&ctx, sessions.stores(), &stage.name, input).await.unwrap();
             continue;
         }
-        let schema = Arc::new(query.schema().as_arrow().clone());
-        let rows = query.collect_partitioned().await.unwrap();
+        // The planner settles the types while it plans, so they are those of the plan that runs.
+        let plan = query.create_physical_plan().await.unwrap();
+        let schema = plan.schema();
+        let rows = collect_partitioned(plan, ctx.task_ctx()).await.unwrap();
         ctx.register_table(stage.name.as_str(), Arc::new(MemTable::try_new(schema, rows).unwrap())).unwrap();
         check_rows(&ctx, stage).await;
     }

@@ -4,6 +4,7 @@ mod bundle;
 pub(crate) mod code_graph;
 mod event_log;
 mod machine;
+mod pipeline;
 mod plan_text;
 mod run_log;
 mod simulation;

@@ -13,6 +13,7 @@ mod values;
 
 use std::sync::Arc;
 
+use datafusion::error::DataFusionError;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::FutureExt;
 use windlass_shared::config::SessionSettings;
@@ -56,4 +57,25 @@ async fn a_session_of_ours_passes() {
     let ctx = sessions.context().unwrap();
     let _folder = fixtures::register(&ctx, sessions.stores()).await;
     run_all("windlass", in_process(ctx)).await;
+}
+
+/// The embedded cluster: every query planned in stages, every stage on an executor.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_embedded_cluster_passes() {
+    let cluster = windlass_tests::shared_cluster().await;
+    let ctx = cluster.context();
+    let _folder = fixtures::register(&ctx, cluster.sessions.stores()).await;
+    let run: RunSql = Arc::new(move |sql| {
+        let ctx = ctx.clone();
+        async move {
+            let failed = |error| DataFusionError::External(Box::new(error));
+            let query = ctx.sql(&sql).await?;
+            let schema = Arc::new(query.schema().as_arrow().clone());
+            let plan = query.create_physical_plan().await?;
+            let job = cluster.submit_plan(&ctx, plan).await.map_err(failed)?.wait().await.map_err(failed)?;
+            Ok((schema, job.collect().await.map_err(failed)?))
+        }
+        .boxed()
+    });
+    run_all("cluster", run).await;
 }

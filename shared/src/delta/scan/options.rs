@@ -15,7 +15,7 @@ impl ScanOptions {
     ///
     /// INT96 timestamps are read as microseconds whatever the session says: as nanoseconds, the engine's default,
     /// they overflow outside of 1677 to 2262.
-    pub fn from_session(config: &SessionConfig) -> Self {
+    pub fn from_config(config: &SessionConfig) -> Self {
         let mut parquet = TableParquetOptions::default();
         parquet.global = config.options().execution.parquet.clone();
         parquet.global.coerce_int96 = Some("us".to_owned());

@@ -15,7 +15,7 @@ use crate::output;
 /// Prints the plan text.
 pub async fn run(global: &Global, args: &ExplainArgs) -> Result<(), CommandError> {
     let project = open_project(global, &BindArgs::default())?;
-    let runs = Runs::open(&project.home(global.home.as_deref())?, &project).await?;
+    let runs = Runs::open(&project.home(global.home.as_deref())?).await?;
     let run_id = runs.find(&args.run).await?;
     let which = match args.plan {
         PlanKind::Logical => PlanText::Logical,

@@ -14,7 +14,7 @@ use crate::output::{self, bytes, count, duration};
 /// Lists runs, shows one, or prints its log.
 pub async fn run(global: &Global, command: &RunsCommand) -> Result<(), CommandError> {
     let project = open_project(global, &BindArgs::default())?;
-    let runs = Runs::open(&project.home(global.home.as_deref())?, &project).await?;
+    let runs = Runs::open(&project.home(global.home.as_deref())?).await?;
     match command {
         RunsCommand::List { limit } => list(global, &runs, *limit).await,
         RunsCommand::Show { run } => show(global, &runs, run).await,

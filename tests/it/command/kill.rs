@@ -1,0 +1,71 @@
+//! A process killed while it writes: the next run makes it good.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::binary;
+
+/// How long the first data file may take to appear.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+fn parquet_files(folder: &Path) -> usize {
+    fs::read_dir(folder).map_or(0, |entries| {
+        let files = entries.filter_map(Result::ok).map(|entry| entry.path());
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "parquet")).count()
+    })
+}
+
+fn commits(folder: &Path) -> usize {
+    fs::read_dir(folder.join("_delta_log")).map_or(0, |entries| {
+        let files = entries.filter_map(Result::ok).map(|entry| entry.path());
+        files.filter(|path| path.extension().is_some_and(|extension| extension == "json")).count()
+    })
+}
+
+#[test]
+fn a_run_after_kill_9_during_a_write_gives_the_right_rows_in_one_commit() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = dir.path();
+    fs::create_dir_all(project.join("stages")).unwrap();
+    fs::write(project.join("rows.csv"), "id\n1\n2\n3\n4\n").unwrap();
+    let manifest = "name: killed\nsources:\n  rows: { kind: listing, format: csv, location: rows.csv }\n";
+    fs::write(project.join("windlass.yaml"), manifest).unwrap();
+    // Small files, so that many appear while the stage still runs.
+    let stage = "/* windlass\nio: { target_file_size: 64KiB }\n*/\nSELECT id, unnest(range(0, 1500000)) AS n FROM rows";
+    fs::write(project.join("stages/numbers.sql"), stage).unwrap();
+    let table = project.join(".windlass/tables/numbers");
+    let windlass = || {
+        let mut command = Command::new(binary());
+        command.arg("--project").arg(project).env_remove("WINDLASS_HOME").stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+    };
+
+    let mut killed = windlass().arg("run").spawn().unwrap();
+    let started = Instant::now();
+    while parquet_files(&table) < 3 {
+        assert!(started.elapsed() < PATIENCE, "the write never began");
+        assert!(killed.try_wait().unwrap().is_none(), "the run ended before it could be killed");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert!(parquet_files(&table) >= 3);
+    assert_eq!(commits(&table), 1, "the killed run must leave nothing but the empty table");
+    let ask = ["query", "SELECT count(*) AS n, sum(n) AS s FROM numbers", "--output", "json"];
+    let answer: Value = serde_json::from_slice(&windlass().args(ask).output().unwrap().stdout).unwrap();
+    assert_eq!(answer[0]["n"], 0, "half-written rows are visible");
+    let listed = windlass().args(["runs", "list", "--output", "json"]).output().unwrap();
+    let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert_eq!(listed[0]["status"], "interrupted");
+
+    // The lease of a process that is gone does not hold the next one up.
+    assert!(windlass().arg("run").status().unwrap().success());
+    let answer: Value = serde_json::from_slice(&windlass().args(ask).output().unwrap().stdout).unwrap();
+    assert_eq!(answer[0]["n"], 4 * 1_500_000);
+    assert_eq!(answer[0]["s"], 4_i64 * 1_499_999 * 1_500_000 / 2);
+    assert_eq!(commits(&table), 2, "one commit for the stage");
+}
