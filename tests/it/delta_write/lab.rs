@@ -46,20 +46,9 @@ impl Lab {
         lab
     }
 
-    /// On the local disk, with so many bytes for all queries.
-    pub(crate) fn with_memory(bytes: usize) -> Self {
-        let mut lab = Self::new(Arc::new(InMemory::new()), Some(bytes));
-        lab.folder = Some(tempfile::tempdir().unwrap());
-        lab
-    }
-
     /// In `store`, registered as `memory://lab/`.
     pub(crate) fn in_memory(store: Arc<dyn ObjectStore>) -> Self {
-        Self::new(store, None)
-    }
-
-    fn new(store: Arc<dyn ObjectStore>, memory_limit_bytes: Option<usize>) -> Self {
-        let settings = SessionSettings { target_partitions: 3, memory_limit_bytes, ..SessionSettings::default() };
+        let settings = SessionSettings { target_partitions: 3, ..SessionSettings::default() };
         let sessions = Sessions::new(settings, Functions::standard()).unwrap();
         sessions.stores().register_store(&Url::parse("memory://lab/").unwrap(), store);
         let context = sessions.context().unwrap();

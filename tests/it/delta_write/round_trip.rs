@@ -225,19 +225,3 @@ async fn no_rows_make_a_commit_without_files() {
     assert_eq!((receipt.version.0, receipt.rows, receipt.files_added), (1, 0, 0));
     assert_eq!(lab.read("t", &rows.schema()).await.num_rows(), 0);
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_small_memory_pool_makes_smaller_files_and_loses_nothing() {
-    let lab = Lab::with_memory(8 * 1024 * 1024);
-    let sql = "SELECT value AS id, value % 20 AS p, sha256(CAST(value AS VARCHAR)) AS noise \
-               FROM generate_series(0, 199999) ORDER BY id";
-    let rows = Lab::on_disk().rows(sql).await;
-    let mut definition = lab.define("t", rows.schema());
-    definition.partition_by = vec!["p".to_owned()];
-    let state = lab.ensure(&definition).await.unwrap();
-    let staged = lab.run(lab.write_plan(state.write_spec("t"), &rows, 1).await).await.unwrap();
-    assert!(staged.files() > 20, "{} files", staged.files());
-    lab.commit(&lab.request(&state, staged, 1)).await;
-    same_rows(&lab, &rows, "t").await;
-    assert_eq!(lab.sessions.runtime().memory_pool.reserved(), 0, "everything is given back");
-}
