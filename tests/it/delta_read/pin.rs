@@ -83,19 +83,31 @@ async fn commits_that_carry_their_time_are_pinned_by_it() {
         assert_eq!(table.version().0, u64::from(hour) - 1);
         assert_eq!(table.pin().timestamp, Some(at(hour)));
     }
-    insta::assert_snapshot!(refusal(folder.path(), PinAt::Timestamp(at(0))).await, @"");
+    insta::assert_snapshot!(refusal(folder.path(), PinAt::Timestamp(at(0))).await, @r#"
+    WL0404 the Delta table at `…` has no version as old as 2026-01-01T00:00:00.000Z; its oldest, version 0, is of 2026-01-01T01:00:00.000Z
+      help: pin a later time, or a version
+    "#);
 }
 
 #[tokio::test]
 async fn what_is_not_there_is_named_with_what_there_is() {
     let folder = TempDir::new().unwrap();
-    insta::assert_snapshot!(refusal(&folder.path().join("nothing"), PinAt::Latest).await, @"");
+    insta::assert_snapshot!(refusal(&folder.path().join("nothing"), PinAt::Latest).await, @r#"
+    WL0402 `…` is not a Delta table: it has no `_delta_log` with a commit or a checkpoint
+      help: check the location: it must be the folder that holds `_delta_log`, and its store must be the one that this process has credentials for
+    "#);
     three_versions(folder.path()).await;
     for version in 0..3 {
         set_commit_time(folder.path(), version, at(10 + version as u32));
     }
-    insta::assert_snapshot!(refusal(folder.path(), PinAt::Version(7)).await, @"");
-    insta::assert_snapshot!(refusal(folder.path(), PinAt::Timestamp(at(9))).await, @"");
+    insta::assert_snapshot!(refusal(folder.path(), PinAt::Version(7)).await, @r#"
+    WL0403 the Delta table at `…` has no version 7; it has versions 0 to 2
+      help: pin a version of that range, or a time, or nothing for the newest; older versions go when the log is cleaned up
+    "#);
+    insta::assert_snapshot!(refusal(folder.path(), PinAt::Timestamp(at(9))).await, @r#"
+    WL0404 the Delta table at `…` has no version as old as 2026-01-01T09:00:00.000Z; its oldest, version 0, is of 2026-01-01T10:00:00.000Z
+      help: pin a later time, or a version
+    "#);
 }
 
 /// The refusal of a table whose only commit holds `actions`.
@@ -113,7 +125,18 @@ async fn features_that_are_not_read_are_refused_by_name() {
         told.push(of_actions(&[protocol(&["deletionVectors", feature]), table.clone()]).await);
     }
     told.push(of_actions(&[json!({"protocol": {"minReaderVersion": 4, "minWriterVersion": 7}}), table]).await);
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    WL0405 the Delta table at `…` needs the reader feature `typeWidening`, which is not supported
+      help: with the engine that widened the column, run `ALTER TABLE … DROP FEATURE typeWidening`, which rewrites the old files
+    WL0405 the Delta table at `…` needs the reader feature `variantType`, which is not supported
+      help: copy the table with its variant columns cast to string, and read the copy
+    WL0405 the Delta table at `…` needs the reader feature `catalogManaged`, which is not supported
+      help: its newest commits are known to its catalog alone; read a copy, or give the table back to the file system with the engine that owns it
+    WL0405 the Delta table at `…` needs the reader feature `someDayFeature`, which is not supported
+      help: drop the feature with the engine that added it, or copy the table without it; these are read: columnMapping, deletionVectors, timestampNtz, timestampWithoutTimezone, v2Checkpoint, vacuumProtocolCheck
+    WL0406 the Delta table at `…` needs reader version 4; versions up to 3 are read
+      help: the version is newer than this Windlass, or the log is damaged; read a copy written with an older protocol
+    "#);
 }
 
 #[tokio::test]
@@ -146,5 +169,18 @@ async fn broken_logs_are_told_apart() {
     three_versions(folder.path()).await;
     std::fs::remove_file(folder.path().join(format!("_delta_log/{:020}.json", 1))).unwrap();
     told.push(refusal(folder.path(), PinAt::Latest).await);
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    WL0407 the log of the Delta table at `…` is invalid: there is no `metaData` action up to version 0
+      help: restore the missing or damaged files of `_delta_log`, or pin a version before the damage
+    WL0407 the log of the Delta table at `…` is invalid: there is no `protocol` action up to version 0
+      help: restore the missing or damaged files of `_delta_log`, or pin a version before the damage
+    WL0408 the Delta table at `…` holds a file of another object store: `s3://elsewhere/f.parquet`
+      help: copy the table (a shallow clone keeps its files elsewhere; a deep clone does not)
+    WL0407 the log of the Delta table at `…` is invalid: its column mapping mode is `shuffled`
+      help: restore the missing or damaged files of `_delta_log`, or pin a version before the damage
+    WL0407 the log of the Delta table at `…` is invalid: line 2 of version 1 is not JSON
+      help: restore the missing or damaged files of `_delta_log`, or pin a version before the damage
+    WL0407 the log of the Delta table at `…` is invalid: version 1 has no commit file
+      help: restore the missing or damaged files of `_delta_log`, or pin a version before the damage
+    "#);
 }
