@@ -59,7 +59,7 @@ fn with_one_probe(node: Arc<dyn ExecutionPlan>) -> Rewritten {
         JoinType::Left | JoinType::Full | JoinType::LeftSemi | JoinType::LeftAnti | JoinType::LeftMark => true,
         JoinType::Inner | JoinType::Right | JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => false,
     };
-    if std::env::var("NO_PROBE").is_ok() || !remembers || join.right().output_partitioning().partition_count() == 1 {
+    if !remembers || join.right().output_partitioning().partition_count() == 1 {
         return Ok(Transformed::no(node));
     }
     let (build, probe) = (Arc::clone(join.left()), Arc::clone(join.right()));
