@@ -168,3 +168,67 @@ fn limits() {
     ];
     insta::assert_snapshot!(cases.concat());
 }
+
+/// Queries near the limits: none may exhaust the stack or take long, whether they are let through or not.
+#[test]
+fn long_and_deep_queries_are_survived() {
+    let nested = |open: &str, middle: &str, close: &str, depth: usize| {
+        format!("SELECT {}{middle}{}", open.repeat(depth), close.repeat(depth))
+    };
+    let mut queries = vec![
+        format!("SELECT 1{}", " + 1".repeat(2_450)),
+        format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(490)),
+        format!("SELECT 1{}", " IS NULL".repeat(2_000)),
+        format!("SELECT 1{}", "::bigint".repeat(2_000)),
+        format!("SELECT x{}", ".x".repeat(2_000)),
+        format!("SELECT x{}", "[1]".repeat(2_000)),
+        format!("SELECT {}1", "NOT ".repeat(4_000)),
+        format!("SELECT {}1", "- ".repeat(4_000)),
+        format!("SELECT {}1", "INTERVAL ".repeat(4_000)),
+        format!("SELECT CAST(1 AS {}INT", "ARRAY<".repeat(2_000)),
+        format!("SELECT 1 FROM a{}", " CROSS JOIN a".repeat(1_500)),
+        format!("WITH {} SELECT 1", "a AS (SELECT 1), ".repeat(1_000)),
+    ];
+    for depth in [20, 45, 300, 3_000] {
+        queries.push(nested("(", "1", ")", depth));
+        queries.push(nested("[", "1", "]", depth));
+        queries.push(nested("CASE WHEN ", "1", " THEN 1 END", depth));
+        queries.push(nested("(SELECT ", "1", ")", depth));
+        queries.push(nested("f(", "1", ")", depth));
+        queries.push(nested("CAST(1 AS ", "INT", ")", depth));
+        queries.push(nested("{a: ", "1", "}", depth));
+        queries.push(nested("x IN (SELECT ", "1", ")", depth));
+        queries.push(nested("EXISTS (SELECT ", "1", ")", depth));
+        queries.push(nested("a -> ", "1", "", depth));
+        queries.push(nested("PRIOR ", "1", "", depth));
+        queries.push(nested("x AT TIME ZONE ", "'UTC'", "", depth));
+        queries.push(nested("x BETWEEN 1 AND ", "1", "", depth));
+        queries.push(nested("x LIKE ", "'y'", "", depth));
+        queries.push(nested("x OVER (PARTITION BY ", "1", ")", depth));
+        for (open, close) in
+            [("ARRAY<", ">"), ("STRUCT<a ", ">"), ("MAP<INT, ", ">"), ("Nullable(", ")"), ("Tuple(", ")")]
+        {
+            queries.push(format!("SELECT CAST(1 AS {}INT{})", open.repeat(depth), close.repeat(depth)));
+        }
+        queries.push(nested("1 FROM (SELECT ", "1", ") AS t", depth));
+        queries.push(format!("SELECT * FROM {}t{}", "(".repeat(depth), ")".repeat(depth)));
+        queries.push(format!("{}SELECT 1{}", "(".repeat(depth), ")".repeat(depth)));
+        queries.push(format!("{}SELECT 1", "WITH a AS (SELECT 1) ".repeat(depth)));
+        queries.push(format!("{}SELECT 1{}", "WITH a AS (".repeat(depth), ") SELECT 1".repeat(depth)));
+        queries.push(format!("SELECT 1 FROM {}a{}", "a JOIN ".repeat(depth), " ON true".repeat(depth)));
+        queries.push(format!("SELECT 1 FROM {}a", "LATERAL ".repeat(depth)));
+        queries.push(format!("SELECT 1 FROM a {}", "PIVOT (sum(x) FOR y IN (1)) ".repeat(depth)));
+        queries.push(format!(
+            "SELECT 1 FROM a MATCH_RECOGNIZE (PATTERN ({}a{}) DEFINE a AS true)",
+            "(".repeat(depth),
+            ")".repeat(depth)
+        ));
+    }
+    for query in queries {
+        let files: ProjectFiles = [("windlass.yaml", "name: p\n"), ("stages/s.sql", &query)].into_iter().collect();
+        match check(&files) {
+            Ok(graph) => assert_eq!(graph.stages.len(), 1),
+            Err(problems) => assert!(problems.count() >= 1),
+        }
+    }
+}

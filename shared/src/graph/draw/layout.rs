@@ -63,7 +63,7 @@ pub(super) fn lay_out(input: &Input<'_>) -> Layout {
     order(&mut rows, &points);
     let y = place(&rows, &points, input.gap);
     let bends = bends.into_iter().map(|passed| passed.into_iter().map(|point| y[point]).collect()).collect();
-    let height = (0..input.nodes).map(|node| y[node] + input.node_height / 2.0).fold(0.0, f64::max);
+    let height = points.iter().zip(&y).map(|(point, y)| y + point.height / 2.0).fold(0.0, f64::max);
     Layout { layer, y: y[..input.nodes].to_vec(), bends, height }
 }
 

@@ -60,17 +60,25 @@ pub(super) fn read(
     (problems.len() == before).then_some(Query { sql, relations, params })
 }
 
-/// Checks that `text` is one SQL expression.
+/// Checks that `text` is one SQL expression; an error says why not.
 pub(super) fn check_expression(text: &str) -> Result<(), String> {
-    let mut parser = Parser::new(&GenericDialect)
-        .with_recursion_limit(RECURSION_LIMIT)
-        .try_with_sql(text)
-        .map_err(|error| tokens::without_place(&error).0)?;
+    let file: Arc<str> = "".into();
+    let tokens = Tokens::read(&file, text, 0).map_err(|problem| problem.message)?;
+    let mut problems = Vec::new();
+    tokens::check_limits(&tokens, &mut problems);
+    if let Some(problem) = problems.pop() {
+        return Err(problem.message);
+    }
+    let mut parser = parser_of(&tokens);
     parser.parse_expr().map_err(|error| tokens::without_place(&error).0)?;
     match parser.peek_token().token {
         Token::EOF => Ok(()),
         more => Err(format!("`{more}` follows after its end")),
     }
+}
+
+fn parser_of(tokens: &Tokens<'_>) -> Parser<'static> {
+    Parser::new(&GenericDialect).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(tokens.to_parse())
 }
 
 /// The named parameters. Other placeholders are problems.
@@ -131,9 +139,7 @@ fn check_first_word(tokens: &Tokens<'_>, body: usize, problems: &mut Vec<Problem
 
 /// The one query of the text.
 fn parse(tokens: &Tokens<'_>, problems: &mut Vec<Problem>) -> Option<Ast> {
-    let mut parser = Parser::new(&GenericDialect)
-        .with_recursion_limit(RECURSION_LIMIT)
-        .with_tokens_with_locations(tokens.to_parse());
+    let mut parser = parser_of(tokens);
     let statement = parser.parse_statement().map_err(|error| problems.push(syntax_problem(&error, tokens))).ok()?;
     while parser.consume_token(&Token::SemiColon) {}
     let next = parser.peek_token();
@@ -170,9 +176,7 @@ fn after_query(token: &Token, span: &Span, tokens: &Tokens<'_>) -> Problem {
 
 fn syntax_problem(error: &ParserError, tokens: &Tokens<'_>) -> Problem {
     if matches!(error, ParserError::RecursionLimitExceeded) {
-        let message = format!("the query nests more than {RECURSION_LIMIT} deep");
-        let problem = Problem::new(codes::LIMIT, message).at(&tokens.whole());
-        return problem.help("split it into several stages");
+        return tokens::too_deep().at(&tokens.whole());
     }
     let (message, place) = tokens::without_place(error);
     let span = place.map_or_else(|| tokens.at_end(), |place| tokens.span_at(place));

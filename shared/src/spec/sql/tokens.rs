@@ -7,6 +7,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::ParserError;
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
+use super::RECURSION_LIMIT;
 use crate::spec::codes;
 use crate::spec::problem::Problem;
 use crate::spec::span::{Span, offset_of};
@@ -159,35 +160,78 @@ fn lower_first(text: &str) -> String {
     }
 }
 
-/// Notes chains so long that walking over their tree could exhaust the stack.
+/// Notes a query whose tree would be so deep that parsing it or walking over it could exhaust the stack. The parser has a
+/// limit of its own, but does not keep it everywhere.
 pub(super) fn check_limits(tokens: &Tokens<'_>, problems: &mut Vec<Problem>) {
-    // One pair of counters for each open parenthesis: tokens since the last comma, and set operations.
-    let mut open = vec![(0_usize, 0_usize)];
+    let mut levels = vec![Level::default()];
+    let mut types: usize = 0;
+    let mut before: Option<&Token> = None;
     for (index, token) in tokens.iter().enumerate() {
+        if matches!(token, Token::Whitespace(_)) {
+            continue;
+        }
         match token {
-            Token::Whitespace(_) => continue,
-            Token::LParen | Token::LBracket | Token::LBrace => open.push((0, 0)),
-            Token::RParen | Token::RBracket | Token::RBrace if open.len() > 1 => drop(open.pop()),
+            Token::LParen | Token::LBracket | Token::LBrace => levels.push(Level::default()),
+            Token::RParen | Token::RBracket | Token::RBrace if levels.len() > 1 => drop(levels.pop()),
+            // `ARRAY<`, and the `>` or `>>` that end such types.
+            Token::Lt if before.is_some_and(is_nested_type) => types += 1,
+            Token::Gt => types = types.saturating_sub(1),
+            Token::ShiftRight => types = types.saturating_sub(2),
             _ => {}
         }
-        let Some((chain, sets)) = open.last_mut() else { return };
-        match token {
-            Token::Comma => *chain = 0,
-            Token::Word(word) => {
-                *chain += 1;
-                *sets += usize::from(matches!(word.keyword, Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT));
-            }
-            _ => *chain += 1,
-        }
-        if *chain > MAX_CHAIN || *sets > MAX_SET_OPERATIONS {
-            let problem = Problem::new(codes::LIMIT, "the query is too long at one level")
-                .label(&tokens.span(index), "the limit is reached here")
-                .help(format!(
-                    "one expression may have {MAX_CHAIN} tokens and one query {MAX_SET_OPERATIONS} set operations; \
-                     use IN lists, VALUES or several stages"
-                ));
-            problems.push(problem);
+        let holds = levels.last_mut().is_none_or(|level| level.holds(token));
+        let problem = if levels.len() > RECURSION_LIMIT + 1 || types > RECURSION_LIMIT {
+            Some(too_deep())
+        } else if is_interval(token) && before.is_some_and(is_interval) {
+            Some(Problem::new(codes::SQL_SYNTAX, "not valid SQL: `INTERVAL` follows `INTERVAL`"))
+        } else {
+            (!holds).then(too_long)
+        };
+        if let Some(problem) = problem {
+            problems.push(problem.at(&tokens.span(index)));
             return;
         }
+        before = Some(token);
+    }
+}
+
+/// A query that nests beyond the parser's limit.
+pub(super) fn too_deep() -> Problem {
+    let message = format!("the query nests more than {RECURSION_LIMIT} deep");
+    Problem::new(codes::LIMIT, message).help("split it into several stages")
+}
+
+fn too_long() -> Problem {
+    Problem::new(codes::LIMIT, "the query is too long at one level").help(format!(
+        "one expression may have {MAX_CHAIN} tokens and one query {MAX_SET_OPERATIONS} set operations; use IN lists, \
+         VALUES or several stages"
+    ))
+}
+
+fn is_interval(token: &Token) -> bool {
+    matches!(token, Token::Word(word) if word.keyword == Keyword::INTERVAL)
+}
+
+fn is_nested_type(token: &Token) -> bool {
+    matches!(token, Token::Word(word) if matches!(word.keyword, Keyword::ARRAY | Keyword::STRUCT | Keyword::MAP))
+}
+
+/// What stands between two parentheses so far.
+#[derive(Default)]
+struct Level {
+    /// Tokens since the last comma.
+    chain: usize,
+    set_operations: usize,
+}
+
+impl Level {
+    /// Takes a token; whether the limits still hold.
+    fn holds(&mut self, token: &Token) -> bool {
+        self.chain = if *token == Token::Comma { 0 } else { self.chain + 1 };
+        if let Token::Word(word) = token {
+            let sets = matches!(word.keyword, Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT);
+            self.set_operations += usize::from(sets);
+        }
+        self.chain <= MAX_CHAIN && self.set_operations <= MAX_SET_OPERATIONS
     }
 }
