@@ -1,4 +1,4 @@
-# Benchmarks, included by the Makefile. docs/benchmarks.md says what they measure.
+# Benchmarks, included by the Makefile, which sets TARGET_DIR. docs/benchmarks.md says what they measure.
 #
 #   make bench                       both pipelines and the fixed cost of a stage, release build
 #   make bench PROFILE=dev           the same, with the profile of the tests (numbers only for finding one's way)
@@ -10,21 +10,19 @@ PROFILE ?= release
 SCALE ?= 1
 RUNS ?= 5
 ENGINE ?= stock
-CARGO ?= cargo
 # Real source code that every build has at hand: the crates in Cargo's own registry folder.
 CODE ?= $(firstword $(wildcard $(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/*))
 
-bench_target := $(or $(CARGO_TARGET_DIR),target)
-bench_bin := $(bench_target)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
-bench_data := $(bench_target)/bench/tpch-sf$(SCALE)
+bench_bin := $(TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
+bench_data := $(TARGET_DIR)/bench/tpch-sf$(SCALE)
 
 .PHONY: bench bench-build bench-data
-bench-build:
-	$(CARGO) build --workspace --locked --profile $(PROFILE) --features windlass-tests/bench \
+bench-build: setup
+	cargo build --workspace --locked --profile $(PROFILE) --features windlass-tests/bench \
 	    --bin windlass --bin windlass-bench
 
-bench-data: bench-build
-	$(bench_bin)/windlass-bench data --scale $(SCALE) $(bench_data)
+bench-data: bench-build ## Make the tables of TPC-H (SCALE=1)
+	$(bench_bin)/windlass-bench data --scale $(SCALE) "$(bench_data)"
 
-bench: bench-data
-	$(bench_bin)/windlass-bench compare --runs $(RUNS) --engine $(ENGINE) --tpch $(bench_data) --code "$(CODE)"
+bench: bench-data ## Compare Windlass with plain DataFusion (RUNS=5, PROFILE=release)
+	$(bench_bin)/windlass-bench compare --runs $(RUNS) --engine $(ENGINE) --tpch "$(bench_data)" --code "$(CODE)"
