@@ -121,6 +121,8 @@ fn config(settings: &SessionSettings) -> SessionConfig {
     options.execution.parquet.pushdown_filters = settings.parquet_pushdown;
     options.execution.parquet.reorder_filters = settings.parquet_pushdown;
     options.sql_parser.enable_ident_normalization = settings.normalize_identifiers;
+    // So that a complaint about a query can say where in it.
+    options.sql_parser.collect_spans = true;
     // Measured: sort-merge joins, Ballista's default, are two to five times slower on TPC-H. A hash join cannot
     // spill: its build side must fit the share of memory of each of its tasks, and a query that exceeds it fails
     // with an error of the memory pool. More target partitions make build sides smaller.

@@ -77,13 +77,27 @@ async fn a_run_commits_every_table_once_and_leaves_its_evidence() {
     let second = run(&windlass, &project, &RunOptions::default()).await;
     assert_eq!((first.status, second.status), (RunStatus::Succeeded, RunStatus::Succeeded));
     assert_eq!((first.sequence.0, second.sequence.0), (1, 2));
-    insta::assert_snapshot!(rows(&windlass, &project, "SELECT * FROM totals ORDER BY customer").await, @"");
-    insta::assert_snapshot!(rows(&windlass, &project, "SELECT * FROM log_of_runs").await, @"");
+    insta::assert_snapshot!(rows(&windlass, &project, "SELECT * FROM totals ORDER BY customer").await, @"
+    +----------+-------+--------+
+    | customer | total | orders |
+    +----------+-------+--------+
+    | ada      | 20    | 1      |
+    | bo       | 70    | 2      |
+    +----------+-------+--------+
+    ");
+    insta::assert_snapshot!(rows(&windlass, &project, "SELECT * FROM log_of_runs").await, @"
+    +--------+
+    | orders |
+    +--------+
+    | 3      |
+    | 3      |
+    +--------+
+    ");
     assert!(!dir.path().join(".windlass/cache").join(first.run_id.as_str()).exists(), "the cache outlived its run");
     let log = dir.path().join(".windlass/tables/totals/_delta_log");
-    let commits = fs::read_dir(&log).unwrap().filter(|entry| {
-        entry.as_ref().unwrap().path().extension().is_some_and(|extension| extension == "json")
-    });
+    let commits = fs::read_dir(&log)
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|extension| extension == "json"));
     assert_eq!(commits.count(), 3, "one commit to create the table and one a run");
     assert!(fs::read_to_string(log.join("00000000000000000002.json")).unwrap().contains(second.run_id.as_str()));
 
@@ -120,7 +134,7 @@ async fn a_failing_stage_skips_its_readers_only_and_its_table_stays_as_it_was() 
     let windlass = windlass(&project).await;
     assert_eq!(run(&windlass, &project, &RunOptions::default()).await.status, RunStatus::Succeeded);
 
-    fs::write(dir.path().join("orders.csv"), "id,customer,amount\n1,,50\n").unwrap();
+    fs::write(dir.path().join("orders.csv"), "id,customer,amount\n1,,50\n2,bo,60\n").unwrap();
     let record = run(&windlass, &project, &RunOptions::default()).await;
     assert_eq!(record.status, RunStatus::Failed);
     assert_eq!(status(&record, "totals"), StageStatus::Failed);
@@ -139,8 +153,11 @@ async fn a_second_run_is_refused_with_the_name_of_the_holder() {
     let project = project(dir.path(), &STAGES);
     let windlass = windlass(&project).await;
     let store = RedbStore::open(dir.path().join(".windlass/state.redb")).await.unwrap();
-    let holder =
-        LeaseHolder { who: ProcessIdentity::current(), run_id: Some("other-run".into()), note: "another run".to_owned() };
+    let holder = LeaseHolder {
+        who: ProcessIdentity::current(),
+        run_id: Some("other-run".into()),
+        note: "another run".to_owned(),
+    };
     let lease = store.acquire_lease("pipelines/shop", &holder, std::time::Duration::from_secs(60)).await.unwrap();
     let lease = lease.granted().unwrap();
     let refused = windlass.run(&project, &RunOptions::default()).unwrap().wait().await.unwrap_err();
@@ -163,7 +180,10 @@ async fn what_is_wrong_with_the_sql_is_said_at_once_and_nothing_runs() {
     let project = project(dir.path(), &stages);
     let windlass = windlass(&project).await;
     let error = windlass.run(&project, &RunOptions::default()).unwrap().wait().await.unwrap_err();
-    insta::assert_snapshot!(error.problems().unwrap().to_string(), @"");
+    insta::assert_snapshot!(error.problems().unwrap().to_string(), @"
+    stages/one.sql:1:8: column 'customr' not found [WL0350]
+    stages/two.sql:1:37: invalid function 'nonsense' [WL0350]
+    ");
     assert!(!dir.path().join(".windlass/tables").exists());
     windlass.stop().await;
 }

@@ -15,36 +15,36 @@ Examples:
   windlass query 'SELECT count(*) FROM daily_totals'
 
 Exit codes: 0 done, 1 the project or the run failed, 2 wrong usage.")]
-pub struct Cli {
+pub(crate) struct Cli {
     /// What holds for every command.
     #[command(flatten)]
-    pub global: Global,
+    pub(crate) global: Global,
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(crate) command: Command,
 }
 
 /// What holds for every command.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
-pub struct Global {
+pub(crate) struct Global {
     /// The project's folder; by default the nearest one upwards with a windlass.yaml
     #[arg(long, global = true, value_name = "DIR")]
-    pub project: Option<PathBuf>,
+    pub(crate) project: Option<PathBuf>,
     /// Where state, bundles and tables go; by default .windlass in the project
     #[arg(long, global = true, value_name = "DIR", env = "WINDLASS_HOME")]
-    pub home: Option<String>,
+    pub(crate) home: Option<String>,
     /// Tables for people, or one JSON document on stdout and nothing else
     #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
-    pub output: Output,
+    pub(crate) output: Output,
     /// Log what the engine does to stderr: -v warnings, -vv information, -vvv all
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub verbose: u8,
+    pub(crate) verbose: u8,
 }
 
 /// The form of what is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Output {
+pub(crate) enum Output {
     /// For people
     Table,
     /// One JSON document
@@ -57,7 +57,7 @@ pub enum Output {
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Make a small project that runs
     #[command(after_help = "Example:\n  windlass init my_project && cd my_project && windlass run")]
     Init(InitArgs),
@@ -97,67 +97,67 @@ Examples:
 
 /// Arguments of `init`.
 #[derive(Debug, Args)]
-pub struct InitArgs {
+pub(crate) struct InitArgs {
     /// The folder to make; it must be empty or not exist
-    pub dir: PathBuf,
+    pub(crate) dir: PathBuf,
     /// The pipeline's name; by default the folder's
     #[arg(long)]
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
 }
 
 /// What is settled before a project is looked at.
 #[derive(Debug, Clone, Default, Args)]
-pub struct BindArgs {
+pub(crate) struct BindArgs {
     /// A target of the project, such as dev or prod
     #[arg(long, value_name = "NAME")]
-    pub target: Option<String>,
+    pub(crate) target: Option<String>,
     /// The value of a parameter; may be given again
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = name_and_value)]
-    pub params: Vec<(String, String)>,
+    pub(crate) params: Vec<(String, String)>,
     /// The location of a source, instead of the project's; may be given again
     #[arg(long = "source", value_name = "NAME=LOCATION", value_parser = name_and_value)]
-    pub sources: Vec<(String, String)>,
+    pub(crate) sources: Vec<(String, String)>,
 }
 
 /// Which part of a project is meant.
 #[derive(Debug, Clone, Default, Args)]
-pub struct SelectArgs {
+pub(crate) struct SelectArgs {
     /// Names, tags and their neighbours: m, +m, m+, 2+m, @m, tag:k=v; a comma intersects, a space unites
     #[arg(short, long, value_name = "SELECTION")]
-    pub select: Vec<String>,
+    pub(crate) select: Vec<String>,
     /// What to leave out of it
     #[arg(long, value_name = "SELECTION")]
-    pub exclude: Vec<String>,
+    pub(crate) exclude: Vec<String>,
     /// What is settled before.
     #[command(flatten)]
-    pub bind: BindArgs,
+    pub(crate) bind: BindArgs,
 }
 
 /// Arguments of `ls`.
 #[derive(Debug, Args)]
-pub struct LsArgs {
+pub(crate) struct LsArgs {
     /// What to list.
     #[command(flatten)]
-    pub select: SelectArgs,
+    pub(crate) select: SelectArgs,
 }
 
 /// Arguments of `graph`.
 #[derive(Debug, Args)]
-pub struct GraphArgs {
+pub(crate) struct GraphArgs {
     /// The drawing's form
     #[arg(long, value_enum, default_value_t = GraphFormat::Mermaid)]
-    pub format: GraphFormat,
+    pub(crate) format: GraphFormat,
     /// A file to write to instead of stdout
     #[arg(long, value_name = "FILE")]
-    pub to: Option<PathBuf>,
+    pub(crate) to: Option<PathBuf>,
     /// What is settled before.
     #[command(flatten)]
-    pub bind: BindArgs,
+    pub(crate) bind: BindArgs,
 }
 
 /// The form of a drawing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum GraphFormat {
+pub(crate) enum GraphFormat {
     /// Graphviz
     Dot,
     /// Mermaid, for Markdown
@@ -170,24 +170,24 @@ pub enum GraphFormat {
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
-pub struct RunArgs {
+pub(crate) struct RunArgs {
     /// What to run.
     #[command(flatten)]
-    pub select: SelectArgs,
+    pub(crate) select: SelectArgs,
     /// End the run at the first failure
     #[arg(long)]
-    pub fail_fast: bool,
+    pub(crate) fail_fast: bool,
     /// How many stages may run side by side
     #[arg(long, value_name = "N")]
-    pub max_parallel: Option<usize>,
+    pub(crate) max_parallel: Option<usize>,
     /// Print every event of the run as a line of JSON on stdout
     #[arg(long)]
-    pub events: bool,
+    pub(crate) events: bool,
 }
 
 /// The commands about runs.
 #[derive(Debug, Subcommand)]
-pub enum RunsCommand {
+pub(crate) enum RunsCommand {
     /// List runs, the newest first
     #[command(after_help = "Example:\n  windlass runs list --limit 5")]
     List {
@@ -213,19 +213,19 @@ pub enum RunsCommand {
 
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
-pub struct ExplainArgs {
+pub(crate) struct ExplainArgs {
     /// The run's id, its beginning, or `latest`
-    pub run: String,
+    pub(crate) run: String,
     /// The stage
-    pub stage: String,
+    pub(crate) stage: String,
     /// Which plan
     #[arg(long, value_enum, default_value_t = PlanKind::Analyzed)]
-    pub plan: PlanKind,
+    pub(crate) plan: PlanKind,
 }
 
 /// The plans that a run keeps of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum PlanKind {
+pub(crate) enum PlanKind {
     /// As it follows from the SQL
     Logical,
     /// After the optimizer
@@ -240,22 +240,22 @@ pub enum PlanKind {
 
 /// Arguments of `query`.
 #[derive(Debug, Args)]
-pub struct QueryArgs {
+pub(crate) struct QueryArgs {
     /// The question: one SELECT
     #[arg(required_unless_present = "file", conflicts_with = "file")]
-    pub sql: Option<String>,
+    pub(crate) sql: Option<String>,
     /// A file that holds the question
     #[arg(long, value_name = "FILE")]
-    pub file: Option<PathBuf>,
+    pub(crate) file: Option<PathBuf>,
     /// The most rows to give; 0 gives all
     #[arg(long, default_value_t = 1000)]
-    pub limit: usize,
+    pub(crate) limit: usize,
     /// A file to write to instead of stdout
     #[arg(long, value_name = "FILE")]
-    pub to: Option<PathBuf>,
+    pub(crate) to: Option<PathBuf>,
     /// What is settled before.
     #[command(flatten)]
-    pub bind: BindArgs,
+    pub(crate) bind: BindArgs,
 }
 
 fn name_and_value(text: &str) -> Result<(String, String), String> {

@@ -13,7 +13,7 @@ use crate::output;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
-pub enum CommandError {
+pub(crate) enum CommandError {
     /// The library's word.
     #[error(transparent)]
     Client(#[from] ClientError),
@@ -81,7 +81,7 @@ pub enum CommandError {
 
 impl CommandError {
     /// The process's exit code.
-    pub fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Usage { .. } => 2,
             _ => 1,
@@ -89,7 +89,7 @@ impl CommandError {
     }
 
     /// Tells the error: on stderr for people; as the one JSON document on stdout when `as_json`.
-    pub fn tell(&self, as_json: bool) {
+    pub(crate) fn tell(&self, as_json: bool) {
         if matches!(self, Self::RunEnded) {
             return;
         }

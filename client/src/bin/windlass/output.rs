@@ -6,14 +6,14 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
 /// Prints one JSON document and nothing else.
-pub fn json<T: Serialize>(value: &T) -> io::Result<()> {
+pub(crate) fn json<T: Serialize>(value: &T) -> io::Result<()> {
     let mut out = io::stdout().lock();
     serde_json::to_writer_pretty(&mut out, value)?;
     writeln!(out)
 }
 
 /// Prints text as it is; a closed pipe (`| head`) is no error.
-pub fn text(text: &str) -> io::Result<()> {
+pub(crate) fn text(text: &str) -> io::Result<()> {
     match io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         outcome => outcome,
@@ -21,7 +21,7 @@ pub fn text(text: &str) -> io::Result<()> {
 }
 
 /// Rows of text under headings, without frames; the columns of `right` (counted from 0) are flushed right.
-pub fn columns(headings: &[&str], rows: Vec<Vec<String>>, right: &[usize]) -> String {
+pub(crate) fn columns(headings: &[&str], rows: Vec<Vec<String>>, right: &[usize]) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(headings.to_vec());
     for row in rows {
@@ -44,7 +44,7 @@ pub fn columns(headings: &[&str], rows: Vec<Vec<String>>, right: &[usize]) -> St
 }
 
 /// A number with its thousands set apart: `1,234,567`.
-pub fn count(number: u64) -> String {
+pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -57,12 +57,12 @@ pub fn count(number: u64) -> String {
 }
 
 /// Bytes in the unit that suits them.
-pub fn bytes(number: u64) -> String {
+pub(crate) fn bytes(number: u64) -> String {
     indicatif::HumanBytes(number).to_string()
 }
 
 /// Milliseconds as seconds or minutes.
-pub fn duration(ms: u64) -> String {
+pub(crate) fn duration(ms: u64) -> String {
     match ms {
         0..1_000 => format!("{ms} ms"),
         1_000..60_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),

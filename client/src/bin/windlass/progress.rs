@@ -11,7 +11,7 @@ use windlass_shared::ids::NodeName;
 use crate::output::{bytes, count, duration};
 
 /// Shows the events of a run as they come.
-pub struct Progress {
+pub(crate) struct Progress {
     screen: Screen,
 }
 
@@ -23,7 +23,7 @@ enum Screen {
 
 impl Progress {
     /// Bars if stderr is a terminal, else lines.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let screen = if std::io::stderr().is_terminal() {
             Screen::Bars { all: MultiProgress::new(), stages: HashMap::new() }
         } else {
@@ -33,12 +33,12 @@ impl Progress {
     }
 
     /// Shows nothing.
-    pub fn silent() -> Self {
+    pub(crate) fn silent() -> Self {
         Self { screen: Screen::Silent }
     }
 
     /// Shows one event.
-    pub fn show(&mut self, event: &LogEvent) {
+    pub(crate) fn show(&mut self, event: &LogEvent) {
         match &mut self.screen {
             Screen::Silent => {}
             Screen::Lines => {

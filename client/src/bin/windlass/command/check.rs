@@ -8,7 +8,7 @@ use crate::failure::CommandError;
 use crate::output;
 
 /// Checks the project's files, its graph and the values of its parameters.
-pub fn run(global: &Global, args: &BindArgs) -> Result<(), CommandError> {
+pub(crate) fn run(global: &Global, args: &BindArgs) -> Result<(), CommandError> {
     let project = open_project(global, args)?;
     let params = project.graph.bind_params(&args.params)?;
     let (sources, stages) = (project.graph.sources.len(), project.graph.stages.len());

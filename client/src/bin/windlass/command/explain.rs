@@ -13,7 +13,7 @@ use crate::failure::CommandError;
 use crate::output;
 
 /// Prints the plan text.
-pub async fn run(global: &Global, args: &ExplainArgs) -> Result<(), CommandError> {
+pub(crate) async fn run(global: &Global, args: &ExplainArgs) -> Result<(), CommandError> {
     let project = open_project(global, &BindArgs::default())?;
     let runs = Runs::open(&project.home(global.home.as_deref())?).await?;
     let run_id = runs.find(&args.run).await?;

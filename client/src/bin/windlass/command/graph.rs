@@ -8,7 +8,7 @@ use crate::failure::CommandError;
 use crate::output;
 
 /// Draws the pipeline to a file or stdout. `--output json` draws it as JSON.
-pub fn run(global: &Global, args: &GraphArgs) -> Result<(), CommandError> {
+pub(crate) fn run(global: &Global, args: &GraphArgs) -> Result<(), CommandError> {
     let project = open_project(global, &args.bind)?;
     let format = match args.format {
         _ if global.output == Output::Json => DrawFormat::Json,

@@ -21,7 +21,7 @@ const FILES: [(&str, &str); 5] = [
 const TEMPLATE_NAME: &str = "name: my_pipeline";
 
 /// Writes the template into a new folder.
-pub fn run(global: &Global, args: &InitArgs) -> Result<(), CommandError> {
+pub(crate) fn run(global: &Global, args: &InitArgs) -> Result<(), CommandError> {
     let name = match &args.name {
         Some(name) => name.clone(),
         None => pipeline_name(&args.dir),

@@ -11,7 +11,7 @@ use crate::failure::CommandError;
 use crate::output;
 
 /// Lists what is selected.
-pub fn run(global: &Global, args: &LsArgs) -> Result<(), CommandError> {
+pub(crate) fn run(global: &Global, args: &LsArgs) -> Result<(), CommandError> {
     let project = open_project(global, &args.select.bind)?;
     let selected = project.graph.select(&args.select.select, &args.select.exclude)?;
     let nodes: Vec<Node<'_>> = project.graph.nodes().filter(|node| selected.contains(node.name())).collect();

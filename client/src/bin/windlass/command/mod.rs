@@ -1,14 +1,14 @@
 //! The commands, one file each.
 
-pub mod check;
-pub mod explain;
-pub mod graph;
-pub mod init;
-pub mod ls;
-pub mod plan;
-pub mod query;
-pub mod run;
-pub mod runs;
+pub(crate) mod check;
+pub(crate) mod explain;
+pub(crate) mod graph;
+pub(crate) mod init;
+pub(crate) mod ls;
+pub(crate) mod plan;
+pub(crate) mod query;
+pub(crate) mod run;
+pub(crate) mod runs;
 
 use std::path::{Path, PathBuf};
 

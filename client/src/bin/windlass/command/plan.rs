@@ -9,7 +9,7 @@ use crate::failure::CommandError;
 use crate::output::{self, bytes, count};
 
 /// Pins the sources, plans every selected stage and shows both. Nothing is written.
-pub async fn run(global: &Global, args: &SelectArgs) -> Result<(), CommandError> {
+pub(crate) async fn run(global: &Global, args: &SelectArgs) -> Result<(), CommandError> {
     let project = open_project(global, &args.bind)?;
     let windlass = start(global, &project).await?;
     let plan = windlass.plan(&project, &run_options(args)).await;

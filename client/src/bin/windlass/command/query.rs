@@ -18,7 +18,7 @@ use crate::failure::CommandError;
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
 /// Answers the question in the wanted form.
-pub async fn run(global: &Global, args: &QueryArgs) -> Result<(), CommandError> {
+pub(crate) async fn run(global: &Global, args: &QueryArgs) -> Result<(), CommandError> {
     let sql = match (&args.sql, &args.file) {
         (_, Some(file)) => {
             std::fs::read_to_string(file).map_err(|source| CommandError::Read { file: file.clone(), source })?

@@ -12,7 +12,7 @@ use crate::output::{self, bytes, count, duration};
 use crate::progress::Progress;
 
 /// Runs the selected part of the pipeline. Ctrl-C stops the run cleanly; a second one ends the process.
-pub async fn run(global: &Global, args: &RunArgs) -> Result<(), CommandError> {
+pub(crate) async fn run(global: &Global, args: &RunArgs) -> Result<(), CommandError> {
     let project = open_project(global, &args.select.bind)?;
     let mut options = run_options(&args.select);
     options.fail_fast = args.fail_fast.then_some(true);

@@ -12,7 +12,7 @@ use crate::failure::CommandError;
 use crate::output::{self, bytes, count, duration};
 
 /// Lists runs, shows one, or prints its log.
-pub async fn run(global: &Global, command: &RunsCommand) -> Result<(), CommandError> {
+pub(crate) async fn run(global: &Global, command: &RunsCommand) -> Result<(), CommandError> {
     let project = open_project(global, &BindArgs::default())?;
     let runs = Runs::open(&project.home(global.home.as_deref())?).await?;
     match command {
