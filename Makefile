@@ -29,7 +29,7 @@ test: setup ## Pass all tests
 
 lint: setup ## Check format and lints
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --workspace --all-targets --features windlass-tests/bench --locked -- -D warnings
 
 doc: setup ## Build the API documentation
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked

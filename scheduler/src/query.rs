@@ -180,5 +180,5 @@ fn known(graph: &PipelineGraph, name: &str) -> Result<NodeName, QueryError> {
         return Ok(node);
     }
     let nodes: Vec<&str> = graph.nodes().map(|node| node.name().as_str()).collect();
-    Err(QueryError::UnknownTable { name: name.to_owned(), help: did_you_mean(name, "there are", nodes.into_iter()) })
+    Err(QueryError::UnknownTable { name: name.to_owned(), help: did_you_mean(name, "there are", nodes) })
 }

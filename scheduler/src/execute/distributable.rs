@@ -16,6 +16,7 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::joins::NestedLoopJoinExec;
 use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
 use datafusion::physical_plan::union::UnionExec;
@@ -64,7 +65,7 @@ fn with_one_probe(node: Arc<dyn ExecutionPlan>) -> Rewritten {
     }
     let (build, probe) = (Arc::clone(join.left()), Arc::clone(join.right()));
     let gathered = Arc::new(CoalescePartitionsExec::new(probe));
-    Ok(Transformed::yes(node.with_new_children(vec![build, gathered])?))
+    Ok(Transformed::yes(replace_children_if_necessary(node, vec![build, gathered])?))
 }
 
 /// Puts scans of memory in the place of a union's constant leaves.

@@ -13,7 +13,7 @@ use windlass_shared::artifact::PinRecord;
 use windlass_shared::delta::pin::{PinnedTable, pin};
 use windlass_shared::delta::scan::ScanOptions;
 use windlass_shared::ids::NodeName;
-use windlass_shared::session::{ProviderInput, Registration, ScanIdentity, Sessions, TableInput, TableKind, register};
+use windlass_shared::session::{ProviderInput, Registration, Sessions, TableInput, TableKind, register};
 use windlass_shared::spec::SourceSpec;
 use windlass_shared::spec::source::{PinAt, SourceKind};
 use windlass_shared::storage::Location;

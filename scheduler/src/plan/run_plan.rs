@@ -121,7 +121,7 @@ pub async fn plan_run(request: PlanRequest, sessions: &Sessions) -> Result<RunPl
             Err(PlanError::Sql(found)) => {
                 unplanned.insert(stage.name.clone());
                 problems
-                    .extend(found.iter().cloned().filter(|problem| !problems.contains(problem)).collect::<Vec<_>>());
+                    .extend(found.iter().filter(|&problem| !problems.contains(problem)).cloned().collect::<Vec<_>>());
             }
             Err(error) => return Err(error),
         }

@@ -22,14 +22,17 @@ use prost::Message;
 /// The name under which Ballista's own nodes travel.
 const ENGINE: &str = "engine";
 
+type Encode = fn(&Arc<dyn ExecutionPlan>, &Encoding<'_>) -> Result<Option<Vec<u8>>>;
+type Decode = fn(&[u8], &Decoding<'_>) -> Result<Arc<dyn ExecutionPlan>>;
+
 /// How one kind of node becomes bytes and comes back.
 struct NodeCodec {
     /// The name that travels with the bytes; it never changes meaning.
     name: &'static str,
     /// The node's bytes, or `None` if the node is of another kind.
-    encode: fn(&Arc<dyn ExecutionPlan>, &Encoding<'_>) -> Result<Option<Vec<u8>>>,
+    encode: Encode,
     /// The node that the bytes stand for.
-    decode: fn(&[u8], &Decoding<'_>) -> Result<Arc<dyn ExecutionPlan>>,
+    decode: Decode,
 }
 
 /// What encoding a node may need besides the node.

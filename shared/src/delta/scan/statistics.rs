@@ -317,7 +317,6 @@ fn parse_all(stats: &[StringArray], schema: &SchemaRef) -> Result<RecordBatch, A
                     .map(|row| {
                         parse_texts(&texts.slice(row, 1), schema)
                             .or_else(|_| parse_texts(&StringArray::new_null(1), schema))
-                            .map(StructArray::from)
                     })
                     .collect::<Result<Vec<_>, _>>()?;
                 concat_structs(&rows, schema)?

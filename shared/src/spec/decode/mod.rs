@@ -56,7 +56,7 @@ pub(crate) fn draft(files: &ProjectFiles, problems: &mut Vec<Problem>) -> Draft 
 
 fn no_manifest() -> Problem {
     Problem::new(codes::NO_MANIFEST, format!("the project has no {MANIFEST}"))
-        .help(format!("write one with at least `name: my_pipeline`, or start with `windlass init`"))
+        .help("write one with at least `name: my_pipeline`, or start with `windlass init`".to_string())
 }
 
 /// The path and text of a file that is not beyond the size limit.

@@ -90,10 +90,10 @@ fn settings(file: &Arc<str>, header: Option<&Node>, defaults: &Defaults, problem
         retries: defaults.retries,
     };
     let Some(fields) = header.and_then(|node| Fields::open(node, &KEYS, problems)) else { return settings };
-    if let Some(node) = fields.get("name") {
-        if let Some(name) = text(node, "`name`", problems) {
-            settings.name = Spanned::new(name, node.span.clone());
-        }
+    if let Some(node) = fields.get("name")
+        && let Some(name) = text(node, "`name`", problems)
+    {
+        settings.name = Spanned::new(name, node.span.clone());
     }
     settings.description = fields.get("description").and_then(|node| text(node, "`description`", problems));
     if let Some(own) = fields.get("tags").and_then(|node| tags(node, problems)) {

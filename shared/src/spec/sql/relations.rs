@@ -58,10 +58,10 @@ impl Visitor for Finder<'_> {
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
         // A recursive expression sees itself, any other only those before it.
-        if let Some(name) = self.name_of(query) {
-            if let Some(scope) = self.scopes.last_mut().filter(|scope| scope.recursive) {
-                scope.names.push(name);
-            }
+        if let Some(name) = self.name_of(query)
+            && let Some(scope) = self.scopes.last_mut().filter(|scope| scope.recursive)
+        {
+            scope.names.push(name);
         }
         let with = query.with.as_ref();
         let queries = with.map(|with| {
@@ -79,10 +79,10 @@ impl Visitor for Finder<'_> {
 
     fn post_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
         self.scopes.pop();
-        if let Some(name) = self.name_of(query) {
-            if let Some(scope) = self.scopes.last_mut() {
-                scope.names.push(name);
-            }
+        if let Some(name) = self.name_of(query)
+            && let Some(scope) = self.scopes.last_mut()
+        {
+            scope.names.push(name);
         }
         ControlFlow::Continue(())
     }
