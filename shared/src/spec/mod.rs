@@ -1,6 +1,6 @@
 //! The project as its author wrote it: files in, a [`PipelineSpec`] with source spans out, or every problem at once.
 //!
-//! [`files`] holds the texts, [`yaml`] and [`sql`] read them, [`decode`] turns what was read into a [`PipelineSpec`],
+//! [`files`] holds the texts, `yaml` and `sql` read them, `decode` turns what was read into a [`PipelineSpec`],
 //! [`problem`] and [`render`] say what is wrong and show where.
 
 pub mod codes;
