@@ -12,7 +12,11 @@ use datafusion::common::ScalarValue;
 use datafusion::datasource::MemTable;
 use datafusion::physical_plan::collect_partitioned;
 use datafusion::prelude::{DataFrame, SessionContext};
+use futures::TryStreamExt;
+use windlass_client::Project;
+use windlass_client::embedded::{EmbeddedConfig, RunOptions, Windlass};
 use windlass_client::project::load_project;
+use windlass_shared::artifact::RunStatus;
 use windlass_shared::config::SessionSettings;
 use windlass_shared::function::Functions;
 use windlass_shared::graph::{PipelineGraph, Stage, check};
@@ -173,6 +177,27 @@ async fn answer(ctx: &SessionContext, sql: &str) -> String {
 async fn the_graph_of_small_repositories_is_as_expected() {
     let ctx = run_plainly(2, 8192).await;
     insta::assert_snapshot!("code_graph", facts(async |sql| answer(&ctx, sql).await).await);
+}
+
+/// The whole product on the same repositories: planned in stages, written as Delta tables, asked through the command's
+/// own door. The same snapshot as plain DataFusion's.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_embedded_cluster_builds_the_same_graph() {
+    let home = tempfile::tempdir().unwrap();
+    let sources = [("source_files".to_owned(), repositories().display().to_string())];
+    let project = Project::open(&project(), None, &sources).unwrap();
+    let settings = SessionSettings { target_partitions: 3, ..project.graph.session.clone() };
+    let config = EmbeddedConfig::new(Location::from_path(home.path()).unwrap(), settings);
+    let windlass = Windlass::embedded(config).await.unwrap();
+    let record = windlass.run(&project, &RunOptions::default()).unwrap().wait().await.unwrap();
+    assert_eq!(record.status, RunStatus::Succeeded, "{:?}", record.stages);
+    let ask = async |sql: &str| {
+        let rows = windlass.query(&project, &[], sql, None).await.unwrap();
+        let batches: Vec<RecordBatch> = rows.stream().try_collect().await.unwrap();
+        pretty_format_batches(&batches).unwrap().to_string()
+    };
+    insta::assert_snapshot!("code_graph", facts(ask).await);
+    windlass.stop().await;
 }
 
 #[tokio::test]
