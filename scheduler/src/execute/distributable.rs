@@ -17,7 +17,7 @@ use datafusion::error::Result;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
-use datafusion::physical_plan::joins::NestedLoopJoinExec;
+use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, PartitionMode};
 use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
@@ -34,6 +34,7 @@ pub(super) fn distributable(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn Exec
     let rewritten = plan
         .transform_up(with_a_partition)
         .and_then(|plan| plan.data.transform_up(with_one_probe))
+        .and_then(|plan| plan.data.transform_up(with_gathered_join))
         .and_then(|plan| plan.data.transform_up(with_measured_branches));
     let plan = rewritten.map_err(|error| EngineError::Plan(error.message().into_owned()))?.data;
     match unsplittable_leaf(&plan) {
@@ -66,6 +67,19 @@ fn with_one_probe(node: Arc<dyn ExecutionPlan>) -> Rewritten {
     let (build, probe) = (Arc::clone(join.left()), Arc::clone(join.right()));
     let gathered = Arc::new(CoalescePartitionsExec::new(probe));
     Ok(Transformed::yes(replace_children_if_necessary(node, vec![build, gathered])?))
+}
+
+/// Gathers the rows of a hash join that has one partition because it collects its build side.
+///
+/// The engine may turn such a join into one over hash partitions when it cuts the plan, after the operators above have
+/// been planned for one partition: an aggregate would then give a row a task, and a limit would fail.
+fn with_gathered_join(node: Arc<dyn ExecutionPlan>) -> Rewritten {
+    let collects =
+        node.downcast_ref::<HashJoinExec>().is_some_and(|join| *join.partition_mode() == PartitionMode::CollectLeft);
+    if collects && node.output_partitioning().partition_count() == 1 {
+        return Ok(Transformed::yes(Arc::new(CoalescePartitionsExec::new(node))));
+    }
+    Ok(Transformed::no(node))
 }
 
 /// Puts scans of memory in the place of a union's constant leaves.
