@@ -24,7 +24,8 @@ pub(crate) async fn run_all(engine: &'static str, run: RunSql) {
     for file in files {
         let mut runner = Runner::new(|| async { Ok(Engine { name: engine, run: Arc::clone(&run) }) });
         runner.with_column_validator(strict_column_validator);
-        if std::env::var_os("SLT_UPDATE").is_some() {
+        // Only the engine as its makers ship it may say what is right.
+        if engine == "datafusion" && std::env::var_os("SLT_UPDATE").is_some() {
             runner
                 .update_test_file(&file, " ", default_validator, default_normalizer, strict_column_validator)
                 .await
