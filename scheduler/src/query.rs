@@ -12,9 +12,9 @@ use datafusion::physical_plan::SendableRecordBatchStream;
 use windlass_shared::error::{Coded, ErrorCode};
 use windlass_shared::graph::PipelineGraph;
 use windlass_shared::ids::{NodeName, RunId};
-use windlass_shared::spec::ParamValue;
 use windlass_shared::spec::suggest::did_you_mean;
 use windlass_shared::spec::table::Materialize;
+use windlass_shared::spec::{ParamValue, check_depth};
 
 use crate::Scheduler;
 use crate::execute::{EngineError, FinishedJob, JobRequest};
@@ -127,6 +127,7 @@ impl Coded for QueryError {
 pub async fn query(scheduler: &Scheduler, request: QueryRequest) -> Result<QueryRows, QueryError> {
     let sessions = &scheduler.sessions;
     let graph = &request.graph;
+    check_depth(&request.sql).map_err(|message| QueryError::Sql(DataFusionError::Plan(message)))?;
     let parser = sessions.context().map_err(PlanError::from)?.state();
     let dialect = parser.config().options().sql_parser.dialect;
     let statement = parser.sql_to_statement(&request.sql, &dialect).map_err(QueryError::Sql)?;

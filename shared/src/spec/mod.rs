@@ -27,3 +27,4 @@ pub use pipeline::{PipelineSpec, RunSettings, SourceSpec, StageSpec, TargetSpec}
 pub use problem::{Label, Problem, ProblemReport, Problems};
 pub use render::RenderStyle;
 pub use span::{Position, Span, Spanned};
+pub use sql::check_depth;

@@ -86,6 +86,9 @@ fn failures_have_exit_codes_and_words() {
     windlass(&project).args(["ls", "--output", "csv"]).assert().code(2);
     windlass(dir.path()).arg("check").assert().code(1);
     windlass(&project).args(["query", "DROP TABLE daily_totals"]).assert().code(1);
+    let deep = format!("SELECT {}1", "INTERVAL ".repeat(10_000));
+    let refused = windlass(&project).args(["query", &deep]).assert().code(1);
+    assert!(String::from_utf8_lossy(&refused.get_output().stderr).contains("WL0363"), "a deep query is not refused");
     let unknown = windlass(&project).args(["query", "SELECT * FROM daily_total"]).assert().code(1);
     let told = String::from_utf8_lossy(&unknown.get_output().stderr).into_owned();
     assert!(told.contains("WL0361") && told.contains("daily_totals"), "{told}");
