@@ -21,11 +21,9 @@ echo "== what went in and what came out"
 windlass query "
     SELECT sum(files) AS files, sum(bytes) AS bytes, sum(definitions) AS definitions, sum(calls) AS calls
     FROM repo_summary"
-windlass query "
-    SELECT 'cpg_nodes' AS graph_table, count(*) AS row_count FROM cpg_nodes
-    UNION ALL SELECT 'cpg_edges', count(*) FROM cpg_edges
-    UNION ALL SELECT 'cpg_props', count(*) FROM cpg_props
-    ORDER BY graph_table"
+for table in cpg_nodes cpg_edges cpg_props; do
+    windlass query "SELECT count(*) AS $table FROM $table"
+done
 
 for question in "$project"/questions/*.sql; do
     echo
