@@ -1,0 +1,3 @@
+//! The generated code of the gRPC API.
+
+fn main() {}
