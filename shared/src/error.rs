@@ -1,16 +1,37 @@
 //! What every error of Windlass can say about itself: a stable code, what to do, and whether trying again may help.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 /// A stable error code such as `WL0201`; docs/errors.md has a paragraph on each.
 ///
 /// The hundreds name the subject: 01 project files, 02 graph and selection, 03 sessions, sources and SQL,
-/// 04 Delta tables, 05 the cluster, 06 runs and state, 07 the command.
+/// 04 Delta tables, 05 the cluster, 06 runs and state, 07 the command, 08 the API, 09 the settings of the servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct ErrorCode(pub &'static str);
+
+impl ErrorCode {
+    /// The code of that text, as another process wrote it; `None` if it has not the form of a code.
+    pub fn parse(text: &str) -> Option<Self> {
+        static KNOWN: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+        let digits = text.strip_prefix("WL")?;
+        if digits.len() != 4 || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+            return None;
+        }
+        let mut known = KNOWN.lock();
+        if let Some(code) = known.get(text) {
+            return Some(Self(code));
+        }
+        // There are at most 10,000 of them.
+        let code: &'static str = text.to_owned().leak();
+        known.insert(code);
+        Some(Self(code))
+    }
+}
 
 impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -52,6 +73,24 @@ pub struct Failure {
     pub help: Option<String>,
     /// Whether trying again with nothing changed may succeed.
     pub retryable: bool,
+}
+
+impl Coded for Failure {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::parse(&self.code).unwrap_or(ErrorCode("WL0800"))
+    }
+
+    fn help(&self) -> Option<String> {
+        self.help.clone()
+    }
+
+    fn is_retryable(&self) -> bool {
+        self.retryable
+    }
+
+    fn to_failure(&self) -> Failure {
+        self.clone()
+    }
 }
 
 /// So that code that runs inside a task can raise it and the scheduler gets code and help intact.
