@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A stable error code such as `WL0201`; docs/errors.md has a paragraph on each.
 ///
@@ -14,28 +14,37 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct ErrorCode(pub &'static str);
 
-impl ErrorCode {
-    /// The code of that text, as another process wrote it; `None` if it has not the form of a code.
-    pub fn parse(text: &str) -> Option<Self> {
-        static KNOWN: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
-        let digits = text.strip_prefix("WL")?;
-        if digits.len() != 4 || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
-            return None;
-        }
-        let mut known = KNOWN.lock();
-        if let Some(code) = known.get(text) {
-            return Some(Self(code));
-        }
-        // There are at most 10,000 of them.
-        let code: &'static str = text.to_owned().leak();
-        known.insert(code);
-        Some(Self(code))
-    }
-}
-
 impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
+    }
+}
+
+/// Codes that came from another process. Each is kept once, and a code has six bytes, so this cannot grow
+/// beyond the ten thousand that there can be.
+static RECEIVED: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+
+impl ErrorCode {
+    /// The code with that text, which may be one that this version does not know. `None` if no code looks like that.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix("WL")?;
+        if digits.len() != 4 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let mut received = RECEIVED.lock();
+        let known = received.get(text).copied();
+        Some(Self(known.unwrap_or_else(|| {
+            let kept: &'static str = String::leak(text.to_owned());
+            received.insert(kept);
+            kept
+        })))
+    }
+}
+
+impl<'de> Deserialize<'de> for ErrorCode {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::parse(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not an error code")))
     }
 }
 
