@@ -20,7 +20,7 @@ import kubernetes_validate
 import yaml
 from kubernetes_validate import utils as published
 
-from checks.manifests import Site, title
+from checks.manifests import WORKLOADS, Site, title
 from checks.rules import CHECKS
 
 HERE = Path(__file__).resolve().parent
@@ -75,26 +75,41 @@ def check_example(root):
             yield f"storage.env.example: {line.partition('=')[0]} has a value"
 
 
-def check_overlay(root, overlay, kubectl="kubectl", versions=tuple(VERSIONS)):
-    """The objects of one overlay with those of the jobs, and everything that is wrong with them."""
-    objects, problems = [], list(check_example(root))
-    for folder in [overlay, *folders(root, "jobs")]:
-        rendered, wrong = render(kubectl, folder)
-        objects += rendered
-        problems += [f"{folder.name} {text}" for text in wrong]
-    schema = yaml.safe_load((root / "scaled-object.schema.yaml").read_text())
+def namespace_of(objects):
+    """The namespace that the workloads among some objects are in."""
+    return next((found["metadata"].get("namespace") for found in objects if found["kind"] in WORKLOADS), None)
+
+
+def check_site(root, objects, versions):
+    """Everything that is wrong with the objects of an overlay and of the jobs in its namespace."""
+    problems, schema = [], yaml.safe_load((root / "scaled-object.schema.yaml").read_text())
     for found in objects:
         if found["kind"] == "ScaledObject":
             problems += scaled_object_problems(found, schema, versions)
         else:
             problems += [p for version in versions for p in schema_problems(json.dumps(found, sort_keys=True), version)]
-    # What the schemas refuse may have any shape, which the other checks do not expect.
-    if not problems:
-        catalogue = tomllib.loads((root / "settings.toml").read_text())
-        doc = (root.parent / "docs" / "deploy-kubernetes.md").read_text()
-        site = Site(objects, catalogue, doc, objects[0]["metadata"].get("namespace") or objects[0]["metadata"]["name"])
-        problems = [problem for check in CHECKS for problem in check(site)]
-    return objects, problems
+    if problems:
+        # What the schemas refuse may have any shape, which the other checks do not expect.
+        return problems
+    catalogue = tomllib.loads((root / "settings.toml").read_text())
+    doc = (root.parent / "docs" / "deploy-kubernetes.md").read_text()
+    site = Site(objects, catalogue, doc, namespace_of(objects))
+    return [problem for check in CHECKS for problem in check(site)]
+
+
+def check_all(root, overlays, kubectl="kubectl", versions=tuple(VERSIONS)):
+    """Names of what is checked with the objects in it and the problems of it: each overlay, then the jobs as such."""
+    jobs, taken = {folder.name: render(kubectl, folder) for folder in folders(root, "jobs")}, set()
+    for overlay in overlays:
+        objects, problems = render(kubectl, overlay)
+        for name, (rendered, _) in jobs.items():
+            if namespace_of(rendered) == namespace_of(objects):
+                taken.add(name)
+                objects = objects + rendered
+        yield overlay.name, objects, problems or check_site(root, objects, versions)
+    problems = [f"{name} {problem}" for name, (_, wrong) in jobs.items() for problem in wrong]
+    problems += [f"{name}: no overlay is in its namespace" for name in jobs.keys() - taken]
+    yield "jobs", [found for rendered, _ in jobs.values() for found in rendered], problems + list(check_example(root))
 
 
 def main():
@@ -104,14 +119,16 @@ def main():
     parser.add_argument("--versions", default=",".join(VERSIONS), help="of Kubernetes, at least two")
     args = parser.parse_args()
     versions, failed = tuple(args.versions.split(",")), False
-    for overlay in folders(args.root, "overlays"):
-        objects, problems = check_overlay(args.root, overlay, args.kubectl, versions)
+    published_versions = list(dict.fromkeys(map(published.major_minor, published.all_versions())))
+    if len(versions) < 2 or not set(versions) <= set(published_versions):
+        parser.error(f"--versions needs two or more of {', '.join(published_versions)}")
+    for name, objects, problems in check_all(args.root, folders(args.root, "overlays"), args.kubectl, versions):
         failed |= bool(problems)
         for problem in problems:
-            print(f"{overlay.name}: {problem}")
+            print(f"{name}: {problem}")
         if not problems:
             own = " (ScaledObject by a schema of our own)" if any(o["kind"] == "ScaledObject" for o in objects) else ""
-            print(f"{overlay.name}: {len(objects)} objects, good for Kubernetes {' and '.join(versions)}{own}")
+            print(f"{name}: {len(objects)} objects, good for Kubernetes {' and '.join(versions)}{own}")
     sys.exit(1 if failed else 0)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from check import HERE, check_overlay
+from check import HERE, check_all
 
 
 def plant(mistake, kubectl):
@@ -30,7 +30,8 @@ def plant(mistake, kubectl):
         if content.count(text) != 1:
             return f"{what}: cannot be planted: {file} has the text to replace {content.count(text)} times"
         path.write_text(content.replace(text, instead))
-        _, problems = check_overlay(root, root / "overlays" / overlay, kubectl)
+        checked = check_all(root, [root / "overlays" / overlay], kubectl)
+        problems = [problem for _, _, found in checked for problem in found]
     if not problems:
         return f"{what}: passed"
     if not any(complaint in problem for problem in problems):

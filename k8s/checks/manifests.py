@@ -19,7 +19,7 @@ KINDS = {
     "dir": r"/\S*",
     "size": r"\d+(\.\d+)?\s*([kMGT]i?)?B?",
     "count": r"[1-9]\d*",
-    "duration": r"(\d+(ms|s|m|h|d))+",
+    "duration": r"(\d+(ms|s|m|h|d) ?)+",
     "switch": r"true|false",
     "text": r".+",
 }

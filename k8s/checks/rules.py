@@ -271,6 +271,9 @@ def check_lifecycle(site):
         pause = container.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
         needed = pause + seconds(program.values.get("drain-deadline")) + LEAVING
         grace = pod.spec.get("terminationGracePeriodSeconds", 30)
+        patience = pod.owner["spec"].get("progressDeadlineSeconds", 600)
+        if pod.owner["kind"] == "Deployment" and patience <= grace:
+            yield f"{pod.name}: progressDeadlineSeconds is {patience}, but an old pod may take {grace} to leave"
         if grace < needed:
             yield (
                 f"{where}: terminationGracePeriodSeconds is {grace}, but the pause before SIGTERM, the drain deadline "
@@ -346,9 +349,9 @@ def admitted(site, source, target, port):
 
 def check_network(site):
     """The policies let through what the cluster needs, and nothing else."""
-    scheduler, executor, job = site.role("scheduler"), site.role("executor"), site.role("submit")
-    if not (scheduler and executor and job) or not {"engine", "api", "http"} <= scheduler.ports.keys():
-        yield "the pods of scheduler, executor and job cannot be told by their labels and their ports' names"
+    scheduler, executor = site.role("scheduler"), site.role("executor")
+    if not (scheduler and executor) or not {"engine", "api", "http"} <= scheduler.ports.keys():
+        yield "the pods of scheduler and executors cannot be told by their labels and their ports' names"
         return
     home = (site.namespace, {"kubernetes.io/metadata.name": site.namespace})
     client, other = {"windlass-client": "true"}, {"kubernetes.io/metadata.name": "other"}
@@ -357,7 +360,6 @@ def check_network(site):
     expected = [
         ("the scheduler", (*home, scheduler.labels), {"flight", "grpc"}),
         ("an executor", (*home, executor.labels), {"engine", "flight"}),
-        ("the job", (*home, job.labels), {"api"}),
         ("a labelled client", (*home, client), {"api"}),
         ("a labelled client in a labelled namespace", ("other", {**other, **client}, client), {"api"}),
         ("a labelled client in another namespace", ("other", other, client), set()),
@@ -367,6 +369,8 @@ def check_network(site):
         ("a collector of metrics", ("monitoring", monitoring, {}), {"http"}),
         ("KEDA's operator", ("keda", {"kubernetes.io/metadata.name": "keda"}, {}), {"http"}),
     ]
+    jobs = [pod for pod in site.pods if pod.owner["kind"] == "Job"]
+    expected += [(f"the pod of {job.name}", (*home, job.labels), {"api"}) for job in jobs]
     for who, source, allowed in expected:
         for pod in (scheduler, executor):
             for name, number in pod.ports.items():
