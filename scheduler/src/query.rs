@@ -155,7 +155,7 @@ pub async fn query(scheduler: &Scheduler, request: QueryRequest) -> Result<Query
         if graph.stage(name).is_some_and(|stage| stage.materialize == Materialize::Cache) {
             return Err(QueryError::Cache { name: name.clone() });
         }
-        let at = request.versions.get(name).map(|version| PinAt::Version(*version));
+        let at = request.versions.get(name).map(|version| PinAt::Version(version.0));
         inputs.set(name.clone(), pin_for_query(&plan_request, sessions, name, at).await?);
     }
     let params = engine_params(&plan_request.params);

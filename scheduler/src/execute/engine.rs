@@ -87,7 +87,7 @@ impl Engine {
     /// How many executors have joined, and how many tasks they can run side by side.
     pub async fn capacity(&self) -> Capacity {
         let executors = self.inner.server.state.executor_manager.get_executors_state().await.unwrap_or_default();
-        let vcores = executors.iter().map(|(executor, _)| executor.specification.vcores as usize).sum();
+        let vcores = executors.iter().map(|(executor, ..)| executor.specification.vcores as usize).sum();
         Capacity { executors: executors.len(), vcores }
     }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use windlass_shared::artifact::{LOG_VERSION, LogEvent, LogKind, LogLevel};
-use windlass_shared::bundle::{RecordError, complete_lines};
+use windlass_shared::bundle::{BundleFiles, RecordError, complete_lines};
 use windlass_shared::ids::RunId;
 
 use super::store::{BundleStore, malformed};

@@ -180,7 +180,8 @@ impl WindlassService for Api {
 
     async fn list_tables(&self, request: Request<ListTablesRequest>) -> Answer<ListTablesResponse> {
         let project = self.open(request.into_inner().project)?;
-        let tables = tables::tables(&project, &self.shared.scheduler).await?;
+        let found = tables::tables(&project, &self.shared.scheduler).await?;
+        let tables = found.into_iter().map(|(status, _)| tables::table(status)).collect();
         Ok(Response::new(ListTablesResponse { tables }))
     }
 
@@ -193,7 +194,8 @@ impl WindlassService for Api {
 
     async fn list_cursors(&self, request: Request<ListCursorsRequest>) -> Answer<ListCursorsResponse> {
         let project = self.open(request.into_inner().project)?;
-        let cursors = tables::cursors(&project, &self.shared.scheduler).await?;
+        let found = tables::tables(&project, &self.shared.scheduler).await?;
+        let cursors = found.into_iter().map(|(_, status)| tables::cursor(status)).collect();
         Ok(Response::new(ListCursorsResponse { cursors }))
     }
 }

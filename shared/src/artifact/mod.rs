@@ -13,6 +13,7 @@ mod registration;
 mod run;
 mod stage;
 mod status;
+mod table;
 
 pub use layout::{PlanText, RUNS_PREFIX, RunLayout};
 pub use lineage::{LineageInput, LineageRecord, StageLineage};
@@ -23,3 +24,4 @@ pub use registration::RegistrationsRecord;
 pub use run::{BUNDLE_FORMAT, EngineVersions, RunRecord, StageSummary};
 pub use stage::{AttemptRecord, MetricUnit, OperatorMetric, OperatorMetrics, StageRecord, TaskTiming};
 pub use status::{AttemptStatus, CommitOutcome, RunStatus, StageReceipt, StageStatus};
+pub use table::{CursorStatus, PinStatus, TableStatus};

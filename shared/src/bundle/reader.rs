@@ -41,8 +41,7 @@ impl BundleReader {
     /// The newest runs first, at most `limit` of them. `live` are the runs that a process is driving, by their leases:
     /// any other without an end shows as interrupted.
     pub async fn list(&self, live: &BTreeSet<RunId>, limit: Option<usize>) -> Result<Vec<ListedRun>, RecordError> {
-        let mut run_ids = self.bundles.run_ids().await?;
-        run_ids.sort_unstable_by(|a, b| b.cmp(a));
+        let mut run_ids = self.run_ids().await?;
         run_ids.truncate(limit.unwrap_or(usize::MAX));
         let mut runs = Vec::with_capacity(run_ids.len());
         for run_id in run_ids {
@@ -50,6 +49,13 @@ impl BundleReader {
             runs.push(ListedRun { run_id, record });
         }
         Ok(runs)
+    }
+
+    /// The runs that have a bundle, the newest first.
+    pub async fn run_ids(&self) -> Result<Vec<RunId>, RecordError> {
+        let mut run_ids = self.bundles.run_ids().await?;
+        run_ids.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(run_ids)
     }
 
     /// One run; `live` as for [`BundleReader::list`].
