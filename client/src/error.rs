@@ -31,8 +31,8 @@ pub enum ClientError {
         #[source]
         source: std::io::Error,
     },
-    /// An embedded cluster keeps its state on a local disk.
-    #[error("the home `{home}` is not on a local disk")]
+    /// An embedded cluster keeps its state on a local disk, and there is none for a home in an object store.
+    #[error("the home `{home}` is not on a local disk, and no local folder is known for the state of its runs")]
     RemoteHome {
         /// The home.
         home: String,
@@ -118,9 +118,9 @@ impl Coded for ClientError {
         match (self.inner(), self) {
             (Some(error), _) => error.help(),
             (None, Self::Home { .. }) => Some("choose another folder with `--home`".to_owned()),
-            (None, Self::RemoteHome { .. }) => {
-                Some("choose a local folder with `--home`; tables and sources may be anywhere".to_owned())
-            }
+            (None, Self::RemoteHome { .. }) => Some(
+                "set XDG_STATE_HOME or HOME to a folder of yours, or choose a local folder with `--home`".to_owned(),
+            ),
             (None, _) => Some("`windlass runs list` shows the runs there are".to_owned()),
         }
     }

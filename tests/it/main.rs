@@ -11,3 +11,4 @@ mod run;
 mod session;
 mod sql;
 mod state;
+mod storage;

@@ -119,6 +119,7 @@ fn stage_record() -> StageRecord {
             end_ms: 1_500,
             rows: 10,
             bytes: 1_000,
+            plan_bytes: 0,
             failure: None,
         }],
         operators: vec![
