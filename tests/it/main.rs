@@ -12,3 +12,4 @@ mod run;
 mod session;
 mod sql;
 mod state;
+mod storage;

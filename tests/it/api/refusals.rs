@@ -6,11 +6,11 @@ use tonic_types::StatusExt;
 use windlass_client::{QueryOptions, RunOptions};
 use windlass_shared::error::Coded;
 use windlass_shared::ids::RunId;
+use windlass_shared::proto::digest;
 use windlass_shared::proto::v1::windlass_service_client::WindlassServiceClient;
 use windlass_shared::proto::v1::{
     GetBundlePartRequest, GetServerInfoRequest, Project, ProjectFile, PutFilesRequest, Scope, SubmitRunRequest,
 };
-use windlass_shared::proto::digest;
 use windlass_shared::spec::RenderStyle;
 
 use super::support::{Lab, Limits, TOTALS, shop};
