@@ -3,5 +3,6 @@
 
 mod cluster;
 pub mod plain;
+pub mod processes;
 
 pub use cluster::{EmbeddedCluster, embedded_cluster, shared_cluster};

@@ -2,25 +2,37 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use ballista_core::JobId;
+use ballista_core::error::BallistaError;
 use ballista_core::serde::protobuf::{RuntimeStatsReport, ShuffleWritePartition, TaskColumnStats, WindowStateReport};
 use ballista_executor::execution_engine::{DefaultExecutionEngine, ExecutionEngine, QueryStageExecutor};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
 use datafusion::prelude::SessionConfig;
 use futures::FutureExt;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 
 use crate::failure;
+use crate::metrics::{RunningTask, TaskMetrics};
 
 /// The engine's own execution of a stage, wrapped.
-#[derive(Default)]
 pub(crate) struct TaskEngine {
     inner: DefaultExecutionEngine,
+    metrics: TaskMetrics,
+    abandon: CancellationToken,
+}
+
+impl TaskEngine {
+    /// Counts in `metrics`; once `abandon` fires, no task goes on.
+    pub(crate) fn new(metrics: TaskMetrics, abandon: CancellationToken) -> Self {
+        Self { inner: DefaultExecutionEngine::default(), metrics, abandon }
+    }
 }
 
 impl ExecutionEngine for TaskEngine {
@@ -34,6 +46,8 @@ impl ExecutionEngine for TaskEngine {
         work_dir: &str,
         config: &SessionConfig,
     ) -> Result<Arc<dyn QueryStageExecutor>> {
+        let mut counted = self.metrics.start();
+        let span = tracing::info_span!("task", job = %job_id, stage = stage_id, task = task_id);
         // A panic here would leave a task that never reports, and so a job that never ends.
         let created = catch_unwind(AssertUnwindSafe(|| {
             self.inner.create_query_stage_exec(
@@ -47,9 +61,17 @@ impl ExecutionEngine for TaskEngine {
             )
         }));
         match created {
-            Ok(Ok(inner)) => Ok(Arc::new(Task { inner })),
-            Ok(Err(error)) => Err(failure::marked(error)),
-            Err(payload) => Err(failure::from_panic(payload.as_ref())),
+            Ok(Ok(inner)) => {
+                Ok(Arc::new(Task { inner, counted: Mutex::new(Some(counted)), abandon: self.abandon.clone(), span }))
+            }
+            Ok(Err(error)) => {
+                counted.ended(false);
+                Err(failure::marked(error))
+            }
+            Err(payload) => {
+                counted.ended(false);
+                Err(failure::from_panic(payload.as_ref()))
+            }
         }
     }
 }
@@ -57,6 +79,10 @@ impl ExecutionEngine for TaskEngine {
 #[derive(Debug)]
 struct Task {
     inner: Arc<dyn QueryStageExecutor>,
+    /// Taken when the task is executed.
+    counted: Mutex<Option<RunningTask>>,
+    abandon: CancellationToken,
+    span: Span,
 }
 
 impl fmt::Display for Task {
@@ -72,11 +98,19 @@ impl QueryStageExecutor for Task {
         task_id: usize,
         context: Arc<TaskContext>,
     ) -> Result<Vec<ShuffleWritePartition>> {
-        let execution = self.inner.execute_query_stage(task_id, context);
-        match AssertUnwindSafe(execution).catch_unwind().await {
-            Ok(result) => result.map_err(failure::marked),
-            Err(payload) => Err(failure::from_panic(payload.as_ref())),
+        let mut counted = self.counted.lock().map_or(None, |mut counted| counted.take());
+        let execution = self.inner.execute_query_stage(task_id, context).instrument(self.span.clone());
+        let result = tokio::select! {
+            executed = AssertUnwindSafe(execution).catch_unwind() => match executed {
+                Ok(result) => result.map_err(failure::marked),
+                Err(payload) => Err(failure::from_panic(payload.as_ref())),
+            },
+            () = self.abandon.cancelled() => return Err(DataFusionError::External(Box::new(BallistaError::Cancelled))),
+        };
+        if let Some(counted) = counted.as_mut() {
+            counted.ended(result.is_ok());
         }
+        result
     }
 
     /// The metrics without those that have no form on the wire: one of them would cost the task all of its metrics.

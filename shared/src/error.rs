@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// A stable error code such as `WL0201`; docs/errors.md has a paragraph on each.
 ///
 /// The hundreds name the subject: 01 project files, 02 graph and selection, 03 sessions, sources and SQL,
-/// 04 Delta tables, 05 the cluster, 06 runs and state, 07 the command.
+/// 04 Delta tables, 05 the cluster, 06 runs and state, 07 the command, 08 the API, 09 the settings of processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct ErrorCode(pub &'static str);

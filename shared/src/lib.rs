@@ -18,6 +18,7 @@ pub mod error;
 pub mod function;
 pub mod graph;
 pub mod ids;
+pub mod process;
 pub mod session;
 pub mod spec;
 pub mod storage;

@@ -11,6 +11,7 @@ mod engine;
 mod error;
 mod evidence;
 mod job;
+mod leaving;
 mod result;
 
 pub use distributed::planned_stages_text;
