@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use windlass_shared::error::{Coded, ErrorCode};
 use windlass_shared::spec::Problems;
 
+use crate::builder::BuildError;
 use crate::project::LoadError;
 
 /// Why the library cannot do what it was asked to.
@@ -16,6 +17,9 @@ pub enum ClientError {
     /// The project, the selection or a parameter is wrong.
     #[error(transparent)]
     Project(#[from] Problems),
+    /// A project that was made in code cannot be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
     /// A location is wrong.
     #[error(transparent)]
     Storage(#[from] windlass_shared::storage::StorageError),
@@ -87,6 +91,7 @@ impl ClientError {
         Some(match self {
             Self::Load(error) => error,
             Self::Project(error) => error,
+            Self::Build(error) => error,
             Self::Storage(error) => error,
             Self::Session(error) => error,
             #[cfg(feature = "embedded")]
