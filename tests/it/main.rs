@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod api;
+mod builder;
 mod command;
 mod delta_read;
 mod delta_write;
