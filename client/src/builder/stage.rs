@@ -83,7 +83,7 @@ impl StageBuilder {
         }
         match self.body {
             Body::Sql(sql) if header.is_empty() => Ok(("sql", sql)),
-            Body::Sql(sql) => Ok(("sql", format!("/* windlass\n{}*/\n{sql}", header.to_text()))),
+            Body::Sql(sql) => Ok(("sql", format!("{}{sql}", comment(&header)))),
             Body::Plan(plan) => {
                 let plan =
                     encode_plan(&plan).map_err(|source| BuildError::Plan { stage: self.name.clone(), source })?;
@@ -91,7 +91,7 @@ impl StageBuilder {
                 header.set_texts("params", &plan.params);
                 header.set("engine", Yaml::text(ENGINE_VERSION));
                 let text = plan_text::write(&plan.bytes);
-                Ok(("plan", format!("/* windlass\n{}*/\n{text}", header.to_text())))
+                Ok(("plan", format!("{}{text}", comment(&header))))
             }
         }
     }
@@ -100,6 +100,11 @@ impl StageBuilder {
     pub(super) fn file_stem(&self) -> Option<&str> {
         is_name(&self.name).then_some(self.name.as_str())
     }
+}
+
+/// The header as a comment, which nothing inside of it ends: the end of a comment can only stand within quotes.
+fn comment(header: &Map) -> String {
+    format!("/* windlass\n{}*/\n", header.to_text().replace("*/", "*\\x2F"))
 }
 
 /// `table`, `view` or `cache`.

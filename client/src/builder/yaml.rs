@@ -167,7 +167,6 @@ fn scalar(text: &str) -> String {
 fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
-    let mut last = '"';
     for character in text.chars() {
         match character {
             '"' => quoted.push_str("\\\""),
@@ -175,13 +174,10 @@ fn quoted(text: &str) -> String {
             '\n' => quoted.push_str("\\n"),
             '\t' => quoted.push_str("\\t"),
             '\r' => quoted.push_str("\\r"),
-            // The header of a stage is a comment, which these two would end.
-            '/' if last == '*' => quoted.push_str("\\x2F"),
             '\u{2028}' | '\u{2029}' | '\u{feff}' => escape(&mut quoted, character),
             other if other.is_control() => escape(&mut quoted, other),
             other => quoted.push(other),
         }
-        last = character;
     }
     quoted.push('"');
     quoted

@@ -250,7 +250,8 @@ async fn white_space_in_a_plan_makes_no_difference() {
     let files = builder.files().unwrap();
     let graph = check(&files).unwrap();
     for (from, to) in [("\n", "\r\n"), ("\n", "\n  "), ("\n", "\n\n")] {
-        let edited: ProjectFiles = files.iter().map(|(path, text)| (&**path, text.replace(from, to))).collect();
+        let mut edited = files.clone();
+        edited.insert("stages/s.plan", &files.get("stages/s.plan").unwrap().replace(from, to));
         let edited = check(&edited).unwrap();
         assert_eq!(edited.stages[0].code_fingerprint(), graph.stages[0].code_fingerprint());
     }

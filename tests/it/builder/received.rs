@@ -169,7 +169,9 @@ fn projection(expr: LogicalExprNode) -> LogicalPlanType {
 #[tokio::test]
 async fn a_long_chain_in_a_small_file_is_refused() {
     let one = node(LogicalPlanType::EmptyRelation(EmptyRelationNode { produce_one_row: true }));
-    let union = node(LogicalPlanType::Union(UnionNode { inputs: vec![one; 100_000] }));
+    let union = |inputs| node(LogicalPlanType::Union(UnionNode { inputs: vec![one.clone(); inputs] }));
+    decode_plan(&encoded(&union(240)), &session(), &[].into(), &[].into()).await.unwrap();
+    let union = union(100_000);
     let chain = |operands| LogicalExprNode {
         expr_type: Some(ExprType::BinaryExpr(BinaryExprNode { operands, op: "Plus".to_owned() })),
     };

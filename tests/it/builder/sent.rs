@@ -13,7 +13,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::prelude::{SessionContext, col, lit, placeholder};
 use windlass_client::builder::planning_context;
-use windlass_shared::codec::logical::{PlanWireError, encode_plan};
+use windlass_shared::codec::logical::{PlanWireError, decode_plan, encode_plan};
 use windlass_shared::error::Coded;
 use windlass_shared::spec::plan_text::ENGINE_VERSION;
 
@@ -24,9 +24,14 @@ fn plans_name_the_version_of_the_engine_that_is_built_in() {
     assert_eq!(ENGINE_VERSION, datafusion::DATAFUSION_VERSION);
 }
 
+/// The plan over the tables of a session.
+async fn arrive(bytes: &[u8], session: &SessionContext) -> Result<LogicalPlan, PlanWireError> {
+    decode_plan(bytes, session, &["orders"].into(), &["least"].into()).await
+}
+
 async fn refused(sql: &str) -> String {
-    match session().sql(sql).await {
-        Ok(frame) => told(&frame.into_unoptimized_plan()),
+    match session().state().create_logical_plan(sql).await {
+        Ok(plan) => told(&plan),
         Err(error) => panic!("{sql}: {error}"),
     }
 }
@@ -87,9 +92,11 @@ async fn a_plan_that_is_too_deep_is_refused() {
     }
     let error = encode_plan(&frame.into_unoptimized_plan()).unwrap_err();
     assert!(matches!(error, PlanWireError::TooDeep), "{error}");
-    let many = (1..=2_000).fold(lit(0_i64), |sum, number| sum + lit(number));
-    let long = session().table("orders").await.unwrap().select(vec![many.alias("n")]).unwrap();
-    encode_plan(&long.into_unoptimized_plan()).unwrap();
+    for (operands, fits) in [(400, true), (600, false)] {
+        let many = (1..=operands).fold(lit(0_i64), |sum, number| sum + lit(i64::from(number)));
+        let long = session().table("orders").await.unwrap().select(vec![many.alias("n")]).unwrap();
+        assert_eq!(encode_plan(&long.into_unoptimized_plan()).is_ok(), fits, "{operands}");
+    }
 }
 
 #[tokio::test]
@@ -149,10 +156,7 @@ async fn what_a_scan_does_besides_becomes_nodes_above_it() {
     let plan = LogicalPlan::TableScan(scan);
     let sent = encode_plan(&plan).unwrap();
     assert_eq!(sent.params, ["least"]);
-    let context = session();
-    let arrived =
-        windlass_shared::codec::logical::decode_plan(&sent.bytes, &context, &["orders"].into(), &["least"].into());
-    let arrived = arrived.await.unwrap();
+    let arrived = arrive(&sent.bytes, &session()).await.unwrap();
     assert_eq!(arrived.schema().as_arrow().fields(), schema.as_arrow().fields());
     insta::assert_snapshot!(arrived.display_indent(), @r#"
     Limit: skip=0, fetch=3
@@ -170,12 +174,9 @@ async fn a_function_that_is_not_everywhere_can_be_sent() {
     context.register_udf(create_udf("my_own", vec![DataType::Int64], DataType::Int64, Volatility::Immutable, same));
     let plan = context.sql("SELECT my_own(id) AS x FROM orders").await.unwrap().into_unoptimized_plan();
     let sent = encode_plan(&plan).unwrap();
-    let error = windlass_shared::codec::logical::decode_plan(&sent.bytes, &session(), &["orders"].into(), &[].into())
-        .await
-        .unwrap_err();
+    let error = arrive(&sent.bytes, &session()).await.unwrap_err();
     assert_eq!(error.to_string(), "the plan calls the function `my_own`, which this cluster does not have");
-    let again =
-        windlass_shared::codec::logical::decode_plan(&sent.bytes, &context, &["orders"].into(), &[].into()).await;
+    let again = arrive(&sent.bytes, &context).await;
     assert_eq!(again.unwrap().schema().fields()[0].name(), "x");
 }
 
@@ -183,11 +184,7 @@ async fn a_function_that_is_not_everywhere_can_be_sent() {
 #[tokio::test]
 async fn parameters_are_set_where_the_plan_arrives() {
     let sent = encode_plan(&plan("SELECT id FROM orders WHERE amount > $least").await).unwrap();
-    let context = session();
-    let arrived =
-        windlass_shared::codec::logical::decode_plan(&sent.bytes, &context, &["orders"].into(), &["least"].into())
-            .await
-            .unwrap();
+    let arrived = arrive(&sent.bytes, &session()).await.unwrap();
     let values: Vec<(&str, ScalarValue)> = vec![("least", ScalarValue::from(7_i64))];
     let set = arrived.with_param_values(values).unwrap();
     assert!(set.display_indent().to_string().contains("orders.amount > Int64(7)"), "{}", set.display_indent());

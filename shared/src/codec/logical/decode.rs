@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use datafusion::common::tree_node::Transformed;
 use datafusion::execution::TaskContext;
+use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{FetchType, LogicalPlan, SkipType, lit};
 use datafusion_proto::logical_plan::AsLogicalPlan;
 use datafusion_proto::protobuf::LogicalPlanNode;
@@ -35,6 +36,24 @@ fn decode(bytes: &[u8], task: &TaskContext, codec: &WireCodec) -> Result<Logical
         return Err(PlanWireError::Unreadable { reason });
     };
     decoded.and_then(tidy_limits).map_err(|error| codec.explain(error))
+}
+
+/// The types of the placeholders, as far as what they stand beside tells. The engine, which does this too when it sets
+/// them, looks for the columns beside them in what a node gives instead of in what it reads.
+pub(super) fn typed(plan: LogicalPlan) -> Result<LogicalPlan, PlanWireError> {
+    let typed = plan.transform_up_with_subqueries(|node| {
+        let inputs = node.inputs();
+        if inputs.is_empty() {
+            return Ok(Transformed::no(node));
+        }
+        let columns = merge_schema(&inputs);
+        let node = node.map_expressions(|expr| {
+            let (expr, changed) = expr.infer_placeholder_types(&columns)?;
+            Ok(Transformed::new_transformed(expr, changed))
+        })?;
+        if node.transformed { node.map_data(LogicalPlan::recompute_schema) } else { Ok(node) }
+    });
+    Ok(typed.map_err(PlanWireError::Engine)?.data)
 }
 
 /// The wire has a number for each limit and offset, also where there is none.

@@ -11,10 +11,10 @@ use datafusion_proto::protobuf::{LogicalExprNode, LogicalPlanNode, SortExprNode}
 
 use super::PlanWireError;
 
-/// Levels of a plan; as many set operations as one query in SQL may have.
-const PLAN_LEVELS: usize = 500;
-/// Levels of an expression; as many operators as one expression in SQL may have.
-const EXPRESSION_LEVELS: usize = 2_500;
+/// Levels of a plan.
+const PLAN_LEVELS: usize = 250;
+/// Levels of an expression. The engine's walks over 2,000 of them take more than the 2 MiB of stack that a thread has.
+const EXPRESSION_LEVELS: usize = 500;
 
 type Checked = Result<(), PlanWireError>;
 

@@ -66,8 +66,9 @@ pub async fn decode_plan(
     let task = context.task_ctx();
     let sent = decode::as_sent(bytes, &task, Functions::default())?;
     bare::check(&sent)?;
-    if let Some(param) = params(&sent)?.into_iter().find(|param| !declared.contains(param.as_str())) {
-        return Err(PlanWireError::UndeclaredParam { param });
+    let params = params(&sent)?;
+    if let Some(param) = params.iter().find(|param| !declared.contains(param.as_str())) {
+        return Err(PlanWireError::UndeclaredParam { param: param.clone() });
     }
     let mut tables = wire::Tables::default();
     for (name, columns) in bare::scans(&sent)? {
@@ -81,7 +82,8 @@ pub async fn decode_plan(
         }
         tables.insert(name, Arc::clone(&provider));
     }
-    decode::over(bytes, &task, tables)
+    let plan = decode::over(bytes, &task, tables)?;
+    if params.is_empty() { Ok(plan) } else { decode::typed(plan) }
 }
 
 /// The names of the placeholders, sorted, without the `$`.
