@@ -11,7 +11,8 @@ use datafusion::prelude::{SessionContext, cast, coalesce, col, lit, placeholder,
 use futures::TryStreamExt;
 use windlass_client::Project;
 use windlass_client::builder::{StageBuilder, planning_context};
-use windlass_client::embedded::{EmbeddedConfig, RunOptions, Windlass};
+use windlass_client::embedded::EmbeddedConfig;
+use windlass_client::{QueryOptions, RunOptions, Windlass};
 use windlass_shared::artifact::RunStatus;
 use windlass_shared::spec::table::Materialize;
 use windlass_shared::spec::{ParamValue, RunSettings};
@@ -133,7 +134,7 @@ async fn qualified(sql: &str) -> LogicalPlan {
 
 /// The rows of a table, sorted, as text.
 async fn rows(windlass: &Windlass, project: &Project, table: &str) -> Vec<String> {
-    let rows = windlass.query(project, &[], &format!("SELECT * FROM {table}"), None).await.unwrap();
+    let rows = windlass.query(project, &format!("SELECT * FROM {table}"), &QueryOptions::default()).await.unwrap();
     let batches: Vec<RecordBatch> = rows.stream().try_collect().await.unwrap();
     let mut lines: Vec<String> = batches
         .iter()
@@ -171,7 +172,7 @@ async fn a_plan_gives_the_rows_of_the_same_query_in_sql() {
     settings.target_partitions = 2;
     let home = project.home(None).unwrap();
     let windlass = Windlass::embedded(EmbeddedConfig::new(home, settings)).await.unwrap();
-    let run = windlass.run(&project, &RunOptions::default()).unwrap().wait().await.unwrap();
+    let run = windlass.run(&project, &RunOptions::default()).await.unwrap().wait().await.unwrap();
     let failed: Vec<_> = run.stages.iter().filter(|stage| stage.failure.is_some()).collect();
     assert_eq!(run.status, RunStatus::Succeeded, "{failed:#?}");
     let mut some = 0;

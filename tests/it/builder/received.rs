@@ -36,7 +36,7 @@ async fn told(dir: &Path, files: &ProjectFiles) -> String {
     let sessions = Sessions::new(graph.session.clone(), Functions::standard()).unwrap();
     let request = PlanRequest {
         graph: Arc::new(graph),
-        base: dir.to_owned(),
+        base: Location::from_path(dir).unwrap(),
         home: Home::new(Location::parse("home", dir).unwrap()),
         params: BTreeMap::from([("least".to_owned(), ParamValue::Long(1))]),
         select: Vec::new(),
