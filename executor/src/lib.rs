@@ -4,6 +4,7 @@ mod config;
 mod embedded;
 mod error;
 mod failure;
+mod requests;
 mod task;
 mod work_dir;
 
