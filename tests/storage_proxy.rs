@@ -25,13 +25,20 @@ pub struct Answer {
     pub status: &'static str,
     /// The XML of the error.
     pub body: String,
+    /// Whether the server gets the request all the same, and only its reply is lost.
+    pub after_server: bool,
 }
 
 impl Answer {
     /// The server is busy: what S3 says when it wants less of a client.
     pub fn busy() -> Self {
         let body = "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>".to_owned();
-        Self { status: "503 Service Unavailable", body }
+        Self { status: "503 Service Unavailable", body, after_server: false }
+    }
+
+    /// The server did what it was asked to, but the reply is lost on the way.
+    pub fn lost() -> Self {
+        Self { after_server: true, ..Self::busy() }
     }
 
     /// The credentials are wrong. As S3 does, the answer repeats the access key's id.
@@ -40,7 +47,7 @@ impl Answer {
             "<Error><Code>InvalidAccessKeyId</Code><Message>The AWS Access Key Id you provided does not exist in our \
              records.</Message><AWSAccessKeyId>{access_key}</AWSAccessKeyId></Error>"
         );
-        Self { status: "403 Forbidden", body }
+        Self { status: "403 Forbidden", body, after_server: false }
     }
 }
 
@@ -55,7 +62,7 @@ pub struct StorageProxy {
 }
 
 impl StorageProxy {
-    /// A proxy before `server`. A request that `policy` has an answer for never reaches the server.
+    /// A proxy before `server`. The client of a request that `policy` has an answer for gets no other.
     pub fn start(
         server: SocketAddr,
         policy: impl Fn(&ProxiedRequest) -> Option<Answer> + Send + Sync + 'static,
@@ -131,17 +138,27 @@ fn serve(
     let answer = policy(&request);
     requests.lock().push((request, answer.is_some()));
     let mut to_client = client;
-    if let Some(Answer { status, body }) = answer {
-        let length = body.len();
-        return write!(
-            to_client,
-            "HTTP/1.1 {status}\r\nContent-Type: application/xml\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-        );
+    let mut from_server: Box<dyn Read> = match &answer {
+        Some(answer) if !answer.after_server => Box::new(std::io::empty()),
+        _ => {
+            let mut upstream = TcpStream::connect(server)?;
+            head.push("Connection: close\r\n\r\n".to_owned());
+            upstream.write_all(head.concat().as_bytes())?;
+            upstream.write_all(&body)?;
+            Box::new(upstream)
+        }
+    };
+    match answer {
+        None => std::io::copy(&mut from_server, &mut to_client).map(drop)?,
+        Some(Answer { status, body, .. }) => {
+            std::io::copy(&mut from_server, &mut std::io::sink())?;
+            let length = body.len();
+            write!(
+                to_client,
+                "HTTP/1.1 {status}\r\nContent-Type: application/xml\r\nContent-Length: {length}\r\nConnection: \
+                 close\r\n\r\n{body}"
+            )?;
+        }
     }
-    let mut upstream = TcpStream::connect(server)?;
-    head.push("Connection: close\r\n\r\n".to_owned());
-    upstream.write_all(head.concat().as_bytes())?;
-    upstream.write_all(&body)?;
-    std::io::copy(&mut upstream, &mut to_client)?;
     to_client.shutdown(std::net::Shutdown::Both)
 }

@@ -12,6 +12,7 @@ mod membership;
 pub mod memory;
 mod metrics;
 mod node;
+mod requests;
 mod services;
 mod task;
 mod work_dir;

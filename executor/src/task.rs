@@ -14,16 +14,15 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::metrics::{Count, Metric, MetricValue, MetricsSet};
+use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
 use datafusion::prelude::SessionConfig;
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
-use windlass_shared::session::with_stores_of;
-use windlass_shared::storage::{RequestCounts, counting};
 
 use crate::failure;
 use crate::metrics::{RunningTask, TaskMetrics};
+use crate::requests::TaskRequests;
 
 /// The engine's own execution of a stage, wrapped.
 pub(crate) struct TaskEngine {
@@ -34,8 +33,7 @@ pub(crate) struct TaskEngine {
 }
 
 impl TaskEngine {
-    /// Runs tasks with the object stores of `runtime`, whose requests are counted for each task alone. Counts tasks in
-    /// `metrics`; once `abandon` fires, no task goes on.
+    /// Runs tasks whose plans are decoded in `runtime`. Counts them in `metrics`; once `abandon` fires, no task goes on.
     pub(crate) fn new(runtime: Arc<RuntimeEnv>, metrics: TaskMetrics, abandon: CancellationToken) -> Self {
         Self { inner: DefaultExecutionEngine::default(), runtime, metrics, abandon }
     }
@@ -52,12 +50,12 @@ impl ExecutionEngine for TaskEngine {
         work_dir: &str,
         config: &SessionConfig,
     ) -> Result<Arc<dyn QueryStageExecutor>> {
-        let counts = Arc::default();
+        let requests = TaskRequests::default();
         let mut counted = self.metrics.start();
         let span = tracing::info_span!("task", job = %job_id, stage = stage_id, task = task_id);
         // A panic here would leave a task that never reports, and so a job that never ends.
         let created = catch_unwind(AssertUnwindSafe(|| {
-            let plan = with_stores_of(plan, &counting(&self.runtime, &counts))?;
+            let plan = requests.in_plan(plan, &self.runtime)?;
             self.inner.create_query_stage_exec(
                 job_id,
                 stage_id,
@@ -71,7 +69,7 @@ impl ExecutionEngine for TaskEngine {
         match created {
             Ok(Ok(inner)) => {
                 let (counted, abandon) = (Mutex::new(Some(counted)), self.abandon.clone());
-                Ok(Arc::new(Task { inner, counts, counted, abandon, span }))
+                Ok(Arc::new(Task { inner, requests, counted, abandon, span }))
             }
             Ok(Err(error)) => {
                 counted.ended(false);
@@ -88,8 +86,7 @@ impl ExecutionEngine for TaskEngine {
 #[derive(Debug)]
 struct Task {
     inner: Arc<dyn QueryStageExecutor>,
-    /// What the task asks of object stores.
-    counts: Arc<RequestCounts>,
+    requests: TaskRequests,
     /// Taken when the task is executed.
     counted: Mutex<Option<RunningTask>>,
     abandon: CancellationToken,
@@ -109,8 +106,7 @@ impl QueryStageExecutor for Task {
         task_id: usize,
         context: Arc<TaskContext>,
     ) -> Result<Vec<ShuffleWritePartition>> {
-        let runtime = counting(&context.runtime_env(), &self.counts);
-        let context = Arc::new(in_runtime(&context, runtime));
+        let context = self.requests.in_context(&context);
         let mut counted = self.counted.lock().map_or(None, |mut counted| counted.take());
         let execution = self.inner.execute_query_stage(task_id, context).instrument(self.span.clone());
         let result = tokio::select! {
@@ -127,7 +123,7 @@ impl QueryStageExecutor for Task {
     }
 
     /// The metrics without those that have no form on the wire: one of them would cost the task all of its metrics. The
-    /// counts of the task's requests go to the root operator.
+    /// counts of requests come in.
     fn collect_plan_metrics(&self) -> Vec<MetricsSet> {
         let mut operators = self.inner.collect_plan_metrics();
         for operator in &mut operators {
@@ -139,11 +135,7 @@ impl QueryStageExecutor for Task {
                 *operator = kept;
             }
         }
-        if let Some(root) = operators.first_mut() {
-            for (name, requests) in self.counts.named() {
-                root.push(Arc::new(counted(name, requests)));
-            }
-        }
+        self.requests.report(&mut operators);
         operators
     }
 
@@ -158,27 +150,6 @@ impl QueryStageExecutor for Task {
     fn collect_column_stats(&self) -> Vec<TaskColumnStats> {
         self.inner.collect_column_stats()
     }
-}
-
-/// `context` with another runtime.
-fn in_runtime(context: &TaskContext, runtime: RuntimeEnv) -> TaskContext {
-    TaskContext::new(
-        context.task_id(),
-        context.session_id(),
-        context.session_config().clone(),
-        context.scalar_functions().clone(),
-        context.higher_order_functions().clone(),
-        context.aggregate_functions().clone(),
-        context.window_functions().clone(),
-        Arc::new(runtime),
-    )
-}
-
-/// A count of the task as a metric of the first of its partitions: the engine replaces it if the task runs again.
-fn counted(name: &'static str, requests: u64) -> Metric {
-    let count = Count::new();
-    count.add(usize::try_from(requests).unwrap_or(usize::MAX));
-    Metric::new(MetricValue::Count { name: name.into(), count }, Some(0))
 }
 
 fn is_custom(value: &MetricValue) -> bool {

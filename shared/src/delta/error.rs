@@ -59,7 +59,9 @@ impl Coded for DeltaError {
             Self::Read(error) => error.help(),
             Self::Write(error) => error.help(),
             Self::Log { .. } => {
-                Some("check that the folder holds a complete `_delta_log` and that its store can be reached".to_owned())
+                let help = "check that the folder holds a complete `_delta_log`, and that this process can reach its store \
+                            and may read it";
+                Some(help.to_owned())
             }
         }
     }

@@ -42,7 +42,11 @@ fn rebound(config: &FileScanConfig, runtime: &RuntimeEnv) -> Result<Option<Arc<d
     };
     let store = runtime.object_store(&config.object_store_url)?;
     let readers = CachedParquetFileReaderFactory::new(store, runtime.cache_manager.get_file_metadata_cache());
-    let parquet = parquet.clone().with_parquet_file_reader_factory(Arc::new(readers));
+    let mut parquet = parquet.clone().with_parquet_file_reader_factory(Arc::new(readers));
+    // The engine sends the option, but not what it set in the source: a footer would be read in two requests.
+    if let Some(hint) = parquet.table_parquet_options().global.metadata_size_hint {
+        parquet = parquet.with_metadata_size_hint(hint);
+    }
     Ok(Some(match delta {
         Some(delta) => Arc::new(delta.with_parquet(parquet)),
         None => Arc::new(parquet),

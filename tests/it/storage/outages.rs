@@ -1,8 +1,10 @@
 //! A store that does not answer, or not at once.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use parking_lot::Mutex;
 use windlass_tests::{Answer, StorageProxy, StorageServer};
 
 use super::lake::{Lake, told};
@@ -11,19 +13,39 @@ use super::lake::{Lake, told};
 async fn a_store_that_is_busy_for_a_while_does_not_fail_a_run() {
     let Some(server) = StorageServer::start() else { return };
     let lake = Lake::new(&server).await;
-    let reads = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&reads);
-    // Of the requests for data, two of three are turned away, up to sixty of them.
-    let proxy = StorageProxy::start(server.address(), move |request| {
-        let about_data = request.target.contains(".parquet") || request.target.contains("/in/notes/");
-        let number = if about_data { counted.fetch_add(1, Ordering::SeqCst) } else { 0 };
-        (about_data && number < 60 && number % 3 != 0).then(Answer::busy)
+    let requests = Arc::new(AtomicUsize::new(0));
+    // Two of three requests are turned away, whatever they are about, until it is enough.
+    let proxy = StorageProxy::start(server.address(), move |_| {
+        let number = requests.fetch_add(1, Ordering::SeqCst);
+        (number < 150 && number % 3 != 0).then(Answer::busy)
     });
     let environment = proxy.environment();
     let run = lake.json(&environment, &["run"]);
     assert_eq!(run["run"]["status"], "succeeded");
     let turned_away = proxy.seen().iter().filter(|(_, answered)| *answered).count();
-    assert!(turned_away >= 10, "only {turned_away} requests were turned away");
+    assert!(turned_away >= 50, "only {turned_away} requests were turned away");
+    assert_eq!(lake.answers(&environment), lake.plain_answers().await);
+}
+
+/// The client of the store puts a commit again when the reply to it is lost, and is told that it is there already.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_reply_is_lost_counts_once() {
+    let Some(server) = StorageServer::start() else { return };
+    let lake = Lake::new(&server).await;
+    let lost = Mutex::new(BTreeSet::new());
+    let proxy = StorageProxy::start(server.address(), move |request| {
+        let is_commit = request.method == "PUT" && request.target.contains("/_delta_log/");
+        (is_commit && lost.lock().insert(request.target.clone())).then(Answer::lost)
+    });
+    let environment = proxy.environment();
+    let run = lake.json(&environment, &["run"]);
+    assert_eq!(run["run"]["status"], "succeeded");
+    let replies_lost = proxy.seen().iter().filter(|(_, answered)| *answered).count();
+    assert_eq!(replies_lost, 2 * 3, "two commits for each of three tables");
+    for stage in run["run"]["stages"].as_array().unwrap() {
+        assert_eq!(stage["receipt"]["outcome"], "committed", "{stage}");
+        assert_eq!(stage["receipt"]["version"], 1, "{stage}");
+    }
     assert_eq!(lake.answers(&environment), lake.plain_answers().await);
 }
 
@@ -35,14 +57,11 @@ async fn a_store_that_cannot_be_reached_is_named_and_worth_another_try() {
     drop(server);
     environment.retain(|(name, _)| *name != "AWS_ENDPOINT_URL");
     environment.push(("AWS_ENDPOINT_URL", "http://127.0.0.1:9".to_owned()));
-    let started = std::time::Instant::now();
     let output = lake.windlass(&environment).args(["run", "--output", "json"]).output().unwrap();
-    println!("gave up after {:?}", started.elapsed());
     assert_eq!(output.status.code(), Some(1), "{}", told(&output));
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    println!("{document}");
     let error = &document["error"];
-    assert_eq!(error["retryable"], true, "{document}");
+    assert_eq!((&error["code"], &error["retryable"]), (&"WL0304".into(), &true.into()), "{document}");
     assert!(error["message"].as_str().unwrap().contains("127.0.0.1:9"), "{document}");
     assert!(error["help"].is_string(), "{document}");
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use serde_json::Value;
 use windlass_tests::{Answer, StorageProxy, StorageServer};
 
 use super::lake::{Lake, files_below, told};
@@ -59,19 +60,22 @@ async fn a_refused_run_says_why_and_nothing_of_its_credentials() {
     let Some(server) = StorageServer::start() else { return };
     let lake = Lake::new(&server).await;
     // The store repeats the key when it refuses a request, as S3 does.
-    for (only_below, code) in [("/lake/in/", "WL0"), ("/lake/home/tables/totals/day", "WL0")] {
+    for (refused, code) in [("/lake/in/", "WL0401"), ("/lake/home/tables/totals/day", "WL0439")] {
         let proxy = StorageProxy::start(server.address(), move |request| {
-            request.target.replace("%3D", "=").contains(only_below).then(|| Answer::forbidden(KEY))
+            request.target.contains(refused).then(|| Answer::forbidden(KEY))
         });
         let environment = with_credentials(proxy.environment());
-        let output = lake.windlass(&environment).args(["-vvv", "run"]).output().unwrap();
-        let text = told(&output);
-        println!("{only_below}: {}", text.lines().filter(|line| line.contains("WL0")).collect::<Vec<_>>().join("\n"));
-        assert_eq!(output.status.code(), Some(1), "{text}");
-        assert!(text.contains(code), "{text}");
-        let as_json = lake.windlass(&environment).args(["run", "--output", "json"]).output().unwrap();
-        println!("{}", String::from_utf8_lossy(&as_json.stdout));
+        let output = lake.windlass(&environment).args(["-vvv", "run", "--output", "json"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let stages = document["run"]["stages"].as_array().into_iter().flatten();
+        let failure = stages.map(|stage| &stage["failure"]).find(|failure| failure.is_object());
+        let failure = failure.unwrap_or(&document["error"]);
+        assert_eq!((&failure["code"], &failure["retryable"]), (&code.into(), &false.into()), "{document}");
+        let message = failure["message"].as_str().unwrap();
+        assert!(message.contains("InvalidAccessKeyId") && message.contains("***"), "{message}");
+        assert!(failure["help"].is_string(), "{document}");
         assert!(proxy.seen().iter().any(|(_, answered)| *answered), "the store refused nothing");
-        check(&lake, &[text, told(&as_json)]).await;
+        check(&lake, &[told(&output)]).await;
     }
 }

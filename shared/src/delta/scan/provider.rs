@@ -27,11 +27,6 @@ use super::prune::{is_about_partitions, prune};
 use super::source::{DeletionVectors, DeltaSource};
 use crate::delta::pin::PinnedTable;
 
-/// Column statistics of single files that a plan carries at most, over all of its files. Beyond, files go without:
-/// the plan of a table of 20,000 files and 100 columns would otherwise weigh tens of megabytes, and the sums over all
-/// files, which joins are planned with, are there in any case.
-const MOST_FILE_STATISTICS: usize = 100_000;
-
 /// A pinned table as the engine scans it.
 #[derive(Debug)]
 pub(in crate::delta) struct DeltaScan {
@@ -76,21 +71,19 @@ impl DeltaScan {
         Ok(summary)
     }
 
-    fn partitioned_file(&self, file: usize, with_statistics: bool) -> Result<PartitionedFile> {
+    /// The file without statistics of its own: what they can rule out has been left out, and joins are planned with those
+    /// of groups. They would make up most of the message that carries a task.
+    fn partitioned_file(&self, file: usize) -> Result<PartitionedFile> {
         let described = &self.files().files[file];
         let values = self.files().partitions.iter().map(|values| ScalarValue::try_from_array(values, file));
-        let mut partitioned = PartitionedFile::new_from_meta(ObjectMeta {
+        let partitioned = PartitionedFile::new_from_meta(ObjectMeta {
             location: described.path.clone(),
             last_modified: described.modified,
             size: described.bytes,
             e_tag: None,
             version: None,
-        })
-        .with_partition_values(values.collect::<Result<_>>()?);
-        if with_statistics {
-            partitioned.statistics = Some(Arc::new(self.summary(&[file])?));
-        }
-        Ok(partitioned)
+        });
+        Ok(partitioned.with_partition_values(values.collect::<Result<_>>()?))
     }
 
     /// `files` in at most `count` groups of about as many bytes each, files in the order of their paths.
@@ -105,13 +98,11 @@ impl DeltaScan {
                 group.push(file);
             }
         }
-        let with_statistics = files.len() * self.order.len() <= MOST_FILE_STATISTICS;
         groups
             .into_iter()
             .map(|(_, mut group)| {
                 group.sort_unstable();
-                let partitioned =
-                    group.iter().map(|file| self.partitioned_file(*file, with_statistics)).collect::<Result<_>>()?;
+                let partitioned = group.iter().map(|file| self.partitioned_file(*file)).collect::<Result<_>>()?;
                 Ok(FileGroup::new(partitioned).with_statistics(Arc::new(self.summary(&group)?)))
             })
             .collect()

@@ -27,6 +27,10 @@ use crate::spec::source::SortColumn;
 /// A scan that keeps a declared order may have this many times more partitions than asked for.
 const ORDERED_PARTITIONS_FACTOR: usize = 4;
 
+/// Column statistics of single files that a scan carries at most, over all of its files: they go along with every task,
+/// which they help to leave files unread. Beyond, files go without.
+const MOST_FILE_STATISTICS: usize = 100_000;
+
 /// Files of one format, listed once.
 #[derive(Debug)]
 pub(super) struct ListedTable {
@@ -65,7 +69,7 @@ impl TableProvider for ListedTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let over_partitions: Vec<Expr> =
             filters.iter().filter(|filter| self.is_over_partitions(filter)).cloned().collect();
-        let files = self.selected(state, &over_partitions)?;
+        let mut files = self.selected(state, &over_partitions)?;
         if files.is_empty() {
             let schema = match projection {
                 Some(indices) => Arc::new(self.schema().project(indices)?),
@@ -75,6 +79,10 @@ impl TableProvider for ListedTable {
         }
         let statistics = self.merged(&files)?;
         let ordering = self.ordering()?;
+        // A declared order rests on them.
+        if ordering.is_none() && files.len() * self.table_schema.table_schema().fields().len() > MOST_FILE_STATISTICS {
+            files.iter_mut().for_each(|file| file.statistics = None);
+        }
         let groups = self.groups(files, ordering.as_ref(), state.config().target_partitions())?;
         let config = FileScanConfigBuilder::new(self.store.clone(), self.reader.file_source(self.table_schema.clone()))
             .with_file_groups(groups)
