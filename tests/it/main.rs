@@ -8,6 +8,7 @@ mod delta_read;
 mod delta_write;
 mod engine;
 mod plain;
+mod process;
 mod project;
 mod run;
 mod session;
