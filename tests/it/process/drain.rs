@@ -17,6 +17,8 @@ use windlass_shared::function::Functions;
 use windlass_shared::session::Sessions;
 use windlass_tests::processes::{PATIENCE, ServerProcess, executor_args};
 
+use super::collector::collector;
+
 const FILES: i64 = 8;
 const ROWS: i64 = 250_000;
 
@@ -47,7 +49,9 @@ async fn a_drained_executor_costs_no_work() {
     let scheduler = SchedulerProcess::start(config, &sessions).await.unwrap();
     let work_dir = folder.path().join("work");
     let args = executor_args(&scheduler.address().to_string(), &work_dir);
-    let start = |name: &str| ServerProcess::start("windlass-executor", name, folder.path(), args.clone(), &[]);
+    let (collector, spans) = collector().await;
+    let traced = [("WINDLASS_OTLP_ENDPOINT".to_owned(), format!("http://{collector}"))];
+    let start = |name: &str| ServerProcess::start("windlass-executor", name, folder.path(), args.clone(), &traced);
     let (mut leaving, mut staying) = (start("leaving"), start("staying"));
     scheduler.wait_for_executors(2, PATIENCE).await.unwrap();
 
@@ -79,4 +83,9 @@ async fn a_drained_executor_costs_no_work() {
     assert_eq!(staying.wait().code(), Some(0));
     assert!(std::fs::read_dir(&work_dir).unwrap().next().is_none());
     scheduler.stop();
+
+    // Both have sent their last traces before they ended.
+    let spans = spans.lock().concat();
+    let sent = |text: &str| spans.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(sent("windlass-executor") && sent("task") && sent("stage"), "{}", String::from_utf8_lossy(&spans));
 }

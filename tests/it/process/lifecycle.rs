@@ -66,6 +66,8 @@ fn a_cluster_starts_tells_how_it_is_and_ends_in_order() {
 #[test]
 fn an_executor_waits_for_its_scheduler_and_survives_it() {
     let mut cluster = ProcessCluster::start(1);
+    cluster.executors[0].wait_until_ready();
+    let (_, first) = cluster.executors[0].readiness().unwrap();
     // A short absence: the next heartbeat joins the new scheduler.
     cluster.scheduler.kill();
     cluster.scheduler.restart();
@@ -82,6 +84,8 @@ fn an_executor_waits_for_its_scheduler_and_survives_it() {
     cluster.scheduler.restart();
     cluster.wait_for_executors(1);
     cluster.executors[0].wait_until_ready();
+    let (_, body) = cluster.executors[0].readiness().unwrap();
+    assert_ne!(body["executor"], first["executor"], "it joined anew under the old id");
     assert_eq!(cluster.executors[0].metric("windlass_executor_connected"), Some(1.0));
 
     // Without a scheduler there is nothing to drain for.

@@ -1,5 +1,6 @@
 //! The servers as those who run them meet them: settings, probes, signals, and each other's absence.
 
+mod collector;
 mod documentation;
 mod drain;
 mod lifecycle;
