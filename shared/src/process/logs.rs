@@ -14,6 +14,7 @@ use url::Url;
 
 use super::value::{LogFilter, LogFormat};
 use super::{ProcessError, Values};
+use crate::storage::DiscreetStderr;
 
 /// How a process logs.
 #[derive(Debug, Clone)]
@@ -46,7 +47,7 @@ impl LogSettings {
     pub fn start(&self, service: &'static str) -> Result<LogGuard, ProcessError> {
         let failed = |reason: String| ProcessError::Logs { reason };
         let filter = EnvFilter::try_new(&self.filter.0).map_err(|error| failed(error.to_string()))?;
-        let lines = fmt::layer().with_writer(std::io::stderr);
+        let lines = fmt::layer().with_writer(DiscreetStderr::default);
         let lines = match self.format {
             LogFormat::Human => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
             LogFormat::Json => lines.json().flatten_event(true).boxed(),
