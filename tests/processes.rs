@@ -177,6 +177,15 @@ impl ServerProcess {
         line.trim().parse().ok()
     }
 
+    /// How long it has used a processor until now.
+    pub fn cpu_time(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
+        // The fields behind the name, which stands in brackets; user and system time are the 14th and 15th of all.
+        let fields = stat.rsplit_once(") ").map(|(_, fields)| fields).unwrap_or_default();
+        let ticks: u64 = fields.split(' ').skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        Duration::from_millis(ticks * 10)
+    }
+
     /// Waits until `condition` holds, as long as the process lives.
     pub fn wait_until(&mut self, what: &str, mut condition: impl FnMut(&Self) -> bool) {
         let started = Instant::now();

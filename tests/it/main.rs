@@ -3,6 +3,7 @@
 
 mod api;
 mod builder;
+mod cluster;
 mod command;
 mod delta_read;
 mod delta_write;

@@ -25,9 +25,7 @@ use windlass_shared::storage::{Location, Stores};
 
 /// Registers the tables. The generated ones live in the returned folder.
 pub(crate) async fn register(ctx: &SessionContext, stores: &Stores) -> TempDir {
-    let generated = tempfile::tempdir().unwrap();
-    write_orders(generated.path());
-    write_numbers(generated.path());
+    let generated = generate();
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
     for (name, table) in [
         ("people", people(&fixtures)),
@@ -39,6 +37,14 @@ pub(crate) async fn register(ctx: &SessionContext, stores: &Stores) -> TempDir {
     ] {
         register_table(ctx, stores, &name.into(), table).await.unwrap();
     }
+    generated
+}
+
+/// Makes the files of the tables that are generated.
+pub(crate) fn generate() -> TempDir {
+    let generated = tempfile::tempdir().unwrap();
+    write_orders(generated.path());
+    write_numbers(generated.path());
     generated
 }
 

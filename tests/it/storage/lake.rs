@@ -46,21 +46,21 @@ const STAGES: [(&str, &str); 4] = [
 ];
 
 /// The tables that a run of the project writes, each with a question whose answer has one order.
-pub(super) const TABLES: [(&str, &str); 2] = [
+pub(crate) const TABLES: [(&str, &str); 2] = [
     ("totals", "SELECT day, name, orders, amount FROM totals ORDER BY day, name"),
     ("words", "SELECT * FROM words ORDER BY path"),
 ];
 
 /// A project on the local disk, its data in a store and beside it, and a place for what processes keep on this machine.
-pub(super) struct Lake {
-    pub(super) dir: TempDir,
-    pub(super) store: Arc<dyn ObjectStore>,
-    pub(super) home: String,
+pub(crate) struct Lake {
+    pub(crate) dir: TempDir,
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) home: String,
 }
 
 impl Lake {
     /// Puts the data of the sources into the server's bucket.
-    pub(super) async fn new(server: &StorageServer) -> Self {
+    pub(crate) async fn new(server: &StorageServer) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let lake = Self { dir, store: server.store(), home: server.url("home") };
         lake.write_sources().await;
@@ -73,11 +73,11 @@ impl Lake {
         lake
     }
 
-    pub(super) fn local(&self, path: &str) -> PathBuf {
+    pub(crate) fn local(&self, path: &str) -> PathBuf {
         self.dir.path().join(path)
     }
 
-    pub(super) fn project(&self) -> PathBuf {
+    pub(crate) fn project(&self) -> PathBuf {
         self.local("project")
     }
 
@@ -103,7 +103,7 @@ impl Lake {
     }
 
     /// The command on the project, with `environment` and nothing else that could lead to another store.
-    pub(super) fn windlass(&self, environment: &[(&str, String)]) -> Command {
+    pub(crate) fn windlass(&self, environment: &[(&str, String)]) -> Command {
         let mut command = Command::new(binary());
         command.arg("--project").arg(self.project()).arg("--home").arg(&self.home);
         for (name, _) in std::env::vars_os() {
@@ -116,14 +116,14 @@ impl Lake {
     }
 
     /// The JSON that a command prints which must succeed.
-    pub(super) fn json(&self, environment: &[(&str, String)], args: &[&str]) -> Value {
+    pub(crate) fn json(&self, environment: &[(&str, String)], args: &[&str]) -> Value {
         let output = self.windlass(environment).args(args).args(["--output", "json"]).output().unwrap();
         assert!(output.status.success(), "{args:?}: {}", told(&output));
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
     /// The answers to the questions of [`TABLES`] from the tables in the store, as CSV.
-    pub(super) fn answers(&self, environment: &[(&str, String)]) -> Vec<String> {
+    pub(crate) fn answers(&self, environment: &[(&str, String)]) -> Vec<String> {
         let ask = |(_, sql): (&str, &str)| {
             let output = self.windlass(environment).args(["query", sql, "--limit", "0", "--output", "csv"]).output();
             let output = output.unwrap();
@@ -134,7 +134,7 @@ impl Lake {
     }
 
     /// The same answers by plain DataFusion over the same data on the local disk.
-    pub(super) async fn plain_answers(&self) -> Vec<String> {
+    pub(crate) async fn plain_answers(&self) -> Vec<String> {
         let options = PlainOptions {
             sources: ["orders", "customers", "notes"]
                 .map(|name| (name.to_owned(), self.local(&format!("in/{name}")).display().to_string()))
@@ -162,7 +162,7 @@ impl Lake {
     }
 
     /// The paths below `prefix` in the store, sorted.
-    pub(super) async fn objects(&self, prefix: &str) -> Vec<String> {
+    pub(crate) async fn objects(&self, prefix: &str) -> Vec<String> {
         let prefix = StorePath::from(prefix);
         let mut paths: Vec<String> =
             self.store.list(Some(&prefix)).map_ok(|object| object.location.to_string()).try_collect().await.unwrap();
@@ -170,18 +170,18 @@ impl Lake {
         paths
     }
 
-    pub(super) async fn get(&self, path: &str) -> Vec<u8> {
+    pub(crate) async fn get(&self, path: &str) -> Vec<u8> {
         self.store.get(&StorePath::parse(path).unwrap()).await.unwrap().bytes().await.unwrap().to_vec()
     }
 }
 
 /// Everything that a process said.
-pub(super) fn told(output: &Output) -> String {
+pub(crate) fn told(output: &Output) -> String {
     format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 /// Every file below `folder`.
-pub(super) fn files_below(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {

@@ -2,9 +2,9 @@
 //! S3 protocol, run by the command as a process of its own with credentials from its environment.
 
 mod commits;
-mod lake;
+pub(crate) mod lake;
 mod many_files;
 mod outages;
 mod requests;
 mod runs;
-mod secrets;
+pub(crate) mod secrets;

@@ -10,19 +10,19 @@ use super::lake::{Lake, files_below, told};
 const KEY: &str = "AKIAWINDLASSTESTKEY1";
 const SECRET: &str = "Very/Secret+Windlass=Value2";
 
-fn with_credentials(mut environment: Vec<(&'static str, String)>) -> Vec<(&'static str, String)> {
+pub(crate) fn with_credentials(mut environment: Vec<(&'static str, String)>) -> Vec<(&'static str, String)> {
     environment.retain(|(name, _)| !matches!(*name, "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY"));
     environment.push(("AWS_ACCESS_KEY_ID", KEY.to_owned()));
     environment.push(("AWS_SECRET_ACCESS_KEY", SECRET.to_owned()));
     environment
 }
 
-fn holds_a_secret(content: &[u8]) -> bool {
+pub(crate) fn holds_a_secret(content: &[u8]) -> bool {
     [KEY, SECRET].iter().any(|secret| content.windows(secret.len()).any(|window| window == secret.as_bytes()))
 }
 
 /// No object, no file and nothing that was said holds the credentials.
-async fn check(lake: &Lake, said: &[String]) {
+pub(crate) async fn check(lake: &Lake, said: &[String]) {
     for text in said {
         let line = text.lines().find(|line| holds_a_secret(line.as_bytes()));
         assert!(line.is_none(), "a secret was told: {}", line.unwrap_or_default());

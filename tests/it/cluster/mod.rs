@@ -1,0 +1,7 @@
+//! A cluster of three processes, used as its users use it: through the API, with nothing shared but the network and the
+//! store.
+
+mod cancels;
+mod faults;
+mod lake;
+mod sql;
