@@ -41,3 +41,4 @@ clean-demo: ## Remove the demo's tables and bundles
 	rm -rf "$(DEMO_HOME)"
 
 include tests/benches/bench.mk
+include docker/docker.mk
