@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod command;
+mod compose;
 mod delta_read;
 mod delta_write;
 mod engine;
