@@ -12,7 +12,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 .PHONY: help setup build demo test lint doc soak clean-demo
 
 help: ## What can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 16
 
 setup: ## Install what building needs besides Rust
 	@scripts/setup.sh
@@ -42,3 +42,4 @@ clean-demo: ## Remove the demo's tables and bundles
 
 include tests/benches/bench.mk
 include docker/docker.mk
+include k8s/k8s.mk

@@ -1,5 +1,6 @@
 //! A real cluster inside the test's process.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use datafusion::arrow::record_batch::RecordBatch;
@@ -89,6 +90,11 @@ impl EmbeddedCluster {
     /// The rows of `sql`.
     pub async fn rows(&self, context: &SessionContext, sql: &str) -> Result<Vec<RecordBatch>, EngineError> {
         self.run_sql(context, sql).await?.collect().await
+    }
+
+    /// Where the engine's scheduler listens for executors.
+    pub fn scheduler_address(&self) -> SocketAddr {
+        self.scheduler.address()
     }
 
     /// Stops the executors and the scheduler.

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use windlass_shared::error::{Coded, ErrorCode};
+use datafusion::error::DataFusionError;
+use windlass_shared::bundle::RecordError;
+use windlass_shared::error::{Coded, ErrorCode, Failure};
 use windlass_shared::spec::Problems;
 
 use crate::project::LoadError;
@@ -45,6 +47,46 @@ pub enum ClientError {
         /// Whether several would fit.
         several: bool,
     },
+    /// A run of an embedded Windlass cannot be stopped by its id.
+    #[error("a run in this process is stopped through its handle")]
+    OwnRun,
+    /// The address of a cluster cannot be used.
+    #[error("`{url}` is not the address of a cluster: {reason}")]
+    BadAddress {
+        /// The address.
+        url: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Nobody answers at the address of a cluster.
+    #[error("no scheduler answers at {url}")]
+    Unreachable {
+        /// The address.
+        url: String,
+        /// What happened instead.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// What answers is no scheduler, or speaks another version of the API.
+    #[error("what answers at {url} is no scheduler that this client can talk to: {answer}")]
+    NotWindlass {
+        /// The address.
+        url: String,
+        /// What it said.
+        answer: String,
+    },
+    /// The scheduler's word.
+    #[error("{}", .0.message)]
+    Remote(Failure),
+    /// A run's bundle cannot be read.
+    #[error(transparent)]
+    Bundle(#[from] RecordError),
+    /// The rows of an answer cannot be fetched to the end.
+    #[error("the rows cannot be fetched")]
+    Rows(#[source] DataFusionError),
+    /// The task that follows a run ended by a panic.
+    #[error("the task that follows the run broke down")]
+    Follower(#[source] tokio::task::JoinError),
     /// The state store failed.
     #[cfg(feature = "embedded")]
     #[error(transparent)]
@@ -68,6 +110,17 @@ pub enum ClientError {
 }
 
 impl ClientError {
+    /// Why rows cannot be fetched, in our own words if there are any.
+    pub fn rows(error: DataFusionError) -> Self {
+        match error {
+            DataFusionError::External(source) => match source.downcast::<Self>() {
+                Ok(told) => *told,
+                Err(source) => Self::Rows(DataFusionError::External(source)),
+            },
+            other => Self::Rows(other),
+        }
+    }
+
     /// The problems of the project, if that is what is wrong.
     pub fn problems(&self) -> Option<&Problems> {
         match self {
@@ -99,7 +152,9 @@ impl ClientError {
             Self::Run(error) => error,
             #[cfg(feature = "embedded")]
             Self::Query(error) => error,
-            Self::Home { .. } | Self::RemoteHome { .. } | Self::NoSuchRun { .. } => return None,
+            Self::Remote(failure) => failure,
+            Self::Bundle(error) => error,
+            _ => return None,
         })
     }
 }
@@ -110,22 +165,39 @@ impl Coded for ClientError {
             (Some(error), _) => error.code(),
             (None, Self::Home { .. }) => ErrorCode("WL0711"),
             (None, Self::RemoteHome { .. }) => ErrorCode("WL0712"),
+            (None, Self::BadAddress { .. }) => ErrorCode("WL0714"),
+            (None, Self::Unreachable { .. }) => ErrorCode("WL0715"),
+            (None, Self::NotWindlass { .. }) => ErrorCode("WL0716"),
+            (None, Self::Rows(_)) => ErrorCode("WL0717"),
+            (None, Self::OwnRun) => ErrorCode("WL0718"),
+            (None, Self::Follower(_)) => ErrorCode("WL0652"),
             (None, _) => ErrorCode("WL0713"),
         }
     }
 
     fn help(&self) -> Option<String> {
-        match (self.inner(), self) {
-            (Some(error), _) => error.help(),
-            (None, Self::Home { .. }) => Some("choose another folder with `--home`".to_owned()),
-            (None, Self::RemoteHome { .. }) => {
-                Some("choose a local folder with `--home`; tables and sources may be anywhere".to_owned())
+        let help = match (self.inner(), self) {
+            (Some(error), _) => return error.help(),
+            (None, Self::Home { .. }) => "choose another folder with `--home`",
+            (None, Self::RemoteHome { .. }) => "choose a local folder with `--home`; tables and sources may be anywhere",
+            (None, Self::BadAddress { .. }) => "give the address of the scheduler's API, such as http://127.0.0.1:50051",
+            (None, Self::Unreachable { .. }) => "check the address and that the scheduler runs and can be reached from here",
+            (None, Self::NotWindlass { .. }) => {
+                "give the address of the scheduler's API (`api-bind`, by default port 50051), not that of another of its \
+                 ports, and use a client of the scheduler's version"
             }
-            (None, _) => Some("`windlass runs list` shows the runs there are".to_owned()),
-        }
+            (None, Self::Rows(_)) => "ask again; an executor may have been lost while the rows were read",
+            (None, Self::OwnRun) => "fire the handle's cancel token",
+            (None, Self::Follower(_)) => "this is a defect of Windlass; run again with -vvv and report the log",
+            (None, _) => "`windlass runs list` shows the runs there are",
+        };
+        Some(help.to_owned())
     }
 
     fn is_retryable(&self) -> bool {
-        self.inner().is_some_and(Coded::is_retryable)
+        match self.inner() {
+            Some(error) => error.is_retryable(),
+            None => matches!(self, Self::Unreachable { .. } | Self::Rows(_)),
+        }
     }
 }

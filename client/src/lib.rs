@@ -1,13 +1,45 @@
 //! The Windlass client library: load a project, run it, follow the run, ask its tables questions.
 //!
 //! ```text
-//! folder ─load_project→ ProjectFiles ─Project::open→ Project ─┐
-//!                          Windlass::embedded(home, …) ───────┴─ plan / run / query → RunPlan, LogEvents + RunRecord, rows
+//! folder ─Project::open→ Project ─┐
+//!      Windlass::embedded(…) ─┐   │
+//!      Windlass::connect(url) ┴───┴─ plan → PlannedRun · run → RunHandle (events, record) · query → QueryRows (Arrow)
+//!                                    runs → Runs (bundles: plans and metrics of each stage, as types and as Arrow)
+//! ```
+//!
+//! The same type stands for a scheduler and an executor in this process and for a cluster far away, so a program that
+//! was written against the one runs against the other:
+//!
+//! ```no_run
+//! use windlass_client::{Project, RunOptions, Windlass};
+//!
+//! # async fn job() -> Result<(), Box<dyn std::error::Error>> {
+//! let project = Project::open("pipelines/sales".as_ref(), Some("prod"), &[])?;
+//! let windlass = Windlass::connect("http://windlass-scheduler:50051").await?;
+//! let mut run = windlass.run(&project, &RunOptions::default()).await?;
+//! while let Some(event) = run.events.recv().await {
+//!     println!("{} {:?}", event.ts, event.kind);
+//! }
+//! let record = run.wait().await?;
+//! println!("{}", record.status.as_str());
+//! # Ok(())
+//! # }
 //! ```
 
 #[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod error;
 pub mod project;
+mod remote;
+mod rows;
+mod run;
+mod runs;
+mod windlass;
 
+pub use error::ClientError;
 pub use project::Project;
+pub use remote::ConnectOptions;
+pub use rows::QueryRows;
+pub use run::{QueryOptions, RunHandle, RunOptions};
+pub use runs::Runs;
+pub use windlass::{CursorStatus, PinStatus, TableStatus, Windlass};

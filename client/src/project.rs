@@ -105,6 +105,9 @@ pub struct Project {
     pub dir: PathBuf,
     /// The resolved pipeline.
     pub graph: Arc<PipelineGraph>,
+    /// The sources that were put elsewhere, as they were given: on a cluster, a relative location starts at the
+    /// scheduler's `data`, not in the folder that the command was typed in.
+    pub sources: Vec<(String, String)>,
 }
 
 impl Project {
@@ -129,7 +132,7 @@ impl Project {
             };
             graph = graph.with_source_at(name, &location)?;
         }
-        Ok(Self { dir, graph: Arc::new(graph) })
+        Ok(Self { dir, graph: Arc::new(graph), sources: sources.to_vec() })
     }
 
     /// Where state, bundles and tables go: `given`, else the target's home, else `.windlass` in the project.

@@ -10,10 +10,12 @@
 pub mod cluster;
 pub mod execute;
 pub mod home;
+pub mod metrics;
 pub mod plan;
 pub mod query;
 pub mod record;
 pub mod run;
+pub mod service;
 pub mod state;
 
 use std::sync::Arc;

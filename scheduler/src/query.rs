@@ -1,7 +1,6 @@
 //! Ad-hoc SQL over a project's tables and sources, read-only, on the cluster.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
@@ -11,10 +10,12 @@ use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::physical_plan::SendableRecordBatchStream;
 use windlass_shared::error::{Coded, ErrorCode};
 use windlass_shared::graph::PipelineGraph;
-use windlass_shared::ids::{NodeName, RunId};
+use windlass_shared::ids::{NodeName, RunId, TableVersion};
+use windlass_shared::spec::source::PinAt;
 use windlass_shared::spec::suggest::did_you_mean;
 use windlass_shared::spec::table::Materialize;
 use windlass_shared::spec::{ParamValue, check_depth};
+use windlass_shared::storage::Location;
 
 use crate::Scheduler;
 use crate::execute::{EngineError, FinishedJob, JobRequest};
@@ -26,8 +27,8 @@ use crate::plan::{Inputs, Needs, PlanError, PlanRequest, engine_params, pin_for_
 pub struct QueryRequest {
     /// The project, its target applied.
     pub graph: Arc<PipelineGraph>,
-    /// The project's folder.
-    pub base: PathBuf,
+    /// Where relative locations start.
+    pub base: Location,
     /// Where the tables are that give no location.
     pub home: Home,
     /// A value for every parameter; the question may use them too.
@@ -36,6 +37,8 @@ pub struct QueryRequest {
     pub sql: String,
     /// The most rows to give; `None` gives all.
     pub limit: Option<usize>,
+    /// Versions to read Delta tables at; the project's pin, or the newest, for those that are not named.
+    pub versions: BTreeMap<NodeName, TableVersion>,
 }
 
 /// The rows of an answered question.
@@ -120,7 +123,7 @@ impl Coded for QueryError {
     }
 }
 
-/// Answers a question at the newest version of every table that it reads.
+/// Answers a question at the newest version of every table that it reads, or at those that the request names.
 ///
 /// # Errors
 /// [`QueryError`]; nothing is changed by a question, whatever it says.
@@ -152,7 +155,8 @@ pub async fn query(scheduler: &Scheduler, request: QueryRequest) -> Result<Query
         if graph.stage(name).is_some_and(|stage| stage.materialize == Materialize::Cache) {
             return Err(QueryError::Cache { name: name.clone() });
         }
-        inputs.set(name.clone(), pin_for_query(&plan_request, sessions, name).await?);
+        let at = request.versions.get(name).map(|version| PinAt::Version(version.0));
+        inputs.set(name.clone(), pin_for_query(&plan_request, sessions, name, at).await?);
     }
     let params = engine_params(&plan_request.params);
     let session = needs.session(graph, sessions, &inputs, &params).await?;

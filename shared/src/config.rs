@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// machine a process runs on and is not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionSettings {
-    /// How many partitions a query is planned into.
+    /// How many partitions a query is planned into; 0 is as many as tasks can run side by side.
     pub target_partitions: usize,
     /// Rows in a record batch.
     pub batch_size: usize,
@@ -30,7 +30,7 @@ pub struct SessionSettings {
 impl Default for SessionSettings {
     fn default() -> Self {
         Self {
-            target_partitions: std::thread::available_parallelism().map_or(2, usize::from),
+            target_partitions: 0,
             batch_size: 8192,
             parquet_pushdown: true,
             normalize_identifiers: true,

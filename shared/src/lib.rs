@@ -11,6 +11,7 @@
 //! registers a table or a function.
 
 pub mod artifact;
+pub mod bundle;
 pub mod codec;
 pub mod config;
 pub mod delta;
@@ -18,6 +19,7 @@ pub mod error;
 pub mod function;
 pub mod graph;
 pub mod ids;
+pub mod proto;
 pub mod session;
 pub mod spec;
 pub mod storage;

@@ -1,6 +1,7 @@
 //! The integration tests of Windlass, one binary: behaviour through public doors, on real components.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod api;
 mod command;
 mod compose;
 mod delta_read;

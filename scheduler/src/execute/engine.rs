@@ -33,6 +33,15 @@ pub struct JobRequest {
     pub session: Arc<SessionContext>,
 }
 
+/// What the cluster has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacity {
+    /// Executors that have joined.
+    pub executors: usize,
+    /// Tasks that they can run side by side.
+    pub vcores: usize,
+}
+
 /// Runs plans on the cluster. Clones share the cluster.
 #[derive(Clone)]
 pub struct Engine {
@@ -73,6 +82,13 @@ impl Engine {
     pub fn add_local_executor(&self, executor: &str, work_dir: &Path) {
         let folder = work_dir.to_string_lossy().into_owned();
         self.inner.work_dirs.write().insert(executor.to_owned(), folder);
+    }
+
+    /// How many executors have joined, and how many tasks they can run side by side.
+    pub async fn capacity(&self) -> Capacity {
+        let executors = self.inner.server.state.executor_manager.get_executors_state().await.unwrap_or_default();
+        let vcores = executors.iter().map(|(executor, ..)| executor.specification.vcores as usize).sum();
+        Capacity { executors: executors.len(), vcores }
     }
 
     /// Starts a job.

@@ -14,7 +14,7 @@ mod job;
 mod result;
 
 pub use distributed::planned_stages_text;
-pub use engine::{Engine, JobRequest};
+pub use engine::{Capacity, Engine, JobRequest};
 pub use error::EngineError;
 pub use evidence::{JobEvidence, OperatorEvidence, StageEvidence, StageState, TaskEvidence, TaskState};
 pub use job::{JobProgress, RunningJob, StageProgress};

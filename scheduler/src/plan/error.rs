@@ -43,6 +43,12 @@ pub enum PlanError {
         /// The stage it reads.
         upstream: NodeName,
     },
+    /// A version was asked for of a source that has none.
+    #[error("`{node}` has no versions: only Delta tables do")]
+    NoVersions {
+        /// The source.
+        node: NodeName,
+    },
     /// A name that is no node of the pipeline.
     #[error("the pipeline has no source or stage `{node}`")]
     Unknown {
@@ -79,6 +85,7 @@ impl Coded for PlanError {
             Self::NotBuilt { .. } => ErrorCode("WL0351"),
             Self::Engine { .. } => ErrorCode("WL0352"),
             Self::Unknown { .. } => ErrorCode("WL0353"),
+            Self::NoVersions { .. } => ErrorCode("WL0354"),
         }
     }
 
@@ -91,6 +98,7 @@ impl Coded for PlanError {
             Self::NotBuilt { stage, .. } => {
                 Some(format!("select what it reads as well: `--select '+{stage}'`, or run everything once"))
             }
+            Self::NoVersions { .. } => Some("leave the version out: files are read as they are now".to_owned()),
             Self::Unknown { .. } => Some("`windlass ls` lists what there is".to_owned()),
             Self::Engine { .. } => Some("see which part of the query the message is about".to_owned()),
         }
@@ -104,6 +112,7 @@ impl Coded for PlanError {
             | Self::Location { .. }
             | Self::NotBuilt { .. }
             | Self::Unknown { .. }
+            | Self::NoVersions { .. }
             | Self::Engine { .. } => false,
         }
     }

@@ -1,7 +1,6 @@
 //! What each name of the pipeline stands for at one moment of a run.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
@@ -86,17 +85,26 @@ impl Inputs {
     }
 }
 
-/// Fixes a source for the run: a Delta table at one version, files as they are listed now. Relative locations start at
+/// Fixes a source for the run: a Delta table at one version (`at`, else the project's choice), files as they are listed
+/// now. Relative locations start at
 /// `base`, the project's folder.
 ///
 /// # Errors
 /// [`PlanError`] if the location is wrong, or the source cannot be read.
-pub async fn pin_source(sessions: &Sessions, source: &SourceSpec, base: &Path) -> Result<PinnedInput, PlanError> {
+pub async fn pin_source(
+    sessions: &Sessions,
+    source: &SourceSpec,
+    base: &Location,
+    at: Option<PinAt>,
+) -> Result<PinnedInput, PlanError> {
     let name = &source.name.value;
     let locate =
-        |text: &str| Location::parse(text, base).map_err(|source| PlanError::Location { node: name.clone(), source });
+        |text: &str| base.resolve(text).map_err(|source| PlanError::Location { node: name.clone(), source });
     match &source.kind {
-        SourceKind::Delta(delta) => pin_table(sessions, name, &locate(&delta.location)?, delta.pin).await,
+        SourceKind::Delta(delta) => {
+            pin_table(sessions, name, &locate(&delta.location)?, at.unwrap_or(delta.pin)).await
+        }
+        _ if at.is_some() => Err(PlanError::NoVersions { node: name.clone() }),
         SourceKind::Listing(listing) => {
             let table = TableInput::Listing { source: listing.clone(), location: locate(&listing.location)? };
             pin_files(sessions, name, table, "listing").await

@@ -11,6 +11,7 @@ mod params;
 mod query;
 mod run_plan;
 mod stage_plan;
+mod tables;
 
 pub use error::PlanError;
 pub use input::{Input, Inputs, PinnedInput, pin_source, pin_table};
@@ -18,3 +19,4 @@ pub use params::engine_params;
 pub use query::{Needs, QuerySession, logical_plan};
 pub use run_plan::{PlanRequest, PlannedStage, RunPlan, pin_for_query, plan_run, table_location};
 pub use stage_plan::{StagePlan, plan_stage};
+pub use tables::tables;

@@ -1,13 +1,14 @@
 //! pin + decide: what one run reads, computes and writes, settled before anything runs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::ParamValues;
 use futures::{StreamExt, TryStreamExt, stream};
-use windlass_shared::artifact::{PinRecord, PinsRecord, PlanDecision, PlanRecord, StageDecision};
+use windlass_shared::artifact::{
+    PinRecord, PinsRecord, PlanDecision, PlanRecord, PlannedColumn, PlannedRun, PlannedTable, StageDecision,
+};
 use windlass_shared::delta::table::TableDefinition;
 use windlass_shared::error::Coded;
 use windlass_shared::graph::{PipelineGraph, Stage};
@@ -32,8 +33,8 @@ const PINS_AT_ONCE: usize = 8;
 pub struct PlanRequest {
     /// The project, its target applied.
     pub graph: Arc<PipelineGraph>,
-    /// The project's folder, where relative locations start.
-    pub base: PathBuf,
+    /// Where relative locations start: the project's folder, or what the scheduler has instead.
+    pub base: Location,
     /// Where tables go that give no location.
     pub home: Home,
     /// A value for every parameter.
@@ -87,6 +88,35 @@ impl RunPlan {
         let mut pins: Vec<PinRecord> = self.inputs.pinned().map(|input| input.pin.clone()).collect();
         pins.sort_by(|a, b| a.source.cmp(&b.source));
         PinsRecord { pins }
+    }
+
+    /// The plan as a person or another process gets it.
+    pub fn summary(&self) -> PlannedRun {
+        PlannedRun {
+            pipeline: self.request.graph.name.clone(),
+            pins: self.pins().pins,
+            stages: self.record.stages.clone(),
+            tables: self.stages.iter().map(PlannedStage::summary).collect(),
+            // Parameters are plain values: there is nothing in them that JSON refuses.
+            params: serde_json::to_value(&self.request.params).unwrap_or_default(),
+        }
+    }
+}
+
+impl PlannedStage {
+    fn summary(&self) -> PlannedTable {
+        let column = |field: &FieldRef| PlannedColumn {
+            name: field.name().clone(),
+            data_type: field.data_type().to_string(),
+            nullable: field.is_nullable(),
+        };
+        PlannedTable {
+            stage: self.name.clone(),
+            location: self.table.location.url().to_string(),
+            mode: self.mode,
+            partition_by: self.table.partition_by.clone(),
+            columns: self.columns.fields().iter().map(column).collect(),
+        }
     }
 }
 
@@ -194,7 +224,7 @@ async fn pin_leaf(
     name: &NodeName,
     reader: &NodeName,
 ) -> Result<Input, PlanError> {
-    match pin_for_query(request, sessions, name).await {
+    match pin_for_query(request, sessions, name, None).await {
         Err(PlanError::Pin { source, .. }) if request.graph.stage(name).is_some() && source.is_not_a_table() => {
             Err(PlanError::NotBuilt { stage: reader.clone(), upstream: name.clone() })
         }
@@ -202,15 +232,22 @@ async fn pin_leaf(
     }
 }
 
-/// Pins a source as the project says, or a stage's table at its newest version.
+/// Pins a source as the project says, or a stage's table at its newest version; or either at another version.
 ///
 /// # Errors
 /// [`PlanError::Pin`] if there is no such table, and as [`pin_source`].
-pub async fn pin_for_query(request: &PlanRequest, sessions: &Sessions, name: &NodeName) -> Result<Input, PlanError> {
+pub async fn pin_for_query(
+    request: &PlanRequest,
+    sessions: &Sessions,
+    name: &NodeName,
+    at: Option<PinAt>,
+) -> Result<Input, PlanError> {
     let graph = &request.graph;
     let input = match (graph.sources.get(name), graph.stage(name)) {
-        (Some(source), _) => pin_source(sessions, source, &request.base).await?,
-        (None, Some(stage)) => pin_table(sessions, name, &table_location(request, stage)?, PinAt::Latest).await?,
+        (Some(source), _) => pin_source(sessions, source, &request.base, at).await?,
+        (None, Some(stage)) => {
+            pin_table(sessions, name, &table_location(request, stage)?, at.unwrap_or(PinAt::Latest)).await?
+        }
         (None, None) => return Err(PlanError::Unknown { node: name.clone() }),
     };
     Ok(Input::Pinned(Arc::new(input)))
@@ -223,7 +260,9 @@ pub async fn pin_for_query(request: &PlanRequest, sessions: &Sessions, name: &No
 pub fn table_location(request: &PlanRequest, stage: &Stage) -> Result<Location, PlanError> {
     match (&stage.table.location, stage.materialize) {
         (_, Materialize::Cache) => Ok(request.home.cache(&request.run).join(stage.name.as_str())),
-        (Some(text), _) => Location::parse(text, &request.base)
+        (Some(text), _) => request
+            .base
+            .resolve(text)
             .map_err(|source| PlanError::Location { node: stage.name.clone(), source }),
         (None, _) => Ok(request.home.table(&stage.name)),
     }

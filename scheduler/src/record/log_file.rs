@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use windlass_shared::artifact::{LOG_VERSION, LogEvent, LogKind, LogLevel};
+use windlass_shared::bundle::{BundleFiles, RecordError, complete_lines};
 use windlass_shared::ids::RunId;
 
-use super::error::RecordError;
 use super::store::{BundleStore, malformed};
 
 /// How many lines of a log in an object store may be missing there.
@@ -107,12 +107,6 @@ impl LogFile {
         }
         Ok(())
     }
-}
-
-/// The part of a log that a crash has not cut short.
-pub(super) fn complete_lines(content: &[u8]) -> &[u8] {
-    let end = content.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
-    &content[..end]
 }
 
 fn open_file(path: &Path, length: u64) -> std::io::Result<File> {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
@@ -10,7 +11,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use windlass_shared::storage::{Location, Stores};
 
-use super::error::RecordError;
+use windlass_shared::artifact::RUNS_PREFIX;
+use windlass_shared::bundle::{BundleFiles, RecordError};
+use windlass_shared::ids::RunId;
 
 /// The folder, on a disk or in an object store, below which the bundles lie as `runs/<run_id>/…`.
 #[derive(Debug, Clone)]
@@ -26,10 +29,6 @@ impl BundleStore {
     pub fn open(stores: &Stores, home: &Location) -> Result<Self, RecordError> {
         let store = stores.store(home)?;
         Ok(Self { store, prefix: home.path()?, local: home.local_path() })
-    }
-
-    pub(super) fn object_store(&self) -> &dyn ObjectStore {
-        &*self.store
     }
 
     /// The object at a path that is relative to the folder of the bundles.
@@ -53,22 +52,30 @@ impl BundleStore {
         self.put(relative, json.into()).await
     }
 
-    /// The object's content, or `None` if there is no such object.
-    pub(super) async fn get(&self, relative: &str) -> Result<Option<Bytes>, RecordError> {
-        let got = match self.store.get(&self.path(relative)).await {
+    pub(super) async fn get_json<T: DeserializeOwned>(&self, relative: &str) -> Result<Option<T>, RecordError> {
+        let Some(content) = self.get(relative).await? else { return Ok(None) };
+        serde_json::from_slice(&content).map(Some).map_err(|source| malformed(relative, source))
+    }
+}
+
+#[async_trait]
+impl BundleFiles for BundleStore {
+    async fn get(&self, path: &str) -> Result<Option<Bytes>, RecordError> {
+        let got = match self.store.get(&self.path(path)).await {
             Ok(got) => got.bytes().await,
             Err(error) => Err(error),
         };
         match got {
             Ok(content) => Ok(Some(content)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(source) => Err(failed(relative, source)),
+            Err(source) => Err(failed(path, source)),
         }
     }
 
-    pub(super) async fn get_json<T: DeserializeOwned>(&self, relative: &str) -> Result<Option<T>, RecordError> {
-        let Some(content) = self.get(relative).await? else { return Ok(None) };
-        serde_json::from_slice(&content).map(Some).map_err(|source| malformed(relative, source))
+    async fn run_ids(&self) -> Result<Vec<RunId>, RecordError> {
+        let listed = self.store.list_with_delimiter(Some(&self.path(RUNS_PREFIX))).await;
+        let listed = listed.map_err(|source| failed(RUNS_PREFIX, source))?;
+        Ok(listed.common_prefixes.iter().filter_map(|path| path.filename()).map(RunId::from).collect())
     }
 }
 

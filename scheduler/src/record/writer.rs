@@ -7,11 +7,10 @@ use windlass_shared::artifact::{
     LineageRecord, LogEvent, LogKind, PinsRecord, PlanRecord, PlanText, RegistrationsRecord, RunLayout, RunRecord,
     StageRecord,
 };
+use windlass_shared::bundle::{RecordError, encode_metrics};
 use windlass_shared::ids::{NodeName, RunId};
 
-use super::error::RecordError;
 use super::log_file::LogFile;
-use super::metrics;
 use super::store::BundleStore;
 
 /// The bundle of a run that is under way. Its methods may be called from any task; a part that is written twice is
@@ -93,7 +92,7 @@ impl BundleWriter {
     pub async fn write_stage(&self, record: &StageRecord) -> Result<(), RecordError> {
         self.unsealed()?;
         let path = self.layout.metrics(&record.stage);
-        let metrics = metrics::encode(&self.run_id, &record.stage, &record.operators)
+        let metrics = encode_metrics(&self.run_id, &record.stage, &record.operators)
             .map_err(|source| RecordError::Arrow { path: path.clone(), source })?;
         self.bundles.put(&path, metrics).await?;
         self.bundles.put_json(&self.layout.stage(&record.stage), record).await

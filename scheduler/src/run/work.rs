@@ -95,7 +95,7 @@ impl RunWork {
         let placeholders = vec![
             (request.home.cache(&identity.run_id).to_string(), "<cache>".to_owned()),
             (request.home.root().to_string(), "<home>".to_owned()),
-            (request.base.display().to_string(), "<project>".to_owned()),
+            (request.base.to_string(), "<project>".to_owned()),
         ];
         let inputs = RwLock::new(plan.inputs.clone());
         Self {

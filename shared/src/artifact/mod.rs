@@ -13,13 +13,15 @@ mod registration;
 mod run;
 mod stage;
 mod status;
+mod table;
 
 pub use layout::{PlanText, RUNS_PREFIX, RunLayout};
 pub use lineage::{LineageInput, LineageRecord, StageLineage};
 pub use log::{LOG_VERSION, LogEvent, LogKind, LogLevel, RunTotals, log_schema};
 pub use pins::{PinRecord, PinsRecord};
-pub use plan::{PlanDecision, PlanRecord, StageDecision};
+pub use plan::{PlanDecision, PlanRecord, PlannedColumn, PlannedRun, PlannedTable, StageDecision};
 pub use registration::RegistrationsRecord;
 pub use run::{BUNDLE_FORMAT, EngineVersions, RunRecord, StageSummary};
 pub use stage::{AttemptRecord, MetricUnit, OperatorMetric, OperatorMetrics, StageRecord, TaskTiming};
 pub use status::{AttemptStatus, CommitOutcome, RunStatus, StageReceipt, StageStatus};
+pub use table::{CursorStatus, PinStatus, TableStatus};

@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::NodeName;
+use super::pins::PinRecord;
+use crate::ids::{NodeName, PipelineName};
+use crate::spec::table::WriteMode;
 
 /// How a stage's rows come about in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -50,4 +52,46 @@ pub struct StageDecision {
     /// The cost of the longest path from here to the end of the run.
     #[serde(default)]
     pub weight: u64,
+}
+
+/// What a run would do: what `windlass plan` shows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedRun {
+    /// The pipeline.
+    pub pipeline: PipelineName,
+    /// What it would read, at which state.
+    pub pins: Vec<PinRecord>,
+    /// What was decided for each stage.
+    pub stages: Vec<StageDecision>,
+    /// The tables that it would write.
+    pub tables: Vec<PlannedTable>,
+    /// The value of every parameter.
+    pub params: serde_json::Value,
+}
+
+/// A table that a run would write.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedTable {
+    /// The stage.
+    pub stage: NodeName,
+    /// Where the table is, as a URL.
+    pub location: String,
+    /// `overwrite` or `append`.
+    pub mode: WriteMode,
+    /// Partition columns, outermost first.
+    pub partition_by: Vec<String>,
+    /// The columns that a reader will find.
+    pub columns: Vec<PlannedColumn>,
+}
+
+/// A column of such a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedColumn {
+    /// The name.
+    pub name: String,
+    /// The Arrow type.
+    #[serde(rename = "type")]
+    pub data_type: String,
+    /// Whether it may hold null.
+    pub nullable: bool,
 }

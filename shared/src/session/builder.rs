@@ -45,7 +45,31 @@ impl Sessions {
     pub fn new(settings: SessionSettings, functions: Functions) -> Result<Self, SessionError> {
         let stores = Arc::new(Stores::default());
         let runtime = runtime(&settings, Arc::clone(&stores)).map_err(SessionError::Build)?;
-        let (functions, runtime) = (Arc::new(functions), Arc::new(runtime));
+        Self::build(settings, Arc::new(functions), stores, Arc::new(runtime))
+    }
+
+    /// The builder of a project's sessions: everything that can change a plan is the project's, while the functions
+    /// and the runtime stay those of the process. `tasks` is how many tasks can run side by side.
+    ///
+    /// # Errors
+    /// [`SessionError::Build`] if the engine refuses the settings.
+    pub fn for_project(&self, project: &SessionSettings, tasks: usize) -> Result<Self, SessionError> {
+        let settings = SessionSettings {
+            target_partitions: if project.target_partitions == 0 { tasks.max(1) } else { project.target_partitions },
+            batch_size: project.batch_size,
+            parquet_pushdown: project.parquet_pushdown,
+            normalize_identifiers: project.normalize_identifiers,
+            ..self.settings.clone()
+        };
+        Self::build(settings, Arc::clone(&self.functions), Arc::clone(&self.stores), Arc::clone(&self.runtime))
+    }
+
+    fn build(
+        settings: SessionSettings,
+        functions: Arc<Functions>,
+        stores: Arc<Stores>,
+        runtime: Arc<RuntimeEnv>,
+    ) -> Result<Self, SessionError> {
         let state = state(config(&settings), String::new(), &functions, &runtime).map_err(SessionError::Build)?;
         let identity = session_identity(&state, &functions)
             .map_err(|error| SessionError::Build(DataFusionError::External(Box::new(error))))?;
@@ -107,8 +131,12 @@ impl Sessions {
 
 /// Every option that a plan depends on.
 fn config(settings: &SessionSettings) -> SessionConfig {
+    let partitions = match settings.target_partitions {
+        0 => std::thread::available_parallelism().map_or(2, usize::from),
+        given => given,
+    };
     let mut config = SessionConfig::new_with_ballista()
-        .with_target_partitions(settings.target_partitions)
+        .with_target_partitions(partitions)
         .with_batch_size(settings.batch_size)
         .with_collect_statistics(true)
         // Adaptive planning hangs a job that loses shuffle output (upstream issue 1986).

@@ -10,24 +10,29 @@ use super::span::{Position, Span};
 use crate::error::{Coded, ErrorCode};
 
 /// A place that a problem points at.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Label {
     /// The place.
     pub span: Span,
     /// What to say there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
 }
 
 /// One thing that is wrong, and where. The first label is the primary place.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// It can be sent: the other side makes [`Problems`] of it with its own copy of the files ([`Problems::check`]).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// The stable code; [`super::codes`] explains each.
     pub code: ErrorCode,
     /// What is wrong.
     pub message: String,
     /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
     /// The places, the primary one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<Label>,
 }
 

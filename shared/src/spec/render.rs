@@ -129,10 +129,11 @@ impl SourceCode for Snippet {
     }
 }
 
-/// The part of a range that lies on its first line, so that a label never spreads over a whole block.
+/// The part of a range that lies on its first line, so that a label never spreads over a whole block. A range that was
+/// made for another text than this one is moved to the nearest characters.
 fn first_line(text: &str, start: usize, end: usize) -> (usize, usize) {
-    let start = start.min(text.len());
-    let part = text.get(start..end.min(text.len())).unwrap_or_default();
+    let start = text.floor_char_boundary(start);
+    let part = text.get(start..text.floor_char_boundary(end)).unwrap_or_default();
     (start, part.lines().next().map_or(0, |line| line.trim_end().len()))
 }
 

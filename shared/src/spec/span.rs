@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// A range of bytes of one file. Both ends lie on character boundaries.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// A range of bytes of one file. Both ends lie on character boundaries of the text that it was made for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Span {
     /// The file's path below the project folder, parts separated by `/`.
     pub file: Arc<str>,

@@ -53,6 +53,38 @@ impl Location {
         Ok(Self { url: trimmed(url) })
     }
 
+    /// Reads a path or a URL; a relative path starts at this location.
+    ///
+    /// # Errors
+    /// As [`Location::parse`], and for a relative path that leads out of the bucket or container.
+    pub fn resolve(&self, text: &str) -> Result<Self, StorageError> {
+        let text = text.trim();
+        if let Some(base) = self.local_path() {
+            return Self::parse(text, &base);
+        }
+        if text.is_empty() || text.starts_with('/') || text.contains("://") {
+            return Self::parse(text, Path::new("/"));
+        }
+        let mut url = self.url.clone();
+        if let Ok(mut parts) = url.path_segments_mut() {
+            parts.pop_if_empty();
+        }
+        let mut depth = url.path_segments().map_or(0, |parts| parts.filter(|part| !part.is_empty()).count());
+        for part in text.split('/').filter(|part| !part.is_empty() && *part != ".") {
+            depth = match part {
+                ".." => depth.checked_sub(1).ok_or_else(|| bad(text, format!("it leads out of {self}")))?,
+                _ => depth + 1,
+            };
+            if let Ok(mut parts) = url.path_segments_mut() {
+                match part {
+                    ".." => parts.pop(),
+                    _ => parts.push(part),
+                };
+            }
+        }
+        Ok(Self { url })
+    }
+
     /// The location of an absolute local path; `.` and `..` are resolved by their text alone.
     ///
     /// # Errors
@@ -184,6 +216,18 @@ mod tests {
         assert_eq!(location.store_url().unwrap().as_str(), "s3://bucket/");
         assert_eq!(location.path().unwrap().as_ref(), "a/b");
         assert!(location.local_path().is_none());
+    }
+
+    #[test]
+    fn relative_paths_start_at_a_location() {
+        let base = parse("s3://bucket/data").unwrap();
+        let resolved = |text| base.resolve(text).map(|location| location.to_string());
+        assert_eq!(resolved("a b/c").unwrap(), "s3://bucket/data/a%20b/c");
+        assert_eq!(resolved("./../x/").unwrap(), "s3://bucket/x");
+        assert_eq!(resolved("s3://other/x").unwrap(), "s3://other/x");
+        assert_eq!(resolved("/mnt/x").unwrap(), "/mnt/x");
+        assert!(resolved("../../x").is_err());
+        assert_eq!(parse("/base").unwrap().resolve("x").unwrap().to_string(), "/base/x");
     }
 
     #[test]

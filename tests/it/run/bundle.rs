@@ -1,12 +1,14 @@
 //! Run bundles: written part by part, readable at every moment, and unchanged once sealed.
 
+use std::sync::Arc;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::datatypes::UInt64Type;
-use windlass_scheduler::record::{BundleReader, BundleStore, BundleWriter, RecordError, metrics_schema};
+use windlass_scheduler::record::{BundleStore, BundleWriter};
+use windlass_shared::bundle::{BundleReader, RecordError, metrics_schema};
 use windlass_shared::artifact::{
     AttemptRecord, AttemptStatus, BUNDLE_FORMAT, CommitOutcome, EngineVersions, LineageInput, LineageRecord, LogKind,
     LogLevel, MetricUnit, OperatorMetric, OperatorMetrics, PinRecord, PinsRecord, PlanDecision, PlanRecord, PlanText,
@@ -259,7 +261,7 @@ async fn a_bundle_reads_back_as_written() {
     let home = tempfile::tempdir().unwrap();
     for bundles in [on_disk(home.path()), in_memory()] {
         write_bundle(&bundles, "r1").await;
-        check_bundle(&BundleReader::new(bundles), &"r1".into()).await;
+        check_bundle(&BundleReader::new(Arc::new(bundles)), &"r1".into()).await;
     }
 }
 
@@ -313,7 +315,7 @@ fn note(message: &str) -> LogKind {
 async fn a_log_on_disk_can_be_read_while_it_grows() {
     let home = tempfile::tempdir().unwrap();
     let writer = BundleWriter::begin(on_disk(home.path()), &run("r1")).await.unwrap();
-    let reader = BundleReader::new(on_disk(home.path()));
+    let reader = BundleReader::new(Arc::new(on_disk(home.path())));
     for count in 1..=5usize {
         writer.log(at(0), note("x")).await.unwrap();
         assert_eq!(reader.log(&"r1".into()).await.unwrap().len(), count);
@@ -323,7 +325,7 @@ async fn a_log_on_disk_can_be_read_while_it_grows() {
 #[tokio::test]
 async fn a_log_in_an_object_store_appears_with_what_matters() {
     let bundles = in_memory();
-    let reader = BundleReader::new(bundles.clone());
+    let reader = BundleReader::new(Arc::new(bundles.clone()));
     let writer = BundleWriter::begin(bundles, &run("r1")).await.unwrap();
     for _ in 0..40 {
         writer.log(at(0), note("x")).await.unwrap();
@@ -340,7 +342,7 @@ async fn a_log_in_an_object_store_appears_with_what_matters() {
 async fn a_resumed_run_goes_on_with_its_log_after_a_line_cut_short() {
     let home = tempfile::tempdir().unwrap();
     let bundles = on_disk(home.path());
-    let reader = BundleReader::new(bundles.clone());
+    let reader = BundleReader::new(Arc::new(bundles.clone()));
     let writer = BundleWriter::begin(bundles.clone(), &run("r1")).await.unwrap();
     for _ in 0..3 {
         writer.log(at(0), note("x")).await.unwrap();
@@ -381,7 +383,7 @@ async fn a_sealed_bundle_does_not_change() {
 async fn runs_are_listed_newest_first_and_half_written_ones_are_told_apart() {
     let home = tempfile::tempdir().unwrap();
     for bundles in [on_disk(home.path()), in_memory()] {
-        let reader = BundleReader::new(bundles.clone());
+        let reader = BundleReader::new(Arc::new(bundles.clone()));
         assert!(reader.list(&nobody(), None).await.unwrap().is_empty());
         write_bundle(&bundles, "r1").await;
         BundleWriter::begin(bundles.clone(), &run("r2")).await.unwrap();
@@ -412,7 +414,7 @@ async fn a_damaged_bundle_is_named_and_does_not_hide_the_others() {
     std::fs::write(home.path().join("runs/r2/run.json"), "{").unwrap();
     std::fs::write(home.path().join("runs/r2/stages/nodes/metrics.arrow"), "x").unwrap();
     std::fs::create_dir(home.path().join("runs/r3")).unwrap();
-    let reader = BundleReader::new(bundles);
+    let reader = BundleReader::new(Arc::new(bundles));
     let listed = reader.list(&nobody(), None).await.unwrap();
     let problems: Vec<_> = listed.iter().map(|run| run.record.as_ref().err().map(ToString::to_string)).collect();
     assert_eq!(
@@ -437,5 +439,5 @@ async fn a_bundle_of_the_first_format_stays_readable() {
         std::fs::create_dir_all(&frozen).unwrap();
         write_bundle(&on_disk(&frozen), "r1").await;
     }
-    check_bundle(&BundleReader::new(on_disk(&frozen)), &"r1".into()).await;
+    check_bundle(&BundleReader::new(Arc::new(on_disk(&frozen))), &"r1".into()).await;
 }

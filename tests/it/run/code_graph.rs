@@ -14,7 +14,8 @@ use datafusion::physical_plan::collect_partitioned;
 use datafusion::prelude::{DataFrame, SessionContext};
 use futures::TryStreamExt;
 use windlass_client::Project;
-use windlass_client::embedded::{EmbeddedConfig, RunOptions, Windlass};
+use windlass_client::embedded::EmbeddedConfig;
+use windlass_client::{QueryOptions, RunOptions, Windlass};
 use windlass_client::project::load_project;
 use windlass_shared::artifact::RunStatus;
 use windlass_shared::config::SessionSettings;
@@ -189,10 +190,10 @@ async fn an_embedded_cluster_builds_the_same_graph() {
     let settings = SessionSettings { target_partitions: 3, ..project.graph.session.clone() };
     let config = EmbeddedConfig::new(Location::from_path(home.path()).unwrap(), settings);
     let windlass = Windlass::embedded(config).await.unwrap();
-    let record = windlass.run(&project, &RunOptions::default()).unwrap().wait().await.unwrap();
+    let record = windlass.run(&project, &RunOptions::default()).await.unwrap().wait().await.unwrap();
     assert_eq!(record.status, RunStatus::Succeeded, "{:?}", record.stages);
     let ask = async |sql: &str| {
-        let rows = windlass.query(&project, &[], sql, None).await.unwrap();
+        let rows = windlass.query(&project, sql, &QueryOptions::default()).await.unwrap();
         let batches: Vec<RecordBatch> = rows.stream().try_collect().await.unwrap();
         pretty_format_batches(&batches).unwrap().to_string()
     };

@@ -6,8 +6,8 @@ use std::path::Path;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use futures::TryStreamExt;
-use windlass_client::Project;
-use windlass_client::embedded::{EmbeddedConfig, RunOptions, Runs, Windlass};
+use windlass_client::embedded::{EmbeddedConfig, local_runs};
+use windlass_client::{Project, QueryOptions, RunOptions, Windlass};
 use windlass_scheduler::run::RunError;
 use windlass_scheduler::state::{LeaseHolder, ProcessIdentity, RedbStore, StateStore};
 use windlass_shared::artifact::{LogKind, PlanText, RunRecord, RunStatus, StageStatus};
@@ -55,11 +55,11 @@ fn home(project: &Project) -> Location {
 }
 
 async fn run(windlass: &Windlass, project: &Project, options: &RunOptions) -> RunRecord {
-    windlass.run(project, options).unwrap().wait().await.unwrap()
+    windlass.run(project, options).await.unwrap().wait().await.unwrap()
 }
 
 async fn rows(windlass: &Windlass, project: &Project, sql: &str) -> String {
-    let rows = windlass.query(project, &[], sql, None).await.unwrap();
+    let rows = windlass.query(project, sql, &QueryOptions::default()).await.unwrap();
     let batches: Vec<RecordBatch> = rows.stream().try_collect().await.unwrap();
     pretty_format_batches(&batches).unwrap().to_string()
 }
@@ -101,7 +101,7 @@ async fn a_run_commits_every_table_once_and_leaves_its_evidence() {
     assert_eq!(commits.count(), 3, "one commit to create the table and one a run");
     assert!(fs::read_to_string(log.join("00000000000000000002.json")).unwrap().contains(second.run_id.as_str()));
 
-    let runs = Runs::open(&home(&project)).await.unwrap();
+    let runs = local_runs(&home(&project)).await.unwrap();
     for stage in ["big", "totals", "log_of_runs"].map(Into::into) {
         for which in [PlanText::Logical, PlanText::Optimized, PlanText::Physical, PlanText::Distributed] {
             let of = async |run: &RunRecord| runs.bundles.plan_text(&run.run_id, &stage, which).await.unwrap().unwrap();
@@ -160,7 +160,7 @@ async fn a_second_run_is_refused_with_the_name_of_the_holder() {
     };
     let lease = store.acquire_lease("pipelines/shop", &holder, std::time::Duration::from_secs(60)).await.unwrap();
     let lease = lease.granted().unwrap();
-    let refused = windlass.run(&project, &RunOptions::default()).unwrap().wait().await.unwrap_err();
+    let refused = windlass.run(&project, &RunOptions::default()).await.unwrap().wait().await.unwrap_err();
     assert_eq!(refused.code().0, "WL0606");
     let message = refused.to_string();
     assert!(message.contains("other-run") && message.contains(&std::process::id().to_string()), "{message}");
@@ -179,7 +179,7 @@ async fn what_is_wrong_with_the_sql_is_said_at_once_and_nothing_runs() {
     ];
     let project = project(dir.path(), &stages);
     let windlass = windlass(&project).await;
-    let error = windlass.run(&project, &RunOptions::default()).unwrap().wait().await.unwrap_err();
+    let error = windlass.run(&project, &RunOptions::default()).await.unwrap().wait().await.unwrap_err();
     insta::assert_snapshot!(error.problems().unwrap().to_string(), @"
     stages/one.sql:1:8: column 'customr' not found [WL0350]
     stages/two.sql:1:37: invalid function 'nonsense' [WL0350]
@@ -195,13 +195,13 @@ async fn a_part_of_a_pipeline_runs_on_the_tables_of_earlier_runs() {
     let project = project(dir.path(), &stages);
     let windlass = windlass(&project).await;
     let two = RunOptions { select: vec!["two".to_owned()], ..RunOptions::default() };
-    let error = windlass.run(&project, &two).unwrap().wait().await.unwrap_err();
+    let error = windlass.run(&project, &two).await.unwrap().wait().await.unwrap_err();
     assert_eq!(error.code().0, "WL0351", "{error}");
     run(&windlass, &project, &RunOptions { select: vec!["one".to_owned()], ..RunOptions::default() }).await;
     let record = run(&windlass, &project, &two).await;
     assert_eq!((record.status, record.stages.len()), (RunStatus::Succeeded, 1));
     let nothing = RunOptions { select: vec!["orders".to_owned()], ..RunOptions::default() };
-    let error = windlass.run(&project, &nothing).unwrap().wait().await.unwrap_err();
+    let error = windlass.run(&project, &nothing).await.unwrap().wait().await.unwrap_err();
     assert!(matches!(error, windlass_client::error::ClientError::Run(RunError::NothingSelected)), "{error}");
     windlass.stop().await;
 }
@@ -217,7 +217,7 @@ async fn a_cancelled_run_commits_nothing_afterwards() {
     let dir = tempfile::tempdir().unwrap();
     let project = project(dir.path(), &SLOW);
     let windlass = windlass(&project).await;
-    let mut handle = windlass.run(&project, &RunOptions::default()).unwrap();
+    let mut handle = windlass.run(&project, &RunOptions::default()).await.unwrap();
     while let Some(event) = handle.events.recv().await {
         if matches!(event.kind, LogKind::StageProgress { .. }) {
             handle.cancel_token().cancel();

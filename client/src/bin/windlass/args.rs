@@ -34,6 +34,10 @@ pub(crate) struct Global {
     /// Where state, bundles and tables go; by default .windlass in the project
     #[arg(long, global = true, value_name = "DIR", env = "WINDLASS_HOME")]
     pub(crate) home: Option<String>,
+    /// The address of a cluster to work on, such as http://windlass-scheduler:50051; by default everything happens in
+    /// this process
+    #[arg(long, global = true, value_name = "URL", env = "WINDLASS_CLUSTER")]
+    pub(crate) cluster: Option<String>,
     /// Tables for people, or one JSON document on stdout and nothing else
     #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
     pub(crate) output: Output,
@@ -80,6 +84,15 @@ Examples:
   windlass run -s '+cpg_edges' --exclude 'tag:layer=summary'
   windlass run --source source_files=/path/to/code --param max_candidates=3")]
     Run(RunArgs),
+    /// List the tables that the stages write, as they are now
+    #[command(after_help = "Example:\n  windlass tables --cluster http://127.0.0.1:50051")]
+    Tables(BindArgs),
+    /// Show how far each table has come
+    #[command(subcommand, after_help = "Example:\n  windlass cursors ls")]
+    Cursors(CursorsCommand),
+    /// Show what the runs under way have pinned
+    #[command(subcommand, after_help = "Example:\n  windlass pins ls")]
+    Pins(PinsCommand),
     /// Look at past and present runs
     #[command(subcommand, after_help = "Example:\n  windlass runs list")]
     Runs(RunsCommand),
@@ -91,6 +104,7 @@ Examples:
 Examples:
   windlass query 'SELECT kind, count(*) FROM cpg_nodes GROUP BY kind'
   windlass query 'SELECT * FROM cpg_edges' --limit 0 --output parquet --to edges.parquet
+  windlass query 'SELECT * FROM repo_summary' --as-of-run latest
   windlass query --file question.sql")]
     Query(QueryArgs),
 }
@@ -185,6 +199,22 @@ pub(crate) struct RunArgs {
     pub(crate) events: bool,
 }
 
+/// The commands about cursors.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CursorsCommand {
+    /// List the last run that each table has taken in, by the table's own log
+    #[command(after_help = "Example:\n  windlass cursors ls --output json")]
+    Ls(BindArgs),
+}
+
+/// The commands about pins.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PinsCommand {
+    /// List the versions that runs under way have pinned
+    #[command(after_help = "Example:\n  windlass pins ls")]
+    Ls(BindArgs),
+}
+
 /// The commands about runs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RunsCommand {
@@ -200,6 +230,12 @@ pub(crate) enum RunsCommand {
     Show {
         /// The run's id, its beginning, or `latest`
         #[arg(default_value = "latest")]
+        run: String,
+    },
+    /// Stop a run on a cluster, and wait until it has stopped
+    #[command(after_help = "Example:\n  windlass --cluster http://127.0.0.1:50051 runs cancel latest")]
+    Cancel {
+        /// The run's id, its beginning, or `latest`
         run: String,
     },
     /// Print a run's log
@@ -250,6 +286,12 @@ pub(crate) struct QueryArgs {
     /// The most rows to give; 0 gives all
     #[arg(long, default_value_t = 1000)]
     pub(crate) limit: usize,
+    /// Read a table or Delta source at that version; may be given again
+    #[arg(long = "at", value_name = "NAME=VERSION", value_parser = name_and_version)]
+    pub(crate) versions: Vec<(String, u64)>,
+    /// Read everything at the versions that a run read and wrote: its id, the beginning of one, or `latest`
+    #[arg(long, value_name = "RUN", conflicts_with = "versions")]
+    pub(crate) as_of_run: Option<String>,
     /// A file to write to instead of stdout
     #[arg(long, value_name = "FILE")]
     pub(crate) to: Option<PathBuf>,
@@ -263,4 +305,10 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write NAME=VALUE".to_owned()),
     }
+}
+
+fn name_and_version(text: &str) -> Result<(String, u64), String> {
+    let (name, version) = name_and_value(text)?;
+    let version = version.parse().map_err(|_| "write NAME=VERSION with a whole number".to_owned())?;
+    Ok((name, version))
 }

@@ -1,13 +1,11 @@
 //! `windlass explain`: a plan of a stage, as a run kept it.
 
 use serde_json::json;
-use windlass_client::embedded::Runs;
 use windlass_client::error::ClientError;
-use windlass_scheduler::run::RunError;
 use windlass_shared::artifact::PlanText;
 use windlass_shared::ids::NodeName;
 
-use super::open_project;
+use super::{open_project, open_runs};
 use crate::args::{BindArgs, ExplainArgs, Global, Output, PlanKind};
 use crate::failure::CommandError;
 use crate::output;
@@ -15,7 +13,7 @@ use crate::output;
 /// Prints the plan text.
 pub(crate) async fn run(global: &Global, args: &ExplainArgs) -> Result<(), CommandError> {
     let project = open_project(global, &BindArgs::default())?;
-    let runs = Runs::open(&project.home(global.home.as_deref())?).await?;
+    let runs = open_runs(global, &project).await?;
     let run_id = runs.find(&args.run).await?;
     let which = match args.plan {
         PlanKind::Logical => PlanText::Logical,
@@ -26,7 +24,7 @@ pub(crate) async fn run(global: &Global, args: &ExplainArgs) -> Result<(), Comma
     };
     let stage = NodeName::new(&args.stage);
     let kept = runs.bundles.plan_text(&run_id, &stage, which).await;
-    let kept = kept.map_err(|error| ClientError::from(RunError::from(error)))?;
+    let kept = kept.map_err(ClientError::from)?;
     let Some(text) = kept else {
         return Err(CommandError::NoPlan { run: run_id, stage, which: which.as_str() });
     };

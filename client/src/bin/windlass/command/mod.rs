@@ -1,20 +1,23 @@
 //! The commands, one file each.
 
 pub(crate) mod check;
+pub(crate) mod cursors;
 pub(crate) mod explain;
 pub(crate) mod graph;
 pub(crate) mod init;
 pub(crate) mod ls;
+pub(crate) mod pins;
 pub(crate) mod plan;
 pub(crate) mod query;
 pub(crate) mod run;
 pub(crate) mod runs;
+pub(crate) mod tables;
 
 use std::path::{Path, PathBuf};
 
-use windlass_client::Project;
-use windlass_client::embedded::{EmbeddedConfig, RunOptions, Windlass};
+use windlass_client::embedded::{EmbeddedConfig, local_runs};
 use windlass_client::error::ClientError;
+use windlass_client::{Project, RunOptions, Runs, Windlass};
 use windlass_client::project::find_project_dir;
 
 use crate::args::{BindArgs, Global, SelectArgs};
@@ -32,10 +35,21 @@ fn open_project(global: &Global, bind: &BindArgs) -> Result<Project, CommandErro
     Ok(Project::open(&project_dir(global)?, bind.target.as_deref(), &bind.sources)?)
 }
 
-/// Windlass in this process, in the project's home.
+/// The cluster that the command names, or Windlass in this process, in the project's home.
 async fn start(global: &Global, project: &Project) -> Result<Windlass, CommandError> {
+    if let Some(url) = &global.cluster {
+        return Ok(Windlass::connect(url).await?);
+    }
     let home = project.home(global.home.as_deref())?;
     Ok(Windlass::embedded(EmbeddedConfig::new(home, project.graph.session.clone())).await?)
+}
+
+/// The project's runs, in its home or on the cluster.
+async fn open_runs(global: &Global, project: &Project) -> Result<Runs, CommandError> {
+    match &global.cluster {
+        Some(url) => Ok(Windlass::connect(url).await?.runs(project).await?),
+        None => Ok(local_runs(&project.home(global.home.as_deref())?).await?),
+    }
 }
 
 fn run_options(args: &SelectArgs) -> RunOptions {

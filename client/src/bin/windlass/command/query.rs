@@ -1,5 +1,6 @@
 //! `windlass query`: a question in SQL to the project's tables and sources.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
 
@@ -9,7 +10,9 @@ use datafusion::arrow::json::ArrayWriter;
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use datafusion::parquet::arrow::ArrowWriter;
 use futures::StreamExt;
-use windlass_scheduler::query::QueryRows;
+use windlass_client::error::ClientError;
+use windlass_client::{Project, QueryOptions, QueryRows, Windlass};
+use windlass_shared::ids::{NodeName, TableVersion};
 
 use super::{open_project, start};
 use crate::args::{Global, Output, QueryArgs};
@@ -36,13 +39,42 @@ pub(crate) async fn run(global: &Global, args: &QueryArgs) -> Result<(), Command
     let windlass = start(global, &project).await?;
     let limit = (args.limit > 0).then_some(args.limit);
     let answer = async {
-        // One row more than asked for tells whether there are more.
-        let rows = windlass.query(&project, &args.bind.params, &sql, limit.map(|limit| limit + 1)).await?;
+        let options = options(&windlass, &project, args, limit).await?;
+        let rows = windlass.query(&project, &sql, &options).await?;
         write(global, args, rows, limit).await
     };
     let answer = answer.await;
     windlass.stop().await;
     answer
+}
+
+/// What is asked for besides the question. One row more than the limit tells whether there are more.
+async fn options(
+    windlass: &Windlass,
+    project: &Project,
+    args: &QueryArgs,
+    limit: Option<usize>,
+) -> Result<QueryOptions, CommandError> {
+    let versions = match &args.as_of_run {
+        Some(run) => versions_of_run(windlass, project, run).await?,
+        None => args.versions.iter().map(|(name, version)| (NodeName::new(name), TableVersion(*version))).collect(),
+    };
+    Ok(QueryOptions { params: args.bind.params.clone(), limit: limit.map(|limit| limit + 1), versions })
+}
+
+/// The versions that a run read and wrote.
+async fn versions_of_run(
+    windlass: &Windlass,
+    project: &Project,
+    wanted: &str,
+) -> Result<BTreeMap<NodeName, TableVersion>, CommandError> {
+    let runs = windlass.runs(project).await?;
+    let run_id = runs.find(wanted).await?;
+    let pins = runs.bundles.pins(&run_id).await.map_err(ClientError::from)?.unwrap_or_default();
+    let record = runs.bundles.run(&run_id, &runs.live).await.map_err(ClientError::from)?;
+    let read = pins.pins.into_iter().filter_map(|pin| Some((pin.source, pin.version?)));
+    let written = record.stages.into_iter().filter_map(|stage| Some((stage.stage, stage.receipt?.version)));
+    Ok(read.chain(written).collect())
 }
 
 async fn write(global: &Global, args: &QueryArgs, rows: QueryRows, limit: Option<usize>) -> Result<(), CommandError> {
@@ -69,7 +101,7 @@ async fn write(global: &Global, args: &QueryArgs, rows: QueryRows, limit: Option
     let mut more = false;
     let mut stream = rows.stream();
     while let Some(batch) = stream.next().await {
-        let batch = batch.map_err(|error| fault(error.into()))?;
+        let batch = batch.map_err(ClientError::rows)?;
         more |= batch.num_rows() > left;
         let batch = batch.slice(0, batch.num_rows().min(left));
         left -= batch.num_rows();

@@ -1,8 +1,7 @@
 //! `windlass run`: runs the pipeline and tells how it went.
 
 use serde_json::json;
-use windlass_client::embedded::RunHandle;
-use windlass_scheduler::home::Home;
+use windlass_client::RunHandle;
 use windlass_shared::artifact::{LogEvent, RunRecord, RunStatus};
 
 use super::{open_project, run_options, start};
@@ -17,18 +16,20 @@ pub(crate) async fn run(global: &Global, args: &RunArgs) -> Result<(), CommandEr
     let mut options = run_options(&args.select);
     options.fail_fast = args.fail_fast.then_some(true);
     options.max_parallel = args.max_parallel;
-    let home = Home::new(project.home(global.home.as_deref())?);
     let windlass = start(global, &project).await?;
-    let handle = windlass.run(&project, &options)?;
-    stop_on_signal(&handle);
-    let outcome = follow(handle, args.events).await;
+    let outcome = async {
+        let handle = windlass.run(&project, &options).await?;
+        stop_on_signal(&handle);
+        let bundle = handle.bundle.clone();
+        Ok::<_, CommandError>((follow(handle, args.events).await?, bundle))
+    };
+    let outcome = outcome.await;
     windlass.stop().await;
-    let record = outcome?;
-    let bundle = home.root().join("runs").join(record.run_id.as_str());
+    let (record, bundle) = outcome?;
     if !args.events {
         match global.output {
             Output::Json => output::json(&json!({ "run": record, "bundle": bundle }))?,
-            _ => output::text(&summary(&record, &bundle.to_string()))?,
+            _ => output::text(&summary(&record, &bundle))?,
         }
     }
     if record.status == RunStatus::Succeeded { Ok(()) } else { Err(CommandError::RunEnded) }

@@ -1,12 +1,11 @@
 //! `windlass runs`: past and present runs.
 
 use serde_json::{Value, json};
-use windlass_client::embedded::Runs;
+use windlass_client::{Project, Runs, Windlass};
 use windlass_client::error::ClientError;
-use windlass_scheduler::run::RunError;
 use windlass_shared::artifact::{LogEvent, RunRecord};
 
-use super::open_project;
+use super::{open_project, open_runs};
 use crate::args::{BindArgs, Global, Output, RunsCommand};
 use crate::failure::CommandError;
 use crate::output::{self, bytes, count, duration};
@@ -14,16 +13,36 @@ use crate::output::{self, bytes, count, duration};
 /// Lists runs, shows one, or prints its log.
 pub(crate) async fn run(global: &Global, command: &RunsCommand) -> Result<(), CommandError> {
     let project = open_project(global, &BindArgs::default())?;
-    let runs = Runs::open(&project.home(global.home.as_deref())?).await?;
+    if let RunsCommand::Cancel { run } = command {
+        return cancel(global, &project, run).await;
+    }
+    let runs = open_runs(global, &project).await?;
     match command {
+        RunsCommand::Cancel { .. } => Ok(()),
         RunsCommand::List { limit } => list(global, &runs, *limit).await,
         RunsCommand::Show { run } => show(global, &runs, run).await,
         RunsCommand::Log { run } => log(global, &runs, run).await,
     }
 }
 
+async fn cancel(global: &Global, project: &Project, wanted: &str) -> Result<(), CommandError> {
+    let Some(url) = &global.cluster else {
+        return Err(CommandError::Usage {
+            message: "only a run on a cluster can be stopped from elsewhere".to_owned(),
+            help: "name the cluster with `--cluster URL`; stop a run of `windlass run` with Ctrl-C".to_owned(),
+        });
+    };
+    let windlass = Windlass::connect(url).await?;
+    let run_id = windlass.runs(project).await?.find(wanted).await?;
+    let status = windlass.cancel(&run_id).await?;
+    if global.output == Output::Json {
+        return Ok(output::json(&json!({ "run_id": run_id, "status": status }))?);
+    }
+    Ok(output::text(&format!("run {run_id} {status}\n"))?)
+}
+
 async fn list(global: &Global, runs: &Runs, limit: usize) -> Result<(), CommandError> {
-    let listed = runs.bundles.list(&runs.live, Some(limit)).await.map_err(lift)?;
+    let listed = runs.bundles.list(&runs.live, Some(limit)).await.map_err(ClientError::from)?;
     if global.output == Output::Json {
         let list: Vec<Value> = listed
             .iter()
@@ -56,7 +75,7 @@ fn took(record: &RunRecord) -> String {
 
 async fn show(global: &Global, runs: &Runs, wanted: &str) -> Result<(), CommandError> {
     let run_id = runs.find(wanted).await?;
-    let record = runs.bundles.run(&run_id, &runs.live).await.map_err(lift)?;
+    let record = runs.bundles.run(&run_id, &runs.live).await.map_err(ClientError::from)?;
     if global.output == Output::Json {
         return Ok(output::json(&record)?);
     }
@@ -96,7 +115,7 @@ async fn show(global: &Global, runs: &Runs, wanted: &str) -> Result<(), CommandE
 
 async fn log(global: &Global, runs: &Runs, wanted: &str) -> Result<(), CommandError> {
     let run_id = runs.find(wanted).await?;
-    let events = runs.bundles.log(&run_id).await.map_err(lift)?;
+    let events = runs.bundles.log(&run_id).await.map_err(ClientError::from)?;
     if global.output == Output::Json {
         return Ok(output::json(&events)?);
     }
@@ -125,8 +144,4 @@ fn line(event: &LogEvent) -> Result<String, CommandError> {
         name.as_ref().map(text).unwrap_or_default(),
         fields.join(" ")
     ))
-}
-
-fn lift(error: windlass_scheduler::record::RecordError) -> ClientError {
-    RunError::from(error).into()
 }

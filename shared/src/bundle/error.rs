@@ -1,9 +1,9 @@
 //! What goes wrong with run bundles.
 
 use datafusion::arrow::error::ArrowError;
-use windlass_shared::error::{Coded, ErrorCode};
-use windlass_shared::ids::RunId;
-use windlass_shared::storage::StorageError;
+use crate::error::{Coded, ErrorCode, Failure};
+use crate::ids::RunId;
+use crate::storage::StorageError;
 
 /// What goes wrong with run bundles.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +65,9 @@ pub enum RecordError {
         /// The run.
         run_id: RunId,
     },
+    /// The scheduler that keeps the bundles says no.
+    #[error(transparent)]
+    Remote(#[from] Failure),
     /// The run has ended, and its bundle does not change any more.
     #[error("the bundle of run {run_id} is sealed")]
     Sealed {
@@ -77,6 +80,7 @@ impl Coded for RecordError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Location(source) => source.code(),
+            Self::Remote(failure) => failure.code(),
             Self::Store { .. } | Self::Log { .. } => ErrorCode("WL0620"),
             Self::Malformed { .. } | Self::Arrow { .. } | Self::NotText { .. } => ErrorCode("WL0621"),
             Self::Format { .. } => ErrorCode("WL0622"),
@@ -88,6 +92,7 @@ impl Coded for RecordError {
     fn help(&self) -> Option<String> {
         Some(match self {
             Self::Location(source) => return source.help(),
+            Self::Remote(failure) => return failure.help(),
             Self::Store { .. } | Self::Log { .. } => {
                 "check that the home is reachable and writable and has free space".to_owned()
             }
@@ -104,6 +109,7 @@ impl Coded for RecordError {
     fn is_retryable(&self) -> bool {
         match self {
             Self::Location(source) => source.is_retryable(),
+            Self::Remote(failure) => failure.is_retryable(),
             Self::Store { .. } | Self::Log { .. } => true,
             Self::Malformed { .. }
             | Self::Arrow { .. }

@@ -1,26 +1,26 @@
 //! Reading bundles, finished or not.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use serde::de::DeserializeOwned;
-use windlass_shared::artifact::{
-    BUNDLE_FORMAT, LineageRecord, LogEvent, PinsRecord, PlanRecord, PlanText, RUNS_PREFIX, RegistrationsRecord,
+use crate::artifact::{
+    BUNDLE_FORMAT, LineageRecord, LogEvent, PinsRecord, PlanRecord, PlanText, RegistrationsRecord,
     RunLayout, RunRecord, RunStatus, StageRecord,
 };
-use windlass_shared::ids::{NodeName, RunId};
+use crate::ids::{NodeName, RunId};
 
 use super::error::RecordError;
-use super::log_file::complete_lines;
-use super::metrics;
-use super::store::{BundleStore, failed, malformed};
+use super::files::BundleFiles;
+use super::metrics::decode_metrics;
 
 /// Reads the bundles of a home.
 ///
 /// A part that a run has not written, because it failed before or still runs, is `None`, not an error.
 #[derive(Debug, Clone)]
 pub struct BundleReader {
-    bundles: BundleStore,
+    bundles: Arc<dyn BundleFiles>,
 }
 
 /// A run as a list shows it.
@@ -34,19 +34,14 @@ pub struct ListedRun {
 
 impl BundleReader {
     /// Reads the bundles of `bundles`.
-    pub fn new(bundles: BundleStore) -> Self {
+    pub fn new(bundles: Arc<dyn BundleFiles>) -> Self {
         Self { bundles }
     }
 
     /// The newest runs first, at most `limit` of them. `live` are the runs that a process is driving, by their leases:
     /// any other without an end shows as interrupted.
     pub async fn list(&self, live: &BTreeSet<RunId>, limit: Option<usize>) -> Result<Vec<ListedRun>, RecordError> {
-        let folder = self.bundles.path(RUNS_PREFIX);
-        let listed = self.bundles.object_store().list_with_delimiter(Some(&folder)).await;
-        let listed = listed.map_err(|source| failed(RUNS_PREFIX, source))?;
-        let names = listed.common_prefixes.iter().filter_map(|path| path.filename());
-        let mut run_ids: Vec<RunId> = names.map(RunId::from).collect();
-        run_ids.sort_unstable_by(|a, b| b.cmp(a));
+        let mut run_ids = self.run_ids().await?;
         run_ids.truncate(limit.unwrap_or(usize::MAX));
         let mut runs = Vec::with_capacity(run_ids.len());
         for run_id in run_ids {
@@ -56,10 +51,17 @@ impl BundleReader {
         Ok(runs)
     }
 
+    /// The runs that have a bundle, the newest first.
+    pub async fn run_ids(&self) -> Result<Vec<RunId>, RecordError> {
+        let mut run_ids = self.bundles.run_ids().await?;
+        run_ids.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(run_ids)
+    }
+
     /// One run; `live` as for [`BundleReader::list`].
     pub async fn run(&self, run_id: &RunId, live: &BTreeSet<RunId>) -> Result<RunRecord, RecordError> {
         let path = RunLayout::new(run_id.clone()).run();
-        let Some(value) = self.bundles.get_json::<serde_json::Value>(&path).await? else {
+        let Some(value) = self.part::<serde_json::Value>(path.clone()).await? else {
             return Err(RecordError::NoSuchRun { run_id: run_id.clone() });
         };
         let found = value.get("format").and_then(serde_json::Value::as_u64).unwrap_or(0);
@@ -111,7 +113,7 @@ impl BundleReader {
     pub async fn metrics(&self, run_id: &RunId, stage: &NodeName) -> Result<Option<Vec<RecordBatch>>, RecordError> {
         let path = RunLayout::new(run_id.clone()).metrics(stage);
         let Some(content) = self.bundles.get(&path).await? else { return Ok(None) };
-        metrics::decode(content).map(Some).map_err(|source| RecordError::Arrow { path, source })
+        decode_metrics(content).map(Some).map_err(|source| RecordError::Arrow { path, source })
     }
 
     /// One of a stage's plan texts.
@@ -127,6 +129,17 @@ impl BundleReader {
     }
 
     async fn part<T: DeserializeOwned>(&self, path: String) -> Result<Option<T>, RecordError> {
-        self.bundles.get_json(&path).await
+        let Some(content) = self.bundles.get(&path).await? else { return Ok(None) };
+        serde_json::from_slice(&content).map(Some).map_err(|source| malformed(&path, source))
     }
+}
+
+/// The part of a log that a crash has not cut short.
+pub fn complete_lines(content: &[u8]) -> &[u8] {
+    let end = content.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+    &content[..end]
+}
+
+fn malformed(path: &str, source: serde_json::Error) -> RecordError {
+    RecordError::Malformed { path: path.to_owned(), source }
 }

@@ -9,8 +9,8 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::ipc::reader::FileReader;
 use datafusion::arrow::ipc::writer::FileWriter;
-use windlass_shared::artifact::OperatorMetrics;
-use windlass_shared::ids::{NodeName, RunId};
+use crate::artifact::OperatorMetrics;
+use crate::ids::{NodeName, RunId};
 
 /// The columns of `metrics.arrow`; docs/run-bundle.md explains them. Columns are only ever added, at the end.
 pub fn metrics_schema() -> SchemaRef {
@@ -30,7 +30,10 @@ pub fn metrics_schema() -> SchemaRef {
 }
 
 /// The metrics as an Arrow IPC file.
-pub(super) fn encode(run_id: &RunId, stage: &NodeName, operators: &[OperatorMetrics]) -> Result<Bytes, ArrowError> {
+///
+/// # Errors
+/// Arrow's own.
+pub fn encode_metrics(run_id: &RunId, stage: &NodeName, operators: &[OperatorMetrics]) -> Result<Bytes, ArrowError> {
     let schema = metrics_schema();
     let mut writer = FileWriter::try_new(Vec::new(), &schema)?;
     writer.write(&to_batch(schema, run_id, stage, operators)?)?;
@@ -39,7 +42,10 @@ pub(super) fn encode(run_id: &RunId, stage: &NodeName, operators: &[OperatorMetr
 }
 
 /// The batches of such a file.
-pub(super) fn decode(content: Bytes) -> Result<Vec<RecordBatch>, ArrowError> {
+///
+/// # Errors
+/// Arrow's own, if it is no such file.
+pub fn decode_metrics(content: Bytes) -> Result<Vec<RecordBatch>, ArrowError> {
     FileReader::try_new(Cursor::new(content), None)?.collect()
 }
 

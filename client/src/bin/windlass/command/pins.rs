@@ -1,0 +1,24 @@
+//! `windlass pins`: what the runs under way have pinned.
+
+use super::{open_project, start};
+use crate::args::{Global, Output, PinsCommand};
+use crate::failure::CommandError;
+use crate::output;
+
+/// Lists the pins.
+pub(crate) async fn run(global: &Global, command: &PinsCommand) -> Result<(), CommandError> {
+    let PinsCommand::Ls(args) = command;
+    let project = open_project(global, args)?;
+    let windlass = start(global, &project).await?;
+    let pins = windlass.pins(&project).await;
+    windlass.stop().await;
+    let pins = pins?;
+    if global.output == Output::Json {
+        return Ok(output::json(&pins)?);
+    }
+    let rows = pins.iter().map(|pin| {
+        let version = pin.version.map_or_else(|| "as listed".to_owned(), |version| version.to_string());
+        vec![pin.run_id.to_string(), pin.name.to_string(), version, pin.location.clone()]
+    });
+    Ok(output::text(&output::columns(&["RUN", "READS", "VERSION", "AT"], rows.collect(), &[2]))?)
+}

@@ -1,0 +1,66 @@
+//! Run bundles that a scheduler keeps.
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use windlass_shared::artifact::RUNS_PREFIX;
+use windlass_shared::bundle::{BundleFiles, RecordError};
+use windlass_shared::error::{Coded, Failure};
+use windlass_shared::ids::RunId;
+use windlass_shared::proto::v1;
+use windlass_shared::spec::ProjectFiles;
+
+use super::connection::{Connection, Retry, is_lost};
+
+/// The bundles of one pipeline.
+#[derive(Debug, Clone)]
+pub(super) struct RemoteBundles {
+    pub(super) connection: Connection,
+    pub(super) scope: v1::Scope,
+}
+
+impl RemoteBundles {
+    async fn part(&self, request: &v1::GetBundlePartRequest) -> Result<Option<Bytes>, tonic::Status> {
+        let mut chunks = self.connection.api().get_bundle_part(request.clone()).await?.into_inner();
+        let mut content: Option<BytesMut> = None;
+        while let Some(chunk) = chunks.message().await? {
+            content.get_or_insert_default().extend_from_slice(&chunk.data);
+        }
+        Ok(content.map(BytesMut::freeze))
+    }
+
+    fn told(&self, status: tonic::Status) -> Failure {
+        self.connection.explain(status, &ProjectFiles::new()).to_failure()
+    }
+}
+
+#[async_trait]
+impl BundleFiles for RemoteBundles {
+    async fn get(&self, path: &str) -> Result<Option<Bytes>, RecordError> {
+        let below_runs = path.strip_prefix(RUNS_PREFIX).unwrap_or(path).trim_start_matches('/');
+        let (run_id, path) = below_runs.split_once('/').unwrap_or((below_runs, ""));
+        let request = v1::GetBundlePartRequest {
+            scope: Some(self.scope.clone()),
+            run_id: run_id.to_owned(),
+            path: path.to_owned(),
+        };
+        let mut retry = Retry::new(self.connection.patience());
+        loop {
+            match self.part(&request).await {
+                Ok(content) => return Ok(content),
+                Err(status) if is_lost(&status) && retry.pause().await => {}
+                Err(status) => return Err(self.told(status).into()),
+            }
+        }
+    }
+
+    async fn run_ids(&self) -> Result<Vec<RunId>, RecordError> {
+        let request = v1::ListRunsRequest { scope: Some(self.scope.clone()), limit: 0 };
+        let no_files = ProjectFiles::new();
+        let listed = self.connection.call(&no_files, |mut api| {
+            let request = request.clone();
+            async move { api.list_runs(request).await }
+        });
+        let listed = listed.await.map_err(|error| error.to_failure())?;
+        Ok(listed.runs.into_iter().map(|run| RunId::new(run.run_id)).collect())
+    }
+}

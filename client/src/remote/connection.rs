@@ -1,0 +1,204 @@
+//! The connection to a scheduler, and calls that are tried again when the connection is lost.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tonic::metadata::MetadataValue;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Response, Status};
+use windlass_shared::proto::v1::windlass_service_client::WindlassServiceClient;
+use windlass_shared::proto::v1::{GetServerInfoRequest, GetServerInfoResponse};
+use windlass_shared::proto::{API_HEADER, API_MESSAGE_BYTES, API_VERSION, Told, told};
+use windlass_shared::spec::ProjectFiles;
+
+use crate::error::ClientError;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const KEEPALIVE: Duration = Duration::from_secs(20);
+/// The first pause between two tries; it doubles up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// How patient a client is.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectOptions {
+    /// How long a scheduler may take to answer for the first time.
+    pub start: Duration,
+    /// How long a scheduler that has answered may be away: calls are tried again, and runs followed further, when it is
+    /// back in time.
+    pub away: Duration,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self { start: Duration::from_secs(10), away: Duration::from_secs(60) }
+    }
+}
+
+type SayVersion = fn(Request<()>) -> Result<Request<()>, Status>;
+
+/// The channel that every call of this library goes through.
+pub(super) type ApiChannel = InterceptedService<Channel, SayVersion>;
+
+/// The calls of the API.
+pub(super) type Api = WindlassServiceClient<ApiChannel>;
+
+/// A connection to a scheduler. Clones share it; it is made again by itself when it breaks.
+#[derive(Debug, Clone)]
+pub(super) struct Connection {
+    url: String,
+    channel: Channel,
+    options: ConnectOptions,
+}
+
+impl Connection {
+    /// Connects, and makes sure that a scheduler answers that speaks our version.
+    pub(super) async fn open(url: &str, options: ConnectOptions) -> Result<Self, ClientError> {
+        let endpoint = endpoint(url)?;
+        let deadline = Instant::now() + options.start;
+        let mut pause = FIRST_PAUSE;
+        let channel = loop {
+            match endpoint.connect().await {
+                Ok(channel) => break channel,
+                Err(source) if Instant::now() + pause > deadline => {
+                    return Err(ClientError::Unreachable { url: url.to_owned(), source: Box::new(source) });
+                }
+                Err(_) => tokio::time::sleep(pause).await,
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        };
+        let connection = Self { url: url.to_owned(), channel, options };
+        let info = connection.server_info().await?;
+        if info.api_versions.contains(&API_VERSION) {
+            return Ok(connection);
+        }
+        let spoken: Vec<String> = info.api_versions.iter().map(ToString::to_string).collect();
+        Err(connection.not_windlass(format!("it speaks version {} of the API", spoken.join(", "))))
+    }
+
+    async fn server_info(&self) -> Result<GetServerInfoResponse, ClientError> {
+        match self.api().get_server_info(GetServerInfoRequest {}).await {
+            Ok(info) => Ok(info.into_inner()),
+            Err(status) => Err(self.explain(status, &ProjectFiles::new())),
+        }
+    }
+
+    /// The channel, for other services at the same address.
+    pub(super) fn channel(&self) -> ApiChannel {
+        InterceptedService::new(self.channel.clone(), say_version as SayVersion)
+    }
+
+    /// The calls of the API.
+    pub(super) fn api(&self) -> Api {
+        WindlassServiceClient::new(self.channel())
+            .max_decoding_message_size(API_MESSAGE_BYTES)
+            .max_encoding_message_size(API_MESSAGE_BYTES)
+    }
+
+    /// How long the scheduler may be away.
+    pub(super) fn patience(&self) -> Duration {
+        self.options.away
+    }
+
+    /// Makes a call, and makes it again while the connection is lost. `files` are the client's own, to show problems in.
+    pub(super) async fn call<T, F, A>(&self, files: &ProjectFiles, call: F) -> Result<T, ClientError>
+    where
+        F: Fn(Api) -> A,
+        A: Future<Output = Result<Response<T>, Status>>,
+    {
+        let mut retry = Retry::new(self.options.away);
+        loop {
+            match call(self.api()).await {
+                Ok(answer) => return Ok(answer.into_inner()),
+                Err(status) if is_lost(&status) && retry.pause().await => {}
+                Err(status) => return Err(self.explain(status, files)),
+            }
+        }
+    }
+
+    /// A status as the error that a user can act upon.
+    pub(super) fn explain(&self, status: Status, files: &ProjectFiles) -> ClientError {
+        match told(status, files) {
+            Told::Project(problems) => ClientError::Project(problems),
+            Told::Failure(failure) => ClientError::Remote(failure),
+            Told::Foreign(status) if is_lost(&status) => {
+                ClientError::Unreachable { url: self.url.clone(), source: Box::new(status) }
+            }
+            Told::Foreign(status) => self.not_windlass(status.message().to_owned()),
+        }
+    }
+
+    pub(super) fn misunderstood(&self, what: &str, error: &dyn std::error::Error) -> ClientError {
+        self.not_windlass(format!("{what} cannot be read: {error}"))
+    }
+
+    fn not_windlass(&self, answer: String) -> ClientError {
+        ClientError::NotWindlass { url: self.url.clone(), answer }
+    }
+}
+
+/// Tries with longer and longer pauses, until patience is over.
+pub(super) struct Retry {
+    deadline: Instant,
+    pause: Duration,
+}
+
+impl Retry {
+    pub(super) fn new(patience: Duration) -> Self {
+        Self { deadline: Instant::now() + patience, pause: FIRST_PAUSE }
+    }
+
+    /// Pauses; `false` if patience is over.
+    pub(super) async fn pause(&mut self) -> bool {
+        if Instant::now() + self.pause > self.deadline {
+            return false;
+        }
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        true
+    }
+}
+
+/// Whether a status tells of the connection, not of the call: nobody of ours has answered.
+pub(super) fn is_lost(status: &Status) -> bool {
+    // What a scheduler of ours says carries details.
+    if !status.details().is_empty() {
+        return false;
+    }
+    match status.code() {
+        Code::Unavailable => true,
+        // A connection that breaks in the middle of a stream shows as one of these, with the transport's error.
+        Code::Unknown | Code::Internal | Code::Cancelled => std::error::Error::source(status).is_some(),
+        _ => false,
+    }
+}
+
+fn endpoint(url: &str) -> Result<Endpoint, ClientError> {
+    let bad = |reason: &str| ClientError::BadAddress { url: url.to_owned(), reason: reason.to_owned() };
+    let parsed = url::Url::parse(url).map_err(|error| bad(&error.to_string()))?;
+    if parsed.scheme() != "http" {
+        return Err(bad("it must begin with http://"));
+    }
+    if parsed.host_str().is_none_or(str::is_empty) {
+        return Err(bad("it names no host"));
+    }
+    if !parsed.username().is_empty() || parsed.password().is_some() {
+        return Err(ClientError::BadAddress {
+            url: format!("http://{}", parsed.host_str().unwrap_or_default()),
+            reason: "credentials do not belong into an address".to_owned(),
+        });
+    }
+    let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| bad(&error.to_string()))?;
+    Ok(endpoint
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE))
+}
+
+#[allow(clippy::result_large_err, clippy::unnecessary_wraps)]
+fn say_version(mut request: Request<()>) -> Result<Request<()>, Status> {
+    request.metadata_mut().insert(API_HEADER, MetadataValue::from(API_VERSION));
+    Ok(request)
+}

@@ -1,0 +1,96 @@
+//! Following a run to its end, over broken connections.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::sync::mpsc::UnboundedSender;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use windlass_shared::artifact::{LogEvent, RunRecord};
+use windlass_shared::bundle::BundleReader;
+use windlass_shared::ids::RunId;
+use windlass_shared::proto::v1;
+use windlass_shared::spec::ProjectFiles;
+
+use super::bundle::RemoteBundles;
+use super::connection::{Connection, Retry, is_lost};
+use crate::error::ClientError;
+
+/// Follows one run.
+pub(super) struct Follower {
+    pub(super) connection: Connection,
+    pub(super) scope: v1::Scope,
+    pub(super) run_id: RunId,
+    pub(super) events: UnboundedSender<LogEvent>,
+}
+
+impl Follower {
+    /// Passes the lines of the run's log on until it ends, and gives its record. When `cancel` fires, the run is asked
+    /// to stop, and followed until it has.
+    pub(super) async fn follow(self, cancel: CancellationToken) -> Result<RunRecord, ClientError> {
+        let mut next = 0;
+        let mut retry = Retry::new(self.connection.patience());
+        let stopper = tokio::spawn(stop_when(cancel, self.connection.clone(), self.run_id.clone()));
+        let outcome = loop {
+            let before = next;
+            match self.read_lines(&mut next).await {
+                Ok(()) => break Ok(()),
+                Err(Broken::Status(status)) if is_lost(&status) => {
+                    if next > before {
+                        retry = Retry::new(self.connection.patience());
+                    }
+                    if !retry.pause().await {
+                        break Err(self.connection.explain(status, &ProjectFiles::new()));
+                    }
+                }
+                Err(Broken::Status(status)) => break Err(self.connection.explain(status, &ProjectFiles::new())),
+                Err(Broken::Line(error)) => break Err(self.connection.misunderstood("a line of the run's log", &error)),
+            }
+        };
+        stopper.abort();
+        outcome?;
+        // Nothing is live any more: a record without an end means that the scheduler was lost during the run.
+        let bundles = RemoteBundles { connection: self.connection.clone(), scope: self.scope.clone() };
+        Ok(BundleReader::new(Arc::new(bundles)).run(&self.run_id, &BTreeSet::new()).await?)
+    }
+
+    async fn read_lines(&self, next: &mut u64) -> Result<(), Broken> {
+        let request = v1::WatchRunRequest {
+            scope: Some(self.scope.clone()),
+            run_id: self.run_id.to_string(),
+            from_seq: *next,
+        };
+        let mut lines = self.connection.api().watch_run(request).await.map_err(Broken::Status)?.into_inner();
+        while let Some(line) = lines.message().await.map_err(Broken::Status)? {
+            *next = line.seq + 1;
+            let event = serde_json::from_str(&line.json).map_err(Broken::Line)?;
+            // Nobody has to watch.
+            let _ = self.events.send(event);
+        }
+        Ok(())
+    }
+}
+
+enum Broken {
+    Status(Status),
+    Line(serde_json::Error),
+}
+
+/// Asks the scheduler to stop the run once `cancel` fires. That the run had ended by then is no error.
+async fn stop_when(cancel: CancellationToken, connection: Connection, run_id: RunId) {
+    cancel.cancelled().await;
+    if let Err(error) = self::cancel(&connection, &run_id).await {
+        tracing::warn!(%error, run = %run_id, "the scheduler did not stop the run");
+    }
+}
+
+/// Stops a run, and gives the status with which it ended.
+pub(super) async fn cancel(connection: &Connection, run_id: &RunId) -> Result<String, ClientError> {
+    let request = v1::CancelRunRequest { run_id: run_id.to_string() };
+    let no_files = ProjectFiles::new();
+    let stopped = connection.call(&no_files, |mut api| {
+        let request = request.clone();
+        async move { api.cancel_run(request).await }
+    });
+    Ok(stopped.await?.status)
+}

@@ -1,0 +1,179 @@
+//! A cluster behind its API.
+//!
+//! ```text
+//! Project ─transfer→ files by digest ─submit→ run ─follow→ LogEvents … ─bundle→ RunRecord
+//!                                      └query→ Arrow Flight → record batches
+//! ```
+
+mod bundle;
+mod connection;
+mod follow;
+mod query;
+mod transfer;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use windlass_shared::artifact::{CursorStatus, PinStatus, PlannedRun, TableStatus};
+use windlass_shared::bundle::BundleReader;
+use windlass_shared::graph::PipelineGraph;
+use windlass_shared::ids::{AppId, NodeName, PipelineName, RunId, RunSequence, TableVersion};
+use windlass_shared::proto::v1;
+use windlass_shared::spec::ProjectFiles;
+
+pub use connection::ConnectOptions;
+
+use self::bundle::RemoteBundles;
+use self::connection::Connection;
+use self::follow::Follower;
+use crate::error::ClientError;
+use crate::project::Project;
+use crate::rows::QueryRows;
+use crate::run::{QueryOptions, RunHandle, RunOptions};
+use crate::runs::Runs;
+
+/// The scheduler of a cluster.
+pub(crate) struct Remote {
+    connection: Connection,
+}
+
+impl Remote {
+    pub(crate) async fn connect(url: &str, options: ConnectOptions) -> Result<Self, ClientError> {
+        Ok(Self { connection: Connection::open(url, options).await? })
+    }
+
+    pub(crate) async fn plan(&self, project: &Project, options: &RunOptions) -> Result<PlannedRun, ClientError> {
+        let files = &project.graph.files;
+        let request = v1::PlanRunRequest {
+            project: Some(transfer::send(&self.connection, project, &options.params).await?),
+            selection: Some(selection(options)),
+        };
+        let answer = self.connection.call(files, |mut api| {
+            let request = request.clone();
+            async move { api.plan_run(request).await }
+        });
+        let plan = answer.await?.plan_json;
+        serde_json::from_str(&plan).map_err(|error| self.connection.misunderstood("the plan", &error))
+    }
+
+    pub(crate) async fn run(&self, project: &Project, options: &RunOptions) -> Result<RunHandle, ClientError> {
+        let files = &project.graph.files;
+        let run_id = RunId::generate();
+        let request = v1::SubmitRunRequest {
+            run_id: run_id.to_string(),
+            project: Some(transfer::send(&self.connection, project, &options.params).await?),
+            selection: Some(selection(options)),
+            fail_fast: options.fail_fast,
+            max_parallel: options.max_parallel.map(|most| u32::try_from(most).unwrap_or(u32::MAX)),
+        };
+        // The scheduler starts one run for one id, so a lost answer can be asked for again.
+        let submitted = self.connection.call(files, |mut api| {
+            let request = request.clone();
+            async move { api.submit_run(request).await }
+        });
+        let submitted = submitted.await?;
+        let (events, received) = mpsc::unbounded_channel();
+        let cancel = CancellationToken::new();
+        let follower = Follower {
+            connection: self.connection.clone(),
+            scope: submitted.scope.clone().unwrap_or_default(),
+            run_id: run_id.clone(),
+            events,
+        };
+        let done = tokio::spawn(follower.follow(cancel.clone()));
+        Ok(RunHandle { run_id, bundle: submitted.bundle, events: received, cancel, done })
+    }
+
+    pub(crate) async fn query(
+        &self,
+        project: &Project,
+        sql: &str,
+        options: &QueryOptions,
+    ) -> Result<QueryRows, ClientError> {
+        let question = v1::Query {
+            project: Some(transfer::send(&self.connection, project, &options.params).await?),
+            sql: sql.to_owned(),
+            limit: options.limit.unwrap_or_default() as u64,
+            versions: options.versions.iter().map(|(name, version)| (name.to_string(), version.0)).collect(),
+        };
+        query::rows(&self.connection, &project.graph.files, question).await
+    }
+
+    pub(crate) async fn runs(&self, project: &Project) -> Result<Runs, ClientError> {
+        let scope = scope(&project.graph);
+        let request = v1::ListRunsRequest { scope: Some(scope.clone()), limit: 0 };
+        let no_files = ProjectFiles::new();
+        let listed = self.connection.call(&no_files, |mut api| {
+            let request = request.clone();
+            async move { api.list_runs(request).await }
+        });
+        let listed = listed.await?.runs;
+        let live: BTreeSet<RunId> =
+            listed.iter().filter(|run| run.live).map(|run| RunId::new(run.run_id.clone())).collect();
+        let bundles = RemoteBundles { connection: self.connection.clone(), scope };
+        Ok(Runs { bundles: BundleReader::new(Arc::new(bundles)), live })
+    }
+
+    pub(crate) async fn cancel(&self, run_id: &RunId) -> Result<String, ClientError> {
+        follow::cancel(&self.connection, run_id).await
+    }
+
+    pub(crate) async fn tables(&self, project: &Project) -> Result<Vec<TableStatus>, ClientError> {
+        let request = v1::ListTablesRequest { project: Some(transfer::send(&self.connection, project, &[]).await?) };
+        let answer = self.connection.call(&project.graph.files, |mut api| {
+            let request = request.clone();
+            async move { api.list_tables(request).await }
+        });
+        let status = |table: v1::Table| TableStatus {
+            name: NodeName::new(table.name),
+            location: table.location,
+            version: table.version.map(TableVersion),
+            files: table.files,
+            bytes: table.bytes,
+            committed_at: table.committed_at_ms.and_then(chrono::DateTime::from_timestamp_millis),
+        };
+        Ok(answer.await?.tables.into_iter().map(status).collect())
+    }
+
+    pub(crate) async fn cursors(&self, project: &Project) -> Result<Vec<CursorStatus>, ClientError> {
+        let request = v1::ListCursorsRequest { project: Some(transfer::send(&self.connection, project, &[]).await?) };
+        let answer = self.connection.call(&project.graph.files, |mut api| {
+            let request = request.clone();
+            async move { api.list_cursors(request).await }
+        });
+        let status = |cursor: v1::Cursor| CursorStatus {
+            stage: NodeName::new(cursor.stage),
+            app_id: AppId::new(cursor.app_id),
+            last_run: cursor.last_run.map(RunSequence),
+            version: cursor.version.map(TableVersion),
+        };
+        Ok(answer.await?.cursors.into_iter().map(status).collect())
+    }
+
+    pub(crate) async fn pins(&self, project: &Project) -> Result<Vec<PinStatus>, ClientError> {
+        let request = v1::ListPinsRequest { pipeline: project.graph.name.to_string() };
+        let answer = self.connection.call(&project.graph.files, |mut api| {
+            let request = request.clone();
+            async move { api.list_pins(request).await }
+        });
+        let status = |pin: v1::Pin| PinStatus {
+            run_id: RunId::new(pin.run_id),
+            pipeline: PipelineName::new(pin.pipeline),
+            name: NodeName::new(pin.name),
+            location: pin.location,
+            version: pin.version.map(TableVersion),
+        };
+        Ok(answer.await?.pins.into_iter().map(status).collect())
+    }
+}
+
+fn selection(options: &RunOptions) -> v1::Selection {
+    v1::Selection { select: options.select.clone(), exclude: options.exclude.clone() }
+}
+
+/// Where the scheduler keeps the runs of a pipeline.
+fn scope(graph: &PipelineGraph) -> v1::Scope {
+    v1::Scope { pipeline: graph.name.to_string(), home: graph.home.clone().unwrap_or_default() }
+}

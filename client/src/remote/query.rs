@@ -1,0 +1,62 @@
+//! Questions to a cluster, answered by Arrow Flight.
+
+use arrow_flight::Ticket;
+use arrow_flight::decode::{DecodedPayload, FlightDataDecoder, FlightRecordBatchStream};
+use arrow_flight::error::FlightError;
+use arrow_flight::flight_service_client::FlightServiceClient;
+use datafusion::error::DataFusionError;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use futures::{StreamExt, TryStreamExt};
+use prost::Message;
+use windlass_shared::proto::API_MESSAGE_BYTES;
+use windlass_shared::proto::v1::{DataRequest, Query, data_request::Kind};
+use windlass_shared::spec::ProjectFiles;
+
+use super::connection::{Connection, Retry, is_lost};
+use crate::error::ClientError;
+use crate::rows::QueryRows;
+
+/// The largest message with rows: a batch whose rows are large is sent whole.
+const ROWS_MESSAGE_BYTES: usize = 16 * API_MESSAGE_BYTES;
+
+/// Asks a question; the rows come as they are read.
+pub(super) async fn rows(
+    connection: &Connection,
+    files: &ProjectFiles,
+    question: Query,
+) -> Result<QueryRows, ClientError> {
+    let ticket = Ticket { ticket: DataRequest { kind: Some(Kind::Query(question)) }.encode_to_vec().into() };
+    let mut retry = Retry::new(connection.patience());
+    let data = loop {
+        let mut client = FlightServiceClient::new(connection.channel()).max_decoding_message_size(ROWS_MESSAGE_BYTES);
+        match client.do_get(ticket.clone()).await {
+            Ok(answer) => break answer.into_inner(),
+            // Nothing has been read yet, so it can be asked again.
+            Err(status) if is_lost(&status) && retry.pause().await => {}
+            Err(status) => return Err(connection.explain(status, files)),
+        }
+    };
+    let mut decoder = FlightDataDecoder::new(data.map_err(|status| FlightError::Tonic(Box::new(status))));
+    let schema = match decoder.next().await.transpose().map_err(|error| told(connection, files, error))? {
+        Some(first) => match first.payload {
+            DecodedPayload::Schema(schema) => schema,
+            _ => return Err(unexpected(connection)),
+        },
+        None => return Err(unexpected(connection)),
+    };
+    let (connection, files) = (connection.clone(), files.clone());
+    let batches = FlightRecordBatchStream::new(decoder)
+        .map_err(move |error| DataFusionError::External(Box::new(told(&connection, &files, error))));
+    Ok(QueryRows::new(Box::pin(RecordBatchStreamAdapter::new(schema, batches))))
+}
+
+fn told(connection: &Connection, files: &ProjectFiles, error: FlightError) -> ClientError {
+    match error {
+        FlightError::Tonic(status) => connection.explain(*status, files),
+        other => connection.misunderstood("the rows", &other),
+    }
+}
+
+fn unexpected(connection: &Connection) -> ClientError {
+    connection.misunderstood("the answer", &FlightError::ProtocolError("it does not begin with a schema".to_owned()))
+}

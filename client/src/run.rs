@@ -1,0 +1,68 @@
+//! A run under way, and what can be asked of one.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use windlass_shared::artifact::{LogEvent, RunRecord};
+use windlass_shared::ids::{NodeName, RunId, TableVersion};
+
+use crate::error::ClientError;
+
+/// What a run or a plan takes of a project.
+#[derive(Debug, Clone, Default)]
+pub struct RunOptions {
+    /// What to select; everything if empty.
+    pub select: Vec<String>,
+    /// What to leave out.
+    pub exclude: Vec<String>,
+    /// Values of parameters, by name.
+    pub params: Vec<(String, String)>,
+    /// End the run at the first failure; `None` is what the project says.
+    pub fail_fast: Option<bool>,
+    /// How many stages may run side by side; `None` is what the project says.
+    pub max_parallel: Option<usize>,
+}
+
+/// How a question is to be answered.
+#[derive(Debug, Clone, Default)]
+pub struct QueryOptions {
+    /// Values of parameters, by name.
+    pub params: Vec<(String, String)>,
+    /// The most rows to give; `None` gives all.
+    pub limit: Option<usize>,
+    /// Versions to read tables and Delta sources at; the newest, or the project's pin, if not named here.
+    pub versions: BTreeMap<NodeName, TableVersion>,
+}
+
+/// A run under way. It goes on when this is dropped, unless it is embedded in a process that ends.
+#[derive(Debug)]
+pub struct RunHandle {
+    /// The run.
+    pub run_id: RunId,
+    /// Where its bundle is, as far as it is known before the run ends.
+    pub bundle: String,
+    /// Every line of the run's log, as it is written. It ends when the run does.
+    pub events: UnboundedReceiver<LogEvent>,
+    pub(crate) cancel: CancellationToken,
+    pub(crate) done: JoinHandle<Result<RunRecord, ClientError>>,
+}
+
+impl RunHandle {
+    /// What stops the run when it fires.
+    pub fn cancel_token(&self) -> CancellationToken {
+        self.cancel.clone()
+    }
+
+    /// Waits for the end of the run. A stage that failed is no error: the record tells of it.
+    ///
+    /// # Errors
+    /// [`ClientError`] if the run did not take place, could not be carried on, or cannot be followed any more.
+    pub async fn wait(self) -> Result<RunRecord, ClientError> {
+        match self.done.await {
+            Ok(outcome) => outcome,
+            Err(error) => Err(ClientError::Follower(error)),
+        }
+    }
+}

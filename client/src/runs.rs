@@ -1,0 +1,34 @@
+//! Past and present runs.
+
+use std::collections::BTreeSet;
+
+use windlass_shared::bundle::BundleReader;
+use windlass_shared::ids::RunId;
+
+use crate::error::ClientError;
+
+/// The runs of a pipeline: their bundles, with the plans and metrics of every stage, and which are under way.
+#[derive(Debug)]
+pub struct Runs {
+    /// Reads the bundles.
+    pub bundles: BundleReader,
+    /// The runs that are being driven now.
+    pub live: BTreeSet<RunId>,
+}
+
+impl Runs {
+    /// The run that `wanted` means: an id, the beginning of one, or `latest`.
+    ///
+    /// # Errors
+    /// [`ClientError::NoSuchRun`] if none or several are meant.
+    pub async fn find(&self, wanted: &str) -> Result<RunId, ClientError> {
+        let ids = self.bundles.run_ids().await?;
+        let mut matching = ids.iter().filter(|run| wanted == "latest" || run.as_str().starts_with(wanted));
+        match (matching.next(), matching.next()) {
+            (Some(run), _) if wanted == "latest" => Ok(run.clone()),
+            (Some(run), None) => Ok(run.clone()),
+            (Some(run), Some(_)) if run.as_str() == wanted => Ok(run.clone()),
+            (found, _) => Err(ClientError::NoSuchRun { wanted: wanted.to_owned(), several: found.is_some() }),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+/* windlass
+description: What was ordered each day.
+tags: { layer: summary, kind: table }
+*/
+SELECT day, count(*) AS orders, sum(amount) AS amount
+FROM orders
+GROUP BY day

@@ -1,0 +1,201 @@
+//! The calls of `windlass.v1`, each in a few lines: what they take apart and put together is in the other files.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream::{BoxStream, StreamExt};
+use tonic::{Request, Response, Status, Streaming};
+use windlass_shared::ids::RunId;
+use windlass_shared::proto::API_VERSION;
+use windlass_shared::proto::v1::windlass_service_server::WindlassService;
+use windlass_shared::proto::v1::*;
+
+use super::bundle::{bundle_of, part, run_ids};
+use super::error::{ServiceError, bad_request};
+use super::live_run::LiveRun;
+use super::project::{Submitted, home_of_scope};
+use super::server::Shared;
+use super::{tables, watch};
+use crate::plan::plan_run;
+use crate::run::RunRequest;
+
+type Answer<T> = Result<Response<T>, Status>;
+
+/// The service.
+pub(super) struct Api {
+    shared: Arc<Shared>,
+}
+
+impl Api {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    fn open(&self, project: Option<Project>) -> Result<Submitted, ServiceError> {
+        Submitted::open(&self.shared.config, &self.shared.files, project)
+    }
+
+    async fn submit(&self, request: SubmitRunRequest) -> Result<SubmitRunResponse, ServiceError> {
+        let run_id = run_id(&request.run_id)?;
+        let project = self.open(request.project)?;
+        let scheduler = project.scheduler(&self.shared.scheduler).await?;
+        let plan = project.plan_request(run_id.clone(), request.selection)?;
+        let run = RunRequest {
+            plan,
+            fail_fast: request.fail_fast,
+            max_parallel: request.max_parallel.map(|most| most as usize),
+        };
+        let metrics = Arc::clone(&self.shared.metrics);
+        let live = self.shared.runs.start(&run_id, || LiveRun::start(scheduler, run, metrics))?;
+        if let Err(failure) = live.begun().await {
+            self.shared.runs.forget(&run_id);
+            return Err(match live.end().await.as_deref() {
+                Some(Err(_)) | None => ServiceError::Told(failure),
+                Some(Ok(_)) => ServiceError::NotLive { run_id },
+            });
+        }
+        let home = live.home.root().clone();
+        Ok(SubmitRunResponse {
+            bundle: home.join("runs").join(run_id.as_str()).to_string(),
+            scope: Some(Scope { pipeline: live.pipeline.to_string(), home: home.url().to_string() }),
+            run_id: run_id.to_string(),
+        })
+    }
+
+    async fn plan(&self, request: PlanRunRequest) -> Result<PlanRunResponse, ServiceError> {
+        let project = self.open(request.project)?;
+        let scheduler = project.scheduler(&self.shared.scheduler).await?;
+        let plan = plan_run(project.plan_request(RunId::generate(), request.selection)?, &scheduler.sessions).await?;
+        let plan_json = serde_json::to_string(&plan.summary()).map_err(|error| bad_request(error.to_string()))?;
+        Ok(PlanRunResponse { plan_json })
+    }
+
+    async fn cancel(&self, request: CancelRunRequest) -> Result<CancelRunResponse, ServiceError> {
+        let run_id = run_id(&request.run_id)?;
+        let Some(run) = self.shared.runs.get(&run_id) else { return Err(ServiceError::NotLive { run_id }) };
+        run.cancel();
+        match run.end().await.as_deref() {
+            Some(Ok(record)) => Ok(CancelRunResponse { status: record.status.as_str().to_owned() }),
+            Some(Err(failure)) => Err(ServiceError::Told(failure.clone())),
+            None => Err(ServiceError::NotLive { run_id }),
+        }
+    }
+
+    async fn list(&self, request: ListRunsRequest) -> Result<ListRunsResponse, ServiceError> {
+        let home = home_of_scope(&self.shared.config, request.scope)?;
+        let bundles = bundle_of(&self.shared, &home)?;
+        let live = self.shared.runs.active();
+        let mut ids = run_ids(&bundles).await?;
+        if request.limit > 0 {
+            ids.truncate(request.limit as usize);
+        }
+        let entry = |id: RunId| RunEntry { live: live.iter().any(|run| run.run_id == id), run_id: id.to_string() };
+        Ok(ListRunsResponse { runs: ids.into_iter().map(entry).collect() })
+    }
+}
+
+/// A run's id as clients make them; anything else could name other files.
+pub(super) fn run_id(text: &str) -> Result<RunId, ServiceError> {
+    let is_id = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'));
+    is_id.then(|| RunId::new(text)).ok_or_else(|| bad_request(format!("`{text}` is no id of a run")))
+}
+
+#[async_trait]
+impl WindlassService for Api {
+    async fn get_server_info(&self, _: Request<GetServerInfoRequest>) -> Answer<GetServerInfoResponse> {
+        let (shared, capacity) = (&self.shared, self.shared.scheduler.engine.capacity().await);
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        Ok(Response::new(GetServerInfoResponse {
+            api_versions: vec![API_VERSION],
+            windlass: env!("CARGO_PKG_VERSION").to_owned(),
+            project_limit_bytes: shared.config.project_limit,
+            executors: count(capacity.executors),
+            vcores: count(capacity.vcores),
+            active_runs: count(shared.runs.active().len()),
+            home: shared.config.home.url().to_string(),
+        }))
+    }
+
+    async fn find_missing_files(&self, request: Request<FindMissingFilesRequest>) -> Answer<FindMissingFilesResponse> {
+        let digests = self.shared.files.missing(&request.into_inner().files);
+        Ok(Response::new(FindMissingFilesResponse { digests }))
+    }
+
+    async fn put_files(&self, request: Request<Streaming<PutFilesRequest>>) -> Answer<PutFilesResponse> {
+        let mut puts = request.into_inner();
+        let (mut files, mut bytes) = (0, 0);
+        while let Some(put) = puts.message().await? {
+            bytes += put.content.len() as u64;
+            let limit = self.shared.config.project_limit;
+            if bytes > limit {
+                let error = windlass_shared::proto::TransferError::TooLarge { bytes, limit };
+                return Err(ServiceError::from(error).into());
+            }
+            self.shared.files.put(put.digest, put.content).map_err(ServiceError::from)?;
+            files += 1;
+        }
+        Ok(Response::new(PutFilesResponse { files }))
+    }
+
+    async fn plan_run(&self, request: Request<PlanRunRequest>) -> Answer<PlanRunResponse> {
+        Ok(Response::new(self.plan(request.into_inner()).await?))
+    }
+
+    async fn submit_run(&self, request: Request<SubmitRunRequest>) -> Answer<SubmitRunResponse> {
+        Ok(Response::new(self.submit(request.into_inner()).await?))
+    }
+
+    type WatchRunStream = BoxStream<'static, Result<RunEvent, Status>>;
+
+    async fn watch_run(&self, request: Request<WatchRunRequest>) -> Answer<Self::WatchRunStream> {
+        let request = request.into_inner();
+        let run_id = run_id(&request.run_id)?;
+        let lines = match self.shared.runs.get(&run_id) {
+            Some(run) => watch::live(run, request.from_seq),
+            None => {
+                let home = home_of_scope(&self.shared.config, request.scope)?;
+                watch::ended(&bundle_of(&self.shared, &home)?, run_id, request.from_seq).await?
+            }
+        };
+        Ok(Response::new(lines))
+    }
+
+    async fn cancel_run(&self, request: Request<CancelRunRequest>) -> Answer<CancelRunResponse> {
+        Ok(Response::new(self.cancel(request.into_inner()).await?))
+    }
+
+    async fn list_runs(&self, request: Request<ListRunsRequest>) -> Answer<ListRunsResponse> {
+        Ok(Response::new(self.list(request.into_inner()).await?))
+    }
+
+    type GetBundlePartStream = BoxStream<'static, Result<BundleChunk, Status>>;
+
+    async fn get_bundle_part(&self, request: Request<GetBundlePartRequest>) -> Answer<Self::GetBundlePartStream> {
+        let request = request.into_inner();
+        let run_id = run_id(&request.run_id)?;
+        let home = home_of_scope(&self.shared.config, request.scope)?;
+        let chunks = part(&bundle_of(&self.shared, &home)?, &run_id, &request.path).await?;
+        Ok(Response::new(futures::stream::iter(chunks.into_iter().map(Ok)).boxed()))
+    }
+
+    async fn list_tables(&self, request: Request<ListTablesRequest>) -> Answer<ListTablesResponse> {
+        let project = self.open(request.into_inner().project)?;
+        let found = tables::tables(&project, &self.shared.scheduler).await?;
+        let tables = found.into_iter().map(|(status, _)| tables::table(status)).collect();
+        Ok(Response::new(ListTablesResponse { tables }))
+    }
+
+    async fn list_pins(&self, request: Request<ListPinsRequest>) -> Answer<ListPinsResponse> {
+        let pipeline = request.into_inner().pipeline;
+        let runs = self.shared.runs.active();
+        let wanted = runs.iter().filter(|run| pipeline.is_empty() || run.pipeline.as_str() == pipeline);
+        Ok(Response::new(ListPinsResponse { pins: wanted.flat_map(|run| run.pins()).collect() }))
+    }
+
+    async fn list_cursors(&self, request: Request<ListCursorsRequest>) -> Answer<ListCursorsResponse> {
+        let project = self.open(request.into_inner().project)?;
+        let found = tables::tables(&project, &self.shared.scheduler).await?;
+        let cursors = found.into_iter().map(|(_, status)| tables::cursor(status)).collect();
+        Ok(Response::new(ListCursorsResponse { cursors }))
+    }
+}

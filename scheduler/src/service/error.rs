@@ -1,0 +1,165 @@
+//! Why the service refuses a call.
+
+use tonic::{Code, Status};
+use windlass_shared::bundle::RecordError;
+use windlass_shared::error::{Coded, ErrorCode, Failure};
+use windlass_shared::ids::RunId;
+use windlass_shared::proto::{self, TransferError};
+use windlass_shared::spec::Problems;
+
+use crate::plan::PlanError;
+use crate::query::QueryError;
+use crate::run::RunError;
+
+/// Why the service refuses a call.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The project's files cannot be taken.
+    #[error(transparent)]
+    Transfer(#[from] TransferError),
+    /// The project, a selection or a parameter is wrong.
+    #[error(transparent)]
+    Project(#[from] Problems),
+    /// The run did not start or could not be carried on.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A table cannot be pinned or the run cannot be planned.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The question cannot be answered.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// A bundle cannot be read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// An error that has been told before.
+    #[error("{}", .0.message)]
+    Told(Failure),
+    /// The service cannot listen.
+    #[error("the API cannot listen on {address}")]
+    Bind {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The request lacks something or holds something that it cannot.
+    #[error("the request is not valid: {reason}")]
+    BadRequest {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The client speaks another version of the API.
+    #[error("the client speaks version {found} of the API, and this scheduler version {}", proto::API_VERSION)]
+    Version {
+        /// What the client said.
+        found: String,
+    },
+    /// The scheduler is going away.
+    #[error("the scheduler is shutting down and starts no more runs")]
+    Draining,
+    /// As many runs as are allowed are under way.
+    #[error("{active} runs are under way, which is as many as this scheduler drives at a time")]
+    TooManyRuns {
+        /// How many.
+        active: usize,
+    },
+    /// No such run is under way here.
+    #[error("no run {run_id} is under way on this scheduler")]
+    NotLive {
+        /// The run.
+        run_id: RunId,
+    },
+}
+
+impl ServiceError {
+    fn inner(&self) -> Option<&dyn Coded> {
+        Some(match self {
+            Self::Transfer(error) => error,
+            Self::Project(error) => error,
+            Self::Run(error) => error,
+            Self::Plan(error) => error,
+            Self::Query(error) => error,
+            Self::Record(error) => error,
+            Self::Told(failure) => failure,
+            _ => return None,
+        })
+    }
+
+    fn problems(&self) -> Option<&Problems> {
+        match self {
+            Self::Project(problems)
+            | Self::Run(RunError::Project(problems) | RunError::Plan(PlanError::Sql(problems)))
+            | Self::Plan(PlanError::Sql(problems))
+            | Self::Query(QueryError::Plan(PlanError::Sql(problems))) => Some(problems),
+            _ => None,
+        }
+    }
+
+    /// The kind of status that a client without our details can act upon.
+    fn kind(&self) -> Code {
+        match self {
+            Self::BadRequest { .. } => Code::InvalidArgument,
+            Self::Transfer(TransferError::Missing { .. }) | Self::Version { .. } => Code::FailedPrecondition,
+            Self::Transfer(TransferError::TooLarge { .. } | TransferError::FileTooLarge { .. })
+            | Self::TooManyRuns { .. } => Code::ResourceExhausted,
+            Self::Transfer(_) => Code::InvalidArgument,
+            Self::NotLive { .. } | Self::Record(RecordError::NoSuchRun { .. }) => Code::NotFound,
+            Self::Draining => Code::Unavailable,
+            _ if self.is_retryable() => Code::Unavailable,
+            _ => match self.code().0.get(2..4) {
+                Some("01" | "02" | "03") => Code::InvalidArgument,
+                Some("05") => Code::Internal,
+                _ => Code::FailedPrecondition,
+            },
+        }
+    }
+}
+
+impl Coded for ServiceError {
+    fn code(&self) -> ErrorCode {
+        match (self.inner(), self) {
+            (Some(error), _) => error.code(),
+            (None, Self::BadRequest { .. }) => ErrorCode("WL0804"),
+            (None, Self::Version { .. }) => ErrorCode("WL0805"),
+            (None, Self::Draining) => ErrorCode("WL0806"),
+            (None, Self::TooManyRuns { .. }) => ErrorCode("WL0807"),
+            (None, Self::Bind { .. }) => ErrorCode("WL0809"),
+            (None, _) => ErrorCode("WL0808"),
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        let help = match (self.inner(), self) {
+            (Some(error), _) => return error.help(),
+            (None, Self::BadRequest { .. }) => "see the comments of windlass.proto for what the call takes",
+            (None, Self::Version { .. }) => "use a client of the same version as the scheduler",
+            (None, Self::Draining) => "submit again when the scheduler is back",
+            (None, Self::TooManyRuns { .. }) => "submit again when one has ended, or raise `max-runs` of the scheduler",
+            (None, Self::Bind { .. }) => "check that the address belongs to this machine and the port is free",
+            (None, _) => "`windlass runs list` shows the runs there are; a run that has ended cannot be stopped",
+        };
+        Some(help.to_owned())
+    }
+
+    fn is_retryable(&self) -> bool {
+        match (self.inner(), self) {
+            (Some(error), _) => error.is_retryable(),
+            (None, error) => matches!(error, Self::Draining | Self::TooManyRuns { .. }),
+        }
+    }
+}
+
+impl From<ServiceError> for Status {
+    fn from(error: ServiceError) -> Self {
+        match error.problems() {
+            Some(problems) => proto::status_of_problems(problems),
+            None => proto::status(error.kind(), &error),
+        }
+    }
+}
+
+/// A request that lacks something, or holds something that it cannot.
+pub(super) fn bad_request(reason: impl Into<String>) -> ServiceError {
+    ServiceError::BadRequest { reason: reason.into() }
+}

@@ -1,0 +1,143 @@
+//! A run that this scheduler drives, or has driven a moment ago.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use parking_lot::RwLock;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use windlass_shared::artifact::{LogEvent, LogKind, RunRecord};
+use windlass_shared::error::{Coded, Failure};
+use windlass_shared::ids::{PipelineName, RunId};
+use windlass_shared::proto::v1;
+
+use crate::home::Home;
+use crate::run::{RunRequest, run_pipeline};
+use crate::{Scheduler, metrics::ServiceMetrics};
+
+/// How a run ended: with its record, or without because it could not be carried on.
+pub(super) type Ending = Result<RunRecord, Failure>;
+
+/// A run, the lines of its log so far, and how it ended if it has.
+#[derive(Debug)]
+pub(super) struct LiveRun {
+    pub(super) run_id: RunId,
+    pub(super) pipeline: PipelineName,
+    pub(super) home: Home,
+    cancel: CancellationToken,
+    lines: RwLock<Vec<v1::RunEvent>>,
+    pins: RwLock<Vec<v1::Pin>>,
+    state: watch::Sender<Progress>,
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Progress {
+    /// Lines of the log so far.
+    pub(super) lines: usize,
+    /// How and when it ended.
+    pub(super) ended: Option<(Arc<Ending>, Instant)>,
+}
+
+impl LiveRun {
+    /// Starts a run on tasks of its own.
+    pub(super) fn start(scheduler: Scheduler, request: RunRequest, metrics: Arc<ServiceMetrics>) -> Arc<Self> {
+        let run = Arc::new(Self {
+            run_id: request.plan.run.clone(),
+            pipeline: request.plan.graph.name.clone(),
+            home: request.plan.home.clone(),
+            cancel: CancellationToken::new(),
+            lines: RwLock::default(),
+            pins: RwLock::default(),
+            state: watch::Sender::default(),
+        });
+        let (watcher, mut events) = mpsc::unbounded_channel();
+        let cancel = run.cancel.clone();
+        let driven = tokio::spawn(async move { run_pipeline(&scheduler, request, watcher, cancel).await });
+        let follower = Arc::clone(&run);
+        tokio::spawn(async move {
+            while let Some(event) = events.recv().await {
+                follower.take(&event, &metrics);
+            }
+            let ending = match driven.await {
+                Ok(outcome) => outcome.map_err(|error| error.to_failure()),
+                Err(error) => Err(crate::run::RunError::TaskLost(error).to_failure()),
+            };
+            if let Ok(record) = &ending {
+                metrics.run_finished(record.status.as_str());
+            }
+            follower.state.send_modify(|state| state.ended = Some((Arc::new(ending), Instant::now())));
+        });
+        run
+    }
+
+    fn take(&self, event: &LogEvent, metrics: &ServiceMetrics) {
+        match &event.kind {
+            LogKind::SourcePinned { source, location, version, .. } => self.pins.write().push(v1::Pin {
+                run_id: self.run_id.to_string(),
+                pipeline: self.pipeline.to_string(),
+                name: source.to_string(),
+                location: location.clone(),
+                version: version.map(|version| version.0),
+            }),
+            LogKind::StageCommitted { .. } => metrics.stage_finished("committed"),
+            LogKind::StageFailed { .. } => metrics.stage_finished("failed"),
+            LogKind::StageSkipped { .. } => metrics.stage_finished("skipped"),
+            LogKind::StageCancelled { .. } => metrics.stage_finished("cancelled"),
+            _ => {}
+        }
+        // An event is made of texts and numbers: there is nothing in it that JSON refuses.
+        let json = serde_json::to_string(event).unwrap_or_default();
+        let mut lines = self.lines.write();
+        lines.push(v1::RunEvent { seq: event.seq, json });
+        let count = lines.len();
+        drop(lines);
+        self.state.send_modify(|state| state.lines = count);
+    }
+
+    /// How far the run is, now and whenever that changes.
+    pub(super) fn progress(&self) -> watch::Receiver<Progress> {
+        self.state.subscribe()
+    }
+
+    /// The lines of the log from the one numbered `from` on.
+    pub(super) fn lines_from(&self, from: u64) -> Vec<v1::RunEvent> {
+        let lines = self.lines.read();
+        let first = lines.partition_point(|line| line.seq < from);
+        lines[first..].to_vec()
+    }
+
+    /// What the run has pinned.
+    pub(super) fn pins(&self) -> Vec<v1::Pin> {
+        self.pins.read().clone()
+    }
+
+    /// How the run ended, if it has.
+    pub(super) fn ended(&self) -> Option<(Arc<Ending>, Instant)> {
+        self.state.borrow().ended.clone()
+    }
+
+    /// Asks the run to stop.
+    pub(super) fn cancel(&self) {
+        self.cancel.cancel();
+    }
+
+    /// Waits for the end of the run.
+    pub(super) async fn end(&self) -> Option<Arc<Ending>> {
+        let mut progress = self.progress();
+        let ended = progress.wait_for(|progress| progress.ended.is_some()).await.ok()?;
+        ended.ended.as_ref().map(|(ending, _)| Arc::clone(ending))
+    }
+
+    /// Waits until the run has begun; an error if it ended before.
+    pub(super) async fn begun(&self) -> Result<(), Failure> {
+        let mut progress = self.progress();
+        let Ok(progress) = progress.wait_for(|progress| progress.lines > 0 || progress.ended.is_some()).await else {
+            return Ok(());
+        };
+        match &progress.ended {
+            Some((ending, _)) if progress.lines == 0 => (**ending).as_ref().map(drop).map_err(Clone::clone),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The API `windlass.v1` and its Arrow Flight half: what clients on other machines talk to.
+//!
+//! ```text
+//! gRPC call ─api→ project (files by digest → graph, sessions) ─→ runs (live runs, their log lines) ─→ run/
+//!                                                             └→ bundle, tables, plan
+//! Flight ticket ─flight→ query / run metrics ─→ record batches, as fast as the reader takes them
+//! ```
+
+mod api;
+mod bundle;
+mod error;
+mod file_cache;
+mod flight;
+mod live_run;
+mod project;
+mod runs;
+mod server;
+mod tables;
+mod watch;
+
+pub use error::ServiceError;
+pub use server::{ApiConfig, ApiServer};

@@ -1,0 +1,108 @@
+//! A submitted project: from the digests of its files to what can be planned and run.
+
+use std::sync::Arc;
+
+use windlass_shared::graph::{PipelineGraph, check};
+use windlass_shared::ids::{NodeName, PipelineName, RunId};
+use windlass_shared::proto::v1;
+use windlass_shared::proto::assemble;
+use windlass_shared::spec::{Problem, Problems};
+use windlass_shared::storage::Location;
+
+use super::error::{ServiceError, bad_request};
+use super::file_cache::FileCache;
+use super::server::ApiConfig;
+use crate::Scheduler;
+use crate::home::Home;
+use crate::plan::PlanRequest;
+
+/// A project as it was submitted, settled: its target applied, its sources where they shall be.
+pub(super) struct Submitted {
+    pub(super) graph: Arc<PipelineGraph>,
+    params: Vec<(String, String)>,
+    pub(super) home: Home,
+    base: Location,
+}
+
+impl Submitted {
+    /// Puts a project together from the files that are here and checks it whole.
+    pub(super) fn open(
+        config: &ApiConfig,
+        files: &FileCache,
+        project: Option<v1::Project>,
+    ) -> Result<Self, ServiceError> {
+        let project = project.ok_or_else(|| bad_request("it names no project"))?;
+        let texts = assemble(&project.files, &files.contents(&project.files), config.project_limit)?;
+        let mut graph = check(&texts)?;
+        if !project.target.is_empty() {
+            graph = graph.apply_target(&project.target)?;
+        }
+        for (name, location) in &project.sources {
+            graph = graph.with_source_at(name, location)?;
+        }
+        let home = home_of(config, &graph.name, graph.home.as_deref().unwrap_or_default())?;
+        let params = project.params.into_iter().collect();
+        Ok(Self { graph: Arc::new(graph), params, home, base: config.data.clone() })
+    }
+
+    /// The project as the planner takes it.
+    pub(super) fn plan_request(
+        &self,
+        run: RunId,
+        selection: Option<v1::Selection>,
+    ) -> Result<PlanRequest, ServiceError> {
+        let selection = selection.unwrap_or_default();
+        Ok(PlanRequest {
+            graph: Arc::clone(&self.graph),
+            base: self.base.clone(),
+            home: self.home.clone(),
+            params: self.graph.bind_params(&self.params)?,
+            select: selection.select,
+            exclude: selection.exclude,
+            run,
+        })
+    }
+
+    /// The scheduler with this project's sessions.
+    pub(super) async fn scheduler(&self, process: &Scheduler) -> Result<Scheduler, ServiceError> {
+        let tasks = process.engine.capacity().await.vcores;
+        let sessions = process.sessions.for_project(&self.graph.session, tasks);
+        let sessions = sessions.map_err(crate::plan::PlanError::from)?;
+        Ok(Scheduler { sessions: Arc::new(sessions), engine: process.engine.clone(), state: Arc::clone(&process.state) })
+    }
+
+    /// A stage of the project that a request names.
+    pub(super) fn node(&self, name: &str) -> Result<NodeName, ServiceError> {
+        let node = NodeName::new(name);
+        match self.graph.node(&node) {
+            Some(_) => Ok(node),
+            None => {
+                let code = windlass_shared::spec::codes::UNKNOWN_SOURCE;
+                let problem = Problem::new(code, format!("the project has no source or stage `{name}`"));
+                Err(Problems::one(problem, &self.graph.files).into())
+            }
+        }
+    }
+}
+
+/// Where the runs of a pipeline are kept: below the scheduler's home, unless the project's target gives a URL.
+///
+/// A path on a client's machine means nothing here and is passed over.
+pub(super) fn home_of(config: &ApiConfig, pipeline: &PipelineName, given: &str) -> Result<Home, ServiceError> {
+    let is_remote = given.contains("://") && !given.starts_with("file:");
+    if is_remote {
+        let home = config.home.resolve(given).map_err(|error| bad_request(error.to_string()))?;
+        return Ok(Home::new(home));
+    }
+    let name = pipeline.as_str();
+    if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
+        return Err(bad_request("it names no pipeline"));
+    }
+    Ok(Home::new(config.home.join(name)))
+}
+
+/// The home that a request's scope means.
+pub(super) fn home_of_scope(config: &ApiConfig, scope: Option<v1::Scope>) -> Result<Home, ServiceError> {
+    let scope = scope.unwrap_or_default();
+    home_of(config, &PipelineName::new(scope.pipeline), &scope.home)
+}

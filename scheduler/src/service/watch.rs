@@ -1,0 +1,59 @@
+//! The lines of a run's log as a stream: while it is driven here, and from its bundle afterwards.
+
+use std::sync::Arc;
+
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use tonic::Status;
+use windlass_shared::artifact::RunLayout;
+use windlass_shared::bundle::{BundleFiles, RecordError, complete_lines};
+use windlass_shared::ids::RunId;
+use windlass_shared::proto::v1::RunEvent;
+
+use super::error::ServiceError;
+use super::live_run::LiveRun;
+use crate::record::BundleStore;
+
+type Lines = BoxStream<'static, Result<RunEvent, Status>>;
+
+/// The lines from the one numbered `from` on, as they are written, until the run ends. If it could not be carried on,
+/// the last item is that error.
+pub(super) fn live(run: Arc<LiveRun>, from: u64) -> Lines {
+    let progress = run.progress();
+    let batches = stream::try_unfold((run, progress, from, false), |(run, mut progress, from, done)| async move {
+        if done {
+            return Ok(None);
+        }
+        loop {
+            // Looked at before the lines are taken: what comes after is seen the next time round.
+            let ended = progress.borrow_and_update().ended.clone();
+            let lines = run.lines_from(from);
+            if let Some(last) = lines.last() {
+                let next = last.seq + 1;
+                return Ok(Some((lines, (run, progress, next, false))));
+            }
+            if let Some((ending, _)) = ended {
+                return match &*ending {
+                    Ok(_) => Ok(None),
+                    Err(failure) => Err(Status::from(ServiceError::Told(failure.clone()))),
+                };
+            }
+            if progress.changed().await.is_err() {
+                return Ok(None);
+            }
+        }
+    });
+    batches.map_ok(|lines| stream::iter(lines.into_iter().map(Ok))).try_flatten().boxed()
+}
+
+/// The lines that the bundle of a run holds, from the one numbered `from` on.
+pub(super) async fn ended(bundles: &BundleStore, run_id: RunId, from: u64) -> Result<Lines, ServiceError> {
+    let layout = RunLayout::new(run_id.clone());
+    let content = bundles.get(&layout.log()).await?.ok_or(RecordError::NoSuchRun { run_id })?;
+    let lines = complete_lines(&content).split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let events: Vec<RunEvent> = lines
+        .enumerate()
+        .map(|(seq, line)| RunEvent { seq: seq as u64, json: String::from_utf8_lossy(line).into_owned() })
+        .filter(|event| event.seq >= from)
+        .collect();
+    Ok(stream::iter(events.into_iter().map(Ok)).boxed())
+}

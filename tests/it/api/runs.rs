@@ -1,0 +1,172 @@
+//! Runs on a cluster through the client library: what goes in, what comes out.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::time::Duration;
+
+use windlass_client::embedded::EmbeddedConfig;
+use windlass_client::{Project, QueryOptions, RunOptions, Windlass};
+use windlass_shared::artifact::{LogKind, PlanText, RunStatus};
+use windlass_shared::error::Coded;
+use windlass_shared::ids::TableVersion;
+use windlass_shared::storage::Location;
+
+use super::support::{Lab, Limits, ORDERS, SLOW, TOTALS, ask, shop};
+
+const QUESTION: &str = "SELECT customer, total FROM totals ORDER BY customer";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_is_followed_to_its_end_and_its_evidence_read_back() {
+    let lab = Lab::start(Limits::default()).await;
+    lab.land_orders();
+    let dir = tempfile::tempdir().unwrap();
+    let project = shop(dir.path(), &TOTALS);
+    let windlass = lab.connect().await;
+
+    let plan = windlass.plan(&project, &RunOptions::default()).await.unwrap();
+    assert_eq!(plan.tables.len(), 2);
+    assert_eq!(plan.pins[0].source.as_str(), "orders");
+    assert!(lab.left_behind().is_empty(), "planning wrote {:?}", lab.left_behind());
+
+    let mut handle = windlass.run(&project, &RunOptions::default()).await.unwrap();
+    let mut numbers = Vec::new();
+    let mut last = None;
+    while let Some(event) = handle.events.recv().await {
+        numbers.push(event.seq);
+        last = Some(event.kind);
+    }
+    assert_eq!(numbers, (0..numbers.len() as u64).collect::<Vec<_>>());
+    assert!(matches!(last, Some(LogKind::RunFinished { status: RunStatus::Succeeded, .. })));
+    let bundle = handle.bundle.clone();
+    let record = handle.wait().await.unwrap();
+    assert_eq!(record.status, RunStatus::Succeeded);
+    assert!(fs::exists(format!("{bundle}/run.json")).unwrap(), "{bundle}");
+
+    let runs = windlass.runs(&project).await.unwrap();
+    let run_id = runs.find("latest").await.unwrap();
+    assert_eq!(run_id, record.run_id);
+    let text = runs.bundles.plan_text(&run_id, &"totals".into(), PlanText::Analyzed).await.unwrap().unwrap();
+    assert!(text.contains("output_rows"), "{text}");
+    let metrics = runs.bundles.metrics(&run_id, &"totals".into()).await.unwrap().unwrap();
+    assert!(metrics.iter().map(datafusion::arrow::array::RecordBatch::num_rows).sum::<usize>() > 0);
+    assert_eq!(runs.bundles.log(&run_id).await.unwrap().len(), numbers.len());
+
+    let tables = windlass.tables(&project).await.unwrap();
+    let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();
+    assert_eq!(names, ["paid", "totals"]);
+    assert!(tables.iter().all(|table| table.version == Some(TableVersion(1)) && table.files > 0), "{tables:?}");
+    let cursors = windlass.cursors(&project).await.unwrap();
+    assert!(cursors.iter().all(|cursor| cursor.last_run == Some(record.sequence)), "{cursors:?}");
+    assert!(windlass.pins(&project).await.unwrap().is_empty(), "no run is under way");
+    lab.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_program_gives_the_same_rows_embedded_and_on_a_cluster() {
+    async fn job(windlass: Windlass, project: &Project) -> String {
+        let options = RunOptions { params: vec![("least".to_owned(), "10".to_owned())], ..RunOptions::default() };
+        let record = windlass.run(project, &options).await.unwrap().wait().await.unwrap();
+        assert_eq!(record.status, RunStatus::Succeeded);
+        let rows = ask(&windlass, project, QUESTION, &QueryOptions::default()).await;
+        windlass.stop().await;
+        rows
+    }
+    let lab = Lab::start(Limits::default()).await;
+    lab.land_orders();
+    let dir = tempfile::tempdir().unwrap();
+    let project = shop(dir.path(), &TOTALS);
+    fs::write(dir.path().join("orders.csv"), ORDERS).unwrap();
+    let home = Location::from_path(&dir.path().join("home")).unwrap();
+    let embedded = Windlass::embedded(EmbeddedConfig::new(home, project.graph.session.clone())).await.unwrap();
+    let here = job(embedded, &project).await;
+    assert_eq!(here, job(lab.connect().await, &project).await);
+    insta::assert_snapshot!(here, @"
+    +----------+-------+
+    | customer | total |
+    +----------+-------+
+    | ada      | 20    |
+    | bo       | 70    |
+    +----------+-------+
+    ");
+    lab.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_are_read_at_the_versions_asked_for() {
+    let lab = Lab::start(Limits::default()).await;
+    lab.land_orders();
+    let dir = tempfile::tempdir().unwrap();
+    let project = shop(dir.path(), &TOTALS);
+    let windlass = lab.connect().await;
+    let run = async || {
+        let handle = windlass.run(&project, &RunOptions::default()).await.unwrap();
+        assert_eq!(handle.wait().await.unwrap().status, RunStatus::Succeeded);
+    };
+    run().await;
+    fs::write(lab.dir.path().join("data/orders.csv"), "id,customer,amount\n1,cy,1\n").unwrap();
+    run().await;
+    let at = |name: &str, version| QueryOptions {
+        versions: BTreeMap::from([(name.into(), TableVersion(version))]),
+        ..QueryOptions::default()
+    };
+    let newest = ask(&windlass, &project, QUESTION, &QueryOptions::default()).await;
+    assert!(newest.contains("cy") && !newest.contains("ada"), "{newest}");
+    let first = ask(&windlass, &project, QUESTION, &at("totals", 1)).await;
+    assert!(first.contains("ada") && !first.contains("cy"), "{first}");
+    let error = windlass.query(&project, "SELECT * FROM orders", &at("orders", 1)).await.err().unwrap();
+    assert_eq!(error.code().0, "WL0354", "{error}");
+    let error = windlass.query(&project, QUESTION, &at("totals", 99)).await.err().unwrap();
+    assert_eq!(&error.code().0[..4], "WL04", "{error}");
+    let error = windlass.query(&project, "DROP TABLE totals", &QueryOptions::default()).await.err().unwrap();
+    assert_eq!(error.code().0, "WL0363", "{error}");
+    let limited = QueryOptions { limit: Some(3), ..QueryOptions::default() };
+    let rows = windlass.query(&project, "SELECT unnest(range(0, 100000)) AS n", &limited).await.unwrap();
+    assert_eq!(rows.collect().await.unwrap().iter().map(|batch| batch.num_rows()).sum::<usize>(), 3);
+    lab.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_run_has_ended_when_the_cancel_returns() {
+    let lab = Lab::start(Limits::default()).await;
+    lab.land_orders();
+    let dir = tempfile::tempdir().unwrap();
+    let project = shop(dir.path(), &SLOW);
+    let windlass = lab.connect().await;
+    let mut handle = windlass.run(&project, &RunOptions::default()).await.unwrap();
+    while let Some(event) = handle.events.recv().await {
+        if matches!(event.kind, LogKind::StageProgress { .. }) {
+            break;
+        }
+    }
+    let pins = windlass.pins(&project).await.unwrap();
+    assert_eq!(pins.len(), 1, "{pins:?}");
+    assert_eq!(lab.server.active_runs(), 1);
+    assert_eq!(windlass.cancel(&handle.run_id).await.unwrap(), "cancelled");
+    assert_eq!(lab.server.active_runs(), 0);
+    let record = handle.wait().await.unwrap();
+    assert_eq!(record.status, RunStatus::Cancelled);
+    let tables = windlass.tables(&project).await.unwrap();
+    assert!(tables[0].version.is_none_or(|version| version.0 == 0), "something was committed: {tables:?}");
+    lab.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scheduler_that_drains_takes_no_run_and_finishes_those_it_has() {
+    let lab = Lab::start(Limits { runs: 1, ..Limits::default() }).await;
+    lab.land_orders();
+    let dir = tempfile::tempdir().unwrap();
+    let slow = shop(dir.path(), &SLOW);
+    let windlass = lab.connect().await;
+    let handle = windlass.run(&slow, &RunOptions::default()).await.unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let totals = shop(other.path(), &TOTALS);
+    let error = windlass.run(&totals, &RunOptions::default()).await.unwrap_err();
+    assert_eq!(error.code().0, "WL0807", "{error}");
+    lab.server.stop_accepting();
+    let error = windlass.run(&totals, &RunOptions::default()).await.unwrap_err();
+    assert_eq!((error.code().0, error.is_retryable()), ("WL0806", true), "{error}");
+    handle.cancel_token().cancel();
+    tokio::time::timeout(Duration::from_secs(60), lab.server.drained()).await.unwrap();
+    assert_eq!(handle.wait().await.unwrap().status, RunStatus::Cancelled);
+    lab.server.stop().await;
+}
