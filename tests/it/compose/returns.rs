@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::cluster::{Cluster, EXECUTORS, FIRST, SCHEDULER, SECOND};
 use super::eventually;
-use super::losses::{ANSWER, slow_scan};
+use super::losses::{ANSWER, rows_of_slow_scan, slow_scan};
 use super::pipeline::Pipeline;
 
 /// Checks that `executor` does its part of a run.
@@ -20,7 +20,7 @@ fn an_executor_cut_off_the_network_is_missed_and_works_again_when_it_is_back() {
     let Some(cluster) = Cluster::start(&EXECUTORS) else { return };
     let pipeline = slow_scan();
     pipeline.put(&cluster);
-    let expected = pipeline.rows_embedded(&ANSWER);
+    let expected = rows_of_slow_scan();
     let mut run = pipeline.start(&cluster);
     eventually("work on the executor to be cut off", || {
         assert!(run.goes_on(), "the run ended before the executor worked for it");
@@ -46,7 +46,7 @@ fn an_executor_restarted_during_a_run_works_again() {
     let Some(cluster) = Cluster::start(&EXECUTORS) else { return };
     let pipeline = slow_scan();
     pipeline.put(&cluster);
-    let expected = pipeline.rows_embedded(&ANSWER);
+    let expected = rows_of_slow_scan();
     let mut run = pipeline.start(&cluster);
     eventually("work on the executor to be restarted", || {
         assert!(run.goes_on(), "the run ended before the executor worked for it");
@@ -64,7 +64,7 @@ fn executors_find_a_scheduler_again_that_was_restarted_or_killed() {
     let Some(cluster) = Cluster::start(&EXECUTORS) else { return };
     let pipeline = slow_scan();
     pipeline.put(&cluster);
-    let expected = pipeline.rows_embedded(&ANSWER);
+    let expected = rows_of_slow_scan();
 
     cluster.restart(SCHEDULER);
     cluster.has_executors(2);
