@@ -3,5 +3,9 @@
 
 mod cluster;
 pub mod plain;
+mod storage_proxy;
+mod storage_server;
 
 pub use cluster::{EmbeddedCluster, embedded_cluster, shared_cluster};
+pub use storage_proxy::{Answer, ProxiedRequest, StorageProxy};
+pub use storage_server::StorageServer;

@@ -81,7 +81,8 @@ async fn run_and_report(windlass: &Windlass, project: &Project) -> Result<bool, 
     // The rows of the last stage: a table of the run that has just ended.
     if let Some(stage) = record.stages.last() {
         let options = QueryOptions { limit: Some(10), ..QueryOptions::default() };
-        let rows = windlass.query(project, &format!("SELECT * FROM {}", stage.stage), &options).await?.collect().await?;
+        let rows =
+            windlass.query(project, &format!("SELECT * FROM {}", stage.stage), &options).await?.collect().await?;
         match pretty_format_batches(&rows) {
             Ok(table) => println!("{table}"),
             Err(error) => eprintln!("the rows cannot be shown: {error}"),

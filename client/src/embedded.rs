@@ -37,7 +37,7 @@ const START_PATIENCE: Duration = Duration::from_secs(30);
 /// How an embedded Windlass is set up.
 #[derive(Debug, Clone)]
 pub struct EmbeddedConfig {
-    /// Where state, bundles and tables go. It must be on a local disk.
+    /// Where bundles and tables go, and state unless it is in an object store.
     pub home: Location,
     /// The sessions' settings: usually the project's.
     pub session: SessionSettings,

@@ -33,8 +33,8 @@ pub enum ClientError {
         #[source]
         source: std::io::Error,
     },
-    /// An embedded cluster keeps its state on a local disk.
-    #[error("the home `{home}` is not on a local disk")]
+    /// An embedded cluster keeps its state on a local disk, and there is none for a home in an object store.
+    #[error("the home `{home}` is not on a local disk, and no local folder is known for the state of its runs")]
     RemoteHome {
         /// The home.
         home: String,
@@ -179,9 +179,15 @@ impl Coded for ClientError {
         let help = match (self.inner(), self) {
             (Some(error), _) => return error.help(),
             (None, Self::Home { .. }) => "choose another folder with `--home`",
-            (None, Self::RemoteHome { .. }) => "choose a local folder with `--home`; tables and sources may be anywhere",
-            (None, Self::BadAddress { .. }) => "give the address of the scheduler's API, such as http://127.0.0.1:50051",
-            (None, Self::Unreachable { .. }) => "check the address and that the scheduler runs and can be reached from here",
+            (None, Self::RemoteHome { .. }) => {
+                "set XDG_STATE_HOME or HOME to a folder of yours, or choose a local folder with `--home`"
+            }
+            (None, Self::BadAddress { .. }) => {
+                "give the address of the scheduler's API, such as http://127.0.0.1:50051"
+            }
+            (None, Self::Unreachable { .. }) => {
+                "check the address and that the scheduler runs and can be reached from here"
+            }
             (None, Self::NotWindlass { .. }) => {
                 "give the address of the scheduler's API (`api-bind`, by default port 50051), not that of another of its \
                  ports, and use a client of the scheduler's version"

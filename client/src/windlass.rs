@@ -1,7 +1,7 @@
 //! Windlass, wherever it runs.
 
-pub use windlass_shared::artifact::{CursorStatus, PinStatus, TableStatus};
 use windlass_shared::artifact::PlannedRun;
+pub use windlass_shared::artifact::{CursorStatus, PinStatus, TableStatus};
 use windlass_shared::ids::RunId;
 
 #[cfg(feature = "embedded")]

@@ -229,6 +229,7 @@ fn executor(
     let vcores = process.vcores;
     let registration = structure_executor_metadata(process, u32::try_from(vcores).unwrap_or(u32::MAX));
     let runtime = Arc::clone(sessions.runtime());
+    let engine = TaskEngine::new(Arc::clone(&runtime));
     let config = sessions.config();
     Executor::new(
         registration,
@@ -238,6 +239,6 @@ fn executor(
         Arc::new(functions),
         Arc::new(LoggingMetricsCollector::default()),
         vcores,
-        Arc::new(TaskEngine::default()),
+        Arc::new(engine),
     )
 }

@@ -1,4 +1,5 @@
-//! Runs the tasks of a stage: the engine's own way, with legible failures and no lost metrics.
+//! Runs the tasks of a stage: the engine's own way, with legible failures, no lost metrics, and counts of what each task
+//! asks of object stores.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,17 +11,27 @@ use ballista_core::serde::protobuf::{RuntimeStatsReport, ShuffleWritePartition, 
 use ballista_executor::execution_engine::{DefaultExecutionEngine, ExecutionEngine, QueryStageExecutor};
 use datafusion::error::Result;
 use datafusion::execution::TaskContext;
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
+use datafusion::physical_plan::metrics::{Count, Metric, MetricValue, MetricsSet};
 use datafusion::prelude::SessionConfig;
 use futures::FutureExt;
+use windlass_shared::session::with_stores_of;
+use windlass_shared::storage::{RequestCounts, counting};
 
 use crate::failure;
 
 /// The engine's own execution of a stage, wrapped.
-#[derive(Default)]
 pub(crate) struct TaskEngine {
     inner: DefaultExecutionEngine,
+    runtime: Arc<RuntimeEnv>,
+}
+
+impl TaskEngine {
+    /// Runs tasks with the object stores of `runtime`, whose requests are counted for each task alone.
+    pub(crate) fn new(runtime: Arc<RuntimeEnv>) -> Self {
+        Self { inner: DefaultExecutionEngine::default(), runtime }
+    }
 }
 
 impl ExecutionEngine for TaskEngine {
@@ -34,8 +45,10 @@ impl ExecutionEngine for TaskEngine {
         work_dir: &str,
         config: &SessionConfig,
     ) -> Result<Arc<dyn QueryStageExecutor>> {
+        let counts = Arc::default();
         // A panic here would leave a task that never reports, and so a job that never ends.
         let created = catch_unwind(AssertUnwindSafe(|| {
+            let plan = with_stores_of(plan, &counting(&self.runtime, &counts))?;
             self.inner.create_query_stage_exec(
                 job_id,
                 stage_id,
@@ -47,7 +60,7 @@ impl ExecutionEngine for TaskEngine {
             )
         }));
         match created {
-            Ok(Ok(inner)) => Ok(Arc::new(Task { inner })),
+            Ok(Ok(inner)) => Ok(Arc::new(Task { inner, counts })),
             Ok(Err(error)) => Err(failure::marked(error)),
             Err(payload) => Err(failure::from_panic(payload.as_ref())),
         }
@@ -57,6 +70,8 @@ impl ExecutionEngine for TaskEngine {
 #[derive(Debug)]
 struct Task {
     inner: Arc<dyn QueryStageExecutor>,
+    /// What the task asks of object stores.
+    counts: Arc<RequestCounts>,
 }
 
 impl fmt::Display for Task {
@@ -72,6 +87,8 @@ impl QueryStageExecutor for Task {
         task_id: usize,
         context: Arc<TaskContext>,
     ) -> Result<Vec<ShuffleWritePartition>> {
+        let runtime = counting(&context.runtime_env(), &self.counts);
+        let context = Arc::new(in_runtime(&context, runtime));
         let execution = self.inner.execute_query_stage(task_id, context);
         match AssertUnwindSafe(execution).catch_unwind().await {
             Ok(result) => result.map_err(failure::marked),
@@ -79,7 +96,8 @@ impl QueryStageExecutor for Task {
         }
     }
 
-    /// The metrics without those that have no form on the wire: one of them would cost the task all of its metrics.
+    /// The metrics without those that have no form on the wire: one of them would cost the task all of its metrics. The
+    /// counts of the task's requests go to the root operator.
     fn collect_plan_metrics(&self) -> Vec<MetricsSet> {
         let mut operators = self.inner.collect_plan_metrics();
         for operator in &mut operators {
@@ -89,6 +107,11 @@ impl QueryStageExecutor for Task {
                     kept.push(Arc::clone(metric));
                 });
                 *operator = kept;
+            }
+        }
+        if let Some(root) = operators.first_mut() {
+            for (name, requests) in self.counts.named() {
+                root.push(Arc::new(counted(name, requests)));
             }
         }
         operators
@@ -105,6 +128,27 @@ impl QueryStageExecutor for Task {
     fn collect_column_stats(&self) -> Vec<TaskColumnStats> {
         self.inner.collect_column_stats()
     }
+}
+
+/// `context` with another runtime.
+fn in_runtime(context: &TaskContext, runtime: RuntimeEnv) -> TaskContext {
+    TaskContext::new(
+        context.task_id(),
+        context.session_id(),
+        context.session_config().clone(),
+        context.scalar_functions().clone(),
+        context.higher_order_functions().clone(),
+        context.aggregate_functions().clone(),
+        context.window_functions().clone(),
+        Arc::new(runtime),
+    )
+}
+
+/// A count of the task as a metric of the first of its partitions: the engine replaces it if the task runs again.
+fn counted(name: &'static str, requests: u64) -> Metric {
+    let count = Count::new();
+    count.add(usize::try_from(requests).unwrap_or(usize::MAX));
+    Metric::new(MetricValue::Count { name: name.into(), count }, Some(0))
 }
 
 fn is_custom(value: &MetricValue) -> bool {

@@ -8,12 +8,16 @@ use windlass_shared::storage::Location;
 /// The home of a project's runs.
 ///
 /// ```text
-/// <home>/state.redb          leases, run counters, run events
-///       /runs/<run_id>/…     the bundles
+/// <home>/runs/<run_id>/…     the bundles
 ///       /tables/<stage>/     the stages' Delta tables, unless a stage gives a location of its own
 ///       /cache/<run_id>/…    what `materialize: cache` keeps for one run
-///       /work/…              shuffle files of the embedded cluster
+/// <local>/state.redb         leases, run counters, run events of the embedded cluster
+///        /work/…             its shuffle files
 /// ```
+///
+/// `<local>` is the home itself if that is on a local disk. For a home in an object store it is a folder of this user
+/// on this machine, the same whichever project names the home: `$XDG_STATE_HOME/windlass/<the home's name>`, where
+/// `$XDG_STATE_HOME` is `~/.local/state` unless it is set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home {
     root: Location,
@@ -40,13 +44,51 @@ impl Home {
         self.root.join("cache").join(run.as_str())
     }
 
-    /// The file of the embedded state store, if the home is on a local disk.
+    /// The file of the embedded state store; `None` if there is no local folder for it.
     pub fn state_file(&self) -> Option<PathBuf> {
-        self.root.local_path().map(|root| root.join("state.redb"))
+        self.local().map(|local| local.join("state.redb"))
     }
 
-    /// The folder for the embedded cluster's shuffle files, if the home is on a local disk.
+    /// The folder for the embedded cluster's shuffle files; `None` if there is no local folder for it.
     pub fn work_dir(&self) -> Option<PathBuf> {
-        self.root.local_path().map(|root| root.join("work"))
+        self.local().map(|local| local.join("work"))
+    }
+
+    fn local(&self) -> Option<PathBuf> {
+        self.root.local_path().or_else(|| Some(user_state()?.join("windlass").join(folder_name(&self.root))))
+    }
+}
+
+/// Where programs keep what they must find again on this machine.
+fn user_state() -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))
+}
+
+/// The name of a folder for a home in an object store: readable, and different for different homes.
+fn folder_name(home: &Location) -> String {
+    let readable = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
+    let shown: String = home.url().as_str().chars().map(readable).take(80).collect();
+    let mut digest = blake3::hash(home.url().as_str().as_bytes()).to_hex().to_string();
+    digest.truncate(12);
+    format!("{shown}-{digest}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn homes_in_object_stores_have_local_folders_of_their_own() {
+        let home = |text: &str| Home::new(Location::parse(text, Path::new("/project")).unwrap());
+        assert_eq!(home(".windlass").state_file().unwrap(), Path::new("/project/.windlass/state.redb"));
+        let names: Vec<String> = ["s3://lake/a", "s3://lake/b", "s3://lake/a-b", "s3://lake/a/b"]
+            .map(|url| folder_name(home(url).root()))
+            .into();
+        assert!(names[0].starts_with("s3---lake-a-"), "{names:?}");
+        let different: std::collections::BTreeSet<_> = names.iter().collect();
+        assert_eq!(different.len(), names.len());
     }
 }

@@ -6,6 +6,8 @@ use std::fmt;
 use parking_lot::Mutex;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::storage::without_secrets;
+
 /// A stable error code such as `WL0201`; docs/errors.md has a paragraph on each.
 ///
 /// The hundreds name the subject: 01 project files, 02 graph and selection, 03 sessions, sources and SQL,
@@ -111,7 +113,8 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The error's message followed by those of its sources that the message does not already contain.
+/// The error's message followed by those of its sources that the message does not already contain, without what stores
+/// repeat of credentials.
 pub fn full_message<E: std::error::Error + ?Sized>(error: &E) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -123,5 +126,5 @@ pub fn full_message<E: std::error::Error + ?Sized>(error: &E) -> String {
         }
         source = cause.source();
     }
-    text
+    without_secrets(&text).into_owned()
 }

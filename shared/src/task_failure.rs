@@ -7,6 +7,7 @@
 use std::fmt::Write;
 
 use crate::error::Failure;
+use crate::storage::without_secrets;
 
 const START: &str = "<<windlass-task|";
 const END: &str = ">>";
@@ -60,7 +61,8 @@ impl TaskFailure {
     /// A failure without a code of its own.
     pub fn new(kind: TaskFailureKind, message: impl Into<String>) -> Self {
         let retryable = kind == TaskFailureKind::Io;
-        Self { kind, failure: Failure { code: String::new(), message: message.into(), help: None, retryable } }
+        let message = without_secrets(&message.into()).into_owned();
+        Self { kind, failure: Failure { code: String::new(), message, help: None, retryable } }
     }
 
     /// A failure that code of Windlass raised with a code of its own.

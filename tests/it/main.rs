@@ -13,3 +13,4 @@ mod run;
 mod session;
 mod sql;
 mod state;
+mod storage;

@@ -44,7 +44,9 @@ impl Follower {
                     }
                 }
                 Err(Broken::Status(status)) => break Err(self.connection.explain(status, &ProjectFiles::new())),
-                Err(Broken::Line(error)) => break Err(self.connection.misunderstood("a line of the run's log", &error)),
+                Err(Broken::Line(error)) => {
+                    break Err(self.connection.misunderstood("a line of the run's log", &error));
+                }
             }
         };
         stopper.abort();
@@ -55,11 +57,8 @@ impl Follower {
     }
 
     async fn read_lines(&self, next: &mut u64) -> Result<(), Broken> {
-        let request = v1::WatchRunRequest {
-            scope: Some(self.scope.clone()),
-            run_id: self.run_id.to_string(),
-            from_seq: *next,
-        };
+        let request =
+            v1::WatchRunRequest { scope: Some(self.scope.clone()), run_id: self.run_id.to_string(), from_seq: *next };
         let mut lines = self.connection.api().watch_run(request).await.map_err(Broken::Status)?.into_inner();
         while let Some(line) = lines.message().await.map_err(Broken::Status)? {
             *next = line.seq + 1;

@@ -6,7 +6,7 @@ use std::any::Any;
 use std::sync::Arc;
 
 use datafusion::arrow::array::new_null_array;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::JoinType;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -92,23 +92,30 @@ fn with_measured_branches(node: Arc<dyn ExecutionPlan>) -> Rewritten {
         return Ok(Transformed::no(node));
     }
     node.transform_down(|node| {
-        let rows = if node.is::<PlaceholderRowExec>() {
-            vec![placeholder_row(&node.schema())?]
+        let (rows, schema) = if node.is::<PlaceholderRowExec>() {
+            let row = placeholder_row(&node.schema())?;
+            let schema = row.schema();
+            (vec![row], schema)
         } else if node.is::<EmptyExec>() {
-            vec![]
+            (vec![], node.schema())
         } else {
             return Ok(Transformed::no(node));
         };
-        let scan = MemorySourceConfig::try_new_exec(&[rows], node.schema(), None)?;
+        let scan = MemorySourceConfig::try_new_exec(&[rows], schema, None)?;
         Ok(Transformed::yes(scan as _))
     })
 }
 
 /// A row of nulls, as a placeholder gives it; without columns it is still a row.
+///
+/// A placeholder may say that its columns are never null (it stands below the count of a table, which its statistics
+/// answer). Nobody reads them, and a batch with such columns would be refused.
 fn placeholder_row(schema: &SchemaRef) -> Result<RecordBatch> {
+    let nullable = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true));
+    let schema = Arc::new(Schema::new(nullable.collect::<Vec<_>>()));
     let columns = schema.fields().iter().map(|field| new_null_array(field.data_type(), 1)).collect();
     let one = RecordBatchOptions::new().with_row_count(Some(1));
-    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &one)?)
+    Ok(RecordBatch::try_new_with_options(schema, columns, &one)?)
 }
 
 /// The name and partitions of a leaf that every task would read whole: its rows would be counted once a partition.

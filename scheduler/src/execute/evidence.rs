@@ -11,6 +11,8 @@ use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use windlass_shared::task_failure::TaskFailure;
 
+use super::task_size::plan_bytes;
+
 /// How a job went.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobEvidence {
@@ -75,6 +77,8 @@ pub struct TaskEvidence {
     pub rows: u64,
     /// Bytes it put out, as they lie on disk.
     pub bytes: u64,
+    /// Bytes of its plan, as it is sent to the executor.
+    pub plan_bytes: u64,
 }
 
 impl JobEvidence {
@@ -161,12 +165,12 @@ fn stage_evidence(number: usize, stage: &ExecutionStage) -> StageEvidence {
         feeds,
         plan: displayable(plan).indent(false).to_string(),
         analyzed: format_stage_metrics(plan, metrics),
-        tasks: tasks(stage.task_infos().unwrap_or_default()),
+        tasks: tasks(stage),
         operators: operators(plan, metrics),
     }
 }
 
-fn tasks(infos: &[TaskInfo]) -> Vec<TaskEvidence> {
+fn tasks(stage: &ExecutionStage) -> Vec<TaskEvidence> {
     let mut attempts: HashMap<usize, usize> = HashMap::new();
     let task = |info: &TaskInfo| {
         let partitions = info.global_input_partition_ids.clone();
@@ -194,9 +198,10 @@ fn tasks(infos: &[TaskInfo]) -> Vec<TaskEvidence> {
             ended_ms: milliseconds(info.end_exec_time),
             rows: written.iter().map(|part| part.num_rows).sum(),
             bytes: written.iter().map(|part| part.num_bytes).sum(),
+            plan_bytes: plan_bytes(stage, &info.global_input_partition_ids),
         }
     };
-    infos.iter().map(task).collect()
+    stage.task_infos().unwrap_or_default().iter().map(task).collect()
 }
 
 fn message(error: &str) -> String {

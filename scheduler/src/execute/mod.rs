@@ -12,6 +12,7 @@ mod error;
 mod evidence;
 mod job;
 mod result;
+mod task_size;
 
 pub use distributed::planned_stages_text;
 pub use engine::{Capacity, Engine, JobRequest};

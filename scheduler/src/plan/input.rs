@@ -98,12 +98,9 @@ pub async fn pin_source(
     at: Option<PinAt>,
 ) -> Result<PinnedInput, PlanError> {
     let name = &source.name.value;
-    let locate =
-        |text: &str| base.resolve(text).map_err(|source| PlanError::Location { node: name.clone(), source });
+    let locate = |text: &str| base.resolve(text).map_err(|source| PlanError::Location { node: name.clone(), source });
     match &source.kind {
-        SourceKind::Delta(delta) => {
-            pin_table(sessions, name, &locate(&delta.location)?, at.unwrap_or(delta.pin)).await
-        }
+        SourceKind::Delta(delta) => pin_table(sessions, name, &locate(&delta.location)?, at.unwrap_or(delta.pin)).await,
         _ if at.is_some() => Err(PlanError::NoVersions { node: name.clone() }),
         SourceKind::Listing(listing) => {
             let table = TableInput::Listing { source: listing.clone(), location: locate(&listing.location)? };

@@ -260,10 +260,9 @@ pub async fn pin_for_query(
 pub fn table_location(request: &PlanRequest, stage: &Stage) -> Result<Location, PlanError> {
     match (&stage.table.location, stage.materialize) {
         (_, Materialize::Cache) => Ok(request.home.cache(&request.run).join(stage.name.as_str())),
-        (Some(text), _) => request
-            .base
-            .resolve(text)
-            .map_err(|source| PlanError::Location { node: stage.name.clone(), source }),
+        (Some(text), _) => {
+            request.base.resolve(text).map_err(|source| PlanError::Location { node: stage.name.clone(), source })
+        }
         (None, _) => Ok(request.home.table(&stage.name)),
     }
 }

@@ -17,10 +17,7 @@ const AT_ONCE: usize = 8;
 ///
 /// # Errors
 /// [`PlanError::Pin`] if a table is there and cannot be read.
-pub async fn tables(
-    request: &PlanRequest,
-    sessions: &Sessions,
-) -> Result<Vec<(TableStatus, CursorStatus)>, PlanError> {
+pub async fn tables(request: &PlanRequest, sessions: &Sessions) -> Result<Vec<(TableStatus, CursorStatus)>, PlanError> {
     let graph = &request.graph;
     let stages = graph.stages.iter().filter(|stage| stage.materialize == Materialize::Table);
     let looked_at: Vec<_> = stages

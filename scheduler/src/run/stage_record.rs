@@ -65,6 +65,7 @@ fn task_timing(attempt: u32, engine_stage: usize, task: &TaskEvidence) -> TaskTi
         end_ms: task.ended_ms.unwrap_or(start_ms),
         rows: task.rows,
         bytes: task.bytes,
+        plan_bytes: task.plan_bytes,
         failure: match &task.state {
             TaskState::Failed(message) => Some(message.clone()),
             TaskState::Running | TaskState::Succeeded => None,

@@ -18,7 +18,7 @@ use windlass_shared::artifact::{
 use windlass_shared::delta::commit::{BaseExpectation, CommitOutcome, CommitRequest, commit, maybe_checkpoint};
 use windlass_shared::delta::table::{SchemaChange, TableState, ensure_table};
 use windlass_shared::delta::write::StagedFiles;
-use windlass_shared::error::{Coded, Failure};
+use windlass_shared::error::{Coded, Failure, full_message};
 use windlass_shared::graph::Stage;
 use windlass_shared::ids::{AppId, NodeName, PipelineName, RunId, RunSequence, TableVersion};
 use windlass_shared::session::{Registration, Sessions};
@@ -331,7 +331,7 @@ impl RunWork {
     /// Writes a checkpoint when one is due. The commit stands whether or not that works.
     async fn checkpoint(&self, planned: &PlannedStage, version: TableVersion) {
         if let Err(error) = maybe_checkpoint(&planned.table.location, version, self.sessions.stores()).await {
-            let message = format!("no checkpoint was written: {error}");
+            let message = format!("no checkpoint was written: {}", full_message(&error));
             self.tell(LogKind::Warning { message, stage: Some(planned.name.clone()) }).await;
         }
     }

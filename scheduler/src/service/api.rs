@@ -47,12 +47,9 @@ impl Api {
         };
         let metrics = Arc::clone(&self.shared.metrics);
         let live = self.shared.runs.start(&run_id, || LiveRun::start(scheduler, run, metrics))?;
-        if let Err(failure) = live.begun().await {
+        if let Err(error) = live.begun().await {
             self.shared.runs.forget(&run_id);
-            return Err(match live.end().await.as_deref() {
-                Some(Err(_)) | None => ServiceError::Told(failure),
-                Some(Ok(_)) => ServiceError::NotLive { run_id },
-            });
+            return Err(ServiceError::Ended(error));
         }
         let home = live.home.root().clone();
         Ok(SubmitRunResponse {
@@ -76,7 +73,7 @@ impl Api {
         run.cancel();
         match run.end().await.as_deref() {
             Some(Ok(record)) => Ok(CancelRunResponse { status: record.status.as_str().to_owned() }),
-            Some(Err(failure)) => Err(ServiceError::Told(failure.clone())),
+            Some(Err(error)) => Err(ServiceError::Ended(Arc::clone(error))),
             None => Err(ServiceError::NotLive { run_id }),
         }
     }

@@ -1,8 +1,10 @@
 //! Why the service refuses a call.
 
+use std::sync::Arc;
+
 use tonic::{Code, Status};
 use windlass_shared::bundle::RecordError;
-use windlass_shared::error::{Coded, ErrorCode, Failure};
+use windlass_shared::error::{Coded, ErrorCode};
 use windlass_shared::ids::RunId;
 use windlass_shared::proto::{self, TransferError};
 use windlass_shared::spec::Problems;
@@ -32,9 +34,9 @@ pub enum ServiceError {
     /// A bundle cannot be read.
     #[error(transparent)]
     Record(#[from] RecordError),
-    /// An error that has been told before.
-    #[error("{}", .0.message)]
-    Told(Failure),
+    /// The run did not start or could not be carried on, as everyone who follows it is told.
+    #[error(transparent)]
+    Ended(Arc<RunError>),
     /// The service cannot listen.
     #[error("the API cannot listen on {address}")]
     Bind {
@@ -81,15 +83,22 @@ impl ServiceError {
             Self::Plan(error) => error,
             Self::Query(error) => error,
             Self::Record(error) => error,
-            Self::Told(failure) => failure,
+            Self::Ended(error) => &**error,
             _ => return None,
         })
     }
 
     fn problems(&self) -> Option<&Problems> {
+        let run = match self {
+            Self::Run(error) => Some(error),
+            Self::Ended(error) => Some(&**error),
+            _ => None,
+        };
+        if let Some(RunError::Project(problems) | RunError::Plan(PlanError::Sql(problems))) = run {
+            return Some(problems);
+        }
         match self {
             Self::Project(problems)
-            | Self::Run(RunError::Project(problems) | RunError::Plan(PlanError::Sql(problems)))
             | Self::Plan(PlanError::Sql(problems))
             | Self::Query(QueryError::Plan(PlanError::Sql(problems))) => Some(problems),
             _ => None,

@@ -7,16 +7,15 @@ use parking_lot::RwLock;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use windlass_shared::artifact::{LogEvent, LogKind, RunRecord};
-use windlass_shared::error::{Coded, Failure};
 use windlass_shared::ids::{PipelineName, RunId};
 use windlass_shared::proto::v1;
 
 use crate::home::Home;
-use crate::run::{RunRequest, run_pipeline};
+use crate::run::{RunError, RunRequest, run_pipeline};
 use crate::{Scheduler, metrics::ServiceMetrics};
 
 /// How a run ended: with its record, or without because it could not be carried on.
-pub(super) type Ending = Result<RunRecord, Failure>;
+pub(super) type Ending = Result<RunRecord, Arc<RunError>>;
 
 /// A run, the lines of its log so far, and how it ended if it has.
 #[derive(Debug)]
@@ -60,8 +59,8 @@ impl LiveRun {
                 follower.take(&event, &metrics);
             }
             let ending = match driven.await {
-                Ok(outcome) => outcome.map_err(|error| error.to_failure()),
-                Err(error) => Err(crate::run::RunError::TaskLost(error).to_failure()),
+                Ok(outcome) => outcome.map_err(Arc::new),
+                Err(error) => Err(Arc::new(RunError::TaskLost(error))),
             };
             if let Ok(record) = &ending {
                 metrics.run_finished(record.status.as_str());
@@ -130,7 +129,7 @@ impl LiveRun {
     }
 
     /// Waits until the run has begun; an error if it ended before.
-    pub(super) async fn begun(&self) -> Result<(), Failure> {
+    pub(super) async fn begun(&self) -> Result<(), Arc<RunError>> {
         let mut progress = self.progress();
         let Ok(progress) = progress.wait_for(|progress| progress.lines > 0 || progress.ended.is_some()).await else {
             return Ok(());

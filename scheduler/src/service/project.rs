@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use windlass_shared::graph::{PipelineGraph, check};
 use windlass_shared::ids::{NodeName, PipelineName, RunId};
-use windlass_shared::proto::v1;
 use windlass_shared::proto::assemble;
+use windlass_shared::proto::v1;
 use windlass_shared::spec::{Problem, Problems};
 use windlass_shared::storage::Location;
 
@@ -68,7 +68,11 @@ impl Submitted {
         let tasks = process.engine.capacity().await.vcores;
         let sessions = process.sessions.for_project(&self.graph.session, tasks);
         let sessions = sessions.map_err(crate::plan::PlanError::from)?;
-        Ok(Scheduler { sessions: Arc::new(sessions), engine: process.engine.clone(), state: Arc::clone(&process.state) })
+        Ok(Scheduler {
+            sessions: Arc::new(sessions),
+            engine: process.engine.clone(),
+            state: Arc::clone(&process.state),
+        })
     }
 
     /// A stage of the project that a request names.

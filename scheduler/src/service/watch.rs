@@ -34,7 +34,7 @@ pub(super) fn live(run: Arc<LiveRun>, from: u64) -> Lines {
             if let Some((ending, _)) = ended {
                 return match &*ending {
                     Ok(_) => Ok(None),
-                    Err(failure) => Err(Status::from(ServiceError::Told(failure.clone()))),
+                    Err(error) => Err(Status::from(ServiceError::Ended(Arc::clone(error)))),
                 };
             }
             if progress.changed().await.is_err() {

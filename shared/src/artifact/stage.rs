@@ -74,6 +74,9 @@ pub struct TaskTiming {
     pub rows: u64,
     /// Bytes that it put out.
     pub bytes: u64,
+    /// Bytes of its plan, as it was sent to the executor.
+    #[serde(default)]
+    pub plan_bytes: u64,
     /// Why it failed, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,

@@ -1,9 +1,9 @@
 //! What goes wrong with run bundles.
 
-use datafusion::arrow::error::ArrowError;
 use crate::error::{Coded, ErrorCode, Failure};
 use crate::ids::RunId;
 use crate::storage::StorageError;
+use datafusion::arrow::error::ArrowError;
 
 /// What goes wrong with run bundles.
 #[derive(Debug, thiserror::Error)]

@@ -13,6 +13,7 @@ mod listing;
 pub(crate) mod prune;
 mod register;
 mod registration;
+mod scan_stores;
 pub(crate) mod text_files;
 mod types;
 
@@ -21,3 +22,4 @@ pub use error::SessionError;
 pub use identity::{ScanIdentity, SessionIdentity};
 pub use register::{ProviderInput, TableInput, register};
 pub use registration::{ColumnRecord, Registration, SortRecord, TableKind};
+pub use scan_stores::with_stores_of;

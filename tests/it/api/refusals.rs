@@ -6,11 +6,11 @@ use tonic_types::StatusExt;
 use windlass_client::{QueryOptions, RunOptions};
 use windlass_shared::error::Coded;
 use windlass_shared::ids::RunId;
+use windlass_shared::proto::digest;
 use windlass_shared::proto::v1::windlass_service_client::WindlassServiceClient;
 use windlass_shared::proto::v1::{
     GetBundlePartRequest, GetServerInfoRequest, Project, ProjectFile, PutFilesRequest, Scope, SubmitRunRequest,
 };
-use windlass_shared::proto::digest;
 use windlass_shared::spec::RenderStyle;
 
 use super::support::{Lab, Limits, TOTALS, shop};
@@ -62,7 +62,7 @@ async fn submissions_that_cannot_be_taken_are_refused_whole() {
         ("WL0801", &[("windlass.yaml", NAME), ("/etc/outside.sql", ONE)]),
         ("WL0801", &[("windlass.yaml", NAME), ("stages/a.sql", ONE), ("stages/a.sql", NAME)]),
         ("WL0802", &[("windlass.yaml", &large)]),
-        ("WL0102", &[("stages/a.sql", ONE)]),
+        ("WL0111", &[("stages/a.sql", ONE)]),
         ("WL0104", &[("windlass.yaml", "name: shop\nsoures: {}\n"), ("stages/a.sql", ONE)]),
     ];
     for (expected, files) in cases {
@@ -147,7 +147,7 @@ async fn problems_that_only_the_scheduler_can_find_point_into_the_clients_files(
     let project = shop(dir.path(), &stages);
     let windlass = lab.connect().await;
     let error = windlass.run(&project, &RunOptions::default()).await.unwrap_err();
-    insta::assert_snapshot!(error.problems().unwrap().render(RenderStyle::plain(100)));
+    insta::assert_snapshot!(error.problems().unwrap().render(RenderStyle::default()));
     let error = windlass.query(&project, "SELECT * FROM totls", &QueryOptions::default()).await.err().unwrap();
     assert_eq!((error.code().0, error.help().is_some()), ("WL0361", true), "{error}");
     assert!(lab.left_behind().is_empty(), "{:?}", lab.left_behind());

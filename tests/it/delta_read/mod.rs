@@ -1,9 +1,9 @@
 //! Pinning Delta tables and scanning them the way a cluster does.
 
-mod cluster_like;
+pub(crate) mod cluster_like;
 mod golden;
 mod mapping;
 mod pin;
 mod scan;
-mod tables;
+pub(crate) mod tables;
 mod vectors;

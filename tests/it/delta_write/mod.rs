@@ -2,7 +2,7 @@
 
 mod commit;
 mod faults;
-mod lab;
+pub(crate) mod lab;
 mod plan;
 mod refusals;
 mod round_trip;

@@ -1,20 +1,20 @@
 //! Run bundles: written part by part, readable at every moment, and unchanged once sealed.
 
-use std::sync::Arc;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::datatypes::UInt64Type;
 use windlass_scheduler::record::{BundleStore, BundleWriter};
-use windlass_shared::bundle::{BundleReader, RecordError, metrics_schema};
 use windlass_shared::artifact::{
     AttemptRecord, AttemptStatus, BUNDLE_FORMAT, CommitOutcome, EngineVersions, LineageInput, LineageRecord, LogKind,
     LogLevel, MetricUnit, OperatorMetric, OperatorMetrics, PinRecord, PinsRecord, PlanDecision, PlanRecord, PlanText,
     RegistrationsRecord, RunRecord, RunStatus, RunTotals, StageDecision, StageLineage, StageReceipt, StageRecord,
     StageStatus, StageSummary, TaskTiming,
 };
+use windlass_shared::bundle::{BundleReader, RecordError, metrics_schema};
 use windlass_shared::error::{Coded, Failure};
 use windlass_shared::ids::{RunId, RunSequence, TableVersion};
 use windlass_shared::session::{ColumnRecord, Registration, ScanIdentity, SortRecord, TableKind};
@@ -121,6 +121,7 @@ fn stage_record() -> StageRecord {
             end_ms: 1_500,
             rows: 10,
             bytes: 1_000,
+            plan_bytes: 0,
             failure: None,
         }],
         operators: vec![

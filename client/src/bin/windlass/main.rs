@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
+use windlass_shared::storage::DiscreetStderr;
 
 use crate::args::{Cli, Command, Global, Output};
 use crate::failure::CommandError;
@@ -72,5 +73,5 @@ fn log_to_stderr(verbose: u8) {
         _ => "debug",
     };
     let filter = EnvFilter::try_from_env("WINDLASS_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(DiscreetStderr::default).init();
 }

@@ -68,9 +68,14 @@ impl DeltaSource {
     }
 
     /// This source around another state of the engine's source.
+    pub(crate) fn with_parquet(&self, parquet: ParquetSource) -> Self {
+        Self { parquet, ..self.clone() }
+    }
+
+    /// The same, if `source` is one of the engine's Parquet sources.
     fn around(&self, source: Arc<dyn FileSource>) -> Arc<dyn FileSource> {
         match source.downcast_ref::<ParquetSource>() {
-            Some(parquet) => Arc::new(Self { parquet: parquet.clone(), ..self.clone() }),
+            Some(parquet) => Arc::new(self.with_parquet(parquet.clone())),
             None => source,
         }
     }

@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 
 use windlass_client::embedded::{EmbeddedConfig, local_runs};
 use windlass_client::error::ClientError;
-use windlass_client::{Project, RunOptions, Runs, Windlass};
 use windlass_client::project::find_project_dir;
+use windlass_client::{Project, RunOptions, Runs, Windlass};
 
 use crate::args::{BindArgs, Global, SelectArgs};
 use crate::failure::CommandError;

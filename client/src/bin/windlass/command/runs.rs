@@ -1,8 +1,8 @@
 //! `windlass runs`: past and present runs.
 
 use serde_json::{Value, json};
-use windlass_client::{Project, Runs, Windlass};
 use windlass_client::error::ClientError;
+use windlass_client::{Project, Runs, Windlass};
 use windlass_shared::artifact::{LogEvent, RunRecord};
 
 use super::{open_project, open_runs};

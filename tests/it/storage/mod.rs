@@ -1,0 +1,10 @@
+//! Object storage: what tasks ask of it, a table of very many files, and pipelines whose data lie on a real server of the
+//! S3 protocol, run by the command as a process of its own with credentials from its environment.
+
+mod commits;
+mod lake;
+mod many_files;
+mod outages;
+mod requests;
+mod runs;
+mod secrets;

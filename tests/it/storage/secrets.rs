@@ -1,0 +1,77 @@
+//! Credentials reach neither a file, nor a log, nor an error.
+
+use std::fs;
+
+use windlass_tests::{Answer, StorageProxy, StorageServer};
+
+use super::lake::{Lake, files_below, told};
+
+const KEY: &str = "AKIAWINDLASSTESTKEY1";
+const SECRET: &str = "Very/Secret+Windlass=Value2";
+
+fn with_credentials(mut environment: Vec<(&'static str, String)>) -> Vec<(&'static str, String)> {
+    environment.retain(|(name, _)| !matches!(*name, "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY"));
+    environment.push(("AWS_ACCESS_KEY_ID", KEY.to_owned()));
+    environment.push(("AWS_SECRET_ACCESS_KEY", SECRET.to_owned()));
+    environment
+}
+
+fn holds_a_secret(content: &[u8]) -> bool {
+    [KEY, SECRET].iter().any(|secret| content.windows(secret.len()).any(|window| window == secret.as_bytes()))
+}
+
+/// No object, no file and nothing that was said holds the credentials.
+async fn check(lake: &Lake, said: &[String]) {
+    for text in said {
+        let line = text.lines().find(|line| holds_a_secret(line.as_bytes()));
+        assert!(line.is_none(), "a secret was told: {}", line.unwrap_or_default());
+    }
+    for file in files_below(lake.dir.path()) {
+        assert!(!holds_a_secret(&fs::read(&file).unwrap()), "{} holds a secret", file.display());
+    }
+    for path in lake.objects("home").await {
+        assert!(!holds_a_secret(&lake.get(&path).await), "{path} holds a secret");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_tells_nobody_its_credentials() {
+    let Some(server) = StorageServer::start() else { return };
+    let lake = Lake::new(&server).await;
+    let environment = with_credentials(server.environment());
+    let mut said = Vec::new();
+    for args in [
+        vec!["-vvv", "run", "--events"],
+        vec!["-vvv", "plan", "--output", "json"],
+        vec!["-vvv", "query", "SELECT * FROM totals"],
+        vec!["-vvv", "runs", "log"],
+    ] {
+        let output = lake.windlass(&environment).args(&args).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", told(&output));
+        assert!(output.stderr.len() > 1_000, "{args:?} logs nothing, so this test shows nothing");
+        said.push(told(&output));
+    }
+    check(&lake, &said).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_run_says_why_and_nothing_of_its_credentials() {
+    let Some(server) = StorageServer::start() else { return };
+    let lake = Lake::new(&server).await;
+    // The store repeats the key when it refuses a request, as S3 does.
+    for (only_below, code) in [("/lake/in/", "WL0"), ("/lake/home/tables/totals/day", "WL0")] {
+        let proxy = StorageProxy::start(server.address(), move |request| {
+            request.target.replace("%3D", "=").contains(only_below).then(|| Answer::forbidden(KEY))
+        });
+        let environment = with_credentials(proxy.environment());
+        let output = lake.windlass(&environment).args(["-vvv", "run"]).output().unwrap();
+        let text = told(&output);
+        println!("{only_below}: {}", text.lines().filter(|line| line.contains("WL0")).collect::<Vec<_>>().join("\n"));
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains(code), "{text}");
+        let as_json = lake.windlass(&environment).args(["run", "--output", "json"]).output().unwrap();
+        println!("{}", String::from_utf8_lossy(&as_json.stdout));
+        assert!(proxy.seen().iter().any(|(_, answered)| *answered), "the store refused nothing");
+        check(&lake, &[text, told(&as_json)]).await;
+    }
+}
