@@ -9,7 +9,8 @@ use datafusion::arrow::datatypes::Int64Type;
 use futures::TryStreamExt;
 use serde_json::json;
 use windlass_client::Project;
-use windlass_client::embedded::{EmbeddedConfig, RunOptions, Runs, Windlass};
+use windlass_client::embedded::{EmbeddedConfig, local_runs};
+use windlass_client::{QueryOptions, RunOptions, Windlass};
 use windlass_shared::artifact::{RunStatus, StageRecord};
 
 use crate::delta_read::tables::{Log, add, array, batch, field, metadata, protocol, write_parquet};
@@ -81,9 +82,9 @@ async fn a_table_of_twenty_thousand_files_is_read_without_its_log_on_executors()
     let started = Instant::now();
     windlass.plan(&project, &RunOptions::default()).await.unwrap();
     let planned = started.elapsed();
-    let record = windlass.run(&project, &RunOptions::default()).unwrap().wait().await.unwrap();
+    let record = windlass.run(&project, &RunOptions::default()).await.unwrap().wait().await.unwrap();
     assert_eq!(record.status, RunStatus::Succeeded, "{record:?}");
-    let runs = Runs::open(&home).await.unwrap();
+    let runs = local_runs(&home).await.unwrap();
     let stage = runs.bundles.stage(&record.run_id, &"days".into()).await.unwrap().unwrap();
     let largest = stage.tasks.iter().map(|task| task.plan_bytes).max().unwrap();
     println!(
@@ -98,7 +99,7 @@ async fn a_table_of_twenty_thousand_files_is_read_without_its_log_on_executors()
     assert!(largest > 0 && largest < MOST_TASK_BYTES, "a task has {largest} bytes");
 
     let sql = "SELECT count(*), sum(facts), sum(ids) FROM days";
-    let rows: Vec<_> = windlass.query(&project, &[], sql, None).await.unwrap().stream().try_collect().await.unwrap();
+    let rows: Vec<_> = windlass.query(&project, sql, &QueryOptions::default()).await.unwrap().stream().try_collect().await.unwrap();
     let answer: Vec<i64> = (0..3).map(|column| rows[0].column(column).as_primitive::<Int64Type>().value(0)).collect();
     assert_eq!(answer, [DAYS as i64, FILES as i64 * ROWS, FILES as i64 * ROWS * (ROWS - 1) / 2]);
     windlass.stop().await;
