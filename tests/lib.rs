@@ -3,6 +3,7 @@
 
 mod cluster;
 pub mod plain;
+pub mod processes;
 mod storage_proxy;
 mod storage_server;
 

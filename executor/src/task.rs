@@ -3,34 +3,41 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use ballista_core::JobId;
+use ballista_core::error::BallistaError;
 use ballista_core::serde::protobuf::{RuntimeStatsReport, ShuffleWritePartition, TaskColumnStats, WindowStateReport};
 use ballista_executor::execution_engine::{DefaultExecutionEngine, ExecutionEngine, QueryStageExecutor};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::{Count, Metric, MetricValue, MetricsSet};
 use datafusion::prelude::SessionConfig;
 use futures::FutureExt;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 use windlass_shared::session::with_stores_of;
 use windlass_shared::storage::{RequestCounts, counting};
 
 use crate::failure;
+use crate::metrics::{RunningTask, TaskMetrics};
 
 /// The engine's own execution of a stage, wrapped.
 pub(crate) struct TaskEngine {
     inner: DefaultExecutionEngine,
     runtime: Arc<RuntimeEnv>,
+    metrics: TaskMetrics,
+    abandon: CancellationToken,
 }
 
 impl TaskEngine {
-    /// Runs tasks with the object stores of `runtime`, whose requests are counted for each task alone.
-    pub(crate) fn new(runtime: Arc<RuntimeEnv>) -> Self {
-        Self { inner: DefaultExecutionEngine::default(), runtime }
+    /// Runs tasks with the object stores of `runtime`, whose requests are counted for each task alone. Counts tasks in
+    /// `metrics`; once `abandon` fires, no task goes on.
+    pub(crate) fn new(runtime: Arc<RuntimeEnv>, metrics: TaskMetrics, abandon: CancellationToken) -> Self {
+        Self { inner: DefaultExecutionEngine::default(), runtime, metrics, abandon }
     }
 }
 
@@ -46,6 +53,8 @@ impl ExecutionEngine for TaskEngine {
         config: &SessionConfig,
     ) -> Result<Arc<dyn QueryStageExecutor>> {
         let counts = Arc::default();
+        let mut counted = self.metrics.start();
+        let span = tracing::info_span!("task", job = %job_id, stage = stage_id, task = task_id);
         // A panic here would leave a task that never reports, and so a job that never ends.
         let created = catch_unwind(AssertUnwindSafe(|| {
             let plan = with_stores_of(plan, &counting(&self.runtime, &counts))?;
@@ -60,9 +69,18 @@ impl ExecutionEngine for TaskEngine {
             )
         }));
         match created {
-            Ok(Ok(inner)) => Ok(Arc::new(Task { inner, counts })),
-            Ok(Err(error)) => Err(failure::marked(error)),
-            Err(payload) => Err(failure::from_panic(payload.as_ref())),
+            Ok(Ok(inner)) => {
+                let (counted, abandon) = (Mutex::new(Some(counted)), self.abandon.clone());
+                Ok(Arc::new(Task { inner, counts, counted, abandon, span }))
+            }
+            Ok(Err(error)) => {
+                counted.ended(false);
+                Err(failure::marked(error))
+            }
+            Err(payload) => {
+                counted.ended(false);
+                Err(failure::from_panic(payload.as_ref()))
+            }
         }
     }
 }
@@ -72,6 +90,10 @@ struct Task {
     inner: Arc<dyn QueryStageExecutor>,
     /// What the task asks of object stores.
     counts: Arc<RequestCounts>,
+    /// Taken when the task is executed.
+    counted: Mutex<Option<RunningTask>>,
+    abandon: CancellationToken,
+    span: Span,
 }
 
 impl fmt::Display for Task {
@@ -89,11 +111,19 @@ impl QueryStageExecutor for Task {
     ) -> Result<Vec<ShuffleWritePartition>> {
         let runtime = counting(&context.runtime_env(), &self.counts);
         let context = Arc::new(in_runtime(&context, runtime));
-        let execution = self.inner.execute_query_stage(task_id, context);
-        match AssertUnwindSafe(execution).catch_unwind().await {
-            Ok(result) => result.map_err(failure::marked),
-            Err(payload) => Err(failure::from_panic(payload.as_ref())),
+        let mut counted = self.counted.lock().map_or(None, |mut counted| counted.take());
+        let execution = self.inner.execute_query_stage(task_id, context).instrument(self.span.clone());
+        let result = tokio::select! {
+            executed = AssertUnwindSafe(execution).catch_unwind() => match executed {
+                Ok(result) => result.map_err(failure::marked),
+                Err(payload) => Err(failure::from_panic(payload.as_ref())),
+            },
+            () = self.abandon.cancelled() => return Err(DataFusionError::External(Box::new(BallistaError::Cancelled))),
+        };
+        if let Some(counted) = counted.as_mut() {
+            counted.ended(result.is_ok());
         }
+        result
     }
 
     /// The metrics without those that have no form on the wire: one of them would cost the task all of its metrics. The

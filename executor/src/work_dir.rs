@@ -5,23 +5,38 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::ExecutorError;
+
+/// The folder in a work folder that queries may spill to.
+pub(crate) const SPILL: &str = "spill";
 const PREFIX: &str = "executor-";
 const LOCK: &str = "lock";
 const REMOVE_ATTEMPTS: usize = 10;
 const REMOVE_PAUSE: Duration = Duration::from_millis(20);
 
-/// A folder for shuffle files, held by a lock while the executor lives and removed when dropped.
+/// A folder of an executor's own, held by a lock while the executor lives and removed when dropped.
+///
+/// Executors may share the folder around it: each has its own inside.
 #[derive(Debug)]
-pub(crate) struct WorkDir {
+pub struct WorkDir {
+    id: String,
     path: PathBuf,
     /// Held, not read: the operating system releases it even if the process is killed.
     _lock: File,
 }
 
 impl WorkDir {
-    /// Makes the folder of executor `id` inside `parent`, and removes those that executors left there when they were
+    /// Makes the folder of a new executor inside `parent`, and removes those that executors left there when they were
     /// killed.
-    pub(crate) fn create(parent: &Path, id: &str) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// [`ExecutorError::WorkDir`] if it cannot be made or written.
+    pub fn create(parent: &Path) -> Result<Self, ExecutorError> {
+        let id = uuid::Uuid::new_v4().to_string();
+        Self::make(parent, id).map_err(|source| unusable(parent, source))
+    }
+
+    fn make(parent: &Path, id: String) -> io::Result<Self> {
         fs::create_dir_all(parent)?;
         let parent = parent.canonicalize()?;
         remove_abandoned(&parent)?;
@@ -30,12 +45,32 @@ impl WorkDir {
         let lock = File::create(lock_of(&path))?;
         lock.try_lock().map_err(io::Error::from)?;
         fs::create_dir(&path)?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self { id, path, _lock: lock })
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// The id of the executor whose folder this is.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
         &self.path
     }
+
+    /// Makes the folder inside that queries may spill to.
+    ///
+    /// # Errors
+    /// [`ExecutorError::WorkDir`] if it cannot be made.
+    pub fn spill_dir(&self) -> Result<PathBuf, ExecutorError> {
+        let folder = self.path.join(SPILL);
+        fs::create_dir_all(&folder).map_err(|source| unusable(&folder, source))?;
+        Ok(folder)
+    }
+}
+
+fn unusable(folder: &Path, source: io::Error) -> ExecutorError {
+    ExecutorError::WorkDir { folder: folder.display().to_string(), source }
 }
 
 impl Drop for WorkDir {

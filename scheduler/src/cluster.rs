@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ballista_core::config::TaskSchedulingPolicy;
+use ballista_core::serde::protobuf::executor_status;
 use ballista_core::serde::protobuf::scheduler_grpc_server::SchedulerGrpcServer;
 use ballista_core::utils::{GrpcServerConfig, create_grpc_server, create_grpc_server_incoming};
 use ballista_scheduler::cluster::{BallistaCluster, ClusterStateEvent, JobState};
@@ -13,10 +14,11 @@ use ballista_scheduler::scheduler_process::create_scheduler;
 use ballista_scheduler::scheduler_server::SchedulerServer;
 use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use futures::StreamExt;
+use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle, Runtime};
 use windlass_shared::codec::PlanCodec;
 use windlass_shared::error::{Coded, ErrorCode};
-use windlass_shared::session::{ENGINE_MESSAGE_BYTES, Sessions};
+use windlass_shared::session::Sessions;
 
 /// Threads for planning stages, handing out tasks and answering executors.
 const SCHEDULER_THREADS: usize = 2;
@@ -59,11 +61,20 @@ pub struct ClusterTimeouts {
     pub check: Duration,
     /// How long jobs wait for an executor after the last one was lost; longer than an executor's heartbeat interval.
     pub no_executors: Duration,
+    /// How long an executor that has said it leaves is kept without hearing from it: it may still run tasks and serve
+    /// shuffle files, and says so about twice a second.
+    pub leaving: Duration,
 }
 
 impl Default for ClusterTimeouts {
     fn default() -> Self {
-        Self { executor: Duration::from_secs(60), check: Duration::from_secs(5), no_executors: Duration::from_secs(60) }
+        Self {
+            executor: Duration::from_secs(60),
+            check: Duration::from_secs(5),
+            no_executors: Duration::from_secs(60),
+            // Executors of the same process leave at once.
+            leaving: Duration::ZERO,
+        }
     }
 }
 
@@ -111,6 +122,19 @@ impl Coded for ClusterError {
     }
 }
 
+/// What a cluster has and does at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ClusterLoad {
+    /// Executors that take tasks.
+    pub executors: usize,
+    /// How many tasks they may run side by side.
+    pub vcores: usize,
+    /// Tasks that could run and wait for a place.
+    pub tasks_pending: usize,
+    /// Tasks that run.
+    pub tasks_running: usize,
+}
+
 /// The engine's scheduler inside this process, with threads of its own.
 ///
 /// Its gRPC service is neither encrypted nor authenticated: bind it to an address that only executors can reach.
@@ -120,7 +144,7 @@ pub struct SchedulerProcess {
     cluster: BallistaCluster,
     sessions: Sessions,
     handle: Handle,
-    runtime: Option<Runtime>,
+    runtime: Mutex<Option<Runtime>>,
 }
 
 impl SchedulerProcess {
@@ -147,7 +171,7 @@ impl SchedulerProcess {
             Ok((address, server, cluster)) => {
                 let handle = runtime.handle().clone();
                 let (server, sessions) = (Arc::new(server), sessions.clone());
-                Ok(Self { address, server, cluster, sessions, handle, runtime: Some(runtime) })
+                Ok(Self { address, server, cluster, sessions, handle, runtime: Mutex::new(Some(runtime)) })
             }
             Err(error) => {
                 runtime.shutdown_background();
@@ -182,9 +206,31 @@ impl SchedulerProcess {
         }
     }
 
+    /// What the cluster has and does now.
+    pub async fn load(&self) -> ClusterLoad {
+        let cluster = self.cluster.cluster_state();
+        let mut load = ClusterLoad::default();
+        let heartbeats = cluster.executor_heartbeats();
+        for executor in cluster.registered_executor_metadata().await {
+            let status = heartbeats.get(&executor.id).and_then(|heartbeat| heartbeat.status.as_ref()?.status.as_ref());
+            if matches!(status, Some(executor_status::Status::Active(_))) {
+                load.executors += 1;
+                load.vcores += usize::try_from(executor.specification.vcores).unwrap_or(0);
+            }
+        }
+        for job in self.server.state.task_manager.get_running_job_cache().values() {
+            let graph = job.execution_graph.read().await;
+            load.tasks_pending += graph.available_tasks();
+            load.tasks_running += graph.running_tasks().len();
+        }
+        load
+    }
+
     /// Stops the scheduler. Jobs that still run are lost.
-    pub fn stop(mut self) {
-        self.shut_down();
+    pub fn stop(&self) {
+        if let Some(runtime) = self.runtime.lock().take() {
+            runtime.shutdown_background();
+        }
     }
 
     async fn registered(&self) -> usize {
@@ -207,17 +253,11 @@ impl SchedulerProcess {
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
     }
-
-    fn shut_down(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
-        }
-    }
 }
 
 impl Drop for SchedulerProcess {
     fn drop(&mut self) {
-        self.shut_down();
+        self.stop();
     }
 }
 
@@ -229,14 +269,15 @@ async fn serve(
     let grpc = GrpcServerConfig::default();
     let incoming = create_grpc_server_incoming(config.bind, &grpc)?;
     let address = incoming.local_addr()?;
+    let message_limit = sessions.settings().message_limit_bytes;
     let engine = Arc::new(engine_config(&config, address, sessions));
     engine.validate()?;
     let cluster = BallistaCluster::new_from_config(&engine).await?;
     let server = create_scheduler::<LogicalPlanNode, PhysicalPlanNode>(cluster.clone(), engine).await?;
     // The engine's own way to serve leaves Nagle's algorithm on, which delays short messages.
     let service = SchedulerGrpcServer::new(server.clone())
-        .max_encoding_message_size(ENGINE_MESSAGE_BYTES)
-        .max_decoding_message_size(ENGINE_MESSAGE_BYTES);
+        .max_encoding_message_size(message_limit)
+        .max_decoding_message_size(message_limit);
     let serving = create_grpc_server(&grpc).add_service(service).serve_with_incoming(incoming);
     tokio::spawn(async move {
         if let Err(error) = serving.await {
@@ -247,7 +288,7 @@ async fn serve(
 }
 
 fn engine_config(config: &ClusterConfig, address: SocketAddr, sessions: Sessions) -> SchedulerConfig {
-    let message_bytes = u32::try_from(ENGINE_MESSAGE_BYTES).unwrap_or(u32::MAX);
+    let message_bytes = u32::try_from(sessions.settings().message_limit_bytes).unwrap_or(u32::MAX);
     let configured = sessions.config();
     SchedulerConfig {
         // Executors call back at this host and port; with a wrong one a job's results never arrive.
@@ -264,6 +305,7 @@ fn engine_config(config: &ClusterConfig, address: SocketAddr, sessions: Sessions
         executor_timeout_seconds: config.timeouts.executor.as_secs(),
         expire_dead_executor_interval_seconds: config.timeouts.check.as_secs().max(1),
         no_executors_grace_period_seconds: config.timeouts.no_executors.as_secs(),
+        executor_termination_grace_period: config.timeouts.leaving.as_secs(),
         override_config_producer: Some(Arc::new(move || configured.clone())),
         override_session_builder: Some(Arc::new(move |config| sessions.state(config))),
         override_physical_codec: Some(Arc::new(PlanCodec::default())),

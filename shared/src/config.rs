@@ -25,6 +25,16 @@ pub struct SessionSettings {
     pub memory_limit_bytes: Option<usize>,
     /// Where operators spill; `None` is the operating system's temporary folder.
     pub spill_dir: Option<PathBuf>,
+    /// The largest message between the engine's processes, in bytes. A task whose plan is larger cannot be launched.
+    #[serde(default = "default_message_limit")]
+    pub message_limit_bytes: usize,
+}
+
+/// The largest message between a scheduler and executors in one process.
+const EMBEDDED_MESSAGE_BYTES: usize = 128 * 1024 * 1024;
+
+fn default_message_limit() -> usize {
+    EMBEDDED_MESSAGE_BYTES
 }
 
 impl Default for SessionSettings {
@@ -37,6 +47,7 @@ impl Default for SessionSettings {
             metadata_cache_bytes: 50 * 1024 * 1024,
             memory_limit_bytes: None,
             spill_dir: None,
+            message_limit_bytes: EMBEDDED_MESSAGE_BYTES,
         }
     }
 }

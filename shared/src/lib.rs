@@ -19,6 +19,7 @@ pub mod error;
 pub mod function;
 pub mod graph;
 pub mod ids;
+pub mod process;
 pub mod proto;
 pub mod session;
 pub mod spec;

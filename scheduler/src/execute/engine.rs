@@ -17,6 +17,7 @@ use tokio::sync::{RwLock as AsyncRwLock, mpsc, watch};
 use windlass_shared::session::{SessionError, Sessions};
 
 use super::distributable::distributable;
+use super::leaving::remove_from_leaving;
 use super::{EngineError, RunningJob};
 use crate::cluster::{EngineServer, SchedulerProcess};
 
@@ -199,7 +200,9 @@ impl JobControl {
     pub(super) fn remove_data(&self) {
         // The scheduler keeps its connections to executors: they must be made on its own threads.
         let _scheduler = self.engine.inner.handle.enter();
-        self.engine.inner.server.state.executor_manager.clean_up_job_data(self.id.clone());
+        let inner = &self.engine.inner;
+        inner.server.state.executor_manager.clean_up_job_data(self.id.clone());
+        inner.handle.spawn(remove_from_leaving(Arc::clone(&inner.server), self.id.clone()));
     }
 
     /// Runs `work` on the scheduler's threads, whatever becomes of the caller.

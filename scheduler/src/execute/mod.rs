@@ -11,6 +11,7 @@ mod engine;
 mod error;
 mod evidence;
 mod job;
+mod leaving;
 mod result;
 mod task_size;
 

@@ -21,9 +21,6 @@ use crate::config::SessionSettings;
 use crate::function::Functions;
 use crate::storage::Stores;
 
-/// The largest message between the engine's processes, in bytes. A task whose plan is larger cannot be launched.
-pub const ENGINE_MESSAGE_BYTES: usize = 128 * 1024 * 1024;
-
 /// Bytes below which a file is not split between tasks: handing a task out costs more than reading so little.
 const REPARTITION_FILE_MIN_BYTES: usize = 4 * 1024 * 1024;
 
@@ -143,7 +140,7 @@ fn config(settings: &SessionSettings) -> SessionConfig {
         .with_ballista_adaptive_query_planner(false)
         // A retried task then repeats, and rewrites, one partition only.
         .set_usize(BALLISTA_SCHEDULER_MAX_PARTITIONS_PER_TASK, 1)
-        .with_ballista_grpc_client_max_message_size(ENGINE_MESSAGE_BYTES)
+        .with_ballista_grpc_client_max_message_size(settings.message_limit_bytes)
         .with_ballista_physical_extension_codec(Arc::new(PlanCodec::default()));
     let options = config.options_mut();
     options.execution.parquet.pushdown_filters = settings.parquet_pushdown;

@@ -17,7 +17,7 @@ mod scan_stores;
 pub(crate) mod text_files;
 mod types;
 
-pub use builder::{ENGINE_MESSAGE_BYTES, Sessions};
+pub use builder::Sessions;
 pub use error::SessionError;
 pub use identity::{ScanIdentity, SessionIdentity};
 pub use register::{ProviderInput, TableInput, register};

@@ -65,6 +65,7 @@ fn what_concerns_the_machine_alone_does_not() {
         metadata_cache_bytes: 1 << 20,
         memory_limit_bytes: Some(1 << 30),
         spill_dir: Some(spill.path().to_owned()),
+        message_limit_bytes: 16 << 20,
         ..settings()
     };
     assert_eq!(identity(settings(), Functions::standard()), identity(elsewhere, Functions::standard()));

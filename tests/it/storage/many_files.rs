@@ -99,7 +99,8 @@ async fn a_table_of_twenty_thousand_files_is_read_without_its_log_on_executors()
     assert!(largest > 0 && largest < MOST_TASK_BYTES, "a task has {largest} bytes");
 
     let sql = "SELECT count(*), sum(facts), sum(ids) FROM days";
-    let rows: Vec<_> = windlass.query(&project, sql, &QueryOptions::default()).await.unwrap().stream().try_collect().await.unwrap();
+    let rows: Vec<_> =
+        windlass.query(&project, sql, &QueryOptions::default()).await.unwrap().stream().try_collect().await.unwrap();
     let answer: Vec<i64> = (0..3).map(|column| rows[0].column(column).as_primitive::<Int64Type>().value(0)).collect();
     assert_eq!(answer, [DAYS as i64, FILES as i64 * ROWS, FILES as i64 * ROWS * (ROWS - 1) / 2]);
     windlass.stop().await;

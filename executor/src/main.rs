@@ -1,0 +1,119 @@
+//! The process of an executor.
+//!
+//! ```text
+//! settings ─→ work folder, sessions, ports ─→ ExecutorNode (joins, runs tasks, joins anew)
+//!                                              └─ SIGTERM: drain until the deadline, leave, remove the work folder
+//! ```
+
+mod probes;
+mod settings;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+use windlass_executor::{Drained, ExecutorError, ExecutorNode, TaskMetrics, WorkDir, memory};
+use windlass_shared::config::SessionSettings;
+use windlass_shared::function::Functions;
+use windlass_shared::process::{HttpPort, LogGuard, ProcessError, ProcessFailure, Signals, Size};
+use windlass_shared::session::Sessions;
+
+use crate::probes::ExecutorProbes;
+use crate::settings::{ExecutorSettings, PROGRAM};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// How long threads may take to end once everything is said and done.
+const LAST_PATIENCE: Duration = Duration::from_secs(2);
+
+fn main() -> ExitCode {
+    PROGRAM.main(|values| {
+        let settings = ExecutorSettings::from_values(&values)?;
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(|source| ProcessError::System { what: "start its threads", source })?;
+        let logs = runtime.block_on(async { settings.logs.start(PROGRAM.name) })?;
+        let outcome = runtime.block_on(serve(settings, &logs));
+        drop(logs);
+        runtime.shutdown_timeout(LAST_PATIENCE);
+        outcome
+    })
+}
+
+async fn serve(settings: ExecutorSettings, _logs: &LogGuard) -> Result<(), ProcessFailure> {
+    let mut signals = Signals::listen()?;
+    let http = HttpPort::bind(settings.http_bind).await?;
+    let http_address = http.address();
+    let work_dir = WorkDir::create(&settings.executor.work_dir).map_err(ProcessFailure::new)?;
+    // A folder for spilling outside of the work folder is looked after like one: nothing is left in it.
+    let spill = settings.spill_dir.as_deref().map(WorkDir::create).transpose().map_err(ProcessFailure::new)?;
+    let spill_dir = match &spill {
+        Some(folder) => folder.path().to_owned(),
+        None => work_dir.spill_dir().map_err(ProcessFailure::new)?,
+    };
+    warn_of_memory(settings.memory);
+    let session = SessionSettings {
+        target_partitions: settings.executor.vcores,
+        memory_limit_bytes: settings.memory,
+        spill_dir: Some(spill_dir),
+        message_limit_bytes: settings.message_limit,
+        ..SessionSettings::default()
+    };
+    let sessions = Sessions::new(session, Functions::standard()).map_err(ProcessFailure::new)?;
+    let pool = Arc::clone(&sessions.runtime().memory_pool);
+    let metrics = TaskMetrics::new().map_err(metrics_failed)?;
+    let (vcores, scheduler) = (settings.executor.vcores, settings.executor.scheduler.clone());
+    let node = ExecutorNode::start(settings.executor, work_dir, sessions, metrics.clone())
+        .await
+        .map_err(ProcessFailure::new)?;
+    tracing::info!(
+        executor = node.id(),
+        %scheduler,
+        vcores,
+        memory = settings.memory.map(|bytes| Size(bytes as u64).to_string()),
+        work_dir = %node.work_dir().display(),
+        http = %http_address,
+        "the executor is up"
+    );
+    let probes = ExecutorProbes::new(node.status(), pool, vcores, settings.memory, &metrics).map_err(metrics_failed)?;
+    let probes = Arc::new(probes);
+    let server = http.serve(probes.clone());
+
+    let signal = signals.next().await;
+    signals.end_at_next();
+    tracing::info!(signal, deadline = ?settings.drain_deadline, "draining: no new tasks are taken");
+    probes.begin_to_drain();
+    match node.drain(settings.drain_deadline).await {
+        Drained::Finished => tracing::info!("drained: leaving the cluster"),
+        Drained::NobodyWaits => tracing::info!("there is no scheduler that waits for this executor: leaving"),
+        Drained::DeadlinePassed { tasks } => {
+            tracing::warn!(tasks, "the drain deadline has passed: leaving with work unfinished");
+        }
+    }
+    node.stop().await;
+    drop(server);
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Warns when queries may hold more than there is: the process would be killed instead of spilling.
+fn warn_of_memory(memory: Option<usize>) {
+    let available = memory::process_memory();
+    match (memory, available) {
+        (None, _) => tracing::warn!("the machine's memory is unknown: queries are not limited; set `memory`"),
+        (Some(memory), Some(available)) if memory as u64 > available => tracing::warn!(
+            memory = %Size(memory as u64),
+            available = %Size(available),
+            "`memory` is more than the container or the machine has"
+        ),
+        _ => {}
+    }
+}
+
+fn metrics_failed(error: prometheus::Error) -> ProcessFailure {
+    ProcessFailure::new(ExecutorError::Services(error.into()))
+}

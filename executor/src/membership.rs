@@ -1,0 +1,132 @@
+//! One membership in a scheduler's cluster, from joining it to losing it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ballista_core::serde::protobuf::{ExecutorRegistration, ExecutorStoppedParams};
+use ballista_core::serde::{BallistaCodec, BallistaLogicalExtensionCodec};
+use ballista_executor::executor_server;
+use ballista_executor::health::ExecutorHealth;
+use ballista_executor::shutdown::{Shutdown, ShutdownNotifier};
+use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use windlass_shared::codec::PlanCodec;
+
+use crate::services::{BoxError, Services};
+
+/// How often a free port is looked for, should another process take it at the last moment.
+const PORT_ATTEMPTS: usize = 5;
+/// How long a lost membership's service may take to end what it is answering.
+const SERVICE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long its tasks may take to end after they were told to.
+const TASK_PATIENCE: Duration = Duration::from_secs(10);
+const TASK_POLL: Duration = Duration::from_millis(20);
+
+/// A membership that holds, as far as this side knows.
+#[derive(Clone)]
+pub(crate) struct Membership {
+    /// What the scheduler knows of the executor.
+    pub(crate) registration: ExecutorRegistration,
+    /// Whether the last heartbeat was answered.
+    pub(crate) health: ExecutorHealth,
+}
+
+/// What ends when the membership does.
+pub(crate) struct Ending {
+    lost: Shutdown,
+    shutdown: ShutdownNotifier,
+    server: JoinHandle<Result<(), ballista_core::error::BallistaError>>,
+    abandon: CancellationToken,
+    stop_requests: JoinHandle<()>,
+}
+
+/// Joins the scheduler as `id`. What serves the membership is left running on the current runtime.
+pub(crate) async fn join(services: &Services, id: &str) -> Result<(Membership, Ending), BoxError> {
+    let scheduler = services.connect().await?;
+    let attempts = if services.config.grpc_port == 0 { PORT_ATTEMPTS } else { 1 };
+    let mut attempt = 1;
+    loop {
+        let shutdown = ShutdownNotifier::new();
+        let abandon = CancellationToken::new();
+        let process = Arc::new(services.process_config(id, services.grpc_port()?));
+        let executor = Arc::new(services.executor(&process, abandon.clone())?);
+        let registration = executor.metadata.clone();
+        let codec = BallistaCodec::<LogicalPlanNode, PhysicalPlanNode>::new(
+            Arc::new(BallistaLogicalExtensionCodec::default()),
+            Arc::new(PlanCodec::default()),
+        );
+        let (stop_sender, stop_requests) = mpsc::channel(10);
+        let health = process.health.clone();
+        let lost = shutdown.subscribe_for_shutdown();
+        let started = executor_server::startup(
+            scheduler.clone(),
+            process,
+            executor,
+            codec,
+            stop_sender,
+            &shutdown,
+            health.clone(),
+        );
+        match started.await {
+            Ok(server) => {
+                let stop_requests = tokio::spawn(hear_stop_requests(id.to_owned(), stop_requests));
+                let ending = Ending { lost, shutdown, server, abandon, stop_requests };
+                return Ok((Membership { registration, health }, ending));
+            }
+            Err(error) if attempt == attempts => return Err(error.into()),
+            Err(error) => {
+                tracing::debug!(%error, attempt, "the executor did not start, trying another port");
+                attempt += 1;
+            }
+        }
+    }
+}
+
+/// Hears the scheduler's requests to stop.
+///
+/// The scheduler makes one when heartbeats were missing for long, as after the machine slept. The executor is alive if
+/// it hears that, and its next heartbeat registers it anew, so there is nothing to do.
+async fn hear_stop_requests(id: String, mut requests: mpsc::Receiver<bool>) {
+    while requests.recv().await.is_some() {
+        tracing::warn!(executor = %id, "the scheduler had given up on this executor, which joins again");
+    }
+}
+
+impl Ending {
+    /// Waits until the engine has given the scheduler up: heartbeats failed too often in a row.
+    pub(crate) async fn lost(&mut self) {
+        self.lost.recv().await;
+    }
+
+    /// Ends what is left of the membership, so that another can take its place: tasks whose results nobody would take,
+    /// and the service on the port that the next one needs.
+    pub(crate) async fn clean_up(self, services: &Services) {
+        self.abandon.cancel();
+        // No one may listen any more.
+        let _ = self.shutdown.notify_shutdown.send(());
+        let service = self.server.abort_handle();
+        if timeout(SERVICE_PATIENCE, self.server).await.is_err() {
+            service.abort();
+        }
+        self.stop_requests.abort();
+        let ended = timeout(TASK_PATIENCE, async {
+            while services.metrics.running() > 0 {
+                sleep(TASK_POLL).await;
+            }
+        });
+        if ended.await.is_err() {
+            tracing::warn!(tasks = services.metrics.running(), "tasks of the lost scheduler do not end");
+        }
+    }
+}
+
+/// Tells the scheduler that the member `id` is gone.
+pub(crate) async fn leave(services: &Services, id: &str) -> Result<(), BoxError> {
+    let mut scheduler = services.connect().await?;
+    let params = ExecutorStoppedParams { executor_id: id.to_owned(), reason: "stopped".to_owned() };
+    scheduler.executor_stopped(params).await?;
+    Ok(())
+}

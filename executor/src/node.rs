@@ -1,0 +1,274 @@
+//! An executor's life: it joins a scheduler, and joins again when that one was away.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+use tokio::time::sleep;
+use windlass_shared::session::Sessions;
+
+use crate::drain::{Drained, drain};
+use crate::membership::{Ending, Membership, join, leave};
+use crate::metrics::TaskMetrics;
+use crate::services::{BoxError, Services};
+use crate::work_dir::WorkDir;
+use crate::{ExecutorConfig, ExecutorError};
+
+/// Threads for what an executor does besides its tasks: heartbeats, messages, serving shuffle files.
+const SERVICE_THREADS: usize = 2;
+/// The pause after the first attempt to join that failed; it doubles with each.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// Where an executor stands with its scheduler.
+enum Standing {
+    /// It tries to join; why it has not, after the first attempt.
+    Joining(Option<String>),
+    /// It has joined.
+    Member(Membership),
+}
+
+struct Shared {
+    services: Services,
+    standing: watch::Sender<Standing>,
+    draining: AtomicBool,
+}
+
+/// How an executor stands with its scheduler.
+#[derive(Clone)]
+pub struct ExecutorStatus {
+    id: String,
+    shared: Arc<Shared>,
+}
+
+impl ExecutorStatus {
+    /// The executor's first id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Whether the scheduler has accepted the executor and answered its last heartbeat.
+    pub fn is_connected(&self) -> bool {
+        self.obstacle().is_none()
+    }
+
+    /// Why the executor gets no tasks, if so.
+    pub fn obstacle(&self) -> Option<String> {
+        let scheduler = &self.shared.services.config.scheduler;
+        match &*self.shared.standing.borrow() {
+            Standing::Joining(None) => Some(format!("joining the scheduler at {scheduler}")),
+            Standing::Joining(Some(reason)) => Some(format!("the scheduler at {scheduler} cannot be joined: {reason}")),
+            Standing::Member(member) if !member.health.is_ready() => {
+                Some(format!("the scheduler at {scheduler} does not answer heartbeats"))
+            }
+            Standing::Member(_) => None,
+        }
+    }
+}
+
+/// An executor, with threads of its own. It serves shuffle files as long as it lives, and belongs to a cluster whenever
+/// there is a scheduler to join.
+///
+/// It installs no signal handlers. Call [`ExecutorNode::stop`] to leave the cluster in order; when merely dropped it
+/// stops as well, but the scheduler learns of it only from missing heartbeats.
+pub struct ExecutorNode {
+    // Fields are dropped in this order: the threads must end before the folder goes.
+    runtime: Option<Runtime>,
+    shared: Arc<Shared>,
+    work_dir: WorkDir,
+}
+
+impl ExecutorNode {
+    /// Starts an executor that joins its scheduler as soon as there is one.
+    ///
+    /// Its tasks run in sessions of `sessions`: with their functions, object stores, caches and memory pool.
+    ///
+    /// # Errors
+    /// [`ExecutorError::Services`].
+    pub async fn start(
+        config: ExecutorConfig,
+        work_dir: WorkDir,
+        sessions: Sessions,
+        metrics: TaskMetrics,
+    ) -> Result<Self, ExecutorError> {
+        let node = Self::prepare(config, work_dir, sessions, metrics).await?;
+        let id = node.work_dir.id().to_owned();
+        node.spawn(supervise(Arc::clone(&node.shared), id, None));
+        Ok(node)
+    }
+
+    /// Starts an executor and returns when its scheduler has accepted it.
+    ///
+    /// # Errors
+    /// [`ExecutorError::Services`], or [`ExecutorError::Join`] if the scheduler does not accept it at once.
+    pub async fn start_joined(
+        config: ExecutorConfig,
+        work_dir: WorkDir,
+        sessions: Sessions,
+        metrics: TaskMetrics,
+    ) -> Result<Self, ExecutorError> {
+        let address = config.scheduler.clone();
+        let node = Self::prepare(config, work_dir, sessions, metrics).await?;
+        let id = node.work_dir.id().to_owned();
+        let shared = Arc::clone(&node.shared);
+        let member_id = id.clone();
+        let joined = node.call(async move { join(&shared.services, &member_id).await }).await?;
+        let joined = joined.map_err(|source| ExecutorError::Join { address, source })?;
+        node.spawn(supervise(Arc::clone(&node.shared), id, Some(joined)));
+        Ok(node)
+    }
+
+    async fn prepare(
+        config: ExecutorConfig,
+        work_dir: WorkDir,
+        sessions: Sessions,
+        metrics: TaskMetrics,
+    ) -> Result<Self, ExecutorError> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(SERVICE_THREADS)
+            .thread_name("windlass-executor")
+            .enable_all()
+            .build()
+            .map_err(|error| ExecutorError::Services(error.into()))?;
+        // The services must start on the executor's own threads; so must the client of the scheduler.
+        let services = {
+            let _threads = runtime.enter();
+            Services::start(config, work_dir.path(), sessions, metrics)
+        };
+        match services {
+            Ok(services) => {
+                let (standing, _) = watch::channel(Standing::Joining(None));
+                let shared = Arc::new(Shared { services, standing, draining: AtomicBool::new(false) });
+                Ok(Self { runtime: Some(runtime), shared, work_dir })
+            }
+            Err(error) => {
+                // A runtime must not be dropped on a thread that runs async code.
+                runtime.shutdown_background();
+                Err(ExecutorError::Services(error))
+            }
+        }
+    }
+
+    /// The executor's first id in a cluster, and its only one unless it had to join again.
+    pub fn id(&self) -> &str {
+        self.work_dir.id()
+    }
+
+    /// The folder that holds this executor's shuffle files.
+    pub fn work_dir(&self) -> &Path {
+        self.work_dir.path()
+    }
+
+    /// What tells how the executor stands with its scheduler, also after it has stopped.
+    pub fn status(&self) -> ExecutorStatus {
+        ExecutorStatus { id: self.id().to_owned(), shared: Arc::clone(&self.shared) }
+    }
+
+    /// Has the scheduler send nothing more, and waits until no task runs and no job needs the executor's files; at most
+    /// until the deadline. It concerns all executors of the process: use it only where there is one.
+    pub async fn drain(&self, deadline: Duration) -> Drained {
+        self.shared.draining.store(true, Ordering::Release);
+        let member = match &*self.shared.standing.borrow() {
+            Standing::Member(member) => member.clone(),
+            Standing::Joining(_) => return Drained::NobodyWaits,
+        };
+        let (shared, folder) = (Arc::clone(&self.shared), self.work_dir.path().to_owned());
+        let drained = self.call(async move { drain(&shared.services, &member, &folder, deadline).await }).await;
+        drained.unwrap_or(Drained::NobodyWaits)
+    }
+
+    /// Leaves the cluster, ends running tasks without waiting for them and removes the work folder.
+    pub async fn stop(self) {
+        self.shared.draining.store(true, Ordering::Release);
+        let member = match &*self.shared.standing.borrow() {
+            Standing::Member(member) => member.registration.id.clone(),
+            Standing::Joining(_) => return,
+        };
+        let shared = Arc::clone(&self.shared);
+        let left = self.call(async move { leave(&shared.services, &member).await.map_err(|error| error.to_string()) });
+        if let Ok(Err(error)) = left.await {
+            tracing::debug!(%error, "the scheduler was not told that the executor stops");
+        }
+    }
+
+    /// Runs `work` on the executor's own threads.
+    async fn call<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, ExecutorError> {
+        match &self.runtime {
+            Some(runtime) => runtime.spawn(work).await.map_err(|error| ExecutorError::Services(error.into())),
+            None => Err(ExecutorError::Services("the executor has stopped".into())),
+        }
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if let Some(runtime) = &self.runtime {
+            runtime.spawn(work);
+        }
+    }
+}
+
+impl std::fmt::Debug for ExecutorNode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ExecutorNode").field("work_dir", &self.work_dir).finish_non_exhaustive()
+    }
+}
+
+impl Drop for ExecutorNode {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Keeps the executor in a cluster: joins, notices that the scheduler was lost, and joins again under a new id, because
+/// a scheduler that was only out of reach still knows the old one, with tasks that it will hand out anew.
+async fn supervise(shared: Arc<Shared>, id: String, mut joined: Option<(Membership, Ending)>) {
+    let mut id = id;
+    loop {
+        let (member, mut ending) = match joined.take() {
+            Some(joined) => joined,
+            None => match join_patiently(&shared, &id).await {
+                Some(joined) => joined,
+                None => return,
+            },
+        };
+        tracing::info!(executor = %id, scheduler = %shared.services.config.scheduler, "joined the scheduler");
+        shared.standing.send_replace(Standing::Member(member));
+        ending.lost().await;
+        if shared.draining.load(Ordering::Acquire) {
+            return;
+        }
+        tracing::warn!(executor = %id, "the scheduler is lost: ending its tasks and joining anew");
+        shared.standing.send_replace(Standing::Joining(Some("it did not answer heartbeats".to_owned())));
+        ending.clean_up(&shared.services).await;
+        id = uuid::Uuid::new_v4().to_string();
+    }
+}
+
+/// Tries to join until it succeeds; `None` if the executor is asked to stop meanwhile.
+async fn join_patiently(shared: &Shared, id: &str) -> Option<(Membership, Ending)> {
+    let mut pause = FIRST_PAUSE;
+    while !shared.draining.load(Ordering::Acquire) {
+        let error: BoxError = match join(&shared.services, id).await {
+            Ok(joined) => return Some(joined),
+            Err(error) => error,
+        };
+        let reason = windlass_shared::error::full_message(error.as_ref());
+        tracing::warn!(
+            scheduler = %shared.services.config.scheduler,
+            reason,
+            again_in = ?pause,
+            "cannot join the scheduler"
+        );
+        shared.standing.send_replace(Standing::Joining(Some(reason)));
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+    None
+}

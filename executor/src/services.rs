@@ -1,0 +1,136 @@
+//! What an executor consists of: the service for shuffle files, and what it needs to join a scheduler.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_flight::flight_service_server::FlightServiceServer;
+use ballista_core::config::TaskSchedulingPolicy;
+use ballista_core::registry::BallistaFunctionRegistry;
+use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
+use ballista_core::utils::{
+    GrpcClientConfig, GrpcServerConfig, create_grpc_client_connection, create_grpc_server, create_grpc_server_incoming,
+};
+use ballista_executor::executor::Executor;
+use ballista_executor::executor_process::{ExecutorProcessConfig, structure_executor_metadata};
+use ballista_executor::flight_service::BallistaFlightService;
+use ballista_executor::metrics::{ExecutorMetricCollectionPolicy, LoggingMetricsCollector};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+use windlass_shared::session::Sessions;
+
+use crate::ExecutorConfig;
+use crate::metrics::TaskMetrics;
+use crate::task::TaskEngine;
+
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What stays the same however often an executor joins a scheduler.
+pub(crate) struct Services {
+    pub(crate) config: ExecutorConfig,
+    pub(crate) metrics: TaskMetrics,
+    sessions: Sessions,
+    folder: String,
+    flight_port: u16,
+}
+
+impl Services {
+    /// Serves the shuffle files in `folder` on the current runtime, and looks whether the other port can be had.
+    pub(crate) fn start(
+        config: ExecutorConfig,
+        folder: &Path,
+        sessions: Sessions,
+        metrics: TaskMetrics,
+    ) -> Result<Self, BoxError> {
+        let folder = folder.to_string_lossy().into_owned();
+        let limit = sessions.settings().message_limit_bytes;
+        let flight_port = serve_flight(&folder, &config, limit)
+            .map_err(|error| format!("port {} for shuffle files: {error}", config.flight_port))?;
+        let services = Self { config, metrics, sessions, folder, flight_port };
+        let grpc_port = services.config.grpc_port;
+        services.grpc_port().map_err(|error| format!("port {grpc_port} for tasks: {error}"))?;
+        Ok(services)
+    }
+
+    /// A client of the scheduler.
+    pub(crate) async fn connect(&self) -> Result<SchedulerGrpcClient<Channel>, BoxError> {
+        let url = format!("http://{}", self.config.scheduler);
+        let channel = create_grpc_client_connection(url, &GrpcClientConfig::default()).await?;
+        let limit = self.message_limit();
+        Ok(SchedulerGrpcClient::new(channel).max_encoding_message_size(limit).max_decoding_message_size(limit))
+    }
+
+    /// The port for tasks: the one that was set, or one that was free just now. The engine wants a number before it
+    /// listens.
+    pub(crate) fn grpc_port(&self) -> std::io::Result<u16> {
+        let address = SocketAddr::new(self.config.bind, self.config.grpc_port);
+        Ok(TcpListener::bind(address)?.local_addr()?.port())
+    }
+
+    /// How the engine sets up the member `id`.
+    pub(crate) fn process_config(&self, id: &str, grpc_port: u16) -> ExecutorProcessConfig {
+        let message_bytes = u32::try_from(self.message_limit()).unwrap_or(u32::MAX);
+        let bind = self.config.bind.to_string();
+        ExecutorProcessConfig {
+            executor_id: id.to_owned(),
+            external_host: Some(self.config.advertised_host.clone().unwrap_or_else(|| bind.clone())),
+            bind_host: bind,
+            port: self.flight_port,
+            grpc_port,
+            vcores: self.config.vcores.max(1),
+            task_scheduling_policy: TaskSchedulingPolicy::PushStaged,
+            work_dir: Some(self.folder.clone()),
+            grpc_max_decoding_message_size: message_bytes,
+            grpc_max_encoding_message_size: message_bytes,
+            executor_heartbeat_interval_seconds: self.config.heartbeat.as_secs().max(1),
+            metric_collection_policy: ExecutorMetricCollectionPolicy::ProcessOnly,
+            ..ExecutorProcessConfig::default()
+        }
+    }
+
+    /// What runs the tasks of a member, until `abandon` fires.
+    pub(crate) fn executor(
+        &self,
+        process: &Arc<ExecutorProcessConfig>,
+        abandon: CancellationToken,
+    ) -> datafusion::error::Result<Executor> {
+        let vcores = process.vcores;
+        let registration = structure_executor_metadata(process, u32::try_from(vcores).unwrap_or(u32::MAX));
+        let runtime = Arc::clone(self.sessions.runtime());
+        let engine = TaskEngine::new(Arc::clone(&runtime), self.metrics.clone(), abandon);
+        let config = self.sessions.config();
+        // The functions that tasks may call are those of every session.
+        let functions = BallistaFunctionRegistry::from(&self.sessions.state(self.sessions.config())?);
+        Ok(Executor::new(
+            registration,
+            &self.folder,
+            Arc::new(move |_| Ok(Arc::clone(&runtime))),
+            Arc::new(move || config.clone()),
+            Arc::new(functions),
+            Arc::new(LoggingMetricsCollector::default()),
+            vcores,
+            Arc::new(engine),
+        ))
+    }
+
+    fn message_limit(&self) -> usize {
+        self.sessions.settings().message_limit_bytes
+    }
+}
+
+/// Serves the shuffle files in `folder`; the port is returned.
+fn serve_flight(folder: &str, config: &ExecutorConfig, message_limit: usize) -> Result<u16, BoxError> {
+    let server = GrpcServerConfig::default();
+    let incoming = create_grpc_server_incoming(SocketAddr::new(config.bind, config.flight_port), &server)?;
+    let port = incoming.local_addr()?.port();
+    let service = FlightServiceServer::new(BallistaFlightService::new(folder.to_owned()))
+        .max_decoding_message_size(message_limit)
+        .max_encoding_message_size(message_limit);
+    let serving = create_grpc_server(&server).add_service(service).serve_with_incoming(incoming);
+    tokio::spawn(async move {
+        if let Err(error) = serving.await {
+            tracing::error!(%error, "serving shuffle files ended");
+        }
+    });
+    Ok(port)
+}

@@ -1,0 +1,117 @@
+//! The process of a scheduler.
+//!
+//! ```text
+//! settings ─→ state store, sessions, engine ─→ Scheduler ─→ the API
+//!                                               └─ SIGTERM: take no more runs, wait until the deadline, cancel, stop
+//! ```
+
+mod probes;
+mod settings;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::Registry;
+use tokio::runtime::Builder;
+use tokio::sync::RwLock;
+use tokio::time::timeout;
+use windlass_scheduler::Scheduler;
+use windlass_scheduler::cluster::SchedulerProcess;
+use windlass_scheduler::execute::Engine;
+use windlass_scheduler::metrics::ServiceMetrics;
+use windlass_scheduler::service::{ApiConfig, ApiServer};
+use windlass_scheduler::state::{RedbStore, StateStore};
+use windlass_shared::config::SessionSettings;
+use windlass_shared::function::Functions;
+use windlass_shared::process::{HttpPort, LogGuard, ProcessError, ProcessFailure, Signals};
+use windlass_shared::session::Sessions;
+
+use crate::probes::SchedulerProbes;
+use crate::settings::{PROGRAM, SchedulerSettings};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The state store's file in the state folder.
+const STATE_FILE: &str = "state.redb";
+/// How long threads may take to end once everything is said and done.
+const LAST_PATIENCE: Duration = Duration::from_secs(2);
+
+fn main() -> ExitCode {
+    PROGRAM.main(|values| {
+        let settings = SchedulerSettings::from_values(&values)?;
+        let runtime = Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|source| ProcessError::System { what: "start its threads", source })?;
+        let logs = runtime.block_on(async { settings.logs.start(PROGRAM.name) })?;
+        let outcome = runtime.block_on(serve(settings, &logs));
+        drop(logs);
+        runtime.shutdown_timeout(LAST_PATIENCE);
+        outcome
+    })
+}
+
+async fn serve(settings: SchedulerSettings, _logs: &LogGuard) -> Result<(), ProcessFailure> {
+    let mut signals = Signals::listen()?;
+    let http = HttpPort::bind(settings.http_bind).await?;
+    let http_address = http.address();
+    let registry = Registry::new();
+    let metrics = Arc::new(ServiceMetrics::register(&registry).map_err(metrics_failed)?);
+    let state = RedbStore::open(settings.state_dir.join(STATE_FILE)).await.map_err(ProcessFailure::new)?;
+    let state: Arc<dyn StateStore> = Arc::new(state);
+    let session = SessionSettings { message_limit_bytes: settings.message_limit, ..SessionSettings::default() };
+    let sessions = Sessions::new(session, Functions::standard()).map_err(ProcessFailure::new)?;
+    let process = SchedulerProcess::start(settings.cluster, &sessions).await.map_err(ProcessFailure::new)?;
+    let process = Arc::new(process);
+    let engine = Engine::new(&process);
+    let scheduler = Arc::new(Scheduler { sessions: Arc::new(sessions), engine, state });
+    let config = ApiConfig {
+        bind: settings.api_bind,
+        home: settings.home.clone(),
+        data: settings.data,
+        project_limit: settings.project_limit,
+        max_runs: settings.max_runs,
+    };
+    let api = ApiServer::start(config, Arc::clone(&scheduler), metrics).await.map_err(ProcessFailure::new)?;
+    let api_address = api.address();
+    // Probes ask it for its runs until it is stopped.
+    let api = Arc::new(RwLock::new(Some(api)));
+    let probes =
+        SchedulerProbes::new(Arc::clone(&process), scheduler, Arc::clone(&api), registry).map_err(metrics_failed)?;
+    let probes = Arc::new(probes);
+    let server = http.serve(probes.clone());
+    tracing::info!(
+        home = %settings.home,
+        api = %api_address,
+        engine = %process.address(),
+        http = %http_address,
+        "the scheduler is up"
+    );
+
+    let signal = signals.next().await;
+    signals.end_at_next();
+    probes.begin_to_drain();
+    if let Some(api) = api.read().await.as_ref() {
+        let runs = api.active_runs();
+        tracing::info!(signal, runs, deadline = ?settings.drain_deadline, "draining: no more runs are taken");
+        api.stop_accepting();
+        match timeout(settings.drain_deadline, api.drained()).await {
+            Ok(()) => tracing::info!("drained: no run is under way"),
+            Err(_) => tracing::warn!(runs = api.active_runs(), "the drain deadline has passed: cancelling what runs"),
+        }
+    }
+    let stopping = api.write().await.take();
+    if let Some(api) = stopping {
+        api.stop().await;
+    }
+    drop(server);
+    process.stop();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn metrics_failed(source: prometheus::Error) -> ProcessFailure {
+    ProcessError::System { what: "count its runs", source: std::io::Error::other(source) }.into()
+}

@@ -1,0 +1,185 @@
+//! The settings of a scheduler's process.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+use windlass_scheduler::cluster::{ClusterConfig, ClusterTimeouts};
+use windlass_shared::process::{
+    Fallback, LogFilter, LogFormat, LogSettings, Period, ProcessError, Program, Setting, Size, Values, advertised_host,
+};
+use windlass_shared::storage::Location;
+
+/// How long an executor that leaves is kept without a word; it says something about twice a second.
+const LEAVING: Duration = Duration::from_secs(10);
+
+/// What this process can be told.
+pub(crate) static PROGRAM: Program = Program {
+    name: "windlass-scheduler",
+    about: "Plans, runs, commits and records the pipelines of a Windlass cluster",
+    example: "windlass-scheduler --home s3://lake/windlass --state-dir /var/lib/windlass/state --api-bind 0.0.0.0:50051 \
+              --engine-bind 0.0.0.0:50050",
+    settings: &SETTINGS,
+    derive,
+};
+
+static SETTINGS: [Setting; 17] = [
+    Setting::new::<Location>(
+        "home",
+        "URL",
+        Fallback::Required,
+        "Where run bundles and tables go, in a folder for each pipeline",
+    ),
+    Setting::new::<Location>(
+        "data",
+        "URL",
+        Fallback::Derived("<home>/data"),
+        "Where relative locations of submitted projects start",
+    ),
+    Setting::new::<PathBuf>(
+        "state-dir",
+        "DIR",
+        Fallback::Value("/var/lib/windlass/state"),
+        "Where leases, run counters and unfinished runs are kept, on a local disk",
+    ),
+    Setting::new::<SocketAddr>(
+        "api-bind",
+        "IP:PORT",
+        Fallback::Value("127.0.0.1:50051"),
+        "Where clients submit projects and ask questions",
+    ),
+    Setting::new::<SocketAddr>(
+        "engine-bind",
+        "IP:PORT",
+        Fallback::Value("127.0.0.1:50050"),
+        "Where executors join; neither encrypted nor authenticated, so keep it private",
+    ),
+    Setting::new::<SocketAddr>(
+        "http-bind",
+        "IP:PORT",
+        Fallback::Value("127.0.0.1:8080"),
+        "Where /healthz, /readyz and /metrics are served",
+    ),
+    Setting::new::<String>(
+        "advertised-host",
+        "HOST",
+        Fallback::Derived("the address of --engine-bind; the machine's name if that is 0.0.0.0 or ::"),
+        "The host under which executors reach the engine port",
+    ),
+    Setting::new::<Period>(
+        "executor-timeout",
+        "DURATION",
+        Fallback::Value("60s"),
+        "An executor without a heartbeat for this long is lost, and its tasks run elsewhere",
+    ),
+    Setting::new::<Period>(
+        "executor-check",
+        "DURATION",
+        Fallback::Value("5s"),
+        "How often lost executors are looked for",
+    ),
+    Setting::new::<Period>(
+        "no-executors-grace",
+        "DURATION",
+        Fallback::Value("60s"),
+        "How long work waits for an executor after the last one was lost",
+    ),
+    Setting::new::<Size>(
+        "message-limit",
+        "SIZE",
+        Fallback::Value("64MiB"),
+        "The largest message of the engine; as on the executors",
+    ),
+    Setting::new::<Size>(
+        "project-limit",
+        "SIZE",
+        Fallback::Value("16MiB"),
+        "The largest project that can be submitted",
+    ),
+    Setting::new::<usize>("max-runs", "N", Fallback::Value("8"), "How many runs may be under way at a time"),
+    Setting::new::<Period>(
+        "drain-deadline",
+        "DURATION",
+        Fallback::Value("60s"),
+        "How long runs may take to end after SIGTERM, before they are cancelled",
+    ),
+    Setting::new::<LogFormat>("log-format", "FORMAT", Fallback::Value("human"), "How log lines look: human or json"),
+    Setting::new::<LogFilter>("log", "FILTER", Fallback::Value("info"), "Which log lines are written, as RUST_LOG"),
+    Setting::new::<Url>("otlp-endpoint", "URL", Fallback::Off, "Where traces are sent, by OTLP over gRPC"),
+];
+
+fn derive(values: &mut Values) -> Result<(), ProcessError> {
+    let engine: SocketAddr = values.required("engine-bind")?;
+    values.derive("advertised-host", advertised_host(engine.ip()));
+    if let Some(home) = values.get::<Location>("home")? {
+        values.derive("data", home.join("data").to_string());
+    }
+    Ok(())
+}
+
+/// The settings, checked.
+#[derive(Debug)]
+pub(crate) struct SchedulerSettings {
+    pub(crate) home: Location,
+    pub(crate) data: Location,
+    pub(crate) state_dir: PathBuf,
+    pub(crate) api_bind: SocketAddr,
+    pub(crate) http_bind: SocketAddr,
+    pub(crate) cluster: ClusterConfig,
+    pub(crate) message_limit: usize,
+    pub(crate) project_limit: u64,
+    pub(crate) max_runs: usize,
+    pub(crate) drain_deadline: Duration,
+    pub(crate) logs: LogSettings,
+}
+
+impl SchedulerSettings {
+    pub(crate) fn from_values(values: &Values) -> Result<Self, ProcessError> {
+        let timeouts = ClusterTimeouts {
+            executor: values.seconds("executor-timeout")?,
+            check: values.seconds("executor-check")?,
+            no_executors: values.seconds("no-executors-grace")?,
+            leaving: LEAVING,
+        };
+        let cluster = ClusterConfig {
+            bind: values.required("engine-bind")?,
+            advertised_host: values.get("advertised-host")?,
+            timeouts,
+        };
+        let project_limit: Size = values.required("project-limit")?;
+        if project_limit.0 == 0 {
+            return Err(values.refuse("project-limit", "", "a size of more than nothing"));
+        }
+        let Period(drain_deadline) = values.required("drain-deadline")?;
+        let settings = Self {
+            home: values.required("home")?,
+            data: values.required("data")?,
+            state_dir: values.required("state-dir")?,
+            api_bind: values.required("api-bind")?,
+            http_bind: values.required("http-bind")?,
+            cluster,
+            message_limit: values.message_limit()?,
+            project_limit: project_limit.0,
+            max_runs: values.required("max-runs")?,
+            drain_deadline,
+            logs: LogSettings::from_values(values)?,
+        };
+        settings.check_ports()?;
+        Ok(settings)
+    }
+
+    fn check_ports(&self) -> Result<(), ProcessError> {
+        let binds = [("api-bind", self.api_bind), ("engine-bind", self.cluster.bind), ("http-bind", self.http_bind)];
+        for (at, (name, bind)) in binds.iter().enumerate() {
+            let same = |other: &SocketAddr| bind.port() > 0 && other.port() == bind.port();
+            if let Some((other, _)) = binds.iter().skip(at + 1).find(|(_, other)| same(other)) {
+                return Err(ProcessError::Unusable {
+                    message: format!("`{name}` and `{other}` are both port {}", bind.port()),
+                    help: "give each its own port".to_owned(),
+                });
+            }
+        }
+        Ok(())
+    }
+}

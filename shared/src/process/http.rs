@@ -1,0 +1,114 @@
+//! Probes and metrics over HTTP.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use prometheus::proto::MetricFamily;
+use prometheus::{Encoder, TextEncoder};
+use serde_json::{Map, Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::ProcessError;
+
+/// Whether a process takes work, and what else there is to know of it.
+#[derive(Debug, Clone, Default)]
+pub struct Readiness {
+    /// Why it does not; empty if it does.
+    pub obstacles: Vec<String>,
+    /// What else the answer to `/readyz` tells.
+    pub facts: Map<String, Value>,
+}
+
+/// What a process tells about itself.
+#[async_trait]
+pub trait Probes: Send + Sync + 'static {
+    /// Whether it takes work.
+    async fn readiness(&self) -> Readiness;
+    /// Its metrics as of now.
+    async fn metrics(&self) -> Vec<MetricFamily>;
+}
+
+/// A port for probes and metrics, taken before what they tell about has started.
+#[derive(Debug)]
+pub struct HttpPort {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl HttpPort {
+    /// Listens on `bind`; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// [`ProcessError::Http`] if it cannot listen.
+    pub async fn bind(bind: SocketAddr) -> Result<Self, ProcessError> {
+        let failed = |source| ProcessError::Http { address: bind, source };
+        let listener = TcpListener::bind(bind).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self { listener, address })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves `/healthz` (the process lives), `/readyz` (it takes work; the body says why if not) and `/metrics`.
+    pub fn serve(self, probes: Arc<dyn Probes>) -> HttpServer {
+        let stop = CancellationToken::new();
+        let router = Router::new()
+            .route("/healthz", get(healthz))
+            .route("/readyz", get(readyz))
+            .route("/metrics", get(metrics))
+            .with_state(probes);
+        let serving = axum::serve(self.listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
+        tokio::spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!(%error, "probes and metrics are no longer served");
+            }
+        });
+        HttpServer { stop }
+    }
+}
+
+/// Serves probes and metrics until it is dropped.
+#[derive(Debug)]
+pub struct HttpServer {
+    stop: CancellationToken,
+}
+
+impl Drop for HttpServer {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn healthz() -> &'static str {
+    "alive\n"
+}
+
+async fn readyz(State(probes): State<Arc<dyn Probes>>) -> Response {
+    let readiness = probes.readiness().await;
+    let ready = readiness.obstacles.is_empty();
+    let mut body = Map::new();
+    body.insert("ready".to_owned(), json!(ready));
+    body.insert("reasons".to_owned(), json!(readiness.obstacles));
+    body.extend(readiness.facts);
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, [(header::CONTENT_TYPE, "application/json")], Value::Object(body).to_string()).into_response()
+}
+
+async fn metrics(State(probes): State<Arc<dyn Probes>>) -> Response {
+    let encoder = TextEncoder::new();
+    let mut text = Vec::new();
+    match encoder.encode(&probes.metrics().await, &mut text) {
+        Ok(()) => ([(header::CONTENT_TYPE, encoder.format_type().to_owned())], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}

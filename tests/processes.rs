@@ -1,0 +1,292 @@
+//! A real cluster of processes: a scheduler and executors as children of the test, on free ports, gone when dropped.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long anything may take that a test waits for.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+const POLL: Duration = Duration::from_millis(20);
+const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
+/// As much of a log is shown when a test fails.
+const TAIL_LINES: usize = 60;
+
+/// How a cluster of processes is set up.
+#[derive(Debug, Clone, Default)]
+pub struct ClusterOptions {
+    /// How many executors; `ProcessCluster::start` takes one if none are asked for.
+    pub executors: usize,
+    /// The scheduler's `--home`; a folder of the cluster's own if nothing is said.
+    pub home: Option<String>,
+    /// More flags of the scheduler.
+    pub scheduler_args: Vec<String>,
+    /// More flags of the executors.
+    pub executor_args: Vec<String>,
+    /// More variables of all processes, such as the credentials of an object store.
+    pub environment: Vec<(String, String)>,
+}
+
+/// A scheduler and executors, each a process of its own.
+///
+/// Heartbeats are short, so that losses show soon. When a test fails, the ends of all logs are printed.
+pub struct ProcessCluster {
+    /// The scheduler.
+    pub scheduler: ServerProcess,
+    /// The executors.
+    pub executors: Vec<ServerProcess>,
+    options: ClusterOptions,
+    api: SocketAddr,
+    engine: SocketAddr,
+    folder: TempDir,
+}
+
+impl ProcessCluster {
+    /// Starts a scheduler and `executors` executors and returns when all have joined.
+    pub fn start(executors: usize) -> Self {
+        Self::with(ClusterOptions { executors, ..ClusterOptions::default() })
+    }
+
+    /// Starts a cluster and returns when all executors have joined.
+    pub fn with(options: ClusterOptions) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (api, engine) = (free_address(), free_address());
+        let home = options.home.clone().unwrap_or_else(|| folder.path().join("home").display().to_string());
+        let mut args = vec!["--home".to_owned(), home, "--state-dir".to_owned(), path_of(&folder, "state")];
+        args.extend([format!("--api-bind={api}"), format!("--engine-bind={engine}")]);
+        args.extend(["--executor-check=1s".to_owned(), "--executor-timeout=10s".to_owned()]);
+        args.extend(options.scheduler_args.iter().cloned());
+        let scheduler =
+            ServerProcess::start("windlass-scheduler", "scheduler", folder.path(), args, &options.environment);
+        let mut cluster = Self { scheduler, executors: Vec::new(), options, api, engine, folder };
+        for _ in 0..cluster.options.executors.max(1) {
+            cluster.add_executor();
+        }
+        cluster.wait_for_executors(cluster.executors.len());
+        cluster
+    }
+
+    /// Starts one more executor, without waiting for it.
+    pub fn add_executor(&mut self) -> &mut ServerProcess {
+        let name = format!("executor-{}", self.executors.len() + 1);
+        let args = executor_args(&self.engine.to_string(), &self.work_dir(self.executors.len()));
+        let args = args.into_iter().chain(self.options.executor_args.iter().cloned()).collect();
+        let executor =
+            ServerProcess::start("windlass-executor", &name, self.folder.path(), args, &self.options.environment);
+        self.executors.push(executor);
+        self.executors.last_mut().expect("it was just pushed")
+    }
+
+    /// Waits until the scheduler counts `wanted` executors that take tasks.
+    pub fn wait_for_executors(&mut self, wanted: usize) {
+        let started = Instant::now();
+        while self.scheduler.metric("windlass_executors") != Some(wanted as f64) {
+            let ended = self.scheduler.has_ended() || self.executors.iter_mut().any(ServerProcess::has_ended);
+            assert!(!ended && started.elapsed() < PATIENCE, "the scheduler does not have {wanted} executors");
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// The URL for `--cluster`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.api)
+    }
+
+    /// Where executors join.
+    pub fn engine(&self) -> SocketAddr {
+        self.engine
+    }
+
+    /// The folder of the cluster: home, state, work folders and logs, unless options say otherwise.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The folder that the executor with this index makes its own folder in.
+    pub fn work_dir(&self, executor: usize) -> PathBuf {
+        self.folder.path().join(format!("work-{}", executor + 1))
+    }
+}
+
+/// The usual flags of an executor for a test.
+pub fn executor_args(scheduler: &str, work_dir: &Path) -> Vec<String> {
+    let mut args = vec![format!("--scheduler={scheduler}"), format!("--work-dir={}", work_dir.display())];
+    args.extend(
+        ["--flight-port=0", "--grpc-port=0", "--heartbeat=1s", "--vcores=2", "--memory=256MiB"].map(str::to_owned),
+    );
+    args
+}
+
+/// A server as a child of the test. It is killed when dropped.
+pub struct ServerProcess {
+    name: String,
+    binary: PathBuf,
+    args: Vec<String>,
+    environment: Vec<(String, String)>,
+    http: SocketAddr,
+    log: PathBuf,
+    child: Child,
+}
+
+impl ServerProcess {
+    /// Starts `binary`, with probes on a free port and its log as `<name>.log` in `folder`. It may not be ready yet.
+    pub fn start(binary: &str, name: &str, folder: &Path, args: Vec<String>, environment: &[(String, String)]) -> Self {
+        let (binary, http) = (server_binary(binary), free_address());
+        let log = folder.join(format!("{name}.log"));
+        let child = spawn(&binary, &args, environment, http, &log);
+        Self { name: name.to_owned(), binary, args, environment: environment.to_vec(), http, log, child }
+    }
+
+    /// Starts the process again, on the same ports, after it has ended.
+    pub fn restart(&mut self) {
+        assert!(self.has_ended(), "{} still runs", self.name);
+        self.child = spawn(&self.binary, &self.args, &self.environment, self.http, &self.log);
+    }
+
+    /// Where its probes are served.
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Everything it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// The status and the body of what it answers on `path`.
+    pub fn get(&self, path: &str) -> io::Result<(u16, String)> {
+        http_get(self.http, path)
+    }
+
+    /// Whether it is ready, and what it says about that; `None` if it does not answer.
+    pub fn readiness(&self) -> Option<(bool, Value)> {
+        let (status, body) = self.get("/readyz").ok()?;
+        Some((status == 200, serde_json::from_str(&body).ok()?))
+    }
+
+    /// The value of the metric `name`, with its labels as they are written, if any.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let (_, text) = self.get("/metrics").ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))?;
+        line.trim().parse().ok()
+    }
+
+    /// Waits until `condition` holds, as long as the process lives.
+    pub fn wait_until(&mut self, what: &str, mut condition: impl FnMut(&Self) -> bool) {
+        let started = Instant::now();
+        while !condition(self) {
+            assert!(!self.has_ended(), "{} ended before {what}", self.name);
+            assert!(started.elapsed() < PATIENCE, "{} never came to {what}", self.name);
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// Waits until it says that it is ready.
+    pub fn wait_until_ready(&mut self) {
+        self.wait_until("being ready", |process| process.readiness().is_some_and(|(ready, _)| ready));
+    }
+
+    /// Sends a signal: `TERM`, `STOP`, `CONT`.
+    pub fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([&format!("-{signal}"), &self.child.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "{} gets no {signal}", self.name);
+    }
+
+    /// Kills it, as `kill -9`, and waits until it is gone.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Waits until it has ended by itself.
+    pub fn wait(&mut self) -> ExitStatus {
+        let started = Instant::now();
+        loop {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return status;
+            }
+            assert!(started.elapsed() < PATIENCE, "{} does not end", self.name);
+            std::thread::sleep(POLL);
+        }
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            let log = self.log();
+            let lines: Vec<&str> = log.lines().collect();
+            let mut tail = String::new();
+            for line in lines.iter().skip(lines.len().saturating_sub(TAIL_LINES)) {
+                let _ = writeln!(tail, "  {line}");
+            }
+            eprintln!("the log of {} ended with\n{tail}", self.name);
+        }
+    }
+}
+
+/// The server that the same build has made beside the tests.
+pub fn server_binary(name: &str) -> PathBuf {
+    let tests = std::env::current_exe().expect("the tests' path");
+    let folder = tests.parent().and_then(Path::parent).expect("the tests lie in deps");
+    let binary = folder.join(name);
+    assert!(binary.is_file(), "{} is missing: build it with `cargo build --workspace --bins`", binary.display());
+    binary
+}
+
+/// A server's command without what this process's environment says about Windlass.
+pub fn server_command(binary: &Path) -> Command {
+    let mut command = Command::new(binary);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("WINDLASS_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// An address of this machine that was free just now.
+pub fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address")
+}
+
+/// The status and the body of the answer to a GET.
+pub fn http_get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
+    let mut stream = TcpStream::connect_timeout(&address, ANSWER_PATIENCE)?;
+    stream.set_read_timeout(Some(ANSWER_PATIENCE))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    let (head, body) = text.split_once("\r\n\r\n").ok_or_else(|| io::Error::other("no HTTP"))?;
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    status.map(|status| (status, body.to_owned())).ok_or_else(|| io::Error::other("no status"))
+}
+
+fn spawn(binary: &Path, args: &[String], environment: &[(String, String)], http: SocketAddr, log: &Path) -> Child {
+    let output = File::options().create(true).append(true).open(log).expect("the log can be written");
+    let errors = output.try_clone().expect("the log can be shared");
+    server_command(binary)
+        .args(args)
+        .arg(format!("--http-bind={http}"))
+        .envs(environment.iter().cloned())
+        .stdin(Stdio::null())
+        .stdout(output)
+        .stderr(errors)
+        .spawn()
+        .expect("the server starts")
+}
+
+fn path_of(folder: &TempDir, name: &str) -> String {
+    folder.path().join(name).display().to_string()
+}
