@@ -7,6 +7,7 @@ use windlass_shared::bundle::RecordError;
 use windlass_shared::error::{Coded, ErrorCode, Failure};
 use windlass_shared::spec::Problems;
 
+use crate::builder::BuildError;
 use crate::project::LoadError;
 
 /// Why the library cannot do what it was asked to.
@@ -18,6 +19,9 @@ pub enum ClientError {
     /// The project, the selection or a parameter is wrong.
     #[error(transparent)]
     Project(#[from] Problems),
+    /// A project that was made in code cannot be built.
+    #[error(transparent)]
+    Build(#[from] BuildError),
     /// A location is wrong.
     #[error(transparent)]
     Storage(#[from] windlass_shared::storage::StorageError),
@@ -140,6 +144,7 @@ impl ClientError {
         Some(match self {
             Self::Load(error) => error,
             Self::Project(error) => error,
+            Self::Build(error) => error,
             Self::Storage(error) => error,
             Self::Session(error) => error,
             #[cfg(feature = "embedded")]

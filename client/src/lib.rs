@@ -1,10 +1,11 @@
-//! The Windlass client library: load a project, run it, follow the run, ask its tables questions.
+//! The Windlass client library: load or build a project, run it, follow the run, ask its tables questions.
 //!
 //! ```text
-//! folder ─Project::open→ Project ─┐
-//!      Windlass::embedded(…) ─┐   │
-//!      Windlass::connect(url) ┴───┴─ plan → PlannedRun · run → RunHandle (events, record) · query → QueryRows (Arrow)
-//!                                    runs → Runs (bundles: plans and metrics of each stage, as types and as Arrow)
+//! folder ─Project::open──┐
+//! code ─ProjectBuilder────┴──→ Project ─┐
+//!            Windlass::embedded(…) ─┐     │
+//!            Windlass::connect(url) ┴─────┴─ plan → PlannedRun · run → RunHandle (events, record) · query → QueryRows (Arrow)
+//!                                            runs → Runs (bundles: plans and metrics of each stage, as types and as Arrow)
 //! ```
 //!
 //! The same type stands for a scheduler and an executor in this process and for a cluster far away, so a program that
@@ -26,6 +27,7 @@
 //! # }
 //! ```
 
+pub mod builder;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod error;
@@ -37,6 +39,7 @@ mod runs;
 mod windlass;
 
 pub use error::ClientError;
+pub use builder::{ProjectBuilder, StageBuilder};
 pub use project::Project;
 pub use remote::ConnectOptions;
 pub use rows::QueryRows;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use windlass_shared::error::{Coded, ErrorCode};
 use windlass_shared::graph::{PipelineGraph, check};
-use windlass_shared::spec::files::{MANIFEST, MAX_FILE_BYTES, MAX_STAGES, STAGES_DIR};
+use windlass_shared::spec::files::{MANIFEST, MAX_FILE_BYTES, MAX_STAGES, STAGE_EXTENSIONS, STAGES_DIR};
 use windlass_shared::spec::{ProjectFiles, codes};
 use windlass_shared::storage::Location;
 
@@ -117,7 +117,21 @@ impl Project {
     /// [`ClientError::Load`] if the files cannot be read, [`ClientError::Project`] with everything that is wrong in them.
     pub fn open(dir: &Path, target: Option<&str>, sources: &[(String, String)]) -> Result<Self, ClientError> {
         let dir = std::path::absolute(dir).map_err(|source| LoadError::Io { path: dir.to_owned(), source })?;
-        let mut graph = check(&load_project(&dir)?)?;
+        Self::from_files(&load_project(&dir)?, &dir, target, sources)
+    }
+
+    /// The project that `files` are, as [`Project::open`]. Its relative locations start in `dir`.
+    ///
+    /// # Errors
+    /// [`ClientError::Project`] with everything that is wrong in the files.
+    pub fn from_files(
+        files: &ProjectFiles,
+        dir: &Path,
+        target: Option<&str>,
+        sources: &[(String, String)],
+    ) -> Result<Self, ClientError> {
+        let dir = std::path::absolute(dir).map_err(|source| LoadError::Io { path: dir.to_owned(), source })?;
+        let mut graph = check(files)?;
         if let Some(target) = target {
             graph = graph.apply_target(target)?;
         }
@@ -156,7 +170,7 @@ pub fn find_project_dir(start: &Path) -> Result<PathBuf, LoadError> {
     found.map(Path::to_owned).ok_or_else(|| LoadError::NoProject(absolute.clone()))
 }
 
-/// Reads the files of the project in `dir`: `windlass.yaml` and every `.sql` file below `stages`. Hidden files and
+/// Reads the files of the project in `dir`: `windlass.yaml` and every `.sql` and `.plan` file below `stages`. Hidden files and
 /// folders are left out.
 pub fn load_project(dir: &Path) -> Result<ProjectFiles, LoadError> {
     let manifest = dir.join(MANIFEST);
@@ -166,7 +180,7 @@ pub fn load_project(dir: &Path) -> Result<ProjectFiles, LoadError> {
     let root = dir.canonicalize().map_err(|source| LoadError::Io { path: dir.to_owned(), source })?;
     let mut loader = Loader { root, files: ProjectFiles::new(), seen: BTreeSet::new() };
     loader.file(&manifest, MANIFEST.to_owned())?;
-    loader.folder(&dir.join(STAGES_DIR), STAGES_DIR, &["sql"])?;
+    loader.folder(&dir.join(STAGES_DIR), STAGES_DIR, &STAGE_EXTENSIONS)?;
     for other in OTHER_DIRS {
         loader.folder(&dir.join(other), other, &["yaml", "yml"])?;
     }

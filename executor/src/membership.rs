@@ -26,7 +26,6 @@ const TASK_PATIENCE: Duration = Duration::from_secs(10);
 const TASK_POLL: Duration = Duration::from_millis(20);
 
 /// A membership that holds, as far as this side knows.
-#[derive(Clone)]
 pub(crate) struct Membership {
     /// What the scheduler knows of the executor.
     pub(crate) registration: ExecutorRegistration,

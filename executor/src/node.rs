@@ -28,7 +28,7 @@ enum Standing {
     /// It tries to join; why it has not, after the first attempt.
     Joining(Option<String>),
     /// It has joined.
-    Member(Membership),
+    Member(Arc<Membership>),
 }
 
 struct Shared {
@@ -45,9 +45,12 @@ pub struct ExecutorStatus {
 }
 
 impl ExecutorStatus {
-    /// The executor's first id.
-    pub fn id(&self) -> &str {
-        &self.id
+    /// The id that the scheduler knows the executor by, or its first one while it has none.
+    pub fn id(&self) -> String {
+        match &*self.shared.standing.borrow() {
+            Standing::Member(member) => member.registration.id.clone(),
+            Standing::Joining(_) => self.id.clone(),
+        }
     }
 
     /// Whether the scheduler has accepted the executor and answered its last heartbeat.
@@ -172,7 +175,7 @@ impl ExecutorNode {
     pub async fn drain(&self, deadline: Duration) -> Drained {
         self.shared.draining.store(true, Ordering::Release);
         let member = match &*self.shared.standing.borrow() {
-            Standing::Member(member) => member.clone(),
+            Standing::Member(member) => Arc::clone(member),
             Standing::Joining(_) => return Drained::NobodyWaits,
         };
         let (shared, folder) = (Arc::clone(&self.shared), self.work_dir.path().to_owned());
@@ -239,7 +242,7 @@ async fn supervise(shared: Arc<Shared>, id: String, mut joined: Option<(Membersh
             },
         };
         tracing::info!(executor = %id, scheduler = %shared.services.config.scheduler, "joined the scheduler");
-        shared.standing.send_replace(Standing::Member(member));
+        shared.standing.send_replace(Standing::Member(Arc::new(member)));
         ending.lost().await;
         if shared.draining.load(Ordering::Acquire) {
             return;

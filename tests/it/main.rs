@@ -2,12 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod api;
+mod builder;
 mod command;
 mod compose;
 mod delta_read;
 mod delta_write;
 mod engine;
 mod plain;
+mod process;
 mod project;
 mod run;
 mod session;

@@ -21,16 +21,18 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use datafusion::common::{ParamValues, TableReference};
-use datafusion::error::Result as EngineResult;
+use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use deltalake::DeltaTable;
 use windlass_client::Project;
 use windlass_scheduler::plan::engine_params;
+use windlass_shared::codec::logical::decode_plan;
 use windlass_shared::function::Functions;
 use windlass_shared::graph::{PipelineGraph, Stage};
 use windlass_shared::ids::NodeName;
 use windlass_shared::session::{Sessions, TableInput, register};
+use windlass_shared::spec::StageQuery;
 use windlass_shared::spec::table::Materialize;
 use windlass_shared::storage::Location;
 
@@ -133,7 +135,16 @@ impl Runner {
     }
 
     async fn plan(&self, stage: &Stage) -> EngineResult<LogicalPlan> {
-        self.ctx.state().create_logical_plan(&stage.sql.text).await?.with_param_values(self.params.clone())
+        let plan = match &stage.query {
+            StageQuery::Sql(sql) => self.ctx.state().create_logical_plan(&sql.text).await?,
+            StageQuery::Plan(plan) => {
+                let reads = stage.reads.iter().map(NodeName::as_str).collect();
+                let params = stage.params.iter().map(String::as_str).collect();
+                let decoded = decode_plan(&plan.bytes, &self.ctx, &reads, &params).await;
+                decoded.map_err(|error| DataFusionError::External(Box::new(error)))?
+            }
+        };
+        plan.with_param_values(self.params.clone())
     }
 
     async fn write_cache(&self, stage: &Stage, plan: LogicalPlan) -> Result<PlainStage, PlainError> {

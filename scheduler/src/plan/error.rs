@@ -85,7 +85,7 @@ impl Coded for PlanError {
             Self::NotBuilt { .. } => ErrorCode("WL0351"),
             Self::Engine { .. } => ErrorCode("WL0352"),
             Self::Unknown { .. } => ErrorCode("WL0353"),
-            Self::NoVersions { .. } => ErrorCode("WL0354"),
+            Self::NoVersions { .. } => ErrorCode("WL0364"),
         }
     }
 

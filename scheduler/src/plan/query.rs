@@ -1,4 +1,4 @@
-//! A stage's query as a logical plan, in a session that knows what it reads.
+//! A stage's query or plan as a logical plan, in a session that knows what it reads.
 
 use std::collections::BTreeSet;
 
@@ -7,12 +7,13 @@ use datafusion::common::{ParamValues, Span as SqlSpan};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
-use windlass_shared::error::ErrorCode;
+use windlass_shared::codec::logical::{PlanWireError, decode_plan};
+use windlass_shared::error::{Coded, ErrorCode};
 use windlass_shared::graph::{PipelineGraph, Stage};
 use windlass_shared::ids::NodeName;
 use windlass_shared::session::{Registration, Sessions, TableInput, register};
 use windlass_shared::spec::table::Materialize;
-use windlass_shared::spec::{Problem, Problems, Span};
+use windlass_shared::spec::{EncodedPlan, Problem, Problems, Span, StageQuery};
 
 use super::error::PlanError;
 use super::input::Inputs;
@@ -82,7 +83,7 @@ impl Needs {
     }
 }
 
-/// The logical plan of a stage's query, its parameters set.
+/// The logical plan of a stage's query, or the plan that its file holds, its parameters set.
 ///
 /// # Errors
 /// [`PlanError::Sql`] with the place in the stage's file.
@@ -92,9 +93,32 @@ pub async fn logical_plan(
     stage: &Stage,
     params: &ParamValues,
 ) -> Result<LogicalPlan, PlanError> {
-    let plan = context.state().create_logical_plan(&stage.sql.text).await;
-    plan.and_then(|plan| plan.with_param_values(params.clone()))
-        .map_err(|error| Problems::one(problem(stage, &error), &graph.files).into())
+    let refused = |problem| PlanError::from(Problems::one(problem, &graph.files));
+    let plan = match &stage.query {
+        StageQuery::Sql(sql) => context.state().create_logical_plan(&sql.text).await,
+        StageQuery::Plan(encoded) => {
+            let reads: BTreeSet<&str> = stage.reads.iter().map(NodeName::as_str).collect();
+            let declared: BTreeSet<&str> = stage.params.iter().map(String::as_str).collect();
+            Ok(decode_plan(&encoded.bytes, context, &reads, &declared)
+                .await
+                .map_err(|error| refused(plan_problem(encoded, &error)))?)
+        }
+    };
+    plan.and_then(|plan| plan.with_param_values(params.clone())).map_err(|error| refused(problem(stage, &error)))
+}
+
+/// What is wrong with the plan of a stage, in its file.
+fn plan_problem(plan: &EncodedPlan, error: &PlanWireError) -> Problem {
+    let (place, message) = match error {
+        PlanWireError::Undeclared { .. } | PlanWireError::UndeclaredParam { .. } => (&plan.reads, error.to_string()),
+        PlanWireError::Engine(source) => {
+            (&plan.span, format!("{error}: {}", lower_first(&source.find_root().strip_backtrace())))
+        }
+        _ => (&plan.span, error.to_string()),
+    };
+    let mut problem = Problem::new(error.code(), message).at(place);
+    problem.help = error.help();
+    problem
 }
 
 /// The columns of a query once the engine has settled their types, which it does while it optimizes.
@@ -115,9 +139,13 @@ pub(super) fn settled_columns(
 
 /// The engine's complaint as a problem of the stage's file.
 fn problem(stage: &Stage, error: &DataFusionError) -> Problem {
+    let help = match stage.query {
+        StageQuery::Sql(_) => "correct the stage's query",
+        StageQuery::Plan(_) => "correct the plan, and write its file again",
+    };
     let Some(diagnostic) = error.diagnostic() else {
         let message = lower_first(error.find_root().strip_backtrace().as_str());
-        return Problem::new(BAD_QUERY, message).at(&stage.span).help("correct the stage's query");
+        return Problem::new(BAD_QUERY, message).at(&stage.span).help(help);
     };
     let mut problem = Problem::new(BAD_QUERY, lower_first(&diagnostic.message));
     problem = problem.at(&diagnostic.span.map_or_else(|| stage.span.clone(), |span| span_in_file(stage, span)));
@@ -133,7 +161,7 @@ fn problem(stage: &Stage, error: &DataFusionError) -> Problem {
         .chain(diagnostic.notes.iter().filter(|note| note.span.is_none()).map(|note| note.message.as_str()))
         .collect();
     match helps.is_empty() {
-        true => problem.help("correct the stage's query"),
+        true => problem.help(help),
         false => problem.help(lower_first(&helps.join("; "))),
     }
 }
@@ -142,7 +170,10 @@ fn problem(stage: &Stage, error: &DataFusionError) -> Problem {
 fn span_in_file(stage: &Stage, span: SqlSpan) -> Span {
     let at = |line: u64, column: u64| {
         let number = |value: u64| usize::try_from(value).unwrap_or(1).max(1);
-        stage.sql.span_at(number(line), number(column))
+        match &stage.query {
+            StageQuery::Sql(sql) => sql.span_at(number(line), number(column)),
+            StageQuery::Plan(plan) => plan.span.clone(),
+        }
     };
     let start = at(span.start.line, span.start.column);
     let end = at(span.end.line, span.end.column);

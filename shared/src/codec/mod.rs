@@ -1,4 +1,4 @@
-//! Plan nodes to bytes and back, one file a node.
+//! Plan nodes to bytes and back, one file a node; whole logical plans in [`logical`].
 //!
 //! ```text
 //! a node of ours ─encode→ Envelope { node: "delta_write", body } ─wire→ decode → the same node on an executor
@@ -7,6 +7,7 @@
 
 mod delta_scan;
 mod delta_write;
+pub mod logical;
 mod text_files;
 
 use std::sync::Arc;

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::SessionSettings;
 use crate::ids::{NodeName, PipelineName};
-use crate::spec::pipeline::SqlText;
+use crate::spec::pipeline::StageQuery;
 use crate::spec::table::{Materialize, TableSettings};
 use crate::spec::{ParamSpec, Position, ProjectFiles, RunSettings, SourceSpec, Span, TargetSpec};
 use crate::tag::Tags;
@@ -69,8 +69,8 @@ pub struct Stage {
     pub table: TableSettings,
     /// How often it is tried again after an error that may pass.
     pub retries: u32,
-    /// Its query, and where in its file it stands.
-    pub sql: SqlText,
+    /// What it computes, and where in its file that stands.
+    pub query: StageQuery,
     /// The sources and stages that its query reads, sorted.
     pub reads: Vec<NodeName>,
     /// The parameters that its query uses, sorted, without the `$`.
@@ -83,11 +83,16 @@ impl Stage {
     /// A hash of the query and of what becomes of its rows, in 32 hexadecimal digits: white space and comments do not
     /// change it.
     pub fn code_fingerprint(&self) -> String {
-        let dialect = sqlparser::dialect::GenericDialect {};
-        let query = match sqlparser::parser::Parser::parse_sql(&dialect, &self.sql.text) {
-            Ok(statements) => statements.iter().map(ToString::to_string).collect::<Vec<_>>().join(";"),
-            // A graph holds only queries that can be parsed.
-            Err(_) => self.sql.text.to_string(),
+        let query = match &self.query {
+            StageQuery::Plan(plan) => format!("plan {}", blake3::hash(&plan.bytes).to_hex()),
+            StageQuery::Sql(sql) => {
+                let dialect = sqlparser::dialect::GenericDialect {};
+                match sqlparser::parser::Parser::parse_sql(&dialect, &sql.text) {
+                    Ok(statements) => statements.iter().map(ToString::to_string).collect::<Vec<_>>().join(";"),
+                    // A graph holds only queries that can be parsed.
+                    Err(_) => sql.text.to_string(),
+                }
+            }
         };
         let settings = serde_json::json!({ "materialize": self.materialize, "table": self.table });
         blake3::hash(format!("{query}\n{settings}").as_bytes()).to_hex()[..32].to_owned()
@@ -183,9 +188,12 @@ impl PipelineGraph {
     }
 
     /// The place in a stage's file of a line and column of its query, both counted from 1, as the engine's errors give
-    /// them.
+    /// them. A plan has no lines: its place is its beginning.
     pub fn position_in_sql(&self, stage: &Stage, line: usize, column: usize) -> Position {
-        self.files.position(&stage.sql.span_at(line, column))
+        self.files.position(&match &stage.query {
+            StageQuery::Sql(sql) => sql.span_at(line, column),
+            StageQuery::Plan(plan) => plan.span.clone(),
+        })
     }
 }
 

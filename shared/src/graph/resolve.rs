@@ -186,7 +186,7 @@ fn build(spec: PipelineSpec, reads: Reads, files: &ProjectFiles) -> PipelineGrap
             materialize: stage.materialize,
             table: stage.table,
             retries: stage.retries,
-            sql: stage.sql,
+            query: stage.query,
             reads: reads.into_iter().collect(),
             params: params.into_iter().collect(),
             span: stage.name.span,

@@ -35,6 +35,8 @@ codes! {
     NOT_UTF8 = "WL0121", "a project file is not UTF-8 text";
     OUTSIDE = "WL0122", "a project file is a link that leads out of the project folder";
     UNREADABLE = "WL0123", "a project file could not be read";
+    PLAN_TEXT = "WL0124", "the plan of a stage is not the text of a plan";
+    PLAN_ENGINE = "WL0125", "the plan of a stage was made by another version of DataFusion";
 
     UNKNOWN_TABLE = "WL0201", "SQL reads a table that is neither a source nor a stage";
     CYCLE = "WL0202", "stages depend on each other in a circle";

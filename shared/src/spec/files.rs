@@ -9,8 +9,10 @@ use super::span::{Position, Span, line_and_column};
 
 /// The file that makes a folder a project.
 pub const MANIFEST: &str = "windlass.yaml";
-/// The folder, at any depth of which each `.sql` file is a stage.
+/// The folder, at any depth of which each `.sql` and each `.plan` file is a stage.
 pub const STAGES_DIR: &str = "stages";
+/// The extensions of the files that are stages: a query, or a plan of the engine.
+pub const STAGE_EXTENSIONS: [&str; 2] = ["sql", "plan"];
 /// Bytes that one project file may have.
 pub const MAX_FILE_BYTES: usize = 1024 * 1024;
 /// Stages that one project may have.

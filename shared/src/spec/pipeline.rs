@@ -116,7 +116,7 @@ impl SessionPatch {
     }
 }
 
-/// A stage of a project: one `.sql` file.
+/// A stage of a project: one `.sql` or `.plan` file.
 #[derive(Debug, Clone)]
 pub struct StageSpec {
     /// The name, which is also the table's name in SQL.
@@ -133,12 +133,53 @@ pub struct StageSpec {
     pub location_span: Option<Span>,
     /// How often it is tried again after an error that may pass.
     pub retries: u32,
-    /// Its query.
-    pub sql: SqlText,
+    /// What it computes.
+    pub query: StageQuery,
     /// Every table name that its query reads and that is no CTE of it, in the order of the text.
     pub relations: Vec<RelationRef>,
     /// Every `$name` in its query, in the order of the text.
     pub params: Vec<Spanned<String>>,
+}
+
+/// What a stage computes, and where in its file it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StageQuery {
+    /// A query in SQL.
+    Sql(SqlText),
+    /// A plan of the engine.
+    Plan(EncodedPlan),
+}
+
+impl StageQuery {
+    /// The path of the stage's file below the project folder.
+    pub fn file(&self) -> &Arc<str> {
+        match self {
+            Self::Sql(sql) => &sql.file,
+            Self::Plan(plan) => &plan.file,
+        }
+    }
+
+    /// The SQL, if it is that.
+    pub fn sql(&self) -> Option<&SqlText> {
+        match self {
+            Self::Sql(sql) => Some(sql),
+            Self::Plan(_) => None,
+        }
+    }
+}
+
+/// The plan of a stage as the engine writes it. What it says only the engine can tell; that it reads no more than its
+/// header names is seen when it is decoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedPlan {
+    /// The file's path below the project folder.
+    pub file: Arc<str>,
+    /// The bytes of the plan.
+    pub bytes: Arc<[u8]>,
+    /// The first line of the plan's text.
+    pub span: Span,
+    /// Where the header says what the plan reads.
+    pub reads: Span,
 }
 
 /// The query of a stage, and where in its file it stands.

@@ -114,7 +114,7 @@ async fn tables_are_read_at_the_versions_asked_for() {
     let first = ask(&windlass, &project, QUESTION, &at("totals", 1)).await;
     assert!(first.contains("ada") && !first.contains("cy"), "{first}");
     let error = windlass.query(&project, "SELECT * FROM orders", &at("orders", 1)).await.err().unwrap();
-    assert_eq!(error.code().0, "WL0354", "{error}");
+    assert_eq!(error.code().0, "WL0364", "{error}");
     let error = windlass.query(&project, QUESTION, &at("totals", 99)).await.err().unwrap();
     assert_eq!(&error.code().0[..4], "WL04", "{error}");
     let error = windlass.query(&project, "DROP TABLE totals", &QueryOptions::default()).await.err().unwrap();

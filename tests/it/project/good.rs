@@ -25,7 +25,7 @@ fn the_least_project() {
     let graph = graph_of(&[("windlass.yaml", "name: p"), ("stages/one.sql", "SELECT 1 AS x")]);
     let stage = &graph.stages[0];
     assert_eq!((stage.name.as_str(), stage.materialize, stage.retries), ("one", Materialize::Table, 2));
-    assert_eq!(&*stage.sql.text, "SELECT 1 AS x");
+    assert_eq!(&*stage.query.sql().unwrap().text, "SELECT 1 AS x");
     assert_eq!(graph.run.max_parallel_stages, 4);
 }
 
@@ -94,9 +94,10 @@ fn stages_have_their_own_settings_over_the_defaults() {
 fn the_query_is_what_is_left_of_the_file() {
     let graph = code_graph();
     let nodes = graph.stage(&"cpg_nodes".into()).unwrap();
-    assert!(nodes.sql.text.starts_with("WITH Languages") && nodes.sql.text.ends_with("AS g"), "{}", nodes.sql.text);
-    let file = graph.files.get(&nodes.sql.file).unwrap();
-    assert!(file[nodes.sql.offset..].starts_with(&*nodes.sql.text));
+    let nodes_sql = nodes.query.sql().unwrap();
+    assert!(nodes_sql.text.starts_with("WITH Languages") && nodes_sql.text.ends_with("AS g"), "{}", nodes_sql.text);
+    let file = graph.files.get(&nodes_sql.file).unwrap();
+    assert!(file[nodes_sql.offset..].starts_with(&*nodes_sql.text));
     // The engine counts lines in the query, people in the file.
     let place = graph.position_in_sql(nodes, 3, 8);
     assert_eq!(place.to_string(), "stages/cpg_nodes.sql:19:8");

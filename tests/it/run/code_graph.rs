@@ -149,7 +149,7 @@ async fn query_of(ctx: &SessionContext, graph: &PipelineGraph, stage: &Stage) ->
         other => panic!("`{name}` is {other}"),
     };
     let values: HashMap<String, ScalarValue> = stage.params.iter().map(|name| (name.clone(), value(name))).collect();
-    ctx.sql(&stage.sql.text).await.unwrap().with_param_values(values).unwrap()
+    ctx.sql(&stage.query.sql().unwrap().text).await.unwrap().with_param_values(values).unwrap()
 }
 
 /// The rows keep what the stage's `io` promises.

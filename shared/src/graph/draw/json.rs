@@ -41,7 +41,7 @@ pub(super) fn draw(picture: &Picture<'_>) -> String {
         tags: node.tags(),
         file: match node {
             Node::Source(source) => &source.name.span.file,
-            Node::Stage(stage) => &stage.sql.file,
+            Node::Stage(stage) => stage.query.file(),
         },
     });
     let name = |index: usize| picture.nodes[index].name().as_str();

@@ -4,6 +4,7 @@
 mod fields;
 mod manifest;
 mod param;
+mod plan;
 mod session;
 mod source;
 mod stage;
@@ -19,6 +20,7 @@ use super::files::{MANIFEST, MAX_FILE_BYTES, MAX_STAGES, ProjectFiles, STAGES_DI
 use super::pipeline::{PipelineSpec, StageSpec};
 use super::problem::{Problem, Problems};
 use super::span::Span;
+pub use values::is_name;
 
 /// A project as far as it could be read, for checks that go on although something is wrong.
 pub(crate) struct Draft {
@@ -94,7 +96,7 @@ fn decode_stages(
     problems: &mut Vec<Problem>,
 ) -> Vec<StageSpec> {
     let prefix = format!("{STAGES_DIR}/");
-    let is_stage = |path: &str| path.starts_with(&prefix) && path.ends_with(".sql");
+    let is_stage = |path: &str| path.starts_with(&prefix) && stage::split_extension(path).is_some();
     let paths: Vec<&Arc<str>> = files.iter().map(|(path, _)| path).filter(|path| is_stage(path)).collect();
     if paths.is_empty() {
         let mut problem = Problem::new(codes::NO_STAGES, "the project has no stage")

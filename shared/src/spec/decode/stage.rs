@@ -1,19 +1,21 @@
-//! One `.sql` file: the header comment and the query.
+//! One `.sql` or `.plan` file: the header comment and what the stage computes.
 
 use std::sync::Arc;
 
 use super::fields::{Fields, Keys};
 use super::manifest::{Defaults, MATERIALIZE, MOST_RETRIES, Manifest};
+use super::plan;
 use super::table::{self, Table};
 use super::values::{check_name, choice, is_name, tags, text, whole};
 use crate::ids::NodeName;
 use crate::spec::codes;
-use crate::spec::pipeline::{RunSettings, StageSpec};
+use crate::spec::files::STAGE_EXTENSIONS;
+use crate::spec::pipeline::{RelationRef, RunSettings, StageQuery, StageSpec};
 use crate::spec::problem::Problem;
 use crate::spec::span::{Span, Spanned};
 use crate::spec::sql::{self, Header};
 use crate::spec::table::Materialize;
-use crate::spec::yaml::{self, Node};
+use crate::spec::yaml;
 use crate::tag::Tags;
 
 const KEYS: Keys = Keys {
@@ -21,6 +23,19 @@ const KEYS: Keys = Keys {
     known: &["name", "description", "tags", "materialize", "io", "retries"],
     later: &["contract", "incremental", "subdag", "expect"],
 };
+
+const PLAN_KEYS: Keys = Keys {
+    what: "the header of a plan",
+    known: &["name", "description", "tags", "materialize", "io", "retries", "reads", "params", "engine"],
+    later: KEYS.later,
+};
+
+/// What a stage's file was found to compute.
+pub(super) struct Query {
+    pub(super) query: StageQuery,
+    pub(super) relations: Vec<RelationRef>,
+    pub(super) params: Vec<Spanned<String>>,
+}
 
 /// What the header says, defaults filled in.
 struct Settings {
@@ -53,10 +68,26 @@ pub(super) fn decode(
         }
     };
     let before = problems.len();
-    let settings = settings(file, header.as_ref(), defaults, problems);
+    let is_plan = split_extension(file).is_some_and(|(_, extension)| extension == "plan");
+    let keys = if is_plan { &PLAN_KEYS } else { &KEYS };
+    let fields = header.as_ref().and_then(|node| Fields::open(node, keys, problems));
+    let settings = settings(file, fields.as_ref(), defaults, problems);
     let good_name = check_stage_name(file, &settings.name, header.is_some(), problems);
-    let normalize = manifest.is_none_or(Manifest::normalize_identifiers);
-    let query = sql::read(file, text, body, normalize, problems);
+    let query = if is_plan {
+        // A header that is no mapping was complained of already.
+        if problems.len() == before || fields.is_some() {
+            plan::read(file, text, body, fields.as_ref(), problems)
+        } else {
+            None
+        }
+    } else {
+        let normalize = manifest.is_none_or(Manifest::normalize_identifiers);
+        sql::read(file, text, body, normalize, problems).map(|query| Query {
+            query: StageQuery::Sql(query.sql),
+            relations: query.relations,
+            params: query.params,
+        })
+    };
     match query {
         Some(query) if good_name && problems.len() == before => Ok(StageSpec {
             name: Spanned::new(NodeName::new(settings.name.value), settings.name.span),
@@ -66,7 +97,7 @@ pub(super) fn decode(
             table: settings.table.settings,
             location_span: settings.table.location_span,
             retries: settings.retries,
-            sql: query.sql,
+            query: query.query,
             relations: query.relations,
             params: query.params,
         }),
@@ -74,13 +105,23 @@ pub(super) fn decode(
     }
 }
 
-/// The file's name without folder and extension.
-pub(super) fn stem(file: &str) -> &str {
-    let name = file.rsplit_once('/').map_or(file, |(_, name)| name);
-    name.strip_suffix(".sql").unwrap_or(name)
+/// The path of a stage's file and its extension; `None` if it is no stage's.
+pub(super) fn split_extension(file: &str) -> Option<(&str, &str)> {
+    file.rsplit_once('.').filter(|(_, extension)| STAGE_EXTENSIONS.contains(extension))
 }
 
-fn settings(file: &Arc<str>, header: Option<&Node>, defaults: &Defaults, problems: &mut Vec<Problem>) -> Settings {
+/// The file's name without folder and extension.
+pub(super) fn stem(file: &str) -> &str {
+    let path = split_extension(file).map_or(file, |(path, _)| path);
+    path.rsplit_once('/').map_or(path, |(_, name)| name)
+}
+
+fn settings(
+    file: &Arc<str>,
+    fields: Option<&Fields<'_>>,
+    defaults: &Defaults,
+    problems: &mut Vec<Problem>,
+) -> Settings {
     let mut settings = Settings {
         name: Spanned::new(stem(file).to_owned(), Span::new(file, 0, 0)),
         description: None,
@@ -89,7 +130,7 @@ fn settings(file: &Arc<str>, header: Option<&Node>, defaults: &Defaults, problem
         table: Table { settings: defaults.table.clone(), location_span: None },
         retries: defaults.retries,
     };
-    let Some(fields) = header.and_then(|node| Fields::open(node, &KEYS, problems)) else { return settings };
+    let Some(fields) = fields else { return settings };
     if let Some(node) = fields.get("name")
         && let Some(name) = text(node, "`name`", problems)
     {

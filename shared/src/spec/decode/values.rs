@@ -203,7 +203,7 @@ pub(super) fn tags(node: &Node, problems: &mut Vec<Problem>) -> Option<Tags> {
 }
 
 /// Whether `name` may be the name of a source, a stage, a parameter or a target: a SQL identifier that needs no quotes.
-pub(super) fn is_name(name: &str) -> bool {
+pub fn is_name(name: &str) -> bool {
     let mut chars = name.chars();
     chars.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
         && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')

@@ -1,0 +1,158 @@
+//! Sources and parameters of a project that is built in code.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use windlass_shared::spec::ParamValue;
+use windlass_shared::spec::column_type::ColumnType;
+use windlass_shared::spec::source::{FileFormat, SortColumn};
+
+use super::yaml::{Map, Yaml};
+
+/// A source of a project. What it may be told depends on its kind; the check of the project says what does not apply.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub struct Source {
+    fields: Map,
+}
+
+impl Source {
+    fn new(kind: &str, location: impl Into<String>) -> Self {
+        let mut fields = Map::default();
+        fields.set("kind", Yaml::text(kind));
+        fields.set("location", Yaml::text(location));
+        Self { fields }
+    }
+
+    fn with(mut self, key: &str, value: Yaml) -> Self {
+        self.fields.set(key, value);
+        self
+    }
+
+    /// The Delta table at a path or URL, read at its newest version unless [`Source::version`] or [`Source::timestamp`] says
+    /// otherwise.
+    pub fn delta(location: impl Into<String>) -> Self {
+        Self::new("delta", location)
+    }
+
+    /// The files of one format below a path or URL.
+    pub fn listing(location: impl Into<String>, format: &FileFormat) -> Self {
+        let source = Self::new("listing", location).with("format", Yaml::text(format.name()));
+        match format {
+            FileFormat::Csv { has_header, delimiter } => {
+                source.with("has_header", Yaml::plain(has_header)).with("delimiter", Yaml::text(char::from(*delimiter)))
+            }
+            FileFormat::Parquet | FileFormat::Json | FileFormat::Avro | FileFormat::Arrow => source,
+        }
+    }
+
+    /// The text files below a path or URL, a row each.
+    pub fn text_files(location: impl Into<String>) -> Self {
+        Self::new("text_files", location)
+    }
+
+    /// Reads exactly this version of a Delta table.
+    pub fn version(self, version: u64) -> Self {
+        self.with("version", Yaml::plain(version))
+    }
+
+    /// Reads the newest version of a Delta table that is not younger than this.
+    pub fn timestamp(self, moment: DateTime<Utc>) -> Self {
+        self.with("timestamp", Yaml::text(moment.to_rfc3339_opts(SecondsFormat::AutoSi, true)))
+    }
+
+    /// A column of a listing that folder names hold; the outermost comes first.
+    pub fn partition_column(mut self, name: &str, data_type: ColumnType) -> Self {
+        self.fields.enter("partition_columns", name, Yaml::text(data_type.to_string()));
+        self
+    }
+
+    /// A column of a listing. With one of them the files are not asked for their columns.
+    pub fn column(mut self, name: &str, data_type: ColumnType) -> Self {
+        self.fields.enter("schema", name, Yaml::text(data_type.to_string()));
+        self
+    }
+
+    /// The next column by which the rows of every file of a listing are sorted.
+    pub fn sorted_by(mut self, column: &SortColumn) -> Self {
+        let direction = if column.descending { "desc" } else { "asc" };
+        let nulls = if column.nulls_first { "first" } else { "last" };
+        self.fields.push("file_sort_order", Yaml::text(format!("{} {direction} nulls {nulls}", column.column)));
+        self
+    }
+
+    /// A glob of text files to read. Without one, all are.
+    pub fn include(mut self, glob: impl Into<String>) -> Self {
+        self.fields.push("include", Yaml::text(glob));
+        self
+    }
+
+    /// A glob of text files to leave out.
+    pub fn exclude(mut self, glob: impl Into<String>) -> Self {
+        self.fields.push("exclude", Yaml::text(glob));
+        self
+    }
+
+    /// Text files above this many bytes are listed with a null content.
+    pub fn max_file_bytes(self, bytes: u64) -> Self {
+        self.with("max_file_bytes", Yaml::plain(bytes))
+    }
+
+    /// A tag.
+    pub fn tag(mut self, key: &str, value: impl Into<String>) -> Self {
+        self.fields.enter("tags", key, Yaml::text(value));
+        self
+    }
+
+    /// What the source holds.
+    pub fn description(self, text: impl Into<String>) -> Self {
+        self.with("description", Yaml::text(text))
+    }
+
+    pub(super) fn into_yaml(self) -> Yaml {
+        Yaml::Map(self.fields)
+    }
+}
+
+/// A parameter of a project: its type, and perhaps a default.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub struct Param {
+    fields: Map,
+}
+
+impl Param {
+    /// A parameter that must be given.
+    pub fn required(data_type: ColumnType) -> Self {
+        let mut fields = Map::default();
+        fields.set("type", Yaml::text(data_type.to_string()));
+        Self { fields }
+    }
+
+    /// What the parameter is for.
+    pub fn description(mut self, text: impl Into<String>) -> Self {
+        self.fields.set("description", Yaml::text(text));
+        self
+    }
+
+    pub(super) fn into_yaml(self) -> Yaml {
+        Yaml::Map(self.fields)
+    }
+}
+
+/// A parameter with a default.
+impl From<ParamValue> for Param {
+    fn from(default: ParamValue) -> Self {
+        let mut param = Self::required(default.data_type());
+        param.fields.set("default", value(&default));
+        param
+    }
+}
+
+/// The value of a parameter.
+pub(super) fn value(value: &ParamValue) -> Yaml {
+    match value {
+        ParamValue::String(_) | ParamValue::Date(_) | ParamValue::Timestamp(_) | ParamValue::TimestampNtz(_) => {
+            Yaml::text(value.to_string())
+        }
+        _ => Yaml::plain(value),
+    }
+}

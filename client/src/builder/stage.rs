@@ -1,0 +1,136 @@
+//! A stage of a project that is built in code, and its file.
+
+use datafusion::dataframe::DataFrame;
+use datafusion::logical_expr::LogicalPlan;
+use windlass_shared::codec::logical::encode_plan;
+use windlass_shared::spec::is_name;
+use windlass_shared::spec::plan_text::{self, ENGINE_VERSION};
+use windlass_shared::spec::table::{Materialize, TableSettings, WriteMode};
+
+use super::BuildError;
+use super::yaml::{Map, Yaml};
+
+/// A stage: a query in SQL or a plan of the engine, and its settings.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct StageBuilder {
+    pub(super) name: String,
+    body: Body,
+    header: Map,
+}
+
+#[derive(Debug, Clone)]
+enum Body {
+    Sql(String),
+    Plan(Box<LogicalPlan>),
+}
+
+impl StageBuilder {
+    /// A stage that is one query.
+    pub fn sql(name: impl Into<String>, sql: impl Into<String>) -> Self {
+        Self { name: name.into(), body: Body::Sql(sql.into()), header: Map::default() }
+    }
+
+    /// A stage that is a plan, not optimized, over tables that have the names of sources and stages: such as one made in a
+    /// [`planning_context`](super::planning_context). What stands behind its tables makes no difference.
+    pub fn plan(name: impl Into<String>, plan: LogicalPlan) -> Self {
+        Self { name: name.into(), body: Body::Plan(Box::new(plan)), header: Map::default() }
+    }
+
+    /// A stage that is the plan of a data frame, as [`StageBuilder::plan`].
+    pub fn data_frame(name: impl Into<String>, frame: DataFrame) -> Self {
+        Self::plan(name, frame.into_unoptimized_plan())
+    }
+
+    /// What the stage computes.
+    pub fn description(mut self, text: impl Into<String>) -> Self {
+        self.header.set("description", Yaml::text(text));
+        self
+    }
+
+    /// A tag.
+    pub fn tag(mut self, key: &str, value: impl Into<String>) -> Self {
+        self.header.enter("tags", key, Yaml::text(value));
+        self
+    }
+
+    /// What becomes of its rows.
+    pub fn materialize(mut self, materialize: Materialize) -> Self {
+        self.header.set("materialize", word(materialize));
+        self
+    }
+
+    /// How often it is tried again after an error that may pass.
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.header.set("retries", Yaml::plain(retries));
+        self
+    }
+
+    /// Its Delta table. The project's default properties are added to those of the settings.
+    pub fn table(mut self, table: &TableSettings) -> Self {
+        self.header.set_map("io", io(table));
+        self
+    }
+
+    /// The file's extension and text. `stem` is the name of the file without it.
+    pub(super) fn into_file(self, stem: &str) -> Result<(&'static str, String), BuildError> {
+        let mut header = Map::default();
+        if stem != self.name {
+            header.set("name", Yaml::text(&self.name));
+        }
+        for (key, value) in self.header.into_entries() {
+            header.set(&key, value);
+        }
+        match self.body {
+            Body::Sql(sql) if header.is_empty() => Ok(("sql", sql)),
+            Body::Sql(sql) => Ok(("sql", format!("{}{sql}", comment(&header)))),
+            Body::Plan(plan) => {
+                let plan =
+                    encode_plan(&plan).map_err(|source| BuildError::Plan { stage: self.name.clone(), source })?;
+                header.set("reads", Yaml::texts(&plan.reads));
+                header.set_texts("params", &plan.params);
+                header.set("engine", Yaml::text(ENGINE_VERSION));
+                let text = plan_text::write(&plan.bytes);
+                Ok(("plan", format!("{}{text}", comment(&header))))
+            }
+        }
+    }
+
+    /// The name as that of a file, if it can be one.
+    pub(super) fn file_stem(&self) -> Option<&str> {
+        is_name(&self.name).then_some(self.name.as_str())
+    }
+}
+
+/// The header as a comment, which nothing inside of it ends: the end of a comment can only stand within quotes.
+fn comment(header: &Map) -> String {
+    format!("/* windlass\n{}*/\n", header.to_text().replace("*/", "*\\x2F"))
+}
+
+/// `table`, `view` or `cache`.
+pub(super) fn word(materialize: Materialize) -> Yaml {
+    Yaml::text(match materialize {
+        Materialize::View => "view",
+        Materialize::Table => "table",
+        Materialize::Cache => "cache",
+    })
+}
+
+fn io(table: &TableSettings) -> Map {
+    let mut io = Map::default();
+    io.set_some("location", &table.location, |text| Yaml::text(text));
+    if table.mode == WriteMode::Append {
+        io.set("mode", Yaml::text("append"));
+    }
+    io.set_texts("partition_by", &table.partition_by);
+    io.set_texts("key", &table.key);
+    io.set_texts("not_null", &table.not_null);
+    for (name, condition) in &table.constraints {
+        io.enter("constraints", name, Yaml::text(condition));
+    }
+    for (key, value) in &table.properties {
+        io.enter("properties", key, Yaml::text(value));
+    }
+    io.set_some("target_file_size", &table.target_file_bytes, |value| Yaml::plain(value));
+    io
+}

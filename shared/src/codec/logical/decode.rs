@@ -1,0 +1,73 @@
+//! Bytes to a plan.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use datafusion::common::tree_node::Transformed;
+use datafusion::execution::TaskContext;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{FetchType, LogicalPlan, SkipType, lit};
+use datafusion_proto::logical_plan::AsLogicalPlan;
+use datafusion_proto::protobuf::LogicalPlanNode;
+use prost::Message;
+
+use super::wire::{Functions, Tables, WireCodec};
+use super::{PlanWireError, limits};
+
+/// The plan as it was sent: its scans are names and columns.
+pub(super) fn as_sent(bytes: &[u8], task: &TaskContext, functions: Functions) -> Result<LogicalPlan, PlanWireError> {
+    decode(bytes, task, &WireCodec::with_functions(functions))
+}
+
+/// The plan over `tables`.
+pub(super) fn over(bytes: &[u8], task: &TaskContext, tables: Tables) -> Result<LogicalPlan, PlanWireError> {
+    decode(bytes, task, &WireCodec::over(tables))
+}
+
+fn decode(bytes: &[u8], task: &TaskContext, codec: &WireCodec) -> Result<LogicalPlan, PlanWireError> {
+    let node = LogicalPlanNode::decode(bytes).map_err(|error| {
+        let reason = error.to_string();
+        if reason.contains("recursion limit") { PlanWireError::TooDeep } else { PlanWireError::Unreadable { reason } }
+    })?;
+    limits::check(&node)?;
+    // The decoder is the engine's and may not expect every message that can be made up.
+    let decoded = catch_unwind(AssertUnwindSafe(|| node.try_into_logical_plan(task, codec)));
+    let Ok(decoded) = decoded else {
+        let reason = "it contradicts itself".to_owned();
+        return Err(PlanWireError::Unreadable { reason });
+    };
+    decoded.and_then(tidy_limits).map_err(|error| codec.explain(error))
+}
+
+/// The types of the placeholders, as far as what they stand beside tells. The engine, which does this too when it sets
+/// them, looks for the columns beside them in what a node gives instead of in what it reads.
+pub(super) fn typed(plan: LogicalPlan) -> Result<LogicalPlan, PlanWireError> {
+    let typed = plan.transform_up_with_subqueries(|node| {
+        let inputs = node.inputs();
+        if inputs.is_empty() {
+            return Ok(Transformed::no(node));
+        }
+        let columns = merge_schema(&inputs);
+        let node = node.map_expressions(|expr| {
+            let (expr, changed) = expr.infer_placeholder_types(&columns)?;
+            Ok(Transformed::new_transformed(expr, changed))
+        })?;
+        if node.transformed { node.map_data(LogicalPlan::recompute_schema) } else { Ok(node) }
+    });
+    Ok(typed.map_err(PlanWireError::Engine)?.data)
+}
+
+/// The wire has a number for each limit and offset, also where there is none.
+pub(super) fn tidy_limits(plan: LogicalPlan) -> datafusion::error::Result<LogicalPlan> {
+    let tidied = plan.transform_up_with_subqueries(|node| {
+        let LogicalPlan::Limit(mut limit) = node else { return Ok(Transformed::no(node)) };
+        let number = |rows: usize| i64::try_from(rows).ok().filter(|rows| *rows < i64::MAX);
+        if let SkipType::Literal(rows) = limit.get_skip_type()? {
+            limit.skip = number(rows).filter(|rows| *rows > 0).map(|rows| Box::new(lit(rows)));
+        }
+        if let FetchType::Literal(rows) = limit.get_fetch_type()? {
+            limit.fetch = rows.and_then(number).map(|rows| Box::new(lit(rows)));
+        }
+        Ok(Transformed::yes(LogicalPlan::Limit(limit)))
+    })?;
+    Ok(tidied.data)
+}

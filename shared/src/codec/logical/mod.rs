@@ -1,0 +1,104 @@
+//! Logical plans to bytes and back, without the tables that they read.
+//!
+//! ```text
+//! LogicalPlan ─bare→ scans that are a name and columns ─encode→ bytes ─wire→ decode with the session's tables → LogicalPlan
+//! ```
+//!
+//! The engine would send a table as what its provider is: a list of files, an empty table, the plan of a view. Here a scan
+//! travels as a name and columns, and reads whatever the session that decodes it knows by that name, so that a run reads
+//! what it has pinned. [`encode_plan`] decodes what it has encoded and compares, so what the wire would lose is refused
+//! by name, where the author can still change it.
+
+mod bare;
+mod compare;
+mod decode;
+mod error;
+mod limits;
+mod wire;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::SessionContext;
+use datafusion_proto::bytes::logical_plan_to_bytes_with_extension_codec;
+
+pub use error::PlanWireError;
+use wire::{Functions, WireCodec};
+
+/// A plan as it travels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WirePlan {
+    /// The engine's bytes.
+    pub bytes: Vec<u8>,
+    /// The tables that the plan reads, sorted.
+    pub reads: Vec<String>,
+    /// The parameters that it takes, sorted, without the `$`.
+    pub params: Vec<String>,
+}
+
+/// The plan as it travels. It must be a query; what stands behind its tables makes no difference.
+///
+/// # Errors
+/// [`PlanWireError`] if the plan is no query, or holds something that would not arrive as it was.
+pub fn encode_plan(plan: &LogicalPlan) -> Result<WirePlan, PlanWireError> {
+    bare::check(plan)?;
+    let plan = bare::bare(plan)?;
+    let bytes = logical_plan_to_bytes_with_extension_codec(&plan, &WireCodec::default())
+        .map_err(|error| PlanWireError::refused(&error))?;
+    let functions = Functions::of(&plan)?;
+    let arrived = decode::as_sent(&bytes, &datafusion::execution::TaskContext::default(), functions)?;
+    compare::same(&plan, &arrived)?;
+    Ok(WirePlan { reads: bare::tables(&plan)?.into_iter().collect(), params: params(&plan)?, bytes: bytes.to_vec() })
+}
+
+/// The plan that arrived as `bytes`, over the tables that the session knows. `reads` and `params` are what its author says
+/// that it reads and takes; it may do no more than that.
+///
+/// # Errors
+/// [`PlanWireError`] if the bytes are no query, or do not fit the tables and functions of the session.
+pub async fn decode_plan(
+    bytes: &[u8],
+    context: &SessionContext,
+    reads: &BTreeSet<&str>,
+    declared: &BTreeSet<&str>,
+) -> Result<LogicalPlan, PlanWireError> {
+    let task = context.task_ctx();
+    let sent = decode::as_sent(bytes, &task, Functions::default())?;
+    bare::check(&sent)?;
+    let params = params(&sent)?;
+    if let Some(param) = params.iter().find(|param| !declared.contains(param.as_str())) {
+        return Err(PlanWireError::UndeclaredParam { param: param.clone() });
+    }
+    let mut tables = wire::Tables::default();
+    for (name, columns) in bare::scans(&sent)? {
+        if !reads.contains(name.as_str()) {
+            return Err(PlanWireError::Undeclared { table: name });
+        }
+        let reference = datafusion::common::TableReference::bare(name.as_str());
+        let provider = context.table_provider(reference).await.map_err(PlanWireError::Engine)?;
+        for columns in columns {
+            wire::fitted(&name, &provider, &columns)?;
+        }
+        tables.insert(name, Arc::clone(&provider));
+    }
+    let plan = decode::over(bytes, &task, tables)?;
+    if params.is_empty() { Ok(plan) } else { decode::typed(plan) }
+}
+
+/// The names of the placeholders, sorted, without the `$`.
+fn params(plan: &LogicalPlan) -> Result<Vec<String>, PlanWireError> {
+    let names = plan.get_parameter_names().map_err(PlanWireError::Engine)?;
+    let mut named = BTreeSet::new();
+    for name in names {
+        let param = name.strip_prefix('$').unwrap_or(&name);
+        if param.parse::<u64>().is_ok() || param.is_empty() || param.starts_with('?') {
+            return Err(PlanWireError::Refused {
+                what: format!("the placeholder `{name}`"),
+                help: "name it, such as `$since`, and declare the parameter in the project",
+            });
+        }
+        named.insert(param.to_owned());
+    }
+    Ok(named.into_iter().collect())
+}

@@ -1,0 +1,30 @@
+//! The servers as those who run them meet them: settings, probes, signals, and each other's absence.
+
+mod collector;
+mod documentation;
+mod drain;
+mod lifecycle;
+mod settings;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use windlass_tests::processes::server_binary;
+
+/// The servers.
+const BINARIES: [&str; 2] = ["windlass-scheduler", "windlass-executor"];
+
+/// A server's command with an empty environment.
+fn server(name: &str) -> Command {
+    let mut command = Command::new(server_binary(name));
+    command.env_clear().current_dir(Path::new("/"));
+    command
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
