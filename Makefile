@@ -41,4 +41,5 @@ clean-demo: ## Remove the demo's tables and bundles
 	rm -rf "$(DEMO_HOME)"
 
 include tests/benches/bench.mk
+include docker/docker.mk
 include k8s/k8s.mk

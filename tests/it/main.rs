@@ -5,6 +5,7 @@ mod api;
 mod builder;
 mod cluster;
 mod command;
+mod compose;
 mod delta_read;
 mod delta_write;
 mod engine;

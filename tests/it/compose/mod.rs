@@ -1,0 +1,28 @@
+//! A cluster of containers, made by docker/compose.yaml: answers as in one process, and loses parts of itself.
+//!
+//! On only with `WINDLASS_COMPOSE=1`, as `make compose-test` sets it, because the images must have been built.
+
+mod answers;
+mod cluster;
+mod losses;
+mod pipeline;
+mod returns;
+
+use std::time::{Duration, Instant};
+
+/// How long anything may take before a test gives up.
+const PATIENCE: Duration = Duration::from_secs(240);
+const POLL: Duration = Duration::from_millis(100);
+
+/// Asks until there is an answer.
+#[track_caller]
+fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(started.elapsed() < PATIENCE, "gave up waiting: {what}");
+        std::thread::sleep(POLL);
+    }
+}
