@@ -17,7 +17,7 @@ async fn a_store_that_is_busy_for_a_while_does_not_fail_a_run() {
     // Two of three requests are turned away, whatever they are about, until it is enough.
     let proxy = StorageProxy::start(server.address(), move |_| {
         let number = requests.fetch_add(1, Ordering::SeqCst);
-        (number < 150 && number % 3 != 0).then(Answer::busy)
+        (number < 150 && !number.is_multiple_of(3)).then(Answer::busy)
     });
     let environment = proxy.environment();
     let run = lake.json(&environment, &["run"]);

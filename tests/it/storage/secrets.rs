@@ -60,7 +60,7 @@ async fn a_refused_run_says_why_and_nothing_of_its_credentials() {
     let Some(server) = StorageServer::start() else { return };
     let lake = Lake::new(&server).await;
     // The store repeats the key when it refuses a request, as S3 does.
-    for (refused, code) in [("/lake/in/", "WL0401"), ("/lake/home/tables/totals/day", "WL0439")] {
+    for (refused, code) in [("/lake/in/customers/", "WL0401"), ("/lake/home/tables/totals/day", "WL0439")] {
         let proxy = StorageProxy::start(server.address(), move |request| {
             request.target.contains(refused).then(|| Answer::forbidden(KEY))
         });
