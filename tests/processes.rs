@@ -60,8 +60,8 @@ impl ProcessCluster {
         let home = options.home.clone().unwrap_or_else(|| folder.path().join("home").display().to_string());
         let mut args = vec!["--home".to_owned(), home, "--state-dir".to_owned(), path_of(&folder, "state")];
         args.extend([format!("--api-bind={api}"), format!("--engine-bind={engine}")]);
-        args.extend(["--executor-check=1s".to_owned(), "--executor-timeout=10s".to_owned()]);
-        args.extend(options.scheduler_args.iter().cloned());
+        let usual = ["--executor-check=1s", "--executor-timeout=10s"].map(str::to_owned);
+        args.extend(unless_given(usual, &options.scheduler_args));
         let scheduler =
             ServerProcess::start("windlass-scheduler", "scheduler", folder.path(), args, &options.environment);
         let mut cluster = Self { scheduler, executors: Vec::new(), options, api, engine, folder };
@@ -76,7 +76,7 @@ impl ProcessCluster {
     pub fn add_executor(&mut self) -> &mut ServerProcess {
         let name = format!("executor-{}", self.executors.len() + 1);
         let args = executor_args(&self.engine.to_string(), &self.work_dir(self.executors.len()));
-        let args = args.into_iter().chain(self.options.executor_args.iter().cloned()).collect();
+        let args = unless_given(args, &self.options.executor_args);
         let executor =
             ServerProcess::start("windlass-executor", &name, self.folder.path(), args, &self.options.environment);
         self.executors.push(executor);
@@ -112,6 +112,13 @@ impl ProcessCluster {
     pub fn work_dir(&self, executor: usize) -> PathBuf {
         self.folder.path().join(format!("work-{}", executor + 1))
     }
+}
+
+/// The flags of `usual` that `given` does not have, and all of `given`.
+fn unless_given(usual: impl IntoIterator<Item = String>, given: &[String]) -> Vec<String> {
+    let name = |flag: &str| flag.split('=').next().unwrap_or_default().to_owned();
+    let usual = usual.into_iter().filter(|flag| !given.iter().any(|other| name(other) == name(flag)));
+    usual.chain(given.iter().cloned()).collect()
 }
 
 /// The usual flags of an executor for a test.

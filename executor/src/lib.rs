@@ -16,6 +16,7 @@ mod requests;
 mod services;
 mod task;
 mod work_dir;
+mod yielding;
 
 pub use config::ExecutorConfig;
 pub use drain::Drained;

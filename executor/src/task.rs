@@ -23,6 +23,7 @@ use tracing::{Instrument, Span};
 use crate::failure;
 use crate::metrics::{RunningTask, TaskMetrics};
 use crate::requests::TaskRequests;
+use crate::yielding::yielding;
 
 /// The engine's own execution of a stage, wrapped.
 pub(crate) struct TaskEngine {
@@ -55,7 +56,7 @@ impl ExecutionEngine for TaskEngine {
         let span = tracing::info_span!("task", job = %job_id, stage = stage_id, task = task_id);
         // A panic here would leave a task that never reports, and so a job that never ends.
         let created = catch_unwind(AssertUnwindSafe(|| {
-            let plan = requests.in_plan(plan, &self.runtime)?;
+            let plan = yielding(requests.in_plan(plan, &self.runtime)?, work_dir)?;
             self.inner.create_query_stage_exec(
                 job_id,
                 stage_id,

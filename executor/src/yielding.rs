@@ -1,0 +1,95 @@
+//! Tasks that can be stopped.
+//!
+//! A task is stopped by dropping it, which takes effect where it yields. The engine makes its own scans yield, but not
+//! the readers of shuffle files, and a join that turns one batch into thousands gives an aggregation above it no reason
+//! to yield for minutes. So every operator of a task yields now and then, whatever stands below it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use ballista_core::execution_plans::{RangeShuffleReaderExec, ShuffleReaderExec};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::error::Result;
+use datafusion::execution::TaskContext;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::coop::make_cooperative;
+use datafusion::physical_plan::metrics::MetricsSet;
+use datafusion::physical_plan::{
+    ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
+    SendableRecordBatchStream,
+};
+
+/// `plan` with every operator below its root yielding. The root, which writes the shuffle files, stays what it is,
+/// because the engine looks for it. `work_dir` holds the shuffle files of this executor: the engine would tell it to
+/// the readers itself, but does not find them any more.
+pub(crate) fn yielding(plan: Arc<dyn ExecutionPlan>, work_dir: &str) -> Result<Arc<dyn ExecutionPlan>> {
+    let below = plan.children().into_iter().cloned();
+    let below = below.map(|child| child.transform_up(|node| Ok(Transformed::yes(wrap(node, work_dir)))).data());
+    let below = below.collect::<Result<Vec<_>>>()?;
+    plan.replace_children(below, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+}
+
+fn wrap(node: Arc<dyn ExecutionPlan>, work_dir: &str) -> Arc<dyn ExecutionPlan> {
+    let inner = if let Some(reader) = node.downcast_ref::<ShuffleReaderExec>() {
+        Arc::new(reader.with_work_dir(work_dir.to_owned()))
+    } else if let Some(reader) = node.downcast_ref::<RangeShuffleReaderExec>() {
+        Arc::new(reader.with_work_dir(work_dir.to_owned()))
+    } else {
+        node
+    };
+    Arc::new(Yielding { inner })
+}
+
+/// An operator that takes the place of another, with its children, its properties and its metrics.
+#[derive(Debug)]
+struct Yielding {
+    inner: Arc<dyn ExecutionPlan>,
+}
+
+impl DisplayAs for Yielding {
+    fn fmt_as(&self, t: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt_as(t, f)
+    }
+}
+
+impl ExecutionPlan for Yielding {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.inner.properties()
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        self.inner.children()
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        self.inner.apply_expressions(f)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let inner = Arc::clone(&self.inner).replace_children(children, options)?;
+        Ok(Arc::new(Self { inner }))
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        Ok(make_cooperative(self.inner.execute(partition, context)?))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        self.inner.metrics()
+    }
+}
