@@ -17,6 +17,7 @@ pub mod record;
 pub mod run;
 pub mod service;
 pub mod state;
+mod vcores;
 
 use std::sync::Arc;
 

@@ -156,8 +156,11 @@ impl Coded for EngineError {
 
     fn is_retryable(&self) -> bool {
         match self {
-            Self::Io(_) | Self::ShuffleLost(_) | Self::NoExecutors(_) | Self::Lost | Self::Fetch(_) => true,
+            Self::Io(_) | Self::ShuffleLost(_) | Self::Lost | Self::Fetch(_) => true,
             Self::Raised(failure) => failure.retryable,
+            // The engine has waited for one already. It does not wait for a bounded time again: the grace begins when the last
+            // executor is lost, and a job that is submitted to no executors waits for ever.
+            Self::NoExecutors(_) => false,
             Self::Plan(_)
             | Self::Unsplittable { .. }
             | Self::Execution(_)

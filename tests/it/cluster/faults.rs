@@ -80,5 +80,5 @@ async fn a_run_without_executors_ends_with_an_error_that_says_so() {
     let record = handle.wait().await.unwrap();
     assert_eq!(record.status, RunStatus::Failed);
     let failure = record.stages.iter().find_map(|stage| stage.failure.clone()).unwrap();
-    assert_eq!((failure.code().0, failure.retryable), ("WL0508", true), "{failure}");
+    assert_eq!((failure.code().0, failure.retryable), ("WL0508", false), "{failure}");
 }
