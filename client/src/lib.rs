@@ -38,8 +38,8 @@ mod run;
 mod runs;
 mod windlass;
 
-pub use error::ClientError;
 pub use builder::{ProjectBuilder, StageBuilder};
+pub use error::ClientError;
 pub use project::Project;
 pub use remote::ConnectOptions;
 pub use rows::QueryRows;

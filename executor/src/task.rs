@@ -51,12 +51,12 @@ impl ExecutionEngine for TaskEngine {
         work_dir: &str,
         config: &SessionConfig,
     ) -> Result<Arc<dyn QueryStageExecutor>> {
-        let requests = TaskRequests::default();
+        let (requests, stopped) = (TaskRequests::default(), CancellationToken::new());
         let mut counted = self.metrics.start();
         let span = tracing::info_span!("task", job = %job_id, stage = stage_id, task = task_id);
         // A panic here would leave a task that never reports, and so a job that never ends.
         let created = catch_unwind(AssertUnwindSafe(|| {
-            let plan = yielding(requests.in_plan(plan, &self.runtime)?, work_dir)?;
+            let plan = yielding(requests.in_plan(plan, &self.runtime)?, work_dir, &stopped)?;
             self.inner.create_query_stage_exec(
                 job_id,
                 stage_id,
@@ -70,7 +70,7 @@ impl ExecutionEngine for TaskEngine {
         match created {
             Ok(Ok(inner)) => {
                 let (counted, abandon) = (Mutex::new(Some(counted)), self.abandon.clone());
-                Ok(Arc::new(Task { inner, requests, counted, abandon, span }))
+                Ok(Arc::new(Task { inner, requests, counted, abandon, stopped, span }))
             }
             Ok(Err(error)) => {
                 counted.ended(false);
@@ -91,6 +91,8 @@ struct Task {
     /// Taken when the task is executed.
     counted: Mutex<Option<RunningTask>>,
     abandon: CancellationToken,
+    /// Ends what the engine has spawned of the task.
+    stopped: CancellationToken,
     span: Span,
 }
 
@@ -108,6 +110,8 @@ impl QueryStageExecutor for Task {
         context: Arc<TaskContext>,
     ) -> Result<Vec<ShuffleWritePartition>> {
         let context = self.requests.in_context(&context);
+        // Fires when the engine drops the task; what it has spawned would go on otherwise.
+        let dropped = self.stopped.clone().drop_guard();
         let mut counted = self.counted.lock().map_or(None, |mut counted| counted.take());
         let execution = self.inner.execute_query_stage(task_id, context).instrument(self.span.clone());
         let result = tokio::select! {
@@ -117,6 +121,9 @@ impl QueryStageExecutor for Task {
             },
             () = self.abandon.cancelled() => return Err(DataFusionError::External(Box::new(BallistaError::Cancelled))),
         };
+        if result.is_ok() {
+            dropped.disarm();
+        }
         if let Some(counted) = counted.as_mut() {
             counted.ended(result.is_ok());
         }

@@ -1,35 +1,45 @@
 //! Tasks that can be stopped.
 //!
-//! A task is stopped by dropping it, which takes effect where it yields. The engine makes its own scans yield, but not
-//! the readers of shuffle files, and a join that turns one batch into thousands gives an aggregation above it no reason
-//! to yield for minutes. So every operator of a task yields now and then, whatever stands below it.
+//! A task is stopped by dropping it, which takes effect where it yields, and not at all for what the engine has spawned
+//! of it. The engine makes its own scans yield, but not the readers of shuffle files, and a join that turns one batch
+//! into thousands gives an aggregation above it no reason to yield for minutes. So every operator of a task yields now
+//! and then, whatever stands below it, and gives an error once the task has been stopped.
 
 use std::fmt;
 use std::sync::Arc;
 
+use ballista_core::error::BallistaError;
 use ballista_core::execution_plans::{RangeShuffleReaderExec, ShuffleReaderExec};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::coop::make_cooperative;
 use datafusion::physical_plan::metrics::MetricsSet;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
     SendableRecordBatchStream,
 };
+use futures::StreamExt;
+use tokio_util::sync::CancellationToken;
 
 /// `plan` with every operator below its root yielding. The root, which writes the shuffle files, stays what it is,
 /// because the engine looks for it. `work_dir` holds the shuffle files of this executor: the engine would tell it to
-/// the readers itself, but does not find them any more.
-pub(crate) fn yielding(plan: Arc<dyn ExecutionPlan>, work_dir: &str) -> Result<Arc<dyn ExecutionPlan>> {
+/// the readers itself, but does not find them any more. Once `stopped` fires, the operators give nothing but an error.
+pub(crate) fn yielding(
+    plan: Arc<dyn ExecutionPlan>,
+    work_dir: &str,
+    stopped: &CancellationToken,
+) -> Result<Arc<dyn ExecutionPlan>> {
     let below = plan.children().into_iter().cloned();
-    let below = below.map(|child| child.transform_up(|node| Ok(Transformed::yes(wrap(node, work_dir)))).data());
+    let wrapped = |node| Ok(Transformed::yes(wrap(node, work_dir, stopped)));
+    let below = below.map(|child| child.transform_up(wrapped).data());
     let below = below.collect::<Result<Vec<_>>>()?;
     plan.replace_children(below, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
 }
 
-fn wrap(node: Arc<dyn ExecutionPlan>, work_dir: &str) -> Arc<dyn ExecutionPlan> {
+fn wrap(node: Arc<dyn ExecutionPlan>, work_dir: &str, stopped: &CancellationToken) -> Arc<dyn ExecutionPlan> {
     let inner = if let Some(reader) = node.downcast_ref::<ShuffleReaderExec>() {
         Arc::new(reader.with_work_dir(work_dir.to_owned()))
     } else if let Some(reader) = node.downcast_ref::<RangeShuffleReaderExec>() {
@@ -37,13 +47,14 @@ fn wrap(node: Arc<dyn ExecutionPlan>, work_dir: &str) -> Arc<dyn ExecutionPlan> 
     } else {
         node
     };
-    Arc::new(Yielding { inner })
+    Arc::new(Yielding { inner, stopped: stopped.clone() })
 }
 
 /// An operator that takes the place of another, with its children, its properties and its metrics.
 #[derive(Debug)]
 struct Yielding {
     inner: Arc<dyn ExecutionPlan>,
+    stopped: CancellationToken,
 }
 
 impl DisplayAs for Yielding {
@@ -78,7 +89,7 @@ impl ExecutionPlan for Yielding {
         options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let inner = Arc::clone(&self.inner).replace_children(children, options)?;
-        Ok(Arc::new(Self { inner }))
+        Ok(Arc::new(Self { inner, stopped: self.stopped.clone() }))
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
@@ -86,7 +97,13 @@ impl ExecutionPlan for Yielding {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        Ok(make_cooperative(self.inner.execute(partition, context)?))
+        let rows = make_cooperative(self.inner.execute(partition, context)?);
+        let (schema, stopped) = (rows.schema(), self.stopped.clone());
+        let rows = rows.map(move |batch| match stopped.is_cancelled() {
+            true => Err(DataFusionError::External(Box::new(BallistaError::Cancelled))),
+            false => batch,
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows)))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {

@@ -57,6 +57,16 @@ fn is_idle(cluster: &ProcessCluster) -> bool {
     })
 }
 
+/// What the executors say of themselves.
+fn at_work(cluster: &ProcessCluster) -> String {
+    let told = cluster.executors.iter().map(|executor| {
+        let (running, before) = (executor.metric("windlass_executor_tasks_running"), executor.cpu_time());
+        std::thread::sleep(Duration::from_millis(200));
+        format!("{running:?} tasks, {:?} of processor time in 200 ms", executor.cpu_time() - before)
+    });
+    told.collect::<Vec<_>>().join("; ")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_works_and_nothing_is_committed_after_a_cancel() {
     let seed = std::env::var("WINDLASS_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random);
@@ -75,7 +85,7 @@ async fn nothing_works_and_nothing_is_committed_after_a_cancel() {
         let committed = commits(&home);
         assert_eq!(status, "cancelled", "run {cancel} was faster than its cancel");
         while !is_idle(&cluster) {
-            assert!(acknowledged.elapsed() < PATIENCE, "tasks of run {cancel} still work");
+            assert!(acknowledged.elapsed() < PATIENCE, "tasks of run {cancel} still work: {}", at_work(&cluster));
         }
         assert_eq!(commits(&home), committed, "something was committed after the cancel of run {cancel}");
         assert_eq!(handle.wait().await.unwrap().status, RunStatus::Cancelled);
