@@ -10,8 +10,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
-security=${DEBIAN_SECURITY_MIRROR:-http://deb.debian.org/debian-security}
+# Empty: what debootstrap takes by itself.
+mirror=${DEBIAN_MIRROR:-}
+security=${DEBIAN_SECURITY_MIRROR:-}
 run_image=windlass-base:bookworm
 rust_image=windlass-base:bookworm-rust
 
@@ -21,7 +22,10 @@ have() { docker image inspect "$1" >/dev/null 2>&1; }
 make_root() {
     local root=$1
     export DEBIAN_FRONTEND=noninteractive
-    debootstrap --variant=minbase --include=ca-certificates bookworm "$root" "$mirror"
+    debootstrap --variant=minbase --include=ca-certificates bookworm "$root" ${mirror:+"$mirror"}
+    mirror=${mirror:-$(awk '$1 == "deb" { print $2; exit }' "$root/etc/apt/sources.list")}
+    mirror=${mirror%/}
+    security=${security:-${mirror%/debian}/debian-security}
     printf 'deb %s %s main\n' "$mirror" bookworm "$mirror" bookworm-updates "$security" bookworm-security \
         >"$root/etc/apt/sources.list"
     printf 'path-exclude /usr/share/%s/*\n' doc info locale man >"$root/etc/dpkg/dpkg.cfg.d/windlass-trim"
@@ -37,7 +41,7 @@ make_root() {
 
 make_run_image() {
     docker/setup.sh
-    echo "base-image: making $run_image from $mirror (a minute or two)" >&2
+    echo "base-image: making $run_image (a minute or two)" >&2
     "${as_root[@]}" env PATH="$PATH:/usr/sbin" mirror="$mirror" security="$security" \
         bash -euo pipefail -c "$(declare -f make_root)"'; make_root "$1"' make_root "$work/root" >"$work/log" 2>&1 || {
         tail -n 20 "$work/log" >&2

@@ -235,7 +235,7 @@ mod tests {
     async fn a_task_over_thousands_of_files_is_a_small_message() {
         let path = |i: usize| {
             let (owner, module) = (i / 100, i % 100);
-            format!("index.crates.io-1949cf8c6b5b557f/some-crate-{owner}.0.1/src/module/submodule_{module}.rs")
+            format!("a-registry-of-packages-1949cf8c6b5b/some-crate-{owner}.0.1/src/module/submodule_{module}.rs")
         };
         let files: Vec<_> = (0..20_000).map(|i| (path(i), "x".repeat(i % 7))).collect();
         let (_sessions, ctx) = session(&files).await;
