@@ -97,7 +97,10 @@ async fn follow(mut run: RunHandle) -> Result<RunRecord, ClientError> {
     loop {
         tokio::select! {
             event = run.events.recv() => match event {
-                Some(event) => eprintln!("{} {:?}", event.ts.format("%H:%M:%S"), event.level),
+                Some(event) => {
+                    let what = serde_json::to_string(&event.kind).unwrap_or_default();
+                    eprintln!("{} {what}", event.ts.format("%H:%M:%S"));
+                }
                 None => return run.wait().await,
             },
             _ = tokio::signal::ctrl_c() => cancel.cancel(),
