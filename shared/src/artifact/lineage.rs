@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::incremental::{ReuseVerdict, SourceChange, Strategy};
 use crate::ids::{NodeName, TableVersion};
 
 /// The lineage of everything that a run committed.
@@ -24,6 +25,19 @@ pub struct StageLineage {
     pub plan_fingerprint: String,
     /// Where its table lies, without credentials.
     pub location: String,
+    /// The part of the reuse key that stands for the code: the hash of the normalised plan, the functions' versions and
+    /// the session's identity.
+    #[serde(default)]
+    pub code_version: String,
+    /// Whether the table was used as it was, and if not what had changed.
+    #[serde(default)]
+    pub reuse: ReuseVerdict,
+    /// How the table was brought up to date, if it was.
+    #[serde(default)]
+    pub strategy: Option<Strategy>,
+    /// What of each input was taken in.
+    #[serde(default)]
+    pub changes: Vec<SourceChange>,
     /// The version that it committed, if it did.
     #[serde(default)]
     pub output_version: Option<TableVersion>,

@@ -4,6 +4,7 @@
 //! Unknown fields are ignored when reading, and fields that were added later have defaults, so that a bundle stays
 //! readable by versions older and newer than the one that wrote it.
 
+mod incremental;
 mod layout;
 mod lineage;
 mod log;
@@ -15,6 +16,7 @@ mod stage;
 mod status;
 mod table;
 
+pub use incremental::{ReuseVerdict, SourceChange, Strategy};
 pub use layout::{PlanText, RUNS_PREFIX, RunLayout};
 pub use lineage::{LineageInput, LineageRecord, StageLineage};
 pub use log::{LOG_VERSION, LogEvent, LogKind, LogLevel, RunTotals, log_schema};

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::incremental::{ReuseVerdict, SourceChange, Strategy};
 use super::pins::PinRecord;
 use crate::ids::{NodeName, PipelineName};
 use crate::spec::table::WriteMode;
@@ -13,6 +14,10 @@ use crate::spec::table::WriteMode;
 pub enum PlanDecision {
     /// Computed from all rows of its inputs and committed.
     Full,
+    /// Brought up to date from the changes of its inputs; the final strategy is settled when those are all known.
+    Incremental,
+    /// Used as it is: neither its definition nor its inputs have changed.
+    Reuse,
     /// Inlined into its readers.
     View,
     /// Computed once, kept for this run and dropped at its end.
@@ -24,6 +29,8 @@ impl PlanDecision {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Full => "full",
+            Self::Incremental => "incremental",
+            Self::Reuse => "reuse",
             Self::View => "view",
             Self::Cache => "cache",
         }
@@ -52,6 +59,21 @@ pub struct StageDecision {
     /// The cost of the longest path from here to the end of the run.
     #[serde(default)]
     pub weight: u64,
+    /// How its table is brought up to date; none for views, caches and reused tables.
+    #[serde(default)]
+    pub strategy: Option<Strategy>,
+    /// What of each input it has to take in, for incremental stages.
+    #[serde(default)]
+    pub changes: Vec<SourceChange>,
+    /// Whether its table can be used as it is, and if not why.
+    #[serde(default)]
+    pub reuse: Option<ReuseVerdict>,
+    /// Rows that it has to read, about; none if the logs do not tell.
+    #[serde(default)]
+    pub estimated_rows: Option<u64>,
+    /// Bytes that it has to read, about.
+    #[serde(default)]
+    pub estimated_bytes: u64,
 }
 
 /// What a run would do: what `windlass plan` shows.

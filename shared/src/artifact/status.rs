@@ -98,6 +98,8 @@ pub enum CommitOutcome {
     Committed,
     /// An earlier try of the same run had committed already; nothing was written again.
     AlreadyCommitted,
+    /// There was nothing to write: the table is used as it is.
+    Reused,
 }
 
 /// What a stage's commit came to.

@@ -28,6 +28,43 @@ pub enum WriteMode {
     Append,
 }
 
+/// Whether a stage's table is brought up to date from the changes of its inputs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Incremental {
+    /// Every run that has something to do computes all rows.
+    #[default]
+    Off,
+    /// From the changes where that is possible, else all rows; the plan says why.
+    Auto,
+    /// From the changes, or the project is refused.
+    Strict,
+}
+
+/// How rows that change are replaced in a table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MergeWrite {
+    /// Files with replaced rows are written anew without them.
+    Rewrite,
+    /// Replaced rows are marked in deletion vectors. The table gets the feature when it is created.
+    DeletionVectors,
+    /// Deletion vectors where the table has the feature and few rows of a file change, else rewriting.
+    #[default]
+    Auto,
+}
+
+/// What happens to the rows that a stage's former definition made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDefinitionChange {
+    /// All rows are computed again.
+    #[default]
+    Rebuild,
+    /// The run is refused until someone asks for a full refresh of the stage.
+    Refuse,
+}
+
 /// The Delta table of a stage: where it is and what is demanded of its rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableSettings {
@@ -45,6 +82,12 @@ pub struct TableSettings {
     pub properties: BTreeMap<String, String>,
     /// Bytes a data file should come to; `None` is 128 MiB.
     pub target_file_bytes: Option<u64>,
-    /// The columns that identify a row.
+    /// The columns that identify a row. They hold no null where `incremental` is on.
     pub key: Vec<String>,
+    /// Whether the table is brought up to date from the changes of its inputs.
+    pub incremental: Incremental,
+    /// How rows that change are replaced.
+    pub merge: MergeWrite,
+    /// What happens to rows of a former definition.
+    pub on_definition_change: OnDefinitionChange,
 }
