@@ -288,9 +288,10 @@ impl StageWork for RunWork {
         let request = CommitRequest {
             location: planned.table.location.clone(),
             staged: write.files,
-            mode: planned.mode,
+            mode: planned.mode.into(),
             app_id: AppId::of(&self.identity.pipeline, name),
             sequence: self.identity.sequence,
+            marks: BTreeMap::new(),
             base: BaseExpectation::of(&write.table),
             change: write.table.change,
             info: self.commit_info(name, &write.plan_fingerprint),
