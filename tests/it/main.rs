@@ -6,6 +6,7 @@ mod builder;
 mod cluster;
 mod command;
 mod compose;
+mod delta_merge;
 mod delta_read;
 mod delta_write;
 mod engine;

@@ -16,6 +16,7 @@ use object_store::path::Path as StorePath;
 use prost::Message;
 
 use super::{Decoding, Encoding, NodeCodec};
+use crate::delta::scan::address;
 use crate::delta::scan::deletion_vector::DeletionVector;
 use crate::delta::scan::source::{DeletionVectors, DeltaSource};
 
@@ -31,6 +32,9 @@ struct DeltaScanNode {
     /// The column mapping as JSON; empty if there is none.
     #[prost(string, tag = "3")]
     mapping: String,
+    /// Whether the last partition column stands for the rows' positions, which the engine would drop.
+    #[prost(bool, tag = "8")]
+    row_positions: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -54,12 +58,18 @@ fn encode(node: &Arc<dyn ExecutionPlan>, encoding: &Encoding<'_>) -> Result<Opti
             vectors.push(FileVector { file: path.to_string(), vector: Some(vector.as_ref().clone()) });
         }
     }
-    let plain = FileScanConfigBuilder::from(config.clone()).with_source(Arc::new(source.parquet().clone())).build();
+    let row_positions = address::has_positions(source.parquet());
+    let parquet = match row_positions {
+        true => address::to_travel(source.parquet())?,
+        false => source.parquet().clone(),
+    };
+    let plain = FileScanConfigBuilder::from(config.clone()).with_source(Arc::new(parquet)).build();
     let plain: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(plain);
     let node = DeltaScanNode {
         scan: encoding.converter.execution_plan_to_proto(&plain, encoding.codec)?.encode_to_vec(),
         vectors,
         mapping: source.mapping().map(serde_json::to_string).transpose().map_err(external)?.unwrap_or_default(),
+        row_positions,
     };
     Ok(Some(node.encode_to_vec()))
 }
@@ -84,7 +94,11 @@ fn decode(bytes: &[u8], decoding: &Decoding<'_>) -> Result<Arc<dyn ExecutionPlan
         "" => None,
         text => Some(Arc::new(serde_json::from_str(text).map_err(external)?)),
     };
-    let source = DeltaSource::new(parquet.clone(), Arc::new(vectors), mapping);
+    let parquet = match node.row_positions {
+        true => address::arrived(parquet)?,
+        false => parquet.clone(),
+    };
+    let source = DeltaSource::new(parquet, Arc::new(vectors), mapping);
     let config = FileScanConfigBuilder::from(config.clone()).with_source(Arc::new(source)).build();
     Ok(DataSourceExec::from_data_source(config))
 }

@@ -184,6 +184,32 @@ impl PinnedTable {
         Arc::new(DeltaScan::new(self.clone(), options.clone()))
     }
 
+    /// The table as the engine scans it, each row with its address in two more columns: [`ROW_FILE`] (text, the file's
+    /// path as the log's add action has it) and [`ROW_POSITION`] (bigint, the row's position, counted from 0 through
+    /// the whole file, rows that a deletion vector removes included). A scan of a table that has columns of these
+    /// names is an error.
+    ///
+    /// [`ROW_FILE`]: super::scan::ROW_FILE
+    /// [`ROW_POSITION`]: super::scan::ROW_POSITION
+    pub fn addressed(&self, options: &ScanOptions) -> Arc<dyn TableProvider> {
+        Arc::new(DeltaScan::addressed(self.clone(), options.clone()))
+    }
+
+    /// This table with `files` for its own; everything else is as pinned.
+    pub(super) fn with_files(&self, files: DataFiles) -> Self {
+        let table = &self.table;
+        Self {
+            table: Arc::new(Table {
+                pin: table.pin.clone(),
+                schema: Arc::clone(&table.schema),
+                partition_columns: table.partition_columns.clone(),
+                properties: table.properties.clone(),
+                mapping: table.mapping.clone(),
+                files: Arc::new(files),
+            }),
+        }
+    }
+
     /// The hash of all that decides how the table is scanned with `options`, its version and files apart: the same
     /// in every process.
     ///

@@ -2,8 +2,8 @@
 
 pub(crate) mod cluster_like;
 mod golden;
-mod mapping;
+pub(crate) mod mapping;
 mod pin;
 mod scan;
 pub(crate) mod tables;
-mod vectors;
+pub(crate) mod vectors;

@@ -16,7 +16,7 @@ use windlass_shared::spec::source::PinAt;
 use super::cluster_like::{cut, pinned, planned, provider, run_scan, scan_of, sessions, sessions_with, with_table};
 use super::tables::{Log, add, array, batch, field, metadata, protocol, rows_of, write_parquet};
 
-const ROWS: i64 = 4_000;
+pub(crate) const ROWS: i64 = 4_000;
 
 /// A vector as bytes: the magic number and the bitmap.
 fn serialized(rows: &RoaringTreemap) -> Vec<u8> {
@@ -102,7 +102,7 @@ fn deleted(index: i64) -> Vec<i64> {
 }
 
 /// Four files of [`ROWS`] rows: vectors in the log, below a random prefix, at an absolute path, and none.
-fn deleted_from(folder: &Path) -> Vec<i64> {
+pub(crate) fn deleted_from(folder: &Path) -> Vec<i64> {
     let mut actions = vec![
         protocol(&["deletionVectors"]),
         metadata(&[field("id", "long"), field("name", "string")], &[], &json!({})),
@@ -140,7 +140,7 @@ async fn ids(ctx: &SessionContext, sql: &str) -> Vec<i64> {
     ids
 }
 
-fn settings(partitions: usize, parquet_pushdown: bool) -> Sessions {
+pub(crate) fn settings(partitions: usize, parquet_pushdown: bool) -> Sessions {
     sessions_with(SessionSettings { target_partitions: partitions, parquet_pushdown, ..SessionSettings::default() })
 }
 

@@ -22,7 +22,7 @@ use crate::storage::Location;
 /// The data files of a snapshot, sorted by path.
 #[derive(Debug)]
 pub(in crate::delta) struct DataFiles {
-    pub(super) files: Vec<DataFile>,
+    pub(in crate::delta) files: Vec<DataFile>,
     /// Partition values by partition column, an element a file.
     pub(super) partitions: Vec<ArrayRef>,
     pub(super) statistics: FileStatistics,
@@ -30,12 +30,14 @@ pub(in crate::delta) struct DataFiles {
 
 /// One data file.
 #[derive(Debug, Clone)]
-pub(super) struct DataFile {
+pub(in crate::delta) struct DataFile {
+    /// As the log names it.
+    pub(in crate::delta) named: Arc<str>,
     /// Below the root of the table's store.
     pub(super) path: StorePath,
     pub(super) bytes: u64,
     pub(super) modified: DateTime<Utc>,
-    pub(super) deletion_vector: Option<Arc<DeletionVector>>,
+    pub(in crate::delta) deletion_vector: Option<Arc<DeletionVector>>,
 }
 
 impl DataFiles {
@@ -82,6 +84,23 @@ impl DataFiles {
         Ok(Self { files, partitions, statistics })
     }
 
+    /// These files alone, with these deletion vectors instead of their own.
+    pub(in crate::delta) fn only(&self, files: &[(usize, Arc<DeletionVector>)]) -> Result<Self, ArrowError> {
+        let indices = UInt32Array::from_iter_values(files.iter().map(|(file, _)| *file as u32));
+        let partitions = self.partitions.iter().map(|values| take(values, &indices, None));
+        Ok(Self {
+            files: files
+                .iter()
+                .map(|(file, vector)| DataFile {
+                    deletion_vector: Some(Arc::clone(vector)),
+                    ..self.files[*file].clone()
+                })
+                .collect(),
+            partitions: partitions.collect::<Result<_, _>>()?,
+            statistics: self.statistics.clone().reordered(&indices)?,
+        })
+    }
+
     /// How many files there are.
     pub(in crate::delta) fn len(&self) -> usize {
         self.files.len()
@@ -97,6 +116,11 @@ impl DataFiles {
         (0..self.len()).map(|file| self.rows(file)).sum()
     }
 
+    /// The rows in `file` before its deletion vector, if the log counts them.
+    pub(in crate::delta) fn rows_before_deletes(&self, file: usize) -> Option<u64> {
+        self.statistics.rows_before_deletes(file)
+    }
+
     /// The rows of `file` that its deletion vector leaves, if the log counts them.
     pub(super) fn rows(&self, file: usize) -> Option<u64> {
         let rows = self.statistics.rows_before_deletes(file)?;
@@ -104,7 +128,7 @@ impl DataFiles {
     }
 
     /// How many rows the deletion vector of `file` removes; `None` if it has none.
-    pub(super) fn deleted_rows(&self, file: usize) -> Option<u64> {
+    pub(in crate::delta) fn deleted_rows(&self, file: usize) -> Option<u64> {
         self.files[file].deletion_vector.as_ref().map(|vector| vector.cardinality)
     }
 }
@@ -134,6 +158,7 @@ impl<'a> LogRows<'a> {
         let long =
             |array: &dyn Array| array.as_primitive_opt::<Int64Type>().filter(|a| a.is_valid(row)).map(|a| a.value(row));
         Ok(DataFile {
+            named: self.path.value(row).into(),
             path: resolve(location, self.path.value(row))?,
             bytes: long(self.size).and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default(),
             modified: long(self.modified).and_then(DateTime::from_timestamp_millis).unwrap_or_default(),

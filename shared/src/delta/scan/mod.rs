@@ -9,6 +9,7 @@
 //!                                                                                   column_mapping)
 //! ```
 
+pub(crate) mod address;
 pub(super) mod column_mapping;
 pub(crate) mod deletion_vector;
 pub(super) mod files;
@@ -18,5 +19,6 @@ mod prune;
 pub(crate) mod source;
 mod statistics;
 
+pub use address::{ROW_FILE, ROW_POSITION};
 pub use options::ScanOptions;
 pub(super) use provider::DeltaScan;

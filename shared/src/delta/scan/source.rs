@@ -148,6 +148,9 @@ impl FileSource for DeltaSource {
         if !self.vectors.is_empty() {
             write!(f, ", deletion_vectors={}", self.vectors.len())?;
         }
+        if !self.table_schema().virtual_columns().is_empty() {
+            write!(f, ", row_positions")?;
+        }
         match &self.mapping {
             Some(mapping) => write!(f, ", column_mapping={}", mapping.mode()),
             None => Ok(()),
