@@ -56,7 +56,7 @@ impl DeletionVector {
     ///
     /// # Errors
     /// [`ReadError::DeletionVector`] for a malformed descriptor, [`ReadError::ForeignFile`] for another store.
-    pub(super) fn of(
+    pub(in crate::delta) fn of(
         location: &Location,
         file: &str,
         kind: &str,
@@ -93,6 +93,11 @@ impl DeletionVector {
             other => return Err(invalid(&format!("it is stored in a way that is not known, `{other}`"))),
         }
         Ok(vector)
+    }
+
+    /// The file that holds the vector, below the root of the table's store; `None` if the log itself does.
+    pub(in crate::delta) fn file(&self) -> Option<&str> {
+        (!self.path.is_empty()).then_some(self.path.as_str())
     }
 
     /// Reads the positions of the removed rows, counted from 0 through the whole file.
