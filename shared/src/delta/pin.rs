@@ -88,7 +88,11 @@ pub async fn pin(location: &Location, at: PinAt, stores: &Stores) -> Result<Pinn
     Ok(PinnedTable { table: Arc::new(table) })
 }
 
-async fn load(location: &Location, log: &LogStoreRef, version: Option<u64>) -> Result<Snapshot, DeltaError> {
+/// The snapshot of `version`, or of the newest, of a table whose reader features are all read.
+///
+/// # Errors
+/// As [`pin`].
+pub(super) async fn load(location: &Location, log: &LogStoreRef, version: Option<u64>) -> Result<Snapshot, DeltaError> {
     let snapshot = match Snapshot::try_new(log.as_ref(), version).await {
         Ok(snapshot) => snapshot,
         Err(cause) => return Err(history::explain(location, log, version, cause).await),
@@ -237,13 +241,13 @@ impl PinnedTable {
     }
 }
 
-fn described(field: &Field) -> serde_json::Value {
+pub(super) fn described(field: &Field) -> serde_json::Value {
     serde_json::json!([field.name(), field.data_type().to_string(), field.is_nullable()])
 }
 
 /// The schema without the metadata that Delta keeps on its fields, at any depth: it names physical columns and would
 /// make equal types unequal.
-fn without_metadata(schema: &Schema) -> Schema {
+pub(super) fn without_metadata(schema: &Schema) -> Schema {
     Schema::new(schema.fields().iter().map(plain_field).collect::<Vec<_>>())
 }
 

@@ -56,7 +56,7 @@ impl DeletionVector {
     ///
     /// # Errors
     /// [`ReadError::DeletionVector`] for a malformed descriptor, [`ReadError::ForeignFile`] for another store.
-    pub(super) fn of(
+    pub(in crate::delta) fn of(
         location: &Location,
         file: &str,
         kind: &str,
@@ -99,6 +99,11 @@ impl DeletionVector {
     pub(in crate::delta) fn travelling(rows: &RoaringTreemap) -> std::io::Result<Self> {
         let inline = Bytes::from(serialized(rows)?);
         Ok(Self { bytes: inline.len() as u64, cardinality: rows.len(), inline, ..Self::default() })
+    }
+
+    /// The file that holds the vector, below the root of the table's store; `None` if the log itself does.
+    pub(in crate::delta) fn file(&self) -> Option<&str> {
+        (!self.path.is_empty()).then_some(self.path.as_str())
     }
 
     /// Reads the positions of the removed rows, counted from 0 through the whole file.

@@ -24,15 +24,16 @@ use object_store::ObjectMeta;
 
 use super::ScanOptions;
 use super::address::{self, ROW_FILE, ROW_POSITION};
+use super::file_table::FileTable;
 use super::files::DataFiles;
 use super::prune::{is_about_partitions, prune};
+use super::selection::{RowSet, Selections};
 use super::source::{DeletionVectors, DeltaSource};
-use crate::delta::pin::PinnedTable;
 
-/// A pinned table as the engine scans it.
+/// The files of a pinned table, or of its changes, as the engine scans them.
 #[derive(Debug)]
 pub(in crate::delta) struct DeltaScan {
-    table: PinnedTable,
+    table: FileTable,
     options: ScanOptions,
     /// The table's columns and, if rows are given with their address, the two columns of it.
     schema: SchemaRef,
@@ -43,7 +44,8 @@ pub(in crate::delta) struct DeltaScan {
 }
 
 impl DeltaScan {
-    pub(in crate::delta) fn new(table: PinnedTable, options: ScanOptions) -> Self {
+    pub(in crate::delta) fn new(table: impl Into<FileTable>, options: ScanOptions) -> Self {
+        let table = table.into();
         let schema = table.schema();
         let names = table.partition_columns();
         let index_of = |name: &String| schema.fields().iter().position(|field| field.name() == name);
@@ -87,6 +89,9 @@ impl DeltaScan {
         let bytes = files.iter().map(|file| all.files[*file].bytes).sum();
         let (columns, address) = self.order.split_at(self.table.schema().fields().len());
         let mut summary = all.statistics.summary(files, columns, bytes, |file| all.deleted_rows(file))?;
+        if all.repeats && summary.num_rows == Precision::Absent {
+            summary.num_rows = Precision::Inexact(all.guessed_rows(files) as usize);
+        }
         let first = columns.len() - self.table.partition_columns().len();
         for (column, statistics) in columns.iter().zip(&mut summary.column_statistics).skip(first) {
             statistics.distinct_count = Precision::Inexact(all.statistics.distinct_partition_values(*column, files)?);
@@ -143,6 +148,14 @@ impl DeltaScan {
         if let Some(hint) = self.options.parquet().global.metadata_size_hint {
             parquet = parquet.with_metadata_size_hint(hint);
         }
+        if self.files().repeats {
+            let selections = Arc::new(self.selections(files)?);
+            if selections.is_empty() && self.table.mapping().is_none() {
+                return Ok(Arc::new(parquet));
+            }
+            let source = DeltaSource::new(parquet, Arc::default(), self.table.mapping().cloned());
+            return Ok(Arc::new(source.with_selections(selections)));
+        }
         let vectors: DeletionVectors = files
             .iter()
             .map(|file| &self.files().files[*file])
@@ -152,6 +165,19 @@ impl DeltaScan {
             return Ok(Arc::new(parquet));
         }
         Ok(Arc::new(DeltaSource::new(parquet, Arc::new(vectors), self.table.mapping().cloned())))
+    }
+
+    /// Which rows are read of those of `files` of which not all are.
+    fn selections(&self, files: &[usize]) -> Result<Selections> {
+        let mut selections = Selections::default();
+        for file in files {
+            let described = &self.files().files[*file];
+            let rows = RowSet { within: described.within.clone(), without: described.deletion_vector.clone() };
+            if rows.within.is_some() || rows.without.is_some() {
+                selections.insert(&self.partitioned_file(*file)?, rows);
+            }
+        }
+        Ok(selections)
     }
 
     fn store_url(&self) -> Result<datafusion::datasource::object_store::ObjectStoreUrl> {
@@ -190,7 +216,7 @@ impl DeltaScan {
         let Some(limit) = limit.map(|limit| limit as u64) else { return files };
         let mut rows = 0;
         let needed = files.iter().position(|file| {
-            rows += self.files().rows(*file).unwrap_or_default();
+            rows += self.files().certain_rows(*file);
             rows >= limit
         });
         if let Some(last) = needed {
