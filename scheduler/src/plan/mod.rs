@@ -5,6 +5,7 @@
 //!     per stage: query ─→ logical ─→ optimized ─→ physical, with the writer as its root: StagePlan     (query, stage_plan)
 //! ```
 
+pub(crate) mod cursors;
 mod error;
 mod input;
 mod params;
@@ -13,6 +14,7 @@ mod run_plan;
 mod stage_plan;
 mod tables;
 
+pub use cursors::cursors;
 pub use error::PlanError;
 pub use input::{Input, Inputs, PinnedInput, pin_source, pin_table};
 pub use params::engine_params;
@@ -20,3 +22,4 @@ pub use query::{Needs, QuerySession, logical_plan};
 pub use run_plan::{PlanRequest, PlannedStage, RunPlan, pin_for_query, plan_run, table_location};
 pub use stage_plan::{StagePlan, plan_stage};
 pub use tables::tables;
+pub use windlass_shared::artifact::Refresh;

@@ -7,7 +7,8 @@ use datafusion::arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::ParamValues;
 use futures::{StreamExt, TryStreamExt, stream};
 use windlass_shared::artifact::{
-    PinRecord, PinsRecord, PlanDecision, PlanRecord, PlannedColumn, PlannedRun, PlannedTable, StageDecision,
+    PinRecord, PinsRecord, PlanDecision, PlanRecord, PlannedColumn, PlannedRun, PlannedTable, Refresh, SavedCursor,
+    SavedPlan, SavedRequest, StageDecision,
 };
 use windlass_shared::delta::table::TableDefinition;
 use windlass_shared::error::Coded;
@@ -43,6 +44,8 @@ pub struct PlanRequest {
     pub select: Vec<String>,
     /// What to leave out.
     pub exclude: Vec<String>,
+    /// What to compute anew, or to take in otherwise than from the cursors.
+    pub refresh: Refresh,
     /// The run that the plan is for; it owns the caches.
     pub run: RunId,
 }
@@ -60,6 +63,10 @@ pub struct RunPlan {
     pub stages: Vec<PlannedStage>,
     /// How each selected stage's rows come about, and why.
     pub record: PlanRecord,
+    /// The hash of everything about the session that can change a plan.
+    pub session_identity: String,
+    /// What the stages' tables have taken in before the run.
+    pub cursors: Vec<SavedCursor>,
 }
 
 /// A stage that writes a table.
@@ -99,7 +106,25 @@ impl RunPlan {
             tables: self.stages.iter().map(PlannedStage::summary).collect(),
             // Parameters are plain values: there is nothing in them that JSON refuses.
             params: serde_json::to_value(&self.request.params).unwrap_or_default(),
+            session_identity: self.session_identity.clone(),
+            cursors: self.cursors.clone(),
         }
+    }
+}
+
+impl RunPlan {
+    /// The plan in the form in which `approved` was saved, to be compared with it. Where sources were put is seen by
+    /// what is pinned.
+    pub fn as_saved(&self, approved: &SavedPlan) -> SavedPlan {
+        let request = SavedRequest {
+            target: self.request.graph.target.clone(),
+            params: approved.request.params.clone(),
+            sources: approved.request.sources.clone(),
+            select: self.request.select.clone(),
+            exclude: self.request.exclude.clone(),
+            refresh: self.request.refresh.clone(),
+        };
+        SavedPlan::new(request, &self.summary())
     }
 }
 
@@ -158,7 +183,8 @@ pub async fn plan_run(request: PlanRequest, sessions: &Sessions) -> Result<RunPl
     }
     Problems::check(problems, &graph.files)?;
     let record = decisions(&graph, &selected, &writing, &stages);
-    Ok(RunPlan { request, params, inputs, stages, record })
+    let session_identity = sessions.session_identity().to_string();
+    Ok(RunPlan { request, params, inputs, stages, record, session_identity, cursors: Vec::new() })
 }
 
 /// The stages that write in this run, and why: the selected tables, and the caches that they read.
@@ -330,6 +356,12 @@ fn decisions(
             reason,
             depends_on: depends_on.unwrap_or_default(),
             weight: u64::from(graph.weight(name)),
+            strategy: None,
+            changes: Vec::new(),
+            reuse: None,
+            estimated_rows: None,
+            estimated_bytes: 0,
+            code_version: String::new(),
         });
     }
     record

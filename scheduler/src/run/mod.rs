@@ -19,4 +19,5 @@ mod stage_record;
 mod work;
 
 pub use failure::RunError;
+pub(crate) use pipeline_run::lease_name;
 pub use pipeline_run::{RunRequest, run_pipeline};

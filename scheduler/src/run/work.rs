@@ -13,7 +13,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 use windlass_shared::artifact::{
     CommitOutcome as Outcome, LineageInput, LineageRecord, LogEvent, LogKind, PlanText, RegistrationsRecord,
-    StageLineage, StageReceipt,
+    ReuseVerdict, StageLineage, StageReceipt,
 };
 use windlass_shared::delta::commit::{BaseExpectation, CommitOutcome, CommitRequest, commit, maybe_checkpoint};
 use windlass_shared::delta::table::{SchemaChange, TableState, ensure_table};
@@ -244,6 +244,10 @@ impl RunWork {
                 code_fingerprint: graph.stage(&planned.name).map(Stage::code_fingerprint).unwrap_or_default(),
                 plan_fingerprint: note.plan_fingerprint.clone(),
                 location: planned.table.location.to_string(),
+                code_version: String::new(),
+                reuse: ReuseVerdict::default(),
+                strategy: None,
+                changes: Vec::new(),
                 output_version: receipt.map(|receipt| receipt.version),
             })
         });
