@@ -10,15 +10,16 @@ use tokio_util::sync::CancellationToken;
 use windlass_executor::{EmbeddedExecutor, ExecutorConfig};
 use windlass_scheduler::Scheduler;
 use windlass_scheduler::cluster::{ClusterConfig, SchedulerProcess};
+use windlass_scheduler::cursors::reset_cursor;
 use windlass_scheduler::execute::Engine;
 use windlass_scheduler::home::Home;
-use windlass_scheduler::plan::{PlanRequest, plan_run, tables};
+use windlass_scheduler::plan::{PlanRequest, cursors, plan_run, tables};
 use windlass_scheduler::query::{QueryRequest, query};
 use windlass_scheduler::record::BundleStore;
 use windlass_scheduler::run::{RunError, RunRequest, run_pipeline};
 use windlass_scheduler::state::{RedbStore, StateStore};
-use windlass_shared::artifact::{CursorStatus, PinStatus, PlannedRun, TableStatus};
-use windlass_shared::bundle::BundleReader;
+use windlass_shared::artifact::{CursorReset, CursorStatus, PinStatus, PlannedRun, TableStatus};
+use windlass_shared::bundle::{BundleReader, RecordError};
 use windlass_shared::config::SessionSettings;
 use windlass_shared::function::Functions;
 use windlass_shared::ids::RunId;
@@ -97,7 +98,12 @@ impl Embedded {
         let plan = self.plan_request(project, options)?;
         let run_id = plan.run.clone();
         let bundle = self.home.root().join("runs").join(run_id.as_str()).to_string();
-        let request = RunRequest { plan, fail_fast: options.fail_fast, max_parallel: options.max_parallel };
+        let request = RunRequest {
+            plan,
+            fail_fast: options.fail_fast,
+            max_parallel: options.max_parallel,
+            approved: options.approved.clone(),
+        };
         let (watcher, events) = mpsc::unbounded_channel();
         let cancel = CancellationToken::new();
         let scheduler = Arc::clone(&self.scheduler);
@@ -128,9 +134,23 @@ impl Embedded {
         local_runs(self.home.root()).await
     }
 
-    pub(crate) async fn tables(&self, project: &Project) -> Result<Vec<(TableStatus, CursorStatus)>, ClientError> {
+    pub(crate) async fn tables(&self, project: &Project) -> Result<Vec<TableStatus>, ClientError> {
         let request = self.plan_request(project, &RunOptions::default())?;
         Ok(tables(&request, &self.scheduler.sessions).await.map_err(RunError::from)?)
+    }
+
+    pub(crate) async fn cursors(&self, project: &Project) -> Result<Vec<CursorStatus>, ClientError> {
+        let request = self.plan_request(project, &RunOptions::default())?;
+        Ok(cursors(&request, &self.scheduler.sessions, None).await.map_err(RunError::from)?)
+    }
+
+    pub(crate) async fn reset_cursor(
+        &self,
+        project: &Project,
+        reset: &CursorReset,
+    ) -> Result<CursorStatus, ClientError> {
+        let request = self.plan_request(project, &RunOptions::default())?;
+        Ok(reset_cursor(&self.scheduler, &request, reset).await?)
     }
 
     /// What the runs under way have pinned, by their bundles.
@@ -138,7 +158,12 @@ impl Embedded {
         let runs = self.runs().await?;
         let mut pins = Vec::new();
         for run_id in &runs.live {
-            let record = runs.bundles.run(run_id, &runs.live).await?;
+            let record = match runs.bundles.run(run_id, &runs.live).await {
+                Ok(record) => record,
+                // It has not come to writing anything, or is no run at all: a reset of cursors keeps runs out, too.
+                Err(RecordError::NoSuchRun { .. }) => continue,
+                Err(error) => return Err(error.into()),
+            };
             let pinned = runs.bundles.pins(run_id).await?.unwrap_or_default();
             pins.extend(pinned.pins.into_iter().map(|pin| PinStatus {
                 run_id: run_id.clone(),
@@ -164,6 +189,7 @@ impl Embedded {
             params: project.graph.bind_params(&options.params)?,
             select: options.select.clone(),
             exclude: options.exclude.clone(),
+            refresh: options.refresh.clone(),
             run: RunId::generate(),
         })
     }

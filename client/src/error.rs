@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use datafusion::error::DataFusionError;
+use windlass_shared::artifact::{Moved, PlanMoved, SavedPlanError};
 use windlass_shared::bundle::RecordError;
 use windlass_shared::error::{Coded, ErrorCode, Failure};
 use windlass_shared::spec::Problems;
@@ -79,6 +80,12 @@ pub enum ClientError {
         /// What it said.
         answer: String,
     },
+    /// A file is no plan to be applied.
+    #[error(transparent)]
+    SavedPlan(#[from] SavedPlanError),
+    /// The plan to be applied does not hold any more, says a scheduler.
+    #[error(transparent)]
+    PlanMoved(PlanMoved),
     /// The scheduler's word.
     #[error("{}", .0.message)]
     Remote(Failure),
@@ -107,6 +114,10 @@ pub enum ClientError {
     #[cfg(feature = "embedded")]
     #[error(transparent)]
     Run(#[from] windlass_scheduler::run::RunError),
+    /// A cursor is not reset.
+    #[cfg(feature = "embedded")]
+    #[error(transparent)]
+    Reset(#[from] windlass_scheduler::cursors::ResetError),
     /// A question cannot be answered.
     #[cfg(feature = "embedded")]
     #[error(transparent)]
@@ -139,6 +150,16 @@ impl ClientError {
         }
     }
 
+    /// What has changed since a plan was saved, if that is why it is not applied.
+    pub fn moved(&self) -> Option<&[Moved]> {
+        match self {
+            Self::PlanMoved(error) => Some(&error.moved),
+            #[cfg(feature = "embedded")]
+            Self::Run(windlass_scheduler::run::RunError::PlanMoved(error)) => Some(&error.moved),
+            _ => None,
+        }
+    }
+
     /// The error that speaks, if this one only passes it on.
     fn inner(&self) -> Option<&dyn Coded> {
         Some(match self {
@@ -156,7 +177,11 @@ impl ClientError {
             #[cfg(feature = "embedded")]
             Self::Run(error) => error,
             #[cfg(feature = "embedded")]
+            Self::Reset(error) => error,
+            #[cfg(feature = "embedded")]
             Self::Query(error) => error,
+            Self::SavedPlan(error) => error,
+            Self::PlanMoved(error) => error,
             Self::Remote(failure) => failure,
             Self::Bundle(error) => error,
             _ => return None,

@@ -45,4 +45,4 @@ pub use remote::ConnectOptions;
 pub use rows::QueryRows;
 pub use run::{QueryOptions, RunHandle, RunOptions};
 pub use runs::Runs;
-pub use windlass::{CursorStatus, PinStatus, TableStatus, Windlass};
+pub use windlass::{CursorReset, CursorStatus, PinStatus, TableStatus, Windlass};

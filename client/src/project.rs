@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use windlass_shared::artifact::SavedPlan;
 use windlass_shared::error::{Coded, ErrorCode};
 use windlass_shared::graph::{PipelineGraph, check};
 use windlass_shared::spec::files::{MANIFEST, MAX_FILE_BYTES, MAX_STAGES, STAGE_EXTENSIONS, STAGES_DIR};
@@ -118,6 +119,15 @@ impl Project {
     pub fn open(dir: &Path, target: Option<&str>, sources: &[(String, String)]) -> Result<Self, ClientError> {
         let dir = std::path::absolute(dir).map_err(|source| LoadError::Io { path: dir.to_owned(), source })?;
         Self::from_files(&load_project(&dir)?, &dir, target, sources)
+    }
+
+    /// Reads the project in `dir` as a saved plan had it: with its target and its sources.
+    ///
+    /// # Errors
+    /// As [`Project::open`].
+    pub fn open_for(dir: &Path, plan: &SavedPlan) -> Result<Self, ClientError> {
+        let sources: Vec<(String, String)> = plan.request.sources.clone().into_iter().collect();
+        Self::open(dir, plan.request.target.as_deref(), &sources)
     }
 
     /// The project that `files` are, as [`Project::open`]. Its relative locations start in `dir`.

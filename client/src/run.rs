@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use windlass_shared::artifact::{LogEvent, RunRecord};
+use windlass_shared::artifact::{LogEvent, Refresh, RunRecord, SavedPlan, SavedRequest};
 use windlass_shared::ids::{NodeName, RunId, TableVersion};
 
 use crate::error::ClientError;
+use crate::project::Project;
 
 /// What a run or a plan takes of a project.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +24,31 @@ pub struct RunOptions {
     pub fail_fast: Option<bool>,
     /// How many stages may run side by side; `None` is what the project says.
     pub max_parallel: Option<usize>,
+    /// What to compute anew, or to take in otherwise than from the cursors.
+    pub refresh: Refresh,
+    /// A plan that somebody has approved: the run takes place only if it would do just that. Plans ignore it.
+    pub approved: Option<SavedPlan>,
+}
+
+impl RunOptions {
+    /// The options that carry out a saved plan: what was asked for then, and nothing else. The project must be opened
+    /// with [`Project::open_for`].
+    pub fn apply(plan: SavedPlan) -> Self {
+        let SavedRequest { params, select, exclude, refresh, .. } = plan.request.clone();
+        Self { select, exclude, params: params.into_iter().collect(), refresh, approved: Some(plan), ..Self::default() }
+    }
+
+    /// What is asked for, as a plan to be saved keeps it ([`SavedPlan::new`]).
+    pub fn to_be_saved(&self, project: &Project) -> SavedRequest {
+        SavedRequest {
+            target: project.graph.target.clone(),
+            params: self.params.iter().cloned().collect(),
+            sources: project.sources.iter().cloned().collect(),
+            select: self.select.clone(),
+            exclude: self.exclude.clone(),
+            refresh: self.refresh.clone(),
+        }
+    }
 }
 
 /// How a question is to be answered.

@@ -1,7 +1,7 @@
 //! Windlass, wherever it runs.
 
 use windlass_shared::artifact::PlannedRun;
-pub use windlass_shared::artifact::{CursorStatus, PinStatus, TableStatus};
+pub use windlass_shared::artifact::{CursorReset, CursorStatus, PinStatus, TableStatus};
 use windlass_shared::ids::RunId;
 
 #[cfg(feature = "embedded")]
@@ -108,7 +108,7 @@ impl Windlass {
     pub async fn tables(&self, project: &Project) -> Result<Vec<TableStatus>, ClientError> {
         match &self.backend {
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => Ok(embedded.tables(project).await?.into_iter().map(|(t, _)| t).collect()),
+            Backend::Embedded(embedded) => embedded.tables(project).await,
             Backend::Remote(remote) => remote.tables(project).await,
         }
     }
@@ -120,8 +120,21 @@ impl Windlass {
     pub async fn cursors(&self, project: &Project) -> Result<Vec<CursorStatus>, ClientError> {
         match &self.backend {
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => Ok(embedded.tables(project).await?.into_iter().map(|(_, c)| c).collect()),
+            Backend::Embedded(embedded) => embedded.cursors(project).await,
             Backend::Remote(remote) => remote.cursors(project).await,
+        }
+    }
+
+    /// Sets cursors of a stage by hand: the next run takes in what lies behind them, or computes all rows. Gives what they
+    /// say then.
+    ///
+    /// # Errors
+    /// [`ClientError`] while a run of the pipeline is under way, and if there is no such stage, source or version.
+    pub async fn reset_cursor(&self, project: &Project, reset: &CursorReset) -> Result<CursorStatus, ClientError> {
+        match &self.backend {
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => embedded.reset_cursor(project, reset).await,
+            Backend::Remote(remote) => remote.reset_cursor(project, reset).await,
         }
     }
 

@@ -8,6 +8,7 @@
 //! ```
 
 pub mod cluster;
+pub mod cursors;
 pub mod execute;
 pub mod home;
 pub mod metrics;

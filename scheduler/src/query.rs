@@ -8,6 +8,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::physical_plan::SendableRecordBatchStream;
+use windlass_shared::artifact::Refresh;
 use windlass_shared::error::{Coded, ErrorCode};
 use windlass_shared::graph::PipelineGraph;
 use windlass_shared::ids::{NodeName, RunId, TableVersion};
@@ -148,6 +149,7 @@ pub async fn query(scheduler: &Scheduler, request: QueryRequest) -> Result<Query
         params: request.params,
         select: Vec::new(),
         exclude: Vec::new(),
+        refresh: Refresh::default(),
         run: RunId::new("query"),
     };
     let mut inputs = Inputs::default();

@@ -121,6 +121,7 @@ impl Connection {
     pub(super) fn explain(&self, status: Status, files: &ProjectFiles) -> ClientError {
         match told(status, files) {
             Told::Project(problems) => ClientError::Project(problems),
+            Told::PlanMoved(moved) => ClientError::PlanMoved(moved),
             Told::Failure(failure) => ClientError::Remote(failure),
             Told::Foreign(status) if is_lost(&status) => {
                 ClientError::Unreachable { url: self.url.clone(), source: Box::new(status) }

@@ -16,11 +16,11 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use windlass_shared::artifact::{CursorStatus, PinStatus, PlannedRun, TableStatus};
+use windlass_shared::artifact::{CursorReset, CursorStatus, PinStatus, PlannedRun, TableStatus};
 use windlass_shared::bundle::BundleReader;
 use windlass_shared::graph::PipelineGraph;
-use windlass_shared::ids::{AppId, NodeName, PipelineName, RunId, RunSequence, TableVersion};
-use windlass_shared::proto::v1;
+use windlass_shared::ids::{NodeName, PipelineName, RunId, TableVersion};
+use windlass_shared::proto::{cursor_from_wire, refresh_to_wire, v1};
 use windlass_shared::spec::ProjectFiles;
 
 pub use connection::ConnectOptions;
@@ -67,6 +67,10 @@ impl Remote {
             selection: Some(selection(options)),
             fail_fast: options.fail_fast,
             max_parallel: options.max_parallel.map(|most| u32::try_from(most).unwrap_or(u32::MAX)),
+            approved_plan_json: match &options.approved {
+                Some(plan) => plan.to_json(),
+                None => String::new(),
+            },
         };
         // The scheduler starts one run for one id, so a lost answer can be asked for again.
         let submitted = self.connection.call(files, |mut api| {
@@ -143,13 +147,27 @@ impl Remote {
             let request = request.clone();
             async move { api.list_cursors(request).await }
         });
-        let status = |cursor: v1::Cursor| CursorStatus {
-            stage: NodeName::new(cursor.stage),
-            app_id: AppId::new(cursor.app_id),
-            last_run: cursor.last_run.map(RunSequence),
-            version: cursor.version.map(TableVersion),
+        Ok(answer.await?.cursors.into_iter().map(cursor_from_wire).collect())
+    }
+
+    pub(crate) async fn reset_cursor(
+        &self,
+        project: &Project,
+        reset: &CursorReset,
+    ) -> Result<CursorStatus, ClientError> {
+        let request = v1::ResetCursorRequest {
+            project: Some(transfer::send(&self.connection, project, &[]).await?),
+            stage: reset.stage.to_string(),
+            source: reset.source.as_ref().map(ToString::to_string),
+            to: reset.to.map(|version| version.0),
+            reason: reset.reason.clone().unwrap_or_default(),
         };
-        Ok(answer.await?.cursors.into_iter().map(status).collect())
+        // Setting a cursor twice to one value does no harm, so a lost answer can be asked for again.
+        let answer = self.connection.call(&project.graph.files, |mut api| {
+            let request = request.clone();
+            async move { api.reset_cursor(request).await }
+        });
+        Ok(cursor_from_wire(answer.await?.cursor.unwrap_or_default()))
     }
 
     pub(crate) async fn pins(&self, project: &Project) -> Result<Vec<PinStatus>, ClientError> {
@@ -170,7 +188,11 @@ impl Remote {
 }
 
 fn selection(options: &RunOptions) -> v1::Selection {
-    v1::Selection { select: options.select.clone(), exclude: options.exclude.clone() }
+    v1::Selection {
+        select: options.select.clone(),
+        exclude: options.exclude.clone(),
+        refresh: refresh_to_wire(&options.refresh),
+    }
 }
 
 /// Where the scheduler keeps the runs of a pipeline.

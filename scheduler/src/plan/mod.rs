@@ -8,6 +8,7 @@
 mod changes;
 mod code;
 pub mod decide;
+pub(crate) mod cursors;
 mod error;
 mod feeds;
 mod fingerprint;
@@ -22,6 +23,7 @@ mod tables;
 
 pub use changes::{KnownChanges, keep_listing, kept_listing};
 pub use code::CodeVersion;
+pub use cursors::cursors;
 pub use error::PlanError;
 pub use feeds::{Feeds, over_files, rows_of_files, strategy_for};
 pub use input::{Input, Inputs, PinnedInput, pin_source, pin_table};
@@ -31,3 +33,4 @@ pub use run_plan::{PlanRequest, PlannedStage, RunPlan, pin_for_query, plan_run, 
 pub use stage_decision::{ReusedStage, TableRole, executed_needs};
 pub use fingerprint::plan_fingerprint;
 pub use tables::tables;
+pub use windlass_shared::artifact::Refresh;

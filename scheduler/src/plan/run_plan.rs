@@ -8,7 +8,7 @@ use datafusion::common::ParamValues;
 use futures::{StreamExt, TryStreamExt, stream};
 use windlass_shared::artifact::{
     PinRecord, PinsRecord, PlanDecision, PlanRecord, PlannedColumn, PlannedRun, PlannedTable, Refresh, SavedCursor,
-    StageDecision,
+    SavedPlan, SavedRequest, StageDecision,
 };
 use windlass_shared::delta::cursor::{CursorQuestion, TableMemory, remember};
 use windlass_shared::delta::table::TableDefinition;
@@ -114,7 +114,25 @@ impl RunPlan {
             tables: self.stages.iter().map(PlannedStage::summary).collect(),
             // Parameters are plain values: there is nothing in them that JSON refuses.
             params: serde_json::to_value(&self.request.params).unwrap_or_default(),
+            session_identity: self.session_identity.clone(),
+            cursors: self.cursors.clone(),
         }
+    }
+}
+
+impl RunPlan {
+    /// The plan in the form in which `approved` was saved, to be compared with it. Where sources were put is seen by
+    /// what is pinned.
+    pub fn as_saved(&self, approved: &SavedPlan) -> SavedPlan {
+        let request = SavedRequest {
+            target: self.request.graph.target.clone(),
+            params: approved.request.params.clone(),
+            sources: approved.request.sources.clone(),
+            select: self.request.select.clone(),
+            exclude: self.request.exclude.clone(),
+            refresh: self.request.refresh.clone(),
+        };
+        SavedPlan::new(request, &self.summary())
     }
 }
 

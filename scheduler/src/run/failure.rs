@@ -1,6 +1,7 @@
 //! Why a run did not take place or could not be carried on. A stage that fails is not one of these: the run's record
 //! tells of it.
 
+use windlass_shared::artifact::PlanMoved;
 use windlass_shared::error::{Coded, ErrorCode};
 use windlass_shared::spec::Problems;
 
@@ -20,6 +21,9 @@ pub enum RunError {
     /// The run cannot be planned.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The approved plan does not hold any more.
+    #[error(transparent)]
+    PlanMoved(#[from] PlanMoved),
     /// Another run of the project is under way.
     #[error(transparent)]
     Busy(Box<LeaseHeld>),
@@ -54,6 +58,7 @@ impl Coded for RunError {
         match self {
             Self::Project(error) => error.code(),
             Self::Plan(error) => error.code(),
+            Self::PlanMoved(error) => error.code(),
             Self::Busy(error) => error.code(),
             Self::State(error) => error.code(),
             Self::EventLog(error) => error.code(),
@@ -70,6 +75,7 @@ impl Coded for RunError {
         match self {
             Self::Project(error) => error.help(),
             Self::Plan(error) => error.help(),
+            Self::PlanMoved(error) => error.help(),
             Self::Busy(error) => error.help(),
             Self::State(error) => error.help(),
             Self::EventLog(error) => error.help(),

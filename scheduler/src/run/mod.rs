@@ -22,4 +22,5 @@ mod stage_run;
 mod work;
 
 pub use failure::RunError;
+pub(crate) use pipeline_run::lease_name;
 pub use pipeline_run::{RunRequest, run_pipeline};

@@ -9,10 +9,10 @@ use object_store::ObjectStore;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 use windlass_shared::artifact::{
-    BUNDLE_FORMAT, CommitOutcome, EngineVersions, LogEvent, LogKind, RunRecord, RunStatus, RunTotals, StageReceipt,
-    StageStatus, StageSummary,
+    BUNDLE_FORMAT, CommitOutcome, EngineVersions, LineageRecord, LogEvent, LogKind, PlanMoved, RunRecord, RunStatus,
+    RunTotals, SavedPlan, StageReceipt, StageStatus, StageSummary, moved,
 };
-use windlass_shared::ids::RunSequence;
+use windlass_shared::ids::{NodeName, PipelineName, RunSequence};
 use windlass_shared::spec::ParamValue;
 use windlass_shared::storage::Location;
 
@@ -42,6 +42,8 @@ pub struct RunRequest {
     pub fail_fast: Option<bool>,
     /// How many stages may run side by side; `None` is what the project says.
     pub max_parallel: Option<usize>,
+    /// A plan that somebody has approved: the run takes place only if it would do just that.
+    pub approved: Option<SavedPlan>,
 }
 
 /// Runs a pipeline. Every line of its log goes to `watcher` as it is written; `cancel` stops the run.
@@ -49,8 +51,8 @@ pub struct RunRequest {
 /// A stage that fails is no error here: the record tells of it.
 ///
 /// # Errors
-/// [`RunError::Busy`] if another run of the pipeline is under way, [`RunError::Plan`] if it cannot be planned, and the
-/// others if it could not be carried on.
+/// [`RunError::Busy`] if another run of the pipeline is under way, [`RunError::Plan`] if it cannot be planned,
+/// [`RunError::PlanMoved`] if the approved plan does not hold any more, and the others if it could not be carried on.
 pub async fn run_pipeline(
     scheduler: &Scheduler,
     request: RunRequest,
@@ -74,6 +76,12 @@ async fn run_with_lease(
 ) -> Result<RunRecord, RunError> {
     // PipelineGraph ─pin+decide→ RunPlan
     let plan = plan_run(request.plan.clone(), &scheduler.sessions).await?;
+    if let Some(approved) = &request.approved {
+        let moved = moved(approved, &plan.as_saved(approved));
+        if !moved.is_empty() {
+            return Err(PlanMoved { moved }.into());
+        }
+    }
     if plan.stages.is_empty() && plan.reused.is_empty() {
         return Err(RunError::NothingSelected);
     }
@@ -102,9 +110,10 @@ async fn run_with_lease(
     let state = driven?;
 
     // ─record→ RunBundle
-    work.bundle.write_lineage(&work.lineage(&state)).await?;
+    let lineage = work.lineage(&state);
+    work.bundle.write_lineage(&lineage).await?;
     work.bundle.write_registrations(&work.registrations()).await?;
-    close_record(&mut record, &state, &work.plan);
+    close_record(&mut record, &state, &work.plan, &lineage);
     work.tell(finished(&record)).await;
     work.bundle.seal(&record).await?;
     event_log::remove(scheduler.state.as_ref(), &run_id).await?;
@@ -120,7 +129,7 @@ async fn take_lease(scheduler: &Scheduler, request: &RunRequest) -> Result<Lease
         run_id: Some(request.plan.run.clone()),
         note: "windlass run".to_owned(),
     };
-    let name = lease_name(request);
+    let name = lease_name(&request.plan.graph.name);
     scheduler
         .state
         .acquire_lease(&name, &holder, LEASE_TTL)
@@ -129,8 +138,9 @@ async fn take_lease(scheduler: &Scheduler, request: &RunRequest) -> Result<Lease
         .map_err(|held| RunError::Busy(held.into()))
 }
 
-fn lease_name(request: &RunRequest) -> String {
-    format!("pipelines/{}", request.plan.graph.name)
+/// The lease that whoever changes the tables of a pipeline holds.
+pub(crate) fn lease_name(pipeline: &PipelineName) -> String {
+    format!("pipelines/{pipeline}")
 }
 
 /// Renews a lease until it is lost.
@@ -202,6 +212,7 @@ fn opening_record(scheduler: &Scheduler, plan: &RunPlan, sequence: RunSequence) 
         target: request.graph.target.clone(),
         select: all_of(&request.select),
         exclude: all_of(&request.exclude),
+        refresh: request.refresh.clone(),
         host: process::host_name(),
         started_at: Utc::now(),
         ended_at: None,
@@ -235,15 +246,20 @@ async fn announce(work: &RunWork, schedule: &RunSchedule) {
         work.tell(LogKind::SourcePinned { source, location, version, files, bytes }).await;
     }
     for decision in work.plan.record.stages.clone() {
-        let (stage, decision, reason) = (decision.stage, decision.decision, decision.reason);
-        work.tell(LogKind::StagePlanned { stage, decision, reason }).await;
+        let (stage, reason, strategy) = (decision.stage, decision.reason, decision.strategy);
+        let decision = decision.decision;
+        work.tell(LogKind::StagePlanned { stage, decision, reason, strategy }).await;
     }
 }
 
-fn close_record(record: &mut RunRecord, state: &RunState, plan: &RunPlan) {
+fn close_record(record: &mut RunRecord, state: &RunState, plan: &RunPlan, lineage: &LineageRecord) {
     record.ended_at = state.ended_at().or_else(|| Some(Utc::now()));
     record.status = state.status();
-    let summary = |node: &StagePlanNode| state.stage(&node.name).map(|stage| summary_of(node, stage));
+    let strategy = |name: &NodeName| lineage.stages.iter().find(|stage| stage.stage == *name)?.strategy;
+    let summary = |node: &StagePlanNode| {
+        let stage = state.stage(&node.name)?;
+        Some(StageSummary { strategy: strategy(&node.name), ..summary_of(node, stage) })
+    };
     let mut stages: Vec<StageSummary> = state.schedule().stages.iter().filter_map(summary).collect();
     stages.extend(plan.reused.iter().map(reused_summary));
     let graph = &plan.request.graph;
@@ -267,6 +283,7 @@ fn reused_summary(stage: &ReusedStage) -> StageSummary {
         duration_ms: 0,
         failure: None,
         skipped_because_of: None,
+        strategy: None,
     }
 }
 
@@ -283,6 +300,7 @@ fn summary_of(node: &StagePlanNode, stage: &StageState) -> StageSummary {
         status: stage.phase.ended().unwrap_or(StageStatus::Running),
         attempts: u32::try_from(stage.attempts.len()).unwrap_or(u32::MAX),
         receipt: stage.receipt().cloned(),
+        strategy: None,
         duration_ms: u64::try_from(duration).unwrap_or_default(),
         failure: match &stage.phase {
             StagePhase::Failed { failure } => Some(failure.clone()),
@@ -303,6 +321,9 @@ fn finished(record: &RunRecord) -> LogKind {
     }
     let count = |status: StageStatus| by_status.get(status.as_str()).copied().unwrap_or_default();
     totals.committed = count(StageStatus::Committed);
+    let reused =
+        |stage: &&StageSummary| stage.receipt.as_ref().is_some_and(|receipt| receipt.outcome == CommitOutcome::Reused);
+    totals.reused = record.stages.iter().filter(reused).count() as u64;
     totals.failed = count(StageStatus::Failed);
     totals.skipped = count(StageStatus::Skipped);
     totals.cancelled = count(StageStatus::Cancelled);

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream::{BoxStream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
-use windlass_shared::ids::RunId;
-use windlass_shared::proto::API_VERSION;
+use windlass_shared::artifact::{CursorReset, SavedPlan};
+use windlass_shared::ids::{NodeName, RunId, TableVersion};
 use windlass_shared::proto::v1::windlass_service_server::WindlassService;
 use windlass_shared::proto::v1::*;
+use windlass_shared::proto::{API_VERSION, cursor_to_wire};
 
 use super::bundle::{bundle_of, part, run_ids};
 use super::error::{ServiceError, bad_request};
@@ -40,10 +41,15 @@ impl Api {
         let project = self.open(request.project)?;
         let scheduler = project.scheduler(&self.shared.scheduler).await?;
         let plan = project.plan_request(run_id.clone(), request.selection)?;
+        let approved = match request.approved_plan_json.as_str() {
+            "" => None,
+            text => Some(SavedPlan::read(text).map_err(ServiceError::from)?),
+        };
         let run = RunRequest {
             plan,
             fail_fast: request.fail_fast,
             max_parallel: request.max_parallel.map(|most| most as usize),
+            approved,
         };
         let metrics = Arc::clone(&self.shared.metrics);
         let live = self.shared.runs.start(&run_id, || LiveRun::start(scheduler, run, metrics))?;
@@ -178,7 +184,7 @@ impl WindlassService for Api {
     async fn list_tables(&self, request: Request<ListTablesRequest>) -> Answer<ListTablesResponse> {
         let project = self.open(request.into_inner().project)?;
         let found = tables::tables(&project, &self.shared.scheduler).await?;
-        let tables = found.into_iter().map(|(status, _)| tables::table(status)).collect();
+        let tables = found.into_iter().map(tables::table).collect();
         Ok(Response::new(ListTablesResponse { tables }))
     }
 
@@ -191,8 +197,21 @@ impl WindlassService for Api {
 
     async fn list_cursors(&self, request: Request<ListCursorsRequest>) -> Answer<ListCursorsResponse> {
         let project = self.open(request.into_inner().project)?;
-        let found = tables::tables(&project, &self.shared.scheduler).await?;
-        let cursors = found.into_iter().map(|(_, status)| tables::cursor(status)).collect();
+        let found = tables::cursors(&project, &self.shared.scheduler).await?;
+        let cursors = found.into_iter().map(cursor_to_wire).collect();
         Ok(Response::new(ListCursorsResponse { cursors }))
+    }
+
+    async fn reset_cursor(&self, request: Request<ResetCursorRequest>) -> Answer<ResetCursorResponse> {
+        let request = request.into_inner();
+        let project = self.open(request.project)?;
+        let reset = CursorReset {
+            stage: NodeName::new(request.stage),
+            source: request.source.map(NodeName::new),
+            to: request.to.map(TableVersion),
+            reason: Some(request.reason).filter(|reason| !reason.is_empty()),
+        };
+        let cursor = tables::reset(&project, &self.shared.scheduler, &reset).await?;
+        Ok(Response::new(ResetCursorResponse { cursor: Some(cursor_to_wire(cursor)) }))
     }
 }

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use tonic::{Code, Status};
+use windlass_shared::artifact::SavedPlanError;
 use windlass_shared::bundle::RecordError;
 use windlass_shared::error::{Coded, ErrorCode};
 use windlass_shared::ids::RunId;
 use windlass_shared::proto::{self, TransferError};
 use windlass_shared::spec::Problems;
 
+use crate::cursors::ResetError;
 use crate::plan::PlanError;
 use crate::query::QueryError;
 use crate::run::RunError;
@@ -34,6 +36,12 @@ pub enum ServiceError {
     /// A bundle cannot be read.
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// A cursor is not reset.
+    #[error(transparent)]
+    Reset(#[from] ResetError),
+    /// What was sent as an approved plan is none.
+    #[error(transparent)]
+    SavedPlan(#[from] SavedPlanError),
     /// The run did not start or could not be carried on, as everyone who follows it is told.
     #[error(transparent)]
     Ended(Arc<RunError>),
@@ -83,18 +91,23 @@ impl ServiceError {
             Self::Plan(error) => error,
             Self::Query(error) => error,
             Self::Record(error) => error,
+            Self::Reset(error) => error,
+            Self::SavedPlan(error) => error,
             Self::Ended(error) => &**error,
             _ => return None,
         })
     }
 
-    fn problems(&self) -> Option<&Problems> {
-        let run = match self {
+    fn run_error(&self) -> Option<&RunError> {
+        match self {
             Self::Run(error) => Some(error),
             Self::Ended(error) => Some(&**error),
             _ => None,
-        };
-        if let Some(RunError::Project(problems) | RunError::Plan(PlanError::Sql(problems))) = run {
+        }
+    }
+
+    fn problems(&self) -> Option<&Problems> {
+        if let Some(RunError::Project(problems) | RunError::Plan(PlanError::Sql(problems))) = self.run_error() {
             return Some(problems);
         }
         match self {
@@ -108,7 +121,7 @@ impl ServiceError {
     /// The kind of status that a client without our details can act upon.
     fn kind(&self) -> Code {
         match self {
-            Self::BadRequest { .. } => Code::InvalidArgument,
+            Self::BadRequest { .. } | Self::SavedPlan(_) => Code::InvalidArgument,
             Self::Transfer(TransferError::Missing { .. }) | Self::Version { .. } => Code::FailedPrecondition,
             Self::Transfer(TransferError::TooLarge { .. } | TransferError::FileTooLarge { .. })
             | Self::TooManyRuns { .. } => Code::ResourceExhausted,
@@ -161,6 +174,9 @@ impl Coded for ServiceError {
 
 impl From<ServiceError> for Status {
     fn from(error: ServiceError) -> Self {
+        if let Some(RunError::PlanMoved(moved)) = error.run_error() {
+            return proto::status_of_moved(moved);
+        }
         match error.problems() {
             Some(problems) => proto::status_of_problems(problems),
             None => proto::status(error.kind(), &error),

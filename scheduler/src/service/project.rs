@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use windlass_shared::graph::{PipelineGraph, check};
 use windlass_shared::ids::{NodeName, PipelineName, RunId};
-use windlass_shared::proto::assemble;
-use windlass_shared::proto::v1;
+use windlass_shared::proto::{assemble, refresh_from_wire, v1};
 use windlass_shared::spec::{Problem, Problems};
 use windlass_shared::storage::Location;
 
@@ -59,6 +58,7 @@ impl Submitted {
             params: self.graph.bind_params(&self.params)?,
             select: selection.select,
             exclude: selection.exclude,
+            refresh: refresh_from_wire(selection.refresh),
             run,
         })
     }

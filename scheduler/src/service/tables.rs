@@ -1,19 +1,17 @@
 //! The tables of a project on the wire.
 
-use windlass_shared::artifact::{CursorStatus, TableStatus};
+use windlass_shared::artifact::{CursorReset, CursorStatus, TableStatus};
 use windlass_shared::ids::RunId;
-use windlass_shared::proto::v1::{Cursor, Table};
+use windlass_shared::proto::v1::Table;
 
 use super::error::ServiceError;
 use super::project::Submitted;
 use crate::Scheduler;
+use crate::cursors::reset_cursor;
 use crate::plan;
 
-/// The tables that the project's stages write, and how far each has come.
-pub(super) async fn tables(
-    project: &Submitted,
-    process: &Scheduler,
-) -> Result<Vec<(TableStatus, CursorStatus)>, ServiceError> {
+/// The tables that the project's stages write.
+pub(super) async fn tables(project: &Submitted, process: &Scheduler) -> Result<Vec<TableStatus>, ServiceError> {
     let scheduler = project.scheduler(process).await?;
     let request = project.plan_request(RunId::new("tables"), None)?;
     Ok(plan::tables(&request, &scheduler.sessions).await?)
@@ -30,11 +28,20 @@ pub(super) fn table(status: TableStatus) -> Table {
     }
 }
 
-pub(super) fn cursor(status: CursorStatus) -> Cursor {
-    Cursor {
-        stage: status.stage.to_string(),
-        app_id: status.app_id.to_string(),
-        last_run: status.last_run.map(|sequence| sequence.0),
-        version: status.version.map(|version| version.0),
-    }
+/// How far each of those tables has come.
+pub(super) async fn cursors(project: &Submitted, process: &Scheduler) -> Result<Vec<CursorStatus>, ServiceError> {
+    let scheduler = project.scheduler(process).await?;
+    let request = project.plan_request(RunId::new("cursors"), None)?;
+    Ok(plan::cursors(&request, &scheduler.sessions, None).await?)
+}
+
+/// Sets cursors by hand.
+pub(super) async fn reset(
+    project: &Submitted,
+    process: &Scheduler,
+    reset: &CursorReset,
+) -> Result<CursorStatus, ServiceError> {
+    let scheduler = project.scheduler(process).await?;
+    let request = project.plan_request(RunId::generate(), None)?;
+    Ok(reset_cursor(&scheduler, &request, reset).await?)
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
+use super::incremental::Strategy;
 use super::plan::PlanDecision;
 use super::status::{RunStatus, StageReceipt};
 use crate::error::Failure;
@@ -108,6 +109,9 @@ pub enum LogKind {
         decision: PlanDecision,
         /// Why.
         reason: String,
+        /// How its table is brought up to date, as far as that is settled.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        strategy: Option<Strategy>,
     },
     /// An attempt begins.
     StageStarted {
@@ -224,8 +228,11 @@ pub enum LogKind {
 /// How many stages of a run ended how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunTotals {
-    /// Committed.
+    /// Committed, those whose table was used as it is included.
     pub committed: u64,
+    /// Of these, those whose table was used as it is.
+    #[serde(default)]
+    pub reused: u64,
     /// Failed for good.
     pub failed: u64,
     /// Not started because another failed.

@@ -10,8 +10,10 @@ mod lineage;
 mod log;
 mod pins;
 mod plan;
+mod refresh;
 mod registration;
 mod run;
+mod saved_plan;
 mod stage;
 mod status;
 mod table;
@@ -22,8 +24,12 @@ pub use lineage::{LineageInput, LineageRecord, StageLineage};
 pub use log::{LOG_VERSION, LogEvent, LogKind, LogLevel, RunTotals, log_schema};
 pub use pins::{PinRecord, PinsRecord};
 pub use plan::{PlanDecision, PlanRecord, PlannedColumn, PlannedRun, PlannedTable, StageDecision};
+pub use refresh::Refresh;
 pub use registration::RegistrationsRecord;
 pub use run::{BUNDLE_FORMAT, EngineVersions, RunRecord, StageSummary};
+pub use saved_plan::{
+    Moved, PlanMoved, SAVED_PLAN_FORMAT, SavedCursor, SavedPlan, SavedPlanError, SavedRequest, SavedStage, moved,
+};
 pub use stage::{AttemptRecord, MetricUnit, OperatorMetric, OperatorMetrics, StageRecord, TaskTiming};
 pub use status::{AttemptStatus, CommitOutcome, RunStatus, StageReceipt, StageStatus};
-pub use table::{CursorStatus, PinStatus, TableStatus};
+pub use table::{CursorReset, CursorStatus, PinStatus, SourceCursor, TableStatus};

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::incremental::{ReuseVerdict, SourceChange, Strategy};
 use super::pins::PinRecord;
+use super::saved_plan::SavedCursor;
 use crate::ids::{NodeName, PipelineName};
 use crate::spec::table::WriteMode;
 
@@ -74,6 +75,9 @@ pub struct StageDecision {
     /// Bytes that it has to read, about.
     #[serde(default)]
     pub estimated_bytes: u64,
+    /// The hash of its normalised plan, the functions' versions and the session's identity.
+    #[serde(default)]
+    pub code_version: String,
 }
 
 impl StageDecision {
@@ -108,6 +112,12 @@ pub struct PlannedRun {
     pub tables: Vec<PlannedTable>,
     /// The value of every parameter.
     pub params: serde_json::Value,
+    /// The hash of everything about the session that can change a plan.
+    #[serde(default)]
+    pub session_identity: String,
+    /// What the stages' tables have taken in before the run.
+    #[serde(default)]
+    pub cursors: Vec<SavedCursor>,
 }
 
 /// A table that a run would write.

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::incremental::Strategy;
+use super::refresh::Refresh;
 use super::status::{RunStatus, StageReceipt, StageStatus};
 use crate::error::Failure;
 use crate::ids::{NodeName, PipelineName, RunId, RunSequence};
@@ -54,6 +56,9 @@ pub struct RunRecord {
     /// What was taken out of it (`--exclude`).
     #[serde(default)]
     pub exclude: Option<String>,
+    /// What was to be computed anew, if anything.
+    #[serde(default, skip_serializing_if = "Refresh::is_empty")]
+    pub refresh: Refresh,
     /// The name of the machine that drove the run.
     pub host: String,
     /// When the run began.
@@ -80,6 +85,9 @@ pub struct StageSummary {
     /// The version, rows, bytes and files of its commit, if it committed.
     #[serde(default)]
     pub receipt: Option<StageReceipt>,
+    /// How its table was brought up to date, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Strategy>,
     /// From the start of its first attempt to the end of its last, in milliseconds.
     #[serde(default)]
     pub duration_ms: u64,

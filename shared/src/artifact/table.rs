@@ -33,6 +33,42 @@ pub struct CursorStatus {
     pub last_run: Option<RunSequence>,
     /// The table's newest version.
     pub version: Option<TableVersion>,
+    /// What it has taken in of each source, for incremental stages.
+    #[serde(default)]
+    pub sources: Vec<SourceCursor>,
+}
+
+/// What a stage's table has taken in of one source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceCursor {
+    /// The source or stage that is read.
+    pub source: NodeName,
+    /// The id of its Delta table now; none for files, and where there is no table.
+    #[serde(default)]
+    pub table_id: Option<String>,
+    /// The last version taken in, or the hash of the listing for files; -1 after a reset, none if there is no cursor for
+    /// this table.
+    #[serde(default)]
+    pub version: Option<i64>,
+    /// How many versions the source has that were not taken in; none without a cursor, and for files.
+    #[serde(default)]
+    pub behind: Option<u64>,
+}
+
+/// A cursor that is to be set by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CursorReset {
+    /// The stage whose table has taken something in.
+    pub stage: NodeName,
+    /// The source or stage that it is to take in anew; none for all that it reads.
+    #[serde(default)]
+    pub source: Option<NodeName>,
+    /// The version that it shall have taken in; none for nothing at all.
+    #[serde(default)]
+    pub to: Option<TableVersion>,
+    /// Why, for the table's history.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 /// What a run under way has pinned.

@@ -22,10 +22,12 @@ mod feature;
 mod history;
 mod log_store;
 mod read_error;
+mod reset;
 
 pub use error::DeltaError;
 pub use feature::{READABLE_FEATURES, REFUSED_FEATURES};
 pub use read_error::ReadError;
+pub use reset::reset_cursors;
 
 /// The version of the deltalake library that reads and commits.
 pub fn library_version() -> &'static str {

@@ -177,6 +177,11 @@ pub async fn ensure_table(
     Err(WriteError::Create { table, source }.into())
 }
 
+/// Everything that a table uses and this writer does not support, by the protocol's names.
+pub(in crate::delta) fn unsupported(snapshot: &Snapshot) -> Vec<String> {
+    support::unsupported(&snapshot.schema(), snapshot.metadata().configuration(), snapshot.protocol())
+}
+
 /// The newest snapshot of the table, without its files; `None` if there is no table.
 async fn load(log_store: &LogStoreRef) -> DeltaResult<Option<Snapshot>> {
     match Snapshot::try_new(log_store.as_ref(), None).await {
@@ -210,7 +215,7 @@ fn state_of(
 ) -> Result<TableState, WriteError> {
     let table = definition.location.to_string();
     let (metadata, protocol) = (snapshot.metadata(), snapshot.protocol());
-    let features = support::unsupported(&snapshot.schema(), metadata.configuration(), protocol);
+    let features = unsupported(snapshot);
     if !features.is_empty() {
         return Err(WriteError::Unsupported { table, features });
     }

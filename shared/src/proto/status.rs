@@ -4,9 +4,11 @@
 
 use std::collections::HashMap;
 
+use serde::Serialize;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use crate::artifact::{Moved, PlanMoved};
 use crate::error::{Coded, Failure};
 use crate::spec::{Problem, Problems, ProjectFiles};
 
@@ -14,15 +16,19 @@ const DOMAIN: &str = "windlass";
 const HELP: &str = "help";
 const RETRYABLE: &str = "retryable";
 const PROBLEMS: &str = "problems";
+const MOVED: &str = "moved";
 /// Bytes that a message and the problems may take: details travel in a header, and headers are limited to 16 KiB.
 const MESSAGE_BYTES: usize = 2 * 1024;
 const PROBLEMS_BYTES: usize = 6 * 1024;
+const MOVED_BYTES: usize = 6 * 1024;
 
 /// An error as the client gets it.
 #[derive(Debug)]
 pub enum Told {
     /// Files of the project are at fault.
     Project(Problems),
+    /// An approved plan does not hold any more.
+    PlanMoved(PlanMoved),
     /// The scheduler's word.
     Failure(Failure),
     /// Not from a Windlass scheduler, or from the connection.
@@ -37,30 +43,41 @@ pub fn status(code: Code, error: &(impl Coded + ?Sized)) -> Status {
 /// Problems of a project as a status. Those that a header has no room for are left out; a client that checks the
 /// project itself finds them again.
 pub fn status_of_problems(problems: &Problems) -> Status {
+    let (count, json) = as_many_as_fit(problems.iter(), PROBLEMS_BYTES);
+    let mut failure = problems.to_failure();
+    if count < problems.count() {
+        failure.message = format!("{count} of {} problems: {}", problems.count(), failure.message);
+    }
+    build(Code::InvalidArgument, failure, Some((PROBLEMS, json)))
+}
+
+/// An approved plan that does not hold any more as a status. What a header has no room for is left out.
+pub fn status_of_moved(moved: &PlanMoved) -> Status {
+    let (_, json) = as_many_as_fit(moved.moved.iter(), MOVED_BYTES);
+    build(Code::FailedPrecondition, moved.to_failure(), Some((MOVED, json)))
+}
+
+/// The first of the values that have room in so many bytes, as a JSON array, and how many they are.
+fn as_many_as_fit<'v, T: Serialize + 'v>(values: impl Iterator<Item = &'v T>, mut room: usize) -> (usize, String) {
     let mut json = Vec::new();
-    let mut room = PROBLEMS_BYTES;
-    for problem in problems.iter() {
-        let Ok(text) = serde_json::to_string(problem) else { continue };
+    for value in values {
+        let Ok(text) = serde_json::to_string(value) else { continue };
         if text.len() > room {
             break;
         }
         room -= text.len();
         json.push(text);
     }
-    let mut failure = problems.to_failure();
-    if json.len() < problems.count() {
-        failure.message = format!("{} of {} problems: {}", json.len(), problems.count(), failure.message);
-    }
-    build(Code::InvalidArgument, failure, Some(format!("[{}]", json.join(","))))
+    (json.len(), format!("[{}]", json.join(",")))
 }
 
-fn build(code: Code, failure: Failure, problems: Option<String>) -> Status {
+fn build(code: Code, failure: Failure, list: Option<(&str, String)>) -> Status {
     let mut metadata = HashMap::from([(RETRYABLE.to_owned(), failure.retryable.to_string())]);
     if let Some(help) = failure.help {
         metadata.insert(HELP.to_owned(), shortened(help));
     }
-    if let Some(problems) = problems {
-        metadata.insert(PROBLEMS.to_owned(), problems);
+    if let Some((key, json)) = list {
+        metadata.insert(key.to_owned(), json);
     }
     let details = ErrorDetails::with_error_info(failure.code, DOMAIN, metadata);
     Status::with_error_details(code, shortened(failure.message), details)
@@ -82,6 +99,10 @@ pub fn told(status: Status, files: &ProjectFiles) -> Told {
     let problems = info.metadata.get(PROBLEMS).and_then(|json| serde_json::from_str::<Vec<Problem>>(json).ok());
     if let Some(Err(problems)) = problems.map(|list| Problems::check(list, files)) {
         return Told::Project(problems);
+    }
+    let moved = info.metadata.get(MOVED).and_then(|json| serde_json::from_str::<Vec<Moved>>(json).ok());
+    if let Some(moved) = moved.filter(|moved| !moved.is_empty()) {
+        return Told::PlanMoved(PlanMoved { moved });
     }
     Told::Failure(Failure {
         code: info.reason,

@@ -5,8 +5,8 @@ use std::fs;
 use std::time::Duration;
 
 use windlass_client::embedded::EmbeddedConfig;
-use windlass_client::{Project, QueryOptions, RunOptions, Windlass};
-use windlass_shared::artifact::{LogKind, PlanText, RunStatus};
+use windlass_client::{CursorReset, Project, QueryOptions, RunOptions, Windlass};
+use windlass_shared::artifact::{LogKind, PlanText, Refresh, RunStatus, SavedPlan};
 use windlass_shared::error::Coded;
 use windlass_shared::ids::TableVersion;
 use windlass_shared::storage::Location;
@@ -122,6 +122,67 @@ async fn tables_are_read_at_the_versions_asked_for() {
     let limited = QueryOptions { limit: Some(3), ..QueryOptions::default() };
     let rows = windlass.query(&project, "SELECT unnest(range(0, 100000)) AS n", &limited).await.unwrap();
     assert_eq!(rows.collect().await.unwrap().iter().map(|batch| batch.num_rows()).sum::<usize>(), 3);
+    lab.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_saved_plan_is_carried_out_by_the_scheduler_unless_something_has_moved() {
+    let lab = Lab::start(Limits::default()).await;
+    lab.land_orders();
+    let dir = tempfile::tempdir().unwrap();
+    let project = shop(dir.path(), &TOTALS);
+    let windlass = lab.connect().await;
+    let options = RunOptions {
+        params: vec![("least".to_owned(), "10".to_owned())],
+        refresh: Refresh { full: vec!["totals".to_owned()], ..Refresh::default() },
+        ..RunOptions::default()
+    };
+    let save = async || {
+        let planned = windlass.plan(&project, &options).await.unwrap();
+        let saved = SavedPlan::new(options.to_be_saved(&project), &planned);
+        SavedPlan::read(&saved.to_json()).unwrap()
+    };
+    let apply = async |saved: SavedPlan| windlass.run(&project, &RunOptions::apply(saved)).await;
+    let record = apply(save().await).await.unwrap().wait().await.unwrap();
+    assert_eq!((record.status, record.refresh), (RunStatus::Succeeded, options.refresh.clone()));
+
+    let saved = save().await;
+    fs::write(lab.dir.path().join("data/orders.csv"), "id,customer,amount\n1,cy,100\n").unwrap();
+    let error = apply(saved.clone()).await.unwrap_err();
+    assert_eq!(error.code().0, "WL0661", "{error}");
+    let told: Vec<String> = error.moved().unwrap().iter().map(ToString::to_string).collect();
+    assert!(told[0].starts_with("source orders: 1 files of ") && error.to_string().contains(&told[0]), "{told:?}");
+    let mut other = save().await;
+    other.params.insert("least".to_owned(), serde_json::json!({ "Long": 11 }));
+    other.request.select = vec!["totals".to_owned()];
+    let mut asked_otherwise = RunOptions::apply(other);
+    asked_otherwise.select = Vec::new();
+    let error = windlass.run(&project, &asked_otherwise).await.unwrap_err();
+    let told: Vec<String> = error.moved().unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(told[1], "parameter least: {\"Long\":11} → {\"Long\":10}", "{told:?}");
+    assert!(told[0].starts_with("request: "), "{told:?}");
+    assert_eq!(windlass.runs(&project).await.unwrap().bundles.run_ids().await.unwrap().len(), 1, "a refused plan ran");
+    lab.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cursors_are_read_and_reset_through_the_scheduler() {
+    let lab = Lab::start(Limits::default()).await;
+    lab.land_orders();
+    let dir = tempfile::tempdir().unwrap();
+    let totals = "/* windlass\nio: { key: [customer], incremental: auto }\n*/\n\
+                  SELECT customer, sum(amount) AS total FROM paid GROUP BY customer";
+    let project = shop(dir.path(), &[TOTALS[0], ("totals", totals)]);
+    let windlass = lab.connect().await;
+    windlass.run(&project, &RunOptions::default()).await.unwrap().wait().await.unwrap();
+    let reset = |to| CursorReset { stage: "totals".into(), source: Some("paid".into()), to, reason: None };
+    let cursor = windlass.reset_cursor(&project, &reset(Some(TableVersion(1)))).await.unwrap();
+    assert_eq!((cursor.sources[0].version, cursor.sources[0].behind), (Some(1), Some(0)));
+    let cursor = windlass.reset_cursor(&project, &reset(None)).await.unwrap();
+    assert_eq!((cursor.sources[0].version, cursor.sources[0].behind), (Some(-1), None));
+    assert_eq!(windlass.cursors(&project).await.unwrap()[1], cursor);
+    let error = windlass.reset_cursor(&project, &reset(Some(TableVersion(9)))).await.unwrap_err();
+    assert_eq!(error.code().0, "WL0674", "{error}");
     lab.server.stop().await;
 }
 

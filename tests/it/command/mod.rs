@@ -79,6 +79,62 @@ fn the_events_of_a_run_are_lines_of_json() {
 }
 
 #[test]
+fn a_saved_plan_is_carried_out_unless_something_has_moved() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = new_project(dir.path());
+    let file = dir.path().join("plan.json");
+    let plan = |project: &Path| {
+        let page = windlass(project).args(["plan", "-s", "+daily_totals", "--out"]).arg(&file).assert().success();
+        let page = String::from_utf8_lossy(&page.get_output().stdout).into_owned();
+        assert!(page.contains("DECISION") && page.contains("windlass apply"), "{page}");
+    };
+    plan(&project);
+    assert!(!project.join(".windlass/tables").exists(), "planning wrote a table");
+    let saved: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    assert_eq!(saved["request"]["select"], serde_json::json!(["+daily_totals"]));
+    let applied = json(windlass(&project).arg("apply").arg(&file));
+    assert!(applied["run"]["status"] == "succeeded" && applied["run"]["select"] == "+daily_totals", "{applied}");
+
+    plan(&project);
+    let orders = project.join("data/orders.csv");
+    let more = fs::read_to_string(&orders).unwrap() + "99,ada,2026-01-08T10:00:00,1.50\n";
+    fs::write(&orders, more).unwrap();
+    let refused = windlass(&project).arg("apply").arg(&file).assert().code(1);
+    let told = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+    assert!(told.contains("WL0661") && told.contains("source orders: "), "{told}");
+    let refused = windlass(&project).arg("apply").arg(&file).args(["--output", "json"]).assert().code(1);
+    let document: Value = serde_json::from_slice(&refused.get_output().stdout).unwrap();
+    assert_eq!(document["error"]["code"], "WL0661");
+    let moved = &document["moved"][0];
+    assert!(moved["moved"] == "snapshot" && moved["source"] == "orders", "{document}");
+    assert!(moved["message"].as_str().unwrap().starts_with("source orders: "), "{document}");
+    assert_eq!(json(windlass(&project).args(["runs", "list"])).as_array().unwrap().len(), 1, "a refused plan ran");
+
+    fs::write(&file, "no plan").unwrap();
+    let unreadable = windlass(&project).arg("apply").arg(&file).assert().code(1);
+    assert!(String::from_utf8_lossy(&unreadable.get_output().stderr).contains("WL0662"));
+}
+
+#[test]
+fn what_is_to_be_computed_anew_is_part_of_the_plan() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = new_project(dir.path());
+    let file = dir.path().join("plan.json");
+    let refresh = |args: &[&str]| -> Value {
+        windlass(&project).arg("plan").args(args).arg("--out").arg(&file).assert().success();
+        let saved: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        saved["request"]["refresh"].clone()
+    };
+    assert_eq!(refresh(&[]), Value::Null);
+    assert_eq!(refresh(&["--full-refresh"]), serde_json::json!({ "full": ["*"] }));
+    let some = ["--full-refresh", "daily_totals+", "--full-refresh", "tag:layer=clean"];
+    assert_eq!(refresh(&some), serde_json::json!({ "full": ["daily_totals+", "tag:layer=clean"] }));
+    for wrong in [["--from-version", "orders"], ["--from-version", "=3"], ["--to-version", "orders=x"]] {
+        windlass(&project).arg("plan").args(wrong).assert().code(2);
+    }
+}
+
+#[test]
 fn failures_have_exit_codes_and_words() {
     let dir = tempfile::tempdir().unwrap();
     let project = new_project(dir.path());

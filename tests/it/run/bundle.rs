@@ -11,8 +11,8 @@ use windlass_scheduler::record::{BundleStore, BundleWriter};
 use windlass_shared::artifact::{
     AttemptRecord, AttemptStatus, BUNDLE_FORMAT, CommitOutcome, EngineVersions, LineageInput, LineageRecord, LogKind,
     LogLevel, MetricUnit, OperatorMetric, OperatorMetrics, PinRecord, PinsRecord, PlanDecision, PlanRecord, PlanText,
-    RegistrationsRecord, RunRecord, RunStatus, RunTotals, StageDecision, StageLineage, StageReceipt, StageRecord,
-    StageStatus, StageSummary, TaskTiming,
+    Refresh, RegistrationsRecord, ReuseVerdict, RunRecord, RunStatus, RunTotals, StageDecision, StageLineage,
+    StageReceipt, StageRecord, StageStatus, StageSummary, Strategy, TaskTiming,
 };
 use windlass_shared::bundle::{BundleReader, RecordError, metrics_schema};
 use windlass_shared::error::{Coded, Failure};
@@ -56,6 +56,7 @@ fn run(run_id: &str) -> RunRecord {
         target: None,
         select: Some("+nodes".into()),
         exclude: None,
+        refresh: Refresh::default(),
         host: "here".into(),
         started_at: at(0),
         ended_at: None,
@@ -75,6 +76,7 @@ fn ended(run_id: &str) -> RunRecord {
         status,
         attempts: 1,
         receipt: None,
+        strategy: None,
         duration_ms: 20,
         failure: None,
         skipped_because_of: None,
@@ -162,6 +164,12 @@ fn plan() -> PlanRecord {
         reason: "stages are computed in full".into(),
         depends_on: Vec::new(),
         weight: 2,
+        strategy: Some(Strategy::Full),
+        changes: Vec::new(),
+        reuse: Some(ReuseVerdict { hit: false, missed: vec!["code".into()] }),
+        estimated_rows: Some(100),
+        estimated_bytes: 4_000,
+        code_version: "v1".into(),
     };
     PlanRecord { stages: vec![decision] }
 }
@@ -174,6 +182,10 @@ fn lineage() -> LineageRecord {
         code_fingerprint: "c1".into(),
         plan_fingerprint: "p1".into(),
         location: "s3://bucket/nodes".into(),
+        code_version: "v1".into(),
+        reuse: ReuseVerdict { hit: false, missed: vec!["code".into()] },
+        strategy: Some(Strategy::Full),
+        changes: Vec::new(),
         output_version: Some(TableVersion(4)),
     };
     LineageRecord { stages: vec![stage] }
@@ -221,7 +233,7 @@ async fn write_bundle(bundles: &BundleStore, run_id: &str) {
     writer.log(at(3), committed).await.unwrap();
     writer.write_stage(&stage_record()).await.unwrap();
     writer.write_lineage(&lineage()).await.unwrap();
-    let totals = RunTotals { committed: 1, failed: 1, skipped: 1, cancelled: 0 };
+    let totals = RunTotals { committed: 1, reused: 0, failed: 1, skipped: 1, cancelled: 0 };
     let finished = LogKind::RunFinished { status: RunStatus::Failed, duration_ms: 9_000, totals };
     writer.log(at(9), finished).await.unwrap();
     writer.seal(&ended(run_id)).await.unwrap();
@@ -309,7 +321,12 @@ fn warning(message: &str) -> LogKind {
 }
 
 fn note(message: &str) -> LogKind {
-    LogKind::StagePlanned { stage: "nodes".into(), decision: PlanDecision::Full, reason: message.into() }
+    LogKind::StagePlanned {
+        stage: "nodes".into(),
+        decision: PlanDecision::Full,
+        reason: message.into(),
+        strategy: None,
+    }
 }
 
 #[tokio::test]

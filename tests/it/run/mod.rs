@@ -2,9 +2,11 @@
 
 mod bundle;
 pub(crate) mod code_graph;
+mod cursors;
 mod event_log;
 mod machine;
 mod pipeline;
 mod plan_text;
 mod run_log;
+mod saved_plan;
 mod simulation;

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use windlass_shared::artifact::Refresh;
+use windlass_shared::ids::NodeName;
 
 /// Declarative data pipelines over Delta Lake tables, run on Ballista and DataFusion.
 #[derive(Debug, Parser)]
@@ -75,19 +77,27 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  windlass graph --format svg --to pipeline.svg")]
     Graph(GraphArgs),
     /// Show what a run would do: pins, order, columns and reasons
-    #[command(after_help = "Example:\n  windlass plan -s '+daily_totals'")]
-    Plan(SelectArgs),
+    #[command(after_help = "\
+Examples:
+  windlass plan -s '+daily_totals'
+  windlass plan --out plan.json && windlass apply plan.json")]
+    Plan(PlanArgs),
     /// Run the pipeline, or the selected part of it
     #[command(after_help = "\
 Examples:
   windlass run
   windlass run -s '+cpg_edges' --exclude 'tag:layer=summary'
-  windlass run --source source_files=/path/to/code --param max_candidates=3")]
+  windlass run --source source_files=/path/to/code --param max_candidates=3
+  windlass run --full-refresh
+  windlass run -s daily_totals --from-version orders=12 --to-version orders=15")]
     Run(RunArgs),
+    /// Carry out a plan that `plan --out` has saved, unless something has changed since
+    #[command(after_help = "Example:\n  windlass plan --out plan.json && windlass apply plan.json")]
+    Apply(ApplyArgs),
     /// List the tables that the stages write, as they are now
     #[command(after_help = "Example:\n  windlass tables --cluster http://127.0.0.1:50051")]
     Tables(BindArgs),
-    /// Show how far each table has come
+    /// Show how far each table has come, or set that by hand
     #[command(subcommand, after_help = "Example:\n  windlass cursors ls")]
     Cursors(CursorsCommand),
     /// Show what the runs under way have pinned
@@ -182,12 +192,38 @@ pub(crate) enum GraphFormat {
     Json,
 }
 
-/// Arguments of `run`.
+/// What to compute anew.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Refresh")]
+pub(crate) struct RefreshArgs {
+    /// Compute all rows of the selected stages, or of those that SELECTION means, instead of what has changed
+    #[arg(long, value_name = "SELECTION", num_args = 0..=1, default_missing_value = Refresh::EVERYTHING)]
+    pub(crate) full_refresh: Vec<String>,
+    /// Take in the changes behind this version of a source, whatever the stage has taken in; for one selected stage
+    #[arg(long, value_name = "[SOURCE=]VERSION", value_parser = source_and_version)]
+    pub(crate) from_version: Vec<(Option<NodeName>, u64)>,
+    /// Take in the changes up to this version of a source instead of the newest; for one selected stage
+    #[arg(long, value_name = "[SOURCE=]VERSION", value_parser = source_and_version)]
+    pub(crate) to_version: Vec<(Option<NodeName>, u64)>,
+}
+
+/// Arguments of `plan`.
 #[derive(Debug, Args)]
-pub(crate) struct RunArgs {
-    /// What to run.
+pub(crate) struct PlanArgs {
+    /// What to plan.
     #[command(flatten)]
     pub(crate) select: SelectArgs,
+    /// A file to save the plan to, for `windlass apply`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// What to compute anew.
+    #[command(flatten)]
+    pub(crate) refresh: RefreshArgs,
+}
+
+/// How a run is to behave, and how it is shown.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct BehaviourArgs {
     /// End the run at the first failure
     #[arg(long)]
     pub(crate) fail_fast: bool,
@@ -199,12 +235,80 @@ pub(crate) struct RunArgs {
     pub(crate) events: bool,
 }
 
+/// Arguments of `apply`.
+#[derive(Debug, Args)]
+pub(crate) struct ApplyArgs {
+    /// The file that holds the plan
+    pub(crate) plan: PathBuf,
+    /// How the run is to behave.
+    #[command(flatten)]
+    pub(crate) behaviour: BehaviourArgs,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// What to run.
+    #[command(flatten)]
+    pub(crate) select: SelectArgs,
+    /// How the run is to behave.
+    #[command(flatten)]
+    pub(crate) behaviour: BehaviourArgs,
+    /// What to compute anew.
+    #[command(flatten)]
+    pub(crate) refresh: RefreshArgs,
+}
+
 /// The commands about cursors.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CursorsCommand {
-    /// List the last run that each table has taken in, by the table's own log
+    /// List the last run of each table and what it has taken in of each source, by the table's own log
     #[command(after_help = "Example:\n  windlass cursors ls --output json")]
     Ls(BindArgs),
+    /// Show the cursors of one stage
+    #[command(after_help = "Example:\n  windlass cursors show daily_totals")]
+    Show {
+        /// The stage
+        stage: String,
+        /// What is settled before.
+        #[command(flatten)]
+        bind: BindArgs,
+    },
+    /// Forget what a stage's table has taken in, or set it to a version, so that the next run computes it anew
+    #[command(after_help = "\
+Examples:
+  windlass cursors reset daily_totals --yes
+  windlass cursors reset daily_totals --source orders --to 12 --reason 'orders of May were wrong' --yes")]
+    Reset(ResetArgs),
+}
+
+/// Arguments of `cursors reset`.
+#[derive(Debug, Args)]
+pub(crate) struct ResetArgs {
+    /// The stage
+    pub(crate) stage: String,
+    /// Only what it reads under this name; by default everything that it reads
+    #[arg(long, value_name = "NAME")]
+    pub(crate) source: Option<String>,
+    /// The version that shall count as taken in; by default nothing at all
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) to: Option<u64>,
+    /// Why, for the table's history
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// Do it
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// A target of the project, such as dev or prod
+    #[arg(long, value_name = "NAME")]
+    pub(crate) target: Option<String>,
+}
+
+impl ResetArgs {
+    /// What is settled before. Where a source is cannot be said here: `--source` means another thing.
+    pub(crate) fn bind(&self) -> BindArgs {
+        BindArgs { target: self.target.clone(), ..BindArgs::default() }
+    }
 }
 
 /// The commands about pins.
@@ -305,6 +409,16 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write NAME=VALUE".to_owned()),
     }
+}
+
+fn source_and_version(text: &str) -> Result<(Option<NodeName>, u64), String> {
+    let (source, version) = match text.rsplit_once('=') {
+        Some((source, version)) if !source.is_empty() => (Some(NodeName::new(source)), version),
+        Some(_) => return Err("write SOURCE=VERSION".to_owned()),
+        None => (None, text),
+    };
+    let version = version.parse().map_err(|_| "write VERSION or SOURCE=VERSION with a whole number".to_owned())?;
+    Ok((source, version))
 }
 
 fn name_and_version(text: &str) -> Result<(String, u64), String> {

@@ -3,8 +3,9 @@
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use windlass_client::error::ClientError;
+use windlass_shared::artifact::Moved;
 use windlass_shared::error::{Coded, ErrorCode, full_message};
 use windlass_shared::ids::{NodeName, RunId};
 use windlass_shared::spec::{Problems, RenderStyle};
@@ -66,6 +67,14 @@ pub(crate) enum CommandError {
         /// Which plan.
         which: &'static str,
     },
+    /// A stage has no cursors.
+    #[error("no stage `{stage}` keeps a table from run to run")]
+    NoCursors {
+        /// What was asked for.
+        stage: String,
+        /// The stages that do.
+        help: Option<String>,
+    },
     /// Options that do not go together.
     #[error("{message}")]
     Usage {
@@ -95,7 +104,10 @@ impl CommandError {
         }
         if as_json {
             let problems = self.problems().map(Problems::reports);
-            let document = json!({ "error": self.to_failure(), "problems": problems });
+            let mut document = json!({ "error": self.to_failure(), "problems": problems });
+            if let Some(moved) = self.moved() {
+                document["moved"] = moved.iter().map(moved_as_json).collect();
+            }
             // There is nobody left to tell when stdout is gone as well.
             let _ = output::json(&document);
             return;
@@ -111,6 +123,14 @@ impl CommandError {
         }
     }
 
+    /// What has changed since a plan was saved, if that is what is wrong.
+    fn moved(&self) -> Option<&[Moved]> {
+        match self {
+            Self::Client(error) => error.moved(),
+            _ => None,
+        }
+    }
+
     fn problems(&self) -> Option<&Problems> {
         match self {
             Self::Project(problems) => Some(problems),
@@ -118,6 +138,13 @@ impl CommandError {
             _ => None,
         }
     }
+}
+
+/// What has changed, its parts and in words.
+fn moved_as_json(moved: &Moved) -> Value {
+    let mut value = json!(moved);
+    value["message"] = json!(moved.to_string());
+    value
 }
 
 fn style() -> RenderStyle {
@@ -137,6 +164,7 @@ impl Coded for CommandError {
             Self::Usage { .. } => ErrorCode("WL0706"),
             Self::RunEnded => ErrorCode("WL0707"),
             Self::NoPlan { .. } => ErrorCode("WL0708"),
+            Self::NoCursors { .. } => ErrorCode("WL0709"),
         }
     }
 
@@ -151,6 +179,7 @@ impl Coded for CommandError {
             Self::Form { .. } => "choose another `--output`, or cast the columns that it cannot hold".to_owned(),
             Self::Usage { help, .. } => help.clone(),
             Self::NoPlan { run, .. } => format!("`windlass runs show {run}` lists the stages of the run"),
+            Self::NoCursors { help, .. } => return help.clone(),
             Self::RunEnded => return None,
         })
     }

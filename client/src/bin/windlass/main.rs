@@ -55,6 +55,7 @@ async fn dispatch(global: &Global, command: Command) -> Result<(), CommandError>
         Command::Graph(args) => command::graph::run(global, &args),
         Command::Plan(args) => command::plan::run(global, &args).await,
         Command::Run(args) => command::run::run(global, &args).await,
+        Command::Apply(args) => command::apply::run(global, &args).await,
         Command::Tables(args) => command::tables::run(global, &args).await,
         Command::Cursors(args) => command::cursors::run(global, &args).await,
         Command::Pins(args) => command::pins::run(global, &args).await,

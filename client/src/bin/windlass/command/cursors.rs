@@ -1,28 +1,124 @@
-//! `windlass cursors`: how far each table has come.
+//! `windlass cursors`: how far each table has come, and setting that by hand.
+
+use windlass_client::{CursorReset, CursorStatus};
+use windlass_shared::artifact::SourceCursor;
+use windlass_shared::ids::NodeName;
+use windlass_shared::spec::suggest::did_you_mean;
 
 use super::{open_project, start};
-use crate::args::{CursorsCommand, Global, Output};
+use crate::args::{BindArgs, CursorsCommand, Global, Output, ResetArgs};
 use crate::failure::CommandError;
-use crate::output;
+use crate::output::{self, count};
 
-/// Lists the cursors.
+/// Lists the cursors, shows those of a stage, or sets them.
 pub(crate) async fn run(global: &Global, command: &CursorsCommand) -> Result<(), CommandError> {
-    let CursorsCommand::Ls(args) = command;
-    let project = open_project(global, args)?;
+    match command {
+        CursorsCommand::Ls(bind) => {
+            let cursors = cursors(global, bind).await?;
+            if global.output == Output::Json {
+                return Ok(output::json(&cursors)?);
+            }
+            Ok(output::text(&list(&cursors))?)
+        }
+        CursorsCommand::Show { stage, bind } => {
+            let cursors = cursors(global, bind).await?;
+            let Some(cursor) = cursors.iter().find(|cursor| cursor.stage.as_str() == stage) else {
+                let stages = cursors.iter().map(|cursor| cursor.stage.as_str());
+                let help = did_you_mean(stage, "there are", stages);
+                return Err(CommandError::NoCursors { stage: stage.clone(), help });
+            };
+            show(global, cursor)
+        }
+        CursorsCommand::Reset(args) => reset(global, args).await,
+    }
+}
+
+async fn cursors(global: &Global, bind: &BindArgs) -> Result<Vec<CursorStatus>, CommandError> {
+    let project = open_project(global, bind)?;
     let windlass = start(global, &project).await?;
     let cursors = windlass.cursors(&project).await;
     windlass.stop().await;
-    let cursors = cursors?;
-    if global.output == Output::Json {
-        return Ok(output::json(&cursors)?);
+    Ok(cursors?)
+}
+
+async fn reset(global: &Global, args: &ResetArgs) -> Result<(), CommandError> {
+    if !args.yes {
+        let what = args.to.map_or_else(
+            || format!("all that `{}` reads will count as not taken in", args.stage),
+            |to| format!("version {to} will count as the last one that `{}` has taken in", args.stage),
+        );
+        return Err(CommandError::Usage {
+            message: format!("a reset changes what the next run computes: {what}"),
+            help: "say that you mean it with `--yes`".to_owned(),
+        });
     }
-    let rows = cursors.iter().map(|cursor| {
-        vec![
-            cursor.stage.to_string(),
-            cursor.last_run.map_or_else(|| "none".to_owned(), |run| run.to_string()),
-            cursor.version.map(|version| version.to_string()).unwrap_or_default(),
-            cursor.app_id.to_string(),
-        ]
+    let project = open_project(global, &args.bind())?;
+    let windlass = start(global, &project).await?;
+    let reset = CursorReset {
+        stage: NodeName::new(args.stage.clone()),
+        source: args.source.clone().map(NodeName::new),
+        to: args.to.map(windlass_shared::ids::TableVersion),
+        reason: args.reason.clone(),
+    };
+    let cursor = windlass.reset_cursor(&project, &reset).await;
+    windlass.stop().await;
+    show(global, &cursor?)
+}
+
+/// A line a source, and one for a stage without any.
+fn list(cursors: &[CursorStatus]) -> String {
+    let rows = cursors.iter().flat_map(|cursor| {
+        let stage = |source: Option<&SourceCursor>| {
+            vec![
+                cursor.stage.to_string(),
+                cursor.last_run.map_or_else(|| "none".to_owned(), |run| run.to_string()),
+                cursor.version.map(|version| version.to_string()).unwrap_or_default(),
+                source.map(|source| source.source.to_string()).unwrap_or_default(),
+                source.map(taken_in).unwrap_or_default(),
+                source.and_then(|source| source.behind).map(count).unwrap_or_default(),
+            ]
+        };
+        match cursor.sources.as_slice() {
+            [] => vec![stage(None)],
+            sources => sources.iter().map(|source| stage(Some(source))).collect(),
+        }
     });
-    Ok(output::text(&output::columns(&["STAGE", "LAST RUN", "VERSION", "TRANSACTIONS OF"], rows.collect(), &[1, 2]))?)
+    let headings = ["STAGE", "LAST RUN", "VERSION", "READS", "TAKEN IN", "BEHIND"];
+    output::columns(&headings, rows.collect(), &[1, 2, 5])
+}
+
+fn show(global: &Global, cursor: &CursorStatus) -> Result<(), CommandError> {
+    if global.output == Output::Json {
+        return Ok(output::json(cursor)?);
+    }
+    let mut text = format!(
+        "stage            {}\nversion          {}\nlast run         {}\ntransactions of  {}\n",
+        cursor.stage,
+        cursor.version.map_or_else(|| "not built".to_owned(), |version| version.to_string()),
+        cursor.last_run.map_or_else(|| "none".to_owned(), |run| run.to_string()),
+        cursor.app_id,
+    );
+    if !cursor.sources.is_empty() {
+        let rows = cursor.sources.iter().map(|source| {
+            vec![
+                source.source.to_string(),
+                taken_in(source),
+                source.behind.map(count).unwrap_or_default(),
+                source.table_id.clone().unwrap_or_default(),
+            ]
+        });
+        text.push('\n');
+        text.push_str(&output::columns(&["READS", "TAKEN IN", "BEHIND", "TABLE"], rows.collect(), &[2]));
+    }
+    Ok(output::text(&text)?)
+}
+
+fn taken_in(cursor: &SourceCursor) -> String {
+    match (cursor.version, &cursor.table_id) {
+        (None, _) => "nothing".to_owned(),
+        (Some(..0), _) => "reset".to_owned(),
+        (Some(version), Some(_)) => format!("version {version}"),
+        // The hash of a listing tells a person nothing.
+        (Some(_), None) => "as listed then".to_owned(),
+    }
 }

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+pub(crate) mod apply;
 pub(crate) mod check;
 pub(crate) mod cursors;
 pub(crate) mod explain;
@@ -19,8 +20,9 @@ use windlass_client::embedded::{EmbeddedConfig, local_runs};
 use windlass_client::error::ClientError;
 use windlass_client::project::find_project_dir;
 use windlass_client::{Project, RunOptions, Runs, Windlass};
+use windlass_shared::artifact::{CommitOutcome, Refresh, StageSummary};
 
-use crate::args::{BindArgs, Global, SelectArgs};
+use crate::args::{BindArgs, Global, RefreshArgs, SelectArgs};
 use crate::failure::CommandError;
 
 /// The project's folder: the one given, or the nearest upwards.
@@ -52,11 +54,24 @@ async fn open_runs(global: &Global, project: &Project) -> Result<Runs, CommandEr
     }
 }
 
-fn run_options(args: &SelectArgs) -> RunOptions {
+fn run_options(args: &SelectArgs, refresh: &RefreshArgs) -> RunOptions {
     RunOptions {
         select: args.select.clone(),
         exclude: args.exclude.clone(),
         params: args.bind.params.clone(),
+        refresh: Refresh {
+            full: refresh.full_refresh.clone(),
+            from_versions: refresh.from_version.clone(),
+            to_versions: refresh.to_version.clone(),
+        },
         ..RunOptions::default()
+    }
+}
+
+/// The status of a stage as a table shows it: a table that was used as it is was not committed to.
+fn status_of(stage: &StageSummary) -> &'static str {
+    match &stage.receipt {
+        Some(receipt) if receipt.outcome == CommitOutcome::Reused => "reused",
+        _ => stage.status.as_str(),
     }
 }

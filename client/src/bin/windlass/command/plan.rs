@@ -1,27 +1,36 @@
 //! `windlass plan`: what a run would do.
 
-use windlass_shared::artifact::PlannedRun;
+use windlass_shared::artifact::{PlannedRun, SavedPlan, SourceChange, StageDecision};
 
 use super::{open_project, run_options, start};
-use crate::args::{Global, Output, SelectArgs};
+use crate::args::{Global, Output, PlanArgs};
 use crate::failure::CommandError;
 use crate::output::{self, bytes, count};
 
-/// Pins the sources, plans every selected stage and shows both. Nothing is written.
-pub(crate) async fn run(global: &Global, args: &SelectArgs) -> Result<(), CommandError> {
-    let project = open_project(global, &args.bind)?;
+/// Pins the sources, plans every selected stage and shows both. Nothing is written but the file that is asked for.
+pub(crate) async fn run(global: &Global, args: &PlanArgs) -> Result<(), CommandError> {
+    let project = open_project(global, &args.select.bind)?;
     let windlass = start(global, &project).await?;
-    let plan = windlass.plan(&project, &run_options(args)).await;
+    let options = run_options(&args.select, &args.refresh);
+    let plan = windlass.plan(&project, &options).await;
     windlass.stop().await;
     let plan = plan?;
-    if global.output == Output::Json {
-        output::json(&plan)?;
-    } else {
-        output::text(&page(&plan))?;
+    if let Some(file) = &args.out {
+        let saved = SavedPlan::new(options.to_be_saved(&project), &plan).to_json();
+        std::fs::write(file, saved + "\n").map_err(|source| CommandError::Write { file: file.clone(), source })?;
     }
-    Ok(())
+    if global.output == Output::Json {
+        return Ok(output::json(&plan)?);
+    }
+    let mut text = page(&plan);
+    if let Some(file) = &args.out {
+        let file = file.display();
+        text.push_str(&format!("\nsaved in {file}; carry it out with `windlass apply {file}`\n"));
+    }
+    Ok(output::text(&text)?)
 }
 
+/// The plan for people: what is read, what becomes of each stage and why, and what has changed.
 fn page(plan: &PlannedRun) -> String {
     let pins = plan.pins.iter().map(|pin| {
         let at = pin.version.map_or_else(|| "as listed".to_owned(), |version| format!("version {version}"));
@@ -30,9 +39,53 @@ fn page(plan: &PlannedRun) -> String {
     let mut text = output::columns(&["READS", "KIND", "PINNED", "FILES", "SIZE", "AT"], pins.collect(), &[3, 4]);
     text.push('\n');
     let stages = plan.stages.iter().map(|stage| {
-        let after: Vec<&str> = stage.depends_on.iter().map(|name| name.as_str()).collect();
-        vec![stage.stage.to_string(), stage.decision.as_str().to_owned(), after.join(", "), stage.reason.clone()]
+        vec![
+            stage.stage.to_string(),
+            stage.decision.as_str().to_owned(),
+            stage.strategy.map(|strategy| strategy.as_str().to_owned()).unwrap_or_default(),
+            to_read(stage),
+            why(stage),
+        ]
     });
-    text.push_str(&output::columns(&["STAGE", "DECISION", "AFTER", "WHY"], stages.collect(), &[]));
+    text.push_str(&output::columns(&["STAGE", "DECISION", "STRATEGY", "READS", "WHY"], stages.collect(), &[]));
+    let changes = plan.stages.iter().flat_map(|stage| stage.changes.iter().map(|change| changed(stage, change)));
+    let changes: Vec<_> = changes.collect();
+    if !changes.is_empty() {
+        text.push('\n');
+        let headings = ["STAGE", "CHANGES OF", "FROM", "TO", "FILES", "ROWS", "SIZE"];
+        text.push_str(&output::columns(&headings, changes, &[4, 5, 6]));
+    }
     text
+}
+
+/// About how much a stage has to read, as far as that is known.
+fn to_read(stage: &StageDecision) -> String {
+    let size = (stage.estimated_bytes > 0).then(|| bytes(stage.estimated_bytes));
+    let rows = stage.estimated_rows.map(|rows| format!("{} rows", count(rows)));
+    [rows, size].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// Why, and what kept the table from being used as it is.
+fn why(stage: &StageDecision) -> String {
+    match &stage.reuse {
+        Some(reuse) if !reuse.hit && !reuse.missed.is_empty() => {
+            format!("{} (changed: {})", stage.reason, reuse.missed.join("; "))
+        }
+        _ => stage.reason.clone(),
+    }
+}
+
+fn changed(stage: &StageDecision, change: &SourceChange) -> Vec<String> {
+    let version = |version: Option<_>, unknown: &str| {
+        version.map_or_else(|| unknown.to_owned(), |version| format!("version {version}"))
+    };
+    vec![
+        stage.stage.to_string(),
+        change.source.to_string(),
+        version(change.from, "as recorded"),
+        version(change.to, "as it will be"),
+        count(change.files),
+        change.rows.map(count).unwrap_or_default(),
+        bytes(change.bytes),
+    ]
 }

@@ -1,10 +1,10 @@
 //! `windlass run`: runs the pipeline and tells how it went.
 
 use serde_json::json;
-use windlass_client::RunHandle;
+use windlass_client::{Project, RunHandle, RunOptions, Windlass};
 use windlass_shared::artifact::{LogEvent, RunRecord, RunStatus};
 
-use super::{open_project, run_options, start};
+use super::{open_project, run_options, start, status_of};
 use crate::args::{Global, Output, RunArgs};
 use crate::failure::CommandError;
 use crate::output::{self, bytes, count, duration};
@@ -13,20 +13,31 @@ use crate::progress::Progress;
 /// Runs the selected part of the pipeline. Ctrl-C stops the run cleanly; a second one ends the process.
 pub(crate) async fn run(global: &Global, args: &RunArgs) -> Result<(), CommandError> {
     let project = open_project(global, &args.select.bind)?;
-    let mut options = run_options(&args.select);
-    options.fail_fast = args.fail_fast.then_some(true);
-    options.max_parallel = args.max_parallel;
+    let mut options = run_options(&args.select, &args.refresh);
+    options.fail_fast = args.behaviour.fail_fast.then_some(true);
+    options.max_parallel = args.behaviour.max_parallel;
     let windlass = start(global, &project).await?;
+    run_and_tell(global, windlass, &project, &options, args.behaviour.events).await
+}
+
+/// Starts a run, follows it to its end and tells how it went; with `as_lines` by its events alone.
+pub(super) async fn run_and_tell(
+    global: &Global,
+    windlass: Windlass,
+    project: &Project,
+    options: &RunOptions,
+    as_lines: bool,
+) -> Result<(), CommandError> {
     let outcome = async {
-        let handle = windlass.run(&project, &options).await?;
+        let handle = windlass.run(project, options).await?;
         stop_on_signal(&handle);
         let bundle = handle.bundle.clone();
-        Ok::<_, CommandError>((follow(handle, args.events).await?, bundle))
+        Ok::<_, CommandError>((follow(handle, as_lines).await?, bundle))
     };
     let outcome = outcome.await;
     windlass.stop().await;
     let (record, bundle) = outcome?;
-    if !args.events {
+    if !as_lines {
         match global.output {
             Output::Json => output::json(&json!({ "run": record, "bundle": bundle }))?,
             _ => output::text(&summary(&record, &bundle))?,
@@ -83,7 +94,7 @@ fn summary(record: &RunRecord, bundle: &str) -> String {
         let of = |value: Option<u64>, form: fn(u64) -> String| value.map(form).unwrap_or_default();
         vec![
             stage.stage.to_string(),
-            stage.status.as_str().to_owned(),
+            status_of(stage).to_owned(),
             of(receipt.map(|receipt| receipt.rows), count),
             of(receipt.map(|receipt| receipt.bytes), bytes),
             of(receipt.map(|receipt| receipt.files), count),

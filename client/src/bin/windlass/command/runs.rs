@@ -5,7 +5,7 @@ use windlass_client::error::ClientError;
 use windlass_client::{Project, Runs, Windlass};
 use windlass_shared::artifact::{LogEvent, RunRecord};
 
-use super::{open_project, open_runs};
+use super::{open_project, open_runs, status_of};
 use crate::args::{BindArgs, Global, Output, RunsCommand};
 use crate::failure::CommandError;
 use crate::output::{self, bytes, count, duration};
@@ -98,7 +98,8 @@ async fn show(global: &Global, runs: &Runs, wanted: &str) -> Result<(), CommandE
         let receipt = stage.receipt.as_ref();
         vec![
             stage.stage.to_string(),
-            stage.status.as_str().to_owned(),
+            status_of(stage).to_owned(),
+            stage.strategy.map(|strategy| strategy.as_str().to_owned()).unwrap_or_default(),
             stage.attempts.to_string(),
             receipt.map(|receipt| count(receipt.rows)).unwrap_or_default(),
             receipt.map(|receipt| bytes(receipt.bytes)).unwrap_or_default(),
@@ -108,8 +109,8 @@ async fn show(global: &Global, runs: &Runs, wanted: &str) -> Result<(), CommandE
         ]
     });
     text.push('\n');
-    let headings = ["STAGE", "STATUS", "TRIES", "ROWS", "SIZE", "VERSION", "TIME", "FAILURE"];
-    text.push_str(&output::columns(&headings, rows.collect(), &[2, 3, 4, 5, 6]));
+    let headings = ["STAGE", "STATUS", "STRATEGY", "TRIES", "ROWS", "SIZE", "VERSION", "TIME", "FAILURE"];
+    text.push_str(&output::columns(&headings, rows.collect(), &[3, 4, 5, 6, 7]));
     Ok(output::text(&text)?)
 }
 

@@ -1,0 +1,26 @@
+//! `windlass apply`: carries out a plan that was saved, if it still holds.
+
+use windlass_client::error::ClientError;
+use windlass_client::{Project, RunOptions};
+use windlass_shared::artifact::SavedPlan;
+
+use super::run::run_and_tell;
+use super::{project_dir, start};
+use crate::args::{ApplyArgs, Global};
+use crate::failure::CommandError;
+
+/// Runs what the plan says, with its selection, parameters, target and sources. The scheduler compares the plan with what
+/// the run would do once nobody else can run the pipeline any more.
+pub(crate) async fn run(global: &Global, args: &ApplyArgs) -> Result<(), CommandError> {
+    let text =
+        std::fs::read_to_string(&args.plan).map_err(|source| CommandError::Read { file: args.plan.clone(), source })?;
+    let plan = SavedPlan::read(&text).map_err(ClientError::from)?;
+    let project = Project::open_for(&project_dir(global)?, &plan)?;
+    let options = RunOptions {
+        fail_fast: args.behaviour.fail_fast.then_some(true),
+        max_parallel: args.behaviour.max_parallel,
+        ..RunOptions::apply(plan)
+    };
+    let windlass = start(global, &project).await?;
+    run_and_tell(global, windlass, &project, &options, args.behaviour.events).await
+}

@@ -1,0 +1,209 @@
+//! Setting a cursor by hand, which no run may be in the middle of.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use windlass_shared::artifact::{CursorReset, CursorStatus};
+use windlass_shared::delta::cursor::{RESET, files_key, source_key};
+use windlass_shared::delta::reset_cursors;
+use windlass_shared::error::{Coded, ErrorCode};
+use windlass_shared::graph::Stage;
+use windlass_shared::ids::{AppId, NodeName, TableVersion};
+use windlass_shared::spec::suggest::did_you_mean;
+use windlass_shared::spec::table::Materialize;
+
+use crate::Scheduler;
+use crate::plan::cursors::{Upstream, Upstreams, cursors, look_at, memory_of};
+use crate::plan::{Needs, PlanError, PlanRequest, table_location};
+use crate::run::lease_name;
+use crate::state::{LeaseHeld, LeaseHolder, ProcessIdentity, StateError};
+
+/// How long a reset keeps runs out at most: it is one small commit.
+const LEASE_TTL: Duration = Duration::from_secs(120);
+
+/// Why a cursor is not reset.
+#[derive(Debug, thiserror::Error)]
+pub enum ResetError {
+    /// A table cannot be read.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// A run of the pipeline is under way, or another reset.
+    #[error(transparent)]
+    Busy(Box<LeaseHeld>),
+    /// The state store failed.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The stage keeps no table from run to run.
+    #[error("`{stage}` has no cursors: it {why}")]
+    NoTable {
+        /// The stage.
+        stage: NodeName,
+        /// What keeps it from having any.
+        why: &'static str,
+    },
+    /// The stage does not read that.
+    #[error("`{stage}` does not read `{source_name}`")]
+    NotRead {
+        /// The stage.
+        stage: NodeName,
+        /// The source.
+        source_name: NodeName,
+        /// What it reads.
+        help: Option<String>,
+    },
+    /// A version was given and it is not clear of which source, or the source has none.
+    #[error("a version cannot be set: {why}")]
+    NoVersion {
+        /// Why not.
+        why: String,
+    },
+    /// The source has no such version yet.
+    #[error("`{source_name}` is at version {newest}, so version {wanted} cannot have been taken in")]
+    Beyond {
+        /// The source.
+        source_name: NodeName,
+        /// The version asked for.
+        wanted: TableVersion,
+        /// Its version as a run would read it.
+        newest: TableVersion,
+    },
+}
+
+impl Coded for ResetError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Plan(error) => error.code(),
+            Self::Busy(error) => error.code(),
+            Self::State(error) => error.code(),
+            Self::NoTable { .. } => ErrorCode("WL0671"),
+            Self::NotRead { .. } => ErrorCode("WL0672"),
+            Self::NoVersion { .. } => ErrorCode("WL0673"),
+            Self::Beyond { .. } => ErrorCode("WL0674"),
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        match self {
+            Self::Plan(error) => error.help(),
+            Self::Busy(error) => error.help(),
+            Self::State(error) => error.help(),
+            Self::NoTable { .. } => Some("`windlass cursors ls` lists the stages that have cursors".to_owned()),
+            Self::NotRead { help, .. } => help.clone(),
+            Self::NoVersion { .. } => {
+                Some("name one Delta source with `--source`, or leave the version out".to_owned())
+            }
+            Self::Beyond { newest, .. } => Some(format!("give a version up to {newest}")),
+        }
+    }
+
+    fn is_retryable(&self) -> bool {
+        match self {
+            Self::Plan(error) => error.is_retryable(),
+            Self::State(error) => error.is_retryable(),
+            _ => false,
+        }
+    }
+}
+
+/// Sets cursors of a stage in a commit of its own on the stage's table, and gives what they say then. The next run takes
+/// in what lies behind them, or computes all rows if nothing counts as taken in.
+///
+/// # Errors
+/// [`ResetError::Busy`] while a run of the pipeline is under way; otherwise as the variants say.
+pub async fn reset_cursor(
+    scheduler: &Scheduler,
+    request: &PlanRequest,
+    reset: &CursorReset,
+) -> Result<CursorStatus, ResetError> {
+    let pipeline = &request.graph.name;
+    let holder = LeaseHolder {
+        who: ProcessIdentity::current(),
+        run_id: Some(request.run.clone()),
+        note: "windlass cursors reset".to_owned(),
+    };
+    let lease = scheduler.state.acquire_lease(&lease_name(pipeline), &holder, LEASE_TTL).await?;
+    let lease = lease.granted().map_err(|held| ResetError::Busy(held.into()))?;
+    let outcome = reset_with_lease(scheduler, request, reset).await;
+    scheduler.state.release_lease(&lease).await?;
+    outcome
+}
+
+async fn reset_with_lease(
+    scheduler: &Scheduler,
+    request: &PlanRequest,
+    reset: &CursorReset,
+) -> Result<CursorStatus, ResetError> {
+    let (graph, sessions) = (&request.graph, &scheduler.sessions);
+    let stage = graph.stage(&reset.stage).ok_or_else(|| PlanError::Unknown { node: reset.stage.clone() })?;
+    let no_table = |why| ResetError::NoTable { stage: stage.name.clone(), why };
+    match stage.materialize {
+        Materialize::Table => {}
+        Materialize::View => return Err(no_table("is a view")),
+        Materialize::Cache => return Err(no_table("is a cache")),
+    }
+    let upstreams = look_at(request, sessions, chosen(request, stage, reset)?).await?;
+    let marks = marks(&AppId::of(&graph.name, &stage.name), &upstreams, reset)?;
+    if memory_of(request, sessions, stage, &upstreams).await?.is_none() {
+        return Err(no_table("has no table yet"));
+    }
+    if marks.is_empty() {
+        return Err(no_table("reads no table that exists, and no files"));
+    }
+    let location = table_location(request, stage)?;
+    let info = BTreeMap::from([
+        ("windlass.pipeline".to_owned(), json!(graph.name)),
+        ("windlass.stage".to_owned(), json!(stage.name)),
+        ("windlass.by".to_owned(), json!(ProcessIdentity::current().to_string())),
+        ("windlass.reason".to_owned(), json!(reset.reason.as_deref().unwrap_or("asked for by hand"))),
+        ("windlass.version".to_owned(), Value::from(env!("CARGO_PKG_VERSION"))),
+    ]);
+    let version = reset_cursors(&location, &marks, &info, sessions.stores())
+        .await
+        .map_err(|source| PlanError::Write { stage: stage.name.clone(), source })?;
+    tracing::info!(stage = %stage.name, %version, cursors = ?marks, "cursors were reset");
+    let now = cursors(request, sessions, Some(&stage.name)).await?;
+    now.into_iter().next().ok_or_else(|| no_table("is no stage that keeps a table"))
+}
+
+/// What the stage reads, or the one source of it that is meant.
+fn chosen(request: &PlanRequest, stage: &Stage, reset: &CursorReset) -> Result<BTreeSet<NodeName>, ResetError> {
+    let leaves = Needs::of(&request.graph, &stage.reads).leaves;
+    match &reset.source {
+        None => Ok(leaves),
+        Some(source) if leaves.contains(source) => Ok(BTreeSet::from([source.clone()])),
+        Some(source) => Err(ResetError::NotRead {
+            stage: stage.name.clone(),
+            source_name: source.clone(),
+            help: did_you_mean(source.as_str(), "it reads", leaves.iter().map(NodeName::as_str)),
+        }),
+    }
+}
+
+/// The transactions that say what is to count as taken in.
+fn marks(app_id: &AppId, upstreams: &Upstreams, reset: &CursorReset) -> Result<BTreeMap<AppId, i64>, ResetError> {
+    let Some(to) = reset.to else {
+        let key = |(name, upstream): (&NodeName, &Upstream)| match upstream {
+            Upstream::Table(Some(pin)) => Some((source_key(app_id, name, &pin.table_id), RESET)),
+            Upstream::Table(None) => None,
+            Upstream::Files => Some((files_key(app_id, name), RESET)),
+        };
+        return Ok(upstreams.iter().filter_map(key).collect());
+    };
+    let refused = |why: String| Err(ResetError::NoVersion { why });
+    let mut all = upstreams.iter();
+    match (all.next(), all.next()) {
+        (Some((name, Upstream::Table(Some(pin)))), None) => {
+            if to > pin.version {
+                return Err(ResetError::Beyond { source_name: name.clone(), wanted: to, newest: pin.version });
+            }
+            // The version of a transaction is a signed number, and so is that of a table in every log there is.
+            let version = i64::try_from(to.0).unwrap_or(i64::MAX);
+            Ok(BTreeMap::from([(source_key(app_id, name, &pin.table_id), version)]))
+        }
+        (Some((name, Upstream::Table(None))), None) => refused(format!("`{name}` has no table yet")),
+        (Some((name, Upstream::Files)), None) => refused(format!("`{name}` is made of files, which have no versions")),
+        (Some(_), Some(_)) => refused("the stage reads more than one source".to_owned()),
+        (None, _) => refused("the stage reads nothing".to_owned()),
+    }
+}
