@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use object_store::{ObjectStore, ObjectStoreExt};
+use object_store::ObjectStoreExt;
 use parking_lot::Mutex;
 use windlass_shared::delta::DeltaError;
 use windlass_shared::delta::changes::{TableChanges, changes};

@@ -47,7 +47,7 @@ impl Feeds {
                 Some(Input::Planned(schema)) => Arc::clone(schema),
                 None => continue,
             };
-            let feed = provider_as_source(Arc::new(EmptyTable::new(with_change_columns(&schema))));
+            let feed = provider_as_source(Arc::new(EmptyTable::new(with_change_columns(schema.fields()))));
             feeds.tables.add(name.clone(), InputChanges { feed, insert_only });
         }
         feeds

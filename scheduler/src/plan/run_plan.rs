@@ -207,15 +207,15 @@ pub async fn plan_run(request: PlanRequest, sessions: &Sessions) -> Result<RunPl
 }
 
 /// Which part of the graph a run is about.
-struct Scope {
+pub(super) struct Scope {
     /// Everything selected.
     selected: BTreeSet<NodeName>,
     /// The selected stages that keep a table.
-    tables: BTreeSet<NodeName>,
+    pub(super) tables: BTreeSet<NodeName>,
     /// Selected caches that no selected table reads: they are asked for by themselves.
-    lone_caches: BTreeSet<NodeName>,
+    pub(super) lone_caches: BTreeSet<NodeName>,
     /// Stages whose rows are all to be computed again.
-    refreshed: BTreeSet<NodeName>,
+    pub(super) refreshed: BTreeSet<NodeName>,
 }
 
 impl Scope {
@@ -287,7 +287,7 @@ async fn pin_inputs(request: &PlanRequest, sessions: &Sessions, scope: &Scope) -
 }
 
 /// Versions that someone asked for, by the names of the sources that they are of.
-fn range_ends(
+pub(super) fn range_ends(
     request: &PlanRequest,
     scope: &Scope,
     asked: &[(Option<NodeName>, u64)],

@@ -330,12 +330,10 @@ impl StageRun<'_> {
         target: &PinnedTable,
         staged: &StagedMerge,
     ) -> Result<StagedFiles, Failure> {
-        if staged.touched_files() == 0 {
-            return Ok(StagedFiles::default());
-        }
         let stay = survivors(target, staged, &self.scan_options()?, self.work.sessions.stores())
             .await
             .map_err(|error| error.to_failure())?;
+        let Some(stay) = stay else { return Ok(StagedFiles::default()) };
         let source = provider_as_source(stay);
         let stay = self.built(LogicalPlanBuilder::scan("__wl_stay", source, None).and_then(LogicalPlanBuilder::build))?;
         let spec = self.write_spec(&update.table);

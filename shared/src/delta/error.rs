@@ -35,6 +35,11 @@ pub enum DeltaError {
 }
 
 impl DeltaError {
+    /// Whether the changes of a table cannot be told any more, which trying again does not help.
+    pub fn is_change_gap(&self) -> bool {
+        matches!(self, Self::Changes(_))
+    }
+
     /// Whether there is no Delta table at all where one was looked for.
     pub fn is_not_a_table(&self) -> bool {
         matches!(self, Self::Read(ReadError::NotATable { .. }))

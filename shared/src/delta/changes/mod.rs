@@ -212,7 +212,8 @@ fn delta_schema(location: &Location, metadata: &TableFacts) -> Result<StructType
     })
 }
 
-fn with_change_columns(columns: &[FieldRef]) -> SchemaRef {
+/// The columns of a table with those that its change feed adds.
+pub fn with_change_columns(columns: &[FieldRef]) -> SchemaRef {
     let added = [change_type(CHANGE_TYPE), commit_version(), commit_timestamp()];
     Arc::new(Schema::new(columns.iter().cloned().chain(added.map(Arc::new)).collect::<Vec<_>>()))
 }

@@ -123,6 +123,7 @@ impl DataFiles {
                 .collect(),
             partitions: partitions.collect::<Result<_, _>>()?,
             statistics: self.statistics.clone().reordered(&indices)?,
+            repeats: self.repeats,
         })
     }
 

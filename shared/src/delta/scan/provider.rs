@@ -63,7 +63,7 @@ impl DeltaScan {
     }
 
     /// The same with each row's address in two more columns, [`ROW_FILE`] and [`ROW_POSITION`].
-    pub(in crate::delta) fn addressed(table: PinnedTable, options: ScanOptions) -> Self {
+    pub(in crate::delta) fn addressed(table: impl Into<FileTable>, options: ScanOptions) -> Self {
         let mut scan = Self::new(table, options);
         let columns = scan.schema.fields().len();
         scan.schema = address::schema_with(&scan.schema);
