@@ -9,6 +9,7 @@ mod compose;
 mod delta_read;
 mod delta_write;
 mod engine;
+mod incremental;
 mod plain;
 mod process;
 mod project;
