@@ -53,7 +53,7 @@ use windlass_shared::function::Functions;
 use windlass_shared::graph::check;
 use windlass_shared::spec::files::{MANIFEST, STAGES_DIR};
 use windlass_shared::spec::pipeline::SessionPatch;
-use windlass_shared::spec::table::Materialize;
+use windlass_shared::spec::table::{Incremental, Materialize, MergeWrite, OnDefinitionChange};
 use windlass_shared::spec::{ProjectFiles, RunSettings, TargetSpec};
 
 pub use error::BuildError;
@@ -145,6 +145,27 @@ impl ProjectBuilder {
     pub fn default_target_file_bytes(mut self, bytes: u64) -> Self {
         let mut defaults = self.defaults();
         defaults.set("target_file_size", Yaml::plain(bytes));
+        self.set_defaults(defaults)
+    }
+
+    /// Whether the tables of stages that do not say are brought up to date from the changes of their inputs.
+    pub fn default_incremental(mut self, incremental: Incremental) -> Self {
+        let mut defaults = self.defaults();
+        defaults.set("incremental", Yaml::text(incremental.as_str()));
+        self.set_defaults(defaults)
+    }
+
+    /// How rows that change are replaced in tables that do not say.
+    pub fn default_merge(mut self, merge: MergeWrite) -> Self {
+        let mut defaults = self.defaults();
+        defaults.set("merge", Yaml::text(merge.as_str()));
+        self.set_defaults(defaults)
+    }
+
+    /// What happens to the rows of a former definition where a stage does not say.
+    pub fn default_on_definition_change(mut self, policy: OnDefinitionChange) -> Self {
+        let mut defaults = self.defaults();
+        defaults.set("on_definition_change", Yaml::text(policy.as_str()));
         self.set_defaults(defaults)
     }
 

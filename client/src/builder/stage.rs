@@ -5,7 +5,9 @@ use datafusion::logical_expr::LogicalPlan;
 use windlass_shared::codec::logical::encode_plan;
 use windlass_shared::spec::is_name;
 use windlass_shared::spec::plan_text::{self, ENGINE_VERSION};
-use windlass_shared::spec::table::{Materialize, TableSettings, WriteMode};
+use windlass_shared::spec::table::{
+    Incremental, Materialize, MergeWrite, OnDefinitionChange, TableSettings, WriteMode,
+};
 
 use super::BuildError;
 use super::yaml::{Map, Yaml};
@@ -66,9 +68,19 @@ impl StageBuilder {
         self
     }
 
-    /// Its Delta table. The project's default properties are added to those of the settings.
+    /// Its Delta table. The project's defaults hold for what the settings leave as [`TableSettings::default`] has it;
+    /// its default properties are added to those of the settings.
     pub fn table(mut self, table: &TableSettings) -> Self {
         self.header.set_map("io", io(table));
+        self
+    }
+
+    /// Whether its table is brought up to date from the changes of its inputs, whatever the project's default is. To be
+    /// said after [`StageBuilder::table`].
+    pub fn incremental(mut self, incremental: Incremental) -> Self {
+        let mut io = self.header.take_map("io");
+        io.set("incremental", Yaml::text(incremental.as_str()));
+        self.header.set_map("io", io);
         self
     }
 
@@ -132,5 +144,14 @@ fn io(table: &TableSettings) -> Map {
         io.enter("properties", key, Yaml::text(value));
     }
     io.set_some("target_file_size", &table.target_file_bytes, |value| Yaml::plain(value));
+    if table.incremental != Incremental::default() {
+        io.set("incremental", Yaml::text(table.incremental.as_str()));
+    }
+    if table.merge != MergeWrite::default() {
+        io.set("merge", Yaml::text(table.merge.as_str()));
+    }
+    if table.on_definition_change != OnDefinitionChange::default() {
+        io.set("on_definition_change", Yaml::text(table.on_definition_change.as_str()));
+    }
     io
 }

@@ -7,6 +7,7 @@
 //! ```
 
 pub mod commit;
+pub mod cursor;
 pub mod pin;
 pub mod scan;
 pub mod table;

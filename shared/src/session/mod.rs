@@ -20,8 +20,9 @@ mod types;
 
 pub use builder::Sessions;
 pub use error::SessionError;
-pub use identity::{ScanIdentity, SessionIdentity};
+pub use identity::{ResultIdentity, ScanIdentity, SessionIdentity};
 pub use planning::planning_context;
 pub use register::{ProviderInput, TableInput, register};
 pub use registration::{ColumnRecord, Registration, SortRecord, TableKind};
 pub use scan_stores::with_stores_of;
+pub use text_files::{ListingChange, PATH_COLUMN, TextListing};

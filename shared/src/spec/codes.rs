@@ -37,6 +37,7 @@ codes! {
     UNREADABLE = "WL0123", "a project file could not be read";
     PLAN_TEXT = "WL0124", "the plan of a stage is not the text of a plan";
     PLAN_ENGINE = "WL0125", "the plan of a stage was made by another version of DataFusion";
+    NEEDS_KEY = "WL0126", "an incremental stage does not say which columns identify a row";
 
     UNKNOWN_TABLE = "WL0201", "SQL reads a table that is neither a source nor a stage";
     CYCLE = "WL0202", "stages depend on each other in a circle";

@@ -41,6 +41,17 @@ pub enum Incremental {
     Strict,
 }
 
+impl Incremental {
+    /// The word that a project writes for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Auto => "auto",
+            Self::Strict => "strict",
+        }
+    }
+}
+
 /// How rows that change are replaced in a table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -54,6 +65,17 @@ pub enum MergeWrite {
     Auto,
 }
 
+impl MergeWrite {
+    /// The word that a project writes for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rewrite => "rewrite",
+            Self::DeletionVectors => "deletion_vectors",
+            Self::Auto => "auto",
+        }
+    }
+}
+
 /// What happens to the rows that a stage's former definition made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -63,6 +85,16 @@ pub enum OnDefinitionChange {
     Rebuild,
     /// The run is refused until someone asks for a full refresh of the stage.
     Refuse,
+}
+
+impl OnDefinitionChange {
+    /// The word that a project writes for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rebuild => "rebuild",
+            Self::Refuse => "refuse",
+        }
+    }
 }
 
 /// The Delta table of a stage: where it is and what is demanded of its rows.

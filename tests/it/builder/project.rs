@@ -13,7 +13,9 @@ use windlass_shared::graph::{PipelineGraph, check};
 use windlass_shared::spec::column_type::ColumnType;
 use windlass_shared::spec::pipeline::SessionPatch;
 use windlass_shared::spec::source::{FileFormat, SortColumn};
-use windlass_shared::spec::table::{Materialize, TableSettings, WriteMode};
+use windlass_shared::spec::table::{
+    Incremental, Materialize, MergeWrite, OnDefinitionChange, TableSettings, WriteMode,
+};
 use windlass_shared::spec::{ParamValue, ProjectFiles, RunSettings, TargetSpec};
 
 use super::{plan, shop};
@@ -53,6 +55,9 @@ defaults:
   materialize: view
   properties: { delta.appendOnly: "true" }
   target_file_size: 1MiB
+  incremental: auto
+  merge: rewrite
+  on_definition_change: refuse
 session: { target_partitions: 4, parquet_pushdown: false, memory_limit_bytes: 1GiB, spill_dir: /tmp/spill }
 run: { max_parallel_stages: 3, retries: 1, fail_fast: true }
 targets:
@@ -77,6 +82,8 @@ io:
   constraints: { positive: "price > 0 -- { [" }
   properties: { delta.enableChangeDataFeed: "true" }
   target_file_size: 2MiB
+  incremental: strict
+  merge: deletion_vectors
 */
 SELECT * FROM days WHERE price > $price
 "#;
@@ -96,6 +103,9 @@ fn built() -> ProjectBuilder {
         constraints: BTreeMap::from([("positive".into(), "price > 0 -- { [".into())]),
         properties: BTreeMap::from([("delta.enableChangeDataFeed".into(), "true".into())]),
         target_file_bytes: Some(2 * 1024 * 1024),
+        incremental: Incremental::Strict,
+        merge: MergeWrite::DeletionVectors,
+        on_definition_change: OnDefinitionChange::Rebuild,
     };
     let target = TargetSpec {
         params: BTreeMap::from([
@@ -153,6 +163,9 @@ fn built() -> ProjectBuilder {
         .default_materialize(Materialize::View)
         .default_property("delta.appendOnly", "true")
         .default_target_file_bytes(1024 * 1024)
+        .default_incremental(Incremental::Auto)
+        .default_merge(MergeWrite::Rewrite)
+        .default_on_definition_change(OnDefinitionChange::Refuse)
         .session(&session)
         .run(&RunSettings { max_parallel_stages: 3, retries: 1, fail_fast: true })
         .target("prod", &target)
@@ -280,6 +293,21 @@ fn what_is_wrong_is_said_as_of_a_project_on_disk() {
     let dir = tempfile::tempdir().unwrap();
     assert!(project.write_to(&dir.path().join("p")).is_err());
     assert!(!dir.path().join("p").exists());
+}
+
+#[test]
+fn a_stage_can_be_said_to_compute_all_rows_against_the_projects_default() {
+    let project = ProjectBuilder::new("p")
+        .default_incremental(Incremental::Strict)
+        .stage(
+            StageBuilder::sql("kept", "SELECT 1 AS x")
+                .table(&TableSettings { key: vec!["x".into()], ..TableSettings::default() }),
+        )
+        .stage(StageBuilder::sql("whole", "SELECT 1 AS x").incremental(Incremental::Off))
+        .build()
+        .unwrap();
+    let of = |name: &str| project.graph.stage(&name.into()).unwrap().table.incremental;
+    assert_eq!((of("kept"), of("whole")), (Incremental::Strict, Incremental::Off));
 }
 
 proptest! {

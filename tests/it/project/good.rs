@@ -6,7 +6,9 @@ use windlass_shared::graph::check;
 use windlass_shared::ids::NodeName;
 use windlass_shared::spec::column_type::ColumnType;
 use windlass_shared::spec::source::{FileFormat, ListingSource, PinAt, SortColumn, SourceKind};
-use windlass_shared::spec::table::{Materialize, WriteMode};
+use windlass_shared::spec::table::{
+    Incremental, Materialize, MergeWrite, OnDefinitionChange, TableSettings, WriteMode,
+};
 use windlass_shared::spec::{ParamValue, Problems, ProjectFiles, RenderStyle, codes, parse_project};
 
 use super::{CODE_GRAPH, code_graph, graph_of};
@@ -88,6 +90,41 @@ fn stages_have_their_own_settings_over_the_defaults() {
     assert_eq!(graph.stage(&"largest_files".into()).unwrap().tags.get("core"), Some("yes"));
     assert_eq!((graph.session.target_partitions, graph.session.memory_limit_bytes), (4, Some(1_610_612_736)));
     assert!(graph.run.fail_fast);
+}
+
+#[test]
+fn a_table_says_how_it_is_kept_up_to_date() {
+    let manifest = "name: p\ndefaults: { incremental: auto, merge: deletion_vectors, properties: { owner: me } }";
+    let graph = graph_of(&[
+        ("windlass.yaml", manifest),
+        ("stages/a.sql", "/* windlass io: { key: [x, y], not_null: [y] } */ SELECT 1 AS x, 2 AS y"),
+        (
+            "stages/b.sql",
+            "/* windlass\nio:\n  key: [x]\n  incremental: off\n  merge: rewrite\n  on_definition_change: refuse\n\
+             \x20 properties: { delta.enableChangeDataFeed: false }\n*/ SELECT 1 AS x",
+        ),
+        ("stages/c.sql", "/* windlass io: { mode: append, incremental: strict } */ SELECT 1 AS x"),
+        ("stages/d.sql", "/* windlass materialize: view */ SELECT 1 AS x"),
+    ]);
+    let table = |name: &str| &graph.stage(&name.into()).unwrap().table;
+    let said = |table: &TableSettings| (table.incremental, table.merge, table.on_definition_change);
+    let properties = |table: &TableSettings| -> Vec<String> {
+        table.properties.iter().map(|(key, value)| format!("{key}={value}")).collect()
+    };
+    let (vectors, rebuild) = (MergeWrite::DeletionVectors, OnDefinitionChange::Rebuild);
+    assert_eq!(said(table("a")), (Incremental::Auto, vectors, rebuild));
+    // The rows of an incremental table are told apart by their key, so it holds no nulls.
+    assert_eq!(table("a").not_null, ["y", "x"]);
+    assert_eq!(
+        properties(table("a")),
+        ["delta.enableChangeDataFeed=true", "delta.enableDeletionVectors=true", "owner=me"]
+    );
+    assert_eq!(said(table("b")), (Incremental::Off, MergeWrite::Rewrite, OnDefinitionChange::Refuse));
+    assert!(table("b").not_null.is_empty());
+    assert_eq!(properties(table("b")), ["delta.enableChangeDataFeed=false", "owner=me"]);
+    assert_eq!(said(table("c")), (Incremental::Strict, vectors, rebuild));
+    assert_eq!(said(table("d")), (Incremental::Off, MergeWrite::Auto, rebuild));
+    assert_eq!(properties(table("d")), ["owner=me"]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::fields::{Fields, Keys, entries};
 use super::table::LEAST_FILE_BYTES;
 use super::values::{boolean, check_name, choice, size, tags, text, text_map, whole};
-use super::{param, session, source, target};
+use super::{incremental, param, session, source, target};
 use crate::config::SessionSettings;
 use crate::ids::{NodeName, PipelineName};
 use crate::spec::codes;
@@ -26,8 +26,17 @@ const KEYS: Keys = Keys {
 const RUN: Keys = Keys { what: "`run`", known: &["max_parallel_stages", "retries", "fail_fast"], later: &[] };
 const DEFAULTS: Keys = Keys {
     what: "`defaults`",
-    known: &["materialize", "tags", "retries", "properties", "target_file_size"],
-    later: &["contract", "incremental"],
+    known: &[
+        "materialize",
+        "tags",
+        "retries",
+        "properties",
+        "target_file_size",
+        "incremental",
+        "merge",
+        "on_definition_change",
+    ],
+    later: &["contract"],
 };
 
 pub(super) const MATERIALIZE: [(&str, Materialize); 3] =
@@ -52,6 +61,8 @@ pub(super) struct Defaults {
     pub(super) tags: Tags,
     pub(super) retries: u32,
     pub(super) table: TableSettings,
+    /// Where the project says whether tables are incremental.
+    pub(super) incremental_span: Option<Span>,
 }
 
 /// The names that `windlass.yaml` declares, read well or not.
@@ -170,6 +181,7 @@ fn defaults(node: Option<&Node>, run: &RunSettings, problems: &mut Vec<Problem>)
     }
     defaults.table.target_file_bytes =
         fields.get("target_file_size").and_then(|node| size(node, "`target_file_size`", LEAST_FILE_BYTES, problems));
+    defaults.incremental_span = incremental::read(&fields, &mut defaults.table, problems);
     defaults
 }
 
@@ -181,6 +193,7 @@ impl Defaults {
             tags: Tags::default(),
             retries: run.retries,
             table: TableSettings::default(),
+            incremental_span: None,
         }
     }
 }

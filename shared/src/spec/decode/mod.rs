@@ -2,6 +2,7 @@
 //! of every file comes out in one go.
 
 mod fields;
+mod incremental;
 mod manifest;
 mod param;
 mod plan;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::fields::{Fields, Keys};
+use super::incremental;
 use super::manifest::{Defaults, MATERIALIZE, MOST_RETRIES, Manifest};
 use super::plan;
 use super::table::{self, Table};
@@ -21,7 +22,7 @@ use crate::tag::Tags;
 const KEYS: Keys = Keys {
     what: "the header of a stage",
     known: &["name", "description", "tags", "materialize", "io", "retries"],
-    later: &["contract", "incremental", "subdag", "expect"],
+    later: &["contract", "subdag", "expect"],
 };
 
 const PLAN_KEYS: Keys = Keys {
@@ -127,10 +128,13 @@ fn settings(
         description: None,
         tags: defaults.tags.clone(),
         materialize: defaults.materialize,
-        table: Table { settings: defaults.table.clone(), location_span: None },
+        table: Table::of(defaults),
         retries: defaults.retries,
     };
-    let Some(fields) = fields else { return settings };
+    let Some(fields) = fields else {
+        incremental::settle(&mut settings.table, settings.materialize, &settings.name.span, problems);
+        return settings;
+    };
     if let Some(node) = fields.get("name")
         && let Some(name) = text(node, "`name`", problems)
     {
@@ -148,7 +152,7 @@ fn settings(
     if let Some(value) = fields.get("retries").and_then(|node| whole(node, "`retries`", 0..=MOST_RETRIES, problems)) {
         settings.retries = value;
     }
-    if let Some(table) = fields.get("io").and_then(|node| table::decode(node, &defaults.table, problems)) {
+    if let Some(table) = fields.get("io").and_then(|node| table::decode(node, defaults, problems)) {
         settings.table = table;
     }
     if let (Some(span), Materialize::View | Materialize::Cache) = (fields.key_span("io"), settings.materialize) {
@@ -161,6 +165,8 @@ fn settings(
         }
         problems.push(problem.help("take `io` out, or set `materialize: table`"));
     }
+    let place = fields.key_span("io").unwrap_or(&settings.name.span);
+    incremental::settle(&mut settings.table, settings.materialize, place, problems);
     settings
 }
 

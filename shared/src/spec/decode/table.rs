@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::fields::{Fields, Keys, entries};
+use super::incremental;
+use super::manifest::Defaults;
 use super::values::{check_name, choice, filled_text, location, plain_names, size, text_map};
 use crate::spec::codes;
 use crate::spec::problem::Problem;
@@ -23,8 +25,11 @@ const KEYS: Keys = Keys {
         "constraints",
         "properties",
         "target_file_size",
+        "incremental",
+        "merge",
+        "on_definition_change",
     ],
-    later: &["incremental"],
+    later: &[],
 };
 
 /// Below this a table would drown in files.
@@ -33,39 +38,55 @@ pub(super) const LEAST_FILE_BYTES: u64 = 64 * 1024;
 pub(super) struct Table {
     pub(super) settings: TableSettings,
     pub(super) location_span: Option<Span>,
+    /// Where it is said whether the table is incremental: in `io` or in the defaults.
+    pub(super) incremental_span: Option<Span>,
+    /// Whether there is no key, not even one that could not be read.
+    pub(super) lacks_key: bool,
+}
+
+impl Table {
+    /// The table of a stage without `io`.
+    pub(super) fn of(defaults: &Defaults) -> Self {
+        let incremental_span = defaults.incremental_span.clone();
+        Self { settings: defaults.table.clone(), location_span: None, incremental_span, lacks_key: true }
+    }
 }
 
 /// Reads `io` over the defaults of the project.
-pub(super) fn decode(node: &Node, defaults: &TableSettings, problems: &mut Vec<Problem>) -> Option<Table> {
+pub(super) fn decode(node: &Node, project: &Defaults, problems: &mut Vec<Problem>) -> Option<Table> {
     let fields = Fields::open(node, &KEYS, problems)?;
+    let defaults = &project.table;
     if let Some(kind) = fields.get("kind") {
         choice(kind, "`kind`", &[("delta", ())], problems);
     }
     let mode = fields.get("mode").and_then(|node| {
         choice(node, "`mode`", &[("overwrite", WriteMode::Overwrite), ("append", WriteMode::Append)], problems)
     });
-    let mut list = |key: &str| {
-        fields.get(key).and_then(|node| plain_names(node, &format!("`{key}`"), problems)).unwrap_or_default()
-    };
+    let mut list = |key: &str| fields.get(key).map(|node| plain_names(node, &format!("`{key}`"), problems));
     let (partition_by, key, not_null) = (list("partition_by"), list("key"), list("not_null"));
+    let lacks_key = key.as_ref().is_none_or(|names| names.as_ref().is_some_and(Vec::is_empty));
     let mut properties = defaults.properties.clone();
     properties
         .extend(fields.get("properties").and_then(|node| text_map(node, "`properties`", problems)).unwrap_or_default());
     let location_node = fields.get("location");
-    let settings = TableSettings {
+    let mut settings = TableSettings {
         location: location_node.and_then(|node| location(node, "`location`", problems)),
         mode: mode.unwrap_or(defaults.mode),
-        partition_by,
-        not_null,
+        partition_by: partition_by.flatten().unwrap_or_default(),
+        not_null: not_null.flatten().unwrap_or_default(),
         constraints: fields.get("constraints").map(|node| constraints(node, problems)).unwrap_or_default(),
         properties,
         target_file_bytes: fields
             .get("target_file_size")
             .and_then(|node| size(node, "`target_file_size`", LEAST_FILE_BYTES, problems))
             .or(defaults.target_file_bytes),
-        key,
+        key: key.flatten().unwrap_or_default(),
+        ..defaults.clone()
     };
-    Some(Table { settings, location_span: location_node.map(|node| node.span.clone()) })
+    let incremental_span =
+        incremental::read(&fields, &mut settings, problems).or_else(|| project.incremental_span.clone());
+    let location_span = location_node.map(|node| node.span.clone());
+    Some(Table { settings, location_span, incremental_span, lacks_key })
 }
 
 /// SQL conditions by name. Each must be an expression.

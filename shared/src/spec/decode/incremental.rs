@@ -1,0 +1,80 @@
+//! How a stage's table is kept up to date: three keys of `io`, what they need besides, and what follows from them.
+
+use super::fields::Fields;
+use super::table::Table;
+use super::values::choice;
+use crate::spec::codes;
+use crate::spec::problem::Problem;
+use crate::spec::span::Span;
+use crate::spec::table::{Incremental, Materialize, MergeWrite, OnDefinitionChange, TableSettings, WriteMode};
+
+const INCREMENTAL: [(&str, Incremental); 3] =
+    [("off", Incremental::Off), ("auto", Incremental::Auto), ("strict", Incremental::Strict)];
+const MERGE: [(&str, MergeWrite); 3] =
+    [("auto", MergeWrite::Auto), ("rewrite", MergeWrite::Rewrite), ("deletion_vectors", MergeWrite::DeletionVectors)];
+const ON_DEFINITION_CHANGE: [(&str, OnDefinitionChange); 2] =
+    [("rebuild", OnDefinitionChange::Rebuild), ("refuse", OnDefinitionChange::Refuse)];
+
+/// The property of a table that writes down its changes, so that its readers can be incremental too.
+const CHANGE_DATA_FEED: &str = "delta.enableChangeDataFeed";
+/// The property of a table whose rows may be marked as deleted.
+const DELETION_VECTORS: &str = "delta.enableDeletionVectors";
+
+/// Sets in `settings` what `io`, or the `defaults` of a project, says. Gives the place of `incremental`, if it is there.
+pub(super) fn read(fields: &Fields<'_>, settings: &mut TableSettings, problems: &mut Vec<Problem>) -> Option<Span> {
+    let incremental = fields.get("incremental");
+    if let Some(value) = incremental.and_then(|node| choice(node, "`incremental`", &INCREMENTAL, problems)) {
+        settings.incremental = value;
+    }
+    if let Some(value) = fields.get("merge").and_then(|node| choice(node, "`merge`", &MERGE, problems)) {
+        settings.merge = value;
+    }
+    if let Some(node) = fields.get("on_definition_change")
+        && let Some(value) = choice(node, "`on_definition_change`", &ON_DEFINITION_CHANGE, problems)
+    {
+        settings.on_definition_change = value;
+    }
+    incremental.map(|node| node.span.clone())
+}
+
+/// Draws the consequences for a stage that is materialised so. `place` is where the stage is told that it lacks a key.
+pub(super) fn settle(table: &mut Table, materialize: Materialize, place: &Span, problems: &mut Vec<Problem>) {
+    let settings = &mut table.settings;
+    if materialize != Materialize::Table {
+        // Defaults of the project do not concern a stage without a table of its own.
+        let none = TableSettings::default();
+        settings.incremental = none.incremental;
+        settings.merge = none.merge;
+        settings.on_definition_change = none.on_definition_change;
+        return;
+    }
+    settings.properties.entry(CHANGE_DATA_FEED.to_owned()).or_insert_with(|| "true".to_owned());
+    if settings.merge == MergeWrite::DeletionVectors {
+        settings.properties.entry(DELETION_VECTORS.to_owned()).or_insert_with(|| "true".to_owned());
+    }
+    if settings.incremental == Incremental::Off {
+        return;
+    }
+    if table.lacks_key && settings.mode == WriteMode::Overwrite {
+        problems.push(no_key(table.incremental_span.as_ref(), place));
+    }
+    let settings = &mut table.settings;
+    for column in &settings.key {
+        if !settings.not_null.contains(column) {
+            settings.not_null.push(column.clone());
+        }
+    }
+}
+
+fn no_key(asked: Option<&Span>, place: &Span) -> Problem {
+    let mut problem = Problem::new(codes::NEEDS_KEY, "an incremental stage must say which columns identify a row");
+    problem = match asked {
+        Some(asked) if asked.file == place.file => problem.label(asked, "this asks for rows to be replaced by key"),
+        Some(asked) => problem.label(place, "no `key` in its `io`").label(asked, "this makes every table incremental"),
+        None => problem.label(place, "no `key` in its `io`"),
+    };
+    problem.help(
+        "add the key to `io`, such as `key: [id]`, or `mode: append` if rows are only ever added; \
+         `incremental: off` computes all rows in every run",
+    )
+}
