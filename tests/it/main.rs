@@ -10,6 +10,7 @@ mod delta_merge;
 mod delta_read;
 mod delta_write;
 mod engine;
+mod incremental;
 mod plain;
 mod process;
 mod project;
