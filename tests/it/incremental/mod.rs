@@ -33,7 +33,7 @@ use sequence::{Arena, Sequence};
 use templates::TEMPLATES;
 
 /// Whether stages ask for incremental runs. Without, the same sequences test full ones.
-const INCREMENTAL: bool = false;
+const INCREMENTAL: bool = true;
 
 /// The sequences of an ordinary test run.
 const SEEDS: u64 = 200;
