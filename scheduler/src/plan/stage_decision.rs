@@ -29,7 +29,7 @@ use super::query::{BAD_QUERY, Needs, logical_plan, optimized};
 use super::run_plan::{PlanRequest, PlannedStage, Scope, range_ends, table_location};
 
 /// The code of a stage that must be incremental and cannot be.
-const NOT_INCREMENTAL: ErrorCode = ErrorCode("WL0365");
+const NOT_INCREMENTAL: ErrorCode = ErrorCode("WL0369");
 /// The code of a key that names no column of the result.
 const NO_KEY_COLUMN: ErrorCode = ErrorCode("WL0366");
 
