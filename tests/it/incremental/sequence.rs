@@ -12,7 +12,7 @@ use rand::seq::IteratorRandom;
 use rand::{Rng, SeedableRng};
 use windlass_client::embedded::local_runs;
 use windlass_client::{Project, QueryOptions, RunOptions, Windlass};
-use windlass_shared::artifact::{RunRecord, RunStatus, StageLineage, StageStatus, Strategy};
+use windlass_shared::artifact::{RunRecord, RunStatus, StageLineage, StageStatus, Strategy, Refresh};
 use windlass_shared::error::full_message;
 use windlass_shared::storage::Location;
 
@@ -119,7 +119,7 @@ impl<'a> Sequence<'a> {
     fn redefine(&mut self) {
         let (told, changed) = self.pipeline.redefine(&mut self.random);
         self.trace.push(told);
-        changed.iter().for_each(|stage| drop(self.settled.remove(stage)));
+        self.settled.retain(|stage| !changed.contains(stage));
         self.dirty = true;
     }
 
@@ -300,7 +300,9 @@ impl<'a> Sequence<'a> {
 }
 
 /// Asks for all stages to be computed anew.
-fn full_refresh(_options: &mut RunOptions) {}
+fn full_refresh(options: &mut RunOptions) {
+    options.refresh.full = vec![Refresh::EVERYTHING.to_owned()];
+}
 
 fn how(of: &StageLineage) -> &'static str {
     match of.strategy {
