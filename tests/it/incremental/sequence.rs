@@ -12,7 +12,7 @@ use rand::seq::IteratorRandom;
 use rand::{Rng, SeedableRng};
 use windlass_client::embedded::local_runs;
 use windlass_client::{Project, QueryOptions, RunOptions, Windlass};
-use windlass_shared::artifact::{RunRecord, RunStatus, StageLineage, StageStatus, Strategy, Refresh};
+use windlass_shared::artifact::{RunRecord, RunStatus, StageLineage, StageStatus, Refresh, Strategy};
 use windlass_shared::error::full_message;
 use windlass_shared::storage::Location;
 

@@ -8,9 +8,11 @@ use datafusion::common::{Column, Result};
 use datafusion::functions_aggregate::expr_fn::sum;
 use datafusion::functions_nested::expr_fn::gen_series;
 use datafusion::logical_expr::utils::conjunction;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan, TableSource, Union, col, lit, when};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan, TableSource, col, lit, when};
 use windlass_shared::delta::changes::CHANGE_TYPE;
 use windlass_shared::ids::NodeName;
+
+use super::columns::{key_column, key_name, name_keys};
 
 /// The column that says how many copies of a row there are more (or, below zero, fewer) than before.
 pub(super) const SIGN: &str = "__wl_sign";
@@ -99,18 +101,21 @@ impl ChangedInputs {
 }
 
 fn former_rows(now: &LogicalPlan, scan: &TableScan, net: LogicalPlan) -> Result<LogicalPlan> {
-    let columns = || scanned(scan).map(Expr::Column);
-    let net = LogicalPlanBuilder::from(net).project(columns().chain([(lit(0_i64) - col(SIGN)).alias(SIGN)]))?.build()?;
-    let counted = LogicalPlanBuilder::from(now.clone()).project(columns().chain([lit(1_i64).alias(SIGN)]))?.build()?;
-    let schema = Arc::clone(counted.schema());
-    let all = LogicalPlan::Union(Union { inputs: vec![counted.into(), net.into()], schema });
-    LogicalPlanBuilder::from(all)
-        .aggregate(columns(), [sum(col(SIGN)).alias(SUM)])?
+    let columns: Vec<Column> = scanned(scan).collect();
+    let keys = || (0..columns.len()).map(key_column);
+    let counted = |rows: LogicalPlan, copies: Expr| {
+        let columns = columns.iter().cloned().enumerate();
+        let keys = columns.map(|(index, column)| Expr::Column(column).alias(key_name(index)));
+        LogicalPlanBuilder::from(rows).project(keys.chain([copies.alias(SIGN)]))?.build()
+    };
+    let rows = LogicalPlanBuilder::from(counted(now.clone(), lit(1_i64))?)
+        .union(counted(net, lit(0_i64) - col(SIGN))?)?
+        .aggregate(keys(), [sum(col(SIGN)).alias(SUM)])?
         .filter(col(SUM).gt(lit(0_i64)))?
-        .project(columns().chain([gen_series(lit(1_i64), col(SUM), lit(1_i64)).alias(COPIES)]))?
+        .project(keys().chain([gen_series(lit(1_i64), col(SUM), lit(1_i64)).alias(COPIES)]))?
         .unnest_column(Column::new_unqualified(COPIES))?
-        .project(columns())?
-        .build()
+        .build()?;
+    name_keys(rows, &columns)
 }
 
 /// The columns that `scan` reads.
