@@ -34,8 +34,10 @@ lint: setup ## Check format and lints
 doc: setup ## Build the API documentation
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
-soak: setup ## Run the slow simulations: many more seeds (minutes)
+soak: setup ## Run the slow tests: many more seeds of simulations and of incremental runs (an hour)
+	cargo build --workspace --bins --locked
 	WINDLASS_SIM_SEEDS=100000 cargo test --workspace --locked --test it -- run::simulation run::machine
+	WINDLASS_SEEDS=2000 cargo test --workspace --locked --test it -- incremental::random_sequences
 
 clean-demo: ## Remove the demo's tables and bundles
 	rm -rf "$(DEMO_HOME)"

@@ -5,6 +5,7 @@
 #   make bench CODE=DIR RUNS=3       other source code, fewer runs
 #   make bench ENGINE=windlass       against DataFusion as Windlass sets it, not as it comes
 #   make bench-data SCALE=10         only the tables of TPC-H
+#   make bench-incremental           runs that take changes in, upserts, and runs in which nothing has changed
 
 PROFILE ?= release
 SCALE ?= 1
@@ -16,7 +17,7 @@ CODE ?= $(firstword $(wildcard $(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/*
 bench_bin := $(TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 bench_data := $(TARGET_DIR)/bench/tpch-sf$(SCALE)
 
-.PHONY: bench bench-build bench-data
+.PHONY: bench bench-build bench-data bench-incremental
 bench-build: setup
 	cargo build --workspace --locked --profile $(PROFILE) --features windlass-tests/bench \
 	    --bin windlass --bin windlass-bench
@@ -26,3 +27,8 @@ bench-data: bench-build ## Make the tables of TPC-H (SCALE=1)
 
 bench: bench-data ## Compare Windlass with plain DataFusion (RUNS=5, PROFILE=release)
 	$(bench_bin)/windlass-bench compare --runs $(RUNS) --engine $(ENGINE) --tpch "$(bench_data)" --code "$(CODE)"
+
+bench-incremental: bench-data ## Compare incremental runs with full ones, and the upsert with deltalake's (RUNS=5)
+	$(bench_bin)/windlass-bench unchanged --runs $(RUNS)
+	$(bench_bin)/windlass-bench upsert --runs $(RUNS) --tpch "$(bench_data)"
+	$(bench_bin)/windlass-bench incremental --runs $(RUNS) --tpch "$(bench_data)" --code "$(CODE)"

@@ -4,14 +4,20 @@
 //! The base line runs in a process of its own, this program as `windlass-bench plain`, so that its time and memory can
 //! be compared with those of `windlass run`.
 
+mod change;
 mod compare;
+mod incremental;
+mod lake;
 mod machine;
 mod make_tpch;
 mod measure;
+mod merge;
 mod pipeline;
 mod plain;
 mod summary;
 mod trivial;
+mod unchanged;
+mod upsert;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -47,6 +53,14 @@ enum Command {
     Plain(plain::PlainArgs),
     /// Run pipelines with Windlass and with the base line, by turns; a report in Markdown goes to stdout.
     Compare(compare::CompareArgs),
+    /// Change a share of the rows, and compare the run that takes the changes in with one that computes everything.
+    Incremental(incremental::IncrementalArgs),
+    /// Upsert a share of a table's rows with Windlass and with deltalake's own merge.
+    Upsert(upsert::UpsertArgs),
+    /// Merge changed rows into a table with deltalake's own operation.
+    Merge(merge::MergeArgs),
+    /// Run a project of many stages a second time, with nothing changed.
+    Unchanged(unchanged::UnchangedArgs),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +68,10 @@ fn main() -> ExitCode {
         Command::Data { scale, out } => make_tpch::make(scale, &out),
         Command::Plain(args) => plain::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Incremental(args) => incremental::run(&args),
+        Command::Upsert(args) => upsert::run(&args),
+        Command::Merge(args) => merge::run(&args),
+        Command::Unchanged(args) => unchanged::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::Deserialize;
-use windlass_shared::artifact::RunRecord;
+use windlass_shared::artifact::{LineageRecord, RunRecord};
+use windlass_shared::ids::RunId;
 use windlass_tests::plain::PlainReport;
 
 use super::Outcome;
@@ -45,6 +46,8 @@ pub(crate) struct Sample {
     pub(crate) cpu: f64,
     pub(crate) peak: u64,
     pub(crate) stages: Vec<StageSample>,
+    /// The run, if it was one of Windlass's.
+    pub(crate) run_id: Option<RunId>,
 }
 
 /// What one stage of a run came to.
@@ -62,21 +65,21 @@ impl Programs {
         let folder = tempfile::Builder::new().prefix("run").tempdir_in(work)?;
         let home = folder.path().join("home");
         fs::create_dir(&home)?;
-        settle()?;
-        let mut command = match side {
-            Side::Windlass => self.windlass(pipeline, &home),
-            Side::Plain => self.plain(pipeline, &home),
-        };
-        for (name, location) in &pipeline.sources {
-            command.arg("--source").arg(format!("{name}={location}"));
+        match side {
+            Side::Windlass => self.run_at(pipeline, &home, folder.path()),
+            Side::Plain => {
+                let Measured { wall, cpu, peak, stdout } = run(self.plain(pipeline, &home), pipeline, folder.path())?;
+                Ok(Sample { wall, cpu, peak, stages: plain_stages(&stdout)?, run_id: None })
+            }
         }
-        let measured = measure(command, folder.path())?;
-        let stages = match side {
-            Side::Windlass => windlass_stages(&measured.stdout)?,
-            Side::Plain => plain_stages(&measured.stdout)?,
-        };
-        let Measured { wall, cpu, peak, .. } = measured;
-        Ok(Sample { wall, cpu, peak, stages })
+    }
+
+    /// Runs `pipeline` with Windlass at the home `home`, whatever is there; what it says goes to files below `folder`.
+    pub(crate) fn run_at(&self, pipeline: &Pipeline, home: &Path, folder: &Path) -> Outcome<Sample> {
+        let Measured { wall, cpu, peak, stdout } = run(self.windlass(pipeline, home), pipeline, folder)?;
+        let Printed { run } = serde_json::from_str(&stdout)?;
+        let run_id = Some(run.run_id.clone());
+        Ok(Sample { wall, cpu, peak, stages: windlass_stages(run), run_id })
     }
 
     fn windlass(&self, pipeline: &Pipeline, home: &Path) -> Command {
@@ -92,6 +95,30 @@ impl Programs {
         command.args([OsStr::new("--out"), out.as_os_str(), OsStr::new("--engine"), OsStr::new(self.engine.name())]);
         command
     }
+}
+
+/// Runs a side's command, once what others wrote has reached the disk.
+fn run(mut command: Command, pipeline: &Pipeline, folder: &Path) -> Outcome<Measured> {
+    settle()?;
+    for (name, location) in &pipeline.sources {
+        command.arg("--source").arg(format!("{name}={location}"));
+    }
+    measure(command, folder)
+}
+
+/// How each stage of a run came about, by the run's bundle: a strategy, `reuse`, or nothing if the bundle does not say.
+pub(crate) fn strategies(home: &Path, run_id: &RunId) -> Outcome<Vec<(String, String)>> {
+    let file = home.join("runs").join(run_id.as_str()).join("lineage.json");
+    let lineage: LineageRecord = serde_json::from_slice(&fs::read(file)?)?;
+    let how = lineage.stages.into_iter().map(|stage| {
+        let how = match stage.strategy {
+            _ if stage.reuse.hit => "reuse",
+            Some(strategy) => strategy.as_str(),
+            None => "–",
+        };
+        (stage.stage.to_string(), how.to_owned())
+    });
+    Ok(how.collect())
 }
 
 fn plain_stages(stdout: &str) -> Outcome<Vec<StageSample>> {
@@ -110,12 +137,11 @@ struct Printed {
     run: RunRecord,
 }
 
-fn windlass_stages(stdout: &str) -> Outcome<Vec<StageSample>> {
-    let printed: Printed = serde_json::from_str(stdout)?;
-    let stages = printed.run.stages.into_iter().map(|stage| StageSample {
+fn windlass_stages(run: RunRecord) -> Vec<StageSample> {
+    let stages = run.stages.into_iter().map(|stage| StageSample {
         stage: stage.stage.to_string(),
         rows: stage.receipt.map(|receipt| receipt.rows),
         seconds: stage.duration_ms as f64 / 1000.0,
     });
-    Ok(stages.collect())
+    stages.collect()
 }

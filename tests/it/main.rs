@@ -3,12 +3,15 @@
 
 mod api;
 mod builder;
+mod change_feed;
 mod cluster;
 mod command;
 mod compose;
+mod delta_merge;
 mod delta_read;
 mod delta_write;
 mod engine;
+mod incremental;
 mod plain;
 mod process;
 mod project;

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import deltalake
 import duckdb
+import pyarrow
 
 import delta_log
 from delta_log import quoted
@@ -40,8 +41,14 @@ class View:
 
 
 def open_deltalake(con: duckdb.DuckDBPyConnection, root: Path, name: str) -> None:
-    """The table as the Python package `deltalake` reads it: its log by delta-rs, its files by Arrow's C++ reader."""
-    con.register(name, deltalake.DeltaTable(str(root)).to_pyarrow_dataset())
+    """The table as the Python package `deltalake` reads it: its log by delta-rs, its files by Arrow's C++ reader or,
+    where rows are marked as deleted, by delta-rs too."""
+    table = deltalake.DeltaTable(str(root))
+    if "deletionVectors" in (table.protocol().reader_features or []):
+        rows = deltalake.QueryBuilder().register("t", table).execute("SELECT * FROM t")
+        con.register(name, pyarrow.table(rows))
+    else:
+        con.register(name, table.to_pyarrow_dataset())
 
 
 def open_duckdb(con: duckdb.DuckDBPyConnection, root: Path, name: str) -> None:
@@ -57,7 +64,12 @@ def open_duckdb(con: duckdb.DuckDBPyConnection, root: Path, name: str) -> None:
     rows = [[str(file), *(values.get(column) or None for column in partitions)] for file, values in files.items()]
     con.executemany(f"INSERT INTO {name}_files VALUES ({', '.join('?' * (len(partitions) + 1))})", rows)
     paths = ", ".join("'" + str(file).replace("'", "''") + "'" for file in files)
-    scan = f"read_parquet([{paths}], union_by_name = true, hive_partitioning = false, filename = '__file')"
+    con.execute(f"CREATE TEMP TABLE {name}_deleted (file VARCHAR, position BIGINT)")
+    gone = [[str(file), position] for file, positions in table.deleted.items() for position in positions]
+    if gone:
+        con.executemany(f"INSERT INTO {name}_deleted VALUES (?, ?)", gone)
+    options = "union_by_name = true, hive_partitioning = false, filename = '__file', file_row_number = true"
+    scan = f"read_parquet([{paths}], {options})"
     held = {row[0] for row in con.execute(f"DESCRIBE SELECT * FROM {scan}").fetchall()}
 
     def column(column: str, kind: str) -> str:
@@ -68,7 +80,10 @@ def open_duckdb(con: duckdb.DuckDBPyConnection, root: Path, name: str) -> None:
         return f"CAST({value} AS {kind}) AS {quoted(column)}"
 
     columns = ", ".join(column(*item) for item in table.columns.items())
-    con.execute(f"CREATE TEMP VIEW {name} AS SELECT {columns} FROM {scan} d JOIN {name}_files f ON d.__file = f.file")
+    con.execute(
+        f"CREATE TEMP VIEW {name} AS SELECT {columns} FROM {scan} d JOIN {name}_files f ON d.__file = f.file "
+        f"ANTI JOIN {name}_deleted g ON d.__file = g.file AND d.file_row_number = g.position"
+    )
 
 
 OPEN = {"deltalake": open_deltalake, "duckdb": open_duckdb}

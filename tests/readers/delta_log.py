@@ -1,7 +1,7 @@
 """The files of a Delta table, from its log alone: no Delta library is asked.
 
 Only what a table that was just written has: every commit as JSON since version 0. Whatever cannot be read right
-(checkpoints without their commits, deletion vectors, column mapping, unknown features) is refused by name.
+(checkpoints without their commits, column mapping, unknown features) is refused by name.
 """
 
 import json
@@ -9,7 +9,9 @@ import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
 
-READER_FEATURES = {"timestampNtz"}
+import deletion_vectors
+
+READER_FEATURES = {"timestampNtz", "deletionVectors"}
 
 SQL_TYPES = {
     "string": "VARCHAR",
@@ -41,6 +43,8 @@ class Table:
     partition_columns: list[str]
     files: dict[Path, dict[str, str | None]]
     """Each data file, with its partition values as the log writes them."""
+    deleted: dict[Path, list[int]]
+    """The positions of the rows of a data file that are gone, for files of which some are."""
 
 
 def sql_type(delta_type) -> str:
@@ -81,23 +85,23 @@ def read(root: Path) -> Table:
             metadata = action.get("metaData", metadata)
             if "add" in action:
                 adds[action["add"]["path"]] = action["add"]
-    check(protocol, metadata, adds.values())
+    check(protocol, metadata)
+    vectors = {path: add["deletionVector"] for path, add in adds.items() if add.get("deletionVector")}
     schema = json.loads(metadata["schemaString"])
     return Table(
         version=versions[-1],
         columns={field["name"]: sql_type(field["type"]) for field in schema["fields"]},
         partition_columns=list(metadata.get("partitionColumns", [])),
         files={root / urllib.parse.unquote(path): add["partitionValues"] for path, add in adds.items()},
+        deleted={root / urllib.parse.unquote(path): deletion_vectors.rows(root, it) for path, it in vectors.items()},
     )
 
 
-def check(protocol: dict, metadata: dict, adds) -> None:
+def check(protocol: dict, metadata: dict) -> None:
     """Refuses what would be read wrongly."""
     reader = protocol.get("minReaderVersion", 0)
     features = set(protocol.get("readerFeatures") or [])
-    if reader > 3 or not features <= READER_FEATURES | {"deletionVectors", "columnMapping"}:
+    if reader > 3 or not features <= READER_FEATURES | {"columnMapping"}:
         raise Refused(f"reader version {reader} with {sorted(features - READER_FEATURES)}")
     if metadata.get("configuration", {}).get("delta.columnMapping.mode", "none") != "none":
         raise Refused("column mapping")
-    if any(add.get("deletionVector") for add in adds):
-        raise Refused("deletion vectors")

@@ -1,10 +1,12 @@
 """The comparison itself, on small tables that are known to be equal or not: `run.sh --self-test`."""
 
+import base64
 import contextlib
 import datetime
 import decimal
 import io
 import json
+import struct
 import tempfile
 import unittest
 from pathlib import Path
@@ -13,6 +15,7 @@ import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 
 import compare
+import deletion_vectors
 
 UTC = datetime.timezone.utc
 ROWS = [
@@ -42,6 +45,13 @@ SCHEMA = pa.schema(
         ("map", pa.map_(pa.string(), pa.int64())),
     ]
 )
+
+
+def base85(data):
+    """The other way round than deletion_vectors.base85, by Python's own encoder with letters exchanged."""
+    letters = base64._b85alphabet.decode()
+    own = "".join(chr(letter) for letter in base64.b85encode(data))
+    return own.translate(str.maketrans(letters, deletion_vectors.LETTERS))
 
 
 def with_value(column, value, id=5):
@@ -122,6 +132,41 @@ class CompareTest(unittest.TestCase):
         (self.root / "a").mkdir(parents=True)
         (self.root / "b").mkdir()
         self.assertFalse(self.equal())
+
+    def mark(self, side, bitmap, cardinality):
+        """Marks rows of the only file of a table in the log."""
+        log = self.root / side / "t" / "_delta_log"
+        actions = [json.loads(line) for line in (log / f"{0:020}.json").read_text().splitlines()]
+        add = next(action["add"] for action in actions if "add" in action)
+        data = struct.pack("<IQI", deletion_vectors.MAGIC, 1, 0) + bitmap
+        text = base85(data + bytes(-len(data) % 4))
+        vector = {"storageType": "i", "pathOrInlineDv": text, "sizeInBytes": len(data), "cardinality": cardinality}
+        remove = {"path": add["path"], "dataChange": True, "deletionTimestamp": 0}
+        features = ["deletionVectors", *next((a["protocol"].get("readerFeatures") or []) for a in actions if "protocol" in a)]
+        protocol = {"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": features, "writerFeatures": features}
+        commit = [{"protocol": protocol}, {"remove": remove}, {"add": {**add, "deletionVector": vector}}]
+        (log / f"{1:020}.json").write_text("\n".join(map(json.dumps, commit)))
+
+    def test_rows_that_are_marked_are_gone(self):
+        self.write("b", ROWS[:2] + ROWS[3:7] + ROWS[9:])
+        array = struct.pack("<IIHHI3H", deletion_vectors.WITHOUT_RUNS, 1, 0, 2, 16, 2, 7, 8)
+        self.mark("a", array, 3)
+        self.assertTrue(self.equal(), self.said.getvalue())
+        runs = struct.pack("<IBHHHHHHH", deletion_vectors.WITH_RUNS, 1, 0, 2, 2, 2, 0, 7, 1)
+        self.mark("a", runs, 3)
+        self.assertTrue(self.equal(), self.said.getvalue())
+        self.mark("a", struct.pack("<IIHHIH", deletion_vectors.WITHOUT_RUNS, 1, 0, 0, 16, 2), 1)
+        self.assertFalse(self.equal())
+
+    def test_bitmaps_of_every_kind_are_read(self):
+        many = set(range(0, 1 << 16, 2))
+        words = bytearray(8192)
+        for number in many:
+            words[number // 8] |= 1 << number % 8
+        dense = struct.pack("<IIHHI", deletion_vectors.WITHOUT_RUNS, 1, 5, len(many) - 1, 16) + words
+        data = struct.pack("<IQI", deletion_vectors.MAGIC, 1, 1) + dense
+        expected = [1 << 32 | 5 << 16 | number for number in sorted(many)]
+        self.assertEqual(deletion_vectors.bitmap_array(data), expected)
 
     def test_what_cannot_be_read_is_refused_by_name(self):
         self.write("b", ROWS)

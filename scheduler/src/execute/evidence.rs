@@ -82,6 +82,19 @@ pub struct TaskEvidence {
 }
 
 impl JobEvidence {
+    /// This job and another that followed it, as one: the other's stages are counted on.
+    pub fn and(mut self, next: Self) -> Self {
+        let last = self.stages.iter().map(|stage| stage.stage).max().unwrap_or(0);
+        let renumbered = next.stages.into_iter().map(|mut stage| {
+            stage.stage += last;
+            stage.feeds.iter_mut().for_each(|fed| *fed += last);
+            stage
+        });
+        self.stages.extend(renumbered);
+        self.job = format!("{}, {}", self.job, next.job);
+        self
+    }
+
     /// Every stage's plan with its merged metrics, in the order of the stages.
     pub fn analyzed_text(&self) -> String {
         let mut text = String::new();

@@ -55,6 +55,33 @@ pub enum PlanError {
         /// The name.
         node: NodeName,
     },
+    /// A range of versions was asked for that no stage can take in.
+    #[error("the range of versions does not fit: {reason}")]
+    Range {
+        /// Why.
+        reason: String,
+        /// What to ask for instead.
+        help: String,
+    },
+    /// The stage may not compute all its rows, and it cannot do otherwise.
+    #[error("`{stage}` cannot be brought up to date from changes: {reason}")]
+    Refused {
+        /// The stage.
+        stage: NodeName,
+        /// Why.
+        reason: String,
+    },
+    /// What changed in an input since the stage's cursor cannot be told any more.
+    #[error("`{stage}` cannot take in what changed in `{input}`")]
+    Changes {
+        /// The stage.
+        stage: NodeName,
+        /// The input.
+        input: NodeName,
+        /// Why.
+        #[source]
+        source: DeltaError,
+    },
     /// The engine cannot plan the stage's query.
     #[error("the query of `{stage}` cannot be planned")]
     Engine {
@@ -79,7 +106,9 @@ impl Coded for PlanError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Sql(problems) => problems.code(),
-            Self::Pin { source, .. } | Self::Write { source, .. } => source.code(),
+            Self::Pin { source, .. } | Self::Write { source, .. } | Self::Changes { source, .. } => source.code(),
+            Self::Range { .. } => ErrorCode("WL0367"),
+            Self::Refused { .. } => ErrorCode("WL0368"),
             Self::Location { source, .. } => source.code(),
             Self::Session(error) => error.code(),
             Self::NotBuilt { .. } => ErrorCode("WL0351"),
@@ -93,6 +122,10 @@ impl Coded for PlanError {
         match self {
             Self::Sql(problems) => problems.help(),
             Self::Pin { source, .. } | Self::Write { source, .. } => source.help(),
+            Self::Range { help, .. } => Some(help.clone()),
+            Self::Refused { stage, .. } | Self::Changes { stage, .. } => Some(format!(
+                "compute all its rows once with `windlass run --full-refresh {stage}`, or set `incremental: auto`"
+            )),
             Self::Location { source, .. } => source.help(),
             Self::Session(error) => error.help(),
             Self::NotBuilt { stage, .. } => {
@@ -106,13 +139,17 @@ impl Coded for PlanError {
 
     fn is_retryable(&self) -> bool {
         match self {
-            Self::Pin { source, .. } | Self::Write { source, .. } => source.is_retryable(),
+            Self::Pin { source, .. } | Self::Write { source, .. } | Self::Changes { source, .. } => {
+                source.is_retryable()
+            }
             Self::Session(error) => error.is_retryable(),
             Self::Sql(_)
             | Self::Location { .. }
             | Self::NotBuilt { .. }
             | Self::Unknown { .. }
             | Self::NoVersions { .. }
+            | Self::Range { .. }
+            | Self::Refused { .. }
             | Self::Engine { .. } => false,
         }
     }

@@ -12,7 +12,7 @@ use windlass_shared::artifact::PinRecord;
 use windlass_shared::delta::pin::{PinnedTable, pin};
 use windlass_shared::delta::scan::ScanOptions;
 use windlass_shared::ids::NodeName;
-use windlass_shared::session::{ProviderInput, Registration, Sessions, TableInput, TableKind, register};
+use windlass_shared::session::{ProviderInput, Registration, Sessions, TableInput, TableKind, TextListing, register};
 use windlass_shared::spec::SourceSpec;
 use windlass_shared::spec::source::{PinAt, SourceKind};
 use windlass_shared::storage::Location;
@@ -37,6 +37,10 @@ pub struct PinnedInput {
     pub registration: Registration,
     /// The state they are pinned to.
     pub pin: PinRecord,
+    /// The table, if it is one with versions.
+    pub table: Option<PinnedTable>,
+    /// The files, if it is text files.
+    pub files: Option<TextListing>,
 }
 
 impl Input {
@@ -72,6 +76,14 @@ impl Inputs {
     pub fn pin(&self, name: &NodeName) -> Option<&PinRecord> {
         match self.by_name.get(name)? {
             Input::Pinned(input) => Some(&input.pin),
+            Input::Planned(_) => None,
+        }
+    }
+
+    /// The pinned input `name`, if it is one.
+    pub fn pinned_input(&self, name: &NodeName) -> Option<&Arc<PinnedInput>> {
+        match self.by_name.get(name)? {
+            Input::Pinned(input) => Some(input),
             Input::Planned(_) => None,
         }
     }
@@ -132,7 +144,7 @@ async fn pin_files(
         files: registration.files.unwrap_or_default(),
         bytes: registration.bytes.unwrap_or_default(),
     };
-    pinned(&context, name, registration, pin).await
+    pinned(&context, name, registration, pin, None).await
 }
 
 /// Fixes the Delta table at `location` for the run.
@@ -167,7 +179,7 @@ pub async fn pin_table(
         files: pin.files,
         bytes: pin.bytes,
     };
-    pinned(&context, name, registration, pin).await
+    pinned(&context, name, registration, pin, Some(table)).await
 }
 
 fn provider_input(name: &NodeName, context: &SessionContext, table: &PinnedTable) -> Result<ProviderInput, PlanError> {
@@ -197,10 +209,12 @@ async fn pinned(
     name: &NodeName,
     registration: Registration,
     pin: PinRecord,
+    table: Option<PinnedTable>,
 ) -> Result<PinnedInput, PlanError> {
     let provider = context
         .table_provider(TableReference::bare(name.as_str()))
         .await
         .map_err(|source| PlanError::Engine { stage: name.clone(), source })?;
-    Ok(PinnedInput { provider, registration, pin })
+    let files = TextListing::of(provider.as_ref());
+    Ok(PinnedInput { provider, registration, pin, table, files })
 }

@@ -5,21 +5,32 @@
 //!     per stage: query ─→ logical ─→ optimized ─→ physical, with the writer as its root: StagePlan     (query, stage_plan)
 //! ```
 
+mod changes;
+mod code;
+pub mod decide;
 pub(crate) mod cursors;
 mod error;
+mod feeds;
+mod fingerprint;
+pub mod incremental;
 mod input;
 mod params;
 mod query;
 mod run_plan;
-mod stage_plan;
+mod stage_decision;
+
 mod tables;
 
+pub use changes::{KnownChanges, keep_listing, kept_listing};
+pub use code::CodeVersion;
 pub use cursors::cursors;
 pub use error::PlanError;
+pub use feeds::{Feeds, over_files, rows_of_files, strategy_for};
 pub use input::{Input, Inputs, PinnedInput, pin_source, pin_table};
 pub use params::engine_params;
 pub use query::{Needs, QuerySession, logical_plan};
 pub use run_plan::{PlanRequest, PlannedStage, RunPlan, pin_for_query, plan_run, table_location};
-pub use stage_plan::{StagePlan, plan_stage};
+pub use stage_decision::{ReusedStage, TableRole, executed_needs};
+pub use fingerprint::plan_fingerprint;
 pub use tables::tables;
 pub use windlass_shared::artifact::Refresh;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use datafusion::arrow::datatypes::Schema;
 use datafusion::common::{ParamValues, Span as SqlSpan};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
@@ -34,18 +33,31 @@ pub struct QuerySession {
 pub struct Needs {
     /// Sources and materialised stages.
     pub leaves: BTreeSet<NodeName>,
-    /// Views.
+    /// Views, and caches where they are seen through.
     pub views: BTreeSet<NodeName>,
 }
 
 impl Needs {
     /// What reading `names` takes, views seen through.
     pub fn of<'g>(graph: &'g PipelineGraph, names: impl IntoIterator<Item = &'g NodeName>) -> Self {
+        Self::through(graph, names, |stage| stage.materialize == Materialize::View)
+    }
+
+    /// What reading `names` takes, with caches seen through like views: what is left has versions.
+    pub fn lasting<'g>(graph: &'g PipelineGraph, names: impl IntoIterator<Item = &'g NodeName>) -> Self {
+        Self::through(graph, names, |stage| stage.materialize != Materialize::Table)
+    }
+
+    fn through<'g>(
+        graph: &'g PipelineGraph,
+        names: impl IntoIterator<Item = &'g NodeName>,
+        is_seen_through: impl Fn(&Stage) -> bool,
+    ) -> Self {
         let mut needs = Self::default();
         let mut waiting: Vec<&NodeName> = names.into_iter().collect();
         while let Some(name) = waiting.pop() {
             match graph.stage(name) {
-                Some(view) if view.materialize == Materialize::View => {
+                Some(view) if is_seen_through(view) => {
                     if needs.views.insert(name.clone()) {
                         waiting.extend(&view.reads);
                     }
@@ -121,20 +133,17 @@ fn plan_problem(plan: &EncodedPlan, error: &PlanWireError) -> Problem {
     problem
 }
 
-/// The columns of a query once the engine has settled their types, which it does while it optimizes.
+/// The plan of a query once the engine has optimized it, by which it settles the types of its columns.
 ///
 /// # Errors
 /// [`PlanError::Sql`] if the types do not fit.
-pub(super) fn settled_columns(
+pub(super) fn optimized(
     graph: &PipelineGraph,
     context: &SessionContext,
     stage: &Stage,
     plan: &LogicalPlan,
-) -> Result<Schema, PlanError> {
-    match context.state().optimize(plan) {
-        Ok(settled) => Ok(settled.schema().as_arrow().clone()),
-        Err(error) => Err(Problems::one(problem(stage, &error), &graph.files).into()),
-    }
+) -> Result<LogicalPlan, PlanError> {
+    context.state().optimize(plan).map_err(|error| Problems::one(problem(stage, &error), &graph.files).into())
 }
 
 /// The engine's complaint as a problem of the stage's file.

@@ -3,27 +3,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::common::ParamValues;
 use futures::{StreamExt, TryStreamExt, stream};
 use windlass_shared::artifact::{
     PinRecord, PinsRecord, PlanDecision, PlanRecord, PlannedColumn, PlannedRun, PlannedTable, Refresh, SavedCursor,
     SavedPlan, SavedRequest, StageDecision,
 };
+use windlass_shared::delta::cursor::{CursorQuestion, TableMemory, remember};
 use windlass_shared::delta::table::TableDefinition;
-use windlass_shared::error::Coded;
 use windlass_shared::graph::{PipelineGraph, Stage};
-use windlass_shared::ids::{NodeName, RunId};
+use windlass_shared::ids::{AppId, NodeName, RunId};
 use windlass_shared::session::Sessions;
-use windlass_shared::spec::source::PinAt;
+use windlass_shared::spec::source::{PinAt, SourceKind};
 use windlass_shared::spec::table::{Materialize, WriteMode};
 use windlass_shared::spec::{ParamValue, Problem, Problems};
 use windlass_shared::storage::Location;
 
+use super::changes::KnownChanges;
 use super::error::PlanError;
 use super::input::{Input, Inputs, pin_source, pin_table};
 use super::params::engine_params;
-use super::query::{BAD_QUERY, Needs, logical_plan, settled_columns};
+use super::query::Needs;
+use super::stage_decision::{Planned, Planner, ReusedStage, TableRole};
 use crate::home::Home;
 
 /// How many sources are pinned at the same time.
@@ -63,6 +65,10 @@ pub struct RunPlan {
     pub stages: Vec<PlannedStage>,
     /// How each selected stage's rows come about, and why.
     pub record: PlanRecord,
+    /// The stages whose tables are used as they are.
+    pub reused: Vec<ReusedStage>,
+    /// The changes of inputs that were looked at.
+    pub changes: KnownChanges,
     /// The hash of everything about the session that can change a plan.
     pub session_identity: String,
     /// What the stages' tables have taken in before the run.
@@ -82,6 +88,8 @@ pub struct PlannedStage {
     pub columns: SchemaRef,
     /// Overwrite or append.
     pub mode: WriteMode,
+    /// What is known of it as a table that lasts; `None` for a cache.
+    pub role: Option<Box<TableRole>>,
 }
 
 impl RunPlan {
@@ -145,93 +153,127 @@ impl PlannedStage {
     }
 }
 
-/// Settles a run: which stages write, what every source is pinned to, and that every query fits what it reads.
+/// Settles a run: which stages write and how, what every source is pinned to, and that every query fits what it reads.
 ///
 /// # Errors
 /// [`PlanError`]; problems of the stages' SQL come all at once.
 pub async fn plan_run(request: PlanRequest, sessions: &Sessions) -> Result<RunPlan, PlanError> {
     let graph = Arc::clone(&request.graph);
-    let selected = graph.select(&request.select, &request.exclude)?;
-    let writing = stages_that_write(&graph, &selected);
+    let scope = Scope::of(&request)?;
     let params = engine_params(&request.params);
-    let mut inputs = pin_inputs(&request, sessions, &writing).await?;
+    let inputs = pin_inputs(&request, sessions, &scope).await?;
+    let mut memories = remember_all(&request, sessions, &scope, &inputs).await?;
+    let mut planner =
+        Planner { request: &request, sessions, params: &params, scope: &scope, inputs, changes: KnownChanges::default() };
 
-    let mut problems = Vec::new();
-    let mut stages = Vec::new();
+    let mut problems: Vec<Problem> = Vec::new();
+    let mut tables: BTreeMap<NodeName, PlannedStage> = BTreeMap::new();
+    let mut record = PlanRecord::default();
+    let mut reused = Vec::new();
+    let mut cursors = Vec::new();
     let mut unplanned: BTreeSet<NodeName> = BTreeSet::new();
-    for stage in graph.stages.iter().filter(|stage| writing.contains_key(&stage.name)) {
-        let needs = Needs::of(&graph, &stage.reads);
+    for stage in graph.stages.iter().filter(|stage| scope.tables.contains(&stage.name)) {
+        let needs = Needs::lasting(&graph, &stage.reads);
         // What is wrong with a stage is said there, not again at every stage behind it.
         if needs.leaves.iter().chain(&needs.views).any(|name| unplanned.contains(name)) {
             unplanned.insert(stage.name.clone());
             continue;
         }
-        match plan_stage_table(&request, sessions, &inputs, &params, stage, &needs).await {
-            Ok((table, columns)) => {
-                inputs.set(stage.name.clone(), Input::Planned(Arc::clone(&columns)));
-                let depends_on = needs.leaves.into_iter().filter(|name| writing.contains_key(name)).collect();
-                let (name, mode) = (stage.name.clone(), stage.table.mode);
-                stages.push(PlannedStage { name, depends_on, table, columns, mode });
+        let memory = memories.remove(&stage.name).flatten();
+        cursors.extend(saved_cursors(&stage.name, memory.as_ref()));
+        match planner.table(stage, &needs, memory).await {
+            Ok(Planned::Writes { stage, decision }) => {
+                record.stages.push(decision);
+                tables.insert(stage.name.clone(), *stage);
+            }
+            Ok(Planned::Reused { stage, decision }) => {
+                record.stages.push(decision);
+                reused.push(stage);
             }
             Err(PlanError::Sql(found)) => {
                 unplanned.insert(stage.name.clone());
-                problems
-                    .extend(found.iter().filter(|&problem| !problems.contains(problem)).cloned().collect::<Vec<_>>());
+                let new: Vec<Problem> = found.iter().filter(|problem| !problems.contains(problem)).cloned().collect();
+                problems.extend(new);
             }
             Err(error) => return Err(error),
         }
     }
     Problems::check(problems, &graph.files)?;
-    let record = decisions(&graph, &selected, &writing, &stages);
+    let caches = planner.caches(&tables).await?;
+    let (inputs, changes) = (planner.inputs, planner.changes);
+    let stages = in_order(&graph, tables, caches, &mut record, &scope);
     let session_identity = sessions.session_identity().to_string();
-    Ok(RunPlan { request, params, inputs, stages, record, session_identity, cursors: Vec::new() })
+    Ok(RunPlan { request, params, inputs, stages, record, reused, changes, session_identity, cursors })
 }
 
-/// The stages that write in this run, and why: the selected tables, and the caches that they read.
-fn stages_that_write(graph: &PipelineGraph, selected: &BTreeSet<NodeName>) -> BTreeMap<NodeName, String> {
-    let mut writing = BTreeMap::new();
-    // Backwards through the topological order, a cache comes after everything that reads it.
-    for stage in graph.stages.iter().rev() {
-        let name = &stage.name;
-        let reader = || {
-            let reads_it = |other: &&Stage| Needs::of(graph, &other.reads).leaves.contains(name);
-            graph.stages.iter().filter(|other| writing.contains_key(&other.name)).find(reads_it)
+/// Which part of the graph a run is about.
+pub(super) struct Scope {
+    /// Everything selected.
+    selected: BTreeSet<NodeName>,
+    /// The selected stages that keep a table.
+    pub(super) tables: BTreeSet<NodeName>,
+    /// Selected caches that no selected table reads: they are asked for by themselves.
+    pub(super) lone_caches: BTreeSet<NodeName>,
+    /// Stages whose rows are all to be computed again.
+    pub(super) refreshed: BTreeSet<NodeName>,
+}
+
+impl Scope {
+    fn of(request: &PlanRequest) -> Result<Self, PlanError> {
+        let graph = &request.graph;
+        let selected = graph.select(&request.select, &request.exclude)?;
+        let of_kind = |kind: Materialize| -> BTreeSet<NodeName> {
+            let stages = graph.stages.iter().filter(|stage| stage.materialize == kind);
+            stages.map(|stage| stage.name.clone()).filter(|name| selected.contains(name)).collect()
         };
-        let reason = match stage.materialize {
-            Materialize::View => continue,
-            Materialize::Table if selected.contains(name) => {
-                "it is selected, and every run computes it whole".to_owned()
-            }
-            Materialize::Table => continue,
-            Materialize::Cache => match reader() {
-                Some(reader) => format!("`{}` reads it; it is kept for this run only", reader.name),
-                None if selected.contains(name) => "it is selected; it is kept for this run only".to_owned(),
-                None => continue,
-            },
+        let tables = of_kind(Materialize::Table);
+        let mut seen_through = BTreeSet::new();
+        for stage in graph.stages.iter().filter(|stage| tables.contains(&stage.name)) {
+            seen_through.extend(Needs::lasting(graph, &stage.reads).views);
+        }
+        let mut lone_caches = of_kind(Materialize::Cache);
+        lone_caches.retain(|name| !seen_through.contains(name));
+        let refreshed = match request.refresh.full.as_slice() {
+            [] => BTreeSet::new(),
+            terms if terms.iter().any(|term| term == Refresh::EVERYTHING) => tables.clone(),
+            terms => graph.select(terms, &[])?.intersection(&tables).cloned().collect(),
         };
-        writing.insert(name.clone(), reason);
+        let range = !request.refresh.from_versions.is_empty() || !request.refresh.to_versions.is_empty();
+        if range && tables.len() != 1 {
+            return Err(PlanError::Range {
+                reason: format!("{} tables are selected", tables.len()),
+                help: "select one stage: `--select STAGE --from-version N`".to_owned(),
+            });
+        }
+        Ok(Self { selected, tables, lone_caches, refreshed })
     }
-    writing
-}
 
-/// Pins every source and every table of an earlier run that the stages in `writing` read.
-async fn pin_inputs(
-    request: &PlanRequest,
-    sessions: &Sessions,
-    writing: &BTreeMap<NodeName, String>,
-) -> Result<Inputs, PlanError> {
-    let graph = &request.graph;
-    let mut read_by: BTreeMap<NodeName, NodeName> = BTreeMap::new();
-    for stage in graph.stages.iter().filter(|stage| writing.contains_key(&stage.name)) {
-        for leaf in Needs::of(graph, &stage.reads).leaves {
-            if !writing.contains_key(&leaf) {
-                read_by.entry(leaf).or_insert_with(|| stage.name.clone());
+    /// What the run reads that it does not make, with one of its readers.
+    fn outside(&self, graph: &PipelineGraph) -> BTreeMap<NodeName, NodeName> {
+        let mut read_by = BTreeMap::new();
+        for stage in &graph.stages {
+            if !self.tables.contains(&stage.name) && !self.lone_caches.contains(&stage.name) {
+                continue;
+            }
+            for leaf in Needs::lasting(graph, &stage.reads).leaves {
+                if !self.tables.contains(&leaf) {
+                    read_by.entry(leaf).or_insert_with(|| stage.name.clone());
+                }
             }
         }
+        read_by
     }
-    let pinned: Vec<(NodeName, Input)> = stream::iter(read_by)
+}
+
+/// Pins every source and every table of an earlier run that the run reads and does not make.
+async fn pin_inputs(request: &PlanRequest, sessions: &Sessions, scope: &Scope) -> Result<Inputs, PlanError> {
+    let pins = scope.outside(&request.graph);
+    let to = range_ends(request, scope, &request.refresh.to_versions)?;
+    let to = &to;
+    let pinned: Vec<(NodeName, Input)> = stream::iter(pins)
         .map(|(name, reader)| async move {
-            let input = pin_leaf(request, sessions, &name, &reader).await?;
+            let at = to.get(&name).map(|version| PinAt::Version(*version));
+            let input = pin_leaf(request, sessions, &name, &reader, at).await?;
             Ok::<_, PlanError>((name, input))
         })
         .buffer_unordered(PINS_AT_ONCE)
@@ -244,18 +286,135 @@ async fn pin_inputs(
     Ok(inputs)
 }
 
+/// Versions that someone asked for, by the names of the sources that they are of.
+pub(super) fn range_ends(
+    request: &PlanRequest,
+    scope: &Scope,
+    asked: &[(Option<NodeName>, u64)],
+) -> Result<BTreeMap<NodeName, u64>, PlanError> {
+    let graph = &request.graph;
+    let is_table = |name: &NodeName| match graph.sources.get(name) {
+        Some(source) => matches!(source.kind, SourceKind::Delta(_)),
+        None => graph.stage(name).is_some(),
+    };
+    let outside = scope.outside(graph);
+    let tables: Vec<&NodeName> = outside.keys().filter(|name| is_table(name)).collect();
+    let known = || tables.iter().map(|name| name.as_str()).collect::<Vec<_>>().join("`, `");
+    asked
+        .iter()
+        .map(|(name, version)| match (name, tables.as_slice()) {
+            (Some(name), tables) if tables.contains(&name) => Ok((name.clone(), *version)),
+            (None, [only]) => Ok(((*only).clone(), *version)),
+            (Some(name), _) => Err(PlanError::Range {
+                reason: format!("the stage reads no Delta table `{name}`"),
+                help: format!("it reads `{}`", known()),
+            }),
+            (None, []) => Err(PlanError::Range {
+                reason: "the stage reads no Delta table".to_owned(),
+                help: "only tables have versions; run it without a range".to_owned(),
+            }),
+            (None, _) => Err(PlanError::Range {
+                reason: "the stage reads several Delta tables".to_owned(),
+                help: format!("say which is meant, as in `--from-version NAME=N`: `{}`", known()),
+            }),
+        })
+        .collect()
+}
+
 async fn pin_leaf(
     request: &PlanRequest,
     sessions: &Sessions,
     name: &NodeName,
     reader: &NodeName,
+    at: Option<PinAt>,
 ) -> Result<Input, PlanError> {
-    match pin_for_query(request, sessions, name, None).await {
+    match pin_for_query(request, sessions, name, at).await {
         Err(PlanError::Pin { source, .. }) if request.graph.stage(name).is_some() && source.is_not_a_table() => {
             Err(PlanError::NotBuilt { stage: reader.clone(), upstream: name.clone() })
         }
         outcome => outcome,
     }
+}
+
+/// What the tables of the selected stages remember of earlier runs.
+async fn remember_all(
+    request: &PlanRequest,
+    sessions: &Sessions,
+    scope: &Scope,
+    inputs: &Inputs,
+) -> Result<BTreeMap<NodeName, Option<TableMemory>>, PlanError> {
+    let graph = &request.graph;
+    let looked_at: Vec<_> = graph
+        .stages
+        .iter()
+        .filter(|stage| scope.tables.contains(&stage.name))
+        .map(|stage| async move {
+            let location = table_location(request, stage)?;
+            let mut question = CursorQuestion::default();
+            for leaf in Needs::lasting(graph, &stage.reads).leaves {
+                match inputs.get(&leaf) {
+                    Some(Input::Pinned(input)) => match &input.table {
+                        Some(table) => question.sources.push((leaf, table.table_id().to_owned())),
+                        None => question.files.push(leaf),
+                    },
+                    Some(Input::Planned(_)) | None => {}
+                }
+            }
+            let app_id = AppId::of(&graph.name, &stage.name);
+            let memory = remember(&location, &app_id, &question, sessions.stores())
+                .await
+                .map_err(|source| PlanError::Pin { node: stage.name.clone(), source })?;
+            Ok::<_, PlanError>((stage.name.clone(), memory))
+        })
+        .collect();
+    stream::iter(looked_at).buffer_unordered(PINS_AT_ONCE).try_collect().await
+}
+
+fn saved_cursors(stage: &NodeName, memory: Option<&TableMemory>) -> Vec<SavedCursor> {
+    let Some(memory) = memory else { return Vec::new() };
+    let cursor = |source: &NodeName, version: i64| SavedCursor {
+        stage: stage.clone(),
+        source: source.clone(),
+        version: Some(version),
+    };
+    let tables = memory.sources.iter().map(|((source, _), version)| cursor(source, *version));
+    tables.chain(memory.files.iter().map(|(source, mark)| cursor(source, *mark))).collect()
+}
+
+/// The stages that write, each behind what it reads; the decisions about caches and views come into `record`.
+fn in_order(
+    graph: &PipelineGraph,
+    mut tables: BTreeMap<NodeName, PlannedStage>,
+    mut caches: BTreeMap<NodeName, (PlannedStage, String)>,
+    record: &mut PlanRecord,
+    scope: &Scope,
+) -> Vec<PlannedStage> {
+    let mut decided: BTreeMap<NodeName, StageDecision> =
+        std::mem::take(&mut record.stages).into_iter().map(|decision| (decision.stage.clone(), decision)).collect();
+    let writing: BTreeSet<NodeName> = tables.keys().chain(caches.keys()).cloned().collect();
+    let mut stages = Vec::new();
+    for stage in &graph.stages {
+        let name = &stage.name;
+        let mut decision = decided.remove(name);
+        if let Some(mut planned) = tables.remove(name) {
+            planned.depends_on.retain(|name| writing.contains(name));
+            if let Some(decision) = &mut decision {
+                decision.depends_on.clone_from(&planned.depends_on);
+            }
+            stages.push(planned);
+        } else if let Some((mut planned, reason)) = caches.remove(name) {
+            planned.depends_on.retain(|name| writing.contains(name));
+            let mut cache = StageDecision::new(name.clone(), PlanDecision::Cache, reason);
+            cache.depends_on.clone_from(&planned.depends_on);
+            decision = Some(cache);
+            stages.push(planned);
+        } else if stage.materialize == Materialize::View && scope.selected.contains(name) {
+            let reason = "it is a view: its readers compute it".to_owned();
+            decision = Some(StageDecision::new(name.clone(), PlanDecision::View, reason));
+        }
+        record.stages.extend(decision.map(|decision| StageDecision { weight: u64::from(graph.weight(name)), ..decision }));
+    }
+    stages
 }
 
 /// Pins a source as the project says, or a stage's table at its newest version; or either at another version.
@@ -291,78 +450,4 @@ pub fn table_location(request: &PlanRequest, stage: &Stage) -> Result<Location, 
         }
         (None, _) => Ok(request.home.table(&stage.name)),
     }
-}
-
-/// The table that a stage wants, and the columns that its readers will find there.
-async fn plan_stage_table(
-    request: &PlanRequest,
-    sessions: &Sessions,
-    inputs: &Inputs,
-    params: &ParamValues,
-    stage: &Stage,
-    needs: &Needs,
-) -> Result<(TableDefinition, SchemaRef), PlanError> {
-    let graph = &request.graph;
-    let session = needs.session(graph, sessions, inputs, params).await?;
-    let plan = logical_plan(graph, &session.context, stage, params).await?;
-    let settings = &stage.table;
-    let table = TableDefinition {
-        location: table_location(request, stage)?,
-        schema: as_nullable(&settled_columns(graph, &session.context, stage, &plan)?),
-        partition_by: settings.partition_by.clone(),
-        properties: settings.properties.clone(),
-        not_null: settings.not_null.clone(),
-        constraints: settings.constraints.clone(),
-        comment: stage.description.clone(),
-    };
-    match table.table_schema() {
-        Ok(schema) => Ok((table, schema)),
-        Err(error) => {
-            let mut problem = Problem::new(BAD_QUERY, error.to_string()).at(&stage.span);
-            problem.help = error.help();
-            Err(Problems::one(problem, &graph.files).into())
-        }
-    }
-}
-
-/// Columns that may all hold null: what the planner happens to know about nulls is no promise of the author's.
-fn as_nullable(schema: &Schema) -> SchemaRef {
-    let fields = schema.fields().iter();
-    let fields: Vec<Field> = fields.map(|field| Field::new(field.name(), field.data_type().clone(), true)).collect();
-    Arc::new(Schema::new(fields))
-}
-
-fn decisions(
-    graph: &PipelineGraph,
-    selected: &BTreeSet<NodeName>,
-    writing: &BTreeMap<NodeName, String>,
-    stages: &[PlannedStage],
-) -> PlanRecord {
-    let mut record = PlanRecord::default();
-    for stage in &graph.stages {
-        let name = &stage.name;
-        let depends_on = stages.iter().find(|planned| planned.name == *name).map(|planned| planned.depends_on.clone());
-        let (decision, reason) = match (writing.get(name), stage.materialize) {
-            (Some(reason), Materialize::Cache) => (PlanDecision::Cache, reason.clone()),
-            (Some(reason), _) => (PlanDecision::Full, reason.clone()),
-            (None, Materialize::View) if selected.contains(name) => {
-                (PlanDecision::View, "it is a view: its readers compute it".to_owned())
-            }
-            (None, _) => continue,
-        };
-        record.stages.push(StageDecision {
-            stage: name.clone(),
-            decision,
-            reason,
-            depends_on: depends_on.unwrap_or_default(),
-            weight: u64::from(graph.weight(name)),
-            strategy: None,
-            changes: Vec::new(),
-            reuse: None,
-            estimated_rows: None,
-            estimated_bytes: 0,
-            code_version: String::new(),
-        });
-    }
-    record
 }

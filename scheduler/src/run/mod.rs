@@ -10,12 +10,15 @@ pub mod error;
 pub mod event;
 pub mod event_log;
 pub mod failure;
+mod incremental_run;
 pub mod machine;
+mod merge_plan;
 mod narrate;
 pub mod phase;
 pub mod pipeline_run;
 pub mod schedule;
 mod stage_record;
+mod stage_run;
 mod work;
 
 pub use failure::RunError;

@@ -10,10 +10,9 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 use windlass_shared::artifact::{
     BUNDLE_FORMAT, CommitOutcome, EngineVersions, LineageRecord, LogEvent, LogKind, PlanMoved, RunRecord, RunStatus,
-    RunTotals, SavedPlan, StageStatus, StageSummary, moved,
+    RunTotals, SavedPlan, StageReceipt, StageStatus, StageSummary, moved,
 };
-use windlass_shared::delta::commit::last_sequence;
-use windlass_shared::ids::{AppId, NodeName, PipelineName, RunSequence};
+use windlass_shared::ids::{NodeName, PipelineName, RunSequence};
 use windlass_shared::spec::ParamValue;
 use windlass_shared::storage::Location;
 
@@ -25,7 +24,7 @@ use super::phase::{AttemptOutcome, StagePhase, StageState};
 use super::schedule::{RetryPolicy, RunSchedule, StagePlanNode};
 use super::work::{RunIdentity, RunWork};
 use crate::Scheduler;
-use crate::plan::{PlanRequest, RunPlan, plan_run};
+use crate::plan::{PlanRequest, ReusedStage, RunPlan, plan_run};
 use crate::record::{BundleStore, BundleWriter};
 use crate::state::{Lease, LeaseHolder, ProcessIdentity, PutOutcome, RenewOutcome, StateStore, process};
 
@@ -83,7 +82,7 @@ async fn run_with_lease(
             return Err(PlanMoved { moved }.into());
         }
     }
-    if plan.stages.is_empty() {
+    if plan.stages.is_empty() && plan.reused.is_empty() {
         return Err(RunError::NothingSelected);
     }
     let run_id = plan.request.run.clone();
@@ -114,7 +113,7 @@ async fn run_with_lease(
     let lineage = work.lineage(&state);
     work.bundle.write_lineage(&lineage).await?;
     work.bundle.write_registrations(&work.registrations()).await?;
-    close_record(&mut record, &state, &lineage);
+    close_record(&mut record, &state, &work.plan, &lineage);
     work.tell(finished(&record)).await;
     work.bundle.seal(&record).await?;
     event_log::remove(scheduler.state.as_ref(), &run_id).await?;
@@ -161,14 +160,8 @@ async fn keep_lease(state: Arc<dyn StateStore>, mut lease: Lease, lost: Cancella
 /// The number of this run: greater than that of every earlier one, also where only the tables remember it.
 async fn next_sequence(scheduler: &Scheduler, plan: &RunPlan) -> Result<RunSequence, RunError> {
     let pipeline = &plan.request.graph.name;
-    let mut least = 1;
-    for stage in &plan.stages {
-        let app_id = AppId::of(pipeline, &stage.name);
-        let last = last_sequence(&stage.table.location, &app_id, scheduler.sessions.stores())
-            .await
-            .map_err(|source| crate::plan::PlanError::Pin { node: stage.name.clone(), source })?;
-        least = least.max(last.map_or(1, |last| last.0.saturating_add(1)));
-    }
+    let remembered = plan.stages.iter().filter_map(|stage| stage.role.as_ref()?.memory.as_ref()?.last_run);
+    let least = remembered.map(|last| last.0.saturating_add(1)).fold(1, i64::max);
     let key = format!("pipelines/{pipeline}/sequence");
     loop {
         let current = scheduler.state.get(&key).await?;
@@ -259,7 +252,7 @@ async fn announce(work: &RunWork, schedule: &RunSchedule) {
     }
 }
 
-fn close_record(record: &mut RunRecord, state: &RunState, lineage: &LineageRecord) {
+fn close_record(record: &mut RunRecord, state: &RunState, plan: &RunPlan, lineage: &LineageRecord) {
     record.ended_at = state.ended_at().or_else(|| Some(Utc::now()));
     record.status = state.status();
     let strategy = |name: &NodeName| lineage.stages.iter().find(|stage| stage.stage == *name)?.strategy;
@@ -267,7 +260,31 @@ fn close_record(record: &mut RunRecord, state: &RunState, lineage: &LineageRecor
         let stage = state.stage(&node.name)?;
         Some(StageSummary { strategy: strategy(&node.name), ..summary_of(node, stage) })
     };
-    record.stages = state.schedule().stages.iter().filter_map(summary).collect();
+    let mut stages: Vec<StageSummary> = state.schedule().stages.iter().filter_map(summary).collect();
+    stages.extend(plan.reused.iter().map(reused_summary));
+    let graph = &plan.request.graph;
+    stages.sort_by_key(|summary| graph.stages.iter().position(|stage| stage.name == summary.stage));
+    record.stages = stages;
+}
+
+/// A stage that had nothing to do.
+fn reused_summary(stage: &ReusedStage) -> StageSummary {
+    StageSummary {
+        stage: stage.name.clone(),
+        status: StageStatus::Committed,
+        attempts: 0,
+        receipt: Some(StageReceipt {
+            version: stage.version,
+            rows: 0,
+            bytes: 0,
+            files: 0,
+            outcome: CommitOutcome::Reused,
+        }),
+        duration_ms: 0,
+        failure: None,
+        skipped_because_of: None,
+        strategy: None,
+    }
 }
 
 fn summary_of(node: &StagePlanNode, stage: &StageState) -> StageSummary {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use datafusion::arrow::array::RecordBatch;
 use chrono::Utc;
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
@@ -13,17 +14,18 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 use windlass_shared::artifact::{
     CommitOutcome as Outcome, LineageInput, LineageRecord, LogEvent, LogKind, PlanText, RegistrationsRecord,
-    ReuseVerdict, StageLineage, StageReceipt,
+    ReuseVerdict, SourceChange, StageLineage, StageReceipt, Strategy,
 };
-use windlass_shared::delta::commit::{BaseExpectation, CommitOutcome, CommitRequest, commit, maybe_checkpoint};
-use windlass_shared::delta::table::{SchemaChange, TableState, ensure_table};
+use windlass_shared::delta::commit::{
+    BaseExpectation, CommitMode, CommitOutcome, CommitRequest, commit, maybe_checkpoint,
+};
+use windlass_shared::delta::table::TableChange;
 use windlass_shared::delta::write::StagedFiles;
 use windlass_shared::error::{Coded, Failure, full_message};
 use windlass_shared::graph::Stage;
 use windlass_shared::ids::{AppId, NodeName, PipelineName, RunId, RunSequence, TableVersion};
 use windlass_shared::session::{Registration, Sessions};
 use windlass_shared::spec::source::PinAt;
-use windlass_shared::spec::table::WriteMode;
 
 use super::action::RunAction;
 use super::driver::StageWork;
@@ -31,8 +33,9 @@ use super::event::{RunEvent, Staged};
 use super::machine::RunState;
 use super::narrate::narrate;
 use super::stage_record::stage_record;
-use crate::execute::{Engine, JobEvidence, JobRequest, RunningJob, planned_stages_text};
-use crate::plan::{Input, Inputs, PlanError, PlannedStage, RunPlan, StagePlan, pin_table, plan_stage};
+use super::stage_run::StageRun;
+use crate::execute::{Engine, JobEvidence, RunningJob};
+use crate::plan::{Input, Inputs, PlannedStage, RunPlan, pin_table};
 use crate::record::plan_text::normalize_plan_text;
 use crate::record::{BundleWriter, RecordError};
 
@@ -49,20 +52,43 @@ pub(super) struct RunIdentity {
 
 /// What an execution leaves for the commit.
 #[derive(Debug, Serialize, Deserialize)]
-struct StagedWrite {
-    files: StagedFiles,
-    table: TableState,
-    plan_fingerprint: String,
+#[serde(tag = "staged", rename_all = "snake_case")]
+pub(super) enum StagedWrite {
+    /// There is nothing to commit: the table is used as it is.
+    Nothing {
+        /// The table's version.
+        version: TableVersion,
+    },
+    /// A commit.
+    Commit(Box<StagedCommit>),
+}
+
+/// What a commit is made of.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct StagedCommit {
+    pub(super) files: StagedFiles,
+    pub(super) mode: CommitMode,
+    pub(super) base: BaseExpectation,
+    pub(super) change: Option<TableChange>,
+    pub(super) plan_fingerprint: String,
+    /// How far the inputs are taken in with it, and which definition made the rows.
+    pub(super) marks: BTreeMap<AppId, i64>,
 }
 
 /// What is known of a stage besides the machine's state.
 #[derive(Debug, Default)]
-struct StageNotes {
-    registrations: Vec<Registration>,
-    inputs: Vec<LineageInput>,
-    plan_fingerprint: String,
+pub(super) struct StageNotes {
+    pub(super) registrations: Vec<Registration>,
+    pub(super) inputs: Vec<LineageInput>,
+    pub(super) plan_fingerprint: String,
     /// The engine's evidence of each attempt.
-    jobs: BTreeMap<u32, JobEvidence>,
+    pub(super) jobs: BTreeMap<u32, JobEvidence>,
+    /// How the table was brought up to date.
+    pub(super) strategy: Option<Strategy>,
+    /// What of each input was taken in.
+    pub(super) changes: Vec<SourceChange>,
+    /// Whether the table was used as it was, and if not why.
+    pub(super) reuse: ReuseVerdict,
 }
 
 /// Plans, executes, commits and records the stages of one run.
@@ -74,8 +100,8 @@ pub(super) struct RunWork {
     pub(super) bundle: BundleWriter,
     pub(super) watcher: UnboundedSender<LogEvent>,
     /// What each name stands for now: committed stages come in.
-    inputs: RwLock<Inputs>,
-    notes: Mutex<BTreeMap<NodeName, StageNotes>>,
+    pub(super) inputs: RwLock<Inputs>,
+    pub(super) notes: Mutex<BTreeMap<NodeName, StageNotes>>,
     /// What plan texts say instead of folders.
     placeholders: Vec<(String, String)>,
     /// The first thing that the bundle could not take.
@@ -137,7 +163,7 @@ impl RunWork {
         }
     }
 
-    fn stage(&self, name: &NodeName) -> Result<(&Stage, &PlannedStage), Failure> {
+    pub(super) fn stage(&self, name: &NodeName) -> Result<(&Stage, &PlannedStage), Failure> {
         let stage = self.plan.request.graph.stage(name);
         stage.zip(self.plan.stage(name)).ok_or_else(|| Failure {
             code: "WL0653".to_owned(),
@@ -148,7 +174,7 @@ impl RunWork {
     }
 
     /// What every commit of the run says about itself.
-    fn commit_info(&self, stage: &NodeName, plan_fingerprint: &str) -> BTreeMap<String, Value> {
+    pub(super) fn commit_info(&self, stage: &NodeName, plan_fingerprint: &str) -> BTreeMap<String, Value> {
         BTreeMap::from([
             ("windlass.run_id".to_owned(), json!(self.identity.run_id)),
             ("windlass.pipeline".to_owned(), json!(self.identity.pipeline)),
@@ -158,51 +184,19 @@ impl RunWork {
         ])
     }
 
-    /// Plans the stage against what its inputs are now, and keeps the plans as evidence before anything runs.
-    async fn plan_now(&self, stage: &Stage, planned: &PlannedStage) -> Result<(StagePlan, TableState), Failure> {
-        let on_change = match planned.mode {
-            WriteMode::Overwrite => SchemaChange::Allow,
-            WriteMode::Append => SchemaChange::Refuse,
-        };
-        let info = self.commit_info(&stage.name, "");
-        let table = ensure_table(&planned.table, on_change, self.sessions.stores(), &info)
-            .await
-            .map_err(|error| error.to_failure())?;
-        let inputs = self.inputs.read().clone();
-        let plan = plan_stage(&self.plan, stage, &inputs, &table, &self.sessions)
-            .await
-            .map_err(|error: PlanError| error.to_failure())?;
-        for (which, text) in [
-            (PlanText::Logical, &plan.texts.logical),
-            (PlanText::Optimized, &plan.texts.optimized),
-            (PlanText::Physical, &plan.texts.physical),
-        ] {
-            self.keep_text(&stage.name, which, text).await;
-        }
-        let distributed = planned_stages_text(Arc::clone(&plan.physical), plan.context.state().config())
-            .map_err(|error| error.to_failure())?;
-        self.keep_text(&stage.name, PlanText::Distributed, &distributed).await;
-        let mut notes = self.notes.lock();
-        let notes = notes.entry(stage.name.clone()).or_default();
-        notes.registrations.clone_from(&plan.registrations);
-        notes.inputs.clone_from(&plan.inputs);
-        notes.plan_fingerprint.clone_from(&plan.fingerprint);
-        Ok((plan, table))
-    }
-
-    async fn keep_text(&self, stage: &NodeName, which: PlanText, text: &str) {
+    pub(super) async fn keep_text(&self, stage: &NodeName, which: PlanText, text: &str) {
         let text = normalize_plan_text(text, &self.placeholders);
         self.keep(self.bundle.write_plan_text(stage, which, &text).await);
     }
 
-    /// Waits for a job, showing how far it is; stops it when `stop` fires.
-    async fn follow(
+    /// Waits for a job, showing how far it is; stops it when `stop` fires. Gives the rows that come out of it.
+    pub(super) async fn follow(
         &self,
         stage: &NodeName,
         attempt: u32,
         job: &RunningJob,
         stop: &CancellationToken,
-    ) -> Result<StagedFiles, Failure> {
+    ) -> Result<Vec<RecordBatch>, Failure> {
         let finished = job.wait();
         tokio::pin!(finished);
         let mut clock = tokio::time::interval(PROGRESS_PERIOD);
@@ -227,31 +221,47 @@ impl RunWork {
             }
         };
         let finished = finished.map_err(|error| error.to_failure())?;
-        let reports = finished.collect().await.map_err(|error| error.to_failure())?;
-        StagedFiles::from_batches(&reports).map_err(|error| error.to_failure())
+        finished.collect().await.map_err(|error| error.to_failure())
     }
 
-    /// The lineage of everything that the run committed.
+    /// The lineage of everything that the run committed or used as it was.
     pub(super) fn lineage(&self, state: &RunState) -> LineageRecord {
         let notes = self.notes.lock();
-        let stages = self.plan.stages.iter().filter_map(|planned| {
+        let graph = &self.plan.request.graph;
+        let fingerprint = |name: &NodeName| graph.stage(name).map(Stage::code_fingerprint).unwrap_or_default();
+        let inputs = self.inputs.read();
+        let reused = self.plan.reused.iter().map(|stage| StageLineage {
+            stage: stage.name.clone(),
+            inputs: lineage_inputs(&stage.inputs, &inputs),
+            code_fingerprint: fingerprint(&stage.name),
+            plan_fingerprint: String::new(),
+            location: stage.location.clone(),
+            code_version: stage.code.to_string(),
+            reuse: ReuseVerdict { hit: true, missed: Vec::new() },
+            strategy: None,
+            changes: Vec::new(),
+            output_version: Some(stage.version),
+        });
+        let written = self.plan.stages.iter().filter_map(|planned| {
             let note = notes.get(&planned.name)?;
             let receipt = state.stage(&planned.name).and_then(|stage| stage.receipt());
-            let graph = &self.plan.request.graph;
             Some(StageLineage {
                 stage: planned.name.clone(),
                 inputs: note.inputs.clone(),
-                code_fingerprint: graph.stage(&planned.name).map(Stage::code_fingerprint).unwrap_or_default(),
+                code_fingerprint: fingerprint(&planned.name),
                 plan_fingerprint: note.plan_fingerprint.clone(),
                 location: planned.table.location.to_string(),
-                code_version: String::new(),
-                reuse: ReuseVerdict::default(),
-                strategy: None,
-                changes: Vec::new(),
+                code_version: planned.role.as_ref().map(|role| role.code.to_string()).unwrap_or_default(),
+                reuse: note.reuse.clone(),
+                strategy: note.strategy,
+                changes: note.changes.clone(),
                 output_version: receipt.map(|receipt| receipt.version),
             })
         });
-        LineageRecord { stages: stages.collect() }
+        let mut stages: Vec<StageLineage> = reused.chain(written).collect();
+        let order = |name: &NodeName| graph.stages.iter().position(|stage| stage.name == *name);
+        stages.sort_by_key(|stage| order(&stage.stage));
+        LineageRecord { stages }
     }
 
     /// Every table as the run's sessions came to know it, each once.
@@ -267,36 +277,30 @@ impl RunWork {
 impl StageWork for RunWork {
     async fn execute(&self, name: &NodeName, attempt: u32, stop: CancellationToken) -> Result<Staged, Failure> {
         let (stage, planned) = self.stage(name)?;
-        let (plan, table) = self.plan_now(stage, planned).await?;
-        if stop.is_cancelled() {
-            return Err(stopped(name));
-        }
-        let request = JobRequest {
-            name: format!("{}/{name}", self.identity.pipeline),
-            plan: plan.physical,
-            session: Arc::clone(&plan.context),
-        };
-        let job = self.engine.submit(request).await.map_err(|error| error.to_failure())?;
-        let staged = self.follow(name, attempt, &job, &stop).await;
-        let evidence = job.evidence().await;
-        self.keep_text(name, PlanText::Analyzed, &evidence.analyzed_text()).await;
-        self.notes.lock().entry(name.clone()).or_default().jobs.insert(attempt, evidence);
-        let write = StagedWrite { files: staged?, table, plan_fingerprint: plan.fingerprint };
-        let value = serde_json::to_value(&write).map_err(unreadable)?;
+        let staged = StageRun::new(self, stage, planned, attempt, stop).execute().await?;
+        let value = serde_json::to_value(&staged).map_err(unreadable)?;
         Ok(Staged(Arc::new(value)))
     }
 
     async fn commit(&self, name: &NodeName, _attempt: u32, staged: &Staged) -> Result<StageReceipt, Failure> {
         let (stage, planned) = self.stage(name)?;
-        let write = StagedWrite::deserialize(&*staged.0).map_err(unreadable)?;
+        let write = match StagedWrite::deserialize(&*staged.0).map_err(unreadable)? {
+            StagedWrite::Nothing { version } => {
+                self.pin_output(planned, version).await?;
+                let outcome = Outcome::Reused;
+                return Ok(StageReceipt { version, rows: 0, bytes: 0, files: 0, outcome });
+            }
+            StagedWrite::Commit(write) => *write,
+        };
         let request = CommitRequest {
             location: planned.table.location.clone(),
             staged: write.files,
-            mode: planned.mode,
+            mode: write.mode,
             app_id: AppId::of(&self.identity.pipeline, name),
             sequence: self.identity.sequence,
-            base: BaseExpectation::of(&write.table),
-            change: write.table.change,
+            marks: write.marks,
+            base: write.base,
+            change: write.change,
             info: self.commit_info(name, &write.plan_fingerprint),
         };
         let stores = self.sessions.stores();
@@ -305,19 +309,21 @@ impl StageWork for RunWork {
             CommitOutcome::AlreadyCommitted(receipt) => (receipt, Outcome::AlreadyCommitted),
             CommitOutcome::Conflicted { reason } => return Err(conflicted(&stage.name, &reason)),
         };
-        let version = receipt.version;
-        let pinned = pin_table(&self.sessions, name, &planned.table.location, PinAt::Version(version.0))
-            .await
-            .map_err(|error| error.to_failure())?;
-        self.inputs.write().set(name.clone(), Input::Pinned(Arc::new(pinned)));
-        self.checkpoint(planned, version).await;
-        Ok(StageReceipt { version, rows: receipt.rows, bytes: receipt.bytes, files: receipt.files_added, outcome })
+        self.pin_output(planned, receipt.version).await?;
+        self.checkpoint(planned, receipt.version).await;
+        Ok(StageReceipt {
+            version: receipt.version,
+            rows: receipt.rows,
+            bytes: receipt.bytes,
+            files: receipt.files_added,
+            outcome,
+        })
     }
 
     async fn observe(&self, event: &RunEvent, actions: &[RunAction], state: &RunState) {
         let sizes = |staged: &Staged| match StagedWrite::deserialize(&*staged.0) {
-            Ok(write) => (write.files.rows(), write.files.bytes(), write.files.files() as u64),
-            Err(_) => (0, 0, 0),
+            Ok(StagedWrite::Commit(write)) => (write.files.rows(), write.files.bytes(), write.files.files() as u64),
+            Ok(StagedWrite::Nothing { .. }) | Err(_) => (0, 0, 0),
         };
         for line in narrate(event, actions, state, sizes) {
             self.tell(line).await;
@@ -332,6 +338,16 @@ impl StageWork for RunWork {
 }
 
 impl RunWork {
+    /// From now on the stages behind it read the table of a stage at `version`.
+    async fn pin_output(&self, planned: &PlannedStage, version: TableVersion) -> Result<(), Failure> {
+        let pinned =
+            pin_table(&self.sessions, &planned.name, &planned.table.location, PinAt::Version(version.0))
+                .await
+                .map_err(|error| error.to_failure())?;
+        self.inputs.write().set(planned.name.clone(), Input::Pinned(Arc::new(pinned)));
+        Ok(())
+    }
+
     /// Writes a checkpoint when one is due. The commit stands whether or not that works.
     async fn checkpoint(&self, planned: &PlannedStage, version: TableVersion) {
         if let Err(error) = maybe_checkpoint(&planned.table.location, version, self.sessions.stores()).await {
@@ -341,7 +357,17 @@ impl RunWork {
     }
 }
 
-fn stopped(stage: &NodeName) -> Failure {
+/// What a stage reads, at which version.
+pub(super) fn lineage_inputs(names: &[NodeName], inputs: &Inputs) -> Vec<LineageInput> {
+    let input = |name: &NodeName| LineageInput {
+        name: name.clone(),
+        version: inputs.pin(name).and_then(|pin| pin.version),
+        identity: inputs.pin(name).and_then(|pin| pin.content_identity.clone()),
+    };
+    names.iter().map(input).collect()
+}
+
+pub(super) fn stopped(stage: &NodeName) -> Failure {
     Failure {
         code: "WL0654".to_owned(),
         message: format!("the stage `{stage}` was stopped"),
@@ -350,7 +376,7 @@ fn stopped(stage: &NodeName) -> Failure {
     }
 }
 
-fn conflicted(stage: &NodeName, reason: &str) -> Failure {
+pub(super) fn conflicted(stage: &NodeName, reason: &str) -> Failure {
     Failure {
         code: "WL0655".to_owned(),
         message: format!("the table of `{stage}` changed while its rows were computed: {reason}"),

@@ -80,6 +80,25 @@ pub struct StageDecision {
     pub code_version: String,
 }
 
+impl StageDecision {
+    /// A decision of which nothing more is known yet.
+    pub fn new(stage: NodeName, decision: PlanDecision, reason: String) -> Self {
+        Self {
+            stage,
+            decision,
+            reason,
+            depends_on: Vec::new(),
+            weight: 0,
+            strategy: None,
+            changes: Vec::new(),
+            reuse: None,
+            estimated_rows: None,
+            estimated_bytes: 0,
+            code_version: String::new(),
+        }
+    }
+}
+
 /// What a run would do: what `windlass plan` shows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlannedRun {

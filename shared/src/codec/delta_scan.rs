@@ -16,7 +16,9 @@ use object_store::path::Path as StorePath;
 use prost::Message;
 
 use super::{Decoding, Encoding, NodeCodec};
+use crate::delta::scan::address;
 use crate::delta::scan::deletion_vector::DeletionVector;
+use crate::delta::scan::selection::{RowSet, Selections};
 use crate::delta::scan::source::{DeletionVectors, DeltaSource};
 
 pub(super) const NODE: NodeCodec = NodeCodec { name: "delta_scan", encode, decode };
@@ -31,6 +33,25 @@ struct DeltaScanNode {
     /// The column mapping as JSON; empty if there is none.
     #[prost(string, tag = "3")]
     mapping: String,
+    #[prost(message, repeated, tag = "5")]
+    selections: Vec<FileSelection>,
+    /// Whether the last partition column stands for the rows' positions, which the engine would drop.
+    #[prost(bool, tag = "8")]
+    row_positions: bool,
+}
+
+/// Which rows are read of a file of a change feed.
+#[derive(Clone, PartialEq, Message)]
+struct FileSelection {
+    /// The file's group, and its place in there.
+    #[prost(uint32, tag = "1")]
+    group: u32,
+    #[prost(uint32, tag = "2")]
+    place: u32,
+    #[prost(message, optional, tag = "3")]
+    within: Option<DeletionVector>,
+    #[prost(message, optional, tag = "4")]
+    without: Option<DeletionVector>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -54,12 +75,19 @@ fn encode(node: &Arc<dyn ExecutionPlan>, encoding: &Encoding<'_>) -> Result<Opti
             vectors.push(FileVector { file: path.to_string(), vector: Some(vector.as_ref().clone()) });
         }
     }
-    let plain = FileScanConfigBuilder::from(config.clone()).with_source(Arc::new(source.parquet().clone())).build();
+    let row_positions = address::has_positions(source.parquet());
+    let parquet = match row_positions {
+        true => address::to_travel(source.parquet())?,
+        false => source.parquet().clone(),
+    };
+    let plain = FileScanConfigBuilder::from(config.clone()).with_source(Arc::new(parquet)).build();
     let plain: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(plain);
     let node = DeltaScanNode {
         scan: encoding.converter.execution_plan_to_proto(&plain, encoding.codec)?.encode_to_vec(),
         vectors,
+        selections: selections(config, source.selections()),
         mapping: source.mapping().map(serde_json::to_string).transpose().map_err(external)?.unwrap_or_default(),
+        row_positions,
     };
     Ok(Some(node.encode_to_vec()))
 }
@@ -84,9 +112,33 @@ fn decode(bytes: &[u8], decoding: &Decoding<'_>) -> Result<Arc<dyn ExecutionPlan
         "" => None,
         text => Some(Arc::new(serde_json::from_str(text).map_err(external)?)),
     };
-    let source = DeltaSource::new(parquet.clone(), Arc::new(vectors), mapping);
+    let parquet = match node.row_positions {
+        true => address::arrived(parquet)?,
+        false => parquet.clone(),
+    };
+    let mut selections = Selections::default();
+    for FileSelection { group, place, within, without } in node.selections {
+        let file = config.file_groups.get(group as usize).and_then(|group| group.files().get(place as usize));
+        let file = file.ok_or_else(|| internal_datafusion_err!("the scan of changes came back without a file"))?;
+        selections.insert(file, RowSet { within: within.map(Arc::new), without: without.map(Arc::new) });
+    }
+    let source = DeltaSource::new(parquet, Arc::new(vectors), mapping).with_selections(Arc::new(selections));
     let config = FileScanConfigBuilder::from(config.clone()).with_source(Arc::new(source)).build();
     Ok(DataSourceExec::from_data_source(config))
+}
+
+/// The selections of the files that `config` reads.
+fn selections(config: &FileScanConfig, selections: &Selections) -> Vec<FileSelection> {
+    let mut found = Vec::new();
+    for (group, files) in (0..).zip(&config.file_groups) {
+        for (place, file) in (0..).zip(files.iter()) {
+            if let Some(rows) = selections.get(file) {
+                let (within, without) = (rows.within.as_deref().cloned(), rows.without.as_deref().cloned());
+                found.push(FileSelection { group, place, within, without });
+            }
+        }
+    }
+    found
 }
 
 fn scan_config(node: &Arc<dyn ExecutionPlan>) -> Option<&FileScanConfig> {

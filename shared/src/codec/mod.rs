@@ -5,6 +5,7 @@
 //! any other node ────────→ Envelope { node: "engine", body } ─────────→ Ballista's own codec
 //! ```
 
+mod delta_merge;
 mod delta_scan;
 mod delta_write;
 pub mod logical;
@@ -51,7 +52,7 @@ struct Decoding<'a> {
 }
 
 /// Every node of ours that a plan may carry.
-const NODES: &[NodeCodec] = &[delta_scan::NODE, delta_write::NODE, text_files::NODE];
+const NODES: &[NodeCodec] = &[delta_merge::NODE, delta_scan::NODE, delta_write::NODE, text_files::NODE];
 
 /// The physical codec of the scheduler and of every executor: our nodes, and Ballista's behind them.
 #[derive(Debug, Default)]

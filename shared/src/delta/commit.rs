@@ -12,11 +12,17 @@
 //!
 //! An overwrite replaces every file that is there when it commits, also those that others have added since it was
 //! planned; an append leaves them alone. Either is built anew on each new snapshot, so concurrent writers never make
-//! it fail, unless there are so many that it never gets a turn.
+//! it fail, unless there are so many that it never gets a turn. A merge, and a replacement of partitions, is against
+//! one version: whoever writes in between makes it conflict.
+//!
+//! Along with its own transaction a commit records marks: transactions of other application ids, such as how far the
+//! changes of each source have been taken in. They are in the table exactly if the commit's rows are.
 
+mod actions;
 mod checkpoint;
 mod decide;
 mod history;
+mod mode;
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -27,21 +33,21 @@ use deltalake::kernel::transaction::{CommitData, TransactionError};
 use deltalake::kernel::{Action, EagerSnapshot, Transaction};
 use deltalake::logstore::{CommitOrBytes, LogStoreRef};
 use deltalake::protocol::{DeltaOperation, SaveMode};
-use futures::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 pub use checkpoint::maybe_checkpoint;
 use decide::{Decision, LogFacts, decide};
+pub use mode::CommitMode;
 
 use super::DeltaError;
 use super::history::History;
 use super::log_store::log_store;
-use super::table::{TableChange, TableState, changed, fingerprint};
+use super::merge::MergeCounts;
+use super::table::{TableChange, TableState, fingerprint};
 use super::write::{StagedFiles, WriteError};
 use crate::ids::{AppId, RunSequence, TableVersion};
-use crate::spec::table::WriteMode;
 use crate::storage::{Location, Stores};
 
 /// How often a commit is tried before the table counts as too busy.
@@ -58,12 +64,14 @@ pub struct CommitRequest {
     pub location: Location,
     /// The files to add.
     pub staged: StagedFiles,
-    /// Whether they replace those that are there.
-    pub mode: WriteMode,
+    /// What becomes of those that are there.
+    pub mode: CommitMode,
     /// Who commits.
     pub app_id: AppId,
     /// The run that commits; a run commits once, and never after a later one.
     pub sequence: RunSequence,
+    /// Versions of other application ids to record in the same commit.
+    pub marks: BTreeMap<AppId, i64>,
     /// What the table must be like.
     pub base: BaseExpectation,
     /// A change of the table to commit along, as [`TableState::change`] has it. For overwrites.
@@ -118,8 +126,11 @@ pub struct CommitReceipt {
     pub bytes: u64,
     /// How many files were added.
     pub files_added: u64,
-    /// How many files were removed.
+    /// How many files were removed. A file that stays with rows marked is neither added nor removed.
     pub files_removed: u64,
+    /// How many rows a merge has changed; `None` for commits of other kinds.
+    #[serde(default)]
+    pub merged: Option<MergeCounts>,
 }
 
 /// Commits staged files exactly once, however often and from wherever it is called for the same run.
@@ -127,7 +138,8 @@ pub struct CommitReceipt {
 /// # Errors
 /// [`DeltaError::Log`] if the log could not be read before anything was tried, [`WriteError::Unknown`] if it could not
 /// be read afterwards, [`WriteError::Contended`] if others were always faster: in all three cases calling again is
-/// safe. [`WriteError::AppendOnly`] and [`WriteError::Forgotten`] as they say.
+/// safe. [`WriteError::AppendOnly`] and [`WriteError::Forgotten`] as they say, [`WriteError::BadMerge`] if files that
+/// are to be replaced are not those of the version that the request is against.
 pub async fn commit(request: &CommitRequest, stores: &Stores) -> Result<CommitOutcome, DeltaError> {
     let committer = Committer {
         request,
@@ -159,6 +171,26 @@ pub async fn last_sequence(
     };
     let last = last.await.map_err(|source| DeltaError::Log { location: location.to_string(), source })?;
     Ok(last.map(RunSequence))
+}
+
+/// How many files a commit is about.
+struct Files {
+    removed: u64,
+    /// Removed and added again with rows marked.
+    marked: u64,
+    changes: u64,
+}
+
+impl Files {
+    fn of(actions: &[Action]) -> Self {
+        let count = |is: fn(&Action) -> bool| actions.iter().filter(|action| is(action)).count() as u64;
+        let marked = count(|action| matches!(action, Action::Add(add) if add.deletion_vector.is_some()));
+        Self {
+            removed: count(|action| matches!(action, Action::Remove(_))) - marked,
+            marked,
+            changes: count(|action| matches!(action, Action::Cdc(_))),
+        }
+    }
 }
 
 /// One call of [`commit`].
@@ -220,18 +252,11 @@ impl Committer<'_> {
 
     /// Puts the version after the snapshot's. `None` means: look at the log.
     async fn attempt(&self, snapshot: &EagerSnapshot) -> Result<Option<CommitReceipt>, DeltaError> {
-        let Some(actions) = self.actions(snapshot).await? else { return Ok(None) };
-        let files_removed = actions.iter().filter(|action| matches!(action, Action::Remove(_))).count() as u64;
-        let data = CommitData::new(
-            actions,
-            self.operation(snapshot),
-            self.commit_info(snapshot, files_removed),
-            vec![Transaction::new_with_last_update(
-                &self.request.app_id,
-                self.request.sequence.0,
-                Some(Utc::now().timestamp_millis()),
-            )],
-        );
+        let actions = actions::actions(self.request, snapshot, self.log_store.as_ref()).await?;
+        let Some(actions) = actions else { return Ok(None) };
+        let files = Files::of(&actions);
+        let info = self.commit_info(snapshot, &files);
+        let data = CommitData::new(actions, self.operation(snapshot), info, self.transactions());
         let bytes = data.get_bytes().map_err(|error| WriteError::Encode {
             what: format!("the commit to `{}`", self.table),
             reason: error.to_string(),
@@ -245,7 +270,8 @@ impl Committer<'_> {
                 rows: self.request.staged.rows(),
                 bytes: self.request.staged.bytes(),
                 files_added: self.request.staged.files() as u64,
-                files_removed,
+                files_removed: files.removed,
+                merged: self.request.mode.replacement().map(|replacement| replacement.counts),
             })),
             Err(TransactionError::VersionAlreadyExists(_)) => Ok(None),
             Err(error) => {
@@ -255,20 +281,14 @@ impl Committer<'_> {
         }
     }
 
-    /// The actions of a commit on `snapshot`; `None` if its files could not be listed.
-    async fn actions(&self, snapshot: &EagerSnapshot) -> Result<Option<Vec<Action>>, DeltaError> {
-        let mut actions = Vec::new();
-        if let Some(change) = &self.request.change {
-            actions.extend(changed(snapshot.metadata(), snapshot.protocol(), change)?);
-        }
-        actions.extend_from_slice(self.request.staged.actions());
-        if self.request.mode == WriteMode::Overwrite {
-            let views = snapshot.file_views(self.log_store.as_ref(), None);
-            let removes = views.map_ok(|view| Action::Remove(view.remove_action(true)));
-            let Ok(removes) = removes.try_collect::<Vec<_>>().await else { return Ok(None) };
-            actions.extend(removes);
-        }
-        Ok(Some(actions))
+    fn transactions(&self) -> Vec<Transaction> {
+        let now = Some(Utc::now().timestamp_millis());
+        let marks = self.request.marks.iter().filter(|(app_id, _)| **app_id != self.request.app_id);
+        let all = marks.map(|(app_id, version)| (app_id, *version));
+        std::iter::once((&self.request.app_id, self.request.sequence.0))
+            .chain(all)
+            .map(|(app_id, version)| Transaction::new_with_last_update(app_id, version, now))
+            .collect()
     }
 
     fn operation(&self, snapshot: &EagerSnapshot) -> DeltaOperation {
@@ -277,27 +297,49 @@ impl Committer<'_> {
             None => snapshot.metadata().partition_columns().to_vec(),
         };
         let mode = match self.request.mode {
-            WriteMode::Overwrite => SaveMode::Overwrite,
-            WriteMode::Append => SaveMode::Append,
+            CommitMode::Merge(_) => {
+                return DeltaOperation::Merge {
+                    predicate: None,
+                    merge_predicate: None,
+                    matched_predicates: Vec::new(),
+                    not_matched_predicates: Vec::new(),
+                    not_matched_by_source_predicates: Vec::new(),
+                };
+            }
+            CommitMode::Overwrite | CommitMode::ReplacePartitions { .. } => SaveMode::Overwrite,
+            CommitMode::Append | CommitMode::Touch => SaveMode::Append,
         };
         DeltaOperation::Write { mode, partition_by: Some(partition_by).filter(|by| !by.is_empty()), predicate: None }
     }
 
-    fn commit_info(&self, snapshot: &EagerSnapshot, files_removed: u64) -> HashMap<String, Value> {
+    fn commit_info(&self, snapshot: &EagerSnapshot, files: &Files) -> HashMap<String, Value> {
         let staged = &self.request.staged;
         let mut info: HashMap<String, Value> = self.request.info.clone().into_iter().collect();
         info.insert(TOKEN.to_owned(), json!(self.token));
         info.insert("readVersion".to_owned(), json!(snapshot.version()));
-        info.insert("isBlindAppend".to_owned(), json!(self.request.mode == WriteMode::Append));
-        info.insert(
-            "operationMetrics".to_owned(),
-            json!({
-                "numFiles": staged.files().to_string(),
+        info.insert("isBlindAppend".to_owned(), json!(!self.request.mode.replaces()));
+        let mut metrics = json!({
+            "numFiles": staged.files().to_string(),
+            "numOutputRows": staged.rows().to_string(),
+            "numOutputBytes": staged.bytes().to_string(),
+            "numRemovedFiles": files.removed.to_string(),
+        });
+        if let Some(replacement) = self.request.mode.replacement() {
+            let counts = replacement.counts;
+            metrics = json!({
+                "numTargetRowsInserted": counts.inserted.to_string(),
+                "numTargetRowsUpdated": counts.updated.to_string(),
+                "numTargetRowsDeleted": counts.deleted.to_string(),
+                "numTargetRowsCopied": staged.rows().saturating_sub(counts.inserted + counts.updated).to_string(),
                 "numOutputRows": staged.rows().to_string(),
-                "numOutputBytes": staged.bytes().to_string(),
-                "numRemovedFiles": files_removed.to_string(),
-            }),
-        );
+                "numTargetFilesAdded": staged.files().to_string(),
+                "numTargetBytesAdded": staged.bytes().to_string(),
+                "numTargetFilesRemoved": files.removed.to_string(),
+                "numTargetDeletionVectorsAdded": files.marked.to_string(),
+                "numTargetChangeFilesAdded": files.changes.to_string(),
+            });
+        }
+        info.insert("operationMetrics".to_owned(), metrics);
         info
     }
 

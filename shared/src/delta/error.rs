@@ -3,6 +3,7 @@
 use deltalake::DeltaTableError;
 
 use super::ReadError;
+use super::changes::ChangeError;
 use super::write::WriteError;
 use crate::error::{Coded, ErrorCode};
 use crate::storage::StorageError;
@@ -16,6 +17,9 @@ pub enum DeltaError {
     /// The table cannot be pinned or scanned.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// The changes of the table cannot be read.
+    #[error(transparent)]
+    Changes(#[from] ChangeError),
     /// The log cannot be read, or the store failed.
     #[error("the Delta table at `{location}` cannot be read")]
     Log {
@@ -31,6 +35,11 @@ pub enum DeltaError {
 }
 
 impl DeltaError {
+    /// Whether the changes of a table cannot be told any more, which trying again does not help.
+    pub fn is_change_gap(&self) -> bool {
+        matches!(self, Self::Changes(_))
+    }
+
     /// Whether there is no Delta table at all where one was looked for.
     pub fn is_not_a_table(&self) -> bool {
         matches!(self, Self::Read(ReadError::NotATable { .. }))
@@ -48,6 +57,7 @@ impl Coded for DeltaError {
         match self {
             Self::Storage(error) => error.code(),
             Self::Read(error) => error.code(),
+            Self::Changes(error) => error.code(),
             Self::Log { .. } => ErrorCode("WL0401"),
             Self::Write(error) => error.code(),
         }
@@ -57,6 +67,7 @@ impl Coded for DeltaError {
         match self {
             Self::Storage(error) => error.help(),
             Self::Read(error) => error.help(),
+            Self::Changes(error) => error.help(),
             Self::Write(error) => error.help(),
             Self::Log { .. } => {
                 let help = "check that the folder holds a complete `_delta_log`, and that this process can reach its store \
@@ -70,6 +81,7 @@ impl Coded for DeltaError {
         match self {
             Self::Storage(error) => error.is_retryable(),
             Self::Read(error) => error.is_retryable(),
+            Self::Changes(error) => error.is_retryable(),
             Self::Log { source, .. } => is_transient(source),
             Self::Write(error) => error.is_retryable(),
         }

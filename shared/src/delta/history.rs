@@ -239,10 +239,12 @@ async fn read_commit(location: &Location, log: &LogStoreRef, version: u64) -> Re
     Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-fn commit_path(version: u64) -> StorePath {
+/// Where the log file of `version` is, below the table's root.
+pub(super) fn commit_path(version: u64) -> StorePath {
     StorePath::from_iter([LOG_FOLDER.to_owned(), format!("{version:020}.json")])
 }
 
-fn store_error(location: &Location, source: object_store::Error) -> DeltaError {
+/// A failure of the store that holds the table at `location`.
+pub(super) fn store_error(location: &Location, source: object_store::Error) -> DeltaError {
     DeltaError::Log { location: location.to_string(), source: DeltaTableError::ObjectStore { source } }
 }

@@ -2,12 +2,16 @@
 //!
 //! ```text
 //! Location ─pin→ PinnedTable ─scan→ DataSourceExec on every executor          (pin, scan, feature)
+//! two versions ─changes→ TableChanges: the rows inserted and deleted between them    (changes)
 //! rows ─write→ StagedFiles: data files and the log actions that add them      (write)
+//! changes ─merge→ MergedFiles: data files, change data files, vectors         (merge)
 //!     ─commit→ CommitOutcome: committed, already committed or conflicted      (table, commit)
 //! ```
 
+pub mod changes;
 pub mod commit;
 pub mod cursor;
+pub mod merge;
 pub mod pin;
 pub mod scan;
 pub mod table;

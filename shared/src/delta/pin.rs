@@ -88,7 +88,11 @@ pub async fn pin(location: &Location, at: PinAt, stores: &Stores) -> Result<Pinn
     Ok(PinnedTable { table: Arc::new(table) })
 }
 
-async fn load(location: &Location, log: &LogStoreRef, version: Option<u64>) -> Result<Snapshot, DeltaError> {
+/// The snapshot of `version`, or of the newest, of a table whose reader features are all read.
+///
+/// # Errors
+/// As [`pin`].
+pub(super) async fn load(location: &Location, log: &LogStoreRef, version: Option<u64>) -> Result<Snapshot, DeltaError> {
     let snapshot = match Snapshot::try_new(log.as_ref(), version).await {
         Ok(snapshot) => snapshot,
         Err(cause) => return Err(history::explain(location, log, version, cause).await),
@@ -184,6 +188,32 @@ impl PinnedTable {
         Arc::new(DeltaScan::new(self.clone(), options.clone()))
     }
 
+    /// The table as the engine scans it, each row with its address in two more columns: [`ROW_FILE`] (text, the file's
+    /// path as the log's add action has it) and [`ROW_POSITION`] (bigint, the row's position, counted from 0 through
+    /// the whole file, rows that a deletion vector removes included). A scan of a table that has columns of these
+    /// names is an error.
+    ///
+    /// [`ROW_FILE`]: super::scan::ROW_FILE
+    /// [`ROW_POSITION`]: super::scan::ROW_POSITION
+    pub fn addressed(&self, options: &ScanOptions) -> Arc<dyn TableProvider> {
+        Arc::new(DeltaScan::addressed(self.clone(), options.clone()))
+    }
+
+    /// This table with `files` for its own; everything else is as pinned.
+    pub(super) fn with_files(&self, files: DataFiles) -> Self {
+        let table = &self.table;
+        Self {
+            table: Arc::new(Table {
+                pin: table.pin.clone(),
+                schema: Arc::clone(&table.schema),
+                partition_columns: table.partition_columns.clone(),
+                properties: table.properties.clone(),
+                mapping: table.mapping.clone(),
+                files: Arc::new(files),
+            }),
+        }
+    }
+
     /// The hash of all that decides how the table is scanned with `options`, its version and files apart: the same
     /// in every process.
     ///
@@ -211,13 +241,13 @@ impl PinnedTable {
     }
 }
 
-fn described(field: &Field) -> serde_json::Value {
+pub(super) fn described(field: &Field) -> serde_json::Value {
     serde_json::json!([field.name(), field.data_type().to_string(), field.is_nullable()])
 }
 
 /// The schema without the metadata that Delta keeps on its fields, at any depth: it names physical columns and would
 /// make equal types unequal.
-fn without_metadata(schema: &Schema) -> Schema {
+pub(super) fn without_metadata(schema: &Schema) -> Schema {
     Schema::new(schema.fields().iter().map(plain_field).collect::<Vec<_>>())
 }
 

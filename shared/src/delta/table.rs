@@ -201,6 +201,7 @@ impl Wanted {
         let fields = column_type::delta_fields(&definition.schema, &definition.not_null)?;
         column_type::check_partitioning(&fields, &definition.partition_by)?;
         property::check(&definition.properties)?;
+        property::check_feed(&fields, &definition.properties)?;
         Ok(Self { schema: Arc::new(Schema::new(fields)) })
     }
 }

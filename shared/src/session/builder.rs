@@ -14,8 +14,8 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use super::identity::session_identity;
-use super::{SessionError, SessionIdentity};
+use super::identity::{result_identity, session_identity};
+use super::{ResultIdentity, SessionError, SessionIdentity};
 use crate::codec::PlanCodec;
 use crate::config::SessionSettings;
 use crate::function::Functions;
@@ -32,6 +32,7 @@ pub struct Sessions {
     stores: Arc<Stores>,
     runtime: Arc<RuntimeEnv>,
     identity: SessionIdentity,
+    results: ResultIdentity,
 }
 
 impl Sessions {
@@ -70,7 +71,9 @@ impl Sessions {
         let state = state(config(&settings), String::new(), &functions, &runtime).map_err(SessionError::Build)?;
         let identity = session_identity(&state, &functions)
             .map_err(|error| SessionError::Build(DataFusionError::External(Box::new(error))))?;
-        Ok(Self { settings, functions, stores, runtime, identity })
+        let results = result_identity(&state, &functions)
+            .map_err(|error| SessionError::Build(DataFusionError::External(Box::new(error))))?;
+        Ok(Self { settings, functions, stores, runtime, identity, results })
     }
 
     /// The settings that the sessions are built from.
@@ -96,6 +99,11 @@ impl Sessions {
     /// What the sessions have in common with those of another process if, and only if, both plan alike.
     pub fn session_identity(&self) -> &SessionIdentity {
         &self.identity
+    }
+
+    /// What the sessions have in common with others if queries mean the same in both.
+    pub fn result_identity(&self) -> &ResultIdentity {
+        &self.results
     }
 
     /// The id of every session: executors keep a runtime (stores, metadata cache) for each id that they see.

@@ -30,6 +30,19 @@ const IRRELEVANT: [&str; 14] = [
     "datafusion.runtime.",
 ];
 
+/// Options that change how a query is run, and not what comes out: how much is done at once and how files are read.
+const OF_EXECUTION: [&str; 6] = [
+    "ballista.",
+    "datafusion.catalog.",
+    "datafusion.execution.",
+    "datafusion.optimizer.",
+    "datafusion.runtime.",
+    "datafusion.explain.",
+];
+
+/// Options of execution that do have a say in results.
+const OF_RESULTS: [&str; 1] = ["datafusion.execution.time_zone"];
+
 macro_rules! identity {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -64,6 +77,11 @@ identity! {
     /// Everything besides a query and its tables that decides its plan and its result: options, optimizer rules,
     /// functions and the engine's versions. Equal in every process that is set up equally.
     SessionIdentity
+}
+identity! {
+    /// The part of a session that decides what comes out of a query and not how fast: functions with their versions, the
+    /// engine's version, and the options that give queries their meaning. It is the same on a cluster of any size.
+    ResultIdentity
 }
 identity! {
     /// How a table is read: from where, in which format, with which schema, partition columns and sort order. What the
@@ -107,4 +125,27 @@ pub(super) fn session_identity(
         physical_optimizer_rules: state.physical_optimizers().iter().map(|rule| rule.name().to_owned()).collect(),
         functions: functions.records(),
     })
+}
+
+/// The identity of what queries mean in sessions with this state and these functions.
+pub(super) fn result_identity(
+    state: &SessionState,
+    functions: &Functions,
+) -> Result<ResultIdentity, serde_json::Error> {
+    let of_results = |key: &str| {
+        OF_RESULTS.contains(&key)
+            || !IRRELEVANT.iter().chain(&OF_EXECUTION).any(|prefix| key.starts_with(prefix))
+    };
+    let options: BTreeMap<String, Option<String>> = state
+        .config_options()
+        .entries()
+        .into_iter()
+        .filter(|entry| of_results(&entry.key))
+        .map(|entry| (entry.key, entry.value))
+        .collect();
+    ResultIdentity::of(&serde_json::json!({
+        "datafusion": datafusion::DATAFUSION_VERSION,
+        "options": options,
+        "functions": functions.records(),
+    }))
 }

@@ -22,6 +22,15 @@ pub enum StorageError {
         #[source]
         source: object_store::Error,
     },
+    /// An object cannot be read or written.
+    #[error("`{location}` cannot be read or written")]
+    Access {
+        /// The object.
+        location: String,
+        /// The store's own words.
+        #[source]
+        source: object_store::Error,
+    },
 }
 
 impl Coded for StorageError {
@@ -29,6 +38,7 @@ impl Coded for StorageError {
         match self {
             Self::BadLocation { .. } => ErrorCode("WL0301"),
             Self::Open { .. } => ErrorCode("WL0302"),
+            Self::Access { .. } => ErrorCode("WL0319"),
         }
     }
 
@@ -42,10 +52,11 @@ impl Coded for StorageError {
             Self::Open { .. } => "set the store's credentials and endpoint in this process's environment, for example \
                  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL"
                 .to_owned(),
+            Self::Access { .. } => "see what the store says, and that this process may read and write there".to_owned(),
         })
     }
 
     fn is_retryable(&self) -> bool {
-        false
+        matches!(self, Self::Access { source: object_store::Error::Generic { .. }, .. })
     }
 }

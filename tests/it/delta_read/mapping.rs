@@ -66,7 +66,7 @@ fn nested(values: &[i32]) -> RecordBatch {
     ])
 }
 
-fn write_table(folder: &Path, mode: &str) {
+pub(crate) fn write_table(folder: &Path, mode: &str) {
     let inner = |id| {
         json!({"type": "struct", "fields": [
             mapped("x", "p-x", id, json!("integer")),

@@ -1,9 +1,9 @@
 //! Pinning Delta tables and scanning them the way a cluster does.
 
 pub(crate) mod cluster_like;
-mod golden;
-mod mapping;
+pub(crate) mod golden;
+pub(crate) mod mapping;
 mod pin;
 mod scan;
 pub(crate) mod tables;
-mod vectors;
+pub(crate) mod vectors;

@@ -16,7 +16,7 @@ use windlass_shared::spec::source::PinAt;
 use super::cluster_like::{cut, pinned, planned, provider, run_scan, scan_of, sessions, sessions_with, with_table};
 use super::tables::{Log, add, array, batch, field, metadata, protocol, rows_of, write_parquet};
 
-const ROWS: i64 = 4_000;
+pub(crate) const ROWS: i64 = 4_000;
 
 /// A vector as bytes: the magic number and the bitmap.
 fn serialized(rows: &RoaringTreemap) -> Vec<u8> {
@@ -34,14 +34,14 @@ fn stored(vector: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn inline(rows: &RoaringTreemap) -> Value {
+pub(crate) fn inline(rows: &RoaringTreemap) -> Value {
     let mut bytes = serialized(rows);
     let size = bytes.len();
     bytes.resize(size.next_multiple_of(4), 0);
     json!({"storageType": "i", "pathOrInlineDv": z85::encode(&bytes), "sizeInBytes": size, "cardinality": rows.len()})
 }
 
-fn relative(folder: &Path, prefix: &str, rows: &RoaringTreemap) -> Value {
+pub(crate) fn relative(folder: &Path, prefix: &str, rows: &RoaringTreemap) -> Value {
     let (uuid, vector) = (Uuid::new_v4(), serialized(rows));
     let path = folder.join(prefix).join(format!("deletion_vector_{uuid}.bin"));
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -62,7 +62,7 @@ fn absolute(path: &Path, rows: &RoaringTreemap) -> Value {
 }
 
 /// Rows `first..first + ROWS` in row groups of 500, and in pages much smaller than that.
-fn row_groups(first: i64) -> Vec<RecordBatch> {
+pub(crate) fn row_groups(first: i64) -> Vec<RecordBatch> {
     (first..first + ROWS)
         .step_by(500)
         .map(|start| {
@@ -73,7 +73,7 @@ fn row_groups(first: i64) -> Vec<RecordBatch> {
         .collect()
 }
 
-fn write_file(path: &Path, batches: &[RecordBatch]) {
+pub(crate) fn write_file(path: &Path, batches: &[RecordBatch]) {
     use datafusion::parquet::arrow::ArrowWriter;
     use datafusion::parquet::file::properties::WriterProperties;
     let properties = WriterProperties::builder()
@@ -102,7 +102,7 @@ fn deleted(index: i64) -> Vec<i64> {
 }
 
 /// Four files of [`ROWS`] rows: vectors in the log, below a random prefix, at an absolute path, and none.
-fn deleted_from(folder: &Path) -> Vec<i64> {
+pub(crate) fn deleted_from(folder: &Path) -> Vec<i64> {
     let mut actions = vec![
         protocol(&["deletionVectors"]),
         metadata(&[field("id", "long"), field("name", "string")], &[], &json!({})),
@@ -140,7 +140,7 @@ async fn ids(ctx: &SessionContext, sql: &str) -> Vec<i64> {
     ids
 }
 
-fn settings(partitions: usize, parquet_pushdown: bool) -> Sessions {
+pub(crate) fn settings(partitions: usize, parquet_pushdown: bool) -> Sessions {
     sessions_with(SessionSettings { target_partitions: partitions, parquet_pushdown, ..SessionSettings::default() })
 }
 

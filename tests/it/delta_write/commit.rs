@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use futures::future::join_all;
-use windlass_shared::delta::commit::{CommitOutcome, CommitRequest, commit, maybe_checkpoint};
+use windlass_shared::delta::commit::{CommitMode, CommitOutcome, CommitRequest, commit, maybe_checkpoint};
 use windlass_shared::delta::table::{SchemaChange, ensure_table};
 use windlass_shared::delta::write::StagedFiles;
 use windlass_shared::ids::{AppId, TableVersion};
@@ -158,7 +158,7 @@ async fn an_overwrite_replaces_what_is_there_when_it_commits() {
     let state = lab.ensure(&definition).await.unwrap();
     let staged = lab.run(lab.write_plan(state.write_spec("t"), &numbers(&lab, 7, 9).await, 1).await).await.unwrap();
     lab.write(&definition, &numbers(&lab, 4, 6).await, WriteMode::Append, 2).await;
-    let request = CommitRequest { mode: WriteMode::Overwrite, ..lab.request(&state, staged, 3) };
+    let request = CommitRequest { mode: CommitMode::Overwrite, ..lab.request(&state, staged, 3) };
     let third = receipt(lab.commit(&request).await);
     assert_eq!((third.version.0, third.files_added, third.files_removed), (3, 1, 6));
     assert_eq!(ids(&lab, "t", None).await, [7, 8, 9]);
@@ -202,7 +202,7 @@ async fn a_table_that_changed_since_planning_is_a_conflict() {
     let allowed = ensure_table(&changed, SchemaChange::Allow, lab.stores(), &info("change")).await.unwrap();
     assert!(allowed.change.is_some());
     let staged = lab.run(lab.write_plan(allowed.write_spec("t"), &new, 1).await).await.unwrap();
-    let request = CommitRequest { mode: WriteMode::Overwrite, ..lab.request(&allowed, staged, 1) };
+    let request = CommitRequest { mode: CommitMode::Overwrite, ..lab.request(&allowed, staged, 1) };
     receipt(lab.commit(&request).await);
     let table = lab.open("t", None).await;
     assert_eq!(table.snapshot().unwrap().metadata().id(), state.table_id, "the table keeps its id");
@@ -223,9 +223,9 @@ async fn an_append_only_table_is_not_overwritten() {
     lab.write(&definition, &rows, WriteMode::Append, 1).await;
     let state = lab.ensure(&definition).await.unwrap();
     let staged = lab.run(lab.write_plan(state.write_spec("t"), &rows, 1).await).await.unwrap();
-    let request = CommitRequest { mode: WriteMode::Overwrite, ..lab.request(&state, staged, 2) };
+    let request = CommitRequest { mode: CommitMode::Overwrite, ..lab.request(&state, staged, 2) };
     let error = commit(&request, lab.stores()).await.unwrap_err().to_string();
-    assert!(error.ends_with("is append-only (`delta.appendOnly`) and cannot be overwritten"), "{error}");
+    assert!(error.ends_with("is append-only (`delta.appendOnly`), so its rows cannot be replaced"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,14 +25,14 @@ use windlass_shared::error::Coded;
 use super::lab::{Lab, open};
 
 /// Fails a third of the requests once it is told to: before they happen or, for puts, after.
-struct Faulty {
+pub(crate) struct Faulty {
     inner: InMemory,
     failing: Arc<AtomicBool>,
     random: Mutex<StdRng>,
 }
 
 impl Faulty {
-    fn new(seed: u64) -> (Arc<Self>, Arc<AtomicBool>) {
+    pub(crate) fn new(seed: u64) -> (Arc<Self>, Arc<AtomicBool>) {
         let failing = Arc::new(AtomicBool::new(false));
         let random = Mutex::new(StdRng::seed_from_u64(seed));
         let store = Self { inner: InMemory::new(), failing: Arc::clone(&failing), random };

@@ -21,7 +21,9 @@ use tempfile::TempDir;
 use url::Url;
 use windlass_shared::config::SessionSettings;
 use windlass_shared::delta::DeltaError;
-use windlass_shared::delta::commit::{BaseExpectation, CommitOutcome, CommitReceipt, CommitRequest, commit};
+use windlass_shared::delta::commit::{
+    BaseExpectation, CommitMode, CommitOutcome, CommitReceipt, CommitRequest, commit,
+};
 use windlass_shared::delta::table::{SchemaChange, TableDefinition, TableState, ensure_table};
 use windlass_shared::delta::write::{StagedFiles, WriteSpec, delta_write_plan};
 use windlass_shared::function::Functions;
@@ -135,9 +137,10 @@ impl Lab {
         CommitRequest {
             location: state.location.clone(),
             staged,
-            mode: WriteMode::Append,
+            mode: CommitMode::Append,
             app_id: AppId::new("lab/stage"),
             sequence: RunSequence(run),
+            marks: BTreeMap::new(),
             base: BaseExpectation::of(state),
             change: state.change.clone(),
             info: info("run"),
@@ -159,7 +162,7 @@ impl Lab {
         let state = self.ensure(definition).await.unwrap();
         let plan = self.write_plan(state.write_spec("t"), rows, 3).await;
         let staged = self.run(plan).await.unwrap();
-        let request = CommitRequest { mode, ..self.request(&state, staged, run) };
+        let request = CommitRequest { mode: mode.into(), ..self.request(&state, staged, run) };
         receipt(self.commit(&request).await)
     }
 

@@ -10,7 +10,7 @@ use windlass_shared::spec::table::WriteMode;
 use super::lab::{Lab, like_input, receipt};
 
 /// A column of every type that can be stored, in types that engines use, with nulls in all but the first.
-const EVERY_TYPE: &str = "
+pub(crate) const EVERY_TYPE: &str = "
     SELECT i AS id,
         nullif(i % 2 = 0, i % 5 = 0) AS boolean,
         arrow_cast(nullif(i % 100, 7), 'Int8') AS int8,

@@ -1,8 +1,7 @@
 //! What to do about a commit, given what the log says: the pure part.
 
-use super::CommitRequest;
+use super::{CommitMode, CommitRequest};
 use crate::ids::{RunSequence, TableVersion};
-use crate::spec::table::WriteMode;
 
 /// What one snapshot of the log says that matters to a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +25,7 @@ pub(super) enum Decision {
     Superseded(RunSequence),
     /// Nothing: the table is not what the files were written for, as the text says.
     Conflict(String),
-    /// Nothing: the table cannot be overwritten.
+    /// Nothing: no row of the table can be replaced.
     AppendOnly,
     /// Commit on the snapshot.
     Attempt,
@@ -48,10 +47,16 @@ pub(super) fn decide(facts: &LogFacts, request: &CommitRequest) -> Decision {
         let found = facts.version;
         return Decision::Conflict(format!("the table is at version {found}, the rows were computed from {version}"));
     }
-    if request.change.is_some() && request.mode == WriteMode::Append {
+    if request.mode.needs_version() && request.base.version.is_none() {
+        return Decision::Conflict("the version that the rows were computed from is not known".to_owned());
+    }
+    if request.change.is_some() && request.mode != CommitMode::Overwrite {
         return Decision::Conflict("only an overwrite can change a table's columns".to_owned());
     }
-    if facts.append_only && request.mode == WriteMode::Overwrite {
+    if request.mode == CommitMode::Touch && request.staged.files() > 0 {
+        return Decision::Conflict("there are files to add, but the commit is to add none".to_owned());
+    }
+    if facts.append_only && request.mode.replaces() {
         return Decision::AppendOnly;
     }
     Decision::Attempt
@@ -64,17 +69,19 @@ mod tests {
 
     use super::*;
     use crate::delta::commit::BaseExpectation;
+    use crate::delta::merge::Replacement;
     use crate::delta::write::StagedFiles;
     use crate::ids::AppId;
     use crate::storage::Location;
 
-    fn request(sequence: i64, mode: WriteMode, version: Option<u64>) -> CommitRequest {
+    fn request(sequence: i64, mode: CommitMode, version: Option<u64>) -> CommitRequest {
         CommitRequest {
             location: Location::from_path(Path::new("/t")).unwrap(),
             staged: StagedFiles::default(),
             mode,
             app_id: AppId::new("p/s"),
             sequence: RunSequence(sequence),
+            marks: BTreeMap::new(),
             base: BaseExpectation { fingerprint: "f".to_owned(), version: version.map(TableVersion) },
             change: None,
             info: BTreeMap::new(),
@@ -92,24 +99,40 @@ mod tests {
 
     #[test]
     fn the_runs_own_transaction_comes_first() {
-        let request = request(3, WriteMode::Overwrite, Some(1));
+        let request = request(3, CommitMode::Overwrite, Some(1));
         assert_eq!(decide(&facts(Some(3), "other", true), &request), Decision::AlreadyCommitted);
         assert_eq!(decide(&facts(Some(4), "other", true), &request), Decision::Superseded(RunSequence(4)));
     }
 
     #[test]
     fn a_changed_table_is_a_conflict() {
-        let planned = request(3, WriteMode::Append, None);
+        let planned = request(3, CommitMode::Append, None);
         assert!(matches!(decide(&facts(Some(2), "other", false), &planned), Decision::Conflict(_)));
-        let computed = request(3, WriteMode::Append, Some(6));
+        let computed = request(3, CommitMode::Append, Some(6));
         assert!(matches!(decide(&facts(Some(2), "f", false), &computed), Decision::Conflict(_)));
-        let computed = request(3, WriteMode::Append, Some(7));
+        let computed = request(3, CommitMode::Append, Some(7));
         assert_eq!(decide(&facts(None, "f", false), &computed), Decision::Attempt);
     }
 
     #[test]
     fn an_append_only_table_takes_appends_alone() {
-        assert_eq!(decide(&facts(None, "f", true), &request(1, WriteMode::Append, None)), Decision::Attempt);
-        assert_eq!(decide(&facts(None, "f", true), &request(1, WriteMode::Overwrite, None)), Decision::AppendOnly);
+        let decided = |mode| decide(&facts(None, "f", true), &request(1, mode, Some(7)));
+        assert_eq!(decided(CommitMode::Append), Decision::Attempt);
+        assert_eq!(decided(CommitMode::Touch), Decision::Attempt);
+        assert_eq!(decided(CommitMode::Overwrite), Decision::AppendOnly);
+        assert_eq!(decided(CommitMode::Merge(Replacement::default())), Decision::AppendOnly);
+        let partitions = CommitMode::ReplacePartitions { by: Vec::new(), values: Vec::new() };
+        assert_eq!(decided(partitions), Decision::AppendOnly);
+    }
+
+    #[test]
+    fn what_is_about_files_of_a_version_says_which() {
+        let partitions = CommitMode::ReplacePartitions { by: Vec::new(), values: Vec::new() };
+        for mode in [CommitMode::Merge(Replacement::default()), partitions] {
+            let decided = |version| decide(&facts(None, "f", false), &request(1, mode.clone(), version));
+            assert!(matches!(decided(None), Decision::Conflict(_)));
+            assert!(matches!(decided(Some(6)), Decision::Conflict(_)));
+            assert_eq!(decided(Some(7)), Decision::Attempt);
+        }
     }
 }

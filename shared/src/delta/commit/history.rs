@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::CommitReceipt;
+use crate::delta::merge::MergeCounts;
 use crate::ids::{AppId, RunSequence, TableVersion};
 
 /// A commit of a run.
@@ -36,9 +37,11 @@ struct Txn {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Added {
     size: u64,
     stats: Option<String>,
+    deletion_vector: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -46,6 +49,27 @@ struct Added {
 struct Info {
     timestamp: Option<i64>,
     commit_token: Option<String>,
+    operation_metrics: Option<Metrics>,
+}
+
+/// The metrics of a merge. Other operations have others.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metrics {
+    num_target_rows_inserted: Option<String>,
+    num_target_rows_updated: Option<String>,
+    num_target_rows_deleted: Option<String>,
+}
+
+impl Metrics {
+    fn counts(&self) -> Option<MergeCounts> {
+        let number = |text: &Option<String>| text.as_ref()?.parse().ok();
+        Some(MergeCounts {
+            inserted: number(&self.num_target_rows_inserted)?,
+            updated: number(&self.num_target_rows_updated)?,
+            deleted: number(&self.num_target_rows_deleted)?,
+        })
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -78,11 +102,21 @@ pub(super) async fn find(
 }
 
 fn found(version: TableVersion, lines: &[Line]) -> Found {
-    let mut receipt =
-        CommitReceipt { version, timestamp: DateTime::UNIX_EPOCH, rows: 0, bytes: 0, files_added: 0, files_removed: 0 };
+    let mut receipt = CommitReceipt {
+        version,
+        timestamp: DateTime::UNIX_EPOCH,
+        rows: 0,
+        bytes: 0,
+        files_added: 0,
+        files_removed: 0,
+        merged: None,
+    };
     let mut token = None;
+    // A file that is added with rows marked was there before: it is removed in the same commit.
+    let is_marked = |line: &&Line| line.add.as_ref().is_some_and(|added| added.deletion_vector.is_some());
+    let marked = lines.iter().filter(is_marked).count() as u64;
     for line in lines {
-        if let Some(added) = &line.add {
+        if let Some(added) = line.add.as_ref().filter(|added| added.deletion_vector.is_none()) {
             let stats = added.stats.as_deref().and_then(|stats| serde_json::from_str::<Stats>(stats).ok());
             receipt.rows += stats.map_or(0, |stats| stats.num_records);
             receipt.bytes += added.size;
@@ -92,8 +126,10 @@ fn found(version: TableVersion, lines: &[Line]) -> Found {
         if let Some(info) = &line.commit_info {
             receipt.timestamp = moment(info.timestamp);
             token.clone_from(&info.commit_token);
+            receipt.merged = info.operation_metrics.as_ref().and_then(Metrics::counts);
         }
     }
+    receipt.files_removed = receipt.files_removed.saturating_sub(marked);
     Found { receipt, token }
 }
 

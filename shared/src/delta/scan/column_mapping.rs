@@ -127,6 +127,14 @@ impl ColumnMapping {
         Ok(Some(Self { mode, columns }))
     }
 
+    /// This mapping, and a further column that files have under its own name.
+    pub(in crate::delta) fn with_unmapped(&self, name: &str) -> Self {
+        let mut mapping = self.clone();
+        let (logical, physical) = (name.to_owned(), name.to_owned());
+        mapping.columns.push(MappedColumn { logical, physical, id: None, inner: MappedType::Plain });
+        mapping
+    }
+
     /// The physical names of the table's columns, in their order.
     pub(in crate::delta) fn physical_names(&self) -> Vec<String> {
         self.columns.iter().map(|column| column.physical.clone()).collect()
@@ -198,10 +206,13 @@ impl ColumnMapping {
     fn is_of(&self, field: &Type, column: &MappedColumn) -> bool {
         match self.mode {
             Mode::Name => field.name() == column.physical,
-            Mode::Id => {
-                let info = field.get_basic_info();
-                info.has_id() && Some(info.id()) == column.id
-            }
+            Mode::Id => match column.id {
+                Some(id) => {
+                    let info = field.get_basic_info();
+                    info.has_id() && info.id() == id
+                }
+                None => field.name() == column.physical,
+            },
         }
     }
 

@@ -44,7 +44,7 @@ pub(crate) struct DeletionVector {
 
 /// Why a vector could not be read.
 #[derive(Debug)]
-pub(super) enum VectorError {
+pub(in crate::delta) enum VectorError {
     /// The store failed.
     Store(object_store::Error),
     /// The bytes are not the vector that the log promises.
@@ -56,7 +56,7 @@ impl DeletionVector {
     ///
     /// # Errors
     /// [`ReadError::DeletionVector`] for a malformed descriptor, [`ReadError::ForeignFile`] for another store.
-    pub(super) fn of(
+    pub(in crate::delta) fn of(
         location: &Location,
         file: &str,
         kind: &str,
@@ -95,8 +95,19 @@ impl DeletionVector {
         Ok(vector)
     }
 
+    /// A vector of `rows` that travels with the plan and is stored nowhere.
+    pub(in crate::delta) fn travelling(rows: &RoaringTreemap) -> std::io::Result<Self> {
+        let inline = Bytes::from(serialized(rows)?);
+        Ok(Self { bytes: inline.len() as u64, cardinality: rows.len(), inline, ..Self::default() })
+    }
+
+    /// The file that holds the vector, below the root of the table's store; `None` if the log itself does.
+    pub(in crate::delta) fn file(&self) -> Option<&str> {
+        (!self.path.is_empty()).then_some(self.path.as_str())
+    }
+
     /// Reads the positions of the removed rows, counted from 0 through the whole file.
-    pub(super) async fn read(&self, store: &dyn ObjectStore) -> Result<RoaringTreemap, VectorError> {
+    pub(in crate::delta) async fn read(&self, store: &dyn ObjectStore) -> Result<RoaringTreemap, VectorError> {
         let rows = if self.path.is_empty() {
             parse(&self.inline)?
         } else {
@@ -132,6 +143,19 @@ fn checked(stored: &Bytes, bytes: u64) -> Result<Bytes, VectorError> {
         return Err(invalid("its checksum is wrong"));
     }
     Ok(stored.slice(4..4 + vector.len()))
+}
+
+/// `rows` in the portable format, the magic number before them.
+pub(in crate::delta) fn serialized(rows: &RoaringTreemap) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(MAGIC.to_le_bytes().len() + rows.serialized_size());
+    bytes.extend(MAGIC.to_le_bytes());
+    rows.serialize_into(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// What [`serialized`] has written; bytes behind it are ignored.
+pub(in crate::delta) fn parsed(vector: &[u8]) -> Result<RoaringTreemap, VectorError> {
+    parse(&Bytes::copy_from_slice(vector))
 }
 
 fn parse(vector: &Bytes) -> Result<RoaringTreemap, VectorError> {

@@ -19,23 +19,33 @@ use super::statistics::FileStatistics;
 use crate::delta::{DeltaError, ReadError};
 use crate::storage::Location;
 
-/// The data files of a snapshot, sorted by path.
+/// Compressed bytes of a row where nothing is known of it.
+const GUESSED_BYTES_A_ROW: u64 = 64;
+
+/// The data files of a snapshot, sorted by path, or those of a change feed, sorted by version.
 #[derive(Debug)]
 pub(in crate::delta) struct DataFiles {
-    pub(super) files: Vec<DataFile>,
+    pub(in crate::delta) files: Vec<DataFile>,
     /// Partition values by partition column, an element a file.
     pub(super) partitions: Vec<ArrayRef>,
     pub(super) statistics: FileStatistics,
+    /// Whether a file may be listed more than once, for other rows each time: partition values then tell them apart.
+    pub(super) repeats: bool,
 }
 
 /// One data file.
 #[derive(Debug, Clone)]
-pub(super) struct DataFile {
+pub(in crate::delta) struct DataFile {
+    /// As the log names it.
+    pub(in crate::delta) named: Arc<str>,
     /// Below the root of the table's store.
-    pub(super) path: StorePath,
-    pub(super) bytes: u64,
-    pub(super) modified: DateTime<Utc>,
-    pub(super) deletion_vector: Option<Arc<DeletionVector>>,
+    pub(in crate::delta) path: StorePath,
+    pub(in crate::delta) bytes: u64,
+    pub(in crate::delta) modified: DateTime<Utc>,
+    /// The rows that are left out.
+    pub(in crate::delta) deletion_vector: Option<Arc<DeletionVector>>,
+    /// The only rows that are read, but for those that are left out; `None` if that is all of them.
+    pub(in crate::delta) within: Option<Arc<DeletionVector>>,
 }
 
 impl DataFiles {
@@ -79,7 +89,42 @@ impl DataFiles {
             partitions.push(take(&values, &order, None).map_err(failed)?);
         }
         let statistics = statistics.reordered(&order).map_err(failed)?;
-        Ok(Self { files, partitions, statistics })
+        Ok(Self { files, partitions, statistics, repeats: false })
+    }
+
+    /// Files in the given order, of a table of `schema`, whose columns go by the `physical` names in `stats`. Partition
+    /// columns are given by their index with a value a file.
+    pub(in crate::delta) fn of_changes(
+        schema: &SchemaRef,
+        physical: &[String],
+        files: Vec<DataFile>,
+        stats: StringArray,
+        partitions: Vec<(usize, ArrayRef)>,
+    ) -> Result<Self, ArrowError> {
+        let mut statistics = FileStatistics::parse(schema, physical, &[stats])?;
+        for (column, values) in &partitions {
+            statistics = statistics.with_partition(*column, values);
+        }
+        let partitions = partitions.into_iter().map(|(_, values)| values).collect();
+        Ok(Self { files, partitions, statistics, repeats: true })
+    }
+
+    /// These files alone, with these deletion vectors instead of their own.
+    pub(in crate::delta) fn only(&self, files: &[(usize, Arc<DeletionVector>)]) -> Result<Self, ArrowError> {
+        let indices = UInt32Array::from_iter_values(files.iter().map(|(file, _)| *file as u32));
+        let partitions = self.partitions.iter().map(|values| take(values, &indices, None));
+        Ok(Self {
+            files: files
+                .iter()
+                .map(|(file, vector)| DataFile {
+                    deletion_vector: Some(Arc::clone(vector)),
+                    ..self.files[*file].clone()
+                })
+                .collect(),
+            partitions: partitions.collect::<Result<_, _>>()?,
+            statistics: self.statistics.clone().reordered(&indices)?,
+            repeats: self.repeats,
+        })
     }
 
     /// How many files there are.
@@ -97,15 +142,49 @@ impl DataFiles {
         (0..self.len()).map(|file| self.rows(file)).sum()
     }
 
-    /// The rows of `file` that its deletion vector leaves, if the log counts them.
+    /// The rows in `file` before its deletion vector, if the log counts them.
+    pub(in crate::delta) fn rows_before_deletes(&self, file: usize) -> Option<u64> {
+        self.statistics.rows_before_deletes(file)
+    }
+
+    /// The most rows of `file` that can be read, if the log counts them: of a snapshot exactly those.
     pub(super) fn rows(&self, file: usize) -> Option<u64> {
+        if let Some(within) = &self.files[file].within {
+            return Some(within.cardinality);
+        }
         let rows = self.statistics.rows_before_deletes(file)?;
         Some(rows.saturating_sub(self.deleted_rows(file).unwrap_or_default()))
     }
 
-    /// How many rows the deletion vector of `file` removes; `None` if it has none.
-    pub(super) fn deleted_rows(&self, file: usize) -> Option<u64> {
-        self.files[file].deletion_vector.as_ref().map(|vector| vector.cardinality)
+    /// The rows of `file` that are sure to be read.
+    pub(super) fn certain_rows(&self, file: usize) -> u64 {
+        match &self.files[file] {
+            DataFile { within: Some(_), deletion_vector: Some(_), .. } => 0,
+            _ => self.rows(file).unwrap_or_default(),
+        }
+    }
+
+    /// How many rows of `file` are not read; `None` if all are.
+    pub(in crate::delta) fn deleted_rows(&self, file: usize) -> Option<u64> {
+        let described = &self.files[file];
+        match &described.within {
+            Some(within) => {
+                let rows = self.statistics.rows_before_deletes(file).unwrap_or_default();
+                Some(rows.saturating_sub(within.cardinality))
+            }
+            None => described.deletion_vector.as_ref().map(|vector| vector.cardinality),
+        }
+    }
+
+    /// A guess at the rows of `files` where the log does not count them all: a file without a count has as many for its
+    /// bytes as those with one.
+    pub(super) fn guessed_rows(&self, files: &[usize]) -> u64 {
+        let counted = |file: &&usize| self.statistics.rows_before_deletes(**file).is_some_and(|rows| rows > 0);
+        let (bytes, rows) = files.iter().filter(counted).fold((0, 0), |(bytes, rows), file| {
+            (bytes + self.files[*file].bytes, rows + self.statistics.rows_before_deletes(*file).unwrap_or_default())
+        });
+        let bytes_a_row = bytes.checked_div(rows).unwrap_or(GUESSED_BYTES_A_ROW).max(1);
+        files.iter().map(|file| self.rows(*file).unwrap_or(self.files[*file].bytes / bytes_a_row)).sum()
     }
 }
 
@@ -134,10 +213,12 @@ impl<'a> LogRows<'a> {
         let long =
             |array: &dyn Array| array.as_primitive_opt::<Int64Type>().filter(|a| a.is_valid(row)).map(|a| a.value(row));
         Ok(DataFile {
+            named: self.path.value(row).into(),
             path: resolve(location, self.path.value(row))?,
             bytes: long(self.size).and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default(),
             modified: long(self.modified).and_then(DateTime::from_timestamp_millis).unwrap_or_default(),
             deletion_vector: self.deletion_vector(location, row)?.map(Arc::new),
+            within: None,
         })
     }
 
@@ -198,7 +279,7 @@ const STORE_SCHEMES: [&str; 11] = ["file", "memory", "s3", "s3a", "s3n", "gs", "
 ///
 /// # Errors
 /// [`ReadError::ForeignFile`] if the URL is of another store, [`ReadError::InvalidLog`] if it is no path at all.
-pub(super) fn resolve(location: &Location, named: &str) -> Result<StorePath, ReadError> {
+pub(in crate::delta) fn resolve(location: &Location, named: &str) -> Result<StorePath, ReadError> {
     let invalid = |reason: String| ReadError::InvalidLog {
         location: location.to_string(),
         reason: format!("it names a file `{named}`, which is not a path ({reason})"),

@@ -9,14 +9,18 @@
 //!                                                                                   column_mapping)
 //! ```
 
+pub(crate) mod address;
 pub(super) mod column_mapping;
 pub(crate) mod deletion_vector;
+pub(super) mod file_table;
 pub(super) mod files;
 mod options;
 mod provider;
 mod prune;
+pub(crate) mod selection;
 pub(crate) mod source;
 mod statistics;
 
+pub use address::{ROW_FILE, ROW_POSITION};
 pub use options::ScanOptions;
 pub(super) use provider::DeltaScan;

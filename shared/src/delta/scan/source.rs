@@ -14,7 +14,6 @@ use datafusion::datasource::physical_plan::parquet::{
 use datafusion::datasource::physical_plan::{FileScanConfig, FileSource, ParquetSource};
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::{DataFusionError, Result};
-use datafusion::parquet::arrow::arrow_reader::RowSelection;
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::filter_pushdown::FilterPushdownPropagation;
@@ -25,10 +24,10 @@ use datafusion_datasource::file_stream::FileOpener;
 use datafusion_datasource::morsel::{MorselPlan, MorselPlanner, Morselizer};
 use object_store::ObjectStore;
 use object_store::path::Path as StorePath;
-use roaring::RoaringTreemap;
 
 use super::column_mapping::{ColumnMapping, MappedReaders};
 use super::deletion_vector::{DeletionVector, VectorError};
+use super::selection::{RowSet, Selections};
 use crate::delta::ReadError;
 use crate::delta::error::is_transient;
 
@@ -40,6 +39,7 @@ pub(crate) type DeletionVectors = HashMap<StorePath, Arc<DeletionVector>>;
 pub(crate) struct DeltaSource {
     parquet: ParquetSource,
     vectors: Arc<DeletionVectors>,
+    selections: Arc<Selections>,
     mapping: Option<Arc<ColumnMapping>>,
 }
 
@@ -49,7 +49,12 @@ impl DeltaSource {
         vectors: Arc<DeletionVectors>,
         mapping: Option<Arc<ColumnMapping>>,
     ) -> Self {
-        Self { parquet, vectors, mapping }
+        Self { parquet, vectors, selections: Arc::default(), mapping }
+    }
+
+    /// This source with some rows only of the files in `selections`, whatever their deletion vectors.
+    pub(crate) fn with_selections(self, selections: Arc<Selections>) -> Self {
+        Self { selections, ..self }
     }
 
     /// The engine's source inside.
@@ -60,6 +65,11 @@ impl DeltaSource {
     /// The deletion vectors by data file; files without one are not there.
     pub(crate) fn vectors(&self) -> &DeletionVectors {
         &self.vectors
+    }
+
+    /// Which rows are read of files that may be read more than once.
+    pub(crate) fn selections(&self) -> &Selections {
+        &self.selections
     }
 
     /// How columns are renamed, if they are.
@@ -106,12 +116,13 @@ impl FileSource for DeltaSource {
         }
         let parquet = self.parquet.clone().with_parquet_file_reader_factory(Arc::clone(&readers));
         let files = parquet.create_morselizer(Arc::clone(&object_store), base_config, partition)?;
-        if self.vectors.is_empty() {
+        if self.vectors.is_empty() && self.selections.is_empty() {
             return Ok(files);
         }
         Ok(Box::new(SelectingMorselizer {
             files: Arc::from(files),
             vectors: Arc::clone(&self.vectors),
+            selections: Arc::clone(&self.selections),
             store: object_store,
             readers,
             metrics: self.parquet.metrics().clone(),
@@ -147,6 +158,12 @@ impl FileSource for DeltaSource {
         self.parquet.fmt_extra(t, f)?;
         if !self.vectors.is_empty() {
             write!(f, ", deletion_vectors={}", self.vectors.len())?;
+        }
+        if !self.table_schema().virtual_columns().is_empty() {
+            write!(f, ", row_positions")?;
+        }
+        if !self.selections.is_empty() {
+            write!(f, ", selections={}", self.selections.len())?;
         }
         match &self.mapping {
             Some(mapping) => write!(f, ", column_mapping={}", mapping.mode()),
@@ -196,7 +213,7 @@ impl FileSource for DeltaSource {
     }
 }
 
-/// Gives each file that has a deletion vector the selection of the rows that are left, before the engine opens it.
+/// Gives each file of which not all rows are read the selection of those that are, before the engine opens it.
 ///
 /// The selection counts rows through the whole file. The engine splits it by row group and intersects it with what it
 /// prunes itself, so positions are right whatever else is skipped, byte ranges of a split file included.
@@ -204,6 +221,7 @@ impl FileSource for DeltaSource {
 struct SelectingMorselizer {
     files: Arc<dyn Morselizer>,
     vectors: Arc<DeletionVectors>,
+    selections: Arc<Selections>,
     store: Arc<dyn ObjectStore>,
     readers: Arc<dyn ParquetFileReaderFactory>,
     metrics: ExecutionPlanMetricsSet,
@@ -212,14 +230,16 @@ struct SelectingMorselizer {
 
 impl Morselizer for SelectingMorselizer {
     fn plan_file(&self, file: PartitionedFile) -> Result<Box<dyn MorselPlanner>> {
-        let Some(vector) = self.vectors.get(&file.object_meta.location) else {
-            return self.files.plan_file(file);
+        let rows = match (self.selections.get(&file), self.vectors.get(&file.object_meta.location)) {
+            (Some(rows), _) => rows.clone(),
+            (None, Some(vector)) => RowSet { within: None, without: Some(Arc::clone(vector)) },
+            (None, None) => return self.files.plan_file(file),
         };
         let hint = file.metadata_size_hint;
         Ok(Box::new(SelectingPlanner {
             footer: self.readers.create_reader(self.partition, file.clone(), hint, &self.metrics)?,
             files: Arc::clone(&self.files),
-            vector: Arc::clone(vector),
+            rows,
             store: Arc::clone(&self.store),
             file,
         }))
@@ -230,7 +250,7 @@ impl Morselizer for SelectingMorselizer {
 struct SelectingPlanner {
     files: Arc<dyn Morselizer>,
     file: PartitionedFile,
-    vector: Arc<DeletionVector>,
+    rows: RowSet,
     store: Arc<dyn ObjectStore>,
     footer: Box<dyn datafusion::parquet::arrow::async_reader::AsyncFileReader + Send>,
 }
@@ -250,31 +270,12 @@ impl MorselPlanner for SelectingPlanner {
 impl SelectingPlanner {
     async fn select(mut self) -> Result<Box<dyn MorselPlanner>> {
         let name = self.file.object_meta.location.to_string();
-        let deleted = self.vector.read(self.store.as_ref()).await.map_err(|error| to_engine_error(&name, error))?;
         let rows = self.footer.get_metadata(None).await?.file_metadata().num_rows() as u64;
-        if deleted.max().is_some_and(|last| last >= rows) {
-            let reason = format!("it names row {}, but the file has {rows}", deleted.max().unwrap_or_default());
-            return Err(to_engine_error(&name, VectorError::Invalid(reason)));
-        }
-        let file = self.file.with_extension(ParquetRowSelection::new(remaining(&deleted, rows)));
+        let selection = self.rows.select(self.store.as_ref(), rows).await;
+        let selection = selection.map_err(|error| to_engine_error(&name, error))?;
+        let file = self.file.with_extension(ParquetRowSelection::new(selection));
         self.files.plan_file(file)
     }
-}
-
-/// The selection of the rows of a file of `rows` rows that are not `deleted`.
-fn remaining(deleted: &RoaringTreemap, rows: u64) -> RowSelection {
-    let mut ranges = Vec::new();
-    let mut start = 0;
-    for position in deleted {
-        if position > start {
-            ranges.push(start as usize..position as usize);
-        }
-        start = position + 1;
-    }
-    if start < rows {
-        ranges.push(start as usize..rows as usize);
-    }
-    RowSelection::from_consecutive_ranges(ranges.into_iter(), rows as usize)
 }
 
 /// The engine tries a task again for I/O errors only, so a failing store must look like one.

@@ -35,7 +35,7 @@ const CUT_MICROS: i64 = 999;
 const DOUBLE_DIGITS: u8 = 15;
 
 /// The statistics of a table's files.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct FileStatistics {
     schema: SchemaRef,
     /// Rows in a file before deletion vectors; null where unknown.

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use datafusion::arrow::datatypes::Field;
+
+use crate::delta::merge::RESERVED_BY_FEED;
 use crate::delta::write::WriteError;
 
 /// What a property's value has to be.
@@ -50,6 +53,20 @@ pub(super) fn check(properties: &BTreeMap<String, String>) -> Result<(), WriteEr
         }
     }
     Ok(())
+}
+
+/// Checks that a table with a change feed has no column of a name that the feed gives to columns of its own.
+pub(super) fn check_feed(fields: &[Field], properties: &BTreeMap<String, String>) -> Result<(), WriteError> {
+    if properties.get("delta.enableChangeDataFeed").is_none_or(|value| value != "true") {
+        return Ok(());
+    }
+    let reserved = fields.iter().find(|field| RESERVED_BY_FEED.contains(&field.name().as_str()));
+    reserved.map_or(Ok(()), |field| {
+        Err(WriteError::ColumnName {
+            column: field.name().clone(),
+            reason: "its change feed (`delta.enableChangeDataFeed`) has a column of that name".to_owned(),
+        })
+    })
 }
 
 fn fault(property: &str, value: &str) -> Option<String> {

@@ -33,7 +33,10 @@ pub struct RowConstraint {
 ///
 /// # Errors
 /// [`WriteError::BadConstraint`] for SQL that is no boolean expression over the table's columns.
-pub(super) fn compile_constraints(spec: &WriteSpec, state: &SessionState) -> Result<Vec<RowConstraint>, WriteError> {
+pub(in crate::delta) fn compile_constraints(
+    spec: &WriteSpec,
+    state: &SessionState,
+) -> Result<Vec<RowConstraint>, WriteError> {
     let compile = |sql: &str| {
         let schema = DFSchema::try_from(spec.nullable_schema())?;
         let logical = state.create_logical_expr(sql, &schema)?;
@@ -59,7 +62,7 @@ pub(super) fn compile_constraints(spec: &WriteSpec, state: &SessionState) -> Res
 ///
 /// # Errors
 /// The first broken demand, as a [`Failure`](crate::error::Failure) inside [`DataFusionError::External`].
-pub(super) fn check(batch: &RecordBatch, spec: &WriteSpec, constraints: &[RowConstraint]) -> Result<()> {
+pub(in crate::delta) fn check(batch: &RecordBatch, spec: &WriteSpec, constraints: &[RowConstraint]) -> Result<()> {
     for (field, column) in spec.schema.fields().iter().zip(batch.columns()) {
         if field.is_nullable() {
             continue;
@@ -132,6 +135,6 @@ fn shortened(text: &str) -> String {
 }
 
 /// The error as a task raises it: a failure with its code, which no engine on the way takes apart.
-pub(super) fn external(error: WriteError) -> DataFusionError {
+pub(in crate::delta) fn external(error: WriteError) -> DataFusionError {
     DataFusionError::External(Box::new(error.to_failure()))
 }

@@ -9,7 +9,7 @@ use crate::delta::table::{Difference, delta_type, type_name};
 
 /// Turns batches of one schema into batches of the table's, with every column nullable.
 #[derive(Debug, Clone)]
-pub(super) struct Conform {
+pub(in crate::delta) struct Conform {
     table: String,
     schema: SchemaRef,
     /// For each column of the table, its place in the input.
@@ -22,10 +22,18 @@ impl Conform {
     /// # Errors
     /// [`WriteError::InputDiffers`] unless both have the same columns and every input type is stored as the table's.
     pub(super) fn new(input: &Schema, spec: &WriteSpec) -> Result<Self, WriteError> {
+        Self::prefixed(input, "", spec)
+    }
+
+    /// Matches the columns of `input` whose names begin with `prefix` with those of the table: `new.a` with `a`.
+    ///
+    /// # Errors
+    /// [`WriteError::InputDiffers`] unless both have the same columns and every input type is stored as the table's.
+    pub(in crate::delta) fn prefixed(input: &Schema, prefix: &str, spec: &WriteSpec) -> Result<Self, WriteError> {
         let mut differences = Vec::new();
         let mut places = Vec::with_capacity(spec.schema.fields().len());
         for field in spec.schema.fields() {
-            let Ok(place) = input.index_of(field.name()) else {
+            let Ok(place) = input.index_of(&format!("{prefix}{}", field.name())) else {
                 differences.push(Difference::MissingColumn(field.name().clone()));
                 continue;
             };
@@ -39,8 +47,9 @@ impl Conform {
             }
             places.push(place);
         }
-        let unknown = input.fields().iter().filter(|field| spec.schema.index_of(field.name()).is_err());
-        differences.extend(unknown.map(|field| Difference::NewColumn(field.name().clone())));
+        let names = input.fields().iter().filter_map(|field| field.name().strip_prefix(prefix));
+        let unknown = names.filter(|name| spec.schema.index_of(name).is_err());
+        differences.extend(unknown.map(|name| Difference::NewColumn(name.to_owned())));
         if differences.is_empty() {
             Ok(Self { table: spec.table.clone(), schema: spec.nullable_schema(), places })
         } else {
@@ -52,7 +61,7 @@ impl Conform {
     ///
     /// # Errors
     /// [`WriteError::CastValue`] if a value does not fit the table's type.
-    pub(super) fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch, WriteError> {
+    pub(in crate::delta) fn apply(&self, batch: &RecordBatch) -> Result<RecordBatch, WriteError> {
         let columns = self
             .places
             .iter()

@@ -4,6 +4,7 @@ use std::fmt;
 
 use deltalake::DeltaTableError;
 
+use crate::delta::error::is_transient;
 use crate::delta::table::Difference;
 use crate::error::{Coded, ErrorCode};
 
@@ -145,8 +146,8 @@ pub enum WriteError {
         /// What is missing.
         reason: String,
     },
-    /// An overwrite of a table that only takes appends.
-    #[error("the table at `{table}` is append-only (`delta.appendOnly`) and cannot be overwritten")]
+    /// Rows of a table that only takes appends would be replaced.
+    #[error("the table at `{table}` is append-only (`delta.appendOnly`), so its rows cannot be replaced")]
     AppendOnly {
         /// The table's root.
         table: String,
@@ -195,6 +196,23 @@ pub enum WriteError {
         /// Why not.
         reason: String,
     },
+    /// The changes of a merge do not fit together, or do not fit the table.
+    #[error("the changes for the table{} cannot be merged: {reason}", named(table))]
+    BadMerge {
+        /// The table; empty if it is not known.
+        table: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// The store fails to take deletion vectors.
+    #[error("the deletion vectors of the table at `{table}` cannot be written")]
+    Vectors {
+        /// The table's root.
+        table: String,
+        /// The store's own words.
+        #[source]
+        source: object_store::Error,
+    },
     /// The store refuses a data file for a reason that trying again does not mend.
     #[error("a data file of table `{table}` cannot be written: {reason}")]
     Refused {
@@ -229,6 +247,8 @@ impl Coded for WriteError {
             Self::Encode { .. } => "WL0438",
             Self::Refused { .. } => "WL0439",
             Self::NoSuchColumn { .. } => "WL0440",
+            Self::BadMerge { .. } => "WL0441",
+            Self::Vectors { .. } => "WL0442",
         })
     }
 
@@ -237,7 +257,11 @@ impl Coded for WriteError {
     }
 
     fn is_retryable(&self) -> bool {
-        matches!(self, Self::Incomplete { .. } | Self::Contended { .. } | Self::Unknown { .. } | Self::Create { .. })
+        match self {
+            Self::Incomplete { .. } | Self::Contended { .. } | Self::Unknown { .. } | Self::Create { .. } => true,
+            Self::Vectors { source, .. } => is_transient(source),
+            _ => false,
+        }
     }
 }
 
@@ -265,9 +289,14 @@ fn help_for(code: &str) -> Option<&'static str> {
         "WL0436" => "nothing is lost; start a new run",
         "WL0437" => "check that the location can be written",
         "WL0440" => "name columns as the stage's result has them, in the same case",
-        "WL0439" => "check the process's permissions and the location",
+        "WL0439" | "WL0442" => "check the process's permissions and the location",
+        "WL0441" => "run the stage again; if it fails again, compute all of its rows with `--full-refresh`",
         _ => return None,
     })
+}
+
+fn named(table: &str) -> String {
+    if table.is_empty() { String::new() } else { format!(" `{table}`") }
 }
 
 fn list<T: fmt::Display>(items: &[T]) -> String {

@@ -22,7 +22,7 @@ use futures::{StreamExt, TryStreamExt};
 
 use super::check::{RowConstraint, check, external};
 use super::conform::Conform;
-use super::files::OpenFiles;
+use super::files::{FileKind, OpenFiles};
 use super::partition::Splitter;
 use super::staged::{report, report_schema};
 use super::{WriteError, WriteSpec};
@@ -161,7 +161,7 @@ impl ExecutionPlan for DeltaWriteExec {
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let task = WriteTask {
             input: self.input.execute(partition, Arc::clone(&context))?,
-            files: OpenFiles::new(Arc::clone(&self.spec), &context)?,
+            files: OpenFiles::new(FileKind::Data, Arc::clone(&self.spec), &context)?,
             splitter: Splitter::new(&self.spec)?,
             conform: self.conform.clone(),
             constraints: Arc::clone(&self.constraints),
@@ -217,8 +217,8 @@ impl WriteTask {
             Ok(files) => {
                 self.metrics.files.add(files.len());
                 self.metrics.rows.add(files.iter().map(|file| file.rows as usize).sum());
-                self.metrics.bytes.add(files.iter().map(|file| file.add.size.cast_unsigned() as usize).sum());
-                report(&files).map_err(external)
+                self.metrics.bytes.add(files.iter().map(|file| file.bytes as usize).sum());
+                report(&files, "").map_err(external)
             }
             Err(error) => {
                 self.files.abort().await;

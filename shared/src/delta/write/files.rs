@@ -5,21 +5,21 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{TaskContext, object_store::ObjectStoreUrl};
 use datafusion::parquet::arrow::AsyncArrowWriter;
 use datafusion::parquet::errors::ParquetError;
 use datafusion::parquet::file::properties::WriterProperties;
-use deltalake::kernel::Add;
+use deltalake::kernel::{Action, Add, AddCDCFile};
 use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
 
 use super::check::external;
 use super::partition::{PartitionValues, folder};
-use super::staged::WrittenFile;
+use super::staged::{ADD, CDC, ReportRow, report_row};
 use super::stats::{Observed, stats_json};
 use super::{WriteError, WriteSpec};
 
@@ -30,8 +30,46 @@ const PART_BYTES: usize = 5 * 1024 * 1024;
 /// Parts of a file that are under way at one time.
 const PARTS: usize = 3;
 
+/// The folder of change data files. Delta protocol, "Change Data Files".
+const CHANGE_FOLDER: &str = "_change_data/";
+/// The column of a change data file that says what became of a row.
+pub(in crate::delta) const CHANGE_TYPE: &str = "_change_type";
+
+/// What the files of a writer are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::delta) enum FileKind {
+    /// They hold rows of the table.
+    Data,
+    /// They hold changes of rows: the table's columns and [`CHANGE_TYPE`].
+    Change,
+}
+
+impl FileKind {
+    /// The columns inside the files.
+    fn schema(self, spec: &WriteSpec) -> SchemaRef {
+        let schema = spec.file_schema();
+        match self {
+            Self::Data => schema,
+            Self::Change => {
+                let change_type = Arc::new(Field::new(CHANGE_TYPE, DataType::Utf8, true));
+                Arc::new(Schema::new(schema.fields().iter().cloned().chain([change_type]).collect::<Vec<_>>()))
+            }
+        }
+    }
+
+    /// The path of a new file in the partition's `folder`.
+    fn path(self, folder: &str, suffix: &str) -> String {
+        let name = uuid::Uuid::new_v4();
+        match self {
+            Self::Data => format!("{folder}part-{name}{suffix}.parquet"),
+            Self::Change => format!("{CHANGE_FOLDER}{folder}cdc-{name}{suffix}.parquet"),
+        }
+    }
+}
+
 /// The open files of one task and those that it has finished.
-pub(super) struct OpenFiles {
+pub(in crate::delta) struct OpenFiles {
+    kind: FileKind,
     spec: Arc<WriteSpec>,
     store: Arc<dyn ObjectStore>,
     root: Path,
@@ -39,7 +77,7 @@ pub(super) struct OpenFiles {
     properties: WriterProperties,
     memory: MemoryReservation,
     open: HashMap<PartitionValues, OpenFile>,
-    finished: Vec<WrittenFile>,
+    finished: Vec<ReportRow>,
 }
 
 /// A file that is being written.
@@ -68,18 +106,18 @@ impl OpenFiles {
     ///
     /// # Errors
     /// If the location's store cannot be opened.
-    pub(super) fn new(spec: Arc<WriteSpec>, context: &TaskContext) -> Result<Self> {
+    pub(in crate::delta) fn new(kind: FileKind, spec: Arc<WriteSpec>, context: &TaskContext) -> Result<Self> {
         let location = |error| DataFusionError::External(Box::new(error));
         let url: ObjectStoreUrl = spec.location.store_url().map_err(location)?;
         let store = context.runtime_env().object_store(url)?;
         let root = spec.location.path().map_err(location)?;
         let memory = MemoryConsumer::new("DeltaWrite").with_can_spill(true).register(context.memory_pool());
-        let (schema, properties) = (spec.file_schema(), spec.writer_properties());
-        Ok(Self { spec, store, root, schema, properties, memory, open: HashMap::new(), finished: Vec::new() })
+        let (schema, properties) = (kind.schema(&spec), spec.writer_properties());
+        Ok(Self { kind, spec, store, root, schema, properties, memory, open: HashMap::new(), finished: Vec::new() })
     }
 
     /// Writes `rows`, all with the same partition `values`, closing files that have reached their size.
-    pub(super) async fn write(&mut self, values: PartitionValues, rows: &RecordBatch) -> Result<()> {
+    pub(in crate::delta) async fn write(&mut self, values: PartitionValues, rows: &RecordBatch) -> Result<()> {
         let mut start = 0;
         while start < rows.num_rows() {
             let step = rows.slice(start, STEP_ROWS.min(rows.num_rows() - start));
@@ -101,20 +139,20 @@ impl OpenFiles {
         Ok(())
     }
 
-    /// Closes every file and returns what was written, in the order of the paths.
-    pub(super) async fn finish(&mut self) -> Result<Vec<WrittenFile>> {
+    /// Closes every file and returns what is to be reported of them, in the order of the paths.
+    pub(in crate::delta) async fn finish(&mut self) -> Result<Vec<ReportRow>> {
         let open: Vec<PartitionValues> = self.open.keys().cloned().collect();
         for values in open {
             self.close(&values).await?;
         }
         let mut finished = std::mem::take(&mut self.finished);
-        finished.sort_by(|a, b| a.add.path.cmp(&b.add.path));
+        finished.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(finished)
     }
 
     /// Gives up uploads that have begun, so that the store keeps no parts of them. Finished files stay behind as
     /// files that no log mentions.
-    pub(super) async fn abort(&mut self) {
+    pub(in crate::delta) async fn abort(&mut self) {
         for (_, file) in self.open.drain() {
             let path = file.path;
             if let Err(error) = file.writer.into_inner().abort().await {
@@ -124,9 +162,7 @@ impl OpenFiles {
     }
 
     fn create(&self, values: &PartitionValues) -> Result<OpenFile> {
-        let folder = folder(&self.spec.partition_by, values);
-        let name = uuid::Uuid::new_v4();
-        let path = format!("{folder}part-{name}{}.parquet", self.spec.file_suffix());
+        let path = self.kind.path(&folder(&self.spec.partition_by, values), self.spec.file_suffix());
         let full = path.split('/').fold(self.root.clone(), |full, part| full.join(part));
         let upload = BufWriter::with_capacity(Arc::clone(&self.store), full, PART_BYTES).with_max_concurrency(PARTS);
         let writer = AsyncArrowWriter::try_new(upload, self.schema.clone(), Some(self.properties.clone()))?;
@@ -170,22 +206,30 @@ impl OpenFiles {
         let footer = file.writer.finish().await.map_err(|error| storage_error(&self.spec.table, error))?;
         let partition_values = self.spec.partition_by.iter().cloned().zip(values.iter().cloned()).collect();
         let size = i64::try_from(file.writer.bytes_written()).unwrap_or(i64::MAX);
-        self.finished.push(WrittenFile {
-            rows: file.rows,
-            add: Add {
-                path: file.path,
-                partition_values,
-                size,
-                modification_time: Utc::now().timestamp_millis(),
-                data_change: true,
-                stats: Some(stats_json(&footer, &file.observed, self.spec.stats_columns)),
-                tags: None,
-                deletion_vector: None,
-                base_row_id: None,
-                default_row_commit_version: None,
-                clustering_provider: None,
-            },
-        });
+        let (path, rows, bytes) = (file.path.clone(), file.rows, size.cast_unsigned());
+        let row = match self.kind {
+            FileKind::Data => {
+                let add = Add {
+                    path: file.path,
+                    partition_values,
+                    size,
+                    modification_time: Utc::now().timestamp_millis(),
+                    data_change: true,
+                    stats: Some(stats_json(&footer, &file.observed, self.spec.stats_columns)),
+                    tags: None,
+                    deletion_vector: None,
+                    base_row_id: None,
+                    default_row_commit_version: None,
+                    clustering_provider: None,
+                };
+                report_row(ADD, path, &Action::Add(add), rows, bytes)
+            }
+            FileKind::Change => {
+                let change = AddCDCFile { path: file.path, size, partition_values, data_change: false, tags: None };
+                report_row(CDC, path, &Action::Cdc(change), rows, bytes)
+            }
+        };
+        self.finished.push(row.map_err(external)?);
         Ok(())
     }
 }

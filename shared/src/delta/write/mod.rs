@@ -6,15 +6,15 @@
 //! rows ─StagedFiles::from_batches→ StagedFiles ─→ the commit
 //! ```
 
-mod check;
-mod conform;
+pub(in crate::delta) mod check;
+pub(in crate::delta) mod conform;
 mod error;
 mod exec;
-mod files;
-mod partition;
+pub(in crate::delta) mod files;
+pub(in crate::delta) mod partition;
 pub(in crate::delta) mod schema_json;
 mod spec;
-mod staged;
+pub(in crate::delta) mod staged;
 mod stats;
 
 use std::sync::Arc;
@@ -29,6 +29,7 @@ pub use check::RowConstraint;
 pub use error::WriteError;
 pub use exec::DeltaWriteExec;
 pub(in crate::delta) use partition::can_partition;
+pub use partition::partition_values;
 pub use spec::{DEFAULT_STATS_COLUMNS, DEFAULT_TARGET_FILE_BYTES, FileCompression, WriteLimits, WriteSpec};
 pub use staged::{StagedFiles, report_schema};
 

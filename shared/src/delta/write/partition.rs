@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
-use datafusion::arrow::compute::take_record_batch;
+use datafusion::arrow::compute::{cast, take_record_batch};
 use datafusion::arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
     TimeUnit, TimestampMicrosecondType,
@@ -16,17 +16,16 @@ use datafusion::error::Result;
 
 use super::check::{external, row_text};
 use super::{WriteError, WriteSpec};
+use crate::delta::table::delta_type;
 
 /// The values of a file's partition columns, in the order of the columns; `None` is null.
-pub(super) type PartitionValues = Vec<Option<String>>;
+pub(in crate::delta) type PartitionValues = Vec<Option<String>>;
 
-/// Splits batches of the table's columns into one batch for each combination of partition values, without the
-/// partition columns.
-pub(super) struct Splitter {
+/// Splits batches of the table's columns, and of others behind them, into one batch for each combination of partition
+/// values, without the partition columns.
+pub(in crate::delta) struct Splitter {
     /// Where the partition columns are.
     keys: Vec<usize>,
-    /// Where the other columns are.
-    data: Vec<usize>,
     rows: RowConverter,
 }
 
@@ -35,19 +34,22 @@ impl Splitter {
     ///
     /// # Errors
     /// The engine's, if a partition column's type has no order.
-    pub(super) fn new(spec: &WriteSpec) -> Result<Self> {
+    pub(in crate::delta) fn new(spec: &WriteSpec) -> Result<Self> {
         let keys = spec.partition_by.iter().map(|name| spec.schema.index_of(name)).collect::<Result<Vec<_>, _>>()?;
-        let data = (0..spec.schema.fields().len()).filter(|place| !keys.contains(place)).collect();
         let fields = keys.iter().map(|&place| SortField::new(spec.schema.field(place).data_type().clone()));
         let rows = RowConverter::new(fields.collect())?;
-        Ok(Self { keys, data, rows })
+        Ok(Self { keys, rows })
     }
 
     /// The parts of `batch` in the order in which their values first come up. Rows keep their order.
     ///
     /// # Errors
     /// [`WriteError::PartitionValue`] for a value that the log cannot hold, and the engine's own.
-    pub(super) fn split(&self, batch: &RecordBatch, spec: &WriteSpec) -> Result<Vec<(PartitionValues, RecordBatch)>> {
+    pub(in crate::delta) fn split(
+        &self,
+        batch: &RecordBatch,
+        spec: &WriteSpec,
+    ) -> Result<Vec<(PartitionValues, RecordBatch)>> {
         if batch.num_rows() == 0 {
             return Ok(Vec::new());
         }
@@ -65,7 +67,8 @@ impl Splitter {
             });
             groups[place].push(index);
         }
-        let data = batch.project(&self.data)?;
+        let data: Vec<usize> = (0..batch.num_columns()).filter(|place| !self.keys.contains(place)).collect();
+        let data = batch.project(&data)?;
         let whole = groups.len() == 1;
         groups
             .into_iter()
@@ -84,6 +87,32 @@ impl Splitter {
             })
             .collect()
     }
+}
+
+/// The values of `columns` in each row of `batch`, as the log writes the partition values of files.
+///
+/// # Errors
+/// [`WriteError::NoSuchColumn`] for a column that `batch` does not have, [`WriteError::ColumnType`] or
+/// [`WriteError::CastValue`] for one that no Delta table can be partitioned by, [`WriteError::PartitionColumn`] for a
+/// value that the log cannot hold.
+pub fn partition_values(batch: &RecordBatch, columns: &[String]) -> Result<Vec<Vec<Option<String>>>, WriteError> {
+    let column = |name: &String| {
+        let missing = || WriteError::NoSuchColumn { setting: "partition_by", column: name.clone() };
+        let array = batch.column_by_name(name).ok_or_else(missing)?;
+        let data_type = delta_type(name, array.data_type())?;
+        cast(array, &data_type).map_err(|error| WriteError::CastValue {
+            table: String::new(),
+            column: name.clone(),
+            data_type: data_type.to_string(),
+            reason: error.to_string(),
+        })
+    };
+    let arrays = columns.iter().map(column).collect::<Result<Vec<_>, _>>()?;
+    let refused = |(place, reason): (usize, &'static str)| WriteError::PartitionColumn {
+        column: columns[place].clone(),
+        reason: format!("it holds {reason}"),
+    };
+    (0..batch.num_rows()).map(|row| values_of(&arrays, row).map_err(refused)).collect()
 }
 
 /// Whether a column of this type can partition a table.

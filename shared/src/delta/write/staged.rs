@@ -5,15 +5,19 @@ use std::sync::{Arc, LazyLock};
 
 use datafusion::arrow::array::{AsArray, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
-use deltalake::kernel::{Action, Add};
+use deltalake::kernel::Action;
 use serde::{Deserialize, Serialize};
 
 use super::WriteError;
 
 /// `kind` of a row that carries a file to add.
-const ADD: &str = "add";
+pub(in crate::delta) const ADD: &str = "add";
+/// `kind` of a row that carries a change data file.
+pub(in crate::delta) const CDC: &str = "cdc";
+/// `kind` of a row that carries the replaced rows of a file.
+pub(in crate::delta) const REPLACED: &str = "replaced";
 /// `kind` of the last row of a task, with its totals.
-const DONE: &str = "done";
+pub(in crate::delta) const DONE: &str = "done";
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     Arc::new(Schema::new(vec![
@@ -30,52 +34,104 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
 ///
 /// | column | meaning |
 /// |---|---|
-/// | `kind` | `add`: a data file; `done`: the last row of a task, with its totals |
+/// | `kind` | `add`: a data file; `cdc`: a change data file; `replaced`: rows of a file that are no longer in the table; `done`: the last row of a task, with its totals |
 /// | `task` | a unique name of the attempt that wrote the file |
-/// | `path` | the file's path below the table's root; for `done` the number of its files |
-/// | `action` | the Delta action as JSON, for example `{"add":{…}}`; empty for `done` |
-/// | `rows`, `bytes` | of the file, or in total |
+/// | `path` | the file's path below the table's root, for `replaced` as the log names it; for `done` the number of rows before it |
+/// | `action` | the Delta action as JSON, for example `{"add":{…}}`; for `replaced` the rows' positions, for `done` of a merge its counts |
+/// | `rows`, `bytes` | of the file or the positions, or in total |
 pub fn report_schema() -> SchemaRef {
     Arc::clone(&SCHEMA)
 }
 
-/// A written file: its action and its rows.
+/// What a task reports of one file. The columns are those of [`report_schema`].
 #[derive(Debug, Clone)]
-pub(super) struct WrittenFile {
-    pub(super) add: Add,
-    pub(super) rows: u64,
+pub(in crate::delta) struct ReportRow {
+    pub(in crate::delta) kind: &'static str,
+    pub(in crate::delta) path: String,
+    pub(in crate::delta) action: String,
+    pub(in crate::delta) rows: u64,
+    pub(in crate::delta) bytes: u64,
 }
 
-/// The report of one task: a row a file, then its totals.
-pub(super) fn report(files: &[WrittenFile]) -> Result<RecordBatch, WriteError> {
-    let encode = |reason: String| WriteError::Encode { what: "the report of a task".to_owned(), reason };
+/// The row of a file that `action` brings into the table.
+pub(in crate::delta) fn report_row(
+    kind: &'static str,
+    path: String,
+    action: &Action,
+    rows: u64,
+    bytes: u64,
+) -> Result<ReportRow, WriteError> {
+    let action = serde_json::to_string(action).map_err(not_a_report)?;
+    Ok(ReportRow { kind, path, action, rows, bytes })
+}
+
+/// The report of one task: `rows`, then their totals with `summary`.
+pub(in crate::delta) fn report(rows: &[ReportRow], summary: &str) -> Result<RecordBatch, WriteError> {
     let task = uuid::Uuid::new_v4().simple().to_string();
-    let mut actions = Vec::with_capacity(files.len() + 1);
-    for file in files {
-        let action = Action::Add(file.add.clone());
-        actions.push(serde_json::to_string(&action).map_err(|error| encode(error.to_string()))?);
-    }
-    actions.push(String::new());
-    let count = files.len().to_string();
-    let kinds = files.iter().map(|_| ADD).chain([DONE]);
-    let tasks = actions.iter().map(|_| task.as_str());
-    let paths = files.iter().map(|file| file.add.path.as_str()).chain([count.as_str()]);
-    let all_rows: u64 = files.iter().map(|file| file.rows).sum();
-    let rows = files.iter().map(|file| file.rows).chain([all_rows]).map(u64::cast_signed);
-    let all_bytes: i64 = files.iter().map(|file| file.add.size).sum();
-    let bytes = files.iter().map(|file| file.add.size).chain([all_bytes]);
+    let total = ReportRow {
+        kind: DONE,
+        path: rows.len().to_string(),
+        action: summary.to_owned(),
+        rows: rows.iter().map(|row| row.rows).sum(),
+        bytes: rows.iter().map(|row| row.bytes).sum(),
+    };
+    let all = || rows.iter().chain([&total]);
     RecordBatch::try_new(
         report_schema(),
         vec![
-            Arc::new(StringArray::from_iter_values(kinds)),
-            Arc::new(StringArray::from_iter_values(tasks)),
-            Arc::new(StringArray::from_iter_values(paths)),
-            Arc::new(StringArray::from_iter_values(&actions)),
-            Arc::new(Int64Array::from_iter_values(rows)),
-            Arc::new(Int64Array::from_iter_values(bytes)),
+            Arc::new(StringArray::from_iter_values(all().map(|row| row.kind))),
+            Arc::new(StringArray::from_iter_values(all().map(|_| task.as_str()))),
+            Arc::new(StringArray::from_iter_values(all().map(|row| row.path.as_str()))),
+            Arc::new(StringArray::from_iter_values(all().map(|row| row.action.as_str()))),
+            Arc::new(Int64Array::from_iter_values(all().map(|row| row.rows.cast_signed()))),
+            Arc::new(Int64Array::from_iter_values(all().map(|row| row.bytes.cast_signed()))),
         ],
     )
-    .map_err(|error| encode(error.to_string()))
+    .map_err(not_a_report)
+}
+
+/// A row of a report as it was received.
+#[derive(Debug)]
+pub(in crate::delta) struct Received<'a> {
+    pub(in crate::delta) kind: &'a str,
+    pub(in crate::delta) path: &'a str,
+    pub(in crate::delta) action: &'a str,
+    pub(in crate::delta) rows: u64,
+    pub(in crate::delta) bytes: u64,
+}
+
+/// Gives each row of the reports of successful tasks to `take`, those with totals included. Returns how many tasks
+/// have reported.
+///
+/// # Errors
+/// [`WriteError::Incomplete`] if a task's report lacks rows or totals, [`WriteError::Encode`] for rows that are no
+/// report, and the errors of `take`.
+pub(in crate::delta) fn receive(
+    batches: &[RecordBatch],
+    mut take: impl FnMut(&Received<'_>) -> Result<(), WriteError>,
+) -> Result<usize, WriteError> {
+    let mut open: BTreeMap<String, Totals> = BTreeMap::new();
+    for batch in batches {
+        let reports = Reports::of(batch)?;
+        for row in 0..batch.num_rows() {
+            let received = reports.row(row);
+            let totals = open.entry(reports.tasks.value(row).to_owned()).or_default();
+            if received.kind == DONE {
+                totals.promised = Some((received.path.to_owned(), received.rows, received.bytes));
+            } else {
+                totals.files += 1;
+                totals.rows += received.rows;
+                totals.bytes += received.bytes;
+            }
+            take(&received)?;
+        }
+    }
+    for (task, totals) in &open {
+        if totals.promised != Some((totals.files.to_string(), totals.rows, totals.bytes)) {
+            return Err(WriteError::Incomplete { reason: format!("task {task} wrote more than was received") });
+        }
+    }
+    Ok(open.len())
 }
 
 /// The files that a write left behind, not yet part of the table.
@@ -95,32 +151,29 @@ impl StagedFiles {
     /// are no report.
     pub fn from_batches(batches: &[RecordBatch]) -> Result<Self, WriteError> {
         let mut staged = Self::default();
-        let mut open: BTreeMap<String, Totals> = BTreeMap::new();
-        for batch in batches {
-            let reports = Reports::of(batch)?;
-            for row in 0..batch.num_rows() {
-                let (rows, bytes) = (reports.rows.value(row).cast_unsigned(), reports.bytes.value(row).cast_unsigned());
-                let totals = open.entry(reports.tasks.value(row).to_owned()).or_default();
-                if reports.kinds.value(row) == DONE {
-                    totals.promised = Some((reports.paths.value(row).to_owned(), rows, bytes));
-                    continue;
-                }
-                let action = serde_json::from_str(reports.actions.value(row)).map_err(not_a_report)?;
-                staged.actions.push(action);
-                totals.files += 1;
-                totals.rows += rows;
-                totals.bytes += bytes;
-            }
-        }
-        for (task, totals) in &open {
-            if totals.promised != Some((totals.files.to_string(), totals.rows, totals.bytes)) {
-                return Err(WriteError::Incomplete { reason: format!("task {task} wrote more than was received") });
-            }
-            staged.rows += totals.rows;
-            staged.bytes += totals.bytes;
-        }
-        staged.tasks = open.len();
+        staged.tasks = receive(batches, |row| match row.kind {
+            ADD => staged.take(row),
+            DONE => Ok(()),
+            other => Err(not_a_report(format!("a write does not report `{other}`"))),
+        })?;
         Ok(staged)
+    }
+
+    /// Takes in a reported data file.
+    pub(in crate::delta) fn take(&mut self, row: &Received<'_>) -> Result<(), WriteError> {
+        self.actions.push(serde_json::from_str(row.action).map_err(not_a_report)?);
+        self.rows += row.rows;
+        self.bytes += row.bytes;
+        Ok(())
+    }
+
+    /// These files and those of `other`.
+    pub(in crate::delta) fn and(mut self, other: Self) -> Self {
+        self.actions.extend(other.actions);
+        self.rows += other.rows;
+        self.bytes += other.bytes;
+        self.tasks += other.tasks;
+        self
     }
 
     /// Rows in all files.
@@ -195,8 +248,18 @@ impl<'a> Reports<'a> {
             bytes: number("bytes")?,
         })
     }
+
+    fn row(&self, row: usize) -> Received<'a> {
+        Received {
+            kind: self.kinds.value(row),
+            path: self.paths.value(row),
+            action: self.actions.value(row),
+            rows: self.rows.value(row).cast_unsigned(),
+            bytes: self.bytes.value(row).cast_unsigned(),
+        }
+    }
 }
 
-fn not_a_report(reason: impl ToString) -> WriteError {
+pub(in crate::delta) fn not_a_report(reason: impl ToString) -> WriteError {
     WriteError::Encode { what: "the report of a task".to_owned(), reason: reason.to_string() }
 }

@@ -17,7 +17,7 @@ pub(crate) struct TextFile {
     pub(crate) path: String,
     /// Bytes.
     pub(crate) size: u64,
-    /// When it was last modified, in seconds since the epoch: all that every store can tell.
+    /// When it was last modified, in microseconds since the epoch; many stores tell whole seconds only.
     pub(crate) modified: i64,
 }
 

@@ -29,7 +29,7 @@ pub(in crate::session) async fn list(
             let file = below(&folder, &meta.location).filter(|path| selected(path)).map(|path| TextFile {
                 path,
                 size: meta.size,
-                modified: meta.last_modified.timestamp(),
+                modified: meta.last_modified.timestamp_micros(),
             });
             std::future::ready(Ok(file))
         })

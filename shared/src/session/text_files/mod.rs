@@ -8,12 +8,14 @@
 //! The files are listed once, when the table is registered. A file that has changed by the time it is read is an
 //! error: a run sees one state of its sources or none.
 
+mod change;
 mod chunks;
 mod listing;
 mod read;
 mod scan;
 mod table;
 
+pub use change::{ListingChange, PATH_COLUMN, TextListing};
 pub(crate) use chunks::{Chunk, TextFile};
 pub(super) use listing::list;
 pub(crate) use scan::TextFilesScan;

@@ -78,7 +78,7 @@ impl Reader {
             Err(error) => Err(error),
         };
         let result = result.map_err(|error| failed(file, error))?;
-        if result.meta.size != file.size || result.meta.last_modified.timestamp() != file.modified {
+        if result.meta.size != file.size || result.meta.last_modified.timestamp_micros() != file.modified {
             return Err(changed(file));
         }
         if !keep {

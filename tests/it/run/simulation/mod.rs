@@ -11,7 +11,12 @@ mod world;
 
 use driver::Simulation;
 
+/// The seeds of an ordinary test run; `WINDLASS_SIM_SEEDS` gives another number.
 const SEEDS: u64 = 4_000;
+
+fn seeds() -> u64 {
+    std::env::var("WINDLASS_SIM_SEEDS").map_or(SEEDS, |seeds| seeds.parse().unwrap())
+}
 
 fn run_seed(seed: u64) -> Simulation {
     let simulated = std::panic::catch_unwind(|| {
@@ -30,7 +35,7 @@ fn no_seed_breaks_a_rule() {
         return;
     }
     let mut seen = driver::Seen::default();
-    for seed in 0..SEEDS {
+    for seed in 0..seeds() {
         seen.add(run_seed(seed).seen());
     }
     // A simulation that never gets into trouble proves nothing.

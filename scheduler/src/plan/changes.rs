@@ -1,0 +1,76 @@
+//! The changes of inputs that a run has looked at: each range of a log is read once a run.
+
+use std::collections::BTreeMap;
+
+use object_store::ObjectStoreExt;
+use parking_lot::Mutex;
+use windlass_shared::delta::DeltaError;
+use windlass_shared::delta::changes::{TableChanges, changes};
+use windlass_shared::delta::pin::PinnedTable;
+use windlass_shared::ids::TableVersion;
+use windlass_shared::session::TextListing;
+use windlass_shared::storage::{Location, StorageError, Stores};
+
+use crate::home::Home;
+
+/// Which range of which table: its location, the version that is taken in, and the one that the run reads.
+type Range = (String, TableVersion, TableVersion);
+
+/// The changes of tables, by what was asked for.
+#[derive(Debug, Default)]
+pub struct KnownChanges {
+    tables: Mutex<BTreeMap<Range, TableChanges>>,
+}
+
+impl KnownChanges {
+    /// The changes of `table` after version `after`, up to the one that is pinned.
+    ///
+    /// # Errors
+    /// As [`changes`].
+    pub async fn of(
+        &self,
+        table: &PinnedTable,
+        after: TableVersion,
+        stores: &Stores,
+    ) -> Result<TableChanges, DeltaError> {
+        let range = (table.location().to_string(), after, table.version());
+        if let Some(known) = self.tables.lock().get(&range) {
+            return Ok(known.clone());
+        }
+        let found = changes(table.location(), after, table.version(), stores).await?;
+        self.tables.lock().insert(range, found.clone());
+        Ok(found)
+    }
+}
+
+/// Where the listings of sources of files are kept that tables have taken in, by their marks: `<home>/cursors/listings`.
+fn listing_file(home: &Home, mark: i64) -> Location {
+    home.root().join("cursors").join("listings").join(&format!("{mark:016x}.json"))
+}
+
+/// Keeps a listing, so that a later run can tell what has changed since.
+///
+/// # Errors
+/// [`StorageError`] if the home's store refuses it.
+pub async fn keep_listing(home: &Home, mark: i64, listing: &TextListing, stores: &Stores) -> Result<(), StorageError> {
+    let file = listing_file(home, mark);
+    // Paths and numbers: there is nothing in them that JSON refuses.
+    let bytes = serde_json::to_vec(listing).unwrap_or_default();
+    let put = stores.store(&file)?.put(&file.path()?, bytes.into()).await;
+    put.map(drop).map_err(|source| StorageError::Access { location: file.to_string(), source })
+}
+
+/// A listing that was kept; `None` if it is not there any more.
+///
+/// # Errors
+/// [`StorageError`] if the home's store fails.
+pub async fn kept_listing(home: &Home, mark: i64, stores: &Stores) -> Result<Option<TextListing>, StorageError> {
+    let file = listing_file(home, mark);
+    let failed = |source| StorageError::Access { location: file.to_string(), source };
+    let found = match stores.store(&file)?.get(&file.path()?).await {
+        Err(object_store::Error::NotFound { .. }) => return Ok(None),
+        found => found.map_err(failed)?,
+    };
+    let bytes = found.bytes().await.map_err(failed)?;
+    Ok(serde_json::from_slice(&bytes).ok())
+}

@@ -1,0 +1,315 @@
+//! Whether a stage's table can be used as it is, brought up to date, or must be computed again: decided from what the
+//! table remembers and what its inputs are now. Pure: no engine, no store.
+
+use std::collections::BTreeMap;
+
+use windlass_shared::delta::cursor::{RESET, TableMemory};
+use windlass_shared::ids::{NodeName, TableVersion};
+use windlass_shared::spec::table::{Incremental, OnDefinitionChange, WriteMode};
+
+/// What is known of a stage when it is decided about.
+#[derive(Debug, Clone)]
+pub struct StageFacts<'f> {
+    /// Whether it asks to be incremental.
+    pub incremental: Incremental,
+    /// Whether every run adds rows.
+    pub mode: WriteMode,
+    /// What happens to the rows of a former definition.
+    pub on_definition_change: OnDefinitionChange,
+    /// Its definition, as the table's transaction writes it.
+    pub code: i64,
+    /// Why its rows differ from run to run though nothing has changed, if they do.
+    pub volatile: Option<String>,
+    /// What its table remembers; `None` if there is no table.
+    pub memory: Option<&'f TableMemory>,
+    /// What it reads, views and caches seen through.
+    pub inputs: Vec<InputFacts>,
+    /// Whether someone asked for all rows to be computed again.
+    pub refresh: bool,
+}
+
+/// What is known of an input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputFacts {
+    /// The name under which it is read.
+    pub name: NodeName,
+    /// Its state.
+    pub state: InputState,
+    /// The first version whose changes someone asked to take in, again or not.
+    pub from_version: Option<TableVersion>,
+}
+
+/// The state of an input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum InputState {
+    /// A Delta table at a version.
+    Table {
+        /// The table's id.
+        id: String,
+        /// The version.
+        version: TableVersion,
+    },
+    /// A table that a stage of this run has yet to bring up to date.
+    Pending,
+    /// Files as they are listed, as the table's transaction writes their listing.
+    Files {
+        /// The listing.
+        mark: i64,
+    },
+}
+
+/// What is decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The table is as a run would make it.
+    Reuse,
+    /// Only changes of its inputs are missing.
+    Incremental(Cursors),
+    /// All rows are computed.
+    Full {
+        /// Why, as a sentence about the stage.
+        reason: String,
+        /// What of the reuse key had changed.
+        missed: Vec<String>,
+    },
+    /// The stage may not be computed again unless someone asks for it.
+    Refuse {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Where the changes of each input begin.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cursors {
+    /// The version of each table that is taken in.
+    pub tables: BTreeMap<NodeName, TableVersion>,
+    /// Inputs that have changed, or may have by the time they are read.
+    pub changed: Vec<NodeName>,
+    /// Sources of files that have changed, with the listing that is taken in.
+    pub files: BTreeMap<NodeName, i64>,
+    /// Whether changes are taken in a second time.
+    pub again: bool,
+    /// What of the reuse key had changed.
+    pub missed: Vec<String>,
+}
+
+/// Decides about a stage.
+pub fn decide(facts: &StageFacts<'_>) -> Verdict {
+    let full = |reason: &str, missed: &str| Verdict::Full { reason: reason.to_owned(), missed: vec![missed.to_owned()] };
+    // What would compute all rows although nobody asked for it.
+    let unasked = |reason: String, missed: String| match facts.incremental {
+        Incremental::Strict => Verdict::Refuse { reason },
+        Incremental::Auto | Incremental::Off => Verdict::Full { reason, missed: vec![missed] },
+    };
+    if facts.refresh {
+        return full("a full refresh was asked for", "a full refresh was asked for");
+    }
+    let Some(memory) = facts.memory.filter(|memory| memory.last_run.is_some()) else {
+        return full("its table has no rows of a run yet", "table: there is none yet");
+    };
+    if facts.mode == WriteMode::Append && facts.incremental == Incremental::Off {
+        return full("every run adds its rows", "table: every run adds to it");
+    }
+    if let Some(version) = memory.foreign {
+        let reason = format!("another program changed its table in version {version}");
+        return unasked(reason.clone(), format!("table: {reason}"));
+    }
+    if memory.code != Some(facts.code) {
+        let reason = "its definition has changed since its rows were made";
+        return match facts.on_definition_change {
+            OnDefinitionChange::Rebuild => full(reason, "code: the definition has changed"),
+            OnDefinitionChange::Refuse => Verdict::Refuse { reason: reason.to_owned() },
+        };
+    }
+    if let Some(volatile) = &facts.volatile {
+        return Verdict::Full { reason: volatile.clone(), missed: vec![format!("code: {volatile}")] };
+    }
+    let mut cursors = Cursors::default();
+    for input in &facts.inputs {
+        match look_at(input, memory) {
+            Look::Same => {}
+            Look::Changed { cursor, what } => {
+                cursors.tables.extend(cursor.map(|cursor| (input.name.clone(), cursor)));
+                cursors.changed.push(input.name.clone());
+                cursors.missed.push(what);
+            }
+            Look::Again { cursor, what } => {
+                cursors.tables.insert(input.name.clone(), cursor);
+                cursors.changed.push(input.name.clone());
+                cursors.missed.push(what);
+                cursors.again = true;
+            }
+            Look::FilesChanged { mark, what } => {
+                cursors.files.insert(input.name.clone(), mark);
+                cursors.changed.push(input.name.clone());
+                cursors.missed.push(what);
+            }
+            Look::Reset => {
+                let reason = format!("the cursor of `{}` was reset", input.name);
+                return full(&reason, &format!("data of {}: the cursor was reset", input.name));
+            }
+            Look::Unknown { why } => {
+                return unasked(format!("`{}` {why}", input.name), format!("data of {}: it {why}", input.name));
+            }
+        }
+    }
+    if cursors.changed.is_empty() {
+        return Verdict::Reuse;
+    }
+    match facts.incremental {
+        Incremental::Off => Verdict::Full {
+            reason: format!("{}; it does not ask to be incremental", changed_text(&cursors.changed)),
+            missed: cursors.missed,
+        },
+        Incremental::Auto | Incremental::Strict => Verdict::Incremental(cursors),
+    }
+}
+
+/// What has changed, as the beginning of a sentence.
+pub fn changed_text(changed: &[NodeName]) -> String {
+    let names: Vec<String> = changed.iter().map(|name| format!("`{name}`")).collect();
+    match names.as_slice() {
+        [one] => format!("{one} has changed"),
+        [first @ .., last] => format!("{} and {last} have changed", first.join(", ")),
+        [] => "nothing has changed".to_owned(),
+    }
+}
+
+/// What an input shows.
+enum Look {
+    Same,
+    Changed { cursor: Option<TableVersion>, what: String },
+    Again { cursor: TableVersion, what: String },
+    FilesChanged { mark: i64, what: String },
+    Reset,
+    Unknown { why: String },
+}
+
+fn look_at(input: &InputFacts, memory: &TableMemory) -> Look {
+    let name = &input.name;
+    match &input.state {
+        InputState::Pending => {
+            let what = format!("data of {name}: this run brings it up to date");
+            // Its cursor belongs to the table that it is by then.
+            let known: Vec<i64> =
+                memory.sources.iter().filter(|((source, _), _)| source == name).map(|(_, version)| *version).collect();
+            match known.as_slice() {
+                [] => Look::Unknown { why: "is read for the first time".to_owned() },
+                [RESET] => Look::Reset,
+                [version] => Look::Changed { cursor: u64::try_from(*version).ok().map(TableVersion), what },
+                _ => Look::Changed { cursor: None, what },
+            }
+        }
+        InputState::Files { mark } => match memory.files.get(name) {
+            None => Look::Unknown { why: "is read for the first time".to_owned() },
+            Some(&RESET) => Look::Reset,
+            Some(taken) if taken == mark => Look::Same,
+            Some(taken) => {
+                Look::FilesChanged { mark: *taken, what: format!("data of {name}: its files have changed") }
+            }
+        },
+        InputState::Table { id, version } => {
+            let Some(taken) = memory.sources.get(&(name.clone(), id.clone())) else {
+                let why = match memory.sources.keys().any(|(source, _)| source == name) {
+                    true => "is another table than the one that was taken in",
+                    false => "is read for the first time",
+                };
+                return Look::Unknown { why: why.to_owned() };
+            };
+            let Ok(taken) = u64::try_from(*taken).map(TableVersion) else { return Look::Reset };
+            if taken > *version {
+                let why = format!("is read at version {version}, and version {taken} is taken in already");
+                return Look::Unknown { why };
+            }
+            if let Some(from) = input.from_version.filter(|from| from.0 <= taken.0) {
+                let cursor = TableVersion(from.0.saturating_sub(1));
+                return Look::Again {
+                    cursor,
+                    what: format!("data of {name}: its changes from version {from} on were asked for"),
+                };
+            }
+            if taken == *version {
+                return Look::Same;
+            }
+            Look::Changed { cursor: Some(taken), what: format!("data of {name}: version {taken} → {version}") }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use windlass_shared::ids::RunSequence;
+
+    use super::*;
+
+    fn table(version: u64) -> InputFacts {
+        let state = InputState::Table { id: "a".to_owned(), version: TableVersion(version) };
+        InputFacts { name: NodeName::new("orders"), state, from_version: None }
+    }
+
+    fn memory(cursor: i64) -> TableMemory {
+        TableMemory {
+            version: TableVersion(9),
+            last_run: Some(RunSequence(3)),
+            run_version: Some(TableVersion(9)),
+            code: Some(7),
+            sources: BTreeMap::from([((NodeName::new("orders"), "a".to_owned()), cursor)]),
+            ..TableMemory::default()
+        }
+    }
+
+    fn facts<'f>(memory: Option<&'f TableMemory>, input: InputFacts) -> StageFacts<'f> {
+        StageFacts {
+            incremental: Incremental::Strict,
+            mode: WriteMode::Overwrite,
+            on_definition_change: OnDefinitionChange::Rebuild,
+            code: 7,
+            volatile: None,
+            memory,
+            inputs: vec![input],
+            refresh: false,
+        }
+    }
+
+    #[test]
+    fn a_table_is_reused_only_if_nothing_has_changed() {
+        let known = memory(4);
+        assert_eq!(decide(&facts(Some(&known), table(4))), Verdict::Reuse);
+        assert!(matches!(decide(&facts(None, table(4))), Verdict::Full { .. }));
+        assert!(matches!(decide(&StageFacts { code: 8, ..facts(Some(&known), table(4)) }), Verdict::Full { .. }));
+        assert!(matches!(decide(&StageFacts { refresh: true, ..facts(Some(&known), table(4)) }), Verdict::Full { .. }));
+        let foreign = TableMemory { foreign: Some(TableVersion(10)), ..memory(4) };
+        assert!(matches!(decide(&facts(Some(&foreign), table(4))), Verdict::Refuse { .. }));
+    }
+
+    #[test]
+    fn changes_begin_behind_the_cursor() {
+        let known = memory(4);
+        let Verdict::Incremental(cursors) = decide(&facts(Some(&known), table(6))) else { panic!("not incremental") };
+        assert_eq!(cursors.tables, BTreeMap::from([(NodeName::new("orders"), TableVersion(4))]));
+        assert!(!cursors.again);
+        assert!(matches!(decide(&facts(Some(&known), table(3))), Verdict::Refuse { .. }));
+        let reset = memory(RESET);
+        assert!(matches!(decide(&facts(Some(&reset), table(4))), Verdict::Full { .. }));
+    }
+
+    #[test]
+    fn asked_for_again_changes_are_taken_in_again() {
+        let known = memory(4);
+        let input = InputFacts { from_version: Some(TableVersion(2)), ..table(4) };
+        let Verdict::Incremental(cursors) = decide(&facts(Some(&known), input)) else { panic!("not incremental") };
+        assert_eq!(cursors.tables.values().copied().collect::<Vec<_>>(), vec![TableVersion(1)]);
+        assert!(cursors.again);
+    }
+
+    #[test]
+    fn another_table_under_the_same_name_is_not_mixed_with_the_old_rows() {
+        let known = memory(4);
+        let state = InputState::Table { id: "b".to_owned(), version: TableVersion(4) };
+        let other = InputFacts { state, ..table(4) };
+        assert!(matches!(decide(&facts(Some(&known), other.clone())), Verdict::Refuse { .. }));
+        let auto = StageFacts { incremental: Incremental::Auto, ..facts(Some(&known), other) };
+        assert!(matches!(decide(&auto), Verdict::Full { .. }));
+    }
+}

@@ -1,0 +1,196 @@
+//! The changes of a stage's inputs as its planner takes them, and the strategy that fits them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::Result;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::datasource::empty::EmptyTable;
+use datafusion::datasource::provider_as_source;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, col, lit};
+use windlass_shared::artifact::Strategy;
+use windlass_shared::delta::changes::{TableChanges, with_change_columns};
+use windlass_shared::delta::scan::ScanOptions;
+use windlass_shared::graph::Stage;
+use windlass_shared::ids::NodeName;
+use windlass_shared::session::{ListingChange, PATH_COLUMN};
+use windlass_shared::spec::table::WriteMode;
+
+use super::incremental::{
+    Blocker, ChangedInputs, Choice, InputChanges, StrategyRequest, TraceError, choose, is_row_wise,
+};
+use super::input::{Input, Inputs};
+
+/// What has changed in a stage's inputs.
+#[derive(Clone, Default)]
+pub struct Feeds {
+    /// The change feeds of tables.
+    pub tables: ChangedInputs,
+    /// Changed sources of text files, with the changed files.
+    pub files: BTreeMap<NodeName, ListingChange>,
+    /// Changed sources of which nobody can tell what has changed.
+    pub opaque: Vec<NodeName>,
+}
+
+impl Feeds {
+    /// What it would be if all of `names` had changed: enough to find the strategy, without reading anything.
+    pub fn imagined(names: &[NodeName], inputs: &Inputs, insert_only: bool) -> Self {
+        let mut feeds = Self::default();
+        for name in names {
+            let schema: SchemaRef = match inputs.get(name) {
+                Some(Input::Pinned(input)) if input.table.is_none() => {
+                    feeds.without_versions(name, input.files.as_ref().map(|_| ListingChange::default()));
+                    continue;
+                }
+                Some(Input::Pinned(input)) => input.provider.schema(),
+                Some(Input::Planned(schema)) => Arc::clone(schema),
+                None => continue,
+            };
+            let feed = provider_as_source(Arc::new(EmptyTable::new(with_change_columns(schema.fields()))));
+            feeds.tables.add(name.clone(), InputChanges { feed, insert_only });
+        }
+        feeds
+    }
+
+    /// Adds the changes of a table.
+    pub fn add(&mut self, name: NodeName, changes: &TableChanges, options: &ScanOptions) {
+        if !changes.is_empty() {
+            let insert_only = changes.insert_only();
+            let feed = provider_as_source(changes.provider(options));
+            self.tables.add(name, InputChanges { feed, insert_only });
+        }
+    }
+
+    /// Adds the changes of a source of files: those of its listing if they are known.
+    pub fn without_versions(&mut self, name: &NodeName, change: Option<ListingChange>) {
+        match change {
+            Some(change) => drop(self.files.insert(name.clone(), change)),
+            None => self.opaque.push(name.clone()),
+        }
+    }
+
+    /// Whether nothing has changed.
+    pub fn is_empty(&self) -> bool {
+        self.tables.is_empty() && self.files.is_empty() && self.opaque.is_empty()
+    }
+}
+
+/// The strategy by which `stage`, whose optimized query is `plan`, takes in `feeds`; or what stands against all but
+/// computing everything. `again` if changes that were taken in before come once more.
+///
+/// # Errors
+/// The engine's, if it refuses a plan.
+pub fn strategy_for(
+    stage: &Stage,
+    plan: &LogicalPlan,
+    feeds: &Feeds,
+    again: bool,
+) -> Result<std::result::Result<Choice, Blocker>> {
+    if let Some(name) = feeds.opaque.first() {
+        let operator = format!("the source `{name}`");
+        return Ok(Err(Blocker { operator, reason: "its files have no change feed".to_owned() }));
+    }
+    if let Some(name) = feeds.files.keys().next() {
+        return Ok(by_files(stage, plan, feeds, name));
+    }
+    let request = StrategyRequest {
+        plan,
+        key: &stage.table.key,
+        partition_by: &stage.table.partition_by,
+        append_only: stage.table.mode == WriteMode::Append,
+        again,
+    };
+    match choose(request, &feeds.tables) {
+        Ok(choice) => Ok(Ok(choice)),
+        Err(TraceError::Blocked(blocker)) => Ok(Err(blocker)),
+        Err(TraceError::Engine(error)) => Err(error),
+    }
+}
+
+/// Changes of files can be taken in where each row is made of one file, and says of which.
+fn by_files(
+    stage: &Stage,
+    plan: &LogicalPlan,
+    feeds: &Feeds,
+    source: &NodeName,
+) -> std::result::Result<Choice, Blocker> {
+    let blocked = |reason: &str| Err(Blocker { operator: format!("the source `{source}`"), reason: reason.to_owned() });
+    let mut scans = 0;
+    let counted = plan.apply(|node| {
+        scans += usize::from(matches!(node, LogicalPlan::TableScan(_)));
+        Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
+    });
+    if stage.table.mode == WriteMode::Append {
+        return blocked("rows of changed files cannot be replaced with `mode: append`");
+    }
+    if counted.is_err() || scans != 1 || feeds.files.len() != 1 || !is_row_wise(plan) {
+        return blocked("its changes can be followed only where each row is made of one file and nothing else");
+    }
+    match path_column(plan) {
+        Some(column) => Ok(Choice { strategy: Strategy::ChangedFiles, replace_by: vec![column] }),
+        None => blocked("its changes can be followed only where the result keeps the column `path`"),
+    }
+}
+
+/// The column of a plan over text files that holds each row's path as it is.
+fn path_column(plan: &LogicalPlan) -> Option<String> {
+    (0..plan.schema().fields().len())
+        .find(|index| is_path(plan, *index))
+        .map(|index| plan.schema().field(index).name().clone())
+}
+
+/// Whether a column of a row-wise plan is the path of the file that the row is made of.
+fn is_path(plan: &LogicalPlan, index: usize) -> bool {
+    match plan {
+        LogicalPlan::TableScan(scan) => scan.projected_schema.field(index).name() == PATH_COLUMN,
+        LogicalPlan::Projection(projection) => {
+            let mut expr = &projection.expr[index];
+            while let Expr::Alias(alias) = expr {
+                expr = &alias.expr;
+            }
+            let Expr::Column(column) = expr else { return false };
+            let below = projection.input.schema().maybe_index_of_column(column);
+            below.is_some_and(|index| is_path(&projection.input, index))
+        }
+        LogicalPlan::Filter(filter) => is_path(&filter.input, index),
+        LogicalPlan::SubqueryAlias(alias) => is_path(&alias.input, index),
+        LogicalPlan::Sort(sort) => is_path(&sort.input, index),
+        LogicalPlan::Repartition(repartition) => is_path(&repartition.input, index),
+        LogicalPlan::Unnest(unnest) => {
+            let below = unnest.dependency_indices.get(index).copied().unwrap_or(usize::MAX);
+            let unnested = unnest.list_type_columns.iter().map(|(index, _)| *index);
+            let unnested = unnested.chain(unnest.struct_type_columns.iter().copied()).any(|column| column == below);
+            !unnested && below < unnest.input.schema().fields().len() && is_path(&unnest.input, below)
+        }
+        _ => false,
+    }
+}
+
+/// `plan` over those files of its source alone that are among `paths`.
+///
+/// # Errors
+/// The engine's, if it refuses the plan.
+pub fn over_files(plan: &LogicalPlan, paths: &ListingChange) -> Result<LogicalPlan> {
+    let wanted: Vec<Expr> = paths.paths.iter().map(lit).collect();
+    let narrowed = plan.clone().transform_down(|node| {
+        let LogicalPlan::TableScan(scan) = &node else { return Ok(Transformed::no(node)) };
+        let mut scan = scan.clone();
+        let path = Expr::Column(datafusion::common::Column::new(Some(scan.table_name.clone()), PATH_COLUMN));
+        // The listing decides about it exactly, whether or not the column is read.
+        scan.filters.push(path.in_list(wanted.clone(), false));
+        Ok(Transformed::yes(LogicalPlan::TableScan(scan)))
+    })?;
+    Ok(narrowed.data)
+}
+
+/// The rows of `plan` whose `column` is among `paths`.
+///
+/// # Errors
+/// The engine's, if it refuses the plan.
+pub fn rows_of_files(plan: LogicalPlan, column: &str, paths: &ListingChange) -> Result<LogicalPlan> {
+    let wanted: Vec<Expr> = paths.paths.iter().map(lit).collect();
+    let index = plan.schema().index_of_column_by_name(None, column);
+    let expr = index.map_or_else(|| col(column), |index| Expr::Column(plan.schema().qualified_field(index).into()));
+    LogicalPlanBuilder::from(plan).filter(expr.in_list(wanted, false))?.build()
+}

@@ -1,0 +1,27 @@
+//! From a stage's plan and what changed in its inputs to the rows that have to be computed again.
+//!
+//! ```text
+//! optimized logical plan ─strategy→ append, row-wise, affected keys or partition replace; or what stands against it
+//!     change feeds ─inputs→ net changes of each scan
+//!         ─row_wise→ the rows that the changes become                        (plans that work row by row)
+//!         ─trace→ the keys of every row that can differ ─restrict→ the query over just those keys
+//! ```
+//!
+//! Everything here builds logical plans and runs none. The rule that all of it obeys: what comes out is never less than
+//! what changed. More is harmless, since the rows of all keys that come out are computed again and compared.
+
+mod blocker;
+mod columns;
+mod inputs;
+mod join;
+mod restrict;
+mod row_wise;
+mod strategy;
+mod trace;
+
+pub use blocker::{Blocker, TraceError};
+pub use inputs::{ChangedInputs, InputChanges};
+pub use restrict::{Keys, restrict};
+pub use row_wise::{Side, changed_rows, is_row_wise};
+pub use strategy::{Choice, StrategyRequest, affected_keys, choose, first_volatile, rows_of_keys};
+pub use trace::Tracer;

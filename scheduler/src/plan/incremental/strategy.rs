@@ -1,0 +1,174 @@
+//! Which way of bringing a table up to date fits a stage's query.
+
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{NullEquality, Result};
+use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
+use windlass_shared::artifact::Strategy;
+
+use super::blocker::{Blocker, TraceError, unless_blocked};
+use super::columns::column_at;
+use super::inputs::ChangedInputs;
+use super::restrict::{Keys, restrict};
+use super::row_wise::is_row_wise;
+use super::trace::Tracer;
+
+/// What the strategy for a stage is chosen by.
+#[derive(Debug, Clone, Copy)]
+pub struct StrategyRequest<'s> {
+    /// The optimized plan of the stage's query.
+    pub plan: &'s LogicalPlan,
+    /// The columns that identify a row, or the partition that is replaced as a whole.
+    pub key: &'s [String],
+    /// The table's partition columns.
+    pub partition_by: &'s [String],
+    /// Whether rows may only be added to the table.
+    pub append_only: bool,
+    /// Whether the rows of a change may be taken in a second time, because someone asked for an older version.
+    pub again: bool,
+}
+
+/// How a table is brought up to date.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Choice {
+    /// The strategy.
+    pub strategy: Strategy,
+    /// The columns of the key by which rows are found that have to be computed again; the whole key, or as much of it as
+    /// changes can be followed to. For append and row-wise, empty.
+    pub replace_by: Vec<String>,
+}
+
+/// Chooses the strategy.
+///
+/// # Errors
+/// [`TraceError::Blocked`] with what stands against all but computing everything again.
+pub fn choose(request: StrategyRequest<'_>, changes: &ChangedInputs) -> Result<Choice, TraceError> {
+    let plan = request.plan;
+    let row_wise = is_row_wise(plan);
+    let choice = |strategy, replace_by: &[String]| Ok(Choice { strategy, replace_by: replace_by.to_vec() });
+    if row_wise && changes.insert_only() && !request.again {
+        return choice(Strategy::Append, &[]);
+    }
+    if request.append_only {
+        let (operator, reason) = match (row_wise, request.again) {
+            (true, true) => ("`mode: append`", "rows that were taken in before would be added again"),
+            (true, false) => ("`mode: append`", "its inputs have updated or deleted rows, and rows can only be added"),
+            (false, _) => ("`mode: append`", "a row that is there may change, and rows can only be added"),
+        };
+        return Err(TraceError::Blocked(Blocker::new(operator, reason)));
+    }
+    if request.key.is_empty() {
+        return Err(TraceError::Blocked(Blocker::new("the table", "it has no `key` by which rows can be replaced")));
+    }
+    let whole_partitions = request.key.iter().all(|column| request.partition_by.contains(column));
+    if row_wise && !whole_partitions {
+        return choice(Strategy::RowWise, &[]);
+    }
+    let tracer = Tracer::new(changes);
+    let mut replace_by = Vec::new();
+    let mut first = None;
+    for column in request.key {
+        let index = plan.schema().index_of_column_by_name(None, column);
+        let Some(index) = index else { continue };
+        match tracer.changed(plan, &[column_at(plan.schema(), index)]) {
+            Ok(_) => replace_by.push(column.clone()),
+            Err(TraceError::Blocked(blocker)) => drop(first.get_or_insert(blocker)),
+            Err(error) => return Err(error),
+        }
+    }
+    if whole_partitions && replace_by.len() == request.key.len() {
+        return choice(Strategy::PartitionReplace, &replace_by);
+    }
+    match first {
+        Some(blocker) if replace_by.is_empty() || whole_partitions => Err(TraceError::Blocked(blocker)),
+        _ => {
+            // Columns that can be followed one by one can be followed together, but for joins of both sides.
+            let replace_by = together(plan, &tracer, replace_by)?;
+            choice(Strategy::AffectedKeys, &replace_by)
+        }
+    }
+}
+
+/// As many of `columns`, from the first, as can be followed at the same time.
+fn together(plan: &LogicalPlan, tracer: &Tracer<'_>, columns: Vec<String>) -> Result<Vec<String>, TraceError> {
+    for count in (1..=columns.len()).rev() {
+        let exprs = key_exprs(plan, &columns[..count]);
+        if unless_blocked(tracer.changed(plan, &exprs))?.is_some() {
+            return Ok(columns[..count].to_vec());
+        }
+    }
+    Ok(columns.into_iter().take(1).collect())
+}
+
+/// The columns of a plan by their names.
+pub(super) fn key_exprs(plan: &LogicalPlan, columns: &[String]) -> Vec<Expr> {
+    let schema = plan.schema();
+    let place = |column: &String| schema.index_of_column_by_name(None, column);
+    columns.iter().filter_map(place).map(|index| column_at(schema, index)).collect()
+}
+
+/// The keys of all rows that can have changed, distinct, in columns named as those of the table; `None` if nothing can
+/// have changed.
+///
+/// # Errors
+/// As [`Tracer::changed`].
+pub fn affected_keys(
+    plan: &LogicalPlan,
+    columns: &[String],
+    changes: &ChangedInputs,
+) -> Result<Option<LogicalPlan>, TraceError> {
+    use datafusion::logical_expr::LogicalPlanBuilder;
+    let exprs = key_exprs(plan, columns);
+    let Some(keys) = Tracer::new(changes).changed(plan, &exprs)? else { return Ok(None) };
+    let named = columns.iter().enumerate().map(|(index, name)| super::columns::key_column(index).alias(name));
+    let mut keys = LogicalPlanBuilder::from(keys).project(named)?;
+    for name in columns {
+        // No row of the table has a null there.
+        keys = keys.filter(Expr::Column(datafusion::common::Column::new_unqualified(name)).is_not_null())?;
+    }
+    Ok(Some(keys.distinct()?.build()?))
+}
+
+/// The rows of `plan` whose `columns` are in `keys`, a plan with columns of those names.
+///
+/// # Errors
+/// The engine's, if it refuses a plan.
+pub fn rows_of_keys(plan: &LogicalPlan, columns: &[String], keys: &LogicalPlan) -> Result<LogicalPlan> {
+    let own: Vec<Expr> = key_exprs(keys, columns);
+    let keys = Keys {
+        plan: super::columns::project_keys(keys.clone(), &own)?,
+        nulls: NullEquality::NullEqualsNothing,
+    };
+    let on: Vec<(Expr, usize)> = key_exprs(plan, columns).into_iter().zip(0..).collect();
+    let nothing = ChangedInputs::default();
+    restrict(plan, &on, &keys, &Tracer::new(&nothing))
+}
+
+/// A function of the plan that may give another result when it is called again with the same arguments.
+///
+/// # Errors
+/// The engine's, if the plan cannot be walked.
+pub fn first_volatile(plan: &LogicalPlan) -> Result<Option<Blocker>> {
+    let mut found = None;
+    plan.apply_with_subqueries(|node| {
+        for expr in node.expressions() {
+            expr.apply(|expr| {
+                let function = match expr {
+                    Expr::ScalarFunction(call) if call.func.signature().volatility != Volatility::Immutable => {
+                        Some(call.func.name().to_owned())
+                    }
+                    _ => None,
+                };
+                if let Some(name) = function {
+                    found = Some(Blocker::new(
+                        format!("the function {name}()"),
+                        "it gives another result in every run".to_owned(),
+                    ));
+                    return Ok(TreeNodeRecursion::Stop);
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })?;
+        }
+        Ok(if found.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(found)
+}

@@ -1,0 +1,430 @@
+//! What a run does with one stage's table, and why.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::common::ParamValues;
+use datafusion::logical_expr::LogicalPlan;
+use windlass_shared::artifact::{PlanDecision, ReuseVerdict, SourceChange, StageDecision, Strategy};
+use windlass_shared::delta::cursor::{TableMemory, hash_mark};
+use windlass_shared::delta::table::TableDefinition;
+use windlass_shared::error::{Coded, ErrorCode};
+use windlass_shared::graph::{PipelineGraph, Stage};
+use windlass_shared::ids::{NodeName, TableVersion};
+use windlass_shared::session::Sessions;
+use windlass_shared::spec::source::PinAt;
+use windlass_shared::spec::suggest::did_you_mean;
+use windlass_shared::spec::table::{Incremental, WriteMode};
+use windlass_shared::spec::{Problem, Problems};
+
+use super::changes::{KnownChanges, kept_listing};
+use super::code::CodeVersion;
+use super::decide::{Cursors, InputFacts, InputState, StageFacts, Verdict, changed_text, decide};
+use super::error::PlanError;
+use super::feeds::{Feeds, strategy_for};
+use super::incremental::{Blocker, first_volatile};
+use super::input::{Input, Inputs, pin_table};
+use super::query::{BAD_QUERY, Needs, logical_plan, optimized};
+use super::run_plan::{PlanRequest, PlannedStage, Scope, range_ends, table_location};
+
+/// The code of a stage that must be incremental and cannot be.
+const NOT_INCREMENTAL: ErrorCode = ErrorCode("WL0369");
+/// The code of a key that names no column of the result.
+const NO_KEY_COLUMN: ErrorCode = ErrorCode("WL0366");
+
+/// What is known of a stage as a table that lasts from run to run.
+#[derive(Debug, Clone)]
+pub struct TableRole {
+    /// Its definition.
+    pub code: CodeVersion,
+    /// What was decided before anything ran; inputs that this run brings up to date were not known yet.
+    pub verdict: Verdict,
+    /// What its table remembered then.
+    pub memory: Option<TableMemory>,
+    /// Why its rows differ from run to run, if they do.
+    pub volatile: Option<String>,
+    /// What stands against taking in changes, if anything does; not with `strict`.
+    pub blocker: Option<Blocker>,
+    /// What it reads, views and caches seen through.
+    pub inputs: Vec<NodeName>,
+    /// The first version to take in of an input, where someone asked for one.
+    pub from_versions: BTreeMap<NodeName, u64>,
+    /// Whether all rows were asked for.
+    pub refresh: bool,
+}
+
+/// A stage whose table is used as it is.
+#[derive(Debug, Clone)]
+pub struct ReusedStage {
+    /// The stage.
+    pub name: NodeName,
+    /// Its definition.
+    pub code: CodeVersion,
+    /// The version of its table.
+    pub version: TableVersion,
+    /// Where the table is.
+    pub location: String,
+    /// What it reads, views and caches seen through.
+    pub inputs: Vec<NodeName>,
+}
+
+/// What comes of planning a stage.
+pub(super) enum Planned {
+    /// It writes.
+    Writes { stage: Box<PlannedStage>, decision: StageDecision },
+    /// Its table is used as it is.
+    Reused { stage: ReusedStage, decision: StageDecision },
+}
+
+/// Plans the stages of one run, each after those it reads.
+pub(super) struct Planner<'p> {
+    pub(super) request: &'p PlanRequest,
+    pub(super) sessions: &'p Sessions,
+    pub(super) params: &'p ParamValues,
+    pub(super) scope: &'p Scope,
+    pub(super) inputs: Inputs,
+    pub(super) changes: KnownChanges,
+}
+
+impl Planner<'_> {
+    /// Decides about a stage that keeps a table.
+    pub(super) async fn table(
+        &mut self,
+        stage: &Stage,
+        needs: &Needs,
+        memory: Option<TableMemory>,
+    ) -> Result<Planned, PlanError> {
+        let graph = &self.request.graph;
+        let session = needs.session(graph, self.sessions, &self.inputs, self.params).await?;
+        let logical = logical_plan(graph, &session.context, stage, self.params).await?;
+        let results = self.sessions.result_identity();
+        let engine = |source| PlanError::Engine { stage: stage.name.clone(), source };
+        let mut role = TableRole {
+            code: CodeVersion::of(stage, &logical, &session.registrations, results),
+            verdict: Verdict::Reuse,
+            memory,
+            volatile: first_volatile(&logical).map_err(engine)?.map(|blocker| blocker.to_string()),
+            blocker: None,
+            inputs: needs.leaves.iter().cloned().collect(),
+            from_versions: range_ends(self.request, self.scope, &self.request.refresh.from_versions)?,
+            refresh: self.scope.refreshed.contains(&stage.name),
+        };
+        role.verdict = decide(&role.facts(stage, &self.inputs));
+        if role.verdict == Verdict::Reuse {
+            return self.reused(stage, role).await;
+        }
+        let plan = optimized(graph, &session.context, stage, &logical)?;
+        let (table, columns) = self.definition(stage, plan.schema().as_arrow())?;
+        check_key(graph, stage, &columns)?;
+        self.check_incremental(stage, &mut role, &plan)?;
+        let decision = self.decision(stage, &mut role, &plan).await?;
+        if let Verdict::Refuse { reason } = role.verdict {
+            return Err(PlanError::Refused { stage: stage.name.clone(), reason });
+        }
+        self.inputs.set(stage.name.clone(), Input::Planned(Arc::clone(&columns)));
+        let depends_on = executed_needs(graph, stage).leaves.into_iter().collect();
+        let (name, mode) = (stage.name.clone(), stage.table.mode);
+        let stage = PlannedStage { name, depends_on, table, columns, mode, role: Some(Box::new(role)) };
+        Ok(Planned::Writes { stage: Box::new(stage), decision })
+    }
+
+    async fn reused(&mut self, stage: &Stage, role: TableRole) -> Result<Planned, PlanError> {
+        let location = table_location(self.request, stage)?;
+        let version = role.memory.as_ref().map_or(TableVersion(0), |memory| memory.version);
+        let pinned = pin_table(self.sessions, &stage.name, &location, PinAt::Version(version.0)).await?;
+        self.inputs.set(stage.name.clone(), Input::Pinned(Arc::new(pinned)));
+        let reason = "neither its definition nor what it reads has changed".to_owned();
+        let mut decision = StageDecision::new(stage.name.clone(), PlanDecision::Reuse, reason);
+        decision.reuse = Some(ReuseVerdict { hit: true, missed: Vec::new() });
+        decision.code_version = role.code.to_string();
+        let (name, location) = (stage.name.clone(), location.to_string());
+        let stage = ReusedStage { name, code: role.code, version, location, inputs: role.inputs };
+        Ok(Planned::Reused { stage, decision })
+    }
+
+    /// The table that a stage wants, and the columns that its readers will find there.
+    fn definition(&self, stage: &Stage, schema: &Schema) -> Result<(TableDefinition, SchemaRef), PlanError> {
+        let settings = &stage.table;
+        let table = TableDefinition {
+            location: table_location(self.request, stage)?,
+            schema: as_nullable(schema),
+            partition_by: settings.partition_by.clone(),
+            properties: settings.properties.clone(),
+            not_null: settings.not_null.clone(),
+            constraints: settings.constraints.clone(),
+            comment: stage.description.clone(),
+        };
+        match table.table_schema() {
+            Ok(schema) => Ok((table, schema)),
+            Err(error) => {
+                let mut problem = Problem::new(BAD_QUERY, error.to_string()).at(&stage.span);
+                problem.help = error.help();
+                Err(Problems::one(problem, &self.request.graph.files).into())
+            }
+        }
+    }
+
+    /// Whether changes can be followed through the query at all; if not, a strict stage is a problem of the project.
+    fn check_incremental(&self, stage: &Stage, role: &mut TableRole, plan: &LogicalPlan) -> Result<(), PlanError> {
+        if stage.table.incremental == Incremental::Off {
+            return Ok(());
+        }
+        let feeds = Feeds::imagined(&role.inputs, &self.inputs, stage.table.mode == WriteMode::Append);
+        let engine = |source| PlanError::Engine { stage: stage.name.clone(), source };
+        role.blocker = strategy_for(stage, plan, &feeds, false).map_err(engine)?.err();
+        let hindrance = role.volatile.clone().or_else(|| role.blocker.as_ref().map(ToString::to_string));
+        match hindrance {
+            Some(hindrance) if stage.table.incremental == Incremental::Strict => {
+                let problem = Problem::new(NOT_INCREMENTAL, format!("`{}` cannot be incremental: {hindrance}", stage.name))
+                    .at(&stage.span)
+                    .help("change the query, or set `incremental: auto` to compute all rows when something changes");
+                Err(Problems::one(problem, &self.request.graph.files).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The decision as it is shown. A verdict that turns out not to be possible is corrected.
+    async fn decision(
+        &self,
+        stage: &Stage,
+        role: &mut TableRole,
+        plan: &LogicalPlan,
+    ) -> Result<StageDecision, PlanError> {
+        let mut changes = Vec::new();
+        let mut strategy = Strategy::Full;
+        if let Verdict::Incremental(cursors) = &role.verdict {
+            match self.foresee(stage, role, cursors, plan).await? {
+                Foreseen::Possible { strategy: found, changes: found_changes } => {
+                    (strategy, changes) = (found, found_changes);
+                }
+                Foreseen::Impossible { reason } => {
+                    role.verdict = Verdict::Full { reason, missed: cursors.missed.clone() };
+                }
+            }
+        }
+        let name = stage.name.clone();
+        let mut decision = match &role.verdict {
+            Verdict::Incremental(cursors) => {
+                let reason = format!("{}; {}", changed_text(&cursors.changed), explained(strategy, stage));
+                let mut decision = StageDecision::new(name, PlanDecision::Incremental, reason);
+                decision.reuse = Some(ReuseVerdict { hit: false, missed: cursors.missed.clone() });
+                decision.estimated_rows = changes.iter().map(|change| change.rows).sum();
+                decision.estimated_bytes = changes.iter().map(|change| change.bytes).sum();
+                decision
+            }
+            Verdict::Full { reason, missed } => {
+                let mut decision = StageDecision::new(name, PlanDecision::Full, reason.clone());
+                decision.reuse = Some(ReuseVerdict { hit: false, missed: missed.clone() });
+                let pinned = || role.inputs.iter().filter_map(|name| self.inputs.pinned_input(name));
+                let rows = pinned().map(|input| input.table.as_ref().map_or(Some(0), |table| table.pin().rows));
+                decision.estimated_rows = rows.sum();
+                decision.estimated_bytes = pinned().map(|input| input.pin.bytes).sum();
+                decision
+            }
+            Verdict::Reuse | Verdict::Refuse { .. } => StageDecision::new(name, PlanDecision::Full, String::new()),
+        };
+        decision.strategy = Some(strategy);
+        decision.changes = changes;
+        decision.code_version = role.code.to_string();
+        Ok(decision)
+    }
+
+    /// What taking in the changes will come to, as far as it can be known now.
+    async fn foresee(
+        &self,
+        stage: &Stage,
+        role: &TableRole,
+        cursors: &Cursors,
+        plan: &LogicalPlan,
+    ) -> Result<Foreseen, PlanError> {
+        if let Some(blocker) = &role.blocker {
+            let reason = format!("{}, and changes cannot be followed through {blocker}", changed_text(&cursors.changed));
+            return Ok(Foreseen::Impossible { reason });
+        }
+        let mut changes = Vec::new();
+        let mut insert_only = true;
+        for name in &cursors.changed {
+            let pinned = self.inputs.pinned_input(name);
+            let mut change = SourceChange {
+                source: name.clone(),
+                from: cursors.tables.get(name).copied(),
+                to: pinned.and_then(|input| input.pin.version),
+                files: 0,
+                rows: None,
+                bytes: 0,
+            };
+            let listing = pinned.and_then(|input| input.files.as_ref());
+            if let (Some(mark), Some(listing)) = (cursors.files.get(name), listing) {
+                let former = kept_listing(&self.request.home, *mark, self.sessions.stores())
+                    .await
+                    .map_err(|source| PlanError::Location { node: name.clone(), source })?;
+                let Some(former) = former else {
+                    let reason = format!("the listing of `{name}` that is taken in is not there any more");
+                    return self.no_way(stage, reason);
+                };
+                let changed = listing.change_since(&former);
+                (change.files, change.rows) = (changed.paths.len() as u64, Some(changed.present));
+                change.bytes = changed.bytes;
+                insert_only = false;
+            } else if let (Some(from), Some(table)) = (change.from, pinned.and_then(|input| input.table.as_ref())) {
+                match self.changes.of(table, from, self.sessions.stores()).await {
+                    Ok(found) => {
+                        (change.files, change.rows, change.bytes) = (found.files(), found.rows(), found.bytes());
+                        insert_only &= found.insert_only();
+                    }
+                    Err(source) if source.is_change_gap() => match stage.table.incremental {
+                        Incremental::Strict => {
+                            return Err(PlanError::Changes { stage: stage.name.clone(), input: name.clone(), source });
+                        }
+                        _ => return Ok(Foreseen::Impossible { reason: source.to_string() }),
+                    },
+                    Err(source) => return Err(PlanError::Pin { node: name.clone(), source }),
+                }
+            } else {
+                insert_only = false;
+            }
+            changes.push(change);
+        }
+        let insert_only = insert_only || stage.table.mode == WriteMode::Append;
+        let feeds = Feeds::imagined(&cursors.changed, &self.inputs, insert_only);
+        let engine = |source| PlanError::Engine { stage: stage.name.clone(), source };
+        match strategy_for(stage, plan, &feeds, cursors.again).map_err(engine)? {
+            Ok(choice) => Ok(Foreseen::Possible { strategy: choice.strategy, changes }),
+            Err(blocker) => self.no_way(stage, blocker.to_string()),
+        }
+    }
+
+    fn no_way(&self, stage: &Stage, reason: String) -> Result<Foreseen, PlanError> {
+        match stage.table.incremental {
+            Incremental::Strict => Err(PlanError::Refused { stage: stage.name.clone(), reason }),
+            Incremental::Auto | Incremental::Off => Ok(Foreseen::Impossible { reason }),
+        }
+    }
+
+    /// The caches that the stages that write read, each with the reason; and those that were asked for by themselves.
+    pub(super) async fn caches(
+        &mut self,
+        tables: &BTreeMap<NodeName, PlannedStage>,
+    ) -> Result<BTreeMap<NodeName, (PlannedStage, String)>, PlanError> {
+        let graph = Arc::clone(&self.request.graph);
+        let mut wanted: BTreeMap<NodeName, String> = BTreeMap::new();
+        for name in &self.scope.lone_caches {
+            wanted.insert(name.clone(), "it is selected; it is kept for this run only".to_owned());
+        }
+        // Backwards through the topological order, a cache comes after everything that reads it.
+        for stage in graph.stages.iter().rev() {
+            if tables.contains_key(&stage.name) || wanted.contains_key(&stage.name) {
+                for leaf in executed_needs(&graph, stage).leaves {
+                    if graph.stage(&leaf).is_some_and(is_cache) {
+                        let reason = || format!("`{}` reads it; it is kept for this run only", stage.name);
+                        wanted.entry(leaf).or_insert_with(reason);
+                    }
+                }
+            }
+        }
+        let mut caches = BTreeMap::new();
+        for stage in &graph.stages {
+            let Some(reason) = wanted.remove(&stage.name) else { continue };
+            let needs = executed_needs(&graph, stage);
+            let session = needs.session(&graph, self.sessions, &self.inputs, self.params).await?;
+            let logical = logical_plan(&graph, &session.context, stage, self.params).await?;
+            let plan = optimized(&graph, &session.context, stage, &logical)?;
+            let (table, columns) = self.definition(stage, plan.schema().as_arrow())?;
+            self.inputs.set(stage.name.clone(), Input::Planned(Arc::clone(&columns)));
+            let depends_on = needs.leaves.into_iter().collect();
+            let (name, mode) = (stage.name.clone(), stage.table.mode);
+            let planned = PlannedStage { name: name.clone(), depends_on, table, columns, mode, role: None };
+            caches.insert(name, (planned, reason));
+        }
+        Ok(caches)
+    }
+}
+
+/// Whether changes can be taken in.
+enum Foreseen {
+    Possible { strategy: Strategy, changes: Vec<SourceChange> },
+    Impossible { reason: String },
+}
+
+impl TableRole {
+    /// The facts that are decided by, with the inputs as they are now.
+    pub fn facts(&self, stage: &Stage, inputs: &Inputs) -> StageFacts<'_> {
+        let state = |name: &NodeName| match inputs.get(name) {
+            Some(Input::Pinned(input)) => match &input.table {
+                Some(table) => InputState::Table { id: table.table_id().to_owned(), version: table.version() },
+                None => InputState::Files { mark: hash_mark(input.pin.content_identity.as_deref().unwrap_or_default()) },
+            },
+            Some(Input::Planned(_)) | None => InputState::Pending,
+        };
+        StageFacts {
+            incremental: stage.table.incremental,
+            mode: stage.table.mode,
+            on_definition_change: stage.table.on_definition_change,
+            code: self.code.mark(),
+            volatile: self.volatile.clone(),
+            memory: self.memory.as_ref(),
+            inputs: self
+                .inputs
+                .iter()
+                .map(|name| InputFacts {
+                    name: name.clone(),
+                    state: state(name),
+                    from_version: self.from_versions.get(name).copied().map(TableVersion),
+                })
+                .collect(),
+            refresh: self.refresh,
+        }
+    }
+}
+
+/// What executing a stage reads: caches as tables of this run, unless the stage is incremental, for which they are views
+/// through which changes are followed.
+pub fn executed_needs(graph: &PipelineGraph, stage: &Stage) -> Needs {
+    match stage.table.incremental {
+        Incremental::Off => Needs::of(graph, &stage.reads),
+        Incremental::Auto | Incremental::Strict => Needs::lasting(graph, &stage.reads),
+    }
+}
+
+fn is_cache(stage: &Stage) -> bool {
+    stage.materialize == windlass_shared::spec::table::Materialize::Cache
+}
+
+/// Columns that may all hold null: what the planner happens to know about nulls is no promise of the author's.
+fn as_nullable(schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter();
+    let fields: Vec<Field> = fields.map(|field| Field::new(field.name(), field.data_type().clone(), true)).collect();
+    Arc::new(Schema::new(fields))
+}
+
+fn check_key(graph: &PipelineGraph, stage: &Stage, columns: &SchemaRef) -> Result<(), PlanError> {
+    if stage.table.incremental == Incremental::Off {
+        return Ok(());
+    }
+    let missing = stage.table.key.iter().filter(|column| columns.index_of(column).is_err());
+    let names: Vec<&str> = columns.fields().iter().map(|field| field.name().as_str()).collect();
+    let problems: Vec<Problem> = missing
+        .map(|column| {
+            let mut problem = Problem::new(NO_KEY_COLUMN, format!("`{}` has no column `{column}` for its key", stage.name))
+                .at(&stage.span);
+            problem.help = did_you_mean(column, "it has", names.clone());
+            problem
+        })
+        .collect();
+    Ok(Problems::check(problems, &graph.files)?)
+}
+
+/// What a strategy does, for the reader of a plan.
+fn explained(strategy: Strategy, stage: &Stage) -> String {
+    let key = stage.table.key.join(", ");
+    match strategy {
+        Strategy::Append => "inserted rows are added".to_owned(),
+        Strategy::RowWise => format!("what changed rows become is replaced by ({key})"),
+        Strategy::AffectedKeys => format!("rows of every ({key}) that changes can touch are computed again"),
+        Strategy::PartitionReplace => format!("partitions of every ({key}) that changes can touch are replaced"),
+        Strategy::ChangedFiles => "rows of changed files are replaced".to_owned(),
+        Strategy::Full => "all rows are computed".to_owned(),
+    }
+}

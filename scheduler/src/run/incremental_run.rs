@@ -1,0 +1,383 @@
+//! A stage's table brought up to date from the changes of its inputs.
+//!
+//! ```text
+//! cursors ─feeds→ what changed ─strategy─┬─ append ────────── inserted rows ──────────────────────→ append
+//!                                        ├─ row-wise ──────── new rows (kept), keys of old and new ┐
+//!                                        ├─ changed files ─── new rows (kept), changed paths ──────┤ compare with the
+//!                                        ├─ affected keys ─── keys (kept), their rows (kept) ──────┤ rows that are there
+//!                                        │                         merge: insert, update, delete ←─┘ → merge
+//!                                        └─ partitions ────── keys (kept), their rows ─────────────→ replace partitions
+//! ```
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::common::Column;
+use datafusion::datasource::provider_as_source;
+use datafusion::error::Result as EngineResult;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use windlass_shared::artifact::{SourceChange, Strategy};
+use windlass_shared::delta::commit::{BaseExpectation, CommitMode};
+use windlass_shared::delta::merge::{MergeWay, StagedMerge, choose, delta_merge_plan, finish, survivors};
+use windlass_shared::delta::pin::{PinnedTable, pin};
+use windlass_shared::delta::scan::ScanOptions;
+use windlass_shared::delta::table::{SchemaChange, TableState};
+use windlass_shared::delta::write::{StagedFiles, delta_write_plan, partition_values};
+use windlass_shared::error::{Coded, Failure};
+use windlass_shared::ids::NodeName;
+use windlass_shared::spec::source::PinAt;
+use windlass_shared::spec::table::Incremental;
+
+use super::merge_plan::{COUNT, merge_input, one_row_a_key};
+use super::stage_run::{StageQueryPlan, StageRun};
+use super::work::{StagedCommit, StagedWrite, conflicted};
+use crate::plan::decide::Cursors;
+use crate::plan::incremental::{Choice, Side, TraceError, affected_keys, changed_rows, rows_of_keys};
+use crate::plan::{Feeds, PlanError, TableRole, kept_listing, over_files, rows_of_files, strategy_for};
+
+/// Rows that are shown of those that have a key in common.
+const SHOWN_DUPLICATES: usize = 5;
+
+/// What an incremental attempt works with.
+struct Update<'r> {
+    role: &'r TableRole,
+    query: StageQueryPlan,
+    feeds: Feeds,
+    choice: Choice,
+    table: TableState,
+}
+
+impl StageRun<'_> {
+    /// Takes in what has changed since `cursors`; computes all rows where that is not possible and allowed.
+    pub(super) async fn incremental(&mut self, role: &TableRole, cursors: &Cursors) -> Result<StagedWrite, Failure> {
+        let feeds = match self.feeds(cursors).await? {
+            Ok(feeds) => feeds,
+            Err(reason) => return self.full_instead(role, reason).await,
+        };
+        let query = self.query().await?;
+        let table = self.ensure_table(SchemaChange::Refuse).await?;
+        let decided_on = role.memory.as_ref().map(|memory| memory.version).unwrap_or_default();
+        if table.version != decided_on {
+            let (now, name) = (table.version, &self.stage.name);
+            return Err(conflicted(name, &format!("it is at version {now}, and was at {decided_on} when the run began")));
+        }
+        if feeds.is_empty() {
+            self.note(&query, None);
+            return self.touch(role, &query, &table).await;
+        }
+        let choice = strategy_for(self.stage, &query.optimized, &feeds, cursors.again)
+            .map_err(|error| self.engine_failure(error))?;
+        let choice = match choice {
+            Ok(choice) => choice,
+            Err(blocker) => return self.full_instead(role, blocker.to_string()).await,
+        };
+        self.note(&query, Some(choice.strategy));
+        let update = Update { role, query, feeds, choice, table };
+        match update.choice.strategy {
+            Strategy::Append => self.append(&update).await,
+            Strategy::RowWise => self.row_wise(&update).await,
+            Strategy::ChangedFiles => self.changed_files(&update).await,
+            Strategy::AffectedKeys => self.affected_keys(&update).await,
+            Strategy::PartitionReplace => self.partitions(&update).await,
+            Strategy::Full => self.full(Some(role)).await,
+        }
+    }
+
+    async fn full_instead(&mut self, role: &TableRole, reason: String) -> Result<StagedWrite, Failure> {
+        match self.stage.table.incremental {
+            Incremental::Strict => Err(self.refused(reason)),
+            Incremental::Auto | Incremental::Off => self.full(Some(role)).await,
+        }
+    }
+
+    /// What has changed in the inputs; or why that cannot be told.
+    async fn feeds(&self, cursors: &Cursors) -> Result<Result<Feeds, String>, Failure> {
+        let stores = self.work.sessions.stores();
+        let options = self.scan_options()?;
+        let mut feeds = Feeds::default();
+        let mut noted = Vec::new();
+        for name in &cursors.changed {
+            let Some(input) = self.inputs.pinned_input(name) else { continue };
+            let mut change = SourceChange {
+                source: name.clone(),
+                from: cursors.tables.get(name).copied(),
+                to: input.pin.version,
+                files: 0,
+                rows: None,
+                bytes: 0,
+            };
+            match (&input.table, change.from) {
+                (Some(table), Some(from)) => match self.work.plan.changes.of(table, from, stores).await {
+                    Ok(found) => {
+                        (change.files, change.rows, change.bytes) = (found.files(), found.rows(), found.bytes());
+                        feeds.add(name.clone(), &found, &options);
+                    }
+                    Err(source) if source.is_change_gap() && self.stage.table.incremental != Incremental::Strict => {
+                        return Ok(Err(source.to_string()));
+                    }
+                    Err(source) => {
+                        let (stage, input) = (self.stage.name.clone(), name.clone());
+                        return Err(PlanError::Changes { stage, input, source }.to_failure());
+                    }
+                },
+                (Some(_), None) => return Ok(Err(format!("the cursor of `{name}` is not known"))),
+                (None, _) => {
+                    let home = &self.work.plan.request.home;
+                    let former = match cursors.files.get(name) {
+                        Some(mark) => kept_listing(home, *mark, stores).await.map_err(|error| error.to_failure())?,
+                        None => None,
+                    };
+                    let listing = input.files.as_ref().zip(former);
+                    let found = listing.map(|(now, former)| now.change_since(&former));
+                    if let Some(found) = &found {
+                        (change.files, change.rows) = (found.paths.len() as u64, Some(found.present));
+                        change.bytes = found.bytes;
+                    }
+                    match found {
+                        Some(found) if found.paths.is_empty() => {}
+                        found => feeds.without_versions(name, found),
+                    }
+                }
+            }
+            noted.push(change);
+        }
+        self.work.notes.lock().entry(self.stage.name.clone()).or_default().changes = noted;
+        Ok(Ok(feeds))
+    }
+
+    fn scan_options(&self) -> Result<ScanOptions, Failure> {
+        let context = self.work.sessions.context().map_err(|error| error.to_failure())?;
+        Ok(ScanOptions::from_config(context.state().config()))
+    }
+
+    /// Nothing that the stage reads has changed rows: only its cursors go on.
+    async fn touch(
+        &self,
+        role: &TableRole,
+        query: &StageQueryPlan,
+        table: &TableState,
+    ) -> Result<StagedWrite, Failure> {
+        Ok(self.staged(role, query, table, StagedFiles::default(), CommitMode::Touch, false).await?)
+    }
+
+    async fn staged(
+        &self,
+        role: &TableRole,
+        query: &StageQueryPlan,
+        table: &TableState,
+        files: StagedFiles,
+        mode: CommitMode,
+        at_version: bool,
+    ) -> Result<StagedWrite, Failure> {
+        let base = BaseExpectation { version: at_version.then_some(table.version), ..BaseExpectation::of(table) };
+        let (change, plan_fingerprint) = (None, query.fingerprint.clone());
+        let marks = self.marks(Some(role)).await?;
+        Ok(StagedWrite::Commit(Box::new(StagedCommit { files, mode, base, change, plan_fingerprint, marks })))
+    }
+
+    async fn append(&mut self, update: &Update<'_>) -> Result<StagedWrite, Failure> {
+        let rows = self.built(changed_rows(&update.query.optimized, &update.feeds.tables, Side::Inserted))?;
+        let spec = self.write_spec(&update.table);
+        let batches =
+            self.run(&update.query.context, "rows", &rows, |plan, state| delta_write_plan(plan, spec, state)).await?;
+        let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
+        let mode = if files.files() == 0 { CommitMode::Touch } else { CommitMode::Append };
+        // Added to another version than the one looked at, rows could come twice.
+        self.staged(update.role, &update.query, &update.table, files, mode, true).await
+    }
+
+    async fn row_wise(&mut self, update: &Update<'_>) -> Result<StagedWrite, Failure> {
+        let plan = &update.query.optimized;
+        let new = self.built(changed_rows(plan, &update.feeds.tables, Side::New))?;
+        let old = self.built(changed_rows(plan, &update.feeds.tables, Side::Old))?;
+        let new = self.keep_rows(update, &new).await?;
+        let key = &self.stage.table.key;
+        let keys = self.built((|| {
+            let old = LogicalPlanBuilder::from(old).project(columns(key))?.build()?;
+            LogicalPlanBuilder::from(new.clone()).project(columns(key))?.union(old)?.distinct()?.build()
+        })())?;
+        let target = self.target(update).await?;
+        let there = self.built(rows_of_keys(&target.plan, key, &keys))?;
+        self.merge(update, &target.table, new, there).await
+    }
+
+    async fn changed_files(&mut self, update: &Update<'_>) -> Result<StagedWrite, Failure> {
+        let Some(paths) = update.feeds.files.values().next() else {
+            return self.touch(update.role, &update.query, &update.table).await;
+        };
+        let Some(column) = update.choice.replace_by.first() else {
+            return Err(self.refused("it does not keep the paths of its files".to_owned()));
+        };
+        let new = self.built(over_files(&update.query.optimized, paths))?;
+        let new = self.keep_rows(update, &new).await?;
+        let target = self.target(update).await?;
+        let there = self.built(rows_of_files(target.plan, column, paths))?;
+        self.merge(update, &target.table, new, there).await
+    }
+
+    async fn affected_keys(&mut self, update: &Update<'_>) -> Result<StagedWrite, Failure> {
+        let Some(keys) = self.kept_keys(update).await? else {
+            return self.touch(update.role, &update.query, &update.table).await;
+        };
+        let columns = &update.choice.replace_by;
+        let new = self.built(rows_of_keys(&update.query.optimized, columns, &keys))?;
+        let new = self.keep_rows(update, &new).await?;
+        let target = self.target(update).await?;
+        let there = self.built(rows_of_keys(&target.plan, columns, &keys))?;
+        self.merge(update, &target.table, new, there).await
+    }
+
+    async fn partitions(&mut self, update: &Update<'_>) -> Result<StagedWrite, Failure> {
+        let Some(keys) = self.kept_keys(update).await? else {
+            return self.touch(update.role, &update.query, &update.table).await;
+        };
+        let by = update.choice.replace_by.clone();
+        let new = self.built(rows_of_keys(&update.query.optimized, &by, &keys))?;
+        let spec = self.write_spec(&update.table);
+        let batches =
+            self.run(&update.query.context, "rows", &new, |plan, state| delta_write_plan(plan, spec, state)).await?;
+        let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
+        let mut values = Vec::new();
+        for batch in self.collect(&update.query.context, "partitions", &keys).await? {
+            values.extend(partition_values(&batch, &by).map_err(|error| error.to_failure())?);
+        }
+        let mode = CommitMode::ReplacePartitions { by, values };
+        self.staged(update.role, &update.query, &update.table, files, mode, true).await
+    }
+
+    /// The affected keys, kept; `None` if there are none.
+    async fn kept_keys(&mut self, update: &Update<'_>) -> Result<Option<LogicalPlan>, Failure> {
+        let columns = &update.choice.replace_by;
+        let keys = match affected_keys(&update.query.optimized, columns, &update.feeds.tables) {
+            Ok(Some(keys)) => keys,
+            Ok(None) => return Ok(None),
+            Err(TraceError::Blocked(blocker)) => return Err(self.refused(blocker.to_string())),
+            Err(TraceError::Engine(error)) => return Err(self.engine_failure(error)),
+        };
+        let kept = self.keep(&update.query.context, "keys", &keys).await?;
+        let count = kept.table.as_ref().and_then(|table| table.pin().rows);
+        if count == Some(0) {
+            return Ok(None);
+        }
+        let source = provider_as_source(Arc::clone(&kept.provider));
+        self.built(LogicalPlanBuilder::scan("__wl_keys", source, None).and_then(LogicalPlanBuilder::build)).map(Some)
+    }
+
+    /// New rows, kept; an error if two have a key in common.
+    async fn keep_rows(&mut self, update: &Update<'_>, rows: &LogicalPlan) -> Result<LogicalPlan, Failure> {
+        let kept = self.keep(&update.query.context, "rows", rows).await?;
+        let source = provider_as_source(Arc::clone(&kept.provider));
+        let rows =
+            self.built(LogicalPlanBuilder::scan("__wl_new", source, None).and_then(LogicalPlanBuilder::build))?;
+        if kept.table.as_ref().and_then(|table| table.pin().rows).unwrap_or(2) > 1 {
+            let key = &self.stage.table.key;
+            let twice = self.built(one_row_a_key(&rows, key, SHOWN_DUPLICATES))?;
+            let found = self.collect(&update.query.context, "duplicates", &twice).await?;
+            if found.iter().any(|batch| batch.num_rows() > 0) {
+                return Err(duplicates(&self.stage.name, key, &found));
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The stage's table with the addresses of its rows.
+    async fn target(&self, update: &Update<'_>) -> Result<Target, Failure> {
+        let at = PinAt::Version(update.table.version.0);
+        let table = pin(&self.planned.table.location, at, self.work.sessions.stores())
+            .await
+            .map_err(|error| error.to_failure())?;
+        let source = provider_as_source(table.addressed(&self.scan_options()?));
+        let plan =
+            self.built(LogicalPlanBuilder::scan("__wl_old", source, None).and_then(LogicalPlanBuilder::build))?;
+        Ok(Target { table, plan })
+    }
+
+    /// Compares the rows that are `there` with the `new` ones and writes the difference.
+    async fn merge(
+        &mut self,
+        update: &Update<'_>,
+        target: &PinnedTable,
+        new: LogicalPlan,
+        there: LogicalPlan,
+    ) -> Result<StagedWrite, Failure> {
+        let input = self.built(merge_input(new, there, target.schema(), &self.stage.table.key))?;
+        let spec = self.write_spec(&update.table);
+        let feed = target.properties().get("delta.enableChangeDataFeed").is_some_and(|value| value == "true");
+        let batches = self
+            .run(&update.query.context, "merge", &input, |plan, state| delta_merge_plan(plan, spec, feed, state))
+            .await?;
+        let staged = StagedMerge::from_batches(&batches).map_err(|error| error.to_failure())?;
+        if staged.is_empty() {
+            return self.touch(update.role, &update.query, &update.table).await;
+        }
+        let way = choose(self.stage.table.merge, target, &staged).map_err(|error| error.to_failure())?;
+        let copies = match way {
+            MergeWay::Rewrite => Some(self.copies(update, target, &staged).await?),
+            MergeWay::DeletionVectors => None,
+        };
+        let merged = finish(target, &staged, way, copies, self.work.sessions.stores())
+            .await
+            .map_err(|error| error.to_failure())?;
+        let mode = CommitMode::Merge(merged.replacement);
+        self.staged(update.role, &update.query, &update.table, merged.added, mode, true).await
+    }
+
+    /// The rows of touched files that stay, in new files.
+    async fn copies(
+        &mut self,
+        update: &Update<'_>,
+        target: &PinnedTable,
+        staged: &StagedMerge,
+    ) -> Result<StagedFiles, Failure> {
+        let stay = survivors(target, staged, &self.scan_options()?, self.work.sessions.stores())
+            .await
+            .map_err(|error| error.to_failure())?;
+        let Some(stay) = stay else { return Ok(StagedFiles::default()) };
+        let source = provider_as_source(stay);
+        let stay = self.built(LogicalPlanBuilder::scan("__wl_stay", source, None).and_then(LogicalPlanBuilder::build))?;
+        let spec = self.write_spec(&update.table);
+        let batches =
+            self.run(&update.query.context, "copy", &stay, |plan, state| delta_write_plan(plan, spec, state)).await?;
+        StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())
+    }
+
+    fn built(&self, plan: EngineResult<LogicalPlan>) -> Result<LogicalPlan, Failure> {
+        plan.map_err(|error| self.engine_failure(error))
+    }
+}
+
+/// The stage's table as it is.
+struct Target {
+    table: PinnedTable,
+    plan: LogicalPlan,
+}
+
+/// Columns by their names, whatever relation they are of.
+fn columns(names: &[String]) -> impl Iterator<Item = Expr> + '_ {
+    names.iter().map(|name| Expr::Column(Column::new_unqualified(name)))
+}
+
+/// New rows that have a key in common.
+fn duplicates(stage: &NodeName, key: &[String], found: &[RecordBatch]) -> Failure {
+    let options = FormatOptions::default().with_null("null");
+    let mut examples = Vec::new();
+    for batch in found {
+        for row in 0..batch.num_rows() {
+            let value = |name: &str| {
+                let column = batch.column_by_name(name)?;
+                let shown = ArrayFormatter::try_new(column, &options).ok()?;
+                shown.value(row).try_to_string().ok()
+            };
+            let values: Vec<String> =
+                key.iter().map(|name| format!("{name} = {}", value(name).unwrap_or_default())).collect();
+            examples.push(format!("({}) {} times", values.join(", "), value(COUNT).unwrap_or_default()));
+        }
+    }
+    Failure {
+        code: "WL0657".to_owned(),
+        message: format!("rows of `{stage}` have a key in common: {}", examples.join("; ")),
+        help: Some(format!("choose a `key` that every row has its own of, or make the query give one row for each ({})", key.join(", "))),
+        retryable: false,
+    }
+}

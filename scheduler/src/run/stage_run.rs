@@ -1,0 +1,368 @@
+//! One attempt at a stage: what is to be done with its table, decided anew now that its inputs are known, and done.
+//!
+//! ```text
+//! decide ─┬─ reuse ──────────────────────────────────────────────→ StagedWrite::Nothing
+//!         ├─ full ── plan ─ write ───────────────────────────────→ StagedWrite::Commit: overwrite or append
+//!         └─ incremental ── feeds ─ strategy ─ keys ─ rows ─ merge → StagedWrite::Commit: merge, append, partitions, touch
+//!                                                                                                 (incremental_run)
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_plan::{ExecutionPlan, displayable};
+use datafusion::prelude::SessionContext;
+use tokio_util::sync::CancellationToken;
+use windlass_shared::artifact::{PlanText, ReuseVerdict, Strategy};
+use windlass_shared::delta::commit::{BaseExpectation, CommitMode, CommitOutcome, CommitRequest, commit};
+use windlass_shared::delta::cursor::{code_key, files_key, hash_mark, source_key};
+use windlass_shared::delta::table::{SchemaChange, TableDefinition, TableState, ensure_table};
+use windlass_shared::delta::write::{StagedFiles, WriteError, WriteSpec, delta_write_plan};
+use windlass_shared::error::{Coded, Failure};
+use windlass_shared::graph::Stage;
+use windlass_shared::ids::{AppId, NodeName};
+use windlass_shared::session::Registration;
+use windlass_shared::spec::source::PinAt;
+use windlass_shared::spec::table::{Incremental, WriteMode};
+
+use super::work::{RunWork, StagedCommit, StagedWrite, lineage_inputs, stopped};
+use crate::execute::{JobEvidence, JobRequest, planned_stages_text};
+use crate::plan::decide::{Verdict, decide};
+use crate::plan::{
+    Inputs, Needs, PinnedInput, PlanError, PlannedStage, TableRole, executed_needs, keep_listing, logical_plan, pin_table,
+    plan_fingerprint,
+};
+
+/// One attempt at a stage.
+pub(super) struct StageRun<'w> {
+    pub(super) work: &'w RunWork,
+    pub(super) stage: &'w Stage,
+    pub(super) planned: &'w PlannedStage,
+    attempt: u32,
+    stop: CancellationToken,
+    /// What each name stands for now.
+    pub(super) inputs: Inputs,
+    /// The plans of each step, with the step's name.
+    texts: Vec<(&'static str, PlanTexts)>,
+    evidence: Vec<JobEvidence>,
+}
+
+/// A step's plans as texts.
+struct PlanTexts {
+    logical: String,
+    optimized: String,
+    physical: String,
+    distributed: String,
+}
+
+/// A stage's query, ready to be run or traced.
+pub(super) struct StageQueryPlan {
+    pub(super) context: Arc<SessionContext>,
+    pub(super) logical: LogicalPlan,
+    pub(super) optimized: LogicalPlan,
+    pub(super) fingerprint: String,
+    registrations: Vec<Registration>,
+}
+
+impl<'w> StageRun<'w> {
+    pub(super) fn new(
+        work: &'w RunWork,
+        stage: &'w Stage,
+        planned: &'w PlannedStage,
+        attempt: u32,
+        stop: CancellationToken,
+    ) -> Self {
+        let inputs = work.inputs.read().clone();
+        Self { work, stage, planned, attempt, stop, inputs, texts: Vec::new(), evidence: Vec::new() }
+    }
+
+    /// Executes the stage; its plans and its evidence are kept however it ends.
+    pub(super) async fn execute(mut self) -> Result<StagedWrite, Failure> {
+        let outcome = self.decide_and_run().await;
+        self.keep_evidence().await;
+        outcome
+    }
+
+    async fn decide_and_run(&mut self) -> Result<StagedWrite, Failure> {
+        let Some(role) = self.planned.role.as_deref() else { return self.full(None).await };
+        match &role.verdict {
+            Verdict::Full { missed, .. } => {
+                self.note_missed(missed);
+                self.full(Some(role)).await
+            }
+            Verdict::Reuse | Verdict::Incremental(_) | Verdict::Refuse { .. } => {
+                match decide(&role.facts(self.stage, &self.inputs)) {
+                    Verdict::Reuse => self.reuse(role),
+                    Verdict::Incremental(cursors) => {
+                        self.note_missed(&cursors.missed);
+                        self.incremental(role, &cursors).await
+                    }
+                    Verdict::Full { missed, .. } => {
+                        self.note_missed(&missed);
+                        self.full(Some(role)).await
+                    }
+                    Verdict::Refuse { reason } => Err(self.refused(reason)),
+                }
+            }
+        }
+    }
+
+    /// What the stages before it have committed in this run turned out to be no change.
+    fn reuse(&self, role: &TableRole) -> Result<StagedWrite, Failure> {
+        let version = role.memory.as_ref().map(|memory| memory.version).unwrap_or_default();
+        let mut notes = self.work.notes.lock();
+        let notes = notes.entry(self.stage.name.clone()).or_default();
+        notes.reuse = ReuseVerdict { hit: true, missed: Vec::new() };
+        notes.inputs = lineage_inputs(&role.inputs, &self.inputs);
+        Ok(StagedWrite::Nothing { version })
+    }
+
+    /// Computes all rows.
+    pub(super) async fn full(&mut self, role: Option<&TableRole>) -> Result<StagedWrite, Failure> {
+        // Rows of another time do not stay in a table that is computed anew.
+        let anew = role.is_some_and(|role| role.memory.as_ref().is_some_and(|memory| memory.last_run.is_some()));
+        let mode = match self.planned.mode {
+            WriteMode::Append if anew && self.stage.table.incremental != Incremental::Off => WriteMode::Overwrite,
+            mode => mode,
+        };
+        let on_change = match mode {
+            WriteMode::Overwrite => SchemaChange::Allow,
+            WriteMode::Append => SchemaChange::Refuse,
+        };
+        let table = self.ensure_table(on_change).await?;
+        let query = self.query().await?;
+        self.note(&query, role.map(|_| Strategy::Full));
+        let spec = self.write_spec(&table);
+        let batches = self
+            .run(&query.context, "rows", &query.logical, |plan, state| delta_write_plan(plan, spec, state))
+            .await?;
+        let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
+        Ok(StagedWrite::Commit(Box::new(StagedCommit {
+            files,
+            mode: CommitMode::from(mode),
+            base: BaseExpectation::of(&table),
+            change: table.change,
+            plan_fingerprint: query.fingerprint,
+            marks: self.marks(role).await?,
+        })))
+    }
+
+    fn needs(&self) -> Needs {
+        executed_needs(&self.work.plan.request.graph, self.stage)
+    }
+
+    /// Finds or makes the stage's table.
+    pub(super) async fn ensure_table(&self, on_change: SchemaChange) -> Result<TableState, Failure> {
+        let info = self.work.commit_info(&self.stage.name, "");
+        ensure_table(&self.planned.table, on_change, self.work.sessions.stores(), &info)
+            .await
+            .map_err(|error| error.to_failure())
+    }
+
+    /// The stage's query over what its inputs are now.
+    pub(super) async fn query(&self) -> Result<StageQueryPlan, Failure> {
+        let graph = &self.work.plan.request.graph;
+        let plan = async {
+            let session =
+                self.needs().session(graph, &self.work.sessions, &self.inputs, &self.work.plan.params).await?;
+            let logical = logical_plan(graph, &session.context, self.stage, &self.work.plan.params).await?;
+            let optimized = session
+                .context
+                .state()
+                .optimize(&logical)
+                .map_err(|source| PlanError::Engine { stage: self.stage.name.clone(), source })?;
+            Ok::<_, PlanError>(StageQueryPlan {
+                fingerprint: plan_fingerprint(&logical),
+                context: Arc::new(session.context),
+                logical,
+                optimized,
+                registrations: session.registrations,
+            })
+        };
+        plan.await.map_err(|error| error.to_failure())
+    }
+
+    /// Notes what the attempt reads and does.
+    pub(super) fn note(&self, query: &StageQueryPlan, strategy: Option<Strategy>) {
+        let leaves: Vec<NodeName> = self.needs().leaves.into_iter().collect();
+        let mut notes = self.work.notes.lock();
+        let notes = notes.entry(self.stage.name.clone()).or_default();
+        notes.registrations.clone_from(&query.registrations);
+        notes.inputs = lineage_inputs(&leaves, &self.inputs);
+        notes.plan_fingerprint.clone_from(&query.fingerprint);
+        notes.strategy = strategy;
+    }
+
+    fn note_missed(&self, missed: &[String]) {
+        let mut notes = self.work.notes.lock();
+        let notes = notes.entry(self.stage.name.clone()).or_default();
+        notes.reuse = ReuseVerdict { hit: false, missed: missed.to_vec() };
+    }
+
+    pub(super) fn write_spec(&self, table: &TableState) -> WriteSpec {
+        let mut spec = table.write_spec(self.stage.name.as_str());
+        if let Some(bytes) = self.stage.table.target_file_bytes {
+            spec.target_file_bytes = bytes;
+        }
+        spec
+    }
+
+    /// Runs a plan on the cluster under the root that `root` gives it, and takes back the rows that come out.
+    pub(super) async fn run(
+        &mut self,
+        context: &Arc<SessionContext>,
+        step: &'static str,
+        logical: &LogicalPlan,
+        root: impl FnOnce(Arc<dyn ExecutionPlan>, &SessionState) -> Result<Arc<dyn ExecutionPlan>, WriteError>,
+    ) -> Result<Vec<RecordBatch>, Failure> {
+        if self.stop.is_cancelled() {
+            return Err(stopped(&self.stage.name));
+        }
+        let state = context.state();
+        let engine = |source| PlanError::Engine { stage: self.stage.name.clone(), source }.to_failure();
+        let optimized = state.optimize(logical).map_err(engine)?;
+        let rows = state.query_planner().create_physical_plan(&optimized, &state).await.map_err(engine)?;
+        let physical = root(rows, &state).map_err(|source| {
+            PlanError::Write { stage: self.stage.name.clone(), source: source.into() }.to_failure()
+        })?;
+        let distributed =
+            planned_stages_text(Arc::clone(&physical), state.config()).map_err(|error| error.to_failure())?;
+        let texts = PlanTexts {
+            logical: logical.display_indent_schema().to_string(),
+            optimized: optimized.display_indent_schema().to_string(),
+            physical: displayable(physical.as_ref()).indent(true).to_string(),
+            distributed,
+        };
+        self.texts.push((step, texts));
+        // What is about to run is evidence even if this process does not live to see its end.
+        self.keep_plans().await;
+        let name = format!("{}/{}", self.work.identity.pipeline, self.stage.name);
+        let request = JobRequest { name, plan: physical, session: Arc::clone(context) };
+        let job = self.work.engine.submit(request).await.map_err(|error| error.to_failure())?;
+        let rows = self.work.follow(&self.stage.name, self.attempt, &job, &self.stop).await;
+        self.evidence.push(job.evidence().await);
+        rows
+    }
+
+    /// Runs a plan and takes back its rows as they are.
+    pub(super) async fn collect(
+        &mut self,
+        context: &Arc<SessionContext>,
+        step: &'static str,
+        logical: &LogicalPlan,
+    ) -> Result<Vec<RecordBatch>, Failure> {
+        self.run(context, step, logical, |plan, _| Ok(plan)).await
+    }
+
+    /// Runs a plan and keeps its rows as a table of this run, which is dropped when the run ends.
+    pub(super) async fn keep(
+        &mut self,
+        context: &Arc<SessionContext>,
+        step: &'static str,
+        logical: &LogicalPlan,
+    ) -> Result<Arc<PinnedInput>, Failure> {
+        let cache = self.work.plan.request.home.cache(&self.work.identity.run_id);
+        let location = cache.join(&format!("{}.{step}.{}", self.stage.name, self.attempt));
+        let definition = TableDefinition {
+            location: location.clone(),
+            schema: all_nullable(logical.schema().as_arrow()),
+            partition_by: Vec::new(),
+            properties: BTreeMap::new(),
+            not_null: Vec::new(),
+            constraints: BTreeMap::new(),
+            comment: None,
+        };
+        let stores = self.work.sessions.stores();
+        let info = self.work.commit_info(&self.stage.name, "");
+        let table = ensure_table(&definition, SchemaChange::Refuse, stores, &info)
+            .await
+            .map_err(|error| error.to_failure())?;
+        let spec = table.write_spec(self.stage.name.as_str());
+        let batches = self.run(context, step, logical, |plan, state| delta_write_plan(plan, spec, state)).await?;
+        let request = CommitRequest {
+            location: location.clone(),
+            staged: StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?,
+            mode: CommitMode::Append,
+            app_id: AppId::of(&self.work.identity.pipeline, &self.stage.name),
+            sequence: self.work.identity.sequence,
+            marks: BTreeMap::new(),
+            base: BaseExpectation::of(&table),
+            change: None,
+            info,
+        };
+        if let CommitOutcome::Conflicted { reason } = commit(&request, stores).await.map_err(|error| error.to_failure())? {
+            return Err(super::work::conflicted(&self.stage.name, &reason));
+        }
+        let name = NodeName::new(format!("{}.{step}", self.stage.name));
+        let pinned = pin_table(&self.work.sessions, &name, &location, PinAt::Latest).await;
+        Ok(Arc::new(pinned.map_err(|error| error.to_failure())?))
+    }
+
+    /// How far a commit now takes in the inputs, and which definition made its rows.
+    pub(super) async fn marks(&self, role: Option<&TableRole>) -> Result<BTreeMap<AppId, i64>, Failure> {
+        let Some(role) = role else { return Ok(BTreeMap::new()) };
+        let app_id = AppId::of(&self.work.identity.pipeline, &self.stage.name);
+        let mut marks = BTreeMap::from([(code_key(&app_id), role.code.mark())]);
+        for name in &role.inputs {
+            let Some(input) = self.inputs.pinned_input(name) else { continue };
+            if let Some(table) = &input.table {
+                let version = i64::try_from(table.version().0).unwrap_or(i64::MAX);
+                marks.insert(source_key(&app_id, name, table.table_id()), version);
+                continue;
+            }
+            let mark = hash_mark(input.pin.content_identity.as_deref().unwrap_or_default());
+            if let Some(listing) = &input.files {
+                keep_listing(&self.work.plan.request.home, mark, listing, self.work.sessions.stores())
+                    .await
+                    .map_err(|error| error.to_failure())?;
+            }
+            marks.insert(files_key(&app_id, name), mark);
+        }
+        Ok(marks)
+    }
+
+    pub(super) fn refused(&self, reason: String) -> Failure {
+        PlanError::Refused { stage: self.stage.name.clone(), reason }.to_failure()
+    }
+
+    pub(super) fn engine_failure(&self, source: datafusion::error::DataFusionError) -> Failure {
+        PlanError::Engine { stage: self.stage.name.clone(), source }.to_failure()
+    }
+
+    async fn keep_plans(&self) {
+        let all = |text: fn(&PlanTexts) -> &str| match self.texts.as_slice() {
+            [(_, only)] => text(only).to_owned(),
+            steps => {
+                let steps = steps.iter().map(|(step, texts)| format!("-- {step}\n{}\n", text(texts).trim_end()));
+                steps.collect::<Vec<_>>().join("\n")
+            }
+        };
+        for (which, text) in [
+            (PlanText::Logical, all(|texts| &texts.logical)),
+            (PlanText::Optimized, all(|texts| &texts.optimized)),
+            (PlanText::Physical, all(|texts| &texts.physical)),
+            (PlanText::Distributed, all(|texts| &texts.distributed)),
+        ] {
+            self.work.keep_text(&self.stage.name, which, &text).await;
+        }
+    }
+
+    async fn keep_evidence(&mut self) {
+        let evidence = std::mem::take(&mut self.evidence);
+        let Some(evidence) = evidence.into_iter().reduce(JobEvidence::and) else { return };
+        self.work.keep_text(&self.stage.name, PlanText::Analyzed, &evidence.analyzed_text()).await;
+        let mut notes = self.work.notes.lock();
+        notes.entry(self.stage.name.clone()).or_default().jobs.insert(self.attempt, evidence);
+    }
+}
+
+/// The columns, all of which may hold null.
+fn all_nullable(schema: &Schema) -> SchemaRef {
+    let fields = schema.fields().iter();
+    let fields: Vec<Field> = fields.map(|field| Field::new(field.name(), field.data_type().clone(), true)).collect();
+    Arc::new(Schema::new(fields))
+}

@@ -1,0 +1,75 @@
+//! What a set of sequences has been through: one that meets nothing proves nothing.
+
+use std::collections::BTreeMap;
+
+use windlass_shared::artifact::{StageLineage, Strategy};
+
+/// Counts of what has been met.
+#[derive(Debug, Default)]
+pub(super) struct Coverage {
+    /// Stages by template.
+    pub(super) templates: BTreeMap<&'static str, u64>,
+    /// Stages of runs by strategy, and those reused as `reuse`.
+    pub(super) strategies: BTreeMap<&'static str, u64>,
+    /// Tables compared.
+    pub(super) tables: u64,
+    /// Runs that were cancelled before they had ended.
+    pub(super) cancelled: u64,
+    /// Processes that were killed before their run had ended.
+    pub(super) killed: u64,
+}
+
+impl Coverage {
+    pub(super) fn of_templates(templates: impl Iterator<Item = &'static str>) -> Self {
+        let mut coverage = Self::default();
+        templates.for_each(|template| *coverage.templates.entry(template).or_default() += 1);
+        coverage
+    }
+
+    /// What a run did for a stage.
+    pub(super) fn decided(&mut self, lineage: &StageLineage) {
+        let how = match lineage.strategy {
+            _ if lineage.reuse.hit => "reuse",
+            Some(strategy) => strategy.as_str(),
+            None => "none",
+        };
+        *self.strategies.entry(how).or_default() += 1;
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        other.templates.into_iter().for_each(|(name, count)| *self.templates.entry(name).or_default() += count);
+        other.strategies.into_iter().for_each(|(name, count)| *self.strategies.entry(name).or_default() += count);
+        self.tables += other.tables;
+        self.cancelled += other.cancelled;
+        self.killed += other.killed;
+    }
+
+    /// What has not been met and should have been.
+    pub(super) fn missing(&self, templates: impl Iterator<Item = &'static str>, incremental: bool) -> Vec<String> {
+        let mut missing: Vec<String> = templates
+            .filter(|name| !self.templates.contains_key(name))
+            .map(|name| format!("template {name}"))
+            .collect();
+        if incremental {
+            let strategies = [
+                Strategy::Append,
+                Strategy::RowWise,
+                Strategy::AffectedKeys,
+                Strategy::PartitionReplace,
+                Strategy::ChangedFiles,
+                Strategy::Full,
+            ];
+            let names = strategies.iter().map(|strategy| strategy.as_str()).chain(["reuse"]);
+            missing.extend(
+                names.filter(|name| !self.strategies.contains_key(name)).map(|name| format!("strategy {name}")),
+            );
+        }
+        if self.cancelled == 0 {
+            missing.push("a cancelled run".to_owned());
+        }
+        if self.killed == 0 {
+            missing.push("a killed run".to_owned());
+        }
+        missing
+    }
+}

@@ -1,0 +1,89 @@
+//! Which stages a project would use as they are, after the one that all mutants are mutants of has run.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use datafusion::arrow::array::{ArrayRef, Date32Array, Int64Array, StringArray};
+use windlass_client::embedded::EmbeddedConfig;
+use windlass_client::{ClientError, Project, RunOptions, Windlass};
+use windlass_scheduler::plan::PlanError;
+use windlass_scheduler::run::RunError;
+use windlass_shared::artifact::PlanDecision;
+use windlass_shared::config::SessionSettings;
+use windlass_shared::storage::Location;
+
+use crate::delta_read::tables::{append, array, batch};
+
+/// The tables that the mutants read, and what a run of the base project has left.
+pub(super) struct Versions {
+    dir: PathBuf,
+    windlass: Windlass,
+}
+
+/// What would become of a project's stages.
+pub(super) enum Verdicts {
+    /// By stage that keeps a table, whether it would be used as it is.
+    Reused(BTreeMap<String, bool>),
+    /// Nothing: the project does not fit its sources any more.
+    Refused,
+}
+
+impl Versions {
+    /// Makes the tables below `dir` and starts Windlass there.
+    pub(super) async fn new(dir: &Path) -> Self {
+        for name in ["orders", "orders_2"] {
+            let columns: Vec<(&str, ArrayRef)> = vec![
+                ("id", array(Int64Array::from(vec![1, 2]))),
+                ("customer", array(Int64Array::from(vec![1, 1]))),
+                ("amount", array(Int64Array::from(vec![5, 6]))),
+                ("day", array(Date32Array::from(vec![20_460, 20_461]))),
+                ("status", array(StringArray::from(vec!["paid", "open"]))),
+                ("currency", array(StringArray::from(vec!["x", "y"]))),
+            ];
+            append(&dir.join(name), batch(columns), &[]).await;
+        }
+        for name in ["customers", "customers_2"] {
+            let columns: Vec<(&str, ArrayRef)> = vec![
+                ("id", array(Int64Array::from(vec![1]))),
+                ("name", array(StringArray::from(vec!["ada"]))),
+                ("region", array(StringArray::from(vec!["north"]))),
+            ];
+            append(&dir.join(name), batch(columns), &[]).await;
+        }
+        for name in ["rates.csv", "rates_2.csv"] {
+            fs::write(dir.join(name), "currency,rate\nx,1.5\n").unwrap();
+        }
+        for name in ["notes", "notes_2"] {
+            fs::create_dir(dir.join(name)).unwrap();
+            fs::write(dir.join(name).join("one.txt"), "one note").unwrap();
+        }
+        let home = Location::from_path(&dir.join("home")).unwrap();
+        let windlass = Windlass::embedded(EmbeddedConfig::new(home, SessionSettings::default())).await.unwrap();
+        Self { dir: dir.to_owned(), windlass }
+    }
+
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Builds every table of `base`.
+    pub(super) async fn build(&self, base: &Project) {
+        let run = self.windlass.run(base, &RunOptions::default()).await.unwrap();
+        let record = run.wait().await.unwrap();
+        assert_eq!(record.status.as_str(), "succeeded", "{:?}", record.stages);
+    }
+
+    /// What a run of `project` would do with the tables that are there.
+    pub(super) async fn of(&self, project: &Project) -> Verdicts {
+        match self.windlass.plan(project, &RunOptions::default()).await {
+            Ok(plan) => {
+                let tables = plan.stages.iter().filter(|stage| stage.decision != PlanDecision::View);
+                let verdict = tables.map(|stage| (stage.stage.to_string(), stage.decision == PlanDecision::Reuse));
+                Verdicts::Reused(verdict.collect())
+            }
+            Err(ClientError::Run(RunError::Plan(PlanError::Sql(_)))) => Verdicts::Refused,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}

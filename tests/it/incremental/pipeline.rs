@@ -1,0 +1,218 @@
+//! A generated project: its sources, and stages that read them and each other.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rand::Rng;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use windlass_client::Project;
+
+use super::INCREMENTAL;
+use super::relation::{Column, Draw, MOST_ROWS, Relation};
+use super::source::{Source, items, links, notes, teams};
+use super::templates::TEMPLATES;
+
+/// What a stage asks for with `incremental`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    Off,
+    Auto,
+    Strict,
+}
+
+/// A generated stage.
+#[derive(Debug, Clone)]
+pub(super) struct StageDef {
+    pub(super) name: String,
+    /// The template that its query comes from.
+    pub(super) template: &'static str,
+    sql: String,
+    columns: Vec<Column>,
+    key: Vec<String>,
+    partition_by: Vec<String>,
+    pub(super) wish: Wish,
+    pub(super) merge: &'static str,
+    pub(super) view: bool,
+    /// The condition with which its definition was narrowed after it had run.
+    narrowed: Option<String>,
+}
+
+/// A generated project on disk.
+pub(super) struct Pipeline {
+    pub(super) dir: PathBuf,
+    pub(super) sources: Vec<Source>,
+    pub(super) stages: Vec<StageDef>,
+    name: String,
+    partitions: usize,
+}
+
+impl StageDef {
+    /// Its query.
+    pub(super) fn sql(&self) -> String {
+        match &self.narrowed {
+            Some(condition) => format!("SELECT * FROM (\n{}\n) AS w WHERE {condition}", self.sql),
+            None => self.sql.clone(),
+        }
+    }
+
+    /// Its file.
+    fn text(&self) -> String {
+        if self.view {
+            return format!("/* windlass\nmaterialize: view\n*/\n{}\n", self.sql());
+        }
+        let mut io = format!("location: tables/{}, key: [{}]", self.name, self.key.join(", "));
+        if !self.partition_by.is_empty() {
+            write!(io, ", partition_by: [{}]", self.partition_by.join(", ")).unwrap();
+        }
+        if INCREMENTAL {
+            match self.wish {
+                Wish::Off => {}
+                Wish::Auto => io.push_str(", incremental: auto"),
+                Wish::Strict => io.push_str(", incremental: strict"),
+            }
+            if self.wish != Wish::Off {
+                write!(io, ", merge: {}", self.merge).unwrap();
+            }
+        }
+        format!("/* windlass\nio: {{ {io} }}\n*/\n{}\n", self.sql())
+    }
+
+    fn relation(&self, rows: usize) -> Relation {
+        Relation { name: self.name.clone(), columns: self.columns.clone(), key: self.key.clone(), rows, derived: true }
+    }
+}
+
+impl Pipeline {
+    /// A project of one to five stages below `dir`, its sources filled; and what happened to them.
+    pub(super) async fn generate(seed: u64, dir: &Path, partitions: usize, random: &mut StdRng) -> (Self, Vec<String>) {
+        let mut sources = vec![items(dir, random)];
+        match random.random_range(0..4) {
+            0 => sources.push(links(dir, random)),
+            1 => sources.push(teams(dir, random)),
+            2 => sources.extend([links(dir, random), teams(dir, random)]),
+            _ => sources.extend([teams(dir, random), notes(dir)]),
+        }
+        let mut told = Vec::new();
+        for source in &sources {
+            told.push(source.create(random).await);
+        }
+        let relations = sources.iter().map(|source| source.relation.clone()).collect();
+        let stages = stages(relations, random);
+        let name = format!("sequence_{seed}");
+        let pipeline = Self { dir: dir.to_owned(), sources, stages, name, partitions };
+        (pipeline, told)
+    }
+
+    /// Writes the project's files and reads them as a client does.
+    pub(super) fn open(&self) -> Project {
+        fs::create_dir_all(self.dir.join("stages")).unwrap();
+        let mut manifest = format!("name: {}\nsources:\n", self.name);
+        self.sources.iter().for_each(|source| manifest.push_str(&source.yaml()));
+        // Sizes of batches as small as the tables, so that operators see several.
+        writeln!(manifest, "session: {{ target_partitions: {}, batch_size: {BATCH_SIZE} }}", self.partitions).unwrap();
+        manifest.push_str("run: { max_parallel_stages: 2, retries: 1 }\n");
+        fs::write(self.dir.join("windlass.yaml"), manifest).unwrap();
+        for stage in &self.stages {
+            fs::write(self.dir.join(format!("stages/{}.sql", stage.name)), stage.text()).unwrap();
+        }
+        Project::open(&self.dir, None, &[]).unwrap_or_else(|error| {
+            let problems = error.problems().map(ToString::to_string).unwrap_or_default();
+            panic!("the generated project is refused: {error}\n{problems}")
+        })
+    }
+
+    /// The table of a stage.
+    pub(super) fn table(&self, stage: &StageDef) -> PathBuf {
+        self.dir.join("tables").join(&stage.name)
+    }
+
+    pub(super) fn stage(&self, name: &str) -> Option<&StageDef> {
+        self.stages.iter().find(|stage| stage.name == name)
+    }
+
+    /// The stages that have tables.
+    pub(super) fn tables(&self) -> impl Iterator<Item = &StageDef> {
+        self.stages.iter().filter(|stage| !stage.view)
+    }
+
+    /// Changes the definition of a stage, or takes the last change back; says what and which stages' code has changed.
+    pub(super) fn redefine(&mut self, random: &mut StdRng) -> (String, Vec<String>) {
+        let index = random.random_range(0..self.stages.len());
+        let stage = &mut self.stages[index];
+        stage.narrowed = match &stage.narrowed {
+            Some(_) => None,
+            None => {
+                let column = stage.columns.iter().find(|column| column.name == stage.key[0]).unwrap();
+                Some(format!("w.{} <> {}", column.name, column.kind.literal(random)))
+            }
+        };
+        let told = format!("{} is now {}", stage.name, stage.sql());
+        let changed = self.readers_through_views(index);
+        (told, changed)
+    }
+
+    /// The stages whose code a stage is part of: itself, or those that read it, if it is a view.
+    fn readers_through_views(&self, index: usize) -> Vec<String> {
+        let graph = self.open().graph;
+        let mut changed = Vec::new();
+        let mut waiting = vec![self.stages[index].name.clone()];
+        while let Some(name) = waiting.pop() {
+            if self.stage(&name).is_some_and(|stage| stage.view) {
+                waiting.extend(graph.readers(&name.as_str().into()).iter().map(ToString::to_string));
+            } else {
+                changed.push(name);
+            }
+        }
+        changed
+    }
+}
+
+/// Rows in a batch.
+pub(super) const BATCH_SIZE: usize = 64;
+
+/// One to five stages; later ones read earlier ones more often than not.
+fn stages(relations: Vec<Relation>, random: &mut StdRng) -> Vec<StageDef> {
+    let count = random.random_range(1..=4);
+    let mut draw = Draw { random: StdRng::from_rng(random), relations };
+    let mut stages: Vec<StageDef> = Vec::new();
+    while stages.len() < count {
+        let (template, make) = draw.pick(&TEMPLATES);
+        let Some(query) = make(&mut draw) else { continue };
+        if query.rows > MOST_ROWS * 2 {
+            continue;
+        }
+        let name = format!("stage_{}", stages.len() + 1);
+        let wish = match draw.upto(19) {
+            0 => Wish::Off,
+            1 | 2 => Wish::Auto,
+            _ if !query.traceable => Wish::Auto,
+            _ => Wish::Strict,
+        };
+        let mut partition_by = query.partition_by;
+        if partition_by.is_empty() && draw.chance(0.15) {
+            let can = |column: &&Column| column.kind.is_key() && query.columns.len() > 1;
+            partition_by.extend(query.columns.iter().find(can).map(|column| column.name.clone()));
+        }
+        // A table needs a column that is not a partition's.
+        if query.columns.len() <= partition_by.len() {
+            partition_by.clear();
+        }
+        let stage = StageDef {
+            name,
+            template,
+            sql: query.sql,
+            columns: query.columns,
+            key: query.key,
+            partition_by,
+            wish,
+            merge: draw.pick(&["rewrite", "deletion_vectors", "auto"]),
+            view: stages.len() + 1 < count && draw.chance(0.2),
+            narrowed: None,
+        };
+        draw.relations.push(stage.relation(query.rows));
+        stages.push(stage);
+    }
+    stages
+}

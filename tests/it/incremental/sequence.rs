@@ -1,0 +1,311 @@
+//! One random sequence: changes of the sources and runs by turns, and what is checked after each run.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use rand::rngs::StdRng;
+use rand::seq::IteratorRandom;
+use rand::{Rng, SeedableRng};
+use windlass_client::embedded::local_runs;
+use windlass_client::{Project, QueryOptions, RunOptions, Windlass};
+use windlass_shared::artifact::{RunRecord, RunStatus, StageLineage, StageStatus, Strategy};
+use windlass_shared::error::full_message;
+use windlass_shared::storage::Location;
+
+use super::INCREMENTAL;
+use super::coverage::Coverage;
+use super::oracle::{Expected, difference};
+use super::pipeline::{Pipeline, Wish};
+use super::tables::{load, open};
+use crate::command::binary;
+
+/// Where a sequence runs.
+pub(super) struct Arena {
+    pub(super) windlass: Windlass,
+    pub(super) home: PathBuf,
+    /// Partitions of its sessions.
+    pub(super) partitions: usize,
+}
+
+/// What went wrong, as a sentence.
+type Outcome<T = ()> = Result<T, String>;
+
+/// A sequence under way.
+pub(super) struct Sequence<'a> {
+    arena: &'a Arena,
+    random: StdRng,
+    pipeline: Pipeline,
+    expected: Expected,
+    /// The stages whose rows of the present definition are in their tables.
+    settled: BTreeSet<String>,
+    /// Whether anything has changed since the last whole run.
+    dirty: bool,
+    /// Whether a run was broken off, so that tables may be of different moments.
+    broken: bool,
+    pub(super) trace: Vec<String>,
+    pub(super) coverage: Coverage,
+}
+
+impl<'a> Sequence<'a> {
+    /// The sequence of a seed, its project below `dir`.
+    pub(super) async fn new(seed: u64, arena: &'a Arena, dir: &Path) -> Self {
+        let mut random = StdRng::seed_from_u64(seed);
+        let (pipeline, told) = Pipeline::generate(seed, dir, arena.partitions, &mut random).await;
+        let mut trace = told;
+        for stage in &pipeline.stages {
+            let kind = if stage.view { "view" } else { stage.merge };
+            trace.push(format!("{} ({}, {:?}, {kind}): {}", stage.name, stage.template, stage.wish, stage.sql()));
+        }
+        let coverage = Coverage::of_templates(pipeline.stages.iter().map(|stage| stage.template));
+        let settled = BTreeSet::new();
+        let expected = Expected::default();
+        Self { arena, random, pipeline, expected, settled, dirty: true, broken: false, trace, coverage }
+    }
+
+    /// Everything that happens.
+    pub(super) async fn play(&mut self) -> Outcome {
+        self.whole_run(false).await?;
+        for _ in 0..self.random.random_range(2..5) {
+            self.change_sources().await;
+            if self.random.random_bool(0.12) {
+                self.optimize_a_table().await;
+            }
+            if self.random.random_bool(0.08) {
+                self.redefine();
+            }
+            match self.random.random_range(0..100) {
+                0..6 => self.cancelled_run().await?,
+                6..10 => self.killed_run().await?,
+                10..22 if !self.broken => self.partial_run().await?,
+                22..26 if INCREMENTAL => self.whole_run(true).await?,
+                _ => {}
+            }
+            self.whole_run(false).await?;
+            if self.random.random_bool(0.15) {
+                self.trace.push("once more".to_owned());
+                self.whole_run(false).await?;
+            }
+        }
+        self.ask_windlass().await
+    }
+
+    async fn change_sources(&mut self) {
+        for _ in 0..self.random.random_range(0..4) {
+            let source = self.pipeline.sources.iter().choose(&mut self.random).unwrap();
+            let told = source.mutate(&mut self.random).await;
+            self.trace.push(told);
+            self.dirty = true;
+        }
+    }
+
+    /// Compacts the table of a stage behind Windlass's back.
+    async fn optimize_a_table(&mut self) {
+        let stage = self.pipeline.tables().choose(&mut self.random).unwrap();
+        let folder = self.pipeline.table(stage);
+        match open(&folder).await.optimize().await {
+            Ok((_, metrics)) => {
+                self.trace.push(format!("optimize {}: {} files gone", stage.name, metrics.num_files_removed));
+                self.dirty = true;
+            }
+            // The library cannot write tables with deletion vectors.
+            Err(error) => assert!(stage.merge != "rewrite", "optimize {}: {error}", stage.name),
+        }
+    }
+
+    fn redefine(&mut self) {
+        let (told, changed) = self.pipeline.redefine(&mut self.random);
+        self.trace.push(told);
+        changed.iter().for_each(|stage| drop(self.settled.remove(stage)));
+        self.dirty = true;
+    }
+
+    async fn whole_run(&mut self, refresh: bool) -> Outcome {
+        let mut options = RunOptions::default();
+        if refresh {
+            full_refresh(&mut options);
+            self.settled.clear();
+            self.dirty = true;
+        }
+        self.checked_run(&options).await?;
+        (self.dirty, self.broken) = (false, false);
+        Ok(())
+    }
+
+    /// Runs a part of the pipeline on the tables that are there.
+    async fn partial_run(&mut self) -> Outcome {
+        let stage = self.pipeline.tables().choose(&mut self.random).unwrap().name.clone();
+        let selection = match self.random.random_range(0..3) {
+            0 => stage,
+            1 => format!("+{stage}"),
+            _ => format!("{stage}+"),
+        };
+        // Stages that are left out may have to be reused later although their inputs have moved on.
+        self.dirty = true;
+        self.checked_run(&RunOptions { select: vec![selection], ..RunOptions::default() }).await
+    }
+
+    async fn checked_run(&mut self, options: &RunOptions) -> Outcome {
+        let project = self.pipeline.open();
+        let handle = self.arena.windlass.run(&project, options).await.map_err(|error| full_message(&error))?;
+        let record =
+            handle.wait().await.map_err(|error| format!("the run did not take place: {}", full_message(&error)))?;
+        self.tell(&record);
+        if record.status != RunStatus::Succeeded {
+            return Err(format!("the run ended as {:?}", record.status));
+        }
+        let ran: Vec<String> = record.stages.iter().map(|stage| stage.stage.to_string()).collect();
+        self.check_decisions(&record, &ran).await?;
+        self.expected.advance(&self.pipeline, &ran).await;
+        self.settled.extend(ran);
+        self.check_tables().await
+    }
+
+    /// Starts a run and stops it after some of its events.
+    async fn cancelled_run(&mut self) -> Outcome {
+        let after = self.random.random_range(0..14);
+        let project = self.pipeline.open();
+        let handle = self.arena.windlass.run(&project, &RunOptions::default()).await;
+        let mut handle = handle.map_err(|error| full_message(&error))?;
+        for _ in 0..after {
+            handle.events.recv().await;
+        }
+        handle.cancel_token().cancel();
+        let record = handle.wait().await.map_err(|error| full_message(&error))?;
+        self.trace.push(format!("a run, cancelled after {after} events"));
+        self.tell(&record);
+        self.coverage.cancelled += u64::from(record.status == RunStatus::Cancelled);
+        self.broke_off();
+        if record.status == RunStatus::Failed { Err("a cancelled run failed".to_owned()) } else { Ok(()) }
+    }
+
+    /// Starts a run in a process of its own and kills it after some of its events.
+    async fn killed_run(&mut self) -> Outcome {
+        let after = self.random.random_range(1..16);
+        self.pipeline.open();
+        let mut command = Command::new(binary());
+        command.arg("--project").arg(&self.pipeline.dir).arg("--home").arg(&self.arena.home).args(["run", "--events"]);
+        command.env_remove("WINDLASS_HOME").env_remove("WINDLASS_CLUSTER").stdout(Stdio::piped()).stderr(Stdio::null());
+        let killed = tokio::task::spawn_blocking(move || {
+            let mut process = command.spawn().unwrap();
+            let lines = BufReader::new(process.stdout.take().unwrap()).lines().take(after).count();
+            process.kill().unwrap();
+            process.wait().unwrap();
+            lines == after
+        });
+        let killed = killed.await.unwrap();
+        self.coverage.killed += u64::from(killed);
+        self.trace.push(format!("a run, killed after {after} events"));
+        self.broke_off();
+        Ok(())
+    }
+
+    /// Tables may now be of the sources as they are, or of those before; the next whole run must not care.
+    fn broke_off(&mut self) {
+        (self.dirty, self.broken) = (true, true);
+    }
+
+    fn tell(&mut self, record: &RunRecord) {
+        let mut told = format!("run {} {}:", record.sequence.0, record.status.as_str());
+        for stage in &record.stages {
+            let version = stage.receipt.as_ref().map_or(0, |receipt| receipt.version.0);
+            write!(told, " {} {} v{version}", stage.stage, stage.status.as_str()).unwrap();
+            if let Some(failure) = &stage.failure {
+                write!(told, " ({failure})").unwrap();
+            }
+        }
+        self.trace.push(told);
+    }
+
+    /// The run's own record of what it did: every stage committed, none under `strict` computed anew without need, nothing
+    /// done where nothing had changed.
+    async fn check_decisions(&mut self, record: &RunRecord, ran: &[String]) -> Outcome {
+        let home = Location::from_path(&self.arena.home).unwrap();
+        let runs = local_runs(&home).await.map_err(|error| full_message(&error))?;
+        let lineage = runs.bundles.lineage(&record.run_id).await.map_err(|error| full_message(&error))?;
+        let lineage = lineage.unwrap_or_default().stages;
+        let plan = runs.bundles.plan(&record.run_id).await.map_err(|error| full_message(&error))?.unwrap_or_default();
+        for stage in &record.stages {
+            if stage.status != StageStatus::Committed {
+                return Err(format!("{} is {} in a run that succeeded", stage.stage, stage.status.as_str()));
+            }
+        }
+        for name in ran {
+            let Some(of) = lineage.iter().find(|lineage| lineage.stage.as_str() == name) else {
+                return Err(format!("{name} has no lineage"));
+            };
+            self.coverage.decided(of);
+            let decided = plan.stages.iter().find(|decision| decision.stage.as_str() == name);
+            let reason = decided.map_or("", |decision| decision.reason.as_str());
+            self.trace.push(format!("  {name}: {}, {reason}, missed {:?}", how(of), of.reuse.missed));
+            if INCREMENTAL {
+                self.check_decision(name, of)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_decision(&self, name: &str, of: &StageLineage) -> Outcome {
+        let stage = self.pipeline.stage(name).ok_or_else(|| format!("{name} is no stage"))?;
+        if stage.wish == Wish::Strict && self.settled.contains(name) && of.strategy == Some(Strategy::Full) {
+            return Err(format!(
+                "{name} is strict and was computed in full, with reason to reuse missed: {:?}",
+                of.reuse.missed
+            ));
+        }
+        if !self.dirty && !of.reuse.hit {
+            return Err(format!("{name} was not reused although nothing had changed: {:?}", of.reuse.missed));
+        }
+        if of.reuse.hit && !self.settled.contains(name) && !self.broken {
+            return Err(format!("{name} was reused although its definition had changed"));
+        }
+        Ok(())
+    }
+
+    /// Every table holds what it must.
+    async fn check_tables(&mut self) -> Outcome {
+        for stage in self.pipeline.tables() {
+            let Some(expected) = self.expected.tables.get(&stage.name) else { continue };
+            let table = open(&self.pipeline.table(stage)).await;
+            let actual = load(&table).await;
+            let difference = difference(&expected.texts(&expected.schema), &actual.texts(&expected.schema));
+            self.coverage.tables += 1;
+            if let Some(difference) = difference {
+                return Err(format!("{} v{:?}: {difference}", stage.name, table.version()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The same tables through Windlass's own door.
+    async fn ask_windlass(&self) -> Outcome {
+        let project: Project = self.pipeline.open();
+        for stage in self.pipeline.tables() {
+            let expected = &self.expected.tables[&stage.name];
+            let sql = format!("SELECT * FROM {}", stage.name);
+            let rows = self.arena.windlass.query(&project, &sql, &QueryOptions::default()).await;
+            let batches = rows.map_err(|error| full_message(&error))?.collect().await;
+            let batches = batches.map_err(|error| full_message(&error))?;
+            let actual = super::tables::Rows { schema: Arc::clone(&expected.schema), batches };
+            let difference = difference(&expected.texts(&expected.schema), &actual.texts(&expected.schema));
+            if let Some(difference) = difference {
+                return Err(format!("{}, as Windlass reads it: {difference}", stage.name));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Asks for all stages to be computed anew.
+fn full_refresh(_options: &mut RunOptions) {}
+
+fn how(of: &StageLineage) -> &'static str {
+    match of.strategy {
+        _ if of.reuse.hit => "reused",
+        Some(strategy) => strategy.as_str(),
+        None => "no strategy",
+    }
+}
