@@ -12,7 +12,7 @@ use rand::seq::IteratorRandom;
 use rand::{Rng, SeedableRng};
 use windlass_client::embedded::local_runs;
 use windlass_client::{Project, QueryOptions, RunOptions, Windlass};
-use windlass_shared::artifact::{RunRecord, RunStatus, StageLineage, StageStatus, Strategy};
+use windlass_shared::artifact::{Refresh, RunRecord, RunStatus, StageLineage, StageStatus, Strategy};
 use windlass_shared::error::full_message;
 use windlass_shared::storage::Location;
 
@@ -126,7 +126,8 @@ impl<'a> Sequence<'a> {
     async fn whole_run(&mut self, refresh: bool) -> Outcome {
         let mut options = RunOptions::default();
         if refresh {
-            full_refresh(&mut options);
+            self.trace.push("everything anew".to_owned());
+            options.refresh.full.push(Refresh::EVERYTHING.to_owned());
             self.settled.clear();
             self.dirty = true;
         }
@@ -298,9 +299,6 @@ impl<'a> Sequence<'a> {
         Ok(())
     }
 }
-
-/// Asks for all stages to be computed anew.
-fn full_refresh(_options: &mut RunOptions) {}
 
 fn how(of: &StageLineage) -> &'static str {
     match of.strategy {

@@ -6,7 +6,9 @@ mod parts;
 mod versions;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use futures::StreamExt;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use windlass_client::Project;
@@ -16,6 +18,9 @@ use versions::Versions;
 
 /// Changes that are tried, half of them such that matter.
 const MUTANTS: u64 = 10_000;
+
+/// Changes that are tried side by side.
+const SIDE_BY_SIDE: usize = 4;
 
 /// What is wrong with the versions of a mutant, if anything.
 async fn judge(versions: &Versions, before: &BTreeMap<String, String>, mutant: &Mutant) -> Result<(), String> {
@@ -45,13 +50,21 @@ async fn a_change_that_matters_changes_the_version_and_no_other_does() {
     let before = versions.of(&base).await;
     let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
     let mut wrong = Vec::new();
-    for seed in 0..MUTANTS {
-        let mut random = StdRng::seed_from_u64(seed);
-        let mutant = if seed % 2 == 0 { that_matters(&mut random) } else { that_does_not(&mut random) };
-        *seen.entry(mutant.class).or_default() += 1;
-        if let Err(problem) = judge(&versions, &before, &mutant).await {
-            wrong.push(format!("seed {seed}: {problem}"));
-        }
+    let (versions, before) = (Arc::new(versions), Arc::new(before));
+    let judged = futures::stream::iter(0..MUTANTS).map(|seed| {
+        let (versions, before) = (Arc::clone(&versions), Arc::clone(&before));
+        tokio::spawn(async move {
+            let mut random = StdRng::seed_from_u64(seed);
+            let mutant = if seed % 2 == 0 { that_matters(&mut random) } else { that_does_not(&mut random) };
+            let problem = judge(&versions, &before, &mutant).await.err();
+            (mutant.class, problem.map(|problem| format!("seed {seed}: {problem}")))
+        })
+    });
+    let mut judged = judged.buffer_unordered(SIDE_BY_SIDE);
+    while let Some(outcome) = judged.next().await {
+        let (class, problem) = outcome.unwrap();
+        *seen.entry(class).or_default() += 1;
+        wrong.extend(problem);
     }
     println!("{seen:#?}");
     assert!(wrong.is_empty(), "{} of {MUTANTS}, the first:\n{}", wrong.len(), wrong[..wrong.len().min(20)].join("\n"));
