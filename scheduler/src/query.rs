@@ -4,15 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::physical_plan::SendableRecordBatchStream;
 use windlass_shared::artifact::Refresh;
+use windlass_shared::delta::DeltaError;
+use windlass_shared::delta::changes::changes_between;
+use windlass_shared::delta::scan::ScanOptions;
 use windlass_shared::error::{Coded, ErrorCode};
 use windlass_shared::graph::PipelineGraph;
 use windlass_shared::ids::{NodeName, RunId, TableVersion};
-use windlass_shared::spec::source::PinAt;
+use windlass_shared::session::{ChangesCall, Sessions, TABLE_CHANGES, changes_calls, register_table_changes};
+use windlass_shared::spec::source::{PinAt, SourceKind};
 use windlass_shared::spec::suggest::did_you_mean;
 use windlass_shared::spec::table::Materialize;
 use windlass_shared::spec::{ParamValue, check_depth};
@@ -21,7 +26,7 @@ use windlass_shared::storage::Location;
 use crate::Scheduler;
 use crate::execute::{EngineError, FinishedJob, JobRequest};
 use crate::home::Home;
-use crate::plan::{Inputs, Needs, PlanError, PlanRequest, engine_params, pin_for_query};
+use crate::plan::{Input, Inputs, Needs, PlanError, PlanRequest, engine_params, pin_for_query, table_location};
 
 /// A question to a project's tables and sources.
 #[derive(Debug, Clone)]
@@ -84,6 +89,23 @@ pub enum QueryError {
         /// The stage.
         name: NodeName,
     },
+    /// The question asks for the changes of something that records none.
+    #[error("`{name}` has no changes to read: it is {what}, and only Delta tables have a change feed")]
+    NoFeed {
+        /// The source or stage.
+        name: NodeName,
+        /// What it is.
+        what: &'static str,
+    },
+    /// The changes that the question asks for cannot be read.
+    #[error("the changes of `{name}` cannot be read")]
+    Changes {
+        /// The source or stage.
+        name: NodeName,
+        /// Why.
+        #[source]
+        source: DeltaError,
+    },
     /// The question is not a query that can be planned.
     #[error("the query cannot be planned")]
     Sql(#[source] DataFusionError),
@@ -99,6 +121,8 @@ impl Coded for QueryError {
             Self::UnknownTable { .. } => ErrorCode("WL0361"),
             Self::Cache { .. } => ErrorCode("WL0362"),
             Self::Sql(_) => ErrorCode("WL0363"),
+            Self::NoFeed { .. } => ErrorCode("WL0365"),
+            Self::Changes { source, .. } => source.code(),
             Self::Engine(error) => error.code(),
         }
     }
@@ -110,6 +134,10 @@ impl Coded for QueryError {
                 help.clone().or_else(|| Some("`windlass ls` lists what there is".to_owned()))
             }
             Self::Cache { .. } => Some("set `materialize: table` in its stage to keep it".to_owned()),
+            Self::Changes { source, .. } => source.help(),
+            Self::NoFeed { .. } => {
+                Some("read it as a table; to find changes, compare it with a table that keeps what it was".to_owned())
+            }
             Self::Sql(_) => Some("write one SELECT over tables, views and sources of the project".to_owned()),
             Self::Engine(error) => error.help(),
         }
@@ -119,7 +147,8 @@ impl Coded for QueryError {
         match self {
             Self::Plan(error) => error.is_retryable(),
             Self::Engine(error) => error.is_retryable(),
-            Self::UnknownTable { .. } | Self::Cache { .. } | Self::Sql(_) => false,
+            Self::Changes { source, .. } => source.is_retryable(),
+            Self::UnknownTable { .. } | Self::Cache { .. } | Self::NoFeed { .. } | Self::Sql(_) => false,
         }
     }
 }
@@ -135,9 +164,11 @@ pub async fn query(scheduler: &Scheduler, request: QueryRequest) -> Result<Query
     let parser = sessions.context().map_err(PlanError::from)?.state();
     let dialect = parser.config().options().sql_parser.dialect;
     let statement = parser.sql_to_statement(&request.sql, &dialect).map_err(QueryError::Sql)?;
+    let calls = changes_calls(&statement).map_err(QueryError::Sql)?;
     let mut names = Vec::new();
     for reference in parser.resolve_table_references(&statement).map_err(QueryError::Sql)? {
-        if reference.schema().is_none() {
+        let is_function = reference.table() == TABLE_CHANGES && !calls.is_empty();
+        if reference.schema().is_none() && !is_function {
             names.push(known(graph, reference.table())?);
         }
     }
@@ -162,6 +193,14 @@ pub async fn query(scheduler: &Scheduler, request: QueryRequest) -> Result<Query
     }
     let params = engine_params(&plan_request.params);
     let session = needs.session(graph, sessions, &inputs, &params).await?;
+    if !calls.is_empty() {
+        let mut answers = Vec::with_capacity(calls.len());
+        for call in calls {
+            let provider = table_changes(&plan_request, sessions, &inputs, &request.versions, &call).await?;
+            answers.push((call, provider));
+        }
+        register_table_changes(&session.context, answers);
+    }
 
     let state = session.context.state();
     let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
@@ -178,6 +217,47 @@ pub async fn query(scheduler: &Scheduler, request: QueryRequest) -> Result<Query
     let job = JobRequest { name: "query".to_owned(), plan, session: Arc::new(session.context) };
     let job = scheduler.engine.submit(job).await?.wait().await?;
     Ok(QueryRows { job })
+}
+
+/// The changes that `call` asks for. Without a last version they go to that at which the question reads the table.
+async fn table_changes(
+    request: &PlanRequest,
+    sessions: &Sessions,
+    inputs: &Inputs,
+    versions: &BTreeMap<NodeName, TableVersion>,
+    call: &ChangesCall,
+) -> Result<Arc<dyn TableProvider>, QueryError> {
+    let name = &known(&request.graph, call.table.as_str())?;
+    let location = feed_location(request, name)?;
+    let to = match (call.to, inputs.pin(name).and_then(|pin| pin.version)) {
+        (Some(to), _) | (None, Some(to)) => to,
+        (None, None) => {
+            let at = versions.get(name).map(|version| PinAt::Version(version.0));
+            let Input::Pinned(pinned) = pin_for_query(request, sessions, name, at).await? else {
+                return Err(QueryError::NoFeed { name: name.clone(), what: "not built yet" });
+            };
+            pinned.pin.version.ok_or_else(|| QueryError::NoFeed { name: name.clone(), what: "without versions" })?
+        }
+    };
+    let changes = changes_between(&location, call.from, to, sessions.stores()).await;
+    let changes = changes.map_err(|source| QueryError::Changes { name: name.clone(), source })?;
+    Ok(changes.provider(&ScanOptions::from_config(&sessions.config())))
+}
+
+/// Where the Delta table is whose changes are asked for.
+fn feed_location(request: &PlanRequest, name: &NodeName) -> Result<Location, QueryError> {
+    let no_feed = |what| QueryError::NoFeed { name: name.clone(), what };
+    if let Some(source) = request.graph.sources.get(name) {
+        let SourceKind::Delta(delta) = &source.kind else { return Err(no_feed("a source of files")) };
+        let location = request.base.resolve(&delta.location);
+        return Ok(location.map_err(|source| PlanError::Location { node: name.clone(), source })?);
+    }
+    match request.graph.stage(name) {
+        Some(stage) if stage.materialize == Materialize::Table => Ok(table_location(request, stage)?),
+        Some(stage) if stage.materialize == Materialize::View => Err(no_feed("a view")),
+        Some(_) => Err(QueryError::Cache { name: name.clone() }),
+        None => Err(PlanError::Unknown { node: name.clone() }.into()),
+    }
 }
 
 /// The node of that name.

@@ -3,6 +3,7 @@
 
 mod api;
 mod builder;
+mod change_feed;
 mod cluster;
 mod command;
 mod compose;

@@ -1,8 +1,9 @@
 /* windlass
 description: The calls of a file that can only mean the same, as one.
-materialize: cache
-tags: { layer: semantic, kind: cache, artifact: call_sites, semantic_id: code.call_site, entity: call, grain: per_call_site }
+tags: { layer: semantic, kind: table, artifact: call_sites, semantic_id: code.call_site, entity: call, grain: per_call_site }
+io:
+  key: [file_id, symbol, holder, is_method, imported_as]
 */
 SELECT sites.*, imported_names.package AS imported_package
-FROM (SELECT DISTINCT file_id, repo, symbol, holder, is_method, imported_as FROM calls) AS sites
+FROM (SELECT DISTINCT file_id, repo, symbol, holder, is_method, imported_as FROM calls WHERE symbol IS NOT NULL) AS sites
 LEFT JOIN imported_names ON sites.file_id = imported_names.file_id AND sites.imported_as = imported_names.word

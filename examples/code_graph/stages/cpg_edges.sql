@@ -14,9 +14,8 @@ FROM (
     SELECT coalesce(scope_id, file_id) AS src_id, node_id AS dst_id, 'contains' AS kind, CAST(1 AS DOUBLE) AS confidence
     FROM syntax
     UNION ALL
-    SELECT repo_id, file_id, 'contains', 1
+    SELECT stable_id('repo', repo), file_id, 'contains', 1
     FROM files
-    JOIN repos ON files.repo = repos.repo
     UNION ALL
     SELECT call_id, definition_id, 'calls', confidence
     FROM resolved_calls

@@ -1,13 +1,14 @@
 /* windlass
 description: The methods that a repository calls and that packages which it imports define.
-materialize: cache
-tags: { layer: semantic, kind: cache, artifact: dependency_methods, semantic_id: code.dependency_method, entity: symbol, grain: per_repo_and_symbol }
+tags: { layer: semantic, kind: table, artifact: dependency_methods, semantic_id: code.dependency_method, entity: symbol, grain: per_repo_and_symbol }
+io:
+  key: [repo, symbol]
 */
 SELECT
     repo,
     symbol,
     sum(candidates) AS candidates,
-    CASE WHEN sum(candidates) <= $max_candidates THEN flatten(array_agg(node_ids)) END AS node_ids
+    CASE WHEN sum(candidates) <= $max_candidates THEN array_sort(flatten(array_agg(node_ids))) END AS node_ids
 FROM (
     SELECT called.repo, called.symbol, candidates, node_ids
     FROM (SELECT DISTINCT repo, symbol FROM call_sites WHERE is_method) AS called

@@ -1,7 +1,8 @@
 /* windlass
 description: The source files, each with where it belongs by its path.
-materialize: view
-tags: { layer: normalized, kind: view, artifact: files, semantic_id: code.file, entity: file, grain: per_file }
+tags: { layer: normalized, kind: table, artifact: files, semantic_id: code.file, entity: file, grain: per_file }
+io:
+  key: [file_id]
 */
 -- A repository is a first folder, a package a repository's name without its version and as code writes it, a module
 -- the name that other files of the repository know a file by, and a folder that of the folder it is in.

@@ -1,7 +1,8 @@
 /* windlass
 description: How far a method's name alone tells which method is meant, from 0 to 1.
-materialize: view
-tags: { layer: semantic, kind: view, artifact: method_certainty, semantic_id: code.method_certainty, entity: symbol, grain: per_symbol }
+tags: { layer: semantic, kind: table, artifact: method_certainty, semantic_id: code.method_certainty, entity: symbol, grain: per_symbol }
+io:
+  key: [symbol]
 */
 SELECT
     callers.symbol,

@@ -1,7 +1,8 @@
 /* windlass
 description: The repositories, each with its package.
-materialize: view
-tags: { layer: normalized, kind: view, artifact: repos, semantic_id: code.repo, entity: repo, grain: per_repo }
+tags: { layer: normalized, kind: table, artifact: repos, semantic_id: code.repo, entity: repo, grain: per_repo }
+io:
+  key: [repo]
 */
 SELECT stable_id('repo', repo) AS repo_id, repo, package, count(*) AS files, sum(size) AS bytes
 FROM files

@@ -1,7 +1,8 @@
 /* windlass
 description: The calls with the definitions that they may mean, and how sure that is.
-materialize: cache
-tags: { layer: semantic, kind: cache, artifact: resolved_calls, semantic_id: code.resolved_call, entity: call, grain: per_call_and_definition }
+tags: { layer: semantic, kind: table, artifact: resolved_calls, semantic_id: code.resolved_call, entity: call, grain: per_call_and_definition }
+io:
+  key: [call_id, definition_id]
 */
 -- The confidence falls with the distance of the definitions and with their number. Where a method's name is all that
 -- is known, it also falls with the number of packages that have such a method, and with the share of repositories that

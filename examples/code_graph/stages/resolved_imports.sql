@@ -1,7 +1,8 @@
 /* windlass
 description: The imports of other packages with the repositories that hold a version of the package.
-materialize: view
-tags: { layer: semantic, kind: view, artifact: resolved_imports, semantic_id: code.resolved_import, entity: import, grain: per_import_and_repo }
+tags: { layer: semantic, kind: table, artifact: resolved_imports, semantic_id: code.resolved_import, entity: import, grain: per_import_and_repo }
+io:
+  key: [import_id, repo_id]
 */
 SELECT
     imports.node_id AS import_id,

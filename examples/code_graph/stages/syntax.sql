@@ -1,7 +1,8 @@
 /* windlass
 description: The syntax nodes that the graph is made of. The only stage that parses.
-materialize: cache
-tags: { layer: normalized, kind: cache, artifact: syntax, semantic_id: code.syntax, entity: syntax_node, grain: per_syntax_node }
+tags: { layer: normalized, kind: table, artifact: syntax, semantic_id: code.syntax, entity: syntax_node, grain: per_syntax_node }
+io:
+  key: [node_id]
 */
 SELECT
     file_id || ':' || node['node_id'] AS node_id,

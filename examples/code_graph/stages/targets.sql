@@ -1,7 +1,8 @@
 /* windlass
 description: What can be called, by where one looks for it.
-materialize: cache
-tags: { layer: semantic, kind: cache, artifact: targets, semantic_id: code.target, entity: definition, grain: per_place_holder_and_symbol }
+tags: { layer: semantic, kind: table, artifact: targets, semantic_id: code.target, entity: definition, grain: per_place_holder_and_symbol }
+io:
+  key: [place, holder, symbol]
 */
 -- A place is a file, a repository, `@` and a package, whatever its version, or `*`, which is everywhere: there only
 -- what a type holds can be looked for. `candidates` says how many definitions there are; they themselves are kept only
@@ -29,7 +30,7 @@ SELECT
     holder,
     symbol,
     count(*) AS candidates,
-    CASE WHEN count(*) <= $max_candidates THEN array_agg(node_id) END AS node_ids
+    CASE WHEN count(*) <= $max_candidates THEN array_sort(array_agg(node_id)) END AS node_ids
 FROM (
     SELECT
         node_id,

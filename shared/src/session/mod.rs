@@ -4,6 +4,7 @@
 //! SessionSettings + Functions ─Sessions→ SessionContext, SessionIdentity        (builder, identity)
 //! TableInput ─register→ a table of that session, Registration                   (register, registration)
 //!     files of one format (listing), text files (text_files), a Delta table's provider, a view
+//! ChangesCall ─its range, planned before─→ an answer of table_changes in that session (table_changes)
 //! ```
 
 mod builder;
@@ -15,6 +16,7 @@ pub(crate) mod prune;
 mod register;
 mod registration;
 mod scan_stores;
+mod table_changes;
 pub(crate) mod text_files;
 mod types;
 
@@ -26,3 +28,4 @@ pub use register::{ProviderInput, TableInput, register};
 pub use registration::{ColumnRecord, Registration, SortRecord, TableKind};
 pub use scan_stores::with_stores_of;
 pub use text_files::{ListingChange, PATH_COLUMN, TextListing};
+pub use table_changes::{ChangesCall, TABLE_CHANGES, changes_calls, register_table_changes};

@@ -3,6 +3,8 @@
 pub(crate) mod cluster_like;
 mod golden;
 pub(crate) mod mapping;
+pub(crate) mod golden;
+mod mapping;
 mod pin;
 mod scan;
 pub(crate) mod tables;

@@ -66,6 +66,11 @@ impl<'a> Log<'a> {
         Self { folder, version: 0 }
     }
 
+    /// The log of a table that has the versions before `version` already.
+    pub(crate) fn at(folder: &'a Path, version: u64) -> Self {
+        Self { folder, version }
+    }
+
     /// Writes the next commit.
     pub(crate) fn commit(&mut self, actions: &[Value]) {
         let lines: Vec<String> = actions.iter().map(Value::to_string).collect();

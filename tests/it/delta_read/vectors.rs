@@ -34,14 +34,14 @@ fn stored(vector: &[u8]) -> Vec<u8> {
     bytes
 }
 
-fn inline(rows: &RoaringTreemap) -> Value {
+pub(crate) fn inline(rows: &RoaringTreemap) -> Value {
     let mut bytes = serialized(rows);
     let size = bytes.len();
     bytes.resize(size.next_multiple_of(4), 0);
     json!({"storageType": "i", "pathOrInlineDv": z85::encode(&bytes), "sizeInBytes": size, "cardinality": rows.len()})
 }
 
-fn relative(folder: &Path, prefix: &str, rows: &RoaringTreemap) -> Value {
+pub(crate) fn relative(folder: &Path, prefix: &str, rows: &RoaringTreemap) -> Value {
     let (uuid, vector) = (Uuid::new_v4(), serialized(rows));
     let path = folder.join(prefix).join(format!("deletion_vector_{uuid}.bin"));
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -62,7 +62,7 @@ fn absolute(path: &Path, rows: &RoaringTreemap) -> Value {
 }
 
 /// Rows `first..first + ROWS` in row groups of 500, and in pages much smaller than that.
-fn row_groups(first: i64) -> Vec<RecordBatch> {
+pub(crate) fn row_groups(first: i64) -> Vec<RecordBatch> {
     (first..first + ROWS)
         .step_by(500)
         .map(|start| {
@@ -73,7 +73,7 @@ fn row_groups(first: i64) -> Vec<RecordBatch> {
         .collect()
 }
 
-fn write_file(path: &Path, batches: &[RecordBatch]) {
+pub(crate) fn write_file(path: &Path, batches: &[RecordBatch]) {
     use datafusion::parquet::arrow::ArrowWriter;
     use datafusion::parquet::file::properties::WriterProperties;
     let properties = WriterProperties::builder()
