@@ -2,8 +2,8 @@
 
 pub(crate) mod cluster_like;
 mod golden;
-pub(crate) mod mapping;
 pub(crate) mod golden;
+pub(crate) mod mapping;
 mod mapping;
 mod pin;
 mod scan;

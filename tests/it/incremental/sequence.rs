@@ -13,7 +13,7 @@ use rand::{Rng, SeedableRng};
 use windlass_client::embedded::local_runs;
 use windlass_client::{Project, QueryOptions, RunOptions, Windlass};
 use windlass_shared::artifact::{Refresh, RunRecord, RunStatus, StageLineage, StageStatus, Strategy};
-use windlass_shared::error::full_message;
+use windlass_shared::error::{Coded, ErrorCode, full_message};
 use windlass_shared::storage::Location;
 
 use super::INCREMENTAL;
@@ -30,6 +30,9 @@ pub(super) struct Arena {
     /// Partitions of its sessions.
     pub(super) partitions: usize,
 }
+
+/// The code of the refusal of a stage that is `strict` and cannot be incremental.
+const NOT_INCREMENTAL: ErrorCode = ErrorCode("WL0369");
 
 /// What went wrong, as a sentence.
 type Outcome<T = ()> = Result<T, String>;
@@ -68,6 +71,7 @@ impl<'a> Sequence<'a> {
 
     /// Everything that happens.
     pub(super) async fn play(&mut self) -> Outcome {
+        self.relent().await?;
         self.whole_run(false).await?;
         for _ in 0..self.random.random_range(2..5) {
             self.change_sources().await;
@@ -91,6 +95,22 @@ impl<'a> Sequence<'a> {
             }
         }
         self.ask_windlass().await
+    }
+
+    /// Lets stages over views go without `strict` where a plan refuses it.
+    async fn relent(&mut self) -> Outcome {
+        for _ in 0..self.pipeline.stages.len() {
+            let project = self.pipeline.open();
+            let Err(error) = self.arena.windlass.plan(&project, &RunOptions::default()).await else { return Ok(()) };
+            let message = full_message(&error);
+            let stage = message.split('`').nth(1).unwrap_or_default().to_owned();
+            if error.code() != NOT_INCREMENTAL || !self.pipeline.relent(&stage) {
+                return Err(format!("the project cannot be planned: {message}"));
+            }
+            self.trace.push(format!("{stage} is auto now: {message}"));
+            self.coverage.refused += 1;
+        }
+        Ok(())
     }
 
     async fn change_sources(&mut self) {
