@@ -41,6 +41,7 @@ async fn told(dir: &Path, files: &ProjectFiles) -> String {
         params: BTreeMap::from([("least".to_owned(), ParamValue::Long(1))]),
         select: Vec::new(),
         exclude: Vec::new(),
+        refresh: Default::default(),
         run: RunId::new("r"),
     };
     match plan_run(request, &sessions).await {

@@ -2,6 +2,9 @@
 
 use datafusion::prelude::SessionContext;
 use tempfile::TempDir;
+use windlass_shared::delta::pin::pin;
+use windlass_shared::spec::source::PinAt;
+use windlass_shared::storage::Location;
 use windlass_shared::delta::changes::TableChanges;
 use windlass_shared::delta::scan::ScanOptions;
 
@@ -24,12 +27,8 @@ fn with_feed(changes: &TableChanges, partitions: usize, cluster: &windlass_tests
 async fn feeds_of_other_engines_come_whole() {
     let cluster = windlass_tests::shared_cluster().await;
     for (folder, start) in feeds() {
-        let newest = windlass_shared::delta::pin::pin(
-            &windlass_shared::storage::Location::from_path(&folder).unwrap(),
-            windlass_shared::spec::source::PinAt::Latest,
-            cluster.sessions.stores(),
-        );
-        let newest = newest.await.unwrap().version().0;
+        let location = Location::from_path(&folder).unwrap();
+        let newest = pin(&location, PinAt::Latest, cluster.sessions.stores()).await.unwrap().version().0;
         let changes = feed(&cluster.sessions, &folder, start, newest).await.unwrap();
         let expected = feed_rows(&cluster.sessions, &changes).await;
         for partitions in [1, 2, 4] {

@@ -139,7 +139,7 @@ impl<'a> Sequence<'a> {
     fn redefine(&mut self) {
         let (told, changed) = self.pipeline.redefine(&mut self.random);
         self.trace.push(told);
-        changed.iter().for_each(|stage| drop(self.settled.remove(stage)));
+        self.settled.retain(|stage| !changed.contains(stage));
         self.dirty = true;
     }
 

@@ -1,30 +1,36 @@
-//! The versions of the stages' code, as they are judged.
+//! Which stages a project would use as they are, after the one that all mutants are mutants of has run.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Date32Array, Int64Array, StringArray};
-use windlass_client::Project;
-use windlass_scheduler::home::Home;
-use windlass_scheduler::plan::{PlanRequest, plan_run};
-use windlass_shared::artifact::Refresh;
-use windlass_shared::error::full_message;
-use windlass_shared::function::Functions;
-use windlass_shared::ids::RunId;
-use windlass_shared::session::Sessions;
+use windlass_client::embedded::EmbeddedConfig;
+use windlass_client::{ClientError, Project, RunOptions, Windlass};
+use windlass_scheduler::plan::PlanError;
+use windlass_scheduler::run::RunError;
+use windlass_shared::artifact::PlanDecision;
+use windlass_shared::config::SessionSettings;
 use windlass_shared::storage::Location;
 
 use crate::delta_read::tables::{append, array, batch};
 
-/// The tables that the mutants read, and how the versions of a project over them are found.
+/// The tables that the mutants read, and what a run of the base project has left.
 pub(super) struct Versions {
     dir: PathBuf,
+    windlass: Windlass,
+}
+
+/// What would become of a project's stages.
+pub(super) enum Verdicts {
+    /// By stage that keeps a table, whether it would be used as it is.
+    Reused(BTreeMap<String, bool>),
+    /// Nothing: the project does not fit its sources any more.
+    Refused,
 }
 
 impl Versions {
-    /// Makes the tables below `dir`.
+    /// Makes the tables below `dir` and starts Windlass there.
     pub(super) async fn new(dir: &Path) -> Self {
         for name in ["orders", "orders_2"] {
             let columns: Vec<(&str, ArrayRef)> = vec![
@@ -52,30 +58,32 @@ impl Versions {
             fs::create_dir(dir.join(name)).unwrap();
             fs::write(dir.join(name).join("one.txt"), "one note").unwrap();
         }
-        Self { dir: dir.to_owned() }
+        let home = Location::from_path(&dir.join("home")).unwrap();
+        let windlass = Windlass::embedded(EmbeddedConfig::new(home, SessionSettings::default())).await.unwrap();
+        Self { dir: dir.to_owned(), windlass }
     }
 
     pub(super) fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// The version of every stage that has a table, as a plan of a run says it.
-    pub(super) async fn of(&self, project: &Project) -> BTreeMap<String, String> {
-        let graph = &project.graph;
-        let sessions = Sessions::new(graph.session.clone(), Functions::standard()).unwrap();
-        let given: [(String, String); 0] = [];
-        let request = PlanRequest {
-            graph: Arc::clone(graph),
-            base: Location::from_path(&self.dir).unwrap(),
-            home: Home::new(Location::from_path(&self.dir.join("home")).unwrap()),
-            params: graph.bind_params(&given).unwrap(),
-            select: Vec::new(),
-            exclude: Vec::new(),
-            run: RunId::new("r"),
-            refresh: Refresh::default(),
-        };
-        let plan = plan_run(request, &sessions).await.unwrap_or_else(|error| panic!("{}", full_message(&error)));
-        let stages = plan.summary().stages.into_iter();
-        stages.map(|stage| (stage.stage.to_string(), stage.code_version)).collect()
+    /// Builds every table of `base`.
+    pub(super) async fn build(&self, base: &Project) {
+        let run = self.windlass.run(base, &RunOptions::default()).await.unwrap();
+        let record = run.wait().await.unwrap();
+        assert_eq!(record.status.as_str(), "succeeded", "{:?}", record.stages);
+    }
+
+    /// What a run of `project` would do with the tables that are there.
+    pub(super) async fn of(&self, project: &Project) -> Verdicts {
+        match self.windlass.plan(project, &RunOptions::default()).await {
+            Ok(plan) => {
+                let tables = plan.stages.iter().filter(|stage| stage.decision != PlanDecision::View);
+                let verdict = tables.map(|stage| (stage.stage.to_string(), stage.decision == PlanDecision::Reuse));
+                Verdicts::Reused(verdict.collect())
+            }
+            Err(ClientError::Run(RunError::Plan(PlanError::Sql(_)))) => Verdicts::Refused,
+            Err(error) => panic!("{error}"),
+        }
     }
 }
