@@ -19,8 +19,11 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, PartitionMode};
 use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
+use datafusion::physical_expr::{LexOrdering, PhysicalExpr, PhysicalSortExpr};
+use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::union::UnionExec;
-use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, InputOrderMode};
 
 use super::EngineError;
 
@@ -35,7 +38,8 @@ pub(super) fn distributable(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn Exec
         .transform_up(with_a_partition)
         .and_then(|plan| plan.data.transform_up(with_one_probe))
         .and_then(|plan| plan.data.transform_up(with_gathered_join))
-        .and_then(|plan| plan.data.transform_up(with_measured_branches));
+        .and_then(|plan| plan.data.transform_up(with_measured_branches))
+        .and_then(|plan| plan.data.transform_up(with_sorted_windows));
     let plan = rewritten.map_err(|error| EngineError::Plan(error.message().into_owned()))?.data;
     match unsplittable_leaf(&plan) {
         None => Ok(plan),
@@ -104,6 +108,37 @@ fn with_measured_branches(node: Arc<dyn ExecutionPlan>) -> Rewritten {
         let scan = MemorySourceConfig::try_new_exec(&[rows], schema, None)?;
         Ok(Transformed::yes(scan as _))
     })
+}
+
+/// Sorts the input of a window function by all that its rows are parted by.
+///
+/// The planner leaves out of a sort what it knows to have one value only, for example since a filter or statistics say
+/// so. What tells it that can end up in another stage of the job, and the operator is refused where it has not been told.
+fn with_sorted_windows(node: Arc<dyn ExecutionPlan>) -> Rewritten {
+    let functions = match node.downcast_ref::<BoundedWindowAggExec>() {
+        Some(window) if window.input_order_mode == InputOrderMode::Sorted => window.window_expr(),
+        Some(_) => return Ok(Transformed::no(node)),
+        None => match node.downcast_ref::<WindowAggExec>() {
+            Some(window) => window.window_expr(),
+            None => return Ok(Transformed::no(node)),
+        },
+    };
+    let (Some(function), Some(input)) = (functions.first(), node.children().into_iter().next()) else {
+        return Ok(Transformed::no(node));
+    };
+    let sort = input.downcast_ref::<SortExec>();
+    let is_sorted_by = |expr: &Arc<dyn PhysicalExpr>| sort.is_some_and(|sort| sort.expr().iter().any(|key| key.expr.eq(expr)));
+    let parted_by = function.partition_by();
+    if parted_by.iter().all(is_sorted_by) {
+        return Ok(Transformed::no(node));
+    }
+    let keys = parted_by.iter().map(|expr| PhysicalSortExpr::new_default(Arc::clone(expr)));
+    let Some(ordering) = LexOrdering::new(keys.chain(function.order_by().iter().cloned())) else {
+        return Ok(Transformed::no(node));
+    };
+    let unsorted = sort.map_or(input, |sort| sort.input());
+    let sorted = SortExec::new(ordering, Arc::clone(unsorted)).with_preserve_partitioning(true);
+    Ok(Transformed::yes(replace_children_if_necessary(Arc::clone(&node), vec![Arc::new(sorted)])?))
 }
 
 /// A row of nulls, as a placeholder gives it; without columns it is still a row.

@@ -28,7 +28,7 @@ pub(super) fn union_all(draw: &mut Draw) -> Option<Query> {
     let first = draw.maybe_where("a", &one);
     let second = draw.maybe_where("a", &other);
     let sql = format!(
-        "SELECT {} FROM {} AS a{first} UNION ALL SELECT 'other', a.{}, {} FROM {} AS a{second}",
+        "SELECT {} FROM {} AS a{first} UNION ALL SELECT 'other' AS k1, a.{} AS k2, {} AS v1 FROM {} AS a{second}",
         select.list(),
         one.name,
         other_key.name,
