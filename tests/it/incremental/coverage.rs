@@ -15,6 +15,8 @@ pub(super) struct Coverage {
     pub(super) tables: u64,
     /// Runs that were cancelled before they had ended.
     pub(super) cancelled: u64,
+    /// Stages over views that `strict` refused, and that went on with `auto`.
+    pub(super) refused: u64,
     /// Processes that were killed before their run had ended.
     pub(super) killed: u64,
 }
@@ -40,6 +42,7 @@ impl Coverage {
         other.templates.into_iter().for_each(|(name, count)| *self.templates.entry(name).or_default() += count);
         other.strategies.into_iter().for_each(|(name, count)| *self.strategies.entry(name).or_default() += count);
         self.tables += other.tables;
+        self.refused += other.refused;
         self.cancelled += other.cancelled;
         self.killed += other.killed;
     }

@@ -109,7 +109,9 @@ async fn random_sequences_leave_the_tables_that_a_rebuild_would() {
     }
     println!("{coverage:#?}");
     let count = failures.len();
-    assert!(failures.is_empty(), "{count} of {seeds:?} failed, the first:\n{}", failures[..count.min(3)].join("\n"));
+    let heads: Vec<&str> = failures.iter().filter_map(|failure| failure.lines().next()).collect();
+    let first = failures[..count.min(3)].join("\n");
+    assert!(failures.is_empty(), "{count} of {seeds:?} failed:\n{}\n\nthe first:\n{first}", heads.join("\n"));
     if only.is_none() && seeds.end >= SEEDS {
         let missing = coverage.missing(TEMPLATES.iter().map(|(name, _)| *name), INCREMENTAL);
         assert!(missing.is_empty(), "never met: {missing:?}");

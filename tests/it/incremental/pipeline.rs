@@ -132,6 +132,19 @@ impl Pipeline {
         self.stages.iter().find(|stage| stage.name == name)
     }
 
+    /// Has a stage that reads a view ask for `auto` instead of `strict`; whether it did not before.
+    ///
+    /// What a view computes can be what another stage joins on, which no template foresees.
+    pub(super) fn relent(&mut self, name: &str) -> bool {
+        let graph = self.open().graph;
+        let reads = graph.reads(&name.into());
+        let over_view = reads.iter().any(|read| self.stage(read.as_str()).is_some_and(|stage| stage.view));
+        let stage = self.stages.iter_mut().find(|stage| stage.name == name && stage.wish == Wish::Strict);
+        let Some(stage) = stage.filter(|_| over_view) else { return false };
+        stage.wish = Wish::Auto;
+        true
+    }
+
     /// The stages that have tables.
     pub(super) fn tables(&self) -> impl Iterator<Item = &StageDef> {
         self.stages.iter().filter(|stage| !stage.view)
@@ -208,7 +221,8 @@ fn stages(relations: Vec<Relation>, random: &mut StdRng) -> Vec<StageDef> {
             partition_by,
             wish,
             merge: draw.pick(&["rewrite", "deletion_vectors", "auto"]),
-            view: stages.len() + 1 < count && draw.chance(0.2),
+            // Its readers would not be traceable either.
+            view: query.traceable && stages.len() + 1 < count && draw.chance(0.2),
             narrowed: None,
         };
         draw.relations.push(stage.relation(query.rows));

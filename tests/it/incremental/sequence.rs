@@ -12,8 +12,8 @@ use rand::seq::IteratorRandom;
 use rand::{Rng, SeedableRng};
 use windlass_client::embedded::local_runs;
 use windlass_client::{Project, QueryOptions, RunOptions, Windlass};
-use windlass_shared::artifact::{RunRecord, RunStatus, StageLineage, StageStatus, Strategy};
-use windlass_shared::error::full_message;
+use windlass_shared::artifact::{Refresh, RunRecord, RunStatus, StageLineage, StageStatus, Strategy};
+use windlass_shared::error::{Coded, ErrorCode, full_message};
 use windlass_shared::storage::Location;
 
 use super::INCREMENTAL;
@@ -30,6 +30,9 @@ pub(super) struct Arena {
     /// Partitions of its sessions.
     pub(super) partitions: usize,
 }
+
+/// The code of the refusal of a stage that is `strict` and cannot be incremental.
+const NOT_INCREMENTAL: ErrorCode = ErrorCode("WL0369");
 
 /// What went wrong, as a sentence.
 type Outcome<T = ()> = Result<T, String>;
@@ -68,6 +71,7 @@ impl<'a> Sequence<'a> {
 
     /// Everything that happens.
     pub(super) async fn play(&mut self) -> Outcome {
+        self.relent().await?;
         self.whole_run(false).await?;
         for _ in 0..self.random.random_range(2..5) {
             self.change_sources().await;
@@ -91,6 +95,22 @@ impl<'a> Sequence<'a> {
             }
         }
         self.ask_windlass().await
+    }
+
+    /// Lets stages over views go without `strict` where a plan refuses it.
+    async fn relent(&mut self) -> Outcome {
+        for _ in 0..self.pipeline.stages.len() {
+            let project = self.pipeline.open();
+            let Err(error) = self.arena.windlass.plan(&project, &RunOptions::default()).await else { return Ok(()) };
+            let message = full_message(&error);
+            let stage = message.split('`').nth(1).unwrap_or_default().to_owned();
+            if error.code() != NOT_INCREMENTAL || !self.pipeline.relent(&stage) {
+                return Err(format!("the project cannot be planned: {message}"));
+            }
+            self.trace.push(format!("{stage} is auto now: {message}"));
+            self.coverage.refused += 1;
+        }
+        Ok(())
     }
 
     async fn change_sources(&mut self) {
@@ -119,14 +139,15 @@ impl<'a> Sequence<'a> {
     fn redefine(&mut self) {
         let (told, changed) = self.pipeline.redefine(&mut self.random);
         self.trace.push(told);
-        changed.iter().for_each(|stage| drop(self.settled.remove(stage)));
+        self.settled.retain(|stage| !changed.contains(stage));
         self.dirty = true;
     }
 
     async fn whole_run(&mut self, refresh: bool) -> Outcome {
         let mut options = RunOptions::default();
         if refresh {
-            full_refresh(&mut options);
+            self.trace.push("everything anew".to_owned());
+            options.refresh.full.push(Refresh::EVERYTHING.to_owned());
             self.settled.clear();
             self.dirty = true;
         }
@@ -298,9 +319,6 @@ impl<'a> Sequence<'a> {
         Ok(())
     }
 }
-
-/// Asks for all stages to be computed anew.
-fn full_refresh(_options: &mut RunOptions) {}
 
 fn how(of: &StageLineage) -> &'static str {
     match of.strategy {

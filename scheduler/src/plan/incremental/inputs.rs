@@ -3,16 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, Result};
 use datafusion::functions_aggregate::expr_fn::sum;
+use datafusion::functions_nested::expr_fn::gen_series;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan, TableSource, col, lit, when};
 use windlass_shared::delta::changes::CHANGE_TYPE;
 use windlass_shared::ids::NodeName;
 
+use super::columns::{key_column, key_name, name_keys};
+
 /// The column that says how many copies of a row there are more (or, below zero, fewer) than before.
 pub(super) const SIGN: &str = "__wl_sign";
 const SUM: &str = "__wl_sum";
+const COPIES: &str = "__wl_copies";
 
 /// The change feed of one input.
 #[derive(Clone)]
@@ -48,7 +53,6 @@ impl ChangedInputs {
 
     /// Whether anything that `plan` reads has changed.
     pub(super) fn touch(&self, plan: &LogicalPlan) -> Result<bool> {
-        use datafusion::common::tree_node::TreeNode;
         plan.exists(|node| Ok(matches!(node, LogicalPlan::TableScan(scan) if self.of(scan).is_some())))
     }
 
@@ -79,6 +83,39 @@ impl ChangedInputs {
             .build()
             .map(Some)
     }
+}
+
+impl ChangedInputs {
+    /// `plan` over its inputs as they were before the changes: what they are now without what was added, and with what
+    /// was taken away. It is meant to be restricted to few keys, since it counts copies of whole rows.
+    pub(super) fn former(&self, plan: &LogicalPlan) -> Result<LogicalPlan> {
+        let former = plan.clone().transform_down(|node| {
+            let LogicalPlan::TableScan(scan) = &node else { return Ok(Transformed::no(node)) };
+            match self.net(scan)? {
+                Some(net) => Ok(Transformed::new(former_rows(&node, scan, net)?, true, TreeNodeRecursion::Jump)),
+                None => Ok(Transformed::no(node)),
+            }
+        })?;
+        Ok(former.data)
+    }
+}
+
+fn former_rows(now: &LogicalPlan, scan: &TableScan, net: LogicalPlan) -> Result<LogicalPlan> {
+    let columns: Vec<Column> = scanned(scan).collect();
+    let keys = || (0..columns.len()).map(key_column);
+    let counted = |rows: LogicalPlan, copies: Expr| {
+        let columns = columns.iter().cloned().enumerate();
+        let keys = columns.map(|(index, column)| Expr::Column(column).alias(key_name(index)));
+        LogicalPlanBuilder::from(rows).project(keys.chain([copies.alias(SIGN)]))?.build()
+    };
+    let rows = LogicalPlanBuilder::from(counted(now.clone(), lit(1_i64))?)
+        .union(counted(net, lit(0_i64) - col(SIGN))?)?
+        .aggregate(keys(), [sum(col(SIGN)).alias(SUM)])?
+        .filter(col(SUM).gt(lit(0_i64)))?
+        .project(keys().chain([gen_series(lit(1_i64), col(SUM), lit(1_i64)).alias(COPIES)]))?
+        .unnest_column(Column::new_unqualified(COPIES))?
+        .build()?;
+    name_keys(rows, &columns)
 }
 
 /// The columns that `scan` reads.

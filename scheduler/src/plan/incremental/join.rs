@@ -28,9 +28,8 @@ impl Tracer<'_> {
         let (left, right) = sides(join);
         let over = |side: &Side<'_>| exprs.iter().all(|expr| is_over(expr, side.plan.schema()));
         match join.join_type {
-            JoinType::LeftMark | JoinType::RightMark if !over(&left) && !over(&right) => {
-                blocked("EXISTS or IN inside an expression", "what it was before the changes is not known")
-            }
+            JoinType::LeftMark if !over(&left) => self.marked(join, &left, &right, exprs),
+            JoinType::RightMark if !over(&right) => self.marked(join, &right, &left, exprs),
             _ if over(&left) => self.one_side(join, &left, &right, exprs),
             _ if over(&right) => self.one_side(join, &right, &left, exprs),
             _ => self.both_sides(join, &left, &right, exprs),
@@ -49,6 +48,22 @@ impl Tracer<'_> {
         Ok(union_all(parts)?)
     }
 
+    /// The expressions use whether rows of `own` have a partner in `other`.
+    fn marked(&self, join: &Join, own: &Side<'_>, other: &Side<'_>, exprs: &[Expr]) -> Traced {
+        let equalities = self.traceable(other.plan, &other.on)?;
+        let part = |on: &[Expr]| equalities.iter().map(|index| on[*index].clone()).collect::<Vec<Expr>>();
+        let on = part(&own.on);
+        if on.is_empty() {
+            return no_way(join);
+        }
+        let mut keys = Vec::from_iter(self.changed(own.plan, &on)?);
+        keys.extend(self.changed(other.plan, &part(&other.on))?);
+        let Some(keys) = union_all(keys)? else { return Ok(None) };
+        let keys = Keys { plan: keys, nulls: NullEquality::NullEqualsNull };
+        let rows = self.differing(&LogicalPlan::Join(join.clone()), &on, Some(&keys))?;
+        Ok(Some(project_keys(rows, exprs)?))
+    }
+
     /// The rows of `own` as it is now that a changed row of `other` meets, and perhaps more.
     fn met(&self, join: &Join, own: &Side<'_>, other: &Side<'_>) -> Result<Option<LogicalPlan>, TraceError> {
         let equalities = self.traceable(other.plan, &other.on)?;
@@ -59,17 +74,16 @@ impl Tracer<'_> {
             let keys = Keys { plan: keys, nulls: join.null_equality };
             return Ok(Some(restrict(own.plan, &on, &keys, self)?));
         }
-        let no_way = || {
-            blocked(
-                format!("the join on {}", shown(join)),
-                "there is no equality by which changes of one side can be found on the other",
-            )
+        let Some(filter) = &join.filter else {
+            if is_one_row(other.plan) && join.on.is_empty() {
+                return Ok(self.all_if_changed(own, other)?);
+            }
+            return no_way(join);
         };
-        let Some(filter) = &join.filter else { return no_way() };
         let used = columns_of([filter], other.plan.schema());
         let used: Vec<Expr> = used.into_iter().map(Expr::Column).collect();
         if used.is_empty() {
-            return no_way();
+            return no_way(join);
         }
         match unless_blocked(self.rows(other.plan, &used))? {
             Some(Some(rows)) => {
@@ -86,8 +100,17 @@ impl Tracer<'_> {
                 Ok(Some(LogicalPlan::Join(met)))
             }
             Some(None) => Ok(None),
-            None => no_way(),
+            None => no_way(join),
         }
+    }
+
+    /// All rows of `own` if the one row of `other` is another than before.
+    fn all_if_changed(&self, own: &Side<'_>, other: &Side<'_>) -> Result<Option<LogicalPlan>, TraceError> {
+        let columns: Vec<Expr> = other.plan.schema().columns().into_iter().map(Expr::Column).collect();
+        let Some(rows) = self.changed(other.plan, &columns)? else { return Ok(None) };
+        let any = LogicalPlanBuilder::from(rows).limit(0, Some(1))?.project([lit(true).alias("__wl_any")])?;
+        let any = any.alias(self.fresh())?.build()?;
+        Ok(Some(LogicalPlanBuilder::from(own.plan.clone()).cross_join(any)?.build()?))
     }
 
     /// The expressions need both sides: changed rows of each with the other as it is now, and with its changed rows.
@@ -95,11 +118,9 @@ impl Tracer<'_> {
         let by_left = self.traceable(left.plan, &left.on)?;
         let by_right = self.traceable(right.plan, &right.on)?;
         let by_both: Vec<usize> = by_left.iter().copied().filter(|index| by_right.contains(index)).collect();
-        if by_both.is_empty() {
-            return blocked(
-                format!("the join on {}", shown(join)),
-                "there is no equality by which changes of one side can be found on the other",
-            );
+        let one_row = join.on.is_empty() && join.filter.is_none() && (is_one_row(left.plan) || is_one_row(right.plan));
+        if by_both.is_empty() && !one_row {
+            return no_way(join);
         }
         let needed = |side: &Side<'_>, on: &[usize]| -> Vec<Expr> {
             let columns = columns_of(exprs, side.plan.schema());
@@ -122,13 +143,17 @@ impl Tracer<'_> {
             project_keys(LogicalPlan::Join(join), exprs)
         };
         let mut parts = Vec::new();
-        if let Some(rows) = &changed_left {
+        if let (true, Some(rows)) = (one_row, &changed_left) {
+            parts.push(meet(rows, right.plan, &[])?);
+        } else if let Some(rows) = &changed_left {
             let on: Vec<(Expr, usize)> = by_left.iter().map(|index| right.on[*index].clone()).zip(0..).collect();
             let theirs: Vec<Expr> = by_left.iter().map(|index| left.on[*index].clone()).collect();
             let keys = Keys { plan: project_keys(rows.clone(), &theirs)?, nulls: join.null_equality };
             parts.push(meet(rows, &restrict(right.plan, &on, &keys, self)?, &by_left)?);
         }
-        if let Some(rows) = &changed_right {
+        if let (true, Some(rows)) = (one_row, &changed_right) {
+            parts.push(meet(left.plan, rows, &[])?);
+        } else if let Some(rows) = &changed_right {
             let on: Vec<(Expr, usize)> = by_right.iter().map(|index| left.on[*index].clone()).zip(0..).collect();
             let theirs: Vec<Expr> = by_right.iter().map(|index| right.on[*index].clone()).collect();
             let keys = Keys { plan: project_keys(rows.clone(), &theirs)?, nulls: join.null_equality };
@@ -156,6 +181,23 @@ impl Tracer<'_> {
             return Ok(union_all(parts)?);
         }
         blocked(format!("the join on {}", shown(join)), "an expression over both sides cannot be followed")
+    }
+}
+
+fn no_way<T>(join: &Join) -> Result<T, TraceError> {
+    blocked(
+        format!("the join on {}", shown(join)),
+        "there is no equality by which changes of one side can be found on the other",
+    )
+}
+
+/// Whether `plan` has one row whatever its inputs have: an aggregate over all of them.
+fn is_one_row(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+        LogicalPlan::Projection(projection) => is_one_row(&projection.input),
+        LogicalPlan::SubqueryAlias(alias) => is_one_row(&alias.input),
+        _ => false,
     }
 }
 

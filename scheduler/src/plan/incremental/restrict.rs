@@ -1,13 +1,13 @@
 //! A query over the rows of some keys only: semi-joins with the keys, as deep in the plan as they can stand.
 
 use datafusion::common::tree_node::TreeNode;
-use datafusion::common::{Column, NullEquality, Result};
+use datafusion::common::{Column, DFSchema, DataFusionError, NullEquality, Result};
 use datafusion::logical_expr::{
     Aggregate, Distinct, Expr, Join, JoinConstraint, JoinType, LogicalPlan, LogicalPlanBuilder, Union, Unnest, Window,
 };
 
 use super::columns::{column_at, is_over, key_column, key_name, project_keys, renamed, replace, unnamed};
-use super::trace::{Tracer, partition_of};
+use super::trace::{Tracer, instead_of_all, partition_of};
 
 /// A relation of keys.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ impl Restriction<'_> {
             }
             LogicalPlan::Projection(projection) => {
                 let inner = |expr: &Expr| {
-                    replace(expr, &projection.schema, |index| Ok::<_, datafusion::error::DataFusionError>(unnamed(&projection.expr[index])))
+                    replace(expr, &projection.schema, |index| Ok::<_, DataFusionError>(unnamed(&projection.expr[index])))
                 };
                 let inner = on.iter().map(|(expr, key)| Ok((inner(expr)?, *key))).collect::<Result<_>>()?;
                 self.through(plan, inner)
@@ -233,20 +233,10 @@ impl Restriction<'_> {
 /// there is none.
 fn instead(
     expr: &Expr,
-    schema: &datafusion::common::DFSchema,
+    schema: &DFSchema,
     by: impl Fn(usize) -> Option<Expr>,
 ) -> Result<Option<Expr>> {
-    if !uses(expr) {
-        return Ok(None);
-    }
-    let mut missing = false;
-    let replaced = replace(expr, schema, |index| {
-        Ok::<_, datafusion::error::DataFusionError>(by(index).unwrap_or_else(|| {
-            missing = true;
-            column_at(schema, index)
-        }))
-    })?;
-    Ok((!missing).then_some(replaced))
+    if uses(expr) { instead_of_all(expr, schema, by) } else { Ok(None) }
 }
 
 /// Whether the expression uses columns at all.

@@ -2,17 +2,18 @@
 
 use std::cell::Cell;
 
-use datafusion::common::{Column, NullEquality, Result, TableReference};
+use datafusion::common::{Column, DFSchema, DataFusionError, NullEquality, Result, TableReference};
+use datafusion::functions_aggregate::expr_fn::sum;
 use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::{
-    Aggregate, Distinct, Expr, Filter, LogicalPlan, LogicalPlanBuilder, Projection, Union, Unnest, Window,
+    Aggregate, Distinct, Expr, Filter, LogicalPlan, LogicalPlanBuilder, Projection, Union, Unnest, Window, col, lit,
 };
 
 use super::blocker::{TraceError, blocked, unless_blocked};
 use super::columns::{
-    column_at, columns_of, is_over, key_column, name_keys, project_keys, renamed, replace, union_all, unnamed,
+    column_at, columns_of, is_over, key_column, key_name, name_keys, project_keys, renamed, replace, union_all, unnamed,
 };
-use super::inputs::ChangedInputs;
+use super::inputs::{ChangedInputs, SIGN};
 use super::restrict::{Keys, restrict};
 
 /// What tracing an expression through a plan gives: a plan of keys, or nothing if no row can have changed.
@@ -125,49 +126,82 @@ impl<'c> Tracer<'c> {
 
     /// A group's row can have changed only if a row of the group has.
     fn aggregate(&self, aggregate: &Aggregate, exprs: &[Expr]) -> Traced {
-        let groups = aggregate.group_expr.len();
         if aggregate.group_expr.iter().any(|expr| matches!(expr, Expr::GroupingSet(_))) {
             return blocked("GROUPING SETS, CUBE or ROLLUP", "a row belongs to several groups");
         }
-        if groups == 0 {
-            return blocked("an aggregate without GROUP BY", "every row counts for its one row");
+        let plan = LogicalPlan::Aggregate(aggregate.clone());
+        let groups: Vec<Expr> = aggregate.group_expr.iter().map(unnamed).collect();
+        if groups.is_empty() {
+            // Its one row is always there; what matters is whether it is another one.
+            return Ok(Some(project_keys(self.differing(&plan, &[], None)?, exprs)?));
         }
-        let inner: Vec<Expr> = exprs
+        let of_group = |index: usize| groups.get(index).cloned();
+        let inner: Option<Vec<Expr>> = exprs
             .iter()
-            .map(|expr| {
-                replace(expr, &aggregate.schema, |index| match aggregate.group_expr.get(index) {
-                    Some(group) => Ok(unnamed(group)),
-                    None => {
-                        let value = aggregate.aggr_expr.get(index - groups).map(|expr| unnamed(expr).to_string());
-                        blocked(
-                            format!("the aggregate {}", value.unwrap_or_default()),
-                            "what it was before the changes is not known",
-                        )
-                    }
-                })
-            })
-            .collect::<Result<_, _>>()?;
-        self.changed(&aggregate.input, &inner)
+            .map(|expr| instead_of_all(expr, &aggregate.schema, of_group))
+            .collect::<Result<_, DataFusionError>>()?;
+        if let Some(inner) = inner {
+            return self.changed(&aggregate.input, &inner);
+        }
+        let Some(changed) = self.changed(&aggregate.input, &groups)? else { return Ok(None) };
+        let keys = Keys { plan: changed, nulls: NullEquality::NullEqualsNull };
+        let on: Vec<Expr> = (0..groups.len()).map(|index| column_at(&aggregate.schema, index)).collect();
+        Ok(Some(project_keys(self.differing(&plan, &on, Some(&keys))?, exprs)?))
+    }
+
+    /// The rows of `plan`, restricted to those whose `on` are among `keys`, of which there are more or fewer copies than
+    /// before the changes: both those that are there now and those that were.
+    pub(super) fn differing(
+        &self,
+        plan: &LogicalPlan,
+        on: &[Expr],
+        keys: Option<&Keys>,
+    ) -> Result<LogicalPlan, DataFusionError> {
+        let on: Vec<(Expr, usize)> = on.iter().cloned().zip(0..).collect();
+        let restricted = |plan: LogicalPlan| match keys {
+            Some(keys) => restrict(&plan, &on, keys, self),
+            None => Ok(plan),
+        };
+        let (now, before) = (restricted(plan.clone())?, restricted(self.changes.former(plan)?)?);
+        let columns = plan.schema().columns();
+        let exprs: Vec<Expr> = columns.iter().cloned().map(Expr::Column).collect();
+        let signed = |rows: LogicalPlan, sign: i64| {
+            let keys = exprs.iter().enumerate().map(|(index, expr)| expr.clone().alias(key_name(index)));
+            LogicalPlanBuilder::from(rows).project(keys.chain([lit(sign).alias(SIGN)]))?.build()
+        };
+        let kept = || (0..columns.len()).map(key_column);
+        let rows = LogicalPlanBuilder::from(signed(now, 1)?)
+            .union(signed(before, -1)?)?
+            .aggregate(kept(), [sum(col(SIGN)).alias("__wl_sum")])?
+            .filter(col("__wl_sum").not_eq(lit(0_i64)))?
+            .project(kept())?
+            .build()?;
+        name_keys(rows, &columns)
     }
 
     /// Every row of a partition can have changed if one has.
     fn window(&self, window: &Window, exprs: &[Expr]) -> Traced {
         let input = &window.input;
         let columns = input.schema().fields().len();
-        for expr in exprs {
-            replace(expr, &window.schema, |index| match index < columns {
-                true => Ok(column_at(&window.schema, index)),
-                false => blocked(
-                    format!("the window function {}", unnamed(&window.window_expr[index - columns])),
-                    "what it was before the changes is not known",
-                ),
-            })?;
-        }
-        let mut parts = Vec::from_iter(self.changed(input, exprs)?);
+        let of_input = |index: usize| (index < columns).then(|| column_at(&window.schema, index));
+        let with_values = exprs
+            .iter()
+            .map(|expr| Ok(instead_of_all(expr, &window.schema, of_input)?.is_none()))
+            .collect::<Result<Vec<bool>, DataFusionError>>()?
+            .contains(&true);
+        let mut parts = if with_values { Vec::new() } else { Vec::from_iter(self.changed(input, exprs)?) };
         for function in &window.window_expr {
             let partition = partition_of(function);
             if partition.is_empty() {
                 return blocked(unnamed(function).to_string(), "without PARTITION BY it depends on all rows");
+            }
+            if with_values {
+                if let Some(partitions) = self.changed(input, &partition)? {
+                    let keys = Keys { plan: partitions, nulls: NullEquality::NullEqualsNull };
+                    let rows = self.differing(&LogicalPlan::Window(window.clone()), &partition, Some(&keys))?;
+                    parts.push(project_keys(rows, exprs)?);
+                }
+                continue;
             }
             // All rows of a partition have the values that the changed one has.
             if exprs.iter().all(|expr| partition.contains(expr)) {
@@ -229,11 +263,27 @@ impl<'c> Tracer<'c> {
     }
 }
 
-/// An expression over what is unnested, or the engine's error.
-struct Unnested(Option<datafusion::error::DataFusionError>);
+/// `expr` with each of its columns replaced by what `by` gives for its place; `None` if it gives nothing for one.
+pub(super) fn instead_of_all(
+    expr: &Expr,
+    schema: &DFSchema,
+    by: impl Fn(usize) -> Option<Expr>,
+) -> Result<Option<Expr>, DataFusionError> {
+    let mut missing = false;
+    let replaced = replace(expr, schema, |index| {
+        Ok::<_, DataFusionError>(by(index).unwrap_or_else(|| {
+            missing = true;
+            column_at(schema, index)
+        }))
+    })?;
+    Ok((!missing).then_some(replaced))
+}
 
-impl From<datafusion::error::DataFusionError> for Unnested {
-    fn from(error: datafusion::error::DataFusionError) -> Self {
+/// An expression over what is unnested, or the engine's error.
+struct Unnested(Option<DataFusionError>);
+
+impl From<DataFusionError> for Unnested {
+    fn from(error: DataFusionError) -> Self {
         Self(Some(error))
     }
 }
