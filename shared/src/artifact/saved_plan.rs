@@ -189,7 +189,7 @@ pub enum Moved {
     Parameter {
         /// The parameter.
         name: String,
-        /// Its value in the plan, as JSON; none if there was no such parameter.
+        /// Its value in the plan; none if there was no such parameter.
         from: Option<String>,
         /// Its value now.
         to: Option<String>,
@@ -245,6 +245,16 @@ pub enum Moved {
         /// What it has taken in now.
         to: Option<i64>,
     },
+}
+
+impl Moved {
+    /// The stage that would run otherwise, if it is that.
+    fn stage(&self) -> Option<&NodeName> {
+        match self {
+            Self::NewStage { stage } | Self::LostStage { stage } | Self::Decision { stage, .. } => Some(stage),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Moved {
@@ -324,8 +334,8 @@ pub fn moved(saved: &SavedPlan, now: &SavedPlan) -> Vec<Moved> {
     }
     moved.extend(differences(&saved.params, &now.params).map(|(name, from, to)| Moved::Parameter {
         name: name.clone(),
-        from: from.map(ToString::to_string),
-        to: to.map(ToString::to_string),
+        from: from.map(shown),
+        to: to.map(shown),
     }));
     if saved.session_identity != now.session_identity {
         moved.push(Moved::Session { from: saved.session_identity.clone(), to: now.session_identity.clone() });
@@ -340,7 +350,11 @@ pub fn moved(saved: &SavedPlan, now: &SavedPlan) -> Vec<Moved> {
         plan.pins.iter().map(|pin| (pin.source.clone(), pin.clone())).collect()
     };
     for (source, from, to) in differences(&pins(saved), &pins(now)) {
-        moved.extend(moved_pin(source, from, to));
+        // A table is pinned where it is used as it is: that it no longer is has been said of the stage.
+        let told = (from.is_none() || to.is_none()) && moved.iter().any(|moved| moved.stage() == Some(source));
+        if !told {
+            moved.extend(moved_pin(source, from, to));
+        }
     }
     let cursors = |plan: &SavedPlan| -> BTreeMap<(NodeName, NodeName), Option<i64>> {
         plan.cursors.iter().map(|at| ((at.stage.clone(), at.source.clone()), at.version)).collect()
@@ -354,6 +368,14 @@ pub fn moved(saved: &SavedPlan, now: &SavedPlan) -> Vec<Moved> {
         }
     }
     moved
+}
+
+/// The value of a parameter: as plans write it, a mapping of its type and its text.
+fn shown(value: &Value) -> String {
+    match value.get("value") {
+        Some(Value::String(text)) => text.clone(),
+        _ => value.to_string(),
+    }
 }
 
 /// The keys whose values differ in two maps, in order, with the values.

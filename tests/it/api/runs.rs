@@ -154,13 +154,13 @@ async fn a_saved_plan_is_carried_out_by_the_scheduler_unless_something_has_moved
     assert!(told.iter().any(|told| told.starts_with("source orders: 1 files of ")), "{told:?}");
     assert!(told.iter().all(|told| error.to_string().contains(told)), "{error} does not list {told:?}");
     let mut other = save().await;
-    other.params.insert("least".to_owned(), serde_json::json!({ "Long": 11 }));
+    other.params.insert("least".to_owned(), serde_json::json!({ "type": "long", "value": "11" }));
     other.request.select = vec!["totals".to_owned()];
     let mut asked_otherwise = RunOptions::apply(other);
     asked_otherwise.select = Vec::new();
     let error = windlass.run(&project, &asked_otherwise).await.unwrap_err();
     let told: Vec<String> = error.moved().unwrap().iter().map(ToString::to_string).collect();
-    assert_eq!(told[1], "parameter least: {\"Long\":11} → {\"Long\":10}", "{told:?}");
+    assert_eq!(told[1], "parameter least: 11 → 10", "{told:?}");
     assert!(told[0].starts_with("request: "), "{told:?}");
     assert_eq!(windlass.runs(&project).await.unwrap().bundles.run_ids().await.unwrap().len(), 1, "a refused plan ran");
     lab.server.stop().await;

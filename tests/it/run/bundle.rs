@@ -12,7 +12,7 @@ use windlass_shared::artifact::{
     AttemptRecord, AttemptStatus, BUNDLE_FORMAT, CommitOutcome, EngineVersions, LineageInput, LineageRecord, LogKind,
     LogLevel, MetricUnit, OperatorMetric, OperatorMetrics, PinRecord, PinsRecord, PlanDecision, PlanRecord, PlanText,
     Refresh, RegistrationsRecord, ReuseVerdict, RunRecord, RunStatus, RunTotals, StageDecision, StageLineage,
-    StageReceipt, StageRecord, StageStatus, StageSummary, Strategy, TaskTiming,
+    StageReceipt, StageRecord, StageStatus, StageSummary, TaskTiming,
 };
 use windlass_shared::bundle::{BundleReader, RecordError, metrics_schema};
 use windlass_shared::error::{Coded, Failure};
@@ -164,12 +164,12 @@ fn plan() -> PlanRecord {
         reason: "stages are computed in full".into(),
         depends_on: Vec::new(),
         weight: 2,
-        strategy: Some(Strategy::Full),
+        strategy: None,
         changes: Vec::new(),
-        reuse: Some(ReuseVerdict { hit: false, missed: vec!["code".into()] }),
-        estimated_rows: Some(100),
-        estimated_bytes: 4_000,
-        code_version: "v1".into(),
+        reuse: None,
+        estimated_rows: None,
+        estimated_bytes: 0,
+        code_version: String::new(),
     };
     PlanRecord { stages: vec![decision] }
 }
@@ -182,9 +182,9 @@ fn lineage() -> LineageRecord {
         code_fingerprint: "c1".into(),
         plan_fingerprint: "p1".into(),
         location: "s3://bucket/nodes".into(),
-        code_version: "v1".into(),
-        reuse: ReuseVerdict { hit: false, missed: vec!["code".into()] },
-        strategy: Some(Strategy::Full),
+        code_version: String::new(),
+        reuse: ReuseVerdict::default(),
+        strategy: None,
         changes: Vec::new(),
         output_version: Some(TableVersion(4)),
     };
@@ -312,7 +312,7 @@ async fn the_files_lie_where_a_person_would_look() {
     insta::assert_snapshot!(log, @r#"
     {"v":1,"ts":"1970-01-01T00:00:00Z","run_id":"r1","seq":0,"level":"info","event":"run_started","pipeline":"code_graph","sequence":3,"stages":3,"max_parallel":2,"windlass":"0.1.0","host":"here"}
     {"v":1,"ts":"1970-01-01T00:00:03Z","run_id":"r1","seq":1,"level":"info","event":"stage_committed","stage":"nodes","attempt":1,"version":4,"rows":10,"bytes":1000,"files":2,"outcome":"committed","duration_ms":20}
-    {"v":1,"ts":"1970-01-01T00:00:09Z","run_id":"r1","seq":2,"level":"error","event":"run_finished","status":"failed","duration_ms":9000,"committed":1,"failed":1,"skipped":1,"cancelled":0}
+    {"v":1,"ts":"1970-01-01T00:00:09Z","run_id":"r1","seq":2,"level":"error","event":"run_finished","status":"failed","duration_ms":9000,"committed":1,"reused":0,"failed":1,"skipped":1,"cancelled":0}
     "#);
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{TimeDelta, TimeZone, Utc};
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 use windlass_shared::artifact::{
     Moved, PinRecord, PlanDecision, PlanMoved, PlannedRun, Refresh, SAVED_PLAN_FORMAT, SavedCursor, SavedPlan,
     SavedPlanError, SavedRequest, StageDecision, Strategy as Way, moved,
@@ -46,6 +46,11 @@ fn cursor(stage: &str, source: &str, version: Option<i64>) -> SavedCursor {
     SavedCursor { stage: stage.into(), source: source.into(), version }
 }
 
+/// The value of a parameter, as plans write it.
+fn value(data_type: &str, text: &str) -> Value {
+    json!({ "type": data_type, "value": text })
+}
+
 fn saved() -> SavedPlan {
     let planned = PlannedRun {
         pipeline: "shop".into(),
@@ -56,7 +61,7 @@ fn saved() -> SavedPlan {
             decision("best", PlanDecision::Full, Some(Way::Full)),
         ],
         tables: Vec::new(),
-        params: json!({ "least": { "Long": 10 }, "label": { "String": "x" } }),
+        params: json!({ "least": value("long", "10"), "label": value("string", "x") }),
         session_identity: "session one".into(),
         cursors: vec![cursor("totals", "orders", Some(3)), cursor("totals", "people", None)],
     };
@@ -84,11 +89,11 @@ const CHANGES: &[Change] = &[
     ("request: another target, selection or refresh than the plan's", |plan| {
         plan.request.refresh.from_versions.push((None, 2));
     }),
-    ("parameter least: {\"Long\":10} → {\"Long\":20}", |plan| {
-        plan.params.insert("least".into(), json!({ "Long": 20 }));
+    ("parameter least: 10 → 20", |plan| {
+        plan.params.insert("least".into(), value("long", "20"));
     }),
-    ("parameter label: {\"String\":\"x\"} → none", |plan| drop(plan.params.remove("label"))),
-    ("parameter new: none → true", |plan| drop(plan.params.insert("new".into(), json!(true)))),
+    ("parameter label: x → none", |plan| drop(plan.params.remove("label"))),
+    ("parameter new: none → true", |plan| drop(plan.params.insert("new".into(), value("boolean", "true")))),
     ("session: identity session one → session two", |plan| plan.session_identity = "session two".into()),
     ("stage totals: its definition has changed", |plan| plan.stages[1].code_version = "other".into()),
     ("stage totals: incremental (affected_keys) → reuse", |plan| {
@@ -157,6 +162,19 @@ fn a_version_whose_time_is_forgotten_is_the_same_version() {
     let mut now = saved();
     now.pins[0].committed_at = None;
     assert!(told(&saved(), &now).is_empty());
+}
+
+/// A table that is used as it is, is pinned; that it no longer is must not be told twice.
+#[test]
+fn a_stage_that_is_no_longer_reused_is_told_of_once() {
+    let mut before = saved();
+    before.stages[1].decision = PlanDecision::Reuse;
+    before.stages[1].strategy = None;
+    before.pins.push(pin("totals", Some(1)));
+    assert_eq!(told(&before, &saved()), ["stage totals: reuse → incremental (affected_keys)"]);
+    let mut moved = before.clone();
+    moved.pins[2].version = Some(TableVersion(2));
+    assert_eq!(told(&before, &moved), ["source totals: version 1 → 2"]);
 }
 
 /// What a change is about, such as `stage totals`; changes of one thing can undo each other.
