@@ -1,10 +1,8 @@
 //! Pinning Delta tables and scanning them the way a cluster does.
 
 pub(crate) mod cluster_like;
-mod golden;
-pub(crate) mod mapping;
 pub(crate) mod golden;
-mod mapping;
+pub(crate) mod mapping;
 mod pin;
 mod scan;
 pub(crate) mod tables;
