@@ -37,7 +37,8 @@ async fn tasks_merge_what_one_process_would() {
         let lab = Lab::on_disk();
         let rows = |from: i64, to: i64, name: &str, gone: &str| {
             format!(
-                "SELECT value AS id, value % 4 AS p, '{name} ' || value AS name, {gone} AS gone FROM generate_series({from}, {to})"
+                "SELECT value AS id, value % 4 AS p, '{name} ' || value AS name, {gone} AS gone \
+                 FROM generate_series({from}, {to})"
             )
         };
         let first = lab.rows(&rows(1, 4000, "old", "false")).await.project(&[0, 1, 2]).unwrap();

@@ -235,7 +235,8 @@ async fn a_touch_records_marks_and_nothing_else() {
     assert_eq!(kinds, ["commitInfo", "txn"]);
     assert_eq!(own_rows(&lab, &state.schema).await, before);
     let log = lab.open("t", None).await;
-    let mark = log.snapshot().unwrap().transaction_version(&log.log_store(), "lab/stage#source=a").await.unwrap();
+    let mark =
+        log.snapshot().unwrap().transaction_version(log.log_store().as_ref(), "lab/stage#source=a").await.unwrap();
     assert_eq!(mark, Some(9));
 
     let rows = rows_alone(&wanted(&lab, 50, 51, "more", false).await);
@@ -258,7 +259,9 @@ async fn partitions_are_replaced_by_value() {
     definition.partition_by = vec!["p".to_owned(), "day".to_owned()];
     lab.write(&definition, &rows, WriteMode::Append, 0).await;
     // Rows are marked in some of the files before.
-    let gone = lab.rows("SELECT value AS id, 0 AS p, DATE '2024-01-01' AS day, 'x' AS name, true AS gone FROM generate_series(1, 4)").await;
+    let gone = lab.rows(
+        "SELECT value AS id, 0 AS p, DATE '2024-01-01' AS day, 'x' AS name, true AS gone FROM generate_series(1, 4)",
+    ).await;
     merge(&lab, &definition, &gone, MergeWay::DeletionVectors, 1).await;
     let state = lab.ensure(&definition).await.unwrap();
 
@@ -270,7 +273,12 @@ async fn partitions_are_replaced_by_value() {
     values.sort();
     let text = |text: &str| Some(text.to_owned());
     assert_eq!(values, [vec![text("2024-01-01"), text("0")], vec![text("2024-01-02"), None]]);
-    let new = lab.rows("SELECT 100 + value AS id, CAST(NULL AS BIGINT) AS p, DATE '2024-01-02' AS day, 'new' AS name FROM generate_series(1, 3)").await;
+    let new = lab
+        .rows(
+            "SELECT 100 + value AS id, CAST(NULL AS BIGINT) AS p, DATE '2024-01-02' AS day, 'new' AS name \
+         FROM generate_series(1, 3)",
+        )
+        .await;
     let files = lab.run(lab.write_plan(state.write_spec("t"), &new, 1).await).await.unwrap();
     let base = BaseExpectation { fingerprint: state.fingerprint.clone(), version: Some(state.version) };
     let mode = CommitMode::ReplacePartitions { by: by.clone(), values };

@@ -153,8 +153,10 @@ async fn plans_that_do_not_fit_their_table_are_refused() {
     for sql in [
         "SELECT 1 AS id",
         "SELECT 'insert' AS __wl_op, 1 AS __wl_file, 1 AS __wl_row",
-        "SELECT 'insert' AS __wl_op, 'f' AS __wl_file, 1 AS __wl_row, 1 AS \"new.id\", 'x' AS \"new.p\", 2 AS \"new.more\"",
-        "SELECT 'insert' AS __wl_op, 'f' AS __wl_file, 1 AS __wl_row, 1 AS \"new.id\", 1 AS \"new.p\", 'x' AS \"new.name\"",
+        "SELECT 'insert' AS __wl_op, 'f' AS __wl_file, 1 AS __wl_row, \
+         1 AS \"new.id\", 'x' AS \"new.p\", 2 AS \"new.more\"",
+        "SELECT 'insert' AS __wl_op, 'f' AS __wl_file, 1 AS __wl_row, \
+         1 AS \"new.id\", 1 AS \"new.p\", 'x' AS \"new.name\"",
     ] {
         let input = lab.input(&lab.rows(sql).await, 1).await;
         let error = delta_merge_plan(input, state.write_spec("people"), true, &lab.context.state()).unwrap_err();
