@@ -132,15 +132,18 @@ impl Pipeline {
         self.stages.iter().find(|stage| stage.name == name)
     }
 
-    /// Has a stage that reads a view ask for `auto` instead of `strict`; whether it did not before.
+    /// Has a stage that reads a view or texts ask for `auto` instead of `strict`; whether it did not before.
     ///
-    /// What a view computes can be what another stage joins on, which no template foresees.
+    /// What a view computes can be what another stage joins on, which no template foresees, and changed files can be
+    /// followed only where each row is made of one of them.
     pub(super) fn relent(&mut self, name: &str) -> bool {
         let graph = self.open().graph;
         let reads = graph.reads(&name.into());
-        let over_view = reads.iter().any(|read| self.stage(read.as_str()).is_some_and(|stage| stage.view));
+        let may_be_refused = reads
+            .iter()
+            .any(|read| read.as_str() == "notes" || self.stage(read.as_str()).is_some_and(|stage| stage.view));
         let stage = self.stages.iter_mut().find(|stage| stage.name == name && stage.wish == Wish::Strict);
-        let Some(stage) = stage.filter(|_| over_view) else { return false };
+        let Some(stage) = stage.filter(|_| may_be_refused) else { return false };
         stage.wish = Wish::Auto;
         true
     }

@@ -319,7 +319,10 @@ impl Source {
     fn change_texts(&self, random: &mut StdRng) -> String {
         let mut names: Vec<PathBuf> = fs::read_dir(&self.folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         names.sort_unstable();
-        match names.choose(random).filter(|_| names.len() > 1 && random.random_bool(0.3)) {
+        let last = names.len() == 1;
+        let removes = !last && random.random_bool(0.3);
+        // A source of files that has none is refused.
+        match names.choose(random).filter(|_| removes) {
             Some(name) => {
                 fs::remove_file(name).unwrap();
                 format!("remove {}", name.file_name().unwrap().display())
