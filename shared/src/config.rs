@@ -28,6 +28,17 @@ pub struct SessionSettings {
     /// The largest message between the engine's processes, in bytes. A task whose plan is larger cannot be launched.
     #[serde(default = "default_message_limit")]
     pub message_limit_bytes: usize,
+    /// Bytes of inputs for which an incremental stage is planned into one more partition, up to `target_partitions`:
+    /// handing out a task costs more than reading a little.
+    #[serde(default = "default_partition_bytes")]
+    pub partition_bytes: u64,
+}
+
+/// What a task reads in about a second.
+const PARTITION_BYTES: u64 = 32 * 1024 * 1024;
+
+fn default_partition_bytes() -> u64 {
+    PARTITION_BYTES
 }
 
 /// The largest message between a scheduler and executors in one process.
@@ -48,6 +59,7 @@ impl Default for SessionSettings {
             memory_limit_bytes: None,
             spill_dir: None,
             message_limit_bytes: EMBEDDED_MESSAGE_BYTES,
+            partition_bytes: PARTITION_BYTES,
         }
     }
 }

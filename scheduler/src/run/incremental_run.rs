@@ -17,6 +17,7 @@ use datafusion::common::Column;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::prelude::SessionContext;
 use windlass_shared::artifact::{SourceChange, Strategy};
 use windlass_shared::delta::commit::{BaseExpectation, CommitMode};
 use windlass_shared::delta::merge::{MergeWay, StagedMerge, choose, delta_merge_plan, finish, survivors};
@@ -26,6 +27,7 @@ use windlass_shared::delta::table::{SchemaChange, TableState};
 use windlass_shared::delta::write::{StagedFiles, delta_write_plan, partition_values};
 use windlass_shared::error::{Coded, Failure};
 use windlass_shared::ids::NodeName;
+use windlass_shared::session::Sessions;
 use windlass_shared::spec::source::PinAt;
 use windlass_shared::spec::table::Incremental;
 
@@ -55,7 +57,7 @@ impl StageRun<'_> {
             Ok(feeds) => feeds,
             Err(reason) => return self.full_instead(role, reason).await,
         };
-        let query = self.query().await?;
+        let query = self.query(&self.small_sessions(role)).await?;
         let table = self.ensure_table(SchemaChange::Refuse).await?;
         let decided_on = role.memory.as_ref().map(|memory| memory.version).unwrap_or_default();
         if table.version != decided_on {
@@ -82,6 +84,15 @@ impl StageRun<'_> {
             Strategy::PartitionReplace => self.partitions(&update).await,
             Strategy::Full => self.full(Some(role)).await,
         }
+    }
+
+    /// Sessions with no more partitions than what is read is worth: handing out a task costs more than reading a little.
+    fn small_sessions(&self, role: &TableRole) -> Sessions {
+        let inputs = role.inputs.iter().filter_map(|name| self.inputs.pinned_input(name));
+        let bytes: u64 = inputs.map(|input| input.pin.bytes).sum();
+        let sessions = &self.work.sessions;
+        let partitions = bytes / sessions.settings().partition_bytes.max(1);
+        sessions.with_at_most(usize::try_from(partitions).map_or(usize::MAX, |more| more.saturating_add(1)))
     }
 
     async fn full_instead(&mut self, role: &TableRole, reason: String) -> Result<StagedWrite, Failure> {
@@ -271,14 +282,24 @@ impl StageRun<'_> {
         let rows =
             self.built(LogicalPlanBuilder::scan("__wl_new", source, None).and_then(LogicalPlanBuilder::build))?;
         if kept.table.as_ref().and_then(|table| table.pin().rows).unwrap_or(2) > 1 {
-            let key = &self.stage.table.key;
-            let twice = self.built(one_row_a_key(&rows, key, SHOWN_DUPLICATES))?;
-            let found = self.collect(&update.query.context, "duplicates", &twice).await?;
-            if found.iter().any(|batch| batch.num_rows() > 0) {
-                return Err(duplicates(&self.stage.name, key, &found));
-            }
+            self.refuse_duplicates(&update.query.context, &rows).await?;
         }
         Ok(rows)
+    }
+
+    /// An error with examples if two of `rows` have a key in common.
+    pub(super) async fn refuse_duplicates(
+        &mut self,
+        context: &Arc<SessionContext>,
+        rows: &LogicalPlan,
+    ) -> Result<(), Failure> {
+        let key = &self.stage.table.key;
+        let twice = self.built(one_row_a_key(rows, key, SHOWN_DUPLICATES))?;
+        let found = self.collect(context, "duplicates", &twice).await?;
+        if found.iter().any(|batch| batch.num_rows() > 0) {
+            return Err(duplicates(&self.stage.name, key, &found));
+        }
+        Ok(())
     }
 
     /// The stage's table with the addresses of its rows.

@@ -13,19 +13,21 @@ use std::sync::Arc;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::datasource::provider_as_source;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use datafusion::prelude::SessionContext;
 use tokio_util::sync::CancellationToken;
 use windlass_shared::artifact::{PlanText, ReuseVerdict, Strategy};
 use windlass_shared::delta::commit::{BaseExpectation, CommitMode, CommitOutcome, CommitRequest, commit};
 use windlass_shared::delta::cursor::{code_key, files_key, hash_mark, source_key};
+use windlass_shared::delta::scan::ScanOptions;
 use windlass_shared::delta::table::{SchemaChange, TableDefinition, TableState, ensure_table};
 use windlass_shared::delta::write::{StagedFiles, WriteError, WriteSpec, delta_write_plan};
 use windlass_shared::error::{Coded, Failure};
 use windlass_shared::graph::Stage;
 use windlass_shared::ids::{AppId, NodeName};
-use windlass_shared::session::Registration;
+use windlass_shared::session::{Registration, Sessions};
 use windlass_shared::spec::source::PinAt;
 use windlass_shared::spec::table::{Incremental, WriteMode};
 
@@ -134,13 +136,16 @@ impl<'w> StageRun<'w> {
             WriteMode::Append => SchemaChange::Refuse,
         };
         let table = self.ensure_table(on_change).await?;
-        let query = self.query().await?;
+        let query = self.query(&self.work.sessions).await?;
         self.note(&query, role.map(|_| Strategy::Full));
         let spec = self.write_spec(&table);
         let batches = self
             .run(&query.context, "rows", &query.logical, |plan, state| delta_write_plan(plan, spec, state))
             .await?;
         let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
+        if role.is_some() && mode == WriteMode::Overwrite {
+            self.check_key(&query.context, &table, &files).await?;
+        }
         Ok(StagedWrite::Commit(Box::new(StagedCommit {
             files,
             mode: CommitMode::from(mode),
@@ -149,6 +154,27 @@ impl<'w> StageRun<'w> {
             plan_fingerprint: query.fingerprint,
             marks: self.marks(role).await?,
         })))
+    }
+
+    /// Whether every row that was written has a key of its own, which later merges rely on. A key that names partitions
+    /// need not tell rows apart.
+    async fn check_key(
+        &mut self,
+        context: &Arc<SessionContext>,
+        table: &TableState,
+        files: &StagedFiles,
+    ) -> Result<(), Failure> {
+        let settings = &self.stage.table;
+        let names_partitions = settings.key.iter().all(|column| table.partition_by.contains(column));
+        if settings.incremental == Incremental::Off || names_partitions || files.rows() < 2 {
+            return Ok(());
+        }
+        let options = ScanOptions::from_config(context.state().config());
+        let rows = files.provider(&self.write_spec(table), &options).map_err(|error| error.to_failure())?;
+        let rows = LogicalPlanBuilder::scan("__wl_written", provider_as_source(rows), None)
+            .and_then(LogicalPlanBuilder::build)
+            .map_err(|error| self.engine_failure(error))?;
+        self.refuse_duplicates(context, &rows).await
     }
 
     fn needs(&self) -> Needs {
@@ -163,12 +189,11 @@ impl<'w> StageRun<'w> {
             .map_err(|error| error.to_failure())
     }
 
-    /// The stage's query over what its inputs are now.
-    pub(super) async fn query(&self) -> Result<StageQueryPlan, Failure> {
+    /// The stage's query over what its inputs are now, planned by `sessions`.
+    pub(super) async fn query(&self, sessions: &Sessions) -> Result<StageQueryPlan, Failure> {
         let graph = &self.work.plan.request.graph;
         let plan = async {
-            let session =
-                self.needs().session(graph, &self.work.sessions, &self.inputs, &self.work.plan.params).await?;
+            let session = self.needs().session(graph, sessions, &self.inputs, &self.work.plan.params).await?;
             let logical = logical_plan(graph, &session.context, self.stage, &self.work.plan.params).await?;
             let optimized = session
                 .context

@@ -62,6 +62,12 @@ impl Sessions {
         Self::build(settings, Arc::clone(&self.functions), Arc::clone(&self.stores), Arc::clone(&self.runtime))
     }
 
+    /// The builder of sessions that plan for at most `partitions` tasks side by side; the same in everything else.
+    pub fn with_at_most(&self, partitions: usize) -> Self {
+        let target_partitions = partitions_of(&self.settings).min(partitions.max(1));
+        Self { settings: SessionSettings { target_partitions, ..self.settings.clone() }, ..self.clone() }
+    }
+
     fn build(
         settings: SessionSettings,
         functions: Arc<Functions>,
@@ -134,14 +140,18 @@ impl Sessions {
     }
 }
 
-/// Every option that a plan depends on.
-fn config(settings: &SessionSettings) -> SessionConfig {
-    let partitions = match settings.target_partitions {
+/// Into how many partitions queries are planned.
+fn partitions_of(settings: &SessionSettings) -> usize {
+    match settings.target_partitions {
         0 => std::thread::available_parallelism().map_or(2, usize::from),
         given => given,
-    };
+    }
+}
+
+/// Every option that a plan depends on.
+fn config(settings: &SessionSettings) -> SessionConfig {
     let mut config = SessionConfig::new_with_ballista()
-        .with_target_partitions(partitions)
+        .with_target_partitions(partitions_of(settings))
         .with_batch_size(settings.batch_size)
         .with_collect_statistics(true)
         // Adaptive planning hangs a job that loses shuffle output (upstream issue 1986).

@@ -51,6 +51,8 @@ async fn arena(partitions: usize, home: &TempDir) -> Arena {
     let session = SessionSettings {
         target_partitions: partitions,
         batch_size: pipeline::BATCH_SIZE,
+        // Small as they are, plans of all numbers of partitions are to be met.
+        partition_bytes: 1,
         ..SessionSettings::default()
     };
     let config = EmbeddedConfig::new(Location::from_path(&home).unwrap(), session);

@@ -188,12 +188,6 @@ impl Pipeline {
 /// Rows in a batch.
 pub(super) const BATCH_SIZE: usize = 64;
 
-/// Whether a query reads the source of files, through views or not: strict stages may do so in few ways.
-fn reads_files(sql: &str, stages: &[StageDef]) -> bool {
-    let views = stages.iter().filter(|stage| stage.view && sql.contains(stage.name.as_str()));
-    sql.contains(" notes ") || views.into_iter().any(|view| reads_files(&view.sql, stages))
-}
-
 /// One to five stages; later ones read earlier ones more often than not.
 fn stages(relations: Vec<Relation>, random: &mut StdRng) -> Vec<StageDef> {
     let count = random.random_range(1..=4);
@@ -209,7 +203,7 @@ fn stages(relations: Vec<Relation>, random: &mut StdRng) -> Vec<StageDef> {
         let wish = match draw.upto(19) {
             0 => Wish::Off,
             1 | 2 => Wish::Auto,
-            _ if !query.traceable || reads_files(&query.sql, &stages) => Wish::Auto,
+            _ if !query.traceable => Wish::Auto,
             _ => Wish::Strict,
         };
         let mut partition_by = query.partition_by;

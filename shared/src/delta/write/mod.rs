@@ -12,6 +12,7 @@ mod error;
 mod exec;
 pub(in crate::delta) mod files;
 pub(in crate::delta) mod partition;
+mod read_back;
 pub(in crate::delta) mod schema_json;
 mod spec;
 pub(in crate::delta) mod staged;
