@@ -14,12 +14,12 @@ use datafusion::datasource::memory::MemorySourceConfig;
 use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
+use datafusion::physical_expr::{LexOrdering, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, PartitionMode};
 use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
-use datafusion::physical_expr::{LexOrdering, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
@@ -127,7 +127,8 @@ fn with_sorted_windows(node: Arc<dyn ExecutionPlan>) -> Rewritten {
         return Ok(Transformed::no(node));
     };
     let sort = input.downcast_ref::<SortExec>();
-    let is_sorted_by = |expr: &Arc<dyn PhysicalExpr>| sort.is_some_and(|sort| sort.expr().iter().any(|key| key.expr.eq(expr)));
+    let is_sorted_by =
+        |expr: &Arc<dyn PhysicalExpr>| sort.is_some_and(|sort| sort.expr().iter().any(|key| key.expr.eq(expr)));
     let parted_by = function.partition_by();
     if parted_by.iter().all(is_sorted_by) {
         return Ok(Transformed::no(node));

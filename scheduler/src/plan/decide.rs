@@ -96,7 +96,8 @@ pub struct Cursors {
 
 /// Decides about a stage.
 pub fn decide(facts: &StageFacts<'_>) -> Verdict {
-    let full = |reason: &str, missed: &str| Verdict::Full { reason: reason.to_owned(), missed: vec![missed.to_owned()] };
+    let full =
+        |reason: &str, missed: &str| Verdict::Full { reason: reason.to_owned(), missed: vec![missed.to_owned()] };
     // What would compute all rows although nobody asked for it.
     let unasked = |reason: String, missed: String| match facts.incremental {
         Incremental::Strict => Verdict::Refuse { reason },
@@ -205,9 +206,7 @@ fn look_at(input: &InputFacts, memory: &TableMemory) -> Look {
             None => Look::Unknown { why: "is read for the first time".to_owned() },
             Some(&RESET) => Look::Reset,
             Some(taken) if taken == mark => Look::Same,
-            Some(taken) => {
-                Look::FilesChanged { mark: *taken, what: format!("data of {name}: its files have changed") }
-            }
+            Some(taken) => Look::FilesChanged { mark: *taken, what: format!("data of {name}: its files have changed") },
         },
         InputState::Table { id, version } => {
             let Some(taken) = memory.sources.get(&(name.clone(), id.clone())) else {

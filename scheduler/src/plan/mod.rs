@@ -7,8 +7,8 @@
 
 mod changes;
 mod code;
-pub mod decide;
 pub(crate) mod cursors;
+pub mod decide;
 mod error;
 mod feeds;
 mod fingerprint;
@@ -26,11 +26,11 @@ pub use code::CodeVersion;
 pub use cursors::cursors;
 pub use error::PlanError;
 pub use feeds::{Feeds, over_files, rows_of_files, strategy_for};
+pub use fingerprint::plan_fingerprint;
 pub use input::{Input, Inputs, PinnedInput, pin_source, pin_table};
 pub use params::engine_params;
 pub use query::{Needs, QuerySession, logical_plan};
 pub use run_plan::{PlanRequest, PlannedStage, RunPlan, pin_for_query, plan_run, table_location};
 pub use stage_decision::{ReusedStage, TableRole, executed_needs};
-pub use fingerprint::plan_fingerprint;
 pub use tables::tables;
 pub use windlass_shared::artifact::Refresh;

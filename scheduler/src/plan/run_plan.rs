@@ -163,8 +163,14 @@ pub async fn plan_run(request: PlanRequest, sessions: &Sessions) -> Result<RunPl
     let params = engine_params(&request.params);
     let inputs = pin_inputs(&request, sessions, &scope).await?;
     let mut memories = remember_all(&request, sessions, &scope, &inputs).await?;
-    let mut planner =
-        Planner { request: &request, sessions, params: &params, scope: &scope, inputs, changes: KnownChanges::default() };
+    let mut planner = Planner {
+        request: &request,
+        sessions,
+        params: &params,
+        scope: &scope,
+        inputs,
+        changes: KnownChanges::default(),
+    };
 
     let mut problems: Vec<Problem> = Vec::new();
     let mut tables: BTreeMap<NodeName, PlannedStage> = BTreeMap::new();
@@ -412,7 +418,9 @@ fn in_order(
             let reason = "it is a view: its readers compute it".to_owned();
             decision = Some(StageDecision::new(name.clone(), PlanDecision::View, reason));
         }
-        record.stages.extend(decision.map(|decision| StageDecision { weight: u64::from(graph.weight(name)), ..decision }));
+        record
+            .stages
+            .extend(decision.map(|decision| StageDecision { weight: u64::from(graph.weight(name)), ..decision }));
     }
     stages
 }

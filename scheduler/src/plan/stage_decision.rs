@@ -176,9 +176,12 @@ impl Planner<'_> {
         let hindrance = role.volatile.clone().or_else(|| role.blocker.as_ref().map(ToString::to_string));
         match hindrance {
             Some(hindrance) if stage.table.incremental == Incremental::Strict => {
-                let problem = Problem::new(NOT_INCREMENTAL, format!("`{}` cannot be incremental: {hindrance}", stage.name))
-                    .at(&stage.span)
-                    .help("change the query, or set `incremental: auto` to compute all rows when something changes");
+                let problem =
+                    Problem::new(NOT_INCREMENTAL, format!("`{}` cannot be incremental: {hindrance}", stage.name))
+                        .at(&stage.span)
+                        .help(
+                            "change the query, or set `incremental: auto` to compute all rows when something changes",
+                        );
                 Err(Problems::one(problem, &self.request.graph.files).into())
             }
             _ => Ok(()),
@@ -240,7 +243,8 @@ impl Planner<'_> {
         plan: &LogicalPlan,
     ) -> Result<Foreseen, PlanError> {
         if let Some(blocker) = &role.blocker {
-            let reason = format!("{}, and changes cannot be followed through {blocker}", changed_text(&cursors.changed));
+            let reason =
+                format!("{}, and changes cannot be followed through {blocker}", changed_text(&cursors.changed));
             return Ok(Foreseen::Impossible { reason });
         }
         let mut changes = Vec::new();
@@ -354,7 +358,9 @@ impl TableRole {
         let state = |name: &NodeName| match inputs.get(name) {
             Some(Input::Pinned(input)) => match &input.table {
                 Some(table) => InputState::Table { id: table.table_id().to_owned(), version: table.version() },
-                None => InputState::Files { mark: hash_mark(input.pin.content_identity.as_deref().unwrap_or_default()) },
+                None => {
+                    InputState::Files { mark: hash_mark(input.pin.content_identity.as_deref().unwrap_or_default()) }
+                }
             },
             Some(Input::Planned(_)) | None => InputState::Pending,
         };
@@ -407,8 +413,9 @@ fn check_key(graph: &PipelineGraph, stage: &Stage, columns: &SchemaRef) -> Resul
     let names: Vec<&str> = columns.fields().iter().map(|field| field.name().as_str()).collect();
     let problems: Vec<Problem> = missing
         .map(|column| {
-            let mut problem = Problem::new(NO_KEY_COLUMN, format!("`{}` has no column `{column}` for its key", stage.name))
-                .at(&stage.span);
+            let mut problem =
+                Problem::new(NO_KEY_COLUMN, format!("`{}` has no column `{column}` for its key", stage.name))
+                    .at(&stage.span);
             problem.help = did_you_mean(column, "it has", names.clone());
             problem
         })

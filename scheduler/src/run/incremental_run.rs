@@ -62,7 +62,10 @@ impl StageRun<'_> {
         let decided_on = role.memory.as_ref().map(|memory| memory.version).unwrap_or_default();
         if table.version != decided_on {
             let (now, name) = (table.version, &self.stage.name);
-            return Err(conflicted(name, &format!("it is at version {now}, and was at {decided_on} when the run began")));
+            return Err(conflicted(
+                name,
+                &format!("it is at version {now}, and was at {decided_on} when the run began"),
+            ));
         }
         if feeds.is_empty() {
             self.note(&query, None);
@@ -356,7 +359,8 @@ impl StageRun<'_> {
             .map_err(|error| error.to_failure())?;
         let Some(stay) = stay else { return Ok(StagedFiles::default()) };
         let source = provider_as_source(stay);
-        let stay = self.built(LogicalPlanBuilder::scan("__wl_stay", source, None).and_then(LogicalPlanBuilder::build))?;
+        let stay =
+            self.built(LogicalPlanBuilder::scan("__wl_stay", source, None).and_then(LogicalPlanBuilder::build))?;
         let spec = self.write_spec(&update.table);
         let batches =
             self.run(&update.query.context, "copy", &stay, |plan, state| delta_write_plan(plan, spec, state)).await?;
@@ -398,7 +402,10 @@ fn duplicates(stage: &NodeName, key: &[String], found: &[RecordBatch]) -> Failur
     Failure {
         code: "WL0657".to_owned(),
         message: format!("rows of `{stage}` have a key in common: {}", examples.join("; ")),
-        help: Some(format!("choose a `key` that every row has its own of, or make the query give one row for each ({})", key.join(", "))),
+        help: Some(format!(
+            "choose a `key` that every row has its own of, or make the query give one row for each ({})",
+            key.join(", ")
+        )),
         retryable: false,
     }
 }

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion::execution::SessionState;
 use datafusion::datasource::provider_as_source;
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use datafusion::prelude::SessionContext;
@@ -35,8 +35,8 @@ use super::work::{RunWork, StagedCommit, StagedWrite, lineage_inputs, stopped};
 use crate::execute::{JobEvidence, JobRequest, planned_stages_text};
 use crate::plan::decide::{Verdict, decide};
 use crate::plan::{
-    Inputs, Needs, PinnedInput, PlanError, PlannedStage, TableRole, executed_needs, keep_listing, logical_plan, pin_table,
-    plan_fingerprint,
+    Inputs, Needs, PinnedInput, PlanError, PlannedStage, TableRole, executed_needs, keep_listing, logical_plan,
+    pin_table, plan_fingerprint,
 };
 
 /// One attempt at a stage.
@@ -139,9 +139,8 @@ impl<'w> StageRun<'w> {
         let query = self.query(&self.work.sessions).await?;
         self.note(&query, role.map(|_| Strategy::Full));
         let spec = self.write_spec(&table);
-        let batches = self
-            .run(&query.context, "rows", &query.logical, |plan, state| delta_write_plan(plan, spec, state))
-            .await?;
+        let batches =
+            self.run(&query.context, "rows", &query.logical, |plan, state| delta_write_plan(plan, spec, state)).await?;
         let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
         if role.is_some() && mode == WriteMode::Overwrite {
             self.check_key(&query.context, &table, &files).await?;
@@ -303,9 +302,8 @@ impl<'w> StageRun<'w> {
         };
         let stores = self.work.sessions.stores();
         let info = self.work.commit_info(&self.stage.name, "");
-        let table = ensure_table(&definition, SchemaChange::Refuse, stores, &info)
-            .await
-            .map_err(|error| error.to_failure())?;
+        let table =
+            ensure_table(&definition, SchemaChange::Refuse, stores, &info).await.map_err(|error| error.to_failure())?;
         let spec = table.write_spec(self.stage.name.as_str());
         let batches = self.run(context, step, logical, |plan, state| delta_write_plan(plan, spec, state)).await?;
         let request = CommitRequest {
@@ -319,7 +317,9 @@ impl<'w> StageRun<'w> {
             change: None,
             info,
         };
-        if let CommitOutcome::Conflicted { reason } = commit(&request, stores).await.map_err(|error| error.to_failure())? {
+        if let CommitOutcome::Conflicted { reason } =
+            commit(&request, stores).await.map_err(|error| error.to_failure())?
+        {
             return Err(super::work::conflicted(&self.stage.name, &reason));
         }
         let name = NodeName::new(format!("{}.{step}", self.stage.name));

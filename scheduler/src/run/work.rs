@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use datafusion::arrow::array::RecordBatch;
 use chrono::Utc;
+use datafusion::arrow::array::RecordBatch;
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -340,10 +340,9 @@ impl StageWork for RunWork {
 impl RunWork {
     /// From now on the stages behind it read the table of a stage at `version`.
     async fn pin_output(&self, planned: &PlannedStage, version: TableVersion) -> Result<(), Failure> {
-        let pinned =
-            pin_table(&self.sessions, &planned.name, &planned.table.location, PinAt::Version(version.0))
-                .await
-                .map_err(|error| error.to_failure())?;
+        let pinned = pin_table(&self.sessions, &planned.name, &planned.table.location, PinAt::Version(version.0))
+            .await
+            .map_err(|error| error.to_failure())?;
         self.inputs.write().set(planned.name.clone(), Input::Pinned(Arc::new(pinned)));
         Ok(())
     }

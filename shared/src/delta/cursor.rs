@@ -123,8 +123,11 @@ pub async fn remember(
 impl TableMemory {
     /// Takes in a commit, older than those before. Returns whether it is that of a run, which says everything.
     fn take_in(&mut self, app_id: &AppId, version: TableVersion, commit: &[Line]) -> bool {
-        let own: Vec<&Txn> =
-            commit.iter().filter_map(|line| line.txn.as_ref()).filter(|txn| txn.app_id.starts_with(app_id.as_str())).collect();
+        let own: Vec<&Txn> = commit
+            .iter()
+            .filter_map(|line| line.txn.as_ref())
+            .filter(|txn| txn.app_id.starts_with(app_id.as_str()))
+            .collect();
         let run = own.iter().find(|txn| txn.app_id == app_id.as_str());
         for txn in &own {
             let Some(key) = txn.app_id.strip_prefix(app_id.as_str()) else { continue };

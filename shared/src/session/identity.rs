@@ -133,8 +133,7 @@ pub(super) fn result_identity(
     functions: &Functions,
 ) -> Result<ResultIdentity, serde_json::Error> {
     let of_results = |key: &str| {
-        OF_RESULTS.contains(&key)
-            || !IRRELEVANT.iter().chain(&OF_EXECUTION).any(|prefix| key.starts_with(prefix))
+        OF_RESULTS.contains(&key) || !IRRELEVANT.iter().chain(&OF_EXECUTION).any(|prefix| key.starts_with(prefix))
     };
     let options: BTreeMap<String, Option<String>> = state
         .config_options()

@@ -27,5 +27,5 @@ pub use planning::planning_context;
 pub use register::{ProviderInput, TableInput, register};
 pub use registration::{ColumnRecord, Registration, SortRecord, TableKind};
 pub use scan_stores::with_stores_of;
-pub use text_files::{ListingChange, PATH_COLUMN, TextListing};
 pub use table_changes::{ChangesCall, TABLE_CHANGES, changes_calls, register_table_changes};
+pub use text_files::{ListingChange, PATH_COLUMN, TextListing};

@@ -62,13 +62,38 @@ async fn changes_can_be_asked_for_in_sql() {
 
     let both_ends = "SELECT id, region, value, _change_type, _commit_version FROM table_changes('people', 2, 3) \
                      ORDER BY _commit_version, _change_type";
-    insta::assert_snapshot!(ask(&windlass, &project, both_ends).await, @"");
+    insta::assert_snapshot!(ask(&windlass, &project, both_ends).await, @r#"
+    +----+--------+-------+------------------+-----------------+
+    | id | region | value | _change_type     | _commit_version |
+    +----+--------+-------+------------------+-----------------+
+    | 2  |        | 7     | update_postimage | 2               |
+    | 2  |        | 20    | update_preimage  | 2               |
+    | 0  | north  |       | delete           | 3               |
+    +----+--------+-------+------------------+-----------------+
+    "#);
     let to_the_newest =
         "SELECT _commit_version, count(*) AS changes FROM TABLE_CHANGES('people', 0) c GROUP BY 1 ORDER BY 1";
-    insta::assert_snapshot!(ask(&windlass, &project, to_the_newest).await, @"");
+    insta::assert_snapshot!(ask(&windlass, &project, to_the_newest).await, @r#"
+    +-----------------+---------+
+    | _commit_version | changes |
+    +-----------------+---------+
+    | 1               | 4       |
+    | 2               | 2       |
+    | 3               | 1       |
+    +-----------------+---------+
+    "#);
     let of_a_stage = "WITH new AS (SELECT * FROM table_changes('kept', 2, 2)) \
                       SELECT new.id, kept.amount, new._change_type FROM new JOIN kept USING (id) ORDER BY id, amount";
-    insta::assert_snapshot!(ask(&windlass, &project, of_a_stage).await, @"");
+    insta::assert_snapshot!(ask(&windlass, &project, of_a_stage).await, @r#"
+    +----+--------+--------------+
+    | id | amount | _change_type |
+    +----+--------+--------------+
+    | 1  | 5      | insert       |
+    | 1  | 5      | insert       |
+    | 2  | 20     | insert       |
+    | 2  | 20     | insert       |
+    +----+--------+--------------+
+    "#);
 
     let mut told = Vec::new();
     for call in [
@@ -85,8 +110,25 @@ async fn changes_can_be_asked_for_in_sql() {
         let Err(error) = refused else { panic!("{call} is answered") };
         let failure = error.to_failure();
         let root = dir.path().canonicalize().unwrap();
-        let message = failure.message.replace(&format!("file://{}", root.display()), "…");
+        let message = failure.message.replace(&root.display().to_string(), "…");
         told.push(format!("{call}\n  {} {message}", failure.code));
     }
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    table_changes('peopel', 1)
+      WL0361 the project has no table, source or view `peopel`
+    table_changes('orders', 1)
+      WL0365 `orders` has no changes to read: it is a source of files, and only Delta tables have a change feed
+    table_changes('seen', 1)
+      WL0365 `seen` has no changes to read: it is a view, and only Delta tables have a change feed
+    table_changes('people')
+      WL0363 the query cannot be planned: Error during planning: `table_changes` cannot be called like this: it takes the name of a source or a stage and one or two versions, all written out: table_changes('orders', 3, 7)
+    table_changes('people', 3, 1)
+      WL0363 the query cannot be planned: Error during planning: `table_changes` is asked for the changes of `people` from version 3 to version 1, which is earlier
+    table_changes('people', 1 + 1)
+      WL0363 the query cannot be planned: Error during planning: `table_changes` cannot be called like this: it takes the name of a source or a stage and one or two versions, all written out: table_changes('orders', 3, 7)
+    table_changes('people', 1, 9)
+      WL0410 the changes of `people` cannot be read: the changes of the Delta table at `…/people` cannot be read: version 9 is asked for, but the newest version is 3
+    table_changes('silent', 0)
+      WL0411 the changes of `silent` cannot be read: the changes of the Delta table at `…/.windlass/tables/silent` are not recorded in version 0: its change data feed was off
+    "#);
 }

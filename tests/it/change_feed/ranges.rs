@@ -17,7 +17,7 @@ async fn refused(folder: &Path, first: u64, last: u64) -> String {
     let error = feed(&sessions(1), folder, first, last).await.unwrap_err();
     assert!(!error.is_retryable());
     let root = folder.canonicalize().unwrap();
-    let message = error.to_string().replace(&format!("file://{}", root.display()), "…");
+    let message = error.to_string().replace(&root.display().to_string(), "…");
     format!("{} {message}\n  help: {}", error.code(), error.help().unwrap())
 }
 
@@ -49,7 +49,16 @@ async fn ends_that_the_table_does_not_have_are_refused() {
         refused(folder.path(), 8, 7).await,
         refused(folder.path(), 4, 2).await,
     ];
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    WL0410 the changes of the Delta table at `…` cannot be read: version 9 is asked for, but the newest version is 4
+      help: the table may have been replaced by an older copy of itself: if that is right, rebuild what reads the changes from the table as it is now (`windlass run --full-refresh STAGE`)
+    WL0410 the changes of the Delta table at `…` cannot be read: version 7 is asked for, but the newest version is 4
+      help: the table may have been replaced by an older copy of itself: if that is right, rebuild what reads the changes from the table as it is now (`windlass run --full-refresh STAGE`)
+    WL0410 the changes of the Delta table at `…` cannot be read: version 7 is asked for, but the newest version is 4
+      help: the table may have been replaced by an older copy of itself: if that is right, rebuild what reads the changes from the table as it is now (`windlass run --full-refresh STAGE`)
+    WL0410 the changes of the Delta table at `…` cannot be read: they would begin with version 4 and end before, with version 2
+      help: read the table at the version up to which its changes were read, or later; to go back, rebuild what reads the changes from the table as it is now (`windlass run --full-refresh STAGE`)
+    "#);
     assert!(feed(&sessions(1), folder.path(), 5, 4).await.unwrap().is_empty());
 }
 
@@ -58,7 +67,10 @@ async fn a_log_that_is_gone_is_a_gap() {
     let folder = TempDir::new().unwrap();
     five_versions(folder.path()).await;
     std::fs::remove_file(log_file(folder.path(), 3)).unwrap();
-    insta::assert_snapshot!(refused(folder.path(), 2, 4).await, @"");
+    insta::assert_snapshot!(refused(folder.path(), 2, 4).await, @r#"
+    WL0410 the changes of the Delta table at `…` cannot be read: the log of version 3 is no longer there
+      help: rebuild what reads the changes from the table as it is now (`windlass run --full-refresh STAGE`); to prevent this, run more often, or keep the log longer (`delta.logRetentionDuration`)
+    "#);
     // The cursor's own version cannot be rebuilt, so nothing says what its metadata were.
     assert!(refused(folder.path(), 4, 4).await.contains("the log of version 3 is no longer there"));
     assert!(feed(&sessions(1), folder.path(), 1, 2).await.is_ok());
@@ -81,7 +93,10 @@ async fn a_cleaned_log_is_read_from_its_checkpoint_on() {
         let changes = feed(&sessions, folder.path(), first, 4).await.unwrap();
         assert_eq!(feed_rows(&sessions, &changes).await.len(), rows);
     }
-    insta::assert_snapshot!(refused(folder.path(), 2, 4).await, @"");
+    insta::assert_snapshot!(refused(folder.path(), 2, 4).await, @r#"
+    WL0410 the changes of the Delta table at `…` cannot be read: the log of version 2 is no longer there
+      help: rebuild what reads the changes from the table as it is now (`windlass run --full-refresh STAGE`); to prevent this, run more often, or keep the log longer (`delta.logRetentionDuration`)
+    "#);
 }
 
 #[tokio::test]
@@ -93,7 +108,10 @@ async fn files_that_vacuum_removed_are_named() {
     let recorded = recorded.expect("a change data file");
     std::fs::remove_file(folder.path().join(&recorded)).unwrap();
     let told = refused(folder.path(), 1, 4).await.replace(&recorded, "<file>");
-    insta::assert_snapshot!(told, @"");
+    insta::assert_snapshot!(told, @r#"
+    WL0414 the changes of version 2 of the Delta table at `…` are gone: `<file>` was removed by vacuum
+      help: rebuild what reads the changes from the table as it is now (`windlass run --full-refresh STAGE`); to prevent this, run more often than files are vacuumed (`delta.deletedFileRetentionDuration`)
+    "#);
     // A version whose changes are elsewhere does not need it.
     assert!(feed(&sessions(1), folder.path(), 3, 4).await.is_ok());
     let data = actions(folder.path(), 3).iter().find_map(|action| action["add"]["path"].as_str().map(str::to_owned));
@@ -115,7 +133,10 @@ async fn a_feed_that_was_off_is_refused() {
     switch(false);
     switch(true);
     switch(true);
-    insta::assert_snapshot!(refused(folder.path(), 4, 7).await, @"");
+    insta::assert_snapshot!(refused(folder.path(), 4, 7).await, @r#"
+    WL0411 the changes of the Delta table at `…` are not recorded in version 5: its change data feed was off
+      help: set `delta.enableChangeDataFeed = true` on the table and leave it on; changes from before are not recorded, so rebuild what reads the changes from the table as it is now (`windlass run --full-refresh STAGE`)
+    "#);
     // From when it was on again, it is a feed again; settings that change nothing else do not matter.
     assert!(feed(&sessions(1), folder.path(), 6, 7).await.unwrap().is_empty());
 }
@@ -150,7 +171,16 @@ async fn columns_may_be_added_and_nothing_else() {
     let changes = feed(&sessions, folder.path(), 0, 4).await.unwrap();
     let rows = feed_rows(&sessions, &changes).await;
     let rows: Vec<&str> = rows.iter().map(|row| row.rsplit_once(" | ").unwrap().0).collect();
-    insta::assert_snapshot!(rows.join("\n"), @"");
+    insta::assert_snapshot!(rows.join("\n"), @r#"
+    0 | NULL | insert | 0
+    1 | NULL | insert | 0
+    2 | NULL | insert | 1
+    3 | NULL | insert | 1
+    4 | n4 | insert | 2
+    5 | n5 | insert | 2
+    6 | n6 | insert | 4
+    7 | n7 | insert | 4
+    "#);
     // A reader that stops before still sees the columns of that time.
     assert_eq!(feed(&sessions, folder.path(), 0, 1).await.unwrap().schema().fields().len(), 4);
 
@@ -170,7 +200,14 @@ async fn columns_may_be_added_and_nothing_else() {
         Log::at(folder.path(), 5).commit(&[action]);
         told.push(refused(folder.path(), 5, 5).await.lines().next().unwrap().to_owned());
     }
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    WL0412 the columns of the Delta table at `…` changed in version 5, so that earlier changes cannot be read with later ones: `name`
+    WL0412 the columns of the Delta table at `…` changed in version 5, so that earlier changes cannot be read with later ones: `name`, `id`
+    WL0412 the columns of the Delta table at `…` changed in version 5, so that earlier changes cannot be read with later ones: `id`
+    WL0412 the columns of the Delta table at `…` changed in version 5, so that earlier changes cannot be read with later ones: `size`
+    WL0412 the columns of the Delta table at `…` changed in version 5, so that earlier changes cannot be read with later ones: `id`
+    WL0413 the Delta table at `…` was replaced by another in version 5
+    "#);
 }
 
 #[tokio::test]

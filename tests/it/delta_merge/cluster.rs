@@ -65,11 +65,15 @@ async fn tasks_merge_what_one_process_would() {
             let copies = match way {
                 MergeWay::DeletionVectors => None,
                 MergeWay::Rewrite => {
-                    let staying =
-                        survivors(&table, &staged, &options, cluster.sessions.stores()).await.unwrap().unwrap();
-                    let rows = context.read_table(staying).unwrap().create_physical_plan().await.unwrap();
-                    let plan = delta_write_plan(rows, state.write_spec("t"), &context.state()).unwrap();
-                    Some(StagedFiles::from_batches(&reports(&cluster, &context, plan).await).unwrap())
+                    // Every touched file may be replaced as a whole, by how the rows were written.
+                    match survivors(&table, &staged, &options, cluster.sessions.stores()).await.unwrap() {
+                        Some(staying) => {
+                            let rows = context.read_table(staying).unwrap().create_physical_plan().await.unwrap();
+                            let plan = delta_write_plan(rows, state.write_spec("t"), &context.state()).unwrap();
+                            Some(StagedFiles::from_batches(&reports(&cluster, &context, plan).await).unwrap())
+                        }
+                        None => Some(StagedFiles::default()),
+                    }
                 }
             };
             let merged = finish(&table, &staged, way, copies, cluster.sessions.stores()).await.unwrap();

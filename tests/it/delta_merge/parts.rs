@@ -128,7 +128,15 @@ async fn changes_that_do_not_fit_together_are_refused() {
         let plan = delta_merge_plan(input, state.write_spec("people"), true, &lab.context.state()).unwrap();
         said.push(run(&lab, plan).await.unwrap_err());
     }
-    insta::assert_snapshot!(said.join("\n"), @r"");
+    insta::assert_snapshot!(said.join("\n"), @r#"
+    External error: the changes for the table `people` cannot be merged: row 3 of `f` is replaced twice [WL0441]
+    External error: the changes for the table `people` cannot be merged: a row to insert has an address [WL0441]
+    External error: the changes for the table `people` cannot be merged: a row to replace has no address [WL0441]
+    External error: the changes for the table `people` cannot be merged: a row to replace has no address [WL0441]
+    External error: the changes for the table `people` cannot be merged: there is no row -1 in a file [WL0441]
+    External error: the changes for the table `people` cannot be merged: `upsert` is no operation [WL0441]
+    External error: the changes for the table `people` cannot be merged: a row has no operation [WL0441]
+    "#);
     // In two tasks, nobody sees it before the reports come together.
     let one = |lab: Arc<Lab>, state: windlass_shared::delta::table::TableState, sql: String| async move {
         let input = lab.input(&lab.rows(&sql).await, 1).await;
@@ -162,7 +170,12 @@ async fn plans_that_do_not_fit_their_table_are_refused() {
         let error = delta_merge_plan(input, state.write_spec("people"), true, &lab.context.state()).unwrap_err();
         said.push(format!("{} {error}", error.code()));
     }
-    insta::assert_snapshot!(said.join("\n"), @r"");
+    insta::assert_snapshot!(said.join("\n"), @r#"
+    WL0431 the rows to be written do not match the table `people`: the table's column `__wl_op` is missing from the rows
+    WL0431 the rows to be written do not match the table `people`: column `__wl_file` is long, but string in the table
+    WL0431 the rows to be written do not match the table `people`: column `p` is string, but long in the table; the table's column `name` is missing from the rows; the table has no column `more`
+    WL0431 the rows to be written do not match the table `people`: the table's column `id` is missing from the rows; the table's column `p` is missing from the rows; the table's column `name` is missing from the rows
+    "#);
     // Without a change feed nobody needs old values.
     let sql = "SELECT 'insert' AS __wl_op, CAST(NULL AS TEXT) AS __wl_file, CAST(NULL AS BIGINT) AS __wl_row, \
                1 AS \"new.id\", 1 AS \"new.p\", 'x' AS \"new.name\"";

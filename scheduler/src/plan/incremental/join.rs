@@ -246,4 +246,3 @@ fn shown(join: &Join) -> String {
     let parts: Vec<String> = equalities.chain(join.filter.iter().map(ToString::to_string)).collect();
     if parts.is_empty() { "nothing".to_owned() } else { parts.join(" AND ") }
 }
-

@@ -48,7 +48,9 @@ impl Restriction<'_> {
             }
             LogicalPlan::Projection(projection) => {
                 let inner = |expr: &Expr| {
-                    replace(expr, &projection.schema, |index| Ok::<_, DataFusionError>(unnamed(&projection.expr[index])))
+                    replace(expr, &projection.schema, |index| {
+                        Ok::<_, DataFusionError>(unnamed(&projection.expr[index]))
+                    })
                 };
                 let inner = on.iter().map(|(expr, key)| Ok((inner(expr)?, *key))).collect::<Result<_>>()?;
                 self.through(plan, inner)
@@ -210,7 +212,9 @@ impl Restriction<'_> {
     fn semi_join(&self, plan: LogicalPlan, on: &[(Expr, usize)]) -> Result<LogicalPlan> {
         let alias = self.names.fresh();
         let keys = LogicalPlanBuilder::from(self.keys.plan.clone())
-            .project(on.iter().map(|(_, key)| *key).collect::<std::collections::BTreeSet<_>>().into_iter().map(key_column))?
+            .project(
+                on.iter().map(|(_, key)| *key).collect::<std::collections::BTreeSet<_>>().into_iter().map(key_column),
+            )?
             .alias(alias.clone())?
             .build()?;
         let key = |index: usize| Expr::Column(Column::new(Some(alias.clone()), key_name(index)));
@@ -231,11 +235,7 @@ impl Restriction<'_> {
 
 /// `expr` with each of its columns replaced by what `by` gives for its place; `None` if it gives nothing for one, or
 /// there is none.
-fn instead(
-    expr: &Expr,
-    schema: &DFSchema,
-    by: impl Fn(usize) -> Option<Expr>,
-) -> Result<Option<Expr>> {
+fn instead(expr: &Expr, schema: &DFSchema, by: impl Fn(usize) -> Option<Expr>) -> Result<Option<Expr>> {
     if uses(expr) { instead_of_all(expr, schema, by) } else { Ok(None) }
 }
 

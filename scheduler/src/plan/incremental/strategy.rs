@@ -134,10 +134,7 @@ pub fn affected_keys(
 /// The engine's, if it refuses a plan.
 pub fn rows_of_keys(plan: &LogicalPlan, columns: &[String], keys: &LogicalPlan) -> Result<LogicalPlan> {
     let own: Vec<Expr> = key_exprs(keys, columns);
-    let keys = Keys {
-        plan: super::columns::project_keys(keys.clone(), &own)?,
-        nulls: NullEquality::NullEqualsNothing,
-    };
+    let keys = Keys { plan: super::columns::project_keys(keys.clone(), &own)?, nulls: NullEquality::NullEqualsNothing };
     let on: Vec<(Expr, usize)> = key_exprs(plan, columns).into_iter().zip(0..).collect();
     let nothing = ChangedInputs::default();
     restrict(plan, &on, &keys, &Tracer::new(&nothing))

@@ -95,7 +95,9 @@ impl<'c> Tracer<'c> {
     fn projection(&self, projection: &Projection, exprs: &[Expr]) -> Traced {
         let inner: Vec<Expr> = exprs
             .iter()
-            .map(|expr| replace(expr, &projection.schema, |index| Ok::<_, TraceError>(unnamed(&projection.expr[index]))))
+            .map(|expr| {
+                replace(expr, &projection.schema, |index| Ok::<_, TraceError>(unnamed(&projection.expr[index])))
+            })
             .collect::<Result<_, _>>()?;
         self.changed(&projection.input, &inner)
     }
@@ -255,7 +257,8 @@ impl<'c> Tracer<'c> {
     pub(super) fn traceable(&self, plan: &LogicalPlan, exprs: &[Expr]) -> Result<Vec<usize>> {
         let mut found = Vec::new();
         for (index, expr) in exprs.iter().enumerate() {
-            if is_over(expr, plan.schema()) && unless_blocked(self.changed(plan, std::slice::from_ref(expr)))?.is_some() {
+            if is_over(expr, plan.schema()) && unless_blocked(self.changed(plan, std::slice::from_ref(expr)))?.is_some()
+            {
                 found.push(index);
             }
         }

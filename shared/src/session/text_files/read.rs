@@ -78,7 +78,9 @@ impl Reader {
             Err(error) => Err(error),
         };
         let result = result.map_err(|error| failed(file, error))?;
-        if result.meta.size != file.size || result.meta.last_modified.timestamp_micros() != file.modified {
+        // A store may tell fractions of a second when it lists, and none when it reads.
+        if result.meta.size != file.size || result.meta.last_modified.timestamp() != file.modified.div_euclid(1_000_000)
+        {
             return Err(changed(file));
         }
         if !keep {
