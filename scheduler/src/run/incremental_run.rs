@@ -172,7 +172,7 @@ impl StageRun<'_> {
         query: &StageQueryPlan,
         table: &TableState,
     ) -> Result<StagedWrite, Failure> {
-        Ok(self.staged(role, query, table, StagedFiles::default(), CommitMode::Touch, false).await?)
+        self.staged(role, query, table, StagedFiles::default(), CommitMode::Touch, false).await
     }
 
     async fn staged(

@@ -162,7 +162,7 @@ async fn columns_may_be_added_and_nothing_else() {
     let required = json!({"name": "size", "type": "long", "nullable": false, "metadata": {}});
     let commented = json!({"name": "name", "type": "string", "nullable": true, "metadata": {"comment": "a name"}});
     let mut log = Log::new(folder.path());
-    log.commit(&[protocol(&[]), metadata(&[id.clone()], &[], &on), with("a.parquet", ids(0))]);
+    log.commit(&[protocol(&[]), metadata(std::slice::from_ref(&id), &[], &on), with("a.parquet", ids(0))]);
     log.commit(&[with("b.parquet", ids(2))]);
     log.commit(&[metadata(&[id.clone(), name.clone()], &[], &on), with("c.parquet", named(4))]);
     log.commit(&[metadata(&[id.clone(), commented.clone()], &[], &on)]);
@@ -190,7 +190,7 @@ async fn columns_may_be_added_and_nothing_else() {
         "schemaString": json!({"type": "struct", "fields": [id.clone()]}).to_string(),
     }});
     for action in [
-        metadata(&[id.clone()], &[], &on),
+        metadata(std::slice::from_ref(&id), &[], &on),
         metadata(&[name.clone(), id.clone()], &[], &on),
         metadata(&[id_as_text, name.clone()], &[], &on),
         metadata(&[id.clone(), name.clone(), required], &[], &on),

@@ -328,7 +328,7 @@ async fn an_overwrite_of_a_table_with_vectors_leaves_none_of_its_rows() {
     merge(&lab, &definition, &wanted(&lab, 1, 3, "new", true).await, MergeWay::DeletionVectors, 1).await;
     let rows = rows_alone(&wanted(&lab, 7, 9, "all", false).await);
     lab.write(&definition, &rows, WriteMode::Overwrite, 2).await;
-    let expected = crate::delta_read::tables::rows_of(&[rows.clone()], &rows.schema());
+    let expected = crate::delta_read::tables::rows_of(std::slice::from_ref(&rows), &rows.schema());
     assert_eq!(own_rows(&lab, &rows.schema()).await, expected);
     assert_eq!(others_rows(&lab, &rows.schema()).await, expected);
 }

@@ -76,7 +76,7 @@ impl Tracer<'_> {
         }
         let Some(filter) = &join.filter else {
             if is_one_row(other.plan) && join.on.is_empty() {
-                return Ok(self.all_if_changed(own, other)?);
+                return self.all_if_changed(own, other);
             }
             return no_way(join);
         };

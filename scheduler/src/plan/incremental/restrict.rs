@@ -154,13 +154,13 @@ impl Restriction<'_> {
             return self.semi_join(plan.clone(), on);
         }
         // What holds for one part of an equality holds for the other: rows without it have no partner left.
-        let mirrored = |on: &On, from: &dyn Fn(&(Expr, Expr)) -> (Expr, Expr)| -> On {
-            let pairs: Vec<(Expr, Expr)> = join.on.iter().map(from).collect();
+        let mirrored = |on: &On, pairs: Vec<(Expr, Expr)>| -> On {
             let twin = |expr: &Expr| pairs.iter().find(|(own, _)| own == expr).map(|(_, other)| other.clone());
             on.iter().filter_map(|(expr, key)| Some((twin(expr)?, *key))).collect()
         };
-        let to_right = mirrored(&left_on, &|(left, right)| (left.clone(), right.clone()));
-        let to_left = mirrored(&right_on, &|(left, right)| (right.clone(), left.clone()));
+        let to_right = mirrored(&left_on, join.on.clone());
+        let swapped = join.on.iter().map(|(left, right)| (right.clone(), left.clone()));
+        let to_left = mirrored(&right_on, swapped.collect());
         let same_nulls = join.null_equality == self.keys.nulls || join.null_equality == NullEquality::NullEqualsNothing;
         let both = |own: &On, twin: On| -> On {
             let mut all = own.clone();

@@ -6,7 +6,9 @@ mod parts;
 mod versions;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use futures::StreamExt;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use windlass_client::Project;
@@ -16,6 +18,9 @@ use versions::{Verdicts, Versions};
 
 /// Changes that are tried, half of them such that matter.
 const MUTANTS: u64 = 10_000;
+
+/// Mutants that are judged side by side.
+const SIDE_BY_SIDE: usize = 4;
 
 /// What is wrong with what would become of a mutant's stages, if anything.
 async fn judge(versions: &Versions, mutant: &Mutant) -> Result<(), String> {
@@ -48,15 +53,22 @@ async fn a_change_that_matters_misses_the_cache_and_no_other_does() {
     let versions = Versions::new(dir.path()).await;
     let base = Project::from_files(&parts::base().files(), dir.path(), None, &[]).unwrap();
     versions.build(&base).await;
+    let versions = Arc::new(versions);
+    let judged = futures::stream::iter(0..MUTANTS).map(|seed| {
+        let versions = Arc::clone(&versions);
+        let judge = async move {
+            let mut random = StdRng::seed_from_u64(seed);
+            let mutant = if seed % 2 == 0 { that_matters(&mut random) } else { that_does_not(&mut random) };
+            (mutant.class, judge(&versions, &mutant).await.map_err(|problem| format!("seed {seed}: {problem}")))
+        };
+        async move { tokio::spawn(judge).await.unwrap() }
+    });
+    let judged: Vec<(&'static str, Result<(), String>)> = judged.buffer_unordered(SIDE_BY_SIDE).collect().await;
     let mut seen: BTreeMap<&str, u64> = BTreeMap::new();
     let mut wrong = Vec::new();
-    for seed in 0..MUTANTS {
-        let mut random = StdRng::seed_from_u64(seed);
-        let mutant = if seed % 2 == 0 { that_matters(&mut random) } else { that_does_not(&mut random) };
-        *seen.entry(mutant.class).or_default() += 1;
-        if let Err(problem) = judge(&versions, &mutant).await {
-            wrong.push(format!("seed {seed}: {problem}"));
-        }
+    for (class, verdict) in judged {
+        *seen.entry(class).or_default() += 1;
+        wrong.extend(verdict.err());
     }
     println!("{seen:#?}");
     assert!(wrong.is_empty(), "{} of {MUTANTS}, the first:\n{}", wrong.len(), wrong[..wrong.len().min(20)].join("\n"));
