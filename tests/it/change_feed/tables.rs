@@ -134,7 +134,18 @@ async fn every_change_is_told_with_its_kind_and_version() {
             row.to_owned()
         })
         .collect();
-    insta::assert_snapshot!(rows.join("\n"), @"");
+    insta::assert_snapshot!(rows.join("\n"), @"
+    0 | north | NULL | insert | 1
+    1 | south | 10 | delete | 2
+    1 | south | 10 | insert | 1
+    2 | NULL | 20 | insert | 1
+    2 | NULL | 20 | update_preimage | 3
+    2 | NULL | 99 | update_postimage | 3
+    3 | a b/c=d | 30 | insert | 4
+    4 | north | 40 | insert | 4
+    5 | south | NULL | insert | 4
+    8 | north | 80 | insert | 6
+    ");
     let times = times.into_inner();
     assert_eq!(times.len(), 5, "a time a commit that changed rows: {times:?}");
     assert!(times.iter().all(|time| time.ends_with('Z')), "{times:?}");

@@ -46,13 +46,13 @@ async fn a_project_in_an_object_store_gives_the_rows_of_plain_datafusion() {
     let analyzed = lake.json(&environment, &["explain", "latest", "totals", "--plan", "analyzed"]);
     assert!(analyzed["text"].as_str().unwrap().contains("store_log_requests=0"), "{analyzed}");
 
-    // A second run commits once more, and changes nothing that can be seen.
+    // A second run finds nothing to do, and uses the tables as they are.
     assert_eq!(lake.json(&environment, &["run"])["run"]["sequence"], 2);
     assert_eq!(lake.answers(&environment), expected);
     for (table, _) in TABLES {
         let log = lake.objects(&format!("home/tables/{table}/_delta_log")).await;
         let commits: Vec<_> = log.iter().filter(|path| path.ends_with(".json")).collect();
-        assert_eq!(commits.len(), 3, "one commit to create `{table}` and one a run: {log:?}");
+        assert_eq!(commits.len(), 2, "one commit to create `{table}` and one of the first run: {log:?}");
     }
     let listed = lake.json(&environment, &["runs", "list"]);
     assert_eq!(listed.as_array().unwrap().len(), 2);
