@@ -80,12 +80,13 @@ impl Pipeline {
         cluster.put(&self.folder, &self.stored());
     }
 
-    /// Starts a run on the cluster.
+    /// Starts a run on the cluster that computes everything, whatever earlier ones have left.
     pub(super) fn start(&self, cluster: &Cluster) -> Running {
         let told = tempfile::tempdir().unwrap();
         let file = |name: &str| fs::File::create(told.path().join(name)).unwrap();
         let mut command = self.on(cluster);
-        command.args(["--output", "json", "run", "--source", &format!("{}={}", self.source, self.stored())]);
+        let source = format!("{}={}", self.source, self.stored());
+        command.args(["--output", "json", "run", "--source", &source, "--full-refresh"]);
         let child = command.stdin(Stdio::null()).stdout(file("out")).stderr(file("err")).spawn().unwrap();
         Running { child, told }
     }
