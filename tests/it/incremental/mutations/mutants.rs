@@ -26,13 +26,12 @@ pub(super) struct Mutant {
 type Change = (String, &'static [&'static str]);
 type Mutation = fn(&mut Parts, &mut StdRng) -> Change;
 
-const MATTERS: [(&str, Mutation); 9] = [
+const MATTERS: [(&str, Mutation); 8] = [
     ("literal", literal),
     ("operator", operator),
     ("piece of SQL", piece),
     ("io", io),
     ("parameter", parameter),
-    ("session", session),
     ("source", source),
     ("limit", limit),
     ("aggregate", sum_of_more),
@@ -220,11 +219,6 @@ fn parameter(parts: &mut Parts, random: &mut StdRng) -> Change {
         set(parts.member("params", "label"), "default", value.as_str());
         (format!("label is {value}"), &["converted"])
     }
-}
-
-fn session(parts: &mut Parts, _random: &mut StdRng) -> Change {
-    set(parts.flow("session"), "normalize_identifiers", "false");
-    ("names are taken as written".to_owned(), &TABLES)
 }
 
 /// How much is done at once is no matter of what comes out.
