@@ -17,7 +17,7 @@ use mutants::{Mutant, TABLES, classes, that_does_not, that_matters};
 use versions::{Verdicts, Versions};
 
 /// Changes that are tried in an ordinary test run, half of them such that matter; `WINDLASS_MUTANTS=<n>` tries more.
-const MUTANTS: u64 = 1_000;
+const MUTANTS: u64 = 10_000;
 
 /// Mutants that are judged side by side.
 const SIDE_BY_SIDE: usize = 4;
