@@ -1,8 +1,10 @@
-//! Planning: from a resolved pipeline to what one run does, and from one stage to what its executors do.
+//! Planning: from a resolved pipeline to what one run does with each table, and why.
 //!
 //! ```text
-//! PipelineGraph ─pin+decide→ RunPlan          (run_plan, input)
-//!     per stage: query ─→ logical ─→ optimized ─→ physical, with the writer as its root: StagePlan     (query, stage_plan)
+//! PipelineGraph ─pin→ Inputs ─decide→ RunPlan                      (run_plan, input, stage_decision)
+//!     per stage: query ─→ logical plan ─→ its code version         (query, code)
+//!     what its table remembers, what its inputs are ─→ Verdict     (decide)
+//!     what has changed in them ─→ strategy and rows                (changes, feeds, incremental)
 //! ```
 
 mod changes;
