@@ -1,7 +1,7 @@
 //! What the scheduler, the executors and the clients of Windlass must agree on, and nothing else.
 //!
 //! ```text
-//! project files ─parse→ PipelineSpec ─resolve→ PipelineGraph ─pin+decide→ RunPlan ─per stage→ StagePlan
+//! project files ─parse→ PipelineSpec ─resolve→ PipelineGraph ─pin+decide→ RunPlan ─per stage→ StageRun
 //!     ─execute on Ballista→ StagedFiles ─commit→ CommitReceipt ─record→ RunBundle
 //!     └──── spec/ ────┘└──── graph/ ────┘     └────── delta/, session/, codec/ ──────┘     └ artifact/ ┘
 //! ```

@@ -101,7 +101,7 @@ async fn run_with_lease(
     let work = Arc::new(RunWork::new(plan, identity, sessions, scheduler.engine.clone(), bundle, watcher));
     announce(&work, &schedule).await;
 
-    // per stage: StagePlan ─execute→ StagedFiles ─commit→ CommitReceipt
+    // per stage: StageRun ─execute→ StagedFiles ─commit→ CommitReceipt
     let state = RunState::new(schedule.clone())?;
     let writer = format!("{}/{run_id}", ProcessIdentity::current());
     let log = EventLog::create(Arc::clone(&scheduler.state), run_id.clone(), writer, &schedule).await?;
