@@ -37,8 +37,7 @@ const MATTERS: [(&str, Mutation); 8] = [
     ("aggregate", sum_of_more),
 ];
 
-const DOES_NOT_MATTER: [(&str, Mutation); 12] = [
-    ("scale", scale),
+const DOES_NOT_MATTER: [(&str, Mutation); 11] = [
     ("white space", white_space),
     ("SQL comment", sql_comment),
     ("letter case", letter_case),
@@ -219,17 +218,6 @@ fn parameter(parts: &mut Parts, random: &mut StdRng) -> Change {
         set(parts.member("params", "label"), "default", value.as_str());
         (format!("label is {value}"), &["converted"])
     }
-}
-
-/// How much is done at once is no matter of what comes out.
-fn scale(parts: &mut Parts, random: &mut StdRng) -> Change {
-    let (key, value) = match random.random_range(0..3) {
-        0 => ("target_partitions", random.random_range(3..1_000).to_string()),
-        1 => ("batch_size", random.random_range(1_025..1_000_000).to_string()),
-        _ => ("parquet_pushdown", "false".to_owned()),
-    };
-    set(parts.flow("session"), key, value.as_str());
-    (format!("session.{key} is {value}"), &[])
 }
 
 fn source(parts: &mut Parts, random: &mut StdRng) -> Change {
