@@ -14,15 +14,6 @@ use super::{Outcome, lake, machine};
 /// The tables of TPC-H that the example reads.
 const TABLES: [&str; 6] = ["lineitem", "orders", "customer", "supplier", "nation", "region"];
 
-/// The keys of the example's stages, for those that name none.
-const KEYS: [(&str, &str); 5] = [
-    ("pricing_summary", "return_flag, line_status"),
-    ("large_orders", "order_key"),
-    ("enriched_lineitems", "order_key, line_number"),
-    ("revenue_by_nation", "nation, order_year"),
-    ("customer_value", "customer_key, order_year"),
-];
-
 #[derive(Debug, Args)]
 pub(crate) struct IncrementalArgs {
     /// The command; by default the one beside this program.
@@ -40,7 +31,7 @@ pub(crate) struct IncrementalArgs {
     /// How many of a thousand rows, or files of code, change.
     #[arg(long, default_value_t = 10)]
     per_mille: u32,
-    /// How the stages ask for incremental runs (`auto`, `strict`), where the example does not say.
+    /// How the stages of the TPC-H pipeline ask for incremental runs (`auto`, `strict`).
     #[arg(long, default_value = "strict")]
     wish: String,
     /// Pairs of runs.
@@ -155,7 +146,7 @@ fn cases(args: &IncrementalArgs, work: &Path) -> Outcome<Vec<Case>> {
     Ok(cases)
 }
 
-/// A copy of the TPC-H project that reads Delta tables, and whose stages have keys and ask for incremental runs.
+/// A copy of the TPC-H project that reads Delta tables, and whose stages ask for incremental runs.
 fn over_tables(from: &Path, to: &Path, wish: &str) -> Outcome {
     fs::create_dir_all(to.join("stages"))?;
     let manifest = fs::read_to_string(from.join("windlass.yaml"))?;
@@ -164,38 +155,16 @@ fn over_tables(from: &Path, to: &Path, wish: &str) -> Outcome {
         if let Some((name, _)) = line.split_once(": { kind: listing") {
             *line = format!("{name}: {{ kind: delta, location: data/{} }}", name.trim());
         }
+        if line == "defaults:" {
+            line.push_str(&format!("\n  incremental: {wish}"));
+        }
     }
     fs::write(to.join("windlass.yaml"), lines.join("\n") + "\n")?;
-    for (stage, key) in KEYS {
-        let file = format!("stages/{stage}.sql");
-        let text = fs::read_to_string(from.join(&file))?;
-        fs::write(to.join(&file), keyed(&text, key, wish)?)?;
+    for stage in fs::read_dir(from.join("stages"))? {
+        let stage = stage?;
+        fs::copy(stage.path(), to.join("stages").join(stage.file_name()))?;
     }
     Ok(())
-}
-
-/// The text of a stage, with a key and the wish for incremental runs in its header if they are not there.
-fn keyed(text: &str, key: &str, wish: &str) -> Outcome<String> {
-    let (header, sql) = text.split_once("*/").ok_or("the stage has no header")?;
-    let mut more = String::new();
-    if !header.contains("incremental:") {
-        more.push_str(&format!("incremental: {wish}"));
-    }
-    if !header.contains("key:") {
-        let comma = if more.is_empty() { "" } else { ", " };
-        more.push_str(&format!("{comma}key: [{key}]"));
-    }
-    if more.is_empty() {
-        return Ok(text.to_owned());
-    }
-    let header = match header.split_once("io: {") {
-        Some((before, after)) => format!("{before}io: {{ {more},{after}"),
-        None => match header.split_once("io:\n") {
-            Some((before, after)) => format!("{before}io:\n  {}\n{after}", more.replace(", key:", "\n  key:")),
-            None => format!("{header}io: {{ {more} }}\n"),
-        },
-    };
-    Ok(format!("{header}*/{sql}"))
 }
 
 /// Changes a copy of the data, then runs both ways, each first at every other turn.

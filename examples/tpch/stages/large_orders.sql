@@ -1,5 +1,6 @@
 /* windlass
 description: Orders of more than `large_quantity` pieces, with their customers (after TPC-H query 18).
+io: { key: [order_key] }
 */
 SELECT
     c.c_name AS customer_name,

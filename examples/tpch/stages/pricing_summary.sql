@@ -1,5 +1,6 @@
 /* windlass
 description: What was billed, shipped and returned, by return flag and line status (after TPC-H query 1).
+io: { key: [return_flag, line_status] }
 */
 SELECT
     l_returnflag AS return_flag,

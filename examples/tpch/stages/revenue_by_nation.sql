@@ -1,5 +1,6 @@
 /* windlass
 description: What suppliers took from customers of their own nation, by year (after TPC-H query 5).
+io: { key: [nation, order_year] }
 */
 SELECT
     supplier_region AS region,

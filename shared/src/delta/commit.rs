@@ -42,7 +42,6 @@ use decide::{Decision, LogFacts, decide};
 pub use mode::CommitMode;
 
 use super::DeltaError;
-use super::history::History;
 use super::log_store::log_store;
 use super::merge::MergeCounts;
 use super::table::{TableChange, TableState, fingerprint};
@@ -148,29 +147,6 @@ pub async fn commit(request: &CommitRequest, stores: &Stores) -> Result<CommitOu
         token: Uuid::new_v4().simple().to_string(),
     };
     committer.run().await
-}
-
-/// The last run that `app_id` committed to the table at `location`; `None` if there is no table, or no commit of its.
-///
-/// # Errors
-/// [`DeltaError::Log`] if the log cannot be read.
-pub async fn last_sequence(
-    location: &Location,
-    app_id: &AppId,
-    stores: &Stores,
-) -> Result<Option<RunSequence>, DeltaError> {
-    let log_store = log_store(location, stores)?;
-    match History::list(location, &log_store).await {
-        Ok(_) => {}
-        Err(error) if error.is_not_a_table() => return Ok(None),
-        Err(error) => return Err(error),
-    }
-    let last = async {
-        let snapshot = EagerSnapshot::try_new(log_store.as_ref(), None).await?;
-        snapshot.transaction_version(log_store.as_ref(), app_id.as_str()).await
-    };
-    let last = last.await.map_err(|source| DeltaError::Log { location: location.to_string(), source })?;
-    Ok(last.map(RunSequence))
 }
 
 /// How many files a commit is about.

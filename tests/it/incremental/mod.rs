@@ -10,6 +10,7 @@
 //! so many of them.
 
 mod coverage;
+mod documentation;
 mod mutations;
 mod oracle;
 mod pipeline;

@@ -26,18 +26,20 @@ pub(super) struct Mutant {
 type Change = (String, &'static [&'static str]);
 type Mutation = fn(&mut Parts, &mut StdRng) -> Change;
 
-const MATTERS: [(&str, Mutation); 8] = [
+const MATTERS: [(&str, Mutation); 9] = [
     ("literal", literal),
     ("operator", operator),
     ("piece of SQL", piece),
     ("io", io),
     ("parameter", parameter),
+    ("session", session),
     ("source", source),
     ("limit", limit),
     ("aggregate", sum_of_more),
 ];
 
-const DOES_NOT_MATTER: [(&str, Mutation); 11] = [
+const DOES_NOT_MATTER: [(&str, Mutation); 12] = [
+    ("scale", scale),
     ("white space", white_space),
     ("SQL comment", sql_comment),
     ("letter case", letter_case),
@@ -218,6 +220,24 @@ fn parameter(parts: &mut Parts, random: &mut StdRng) -> Change {
         set(parts.member("params", "label"), "default", value.as_str());
         (format!("label is {value}"), &["converted"])
     }
+}
+
+/// What names in SQL mean is a matter of every stage.
+fn session(parts: &mut Parts, random: &mut StdRng) -> Change {
+    let (of_scale, _) = if random.random_bool(0.5) { scale(parts, random) } else { ("nothing".to_owned(), &[] as _) };
+    set(parts.flow("session"), "normalize_identifiers", "false");
+    (format!("names are taken as written, and {of_scale} besides"), &TABLES)
+}
+
+/// How much is done at once is no matter of what comes out.
+fn scale(parts: &mut Parts, random: &mut StdRng) -> Change {
+    let (key, value) = match random.random_range(0..3) {
+        0 => ("target_partitions", *["3", "8"].choose(random).unwrap()),
+        1 => ("batch_size", *["512", "4096"].choose(random).unwrap()),
+        _ => ("parquet_pushdown", "false"),
+    };
+    set(parts.flow("session"), key, value);
+    (format!("session.{key} is {value}"), &[])
 }
 
 fn source(parts: &mut Parts, random: &mut StdRng) -> Change {

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Date32Array, Int64Array, StringArray};
+use tokio::sync::Mutex;
 use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{ClientError, Project, RunOptions, Windlass};
 use windlass_scheduler::plan::PlanError;
@@ -18,7 +20,8 @@ use crate::delta_read::tables::{append, array, batch};
 /// The tables that the mutants read, and what a run of the base project has left.
 pub(super) struct Versions {
     dir: PathBuf,
-    windlass: Windlass,
+    /// An engine for each set-up of sessions that a project asked for, all in one home.
+    engines: Mutex<Vec<(SessionSettings, Arc<Windlass>)>>,
 }
 
 /// What would become of a project's stages.
@@ -30,7 +33,7 @@ pub(super) enum Verdicts {
 }
 
 impl Versions {
-    /// Makes the tables below `dir` and starts Windlass there.
+    /// Makes the tables below `dir`.
     pub(super) async fn new(dir: &Path) -> Self {
         for name in ["orders", "orders_2"] {
             let columns: Vec<(&str, ArrayRef)> = vec![
@@ -58,9 +61,28 @@ impl Versions {
             fs::create_dir(dir.join(name)).unwrap();
             fs::write(dir.join(name).join("one.txt"), "one note").unwrap();
         }
-        let home = Location::from_path(&dir.join("home")).unwrap();
-        let windlass = Windlass::embedded(EmbeddedConfig::new(home, SessionSettings::default())).await.unwrap();
-        Self { dir: dir.to_owned(), windlass }
+        Self { dir: dir.to_owned(), engines: Mutex::default() }
+    }
+
+    /// The engine with a project's sessions. What a process may hold in memory is left as it is: the mutants have any number.
+    async fn engine(&self, project: &Project) -> Arc<Windlass> {
+        let wanted = &project.graph.session;
+        let settings = SessionSettings {
+            target_partitions: wanted.target_partitions,
+            batch_size: wanted.batch_size,
+            parquet_pushdown: wanted.parquet_pushdown,
+            normalize_identifiers: wanted.normalize_identifiers,
+            ..SessionSettings::default()
+        };
+        let mut engines = self.engines.lock().await;
+        if let Some((_, engine)) = engines.iter().find(|(known, _)| *known == settings) {
+            return Arc::clone(engine);
+        }
+        let home = Location::from_path(&self.dir.join("home")).unwrap();
+        let engine = Windlass::embedded(EmbeddedConfig::new(home, settings.clone())).await.unwrap();
+        let engine = Arc::new(engine);
+        engines.push((settings, Arc::clone(&engine)));
+        engine
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -69,14 +91,14 @@ impl Versions {
 
     /// Builds every table of `base`.
     pub(super) async fn build(&self, base: &Project) {
-        let run = self.windlass.run(base, &RunOptions::default()).await.unwrap();
+        let run = self.engine(base).await.run(base, &RunOptions::default()).await.unwrap();
         let record = run.wait().await.unwrap();
         assert_eq!(record.status.as_str(), "succeeded", "{:?}", record.stages);
     }
 
     /// What a run of `project` would do with the tables that are there.
     pub(super) async fn of(&self, project: &Project) -> Verdicts {
-        match self.windlass.plan(project, &RunOptions::default()).await {
+        match self.engine(project).await.plan(project, &RunOptions::default()).await {
             Ok(plan) => {
                 let tables = plan.stages.iter().filter(|stage| stage.decision != PlanDecision::View);
                 let verdict = tables.map(|stage| (stage.stage.to_string(), stage.decision == PlanDecision::Reuse));
