@@ -1,6 +1,6 @@
 /* windlass
 description: The places in which a call site finds definitions, from the nearest to the farthest.
-tags: { layer: semantic, kind: table, artifact: call_matches, semantic_id: code.call_match, entity: call, grain: per_call_site_and_place }
+tags: { layer: semantic, kind: table, semantic_id: code.call_match, entity: call, grain: per_call_site_and_place }
 io:
   key: [file_id, symbol, holder, is_method, imported_as, rank]
 */

@@ -1,6 +1,6 @@
 /* windlass
 description: The calls of a file that can only mean the same, as one.
-tags: { layer: semantic, kind: table, artifact: call_sites, semantic_id: code.call_site, entity: call, grain: per_call_site }
+tags: { layer: semantic, kind: table, semantic_id: code.call_site, entity: call, grain: per_call_site }
 io:
   key: [file_id, symbol, holder, is_method, imported_as]
 */

@@ -1,6 +1,6 @@
 /* windlass
 description: The graph's edges, from one node to another.
-tags: { layer: graph, kind: table, artifact: cpg_edges, semantic_id: cpg.edges, entity: edge, grain: per_edge }
+tags: { kind: table, semantic_id: cpg.edges, entity: edge, grain: per_edge, entity_keys: [edge_id], join_keys: { src_id: cpg.nodes, dst_id: cpg.nodes } }
 io:
   kind: delta
   key: [edge_id]

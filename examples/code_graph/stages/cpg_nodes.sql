@@ -1,6 +1,6 @@
 /* windlass
 description: The graph's nodes.
-tags: { layer: graph, kind: table, artifact: cpg_nodes, semantic_id: cpg.nodes, entity: node, grain: per_node }
+tags: { kind: table, semantic_id: cpg.nodes, entity: node, grain: per_node, entity_keys: [node_id] }
 io:
   kind: delta
   key: [node_id]

@@ -1,6 +1,6 @@
 /* windlass
 description: What else is known of the graph's nodes, a row each.
-tags: { layer: graph, kind: table, artifact: cpg_props, semantic_id: cpg.props, entity: property, grain: per_node_and_key }
+tags: { kind: table, semantic_id: cpg.props, entity: property, grain: per_node_and_key, join_keys: { node_id: cpg.nodes } }
 io:
   kind: delta
   key: [node_id, key]

@@ -1,7 +1,7 @@
 /* windlass
 description: The definitions, and the symbol that a call of each would have.
 materialize: view
-tags: { layer: semantic, kind: view, artifact: definitions, semantic_id: code.definition, entity: definition, grain: per_definition }
+tags: { layer: semantic, kind: view, semantic_id: code.definition, entity: definition, grain: per_definition }
 */
 -- A symbol says by name and number of arguments (`self` counts) what can be meant: `get/2`, `vec!`, `Some`. Python's
 -- calls may leave arguments out and name them, so there it is `get()`.

@@ -1,6 +1,6 @@
 /* windlass
 description: The methods that a repository calls and that packages which it imports define.
-tags: { layer: semantic, kind: table, artifact: dependency_methods, semantic_id: code.dependency_method, entity: symbol, grain: per_repo_and_symbol }
+tags: { layer: semantic, kind: table, semantic_id: code.dependency_method, entity: symbol, grain: per_repo_and_symbol }
 io:
   key: [repo, symbol]
 */

@@ -1,6 +1,6 @@
 /* windlass
 description: The source files, each with where it belongs by its path.
-tags: { layer: normalized, kind: table, artifact: files, semantic_id: code.file, entity: file, grain: per_file }
+tags: { layer: normalized, kind: table, semantic_id: code.file, entity: file, grain: per_file, entity_keys: [file_id] }
 io:
   key: [file_id]
 */

@@ -1,6 +1,6 @@
 /* windlass
 description: The definitions that are called, by how often and from where.
-tags: { layer: summary, kind: table, artifact: hot_definitions, semantic_id: summary.definition, entity: definition, grain: per_called_definition }
+tags: { layer: summary, kind: table, semantic_id: summary.definition, entity: definition, grain: per_called_definition, join_keys: { definition_id: code.definition } }
 io:
   kind: delta
   key: [definition_id]

@@ -1,7 +1,7 @@
 /* windlass
 description: The names that a file has from other packages, if it has them from one package only.
 materialize: view
-tags: { layer: semantic, kind: view, artifact: imported_names, semantic_id: code.imported_name, entity: import, grain: per_file_and_name }
+tags: { layer: semantic, kind: view, semantic_id: code.imported_name, entity: import, grain: per_file_and_name }
 */
 SELECT file_id, word, min(root) AS package
 FROM (

@@ -1,6 +1,6 @@
 /* windlass
 description: The imports, and whether each is of a package that is here, of the repository itself, or of neither.
-tags: { layer: semantic, kind: table, artifact: imports, semantic_id: code.import, entity: import, grain: per_import }
+tags: { layer: semantic, kind: table, semantic_id: code.import, entity: import, grain: per_import }
 io:
   key: [node_id]
 */

@@ -1,6 +1,6 @@
 /* windlass
 description: How far a method's name alone tells which method is meant, from 0 to 1.
-tags: { layer: semantic, kind: table, artifact: method_certainty, semantic_id: code.method_certainty, entity: symbol, grain: per_symbol }
+tags: { layer: semantic, kind: table, semantic_id: code.method_certainty, entity: symbol, grain: per_symbol }
 io:
   key: [symbol]
 */

@@ -1,6 +1,6 @@
 /* windlass
 description: Each repository in numbers.
-tags: { layer: summary, kind: table, artifact: repo_summary, semantic_id: summary.repo, entity: repo, grain: per_repo }
+tags: { layer: summary, kind: table, semantic_id: summary.repo, entity: repo, grain: per_repo }
 io:
   kind: delta
   key: [repo]

@@ -1,6 +1,6 @@
 /* windlass
 description: The repositories, each with its package.
-tags: { layer: normalized, kind: table, artifact: repos, semantic_id: code.repo, entity: repo, grain: per_repo }
+tags: { layer: normalized, kind: table, semantic_id: code.repo, entity: repo, grain: per_repo }
 io:
   key: [repo]
 */

@@ -1,6 +1,6 @@
 /* windlass
 description: The calls with the definitions that they may mean, and how sure that is.
-tags: { layer: semantic, kind: table, artifact: resolved_calls, semantic_id: code.resolved_call, entity: call, grain: per_call_and_definition }
+tags: { layer: semantic, kind: table, semantic_id: code.resolved_call, entity: call, grain: per_call_and_definition, join_keys: { call_id: code.call, definition_id: code.definition } }
 io:
   key: [call_id, definition_id]
 */

@@ -1,6 +1,6 @@
 /* windlass
 description: The imports of other packages with the repositories that hold a version of the package.
-tags: { layer: semantic, kind: table, artifact: resolved_imports, semantic_id: code.resolved_import, entity: import, grain: per_import_and_repo }
+tags: { layer: semantic, kind: table, semantic_id: code.resolved_import, entity: import, grain: per_import_and_repo }
 io:
   key: [import_id, repo_id]
 */

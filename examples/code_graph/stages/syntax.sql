@@ -1,6 +1,6 @@
 /* windlass
 description: The syntax nodes that the graph is made of. The only stage that parses.
-tags: { layer: normalized, kind: table, artifact: syntax, semantic_id: code.syntax, entity: syntax_node, grain: per_syntax_node }
+tags: { layer: normalized, kind: table, semantic_id: code.syntax, entity: syntax_node, grain: per_syntax_node, entity_keys: [node_id], join_keys: { file_id: code.file } }
 io:
   key: [node_id]
 */

@@ -1,6 +1,6 @@
 /* windlass
 description: What can be called, by where one looks for it.
-tags: { layer: semantic, kind: table, artifact: targets, semantic_id: code.target, entity: definition, grain: per_place_holder_and_symbol }
+tags: { layer: semantic, kind: table, semantic_id: code.target, entity: definition, grain: per_place_holder_and_symbol }
 io:
   key: [place, holder, symbol]
 */

@@ -418,9 +418,11 @@ fn in_order(
             let reason = "it is a view: its readers compute it".to_owned();
             decision = Some(StageDecision::new(name.clone(), PlanDecision::View, reason));
         }
-        record
-            .stages
-            .extend(decision.map(|decision| StageDecision { weight: u64::from(graph.weight(name)), ..decision }));
+        record.stages.extend(decision.map(|decision| StageDecision {
+            weight: u64::from(graph.weight(name)),
+            tags: stage.tags.clone(),
+            ..decision
+        }));
     }
     stages
 }

@@ -246,9 +246,9 @@ async fn announce(work: &RunWork, schedule: &RunSchedule) {
         work.tell(LogKind::SourcePinned { source, location, version, files, bytes }).await;
     }
     for decision in work.plan.record.stages.clone() {
-        let (stage, reason, strategy) = (decision.stage, decision.reason, decision.strategy);
+        let (stage, reason, strategy, tags) = (decision.stage, decision.reason, decision.strategy, decision.tags);
         let decision = decision.decision;
-        work.tell(LogKind::StagePlanned { stage, decision, reason, strategy }).await;
+        work.tell(LogKind::StagePlanned { stage, decision, reason, strategy, tags }).await;
     }
 }
 

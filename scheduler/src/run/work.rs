@@ -175,13 +175,17 @@ impl RunWork {
 
     /// What every commit of the run says about itself.
     pub(super) fn commit_info(&self, stage: &NodeName, plan_fingerprint: &str) -> BTreeMap<String, Value> {
-        BTreeMap::from([
+        let tags = self.plan.request.graph.stage(stage).map(|stage| &stage.tags);
+        let tags = tags.into_iter().flat_map(|tags| &tags.0);
+        let tags = tags.map(|(key, value)| (format!("windlass.tag.{key}"), json!(value)));
+        let of_run = BTreeMap::from([
             ("windlass.run_id".to_owned(), json!(self.identity.run_id)),
             ("windlass.pipeline".to_owned(), json!(self.identity.pipeline)),
             ("windlass.stage".to_owned(), json!(stage)),
             ("windlass.plan_fingerprint".to_owned(), json!(plan_fingerprint)),
             ("windlass.version".to_owned(), json!(env!("CARGO_PKG_VERSION"))),
-        ])
+        ]);
+        of_run.into_iter().chain(tags).collect()
     }
 
     pub(super) async fn keep_text(&self, stage: &NodeName, which: PlanText, text: &str) {

@@ -1,5 +1,6 @@
 //! A run that this scheduler drives, or has driven a moment ago.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -7,8 +8,9 @@ use parking_lot::RwLock;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use windlass_shared::artifact::{LogEvent, LogKind, RunRecord};
-use windlass_shared::ids::{PipelineName, RunId};
+use windlass_shared::ids::{NodeName, PipelineName, RunId};
 use windlass_shared::proto::v1;
+use windlass_shared::tag::keys;
 
 use crate::home::Home;
 use crate::run::{RunError, RunRequest, run_pipeline};
@@ -26,6 +28,8 @@ pub(super) struct LiveRun {
     cancel: CancellationToken,
     lines: RwLock<Vec<v1::RunEvent>>,
     pins: RwLock<Vec<v1::Pin>>,
+    /// The layers of the stages that are in one.
+    layers: RwLock<BTreeMap<NodeName, String>>,
     state: watch::Sender<Progress>,
 }
 
@@ -48,6 +52,7 @@ impl LiveRun {
             cancel: CancellationToken::new(),
             lines: RwLock::default(),
             pins: RwLock::default(),
+            layers: RwLock::default(),
             state: watch::Sender::default(),
         });
         let (watcher, mut events) = mpsc::unbounded_channel();
@@ -79,10 +84,15 @@ impl LiveRun {
                 location: location.clone(),
                 version: version.map(|version| version.0),
             }),
-            LogKind::StageCommitted { .. } => metrics.stage_finished("committed"),
-            LogKind::StageFailed { .. } => metrics.stage_finished("failed"),
-            LogKind::StageSkipped { .. } => metrics.stage_finished("skipped"),
-            LogKind::StageCancelled { .. } => metrics.stage_finished("cancelled"),
+            LogKind::StagePlanned { stage, tags, .. } => {
+                if let Some(layer) = tags.get(keys::LAYER) {
+                    self.layers.write().insert(stage.clone(), layer.to_owned());
+                }
+            }
+            LogKind::StageCommitted { stage, .. } => self.count(metrics, stage, "committed"),
+            LogKind::StageFailed { stage, .. } => self.count(metrics, stage, "failed"),
+            LogKind::StageSkipped { stage, .. } => self.count(metrics, stage, "skipped"),
+            LogKind::StageCancelled { stage, .. } => self.count(metrics, stage, "cancelled"),
             _ => {}
         }
         // An event is made of texts and numbers: there is nothing in it that JSON refuses.
@@ -92,6 +102,11 @@ impl LiveRun {
         let count = lines.len();
         drop(lines);
         self.state.send_modify(|state| state.lines = count);
+    }
+
+    fn count(&self, metrics: &ServiceMetrics, stage: &NodeName, status: &str) {
+        let layers = self.layers.read();
+        metrics.stage_finished(status, layers.get(stage).map(String::as_str).unwrap_or_default());
     }
 
     /// How far the run is, now and whenever that changes.

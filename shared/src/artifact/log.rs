@@ -9,6 +9,7 @@ use super::plan::PlanDecision;
 use super::status::{RunStatus, StageReceipt};
 use crate::error::Failure;
 use crate::ids::{NodeName, PipelineName, RunId, RunSequence, TableVersion};
+use crate::tag::Tags;
 
 /// The version of the log's schema. It grows when a reader of the old one could misread a line; a new kind of event or
 /// a new optional field does not change it.
@@ -112,6 +113,10 @@ pub enum LogKind {
         /// How its table is brought up to date, as far as that is settled.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         strategy: Option<Strategy>,
+        /// The stage's tags.
+        #[serde(default, skip_serializing_if = "Tags::is_empty")]
+        #[schemars(with = "std::collections::BTreeMap<String, String>")]
+        tags: Tags,
     },
     /// An attempt begins.
     StageStarted {

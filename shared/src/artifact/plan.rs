@@ -8,6 +8,7 @@ use super::pins::PinRecord;
 use super::saved_plan::SavedCursor;
 use crate::ids::{NodeName, PipelineName};
 use crate::spec::table::WriteMode;
+use crate::tag::Tags;
 
 /// How a stage's rows come about in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -78,6 +79,9 @@ pub struct StageDecision {
     /// The hash of its normalised plan, the functions' versions and the session's identity.
     #[serde(default)]
     pub code_version: String,
+    /// Its tags.
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    pub tags: Tags,
 }
 
 impl StageDecision {
@@ -95,6 +99,7 @@ impl StageDecision {
             estimated_rows: None,
             estimated_bytes: 0,
             code_version: String::new(),
+            tags: Tags::default(),
         }
     }
 }

@@ -7,8 +7,10 @@ mod bind;
 mod cycle;
 pub mod draw;
 mod order;
+mod policy;
 mod resolve;
 pub mod select;
+mod semantics;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -143,6 +145,15 @@ impl PipelineGraph {
     /// The source or stage of that name.
     pub fn node(&self, name: &NodeName) -> Option<Node<'_>> {
         self.sources.get(name).map(Node::Source).or_else(|| self.stage(name).map(Node::Stage))
+    }
+
+    /// The tags of a node, to be filled in while the graph is made.
+    fn tags_mut(&mut self, name: &NodeName) -> Option<&mut Tags> {
+        if let Some(source) = self.sources.get_mut(name) {
+            return Some(&mut source.tags);
+        }
+        let index = *self.index.get(name)?;
+        self.stages.get_mut(index).map(|stage| &mut stage.tags)
     }
 
     /// Every node: the sources by name, then the stages in topological order.

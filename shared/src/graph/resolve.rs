@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{PipelineGraph, Stage, cycle, order};
+use super::{PipelineGraph, Stage, cycle, order, policy, semantics};
 use crate::ids::NodeName;
 use crate::spec::pipeline::{RelationRef, StageSpec};
 use crate::spec::suggest::{did_you_mean, listed, nearest};
@@ -21,7 +21,16 @@ pub fn check(files: &ProjectFiles) -> Result<PipelineGraph, Problems> {
     };
     let edges = Resolver { spec: &spec, broken: &broken, problems: &mut problems }.run();
     Problems::check(problems, files)?;
-    Ok(build(spec, edges, files))
+    let tag_policy = spec.tag_policy.clone();
+    let places = policy::places(&spec);
+    let mut graph = build(spec, edges, files);
+    let mut problems = Vec::new();
+    if let Some(tag_policy) = &tag_policy {
+        policy::apply(tag_policy, &mut graph, &places, &mut problems);
+    }
+    semantics::check(&graph, &places, &mut problems);
+    Problems::check(problems, files)?;
+    Ok(graph)
 }
 
 /// Per stage, the nodes that it reads, by name.

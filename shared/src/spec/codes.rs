@@ -51,4 +51,10 @@ codes! {
     SAME_LOCATION = "WL0210", "two stages write to the same location";
     SELECTION_SYNTAX = "WL0211", "a selection cannot be read";
     SELECTION_EMPTY = "WL0212", "a part of a selection matches no node";
+    TAG_MISSING = "WL0213", "a node lacks a tag that the tag policy requires";
+    TAG_VALUE = "WL0214", "a tag has a value that the tag policy does not allow";
+    TAG_KEY = "WL0215", "a tag has a key that a closed tag policy does not know";
+    SEMANTIC_ID_TWICE = "WL0216", "two nodes have the same semantic id and version";
+    SEMANTIC_ID_UNKNOWN = "WL0217", "a tag leads to a semantic id that no node has";
+    POLICY_FILE = "WL0218", "the tag policy includes a file that the project does not have";
 }

@@ -11,6 +11,8 @@ use super::span::{Position, Span, line_and_column};
 pub const MANIFEST: &str = "windlass.yaml";
 /// The folder, at any depth of which each `.sql` and each `.plan` file is a stage.
 pub const STAGES_DIR: &str = "stages";
+/// The folder with files that projects of one organisation have in common.
+pub const POLICIES_DIR: &str = "policies";
 /// The extensions of the files that are stages: a query, or a plan of the engine.
 pub const STAGE_EXTENSIONS: [&str; 2] = ["sql", "plan"];
 /// Bytes that one project file may have.

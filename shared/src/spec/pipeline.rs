@@ -11,7 +11,7 @@ use super::span::{Span, Spanned};
 use super::table::{Materialize, TableSettings};
 use crate::config::SessionSettings;
 use crate::ids::{NodeName, PipelineName};
-use crate::tag::Tags;
+use crate::tag::{TagPolicy, Tags};
 
 /// A project as its files say it.
 #[derive(Debug, Clone)]
@@ -30,6 +30,8 @@ pub struct PipelineSpec {
     pub run: RunSettings,
     /// The targets by name.
     pub targets: BTreeMap<String, TargetSpec>,
+    /// What the tags of every node must be, if the project says.
+    pub tag_policy: Option<TagPolicy>,
     /// The stages in the order of their files' paths.
     pub stages: Vec<StageSpec>,
 }
@@ -43,6 +45,8 @@ pub struct SourceSpec {
     pub kind: SourceKind,
     /// Its tags.
     pub tags: Tags,
+    /// Where the value of each tag is written.
+    pub tag_places: BTreeMap<String, Span>,
     /// What it holds.
     pub description: Option<String>,
 }
@@ -125,6 +129,8 @@ pub struct StageSpec {
     pub description: Option<String>,
     /// Its tags: its own over those of the project's defaults.
     pub tags: Tags,
+    /// Where the value of each tag is written.
+    pub tag_places: BTreeMap<String, Span>,
     /// What becomes of its rows.
     pub materialize: Materialize,
     /// Its Delta table, when it is one.

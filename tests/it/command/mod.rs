@@ -1,6 +1,7 @@
 //! The `windlass` command as a user meets it: a process, its output, its exit code.
 
 mod kill;
+mod registry;
 
 use std::fs;
 use std::path::{Path, PathBuf};

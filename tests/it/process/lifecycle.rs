@@ -33,7 +33,7 @@ fn a_cluster_starts_tells_how_it_is_and_ends_in_order() {
         ("windlass_tasks_pending", 0.0),
         ("windlass_tasks_running", 0.0),
         ("windlass_runs_total{status=\"succeeded\"}", 0.0),
-        ("windlass_stages_total{status=\"committed\"}", 0.0),
+        ("windlass_stages_total{layer=\"\",status=\"committed\"}", 0.0),
         ("job_submitted_total", 0.0),
     ] {
         assert_eq!(cluster.scheduler.metric(metric), Some(value), "{metric}");

@@ -19,6 +19,7 @@ use windlass_shared::error::{Coded, Failure};
 use windlass_shared::ids::{RunId, RunSequence, TableVersion};
 use windlass_shared::session::{ColumnRecord, Registration, ScanIdentity, SortRecord, TableKind};
 use windlass_shared::storage::{Location, Stores};
+use windlass_shared::tag::Tags;
 
 fn on_disk(home: &Path) -> BundleStore {
     BundleStore::open(&Stores::default(), &Location::from_path(home).unwrap()).unwrap()
@@ -170,6 +171,7 @@ fn plan() -> PlanRecord {
         estimated_rows: None,
         estimated_bytes: 0,
         code_version: String::new(),
+        tags: Tags::default(),
     };
     PlanRecord { stages: vec![decision] }
 }
@@ -326,6 +328,7 @@ fn note(message: &str) -> LogKind {
         decision: PlanDecision::Full,
         reason: message.into(),
         strategy: None,
+        tags: Tags::default(),
     }
 }
 

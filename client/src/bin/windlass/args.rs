@@ -73,6 +73,9 @@ pub(crate) enum Command {
     /// List the sources and stages
     #[command(after_help = "Example:\n  windlass ls -s 'tag:layer=semantic+'")]
     Ls(LsArgs),
+    /// Show the semantic registry: every semantic id, what it stands for, who makes it and who reads it
+    #[command(after_help = "Example:\n  windlass registry --output json")]
+    Registry(BindArgs),
     /// Draw the pipeline
     #[command(after_help = "Example:\n  windlass graph --format svg --to pipeline.svg")]
     Graph(GraphArgs),

@@ -52,6 +52,7 @@ async fn dispatch(global: &Global, command: Command) -> Result<(), CommandError>
         Command::Init(args) => command::init::run(global, &args),
         Command::Check(args) => command::check::run(global, &args),
         Command::Ls(args) => command::ls::run(global, &args),
+        Command::Registry(args) => command::registry::run(global, &args),
         Command::Graph(args) => command::graph::run(global, &args),
         Command::Plan(args) => command::plan::run(global, &args).await,
         Command::Run(args) => command::run::run(global, &args).await,

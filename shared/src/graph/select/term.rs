@@ -8,6 +8,7 @@ use globset::{Glob, GlobMatcher};
 use crate::graph::{Node, PipelineGraph};
 use crate::spec::suggest::did_you_mean;
 use crate::spec::{Problem, Span, codes};
+use crate::tag::ITEM_SEPARATOR;
 
 /// The methods that may stand before a `:`.
 const METHODS: [&str; 2] = ["tag", "source"];
@@ -115,8 +116,8 @@ impl Term {
             Method::Name(pattern) => pattern.matches(node.name().as_str()),
             Method::Source(pattern) => matches!(node, Node::Source(_)) && pattern.matches(node.name().as_str()),
             Method::Tag { key, value } => node.tags().0.iter().any(|(tag, of_tag)| match value {
-                Some(value) => key.matches(tag) && value.matches(of_tag),
-                None => key.matches(tag) || key.matches(of_tag),
+                Some(value) => key.matches(tag) && of_tag.split(ITEM_SEPARATOR).any(|item| value.matches(item)),
+                None => key.matches(tag) || of_tag.split(ITEM_SEPARATOR).any(|item| key.matches(item)),
             }),
         }
     }
@@ -141,7 +142,11 @@ impl Term {
 /// Every tag of every node, as a selection writes it.
 fn tags_of(graph: &PipelineGraph) -> BTreeSet<String> {
     let tags = graph.nodes().flat_map(|node| node.tags().0.iter());
-    tags.flat_map(|(key, value)| [key.clone(), format!("{key}={value}")]).collect()
+    let items = |(key, value): (&String, &String)| -> Vec<String> {
+        let items = value.split(ITEM_SEPARATOR).map(|item| format!("{key}={item}"));
+        items.chain([key.clone()]).collect()
+    };
+    tags.flat_map(items).collect()
 }
 
 fn pattern(text: &str, span: &Span) -> Result<Pattern, Box<Problem>> {

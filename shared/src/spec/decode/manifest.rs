@@ -5,23 +5,24 @@ use std::sync::Arc;
 
 use super::fields::{Fields, Keys, entries};
 use super::table::LEAST_FILE_BYTES;
-use super::values::{boolean, check_name, choice, size, tags, text, text_map, whole};
-use super::{incremental, param, session, source, target};
+use super::values::{boolean, check_name, choice, size, tag_places, tags, text, text_map, whole};
+use super::{incremental, param, session, source, tag_policy, target};
 use crate::config::SessionSettings;
 use crate::ids::{NodeName, PipelineName};
 use crate::spec::codes;
+use crate::spec::files::ProjectFiles;
 use crate::spec::param::ParamSpec;
 use crate::spec::pipeline::{PipelineSpec, RunSettings, SourceSpec, StageSpec, TargetSpec};
 use crate::spec::problem::Problem;
 use crate::spec::span::{Span, Spanned};
 use crate::spec::table::{Materialize, TableSettings};
 use crate::spec::yaml::{self, Node};
-use crate::tag::Tags;
+use crate::tag::{TagPolicy, Tags};
 
 const KEYS: Keys = Keys {
     what: "windlass.yaml",
-    known: &["name", "description", "sources", "params", "defaults", "session", "run", "targets"],
-    later: &["subdags", "contracts", "tag_policy"],
+    known: &["name", "description", "sources", "params", "defaults", "session", "run", "targets", "tag_policy"],
+    later: &["subdags", "contracts"],
 };
 const RUN: Keys = Keys { what: "`run`", known: &["max_parallel_stages", "retries", "fail_fast"], later: &[] };
 const DEFAULTS: Keys = Keys {
@@ -52,6 +53,7 @@ pub(super) struct Manifest {
     session: SessionSettings,
     run: RunSettings,
     targets: BTreeMap<String, TargetSpec>,
+    tag_policy: Option<TagPolicy>,
     pub(super) defaults: Defaults,
 }
 
@@ -59,6 +61,7 @@ pub(super) struct Manifest {
 pub(super) struct Defaults {
     pub(super) materialize: Materialize,
     pub(super) tags: Tags,
+    pub(super) tag_places: BTreeMap<String, Span>,
     pub(super) retries: u32,
     pub(super) table: TableSettings,
     /// Where the project says whether tables are incremental.
@@ -81,6 +84,7 @@ impl Manifest {
             session: self.session,
             run: self.run,
             targets: self.targets,
+            tag_policy: self.tag_policy,
             stages,
         }
     }
@@ -94,6 +98,7 @@ impl Manifest {
 pub(super) fn decode(
     file: &Arc<str>,
     text_of_file: &str,
+    files: &ProjectFiles,
     broken: &mut BTreeSet<String>,
     problems: &mut Vec<Problem>,
 ) -> Option<Manifest> {
@@ -121,8 +126,9 @@ pub(super) fn decode(
     let names = Names { sources: names, broken };
     let targets =
         fields.get("targets").map(|node| target::decode_all(node, &params, &names, problems)).unwrap_or_default();
+    let tag_policy = fields.get("tag_policy").map(|node| tag_policy::decode(node, files, problems));
     let name = name.unwrap_or_else(|| PipelineName::new("unnamed"));
-    Some(Manifest { name, description, sources, params, session, run, targets, defaults })
+    Some(Manifest { name, description, sources, params, session, run, targets, tag_policy, defaults })
 }
 
 fn name_of(node: &Node, problems: &mut Vec<Problem>) -> Option<PipelineName> {
@@ -170,8 +176,11 @@ fn defaults(node: Option<&Node>, run: &RunSettings, problems: &mut Vec<Problem>)
     {
         defaults.materialize = value;
     }
-    if let Some(value) = fields.get("tags").and_then(|node| tags(node, problems)) {
+    if let Some(node) = fields.get("tags")
+        && let Some(value) = tags(node, problems)
+    {
         defaults.tags = value;
+        defaults.tag_places = tag_places(node);
     }
     if let Some(value) = fields.get("retries").and_then(|node| whole(node, "`retries`", 0..=MOST_RETRIES, problems)) {
         defaults.retries = value;
@@ -191,6 +200,7 @@ impl Defaults {
         Self {
             materialize: Materialize::default(),
             tags: Tags::default(),
+            tag_places: BTreeMap::new(),
             retries: run.retries,
             table: TableSettings::default(),
             incremental_span: None,

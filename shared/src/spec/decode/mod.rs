@@ -10,6 +10,7 @@ mod session;
 mod source;
 mod stage;
 mod table;
+mod tag_policy;
 mod target;
 mod values;
 
@@ -44,7 +45,7 @@ pub(crate) fn draft(files: &ProjectFiles, problems: &mut Vec<Problem>) -> Draft 
     let mut broken = BTreeSet::new();
     refuse_later_folders(files, problems);
     let manifest = match readable(files, MANIFEST, problems) {
-        Some((path, text)) => manifest::decode(path, text, &mut broken, problems),
+        Some((path, text)) => manifest::decode(path, text, files, &mut broken, problems),
         None => {
             if files.get(MANIFEST).is_none() {
                 problems.push(no_manifest());

@@ -3,7 +3,9 @@
 use chrono::{DateTime, Utc};
 
 use super::fields::{Fields, Keys, entries};
-use super::values::{boolean, choice, filled_text, list, location, names, size, tags, text, whole, wrong_type};
+use super::values::{
+    boolean, choice, filled_text, list, location, names, size, tag_places, tags, text, whole, wrong_type,
+};
 use crate::ids::NodeName;
 use crate::spec::codes;
 use crate::spec::column_type::ColumnType;
@@ -59,6 +61,7 @@ pub(super) fn decode(name: Spanned<NodeName>, node: &Node, problems: &mut Vec<Pr
         Kind::TextFiles => &TEXT_FILES,
     };
     let fields = Fields::open(node, keys, problems)?;
+    let tag_places = fields.get("tags").map(tag_places).unwrap_or_default();
     let tags = fields.get("tags").and_then(|node| tags(node, problems)).unwrap_or_default();
     let description = fields.get("description").and_then(|node| text(node, "`description`", problems));
     let location = fields
@@ -69,7 +72,7 @@ pub(super) fn decode(name: Spanned<NodeName>, node: &Node, problems: &mut Vec<Pr
         Kind::Listing => listing(&fields, location, problems).map(SourceKind::Listing),
         Kind::TextFiles => text_files(&fields, location, problems).map(SourceKind::TextFiles),
     };
-    Some(SourceSpec { name, kind: kind?, tags, description })
+    Some(SourceSpec { name, kind: kind?, tags, tag_places, description })
 }
 
 fn kind_of(node: &Node, problems: &mut Vec<Problem>) -> Option<Kind> {

@@ -1,5 +1,6 @@
 //! One `.sql` or `.plan` file: the header comment and what the stage computes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::fields::{Fields, Keys};
@@ -7,7 +8,7 @@ use super::incremental;
 use super::manifest::{Defaults, MATERIALIZE, MOST_RETRIES, Manifest};
 use super::plan;
 use super::table::{self, Table};
-use super::values::{check_name, choice, is_name, tags, text, whole};
+use super::values::{check_name, choice, is_name, tag_places, tags, text, whole};
 use crate::ids::NodeName;
 use crate::spec::codes;
 use crate::spec::files::STAGE_EXTENSIONS;
@@ -43,6 +44,7 @@ struct Settings {
     name: Spanned<String>,
     description: Option<String>,
     tags: Tags,
+    tag_places: BTreeMap<String, Span>,
     materialize: Materialize,
     table: Table,
     retries: u32,
@@ -94,6 +96,7 @@ pub(super) fn decode(
             name: Spanned::new(NodeName::new(settings.name.value), settings.name.span),
             description: settings.description,
             tags: settings.tags,
+            tag_places: settings.tag_places,
             materialize: settings.materialize,
             table: settings.table.settings,
             location_span: settings.table.location_span,
@@ -127,6 +130,7 @@ fn settings(
         name: Spanned::new(stem(file).to_owned(), Span::new(file, 0, 0)),
         description: None,
         tags: defaults.tags.clone(),
+        tag_places: defaults.tag_places.clone(),
         materialize: defaults.materialize,
         table: Table::of(defaults),
         retries: defaults.retries,
@@ -141,8 +145,11 @@ fn settings(
         settings.name = Spanned::new(name, node.span.clone());
     }
     settings.description = fields.get("description").and_then(|node| text(node, "`description`", problems));
-    if let Some(own) = fields.get("tags").and_then(|node| tags(node, problems)) {
+    if let Some(node) = fields.get("tags")
+        && let Some(own) = tags(node, problems)
+    {
         settings.tags.0.extend(own.0);
+        settings.tag_places.extend(tag_places(node));
     }
     if let Some(value) =
         fields.get("materialize").and_then(|node| choice(node, "`materialize`", &MATERIALIZE, problems))

@@ -9,10 +9,10 @@ use crate::spec::codes;
 use crate::spec::problem::Problem;
 use crate::spec::render::passwords;
 use crate::spec::size::{UNITS, parse_bytes};
-use crate::spec::span::Spanned;
+use crate::spec::span::{Span, Spanned};
 use crate::spec::suggest::did_you_mean;
 use crate::spec::yaml::{Node, Scalar, Value};
-use crate::tag::Tags;
+use crate::tag::{ITEM_SEPARATOR, LEADS_TO, Tags, keys};
 
 /// Notes that `what` is of the wrong type, unless that was noted before.
 pub(super) fn wrong_type<T>(node: &Node, what: &str, wanted: &str, problems: &mut Vec<Problem>) -> Option<T> {
@@ -186,20 +186,67 @@ pub(super) fn tags(node: &Node, problems: &mut Vec<Problem>) -> Option<Tags> {
         problems.push(problem.help("write a key and a value each: `tags: { layer: semantic }`"));
         return None;
     }
+    let mut found = Tags::default();
     for entry in entries(node, "`tags`", problems)? {
+        let key = entry.key.value.as_str();
+        selectable(key, &entry.key.span, problems);
         let value = match &entry.value.value {
-            Value::Scalar(scalar) => scalar.text.as_str(),
-            _ => "",
+            Value::List(_) | Value::Map(_) if keys::LISTS.contains(&key) => tag_items(key, &entry.value, problems),
+            _ => any_text(&entry.value, &format!("`{key}` of `tags`"), problems).inspect(|value| {
+                selectable(value, &entry.value.span, problems);
+            }),
         };
-        let reserved = |text: &str| text.contains(|c: char| c.is_whitespace() || ",=+".contains(c));
-        for (text, span) in [(entry.key.value.as_str(), &entry.key.span), (value, &entry.value.span)] {
-            if reserved(text) {
-                let problem = Problem::new(codes::BAD_NAME, format!("the tag `{text}` cannot be selected by")).at(span);
-                problems.push(problem.help("leave out white space and the characters `,` `=` `+`"));
-            }
+        if let Some(value) = value {
+            found.0.insert(key.to_owned(), value);
         }
     }
-    text_map(node, "`tags`", problems).map(Tags)
+    Some(found)
+}
+
+/// The value of a tag that is a list of columns, or for join keys a mapping of columns to semantic ids.
+fn tag_items(key: &str, node: &Node, problems: &mut Vec<Problem>) -> Option<String> {
+    let what = format!("`{key}` of `tags`");
+    let items: Vec<String> = match &node.value {
+        Value::Map(entries) if key == keys::JOIN_KEYS => {
+            let pairs = entries.iter().filter_map(|entry| {
+                let to = filled_text(&entry.value, &format!("`{}` of {what}", entry.key.value), problems)?;
+                selectable(&to, &entry.value.span, problems);
+                selectable(&entry.key.value, &entry.key.span, problems);
+                Some(format!("{}{LEADS_TO}{to}", entry.key.value))
+            });
+            pairs.collect()
+        }
+        _ => names(node, &what, problems)?
+            .into_iter()
+            .map(|name| {
+                selectable(&name.value, &name.span, problems);
+                name.value
+            })
+            .collect(),
+    };
+    if items.is_empty() {
+        problems.push(Problem::new(codes::BAD_VALUE, format!("{what} must not be empty")).at(&node.span));
+        return None;
+    }
+    Some(items.join(&ITEM_SEPARATOR.to_string()))
+}
+
+/// Notes a part of a tag that a selection could not name.
+fn selectable(text: &str, span: &Span, problems: &mut Vec<Problem>) {
+    if text.contains(|c: char| c.is_whitespace() || ",=+".contains(c)) {
+        let problem = Problem::new(codes::BAD_NAME, format!("the tag `{text}` cannot be selected by")).at(span);
+        problems.push(problem.help("leave out white space and the characters `,` `=` `+`"));
+    }
+}
+
+/// Where the value of each tag is written.
+pub(super) fn tag_places(node: &Node) -> BTreeMap<String, Span> {
+    match &node.value {
+        Value::Map(entries) => {
+            entries.iter().map(|entry| (entry.key.value.clone(), entry.value.span.clone())).collect()
+        }
+        _ => BTreeMap::new(),
+    }
 }
 
 /// Whether `name` may be the name of a source, a stage, a parameter or a target: a SQL identifier that needs no quotes.

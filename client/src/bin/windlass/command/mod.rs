@@ -10,6 +10,7 @@ pub(crate) mod ls;
 pub(crate) mod pins;
 pub(crate) mod plan;
 pub(crate) mod query;
+pub(crate) mod registry;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod tables;

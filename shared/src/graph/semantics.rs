@@ -1,0 +1,67 @@
+//! The semantic ids of a graph: each of one node, and none that leads nowhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::policy::Places;
+use super::{Node, PipelineGraph};
+use crate::ids::NodeName;
+use crate::spec::suggest::did_you_mean;
+use crate::spec::table::Materialize;
+use crate::spec::{Problem, codes};
+use crate::tag::{NodeKind, SemanticNode, SemanticRegistry, keys};
+
+/// Notes semantic ids that two nodes have, and those that join keys lead to and no node has.
+pub(super) fn check(graph: &PipelineGraph, places: &BTreeMap<NodeName, Places>, problems: &mut Vec<Problem>) {
+    let mut first: BTreeMap<(&str, Option<&str>), Node<'_>> = BTreeMap::new();
+    for node in graph.nodes() {
+        let Some(id) = node.tags().get(keys::SEMANTIC_ID) else { continue };
+        let version = node.tags().get(keys::VERSION);
+        let Some(other) = first.insert((id, version), node) else { continue };
+        let of_version = version.map(|version| format!(" in version `{version}`")).unwrap_or_default();
+        let (name, other) = (node.name(), other.name());
+        let message = format!("`{other}` and `{name}` both have the semantic id `{id}`{of_version}");
+        let mut problem = Problem::new(codes::SEMANTIC_ID_TWICE, message);
+        for (node, text) in [(name, "again here"), (other, "first here")] {
+            if let Some(places) = places.get(node) {
+                problem = problem.label(places.of(keys::SEMANTIC_ID), text);
+            }
+        }
+        problems.push(problem.help("give each meaning an id of its own, or the newer one another `version`"));
+    }
+    let ids: BTreeSet<&str> = first.keys().map(|(id, _)| *id).collect();
+    for node in graph.nodes() {
+        for (column, to) in node.tags().join_keys() {
+            let Some(to) = to.filter(|to| !ids.contains(to)) else { continue };
+            let message = format!("`{column}` of `{}` leads to `{to}`, and no node has that semantic id", node.name());
+            let mut problem = Problem::new(codes::SEMANTIC_ID_UNKNOWN, message);
+            if let Some(places) = places.get(node.name()) {
+                problem = problem.at(places.of(keys::JOIN_KEYS));
+            }
+            problem.help = did_you_mean(to, "semantic ids are", ids.iter().copied())
+                .or_else(|| Some("no node has a semantic id: add `semantic_id` to the tags of one".to_owned()));
+            problems.push(problem);
+        }
+    }
+}
+
+impl PipelineGraph {
+    /// Every semantic id of the project, with who makes its rows and who reads them.
+    pub fn semantic_registry(&self) -> SemanticRegistry {
+        SemanticRegistry::of(self.nodes().map(|node| SemanticNode {
+            name: node.name(),
+            kind: match node {
+                Node::Source(_) => NodeKind::Source,
+                Node::Stage(stage) => match stage.materialize {
+                    Materialize::Table => NodeKind::Table,
+                    Materialize::View => NodeKind::View,
+                    Materialize::Cache => NodeKind::Cache,
+                },
+            },
+            tags: node.tags(),
+            description: node.description(),
+            contract: None,
+            reads: self.reads(node.name()),
+            readers: self.readers(node.name()),
+        }))
+    }
+}
