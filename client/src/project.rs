@@ -10,7 +10,9 @@ use std::sync::Arc;
 use windlass_shared::artifact::SavedPlan;
 use windlass_shared::error::{Coded, ErrorCode};
 use windlass_shared::graph::{PipelineGraph, check};
-use windlass_shared::spec::files::{MANIFEST, MAX_FILE_BYTES, MAX_STAGES, POLICIES_DIR, STAGE_EXTENSIONS, STAGES_DIR};
+use windlass_shared::spec::files::{
+    CONTRACTS_DIR, MANIFEST, MAX_FILE_BYTES, MAX_STAGES, POLICIES_DIR, STAGE_EXTENSIONS, STAGES_DIR,
+};
 use windlass_shared::spec::{ProjectFiles, codes};
 use windlass_shared::storage::Location;
 
@@ -21,7 +23,7 @@ const DEFAULT_HOME: &str = ".windlass";
 
 /// The folders of YAML files that are read beside `stages`. Of those that this version does not use, the format says so
 /// rather than pass over them.
-const OTHER_DIRS: [&str; 3] = ["subdags", "contracts", POLICIES_DIR];
+const OTHER_DIRS: [&str; 3] = ["subdags", CONTRACTS_DIR, POLICIES_DIR];
 
 /// Why a project could not be read from disk.
 #[derive(Debug, thiserror::Error)]

@@ -7,6 +7,7 @@ mod change_feed;
 mod cluster;
 mod command;
 mod compose;
+mod contract;
 mod delta_merge;
 mod delta_read;
 mod delta_write;

@@ -20,7 +20,7 @@ impl CodeVersion {
         // Which Delta table is read, and at which version, is data; how files become rows is code.
         let files = inputs.iter().filter(|input| matches!(input.kind, TableKind::Listing | TableKind::TextFiles));
         let settings = &stage.table;
-        let described = json!({
+        let mut described = json!({
             "format": 1,
             "plan": plan.display_indent_schema().to_string(),
             "files": files.map(|input| (input.name.as_str(), input.scan_identity.as_str())).collect::<Vec<_>>(),
@@ -31,6 +31,10 @@ impl CodeVersion {
             "constraints": settings.constraints,
             "results": results,
         });
+        // Only where there is one: other stages keep their code versions.
+        if let Some(contract) = &stage.contract {
+            described["contract"] = contract.value.identity().into();
+        }
         Self(blake3::hash(described.to_string().as_bytes()).to_hex()[..32].to_owned())
     }
 

@@ -9,6 +9,7 @@
 
 mod changes;
 mod code;
+mod contract;
 pub(crate) mod cursors;
 pub mod decide;
 mod error;

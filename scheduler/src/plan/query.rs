@@ -14,6 +14,7 @@ use windlass_shared::session::{Registration, Sessions, TableInput, register};
 use windlass_shared::spec::table::Materialize;
 use windlass_shared::spec::{EncodedPlan, Problem, Problems, Span, StageQuery};
 
+use super::contract;
 use super::error::PlanError;
 use super::input::Inputs;
 
@@ -95,7 +96,7 @@ impl Needs {
     }
 }
 
-/// The logical plan of a stage's query, or the plan that its file holds, its parameters set.
+/// The logical plan of a stage's query, or the plan that its file holds, its parameters set and its contract kept.
 ///
 /// # Errors
 /// [`PlanError::Sql`] with the place in the stage's file.
@@ -116,7 +117,8 @@ pub async fn logical_plan(
                 .map_err(|error| refused(plan_problem(encoded, &error)))?)
         }
     };
-    plan.and_then(|plan| plan.with_param_values(params.clone())).map_err(|error| refused(problem(stage, &error)))
+    let plan = plan.and_then(|plan| plan.with_param_values(params.clone()));
+    contract::keep(graph, context, stage, plan.map_err(|error| refused(problem(stage, &error)))?)
 }
 
 /// What is wrong with the plan of a stage, in its file.

@@ -20,6 +20,7 @@ use windlass_shared::spec::{Problem, Problems};
 
 use super::changes::{KnownChanges, kept_listing};
 use super::code::CodeVersion;
+use super::contract;
 use super::decide::{Cursors, InputFacts, InputState, StageFacts, Verdict, changed_text, decide};
 use super::error::PlanError;
 use super::feeds::{Feeds, strategy_for};
@@ -117,6 +118,7 @@ impl Planner<'_> {
         let plan = optimized(graph, &session.context, stage, &logical)?;
         let (table, columns) = self.definition(stage, plan.schema().as_arrow())?;
         check_key(graph, stage, &columns)?;
+        self.check_table(stage, &role, &columns).await?;
         self.check_incremental(stage, &mut role, &plan)?;
         let decision = self.decision(stage, &mut role, &plan).await?;
         if let Verdict::Refuse { reason } = role.verdict {
@@ -163,6 +165,16 @@ impl Planner<'_> {
                 Err(Problems::one(problem, &self.request.graph.files).into())
             }
         }
+    }
+
+    /// Whether the table that is there may become what the stage's contract says now, unless all of it was asked for anew.
+    async fn check_table(&self, stage: &Stage, role: &TableRole, columns: &SchemaRef) -> Result<(), PlanError> {
+        let Some(memory) = role.memory.as_ref().filter(|_| stage.contract.is_some() && !role.refresh) else {
+            return Ok(());
+        };
+        let location = table_location(self.request, stage)?;
+        let table = pin_table(self.sessions, &stage.name, &location, PinAt::Version(memory.version.0)).await?;
+        contract::check_table(&self.request.graph, stage, &table.provider.schema(), columns)
     }
 
     /// Whether changes can be followed through the query at all; if not, a strict stage is a problem of the project.

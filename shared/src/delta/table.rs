@@ -6,6 +6,7 @@
 //! ```
 
 mod column_type;
+mod contract;
 mod create;
 mod difference;
 mod property;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub(in crate::delta) use column_type::{delta_type, type_name};
+pub use contract::contract_columns;
 pub(in crate::delta) use create::changed;
 pub use difference::Difference;
 

@@ -13,12 +13,14 @@ pub mod select;
 mod semantics;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::config::SessionSettings;
+use crate::contract::{Contract, Contracts};
 use crate::ids::{NodeName, PipelineName};
 use crate::spec::pipeline::StageQuery;
 use crate::spec::table::{Materialize, TableSettings};
-use crate::spec::{ParamSpec, Position, ProjectFiles, RunSettings, SourceSpec, Span, TargetSpec};
+use crate::spec::{ParamSpec, Position, ProjectFiles, RunSettings, SourceSpec, Span, Spanned, TargetSpec};
 use crate::tag::Tags;
 
 pub use resolve::check;
@@ -40,6 +42,8 @@ pub struct PipelineGraph {
     pub session: SessionSettings,
     /// How runs behave.
     pub run: RunSettings,
+    /// The schema contracts of the project.
+    pub contracts: Contracts,
     /// The targets that [`PipelineGraph::apply_target`] takes.
     pub targets: BTreeMap<String, TargetSpec>,
     /// The target that was applied.
@@ -71,6 +75,8 @@ pub struct Stage {
     pub table: TableSettings,
     /// How often it is tried again after an error that may pass.
     pub retries: u32,
+    /// What its columns must be, and where that is said.
+    pub contract: Option<Spanned<Arc<Contract>>>,
     /// What it computes, and where in its file that stands.
     pub query: StageQuery,
     /// The sources and stages that its query reads, sorted.

@@ -59,7 +59,10 @@ impl PipelineGraph {
             },
             tags: node.tags(),
             description: node.description(),
-            contract: None,
+            contract: match node {
+                Node::Stage(stage) => stage.contract.as_ref().map(|contract| contract.value.name.as_str()),
+                Node::Source(_) => None,
+            },
             reads: self.reads(node.name()),
             readers: self.readers(node.name()),
         }))

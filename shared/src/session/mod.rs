@@ -29,3 +29,4 @@ pub use registration::{ColumnRecord, Registration, SortRecord, TableKind};
 pub use scan_stores::with_stores_of;
 pub use table_changes::{ChangesCall, TABLE_CHANGES, changes_calls, register_table_changes};
 pub use text_files::{ListingChange, PATH_COLUMN, TextListing};
+pub use types::contract_data_type;

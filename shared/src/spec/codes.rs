@@ -38,6 +38,10 @@ codes! {
     PLAN_TEXT = "WL0124", "the plan of a stage is not the text of a plan";
     PLAN_ENGINE = "WL0125", "the plan of a stage was made by another version of DataFusion";
     NEEDS_KEY = "WL0126", "an incremental stage does not say which columns identify a row";
+    CONTRACT_TWICE = "WL0140", "two files hold the same version of a contract";
+    CONTRACT_UNKNOWN = "WL0141", "a stage names a contract that the project does not have";
+    CONTRACT_DIFFERS = "WL0142", "a stage's `io` and its contract name different keys or partition columns";
+    CONTRACT_COLUMN = "WL0143", "a contract's key or partition columns name a column that it does not have";
 
     UNKNOWN_TABLE = "WL0201", "SQL reads a table that is neither a source nor a stage";
     CYCLE = "WL0202", "stages depend on each other in a circle";

@@ -11,6 +11,8 @@ use super::span::{Position, Span, line_and_column};
 pub const MANIFEST: &str = "windlass.yaml";
 /// The folder, at any depth of which each `.sql` and each `.plan` file is a stage.
 pub const STAGES_DIR: &str = "stages";
+/// The folder of the schema contracts, one a file.
+pub const CONTRACTS_DIR: &str = "contracts";
 /// The folder with files that projects of one organisation have in common.
 pub const POLICIES_DIR: &str = "policies";
 /// The extensions of the files that are stages: a query, or a plan of the engine.

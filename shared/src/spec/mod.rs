@@ -21,8 +21,8 @@ pub mod table;
 mod yaml;
 
 pub use decode::is_name;
-pub use decode::parse_project;
 pub(crate) use decode::{Draft, draft};
+pub use decode::{parse_contract, parse_project};
 pub use files::ProjectFiles;
 pub use param::{ParamSpec, ParamValue};
 pub use pipeline::{EncodedPlan, PipelineSpec, RunSettings, SourceSpec, StageQuery, StageSpec, TargetSpec};

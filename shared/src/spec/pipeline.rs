@@ -10,6 +10,7 @@ use super::source::SourceKind;
 use super::span::{Span, Spanned};
 use super::table::{Materialize, TableSettings};
 use crate::config::SessionSettings;
+use crate::contract::{Contract, Contracts};
 use crate::ids::{NodeName, PipelineName};
 use crate::tag::{TagPolicy, Tags};
 
@@ -30,6 +31,8 @@ pub struct PipelineSpec {
     pub run: RunSettings,
     /// The targets by name.
     pub targets: BTreeMap<String, TargetSpec>,
+    /// The schema contracts of the project.
+    pub contracts: Contracts,
     /// What the tags of every node must be, if the project says.
     pub tag_policy: Option<TagPolicy>,
     /// The stages in the order of their files' paths.
@@ -139,6 +142,8 @@ pub struct StageSpec {
     pub location_span: Option<Span>,
     /// How often it is tried again after an error that may pass.
     pub retries: u32,
+    /// What its columns must be, and where that is said.
+    pub contract: Option<Spanned<Arc<Contract>>>,
     /// What it computes.
     pub query: StageQuery,
     /// Every table name that its query reads and that is no CTE of it, in the order of the text.

@@ -76,6 +76,15 @@ pub(crate) enum Command {
     /// Show the semantic registry: every semantic id, what it stands for, who makes it and who reads it
     #[command(after_help = "Example:\n  windlass registry --output json")]
     Registry(BindArgs),
+    /// Show the columns that each stage's table has or will have, and what its contract says of them
+    #[command(after_help = "Example:\n  windlass schema -s daily_totals")]
+    Schema(SelectArgs),
+    /// Write a schema contract from what is there, or compare two
+    #[command(
+        subcommand,
+        after_help = "Example:\n  windlass contract infer daily_totals --to contracts/daily_totals.yaml"
+    )]
+    Contract(ContractCommand),
     /// Draw the pipeline
     #[command(after_help = "Example:\n  windlass graph --format svg --to pipeline.svg")]
     Graph(GraphArgs),
@@ -260,6 +269,45 @@ pub(crate) struct RunArgs {
     /// What to compute anew.
     #[command(flatten)]
     pub(crate) refresh: RefreshArgs,
+}
+
+/// The commands about contracts.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ContractCommand {
+    /// Write the contract that a stage's table or a source keeps as it is now
+    #[command(after_help = "Example:\n  windlass contract infer daily_totals --to contracts/daily_totals.yaml")]
+    Infer(InferArgs),
+    /// Compare two contracts, each a file or NAME@VERSION of the project: what has changed, and what that breaks
+    #[command(after_help = "\
+Examples:
+  windlass contract diff orders@1 orders
+  windlass contract diff old/orders.yaml contracts/orders.yaml --fail-on-breaking")]
+    Diff(ContractDiffArgs),
+}
+
+/// Arguments of `contract infer`.
+#[derive(Debug, Args)]
+pub(crate) struct InferArgs {
+    /// The stage or source
+    pub(crate) table: String,
+    /// A file to write to instead of stdout
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: Option<PathBuf>,
+    /// What is settled before.
+    #[command(flatten)]
+    pub(crate) bind: BindArgs,
+}
+
+/// Arguments of `contract diff`.
+#[derive(Debug, Args)]
+pub(crate) struct ContractDiffArgs {
+    /// The older one
+    pub(crate) old: String,
+    /// The newer one
+    pub(crate) new: String,
+    /// Exit with 1 if a change breaks those who rely on the older one
+    #[arg(long)]
+    pub(crate) fail_on_breaking: bool,
 }
 
 /// The commands about cursors.

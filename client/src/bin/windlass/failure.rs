@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use windlass_client::error::ClientError;
 use windlass_shared::artifact::Moved;
+use windlass_shared::delta::write::WriteError;
 use windlass_shared::error::{Coded, ErrorCode, full_message};
 use windlass_shared::ids::{NodeName, RunId};
 use windlass_shared::spec::{Problems, RenderStyle};
@@ -74,6 +75,33 @@ pub(crate) enum CommandError {
         stage: String,
         /// The stages that do.
         help: Option<String>,
+    },
+    /// A table has a column that no contract can name.
+    #[error("no contract can be written for `{table}`")]
+    NoContract {
+        /// The table.
+        table: String,
+        /// Which column, and why.
+        #[source]
+        source: WriteError,
+    },
+    /// There is no such contract.
+    #[error("`{reference}` is neither a file nor a contract of the project")]
+    UnknownContract {
+        /// What was asked for.
+        reference: String,
+        /// The nearest that there is.
+        help: Option<String>,
+    },
+    /// A contract breaks those who rely on an older one.
+    #[error("{count} changes from `{old}` to `{new}` are breaking")]
+    Breaking {
+        /// The older one.
+        old: String,
+        /// The newer one.
+        new: String,
+        /// How many changes break.
+        count: usize,
     },
     /// Options that do not go together.
     #[error("{message}")]
@@ -165,6 +193,9 @@ impl Coded for CommandError {
             Self::RunEnded => ErrorCode("WL0707"),
             Self::NoPlan { .. } => ErrorCode("WL0708"),
             Self::NoCursors { .. } => ErrorCode("WL0709"),
+            Self::NoContract { source, .. } => source.code(),
+            Self::UnknownContract { .. } => ErrorCode("WL1003"),
+            Self::Breaking { .. } => ErrorCode("WL1004"),
         }
     }
 
@@ -180,6 +211,11 @@ impl Coded for CommandError {
             Self::Usage { help, .. } => help.clone(),
             Self::NoPlan { run, .. } => format!("`windlass runs show {run}` lists the stages of the run"),
             Self::NoCursors { help, .. } => return help.clone(),
+            Self::NoContract { source, .. } => return source.help(),
+            Self::UnknownContract { help, .. } => {
+                help.clone().unwrap_or_else(|| "name a file, or NAME or NAME@VERSION of the project".to_owned())
+            }
+            Self::Breaking { .. } => "keep the older version for its readers, or tell them".to_owned(),
             Self::RunEnded => return None,
         })
     }

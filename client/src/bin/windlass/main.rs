@@ -54,6 +54,8 @@ async fn dispatch(global: &Global, command: Command) -> Result<(), CommandError>
         Command::Ls(args) => command::ls::run(global, &args),
         Command::Registry(args) => command::registry::run(global, &args),
         Command::Graph(args) => command::graph::run(global, &args),
+        Command::Schema(args) => command::schema::run(global, &args).await,
+        Command::Contract(args) => command::contract::run(global, &args).await,
         Command::Plan(args) => command::plan::run(global, &args).await,
         Command::Run(args) => command::run::run(global, &args).await,
         Command::Apply(args) => command::apply::run(global, &args).await,

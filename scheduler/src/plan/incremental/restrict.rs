@@ -215,6 +215,9 @@ impl Restriction<'_> {
             .project(
                 on.iter().map(|(_, key)| *key).collect::<std::collections::BTreeSet<_>>().into_iter().map(key_column),
             )?
+            // One changed row in a hundred names most groups of a coarse key many times over, and the engine pairs every
+            // copy with every row of the group.
+            .distinct()?
             .alias(alias.clone())?
             .build()?;
         let key = |index: usize| Expr::Column(Column::new(Some(alias.clone()), key_name(index)));

@@ -8,6 +8,7 @@ use super::table::LEAST_FILE_BYTES;
 use super::values::{boolean, check_name, choice, size, tag_places, tags, text, text_map, whole};
 use super::{incremental, param, session, source, tag_policy, target};
 use crate::config::SessionSettings;
+use crate::contract::Contracts;
 use crate::ids::{NodeName, PipelineName};
 use crate::spec::codes;
 use crate::spec::files::ProjectFiles;
@@ -22,7 +23,7 @@ use crate::tag::{TagPolicy, Tags};
 const KEYS: Keys = Keys {
     what: "windlass.yaml",
     known: &["name", "description", "sources", "params", "defaults", "session", "run", "targets", "tag_policy"],
-    later: &["subdags", "contracts"],
+    later: &["subdags"],
 };
 const RUN: Keys = Keys { what: "`run`", known: &["max_parallel_stages", "retries", "fail_fast"], later: &[] };
 const DEFAULTS: Keys = Keys {
@@ -36,8 +37,9 @@ const DEFAULTS: Keys = Keys {
         "incremental",
         "merge",
         "on_definition_change",
+        "contract",
     ],
-    later: &["contract"],
+    later: &[],
 };
 
 pub(super) const MATERIALIZE: [(&str, Materialize); 3] =
@@ -64,6 +66,8 @@ pub(super) struct Defaults {
     pub(super) tag_places: BTreeMap<String, Span>,
     pub(super) retries: u32,
     pub(super) table: TableSettings,
+    /// Where the project says that every stage keeps the contract of its name, if there is one.
+    pub(super) contracts_by_name: Option<Span>,
     /// Where the project says whether tables are incremental.
     pub(super) incremental_span: Option<Span>,
 }
@@ -75,7 +79,7 @@ pub(super) struct Names<'a> {
 }
 
 impl Manifest {
-    pub(super) fn into_spec(self, stages: Vec<StageSpec>) -> PipelineSpec {
+    pub(super) fn into_spec(self, stages: Vec<StageSpec>, contracts: Contracts) -> PipelineSpec {
         PipelineSpec {
             name: self.name,
             description: self.description,
@@ -84,6 +88,7 @@ impl Manifest {
             session: self.session,
             run: self.run,
             targets: self.targets,
+            contracts,
             tag_policy: self.tag_policy,
             stages,
         }
@@ -190,6 +195,11 @@ fn defaults(node: Option<&Node>, run: &RunSettings, problems: &mut Vec<Problem>)
     }
     defaults.table.target_file_bytes =
         fields.get("target_file_size").and_then(|node| size(node, "`target_file_size`", LEAST_FILE_BYTES, problems));
+    if let Some(node) = fields.get("contract")
+        && choice(node, "`contract` of `defaults`", &[("by_name", ())], problems).is_some()
+    {
+        defaults.contracts_by_name = Some(node.span.clone());
+    }
     defaults.incremental_span = incremental::read(&fields, &mut defaults.table, problems);
     defaults
 }
@@ -203,6 +213,7 @@ impl Defaults {
             tag_places: BTreeMap::new(),
             retries: run.retries,
             table: TableSettings::default(),
+            contracts_by_name: None,
             incremental_span: None,
         }
     }

@@ -1,6 +1,7 @@
 //! Trees of YAML to the types of a project. A decoder that meets a problem notes it and reads on, so that every problem
 //! of every file comes out in one go.
 
+mod contract;
 mod fields;
 mod incremental;
 mod manifest;
@@ -22,6 +23,7 @@ use super::files::{MANIFEST, MAX_FILE_BYTES, MAX_STAGES, ProjectFiles, STAGES_DI
 use super::pipeline::{PipelineSpec, StageSpec};
 use super::problem::{Problem, Problems};
 use super::span::Span;
+pub use contract::parse_contract;
 pub use values::is_name;
 
 /// A project as far as it could be read, for checks that go on although something is wrong.
@@ -53,8 +55,9 @@ pub(crate) fn draft(files: &ProjectFiles, problems: &mut Vec<Problem>) -> Draft 
             None
         }
     };
-    let stages = decode_stages(files, manifest.as_ref(), &mut broken, problems);
-    let spec = manifest.map(|manifest| manifest.into_spec(stages));
+    let contracts = contract::decode_all(files, problems);
+    let stages = decode_stages(files, manifest.as_ref(), &contracts, &mut broken, problems);
+    let spec = manifest.map(|manifest| manifest.into_spec(stages, contracts.found));
     Draft { spec, broken }
 }
 
@@ -80,20 +83,18 @@ fn readable<'f>(
 
 /// Folders of the format that this version does not read must not be passed over in silence.
 fn refuse_later_folders(files: &ProjectFiles, problems: &mut Vec<Problem>) {
-    for (folder, what) in [("subdags/", "sub-DAGs are"), ("contracts/", "contracts are")] {
-        for (path, _) in files.iter().filter(|(path, _)| path.starts_with(folder)) {
-            let problem =
-                Problem::new(codes::NOT_AVAILABLE, format!("{what} not available in this version of windlass"))
-                    .at(&Span::new(path, 0, 0))
-                    .help(format!("move the folder `{folder}` out of the project"));
-            problems.push(problem);
-        }
+    for (path, _) in files.iter().filter(|(path, _)| path.starts_with("subdags/")) {
+        let problem = Problem::new(codes::NOT_AVAILABLE, "sub-DAGs are not available in this version of windlass")
+            .at(&Span::new(path, 0, 0))
+            .help("move the folder `subdags/` out of the project");
+        problems.push(problem);
     }
 }
 
 fn decode_stages(
     files: &ProjectFiles,
     manifest: Option<&manifest::Manifest>,
+    contracts: &contract::Decoded,
     broken: &mut BTreeSet<String>,
     problems: &mut Vec<Problem>,
 ) -> Vec<StageSpec> {
@@ -116,7 +117,7 @@ fn decode_stages(
     let mut stages = Vec::new();
     for path in paths {
         if let Some((path, text)) = readable(files, path, problems) {
-            match stage::decode(path, text, manifest, problems) {
+            match stage::decode(path, text, manifest, contracts, problems) {
                 Ok(stage) => stages.push(stage),
                 Err(name) => drop(broken.insert(name)),
             }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::fields::{Fields, Keys};
-use super::incremental;
 use super::manifest::{Defaults, MATERIALIZE, MOST_RETRIES, Manifest};
 use super::plan;
 use super::table::{self, Table};
 use super::values::{check_name, choice, is_name, tag_places, tags, text, whole};
+use super::{contract, incremental};
+use crate::contract::Contract;
 use crate::ids::NodeName;
 use crate::spec::codes;
 use crate::spec::files::STAGE_EXTENSIONS;
@@ -22,13 +23,13 @@ use crate::tag::Tags;
 
 const KEYS: Keys = Keys {
     what: "the header of a stage",
-    known: &["name", "description", "tags", "materialize", "io", "retries"],
-    later: &["contract", "subdag", "expect"],
+    known: &["name", "description", "tags", "materialize", "io", "retries", "contract"],
+    later: &["subdag", "expect"],
 };
 
 const PLAN_KEYS: Keys = Keys {
     what: "the header of a plan",
-    known: &["name", "description", "tags", "materialize", "io", "retries", "reads", "params", "engine"],
+    known: &["name", "description", "tags", "materialize", "io", "retries", "contract", "reads", "params", "engine"],
     later: KEYS.later,
 };
 
@@ -48,6 +49,7 @@ struct Settings {
     materialize: Materialize,
     table: Table,
     retries: u32,
+    contract: Option<Spanned<Arc<Contract>>>,
 }
 
 /// Reads a stage; an error is the name of one that could not be read.
@@ -55,6 +57,7 @@ pub(super) fn decode(
     file: &Arc<str>,
     text: &Arc<str>,
     manifest: Option<&Manifest>,
+    contracts: &contract::Decoded,
     problems: &mut Vec<Problem>,
 ) -> Result<StageSpec, String> {
     let fallback = Defaults::of(&RunSettings::default());
@@ -74,7 +77,7 @@ pub(super) fn decode(
     let is_plan = split_extension(file).is_some_and(|(_, extension)| extension == "plan");
     let keys = if is_plan { &PLAN_KEYS } else { &KEYS };
     let fields = header.as_ref().and_then(|node| Fields::open(node, keys, problems));
-    let settings = settings(file, fields.as_ref(), defaults, problems);
+    let settings = settings(file, fields.as_ref(), defaults, contracts, problems);
     let good_name = check_stage_name(file, &settings.name, header.is_some(), problems);
     let query = if is_plan {
         // A header that is no mapping was complained of already.
@@ -101,6 +104,7 @@ pub(super) fn decode(
             table: settings.table.settings,
             location_span: settings.table.location_span,
             retries: settings.retries,
+            contract: settings.contract,
             query: query.query,
             relations: query.relations,
             params: query.params,
@@ -124,6 +128,7 @@ fn settings(
     file: &Arc<str>,
     fields: Option<&Fields<'_>>,
     defaults: &Defaults,
+    contracts: &contract::Decoded,
     problems: &mut Vec<Problem>,
 ) -> Settings {
     let mut settings = Settings {
@@ -134,8 +139,11 @@ fn settings(
         materialize: defaults.materialize,
         table: Table::of(defaults),
         retries: defaults.retries,
+        contract: None,
     };
     let Some(fields) = fields else {
+        settings.contract = contracts.of_stage(&settings.name.value, None, defaults, problems);
+        contract::supply(&mut settings.table, settings.contract.as_ref(), settings.materialize, problems);
         incremental::settle(&mut settings.table, settings.materialize, &settings.name.span, problems);
         return settings;
     };
@@ -172,6 +180,8 @@ fn settings(
         }
         problems.push(problem.help("take `io` out, or set `materialize: table`"));
     }
+    settings.contract = contracts.of_stage(&settings.name.value, fields.get("contract"), defaults, problems);
+    contract::supply(&mut settings.table, settings.contract.as_ref(), settings.materialize, problems);
     let place = fields.key_span("io").unwrap_or(&settings.name.span);
     incremental::settle(&mut settings.table, settings.materialize, place, problems);
     settings

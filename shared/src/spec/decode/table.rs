@@ -40,6 +40,9 @@ pub(super) struct Table {
     pub(super) location_span: Option<Span>,
     /// Where it is said whether the table is incremental: in `io` or in the defaults.
     pub(super) incremental_span: Option<Span>,
+    /// Where `key` and `partition_by` are written, if they are.
+    pub(super) key_span: Option<Span>,
+    pub(super) partition_span: Option<Span>,
     /// Whether there is no key, not even one that could not be read.
     pub(super) lacks_key: bool,
 }
@@ -48,7 +51,14 @@ impl Table {
     /// The table of a stage without `io`.
     pub(super) fn of(defaults: &Defaults) -> Self {
         let incremental_span = defaults.incremental_span.clone();
-        Self { settings: defaults.table.clone(), location_span: None, incremental_span, lacks_key: true }
+        Self {
+            settings: defaults.table.clone(),
+            location_span: None,
+            incremental_span,
+            key_span: None,
+            partition_span: None,
+            lacks_key: true,
+        }
     }
 }
 
@@ -86,7 +96,9 @@ pub(super) fn decode(node: &Node, project: &Defaults, problems: &mut Vec<Problem
     let incremental_span =
         incremental::read(&fields, &mut settings, problems).or_else(|| project.incremental_span.clone());
     let location_span = location_node.map(|node| node.span.clone());
-    Some(Table { settings, location_span, incremental_span, lacks_key })
+    let span = |key: &str| fields.get(key).map(|node| node.span.clone());
+    let (key_span, partition_span) = (span("key"), span("partition_by"));
+    Some(Table { settings, location_span, incremental_span, key_span, partition_span, lacks_key })
 }
 
 /// SQL conditions by name. Each must be an expression.

@@ -2,6 +2,7 @@
 
 pub(crate) mod apply;
 pub(crate) mod check;
+pub(crate) mod contract;
 pub(crate) mod cursors;
 pub(crate) mod explain;
 pub(crate) mod graph;
@@ -13,6 +14,7 @@ pub(crate) mod query;
 pub(crate) mod registry;
 pub(crate) mod run;
 pub(crate) mod runs;
+pub(crate) mod schema;
 pub(crate) mod tables;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,105 @@
+//! `windlass contract`: contracts from what is there, and between versions.
+
+use std::path::Path;
+
+use serde_json::json;
+use windlass_client::QueryOptions;
+use windlass_shared::contract::{Change, Contract, ContractColumn, Evolution, compare, to_yaml};
+use windlass_shared::delta::table::contract_columns;
+use windlass_shared::ids::NodeName;
+use windlass_shared::spec::parse_contract;
+use windlass_shared::spec::suggest::did_you_mean;
+
+use super::{open_project, start};
+use crate::args::{BindArgs, ContractCommand, ContractDiffArgs, Global, InferArgs, Output};
+use crate::failure::CommandError;
+use crate::output;
+
+/// Writes or compares contracts.
+pub(crate) async fn run(global: &Global, command: &ContractCommand) -> Result<(), CommandError> {
+    match command {
+        ContractCommand::Infer(args) => infer(global, args).await,
+        ContractCommand::Diff(args) => diff(global, args),
+    }
+}
+
+async fn infer(global: &Global, args: &InferArgs) -> Result<(), CommandError> {
+    let project = open_project(global, &args.bind)?;
+    let windlass = start(global, &project).await?;
+    let sql = format!("SELECT * FROM \"{}\" LIMIT 0", args.table.replace('"', "\"\""));
+    let options = QueryOptions { params: args.bind.params.clone(), ..QueryOptions::default() };
+    let rows = windlass.query(&project, &sql, &options).await;
+    windlass.stop().await;
+    let schema = rows?.schema();
+    let columns =
+        contract_columns(&schema).map_err(|source| CommandError::NoContract { table: args.table.clone(), source })?;
+    let settings = project.graph.stage(&NodeName::new(&args.table)).map(|stage| &stage.table);
+    let must = |name: &String| settings.is_some_and(|settings| settings.not_null.contains(name));
+    let contract = Contract {
+        name: args.table.clone(),
+        version: 1,
+        description: project
+            .graph
+            .node(&NodeName::new(&args.table))
+            .and_then(|node| node.description())
+            .map(str::to_owned),
+        evolution: Evolution::default(),
+        columns: columns
+            .into_iter()
+            .map(|column| ContractColumn {
+                nullable: column.nullable && !must(&column.name),
+                name: column.name,
+                data_type: column.data_type,
+                description: None,
+                semantic_type: None,
+            })
+            .collect(),
+        key: settings.map(|settings| settings.key.clone()).unwrap_or_default(),
+        partition_by: settings.map(|settings| settings.partition_by.clone()).unwrap_or_default(),
+    };
+    if let Some(file) = &args.to {
+        std::fs::write(file, to_yaml(&contract))
+            .map_err(|source| CommandError::Write { file: file.clone(), source })?;
+    }
+    match (global.output, &args.to) {
+        (Output::Json, _) => Ok(output::json(&contract)?),
+        (_, Some(_)) => Ok(()),
+        (_, None) => Ok(output::text(&to_yaml(&contract))?),
+    }
+}
+
+fn diff(global: &Global, args: &ContractDiffArgs) -> Result<(), CommandError> {
+    let changes = compare(&find(global, &args.old)?, &find(global, &args.new)?);
+    let breaking = changes.iter().filter(|change| change.breaking).count();
+    if global.output == Output::Json {
+        output::json(&json!({ "breaking": breaking > 0, "changes": changes }))?;
+    } else if changes.is_empty() {
+        output::text("they ask for the same\n")?;
+    } else {
+        let row = |change: &Change| {
+            let effect = if change.breaking { "breaking" } else { "fine" };
+            vec![effect.to_owned(), change.column.clone().unwrap_or_default(), change.what.clone()]
+        };
+        output::text(&output::columns(&["EFFECT", "COLUMN", "CHANGE"], changes.iter().map(row).collect(), &[]))?;
+    }
+    match args.fail_on_breaking && breaking > 0 {
+        true => Err(CommandError::Breaking { old: args.old.clone(), new: args.new.clone(), count: breaking }),
+        false => Ok(()),
+    }
+}
+
+/// A contract by the path of its file, or by name and version in the project.
+fn find(global: &Global, reference: &str) -> Result<Contract, CommandError> {
+    let file = Path::new(reference);
+    if file.is_file() {
+        let text =
+            std::fs::read_to_string(file).map_err(|source| CommandError::Read { file: file.to_owned(), source })?;
+        return Ok(parse_contract(reference, &text)?);
+    }
+    let contracts = &open_project(global, &BindArgs::default())?.graph.contracts;
+    contracts.find(reference).cloned().ok_or_else(|| {
+        let names = contracts.names();
+        let help = did_you_mean(reference, "contracts are", names.iter().map(String::as_str));
+        CommandError::UnknownContract { reference: reference.to_owned(), help }
+    })
+}

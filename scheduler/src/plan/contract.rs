@@ -1,0 +1,106 @@
+//! A stage's contract on the columns that its query makes, and on the table that is there.
+
+use datafusion::arrow::datatypes::Schema;
+use datafusion::common::Column as PlanColumn;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
+use datafusion::prelude::SessionContext;
+use windlass_shared::contract::{Column, Contract, Kept, Violation};
+use windlass_shared::delta::table::contract_columns;
+use windlass_shared::delta::write::WriteError;
+use windlass_shared::error::{Coded, ErrorCode};
+use windlass_shared::graph::{PipelineGraph, Stage};
+use windlass_shared::session::contract_data_type;
+use windlass_shared::spec::{Problem, Problems};
+
+use super::error::PlanError;
+use super::query::{BAD_QUERY, optimized};
+
+/// The code of a query whose columns do not keep to the contract.
+const QUERY_BREAKS: ErrorCode = ErrorCode("WL1001");
+/// The code of a table that must not become what the contract says now.
+const TABLE_BREAKS: ErrorCode = ErrorCode("WL1002");
+
+/// The plan of a stage's query with the columns that its contract asks for: others left out, wider types cast to.
+///
+/// # Errors
+/// [`PlanError::Sql`] with every column that does not keep to the contract.
+pub(super) fn keep(
+    graph: &PipelineGraph,
+    context: &SessionContext,
+    stage: &Stage,
+    plan: LogicalPlan,
+) -> Result<LogicalPlan, PlanError> {
+    let Some(contract) = stage.contract.as_ref().map(|contract| contract.value.as_ref()) else { return Ok(plan) };
+    // Only the optimizer settles the types of unions and literals.
+    let settled = optimized(graph, context, stage, &plan)?;
+    let columns = columns(graph, stage, settled.schema().as_arrow())?;
+    let fit = contract.fit(&columns).map_err(|violations| {
+        let help = "change the query, or write the next `version` of the contract and let the stage name it";
+        refused(graph, stage, contract, &violations, QUERY_BREAKS, help)
+    })?;
+    if fit.changes_nothing(&columns) {
+        return Ok(plan);
+    }
+    let expressions: Vec<Expr> = fit.kept.iter().filter_map(|kept| expression(&plan, kept)).collect();
+    let engine = |source| PlanError::Engine { stage: stage.name.clone(), source };
+    LogicalPlanBuilder::from(plan).project(expressions).and_then(LogicalPlanBuilder::build).map_err(engine)
+}
+
+/// A column of the plan in the type that is asked for.
+fn expression(plan: &LogicalPlan, kept: &Kept) -> Option<Expr> {
+    let index = plan.schema().index_of_column_by_name(None, &kept.name)?;
+    let column = Expr::Column(PlanColumn::from(plan.schema().qualified_field(index)));
+    Some(match &kept.cast {
+        Some(wider) => cast(column, contract_data_type(wider)).alias(&kept.name),
+        None => column,
+    })
+}
+
+/// Refuses a table with the columns `table` that must not become one with the columns `new`.
+///
+/// # Errors
+/// [`PlanError::Sql`] with every column that stands against it.
+pub(super) fn check_table(graph: &PipelineGraph, stage: &Stage, table: &Schema, new: &Schema) -> Result<(), PlanError> {
+    let Some(contract) = stage.contract.as_ref().map(|contract| contract.value.as_ref()) else { return Ok(()) };
+    let violations = contract.succeeds(&columns(graph, stage, table)?, &columns(graph, stage, new)?);
+    if violations.is_empty() {
+        return Ok(());
+    }
+    let help = format!(
+        "`windlass run --full-refresh {}` makes the table anew as the contract says; tell its readers before",
+        stage.name
+    );
+    Err(refused(graph, stage, contract, &violations, TABLE_BREAKS, &help))
+}
+
+fn columns(graph: &PipelineGraph, stage: &Stage, schema: &Schema) -> Result<Vec<Column>, PlanError> {
+    contract_columns(schema).map_err(|error: WriteError| {
+        let mut problem = Problem::new(BAD_QUERY, error.to_string()).at(&stage.span);
+        problem.help = error.help();
+        Problems::one(problem, &graph.files).into()
+    })
+}
+
+/// A problem a violation, each at the stage and at the place that names the contract.
+fn refused(
+    graph: &PipelineGraph,
+    stage: &Stage,
+    contract: &Contract,
+    violations: &[Violation],
+    code: ErrorCode,
+    help: &str,
+) -> PlanError {
+    let problem = |violation: &Violation| {
+        let message = format!("`{}` breaks its contract `{}`: {violation}", stage.name, contract.label());
+        let problem = Problem::new(code, message);
+        match &stage.contract {
+            Some(named) => problem.label(&named.span, "this contract").help(help),
+            None => problem.help(help),
+        }
+    };
+    match Problems::check(violations.iter().map(problem).collect(), &graph.files) {
+        Err(problems) => problems.into(),
+        // There is at least one violation.
+        Ok(()) => PlanError::Unknown { node: stage.name.clone() },
+    }
+}

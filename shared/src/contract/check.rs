@@ -1,0 +1,197 @@
+//! Real columns against a contract.
+
+use std::fmt;
+
+use super::{Contract, ContractType, Evolution};
+
+/// A column that is really there, or that a query would make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// The name.
+    pub name: String,
+    /// The type as Delta stores it.
+    pub data_type: ContractType,
+    /// Whether it may hold null. Of a query's columns that is not known before the rows are there.
+    pub nullable: bool,
+}
+
+/// What is written of the columns of a query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fit {
+    /// The columns in the order in which they are written.
+    pub kept: Vec<Kept>,
+}
+
+/// A column that is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// The name.
+    pub name: String,
+    /// The type that it is cast to; none if it has it already.
+    pub cast: Option<ContractType>,
+}
+
+impl Fit {
+    /// Whether the columns are written as the query makes them.
+    pub fn changes_nothing(&self, columns: &[Column]) -> bool {
+        self.kept.len() == columns.len()
+            && self.kept.iter().zip(columns).all(|(kept, column)| kept.cast.is_none() && kept.name == column.name)
+    }
+}
+
+/// The rule that a column breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Rule {
+    /// A column of the contract is not there.
+    Missing,
+    /// A column that is there is not in the contract.
+    Extra,
+    /// The type is another, and does not widen to that of the contract.
+    Type,
+    /// The table would gain a column.
+    Added,
+    /// The table would gain a column that must not be null.
+    AddedNotNull,
+    /// The table would lose a column.
+    Dropped,
+    /// The table's column never holds null, and the contract says that it may.
+    Relaxed,
+    /// The table's column may hold null, and the contract says that it must not.
+    Tightened,
+}
+
+/// A column that does not keep to the contract.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The column.
+    pub column: String,
+    /// What it really is, if it is there.
+    pub found: Option<(ContractType, bool)>,
+    /// What the contract says, if it knows it.
+    pub wanted: Option<(ContractType, bool)>,
+    /// The rule that it breaks.
+    pub rule: Rule,
+    /// Under which policy.
+    pub evolution: Evolution,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (column, policy) = (&self.column, self.evolution);
+        let text = |side: &Option<(ContractType, bool)>| match side {
+            Some((data_type, true)) => data_type.to_string(),
+            Some((data_type, false)) => format!("{data_type} not null"),
+            None => "nothing".to_owned(),
+        };
+        let (found, wanted) = (text(&self.found), text(&self.wanted));
+        match self.rule {
+            Rule::Missing => write!(f, "`{column}` is missing: the contract has it as {wanted}"),
+            Rule::Extra => write!(f, "`{column}` ({found}) is not in the contract, whose policy is `{policy}`"),
+            Rule::Type => write!(f, "`{column}` is {found}, and the contract has it as {wanted} under `{policy}`"),
+            Rule::Added => {
+                write!(f, "`{column}` ({wanted}) is not in the table, which may not change under `{policy}`")
+            }
+            Rule::AddedNotNull => {
+                write!(
+                    f,
+                    "`{column}` ({wanted}) is not in the table, which may gain only columns that can be null under `{policy}`"
+                )
+            }
+            Rule::Dropped => write!(f, "`{column}` ({found}) is in the table and would be lost under `{policy}`"),
+            Rule::Relaxed => {
+                write!(
+                    f,
+                    "`{column}` is {found} in the table, and the contract has it as {wanted} under `{policy}`, so readers could meet null"
+                )
+            }
+            Rule::Tightened => {
+                write!(f, "`{column}` is {found} in the table, and the contract has it as {wanted} under `{policy}`")
+            }
+        }
+    }
+}
+
+impl Contract {
+    /// What is written of `columns`, which a query makes, or every way in which they do not keep to the contract. Whether
+    /// they hold null is seen when the rows are there.
+    ///
+    /// # Errors
+    /// Every [`Violation`].
+    pub fn fit(&self, columns: &[Column]) -> Result<Fit, Vec<Violation>> {
+        let mut violations = Vec::new();
+        let mut kept = Vec::new();
+        for wanted in &self.columns {
+            let found = columns.iter().find(|column| column.name == wanted.name);
+            let same = found.is_some_and(|found| found.data_type == wanted.data_type);
+            let wider = found.is_some_and(|found| found.data_type.widens_to(&wanted.data_type));
+            if same || (wider && self.evolution != Evolution::Exact) {
+                let cast = (!same).then(|| wanted.data_type.clone());
+                kept.push(Kept { name: wanted.name.clone(), cast });
+            } else {
+                let rule = if found.is_some() { Rule::Type } else { Rule::Missing };
+                violations.push(self.violation(rule, found, Some((&wanted.data_type, wanted.nullable)), &wanted.name));
+            }
+        }
+        for extra in columns.iter().filter(|column| self.column(&column.name).is_none()) {
+            match self.evolution {
+                Evolution::Exact => violations.push(self.violation(Rule::Extra, Some(extra), None, &extra.name)),
+                Evolution::Additive => kept.push(Kept { name: extra.name.clone(), cast: None }),
+                Evolution::IgnoreExtra => {}
+            }
+        }
+        if !violations.is_empty() {
+            return Err(violations);
+        }
+        if self.evolution != Evolution::IgnoreExtra && kept.iter().all(|kept| kept.cast.is_none()) {
+            // Nothing to change: the query's own order stays.
+            kept = columns.iter().map(|column| Kept { name: column.name.clone(), cast: None }).collect();
+        }
+        Ok(Fit { kept })
+    }
+
+    /// Every way in which a table with the columns `table` must not become one with the columns `new`, which are those
+    /// of [`Contract::fit`] with what may be null as the contract says.
+    pub fn succeeds(&self, table: &[Column], new: &[Column]) -> Vec<Violation> {
+        let mut violations = Vec::new();
+        let exact = self.evolution == Evolution::Exact;
+        for wanted in new {
+            let side = Some((&wanted.data_type, wanted.nullable));
+            let mut broken = |rule, found| violations.push(self.violation(rule, found, side, &wanted.name));
+            let Some(found) = table.iter().find(|column| column.name == wanted.name) else {
+                match (exact, wanted.nullable) {
+                    (true, _) => broken(Rule::Added, None),
+                    (false, false) => broken(Rule::AddedNotNull, None),
+                    (false, true) => {}
+                }
+                continue;
+            };
+            let same = found.data_type == wanted.data_type;
+            if !same && (exact || !found.data_type.widens_to(&wanted.data_type)) {
+                broken(Rule::Type, Some(found));
+            } else if !found.nullable && wanted.nullable {
+                broken(Rule::Relaxed, Some(found));
+            } else if found.nullable && !wanted.nullable && exact {
+                broken(Rule::Tightened, Some(found));
+            }
+        }
+        let gone = table.iter().filter(|column| !new.iter().any(|other| other.name == column.name));
+        violations.extend(gone.map(|column| self.violation(Rule::Dropped, Some(column), None, &column.name)));
+        violations
+    }
+
+    fn violation(
+        &self,
+        rule: Rule,
+        found: Option<&Column>,
+        wanted: Option<(&ContractType, bool)>,
+        column: &str,
+    ) -> Violation {
+        Violation {
+            column: column.to_owned(),
+            found: found.map(|column| (column.data_type.clone(), column.nullable)),
+            wanted: wanted.map(|(data_type, nullable)| (data_type.clone(), nullable)),
+            rule,
+            evolution: self.evolution,
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Twelve types against twelve, null or not, under every policy, as docs/contracts.md says.
+
+use std::collections::BTreeSet;
+
+use windlass_client::RunOptions;
+use windlass_shared::contract::{Column, Contract, ContractColumn, ContractType, Evolution};
+use windlass_shared::ids::NodeName;
+
+use super::{POLICIES, everything, project, said, stage, succeed, windlass};
+
+const PAGE: &str = include_str!("../../../docs/contracts.md");
+
+/// Types by Delta's name, and a value of each in SQL.
+const TYPES: [(&str, &str); 12] = [
+    ("byte", "arrow_cast(1, 'Int8')"),
+    ("short", "arrow_cast(1, 'Int16')"),
+    ("integer", "arrow_cast(1, 'Int32')"),
+    ("long", "arrow_cast(1, 'Int64')"),
+    ("float", "arrow_cast(1.5, 'Float32')"),
+    ("double", "arrow_cast(1.5, 'Float64')"),
+    ("decimal(12,2)", "arrow_cast(1, 'Decimal128(12, 2)')"),
+    ("boolean", "true"),
+    ("string", "'one'"),
+    ("binary", "arrow_cast('one', 'Binary')"),
+    ("date", "DATE '2026-01-01'"),
+    ("timestamp_ntz", "arrow_cast('2026-01-01T00:00:00', 'Timestamp(Microsecond, None)')"),
+];
+
+/// The widenings that the page lists.
+fn documented() -> BTreeSet<(String, String)> {
+    let rows = PAGE.split_once("| from | to |").unwrap().1.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let mut found = BTreeSet::new();
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let words = |cell: &str| -> Vec<String> {
+            cell.split('`').skip(1).step_by(2).map(|word| word.replace("(p,s)", "(12,2)")).collect()
+        };
+        for from in words(cells[0]) {
+            found.extend(words(cells[1]).into_iter().map(|to| (from.clone(), to)));
+        }
+    }
+    found
+}
+
+fn wider(from: &str, to: &str) -> bool {
+    documented().contains(&(from.to_owned(), to.to_owned()))
+}
+
+fn parsed(text: &str) -> ContractType {
+    ContractType::parse(text).unwrap()
+}
+
+fn contract(evolution: Evolution, data_type: &str, nullable: bool) -> Contract {
+    let column = ContractColumn {
+        name: "x".to_owned(),
+        data_type: parsed(data_type),
+        nullable,
+        description: None,
+        semantic_type: None,
+    };
+    Contract {
+        name: "c".to_owned(),
+        version: 1,
+        description: None,
+        evolution,
+        columns: vec![column],
+        key: Vec::new(),
+        partition_by: Vec::new(),
+    }
+}
+
+#[test]
+fn every_pair_of_types_is_taken_or_refused_as_documented() {
+    let policies = [Evolution::Exact, Evolution::Additive, Evolution::IgnoreExtra];
+    for (from, _) in TYPES {
+        for (to, _) in TYPES {
+            for evolution in policies {
+                for (here, wanted) in [(false, false), (false, true), (true, false), (true, true)] {
+                    let contract = contract(evolution, to, wanted);
+                    let column = |data_type: &str, nullable| Column {
+                        name: "x".to_owned(),
+                        data_type: parsed(data_type),
+                        nullable,
+                    };
+                    let fits = from == to || (evolution != Evolution::Exact && wider(from, to));
+                    let case = format!("{from} {here} → {to} {wanted} under {evolution}");
+                    match contract.fit(&[column(from, here)]) {
+                        Ok(_) => assert!(fits, "{case} fits"),
+                        Err(violations) => {
+                            assert!(!fits, "{case} does not fit");
+                            let text = violations[0].to_string();
+                            for part in ["`x`", from, to, evolution.as_str()] {
+                                assert!(text.contains(part), "{case}: {text}");
+                            }
+                        }
+                    }
+                    // Of a table what may be null is known.
+                    let null = here == wanted || (here && !wanted && evolution != Evolution::Exact);
+                    let violations = contract.succeeds(&[column(from, here)], &[column(to, wanted)]);
+                    assert_eq!(violations.is_empty(), fits && null, "{case}: {violations:?}");
+                }
+            }
+        }
+    }
+}
+
+fn name(from: usize, to: usize) -> String {
+    format!("s_{from}_{to}")
+}
+
+/// A stage and a contract for every pair that `wanted` asks for: of the type `of_query`, held to the type `of_contract`.
+fn pairs(
+    policy: &str,
+    version: u32,
+    wanted: impl Fn(usize, usize) -> bool,
+    types: impl Fn(usize, usize) -> (usize, usize),
+) -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    for from in 0..TYPES.len() {
+        for to in (0..TYPES.len()).filter(|to| wanted(from, *to)) {
+            let name = name(from, to);
+            let (of_query, of_contract) = types(from, to);
+            let contract =
+                format!("version: {version}\nevolution: {policy}\ncolumns: {{ x: '{}' }}\n", TYPES[of_contract].0);
+            files.push((format!("contracts/{name}.yaml"), contract));
+            files.push(stage(&name, &name, &format!("SELECT {} AS x", TYPES[of_query].1)));
+        }
+    }
+    files
+}
+
+fn named(messages: &[String]) -> BTreeSet<String> {
+    messages.iter().map(|message| message.split('`').nth(1).unwrap().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_are_held_to_their_contracts_before_anything_runs() {
+    for policy in POLICIES {
+        let dir = tempfile::tempdir().unwrap();
+        let windlass = windlass(dir.path()).await;
+        let fits = |from: usize, to: usize| from == to || (policy != "exact" && wider(TYPES[from].0, TYPES[to].0));
+        let all = project(dir.path(), &pairs(policy, 1, |_, _| true, |from, to| (from, to)));
+        let messages = said(&windlass.plan(&all, &RunOptions::default()).await.unwrap_err());
+        let expected: BTreeSet<String> = (0..144)
+            .map(|index| (index / 12, index % 12))
+            .filter(|(from, to)| !fits(*from, *to))
+            .map(|(from, to)| name(from, to))
+            .collect();
+        assert_eq!(named(&messages), expected, "{policy}");
+        assert!(messages.iter().all(|message| message.starts_with("WL1001")));
+        assert!(windlass.run(&all, &RunOptions::default()).await.is_err());
+        assert_eq!(everything(&dir.path().join("home/tables")).len(), 0, "a refused project wrote something");
+
+        // What is left makes tables of the contracts' types.
+        let good = project(dir.path(), &pairs(policy, 1, fits, |from, to| (from, to)));
+        succeed(&windlass, &good).await;
+        for stage in &good.graph.stages {
+            let rows = windlass.query(&good, &format!("SELECT x FROM {}", stage.name), &Default::default()).await;
+            let schema = rows.unwrap().schema();
+            let columns = windlass_shared::delta::table::contract_columns(&schema).unwrap();
+            let contract = &good.graph.stage(&stage.name).unwrap().contract.as_ref().unwrap().value;
+            assert_eq!(columns[0].data_type, contract.columns[0].data_type, "{} under {policy}", stage.name);
+        }
+        windlass.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_stays_as_it_is_when_its_next_contract_is_refused() {
+    for policy in POLICIES {
+        let dir = tempfile::tempdir().unwrap();
+        let windlass = windlass(dir.path()).await;
+        let before = project(dir.path(), &pairs(policy, 1, |_, _| true, |from, _| (from, from)));
+        succeed(&windlass, &before).await;
+        let files = everything(&dir.path().join("home/tables"));
+
+        let after = project(dir.path(), &pairs(policy, 2, |_, _| true, |_, to| (to, to)));
+        let messages = said(&windlass.run(&after, &RunOptions::default()).await.err().unwrap());
+        let expected: BTreeSet<String> = (0..144)
+            .map(|index| (index / 12, index % 12))
+            .filter(|(from, to)| from != to && (policy == "exact" || !wider(TYPES[*from].0, TYPES[*to].0)))
+            .map(|(from, to)| name(from, to))
+            .collect();
+        assert_eq!(named(&messages), expected, "{policy}");
+        assert!(messages.iter().all(|message| message.starts_with("WL1002")));
+        assert_eq!(everything(&dir.path().join("home/tables")), files, "{policy}");
+
+        // Whoever asks for all of a table anew knows what that means.
+        let stage = NodeName::new(name(3, 8));
+        let mut options = RunOptions { select: vec![stage.to_string()], ..RunOptions::default() };
+        options.refresh.full = vec![stage.to_string()];
+        let record = windlass.run(&after, &options).await.unwrap().wait().await.unwrap();
+        assert_eq!(record.status.as_str(), "succeeded", "{:?}", record.stages);
+        windlass.stop().await;
+    }
+}

@@ -1,0 +1,122 @@
+//! Runs of stages with contracts: columns left out and kept, nulls, incremental stages, evolution over versions.
+
+use windlass_client::{Project, RunOptions, Windlass};
+use windlass_shared::artifact::{PlanDecision, RunStatus};
+use windlass_shared::ids::NodeName;
+
+use super::{everything, project, run, said, stage, succeed, windlass};
+
+fn contract(text: &str) -> (String, String) {
+    ("contracts/orders.yaml".to_owned(), text.to_owned())
+}
+
+async fn columns(windlass: &Windlass, project: &Project) -> Vec<String> {
+    let rows = windlass.query(project, "SELECT * FROM orders", &Default::default()).await.unwrap();
+    rows.schema().fields().iter().map(|field| field.name().clone()).collect()
+}
+
+async fn refused(windlass: &Windlass, project: &Project) -> Vec<String> {
+    said(&windlass.plan(project, &RunOptions::default()).await.unwrap_err())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_columns_are_refused_kept_or_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let windlass = windlass(dir.path()).await;
+    let sql = "SELECT o.note, o.id, o.amount FROM (SELECT 1 AS id, 2.5 AS amount, 'x' AS note) AS o";
+    let with = |policy: &str| {
+        let text =
+            format!("evolution: {policy}\ncolumns:\n  id: {{ type: long, nullable: false }}\n  amount: double\n");
+        project(dir.path(), &[contract(&text), stage("orders", "orders", sql)])
+    };
+    insta::assert_snapshot!(refused(&windlass, &with("exact")).await.join("\n"), @"");
+    let project = with("ignore_extra");
+    succeed(&windlass, &project).await;
+    assert_eq!(columns(&windlass, &project).await, ["id", "amount"], "in the contract's order");
+
+    // Another column of the table is something that a reader may not miss.
+    let project = with("additive");
+    succeed(&windlass, &project).await;
+    assert_eq!(columns(&windlass, &project).await.len(), 3);
+    insta::assert_snapshot!(refused(&windlass, &with("ignore_extra")).await.join("\n"), @"");
+    windlass.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contract_grows_by_what_its_policy_allows() {
+    let dir = tempfile::tempdir().unwrap();
+    let windlass = windlass(dir.path()).await;
+    let with = |policy: &str, more: &str, sql: &str| {
+        let text = format!("evolution: {policy}\ncolumns:\n  id: integer\n{more}");
+        project(dir.path(), &[contract(&text), stage("orders", "orders", sql)])
+    };
+    let small = "arrow_cast(1, 'Int32') AS id";
+    succeed(&windlass, &with("exact", "", &format!("SELECT {small}"))).await;
+    let note = |policy: &str, null: bool| {
+        let more = format!("  note: {{ type: string, nullable: {null} }}\n");
+        with(policy, &more, &format!("SELECT {small}, 'x' AS note"))
+    };
+    let mut told = refused(&windlass, &note("exact", true)).await;
+    told.extend(refused(&windlass, &note("additive", false)).await);
+    insta::assert_snapshot!(told.join("\n"), @"");
+    succeed(&windlass, &note("additive", true)).await;
+    let lost = with("additive", "", &format!("SELECT {small}"));
+    insta::assert_snapshot!(refused(&windlass, &lost).await.join("\n"), @"");
+    windlass.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn null_where_the_contract_has_none_is_found_in_the_rows_and_nothing_becomes_visible() {
+    let dir = tempfile::tempdir().unwrap();
+    let windlass = windlass(dir.path()).await;
+    let text = "columns:\n  id: { type: long, nullable: false }\n";
+    let with = |sql: &str| project(dir.path(), &[contract(text), stage("orders", "orders", sql)]);
+    succeed(&windlass, &with("SELECT 1 AS id")).await;
+    let log = dir.path().join("home/tables/orders/_delta_log");
+    let before = everything(&log);
+    let record = run(&windlass, &with("SELECT CASE WHEN random() < 2 THEN CAST(NULL AS BIGINT) END AS id")).await;
+    assert_eq!(record.status, RunStatus::Failed);
+    let failure = record.stages[0].failure.clone().unwrap();
+    assert!(failure.message.contains("`id`"), "{failure:?}");
+    assert_eq!(everything(&log), before);
+    windlass.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_from_the_contract_makes_a_stage_incremental() {
+    let dir = tempfile::tempdir().unwrap();
+    let windlass = windlass(dir.path()).await;
+    let text = "evolution: additive\ncolumns:\n  id: { type: long, nullable: false }\n  twice: double\nkey: [id]\n";
+    let with = |rows: &str, contract_text: &str| {
+        let numbers = format!("SELECT column1 AS id, column2 AS number FROM (VALUES {rows})");
+        let source = format!("/* windlass\nio: {{ key: [id] }}\n*/\n{numbers}");
+        let sql = "/* windlass\ncontract: orders\nio: { incremental: strict }\n*/\n\
+                   SELECT id, number * 2 AS twice, 'x' AS more FROM numbers";
+        project(
+            dir.path(),
+            &[
+                contract(contract_text),
+                ("stages/numbers.sql".to_owned(), source),
+                ("stages/orders.sql".to_owned(), sql.to_owned()),
+            ],
+        )
+    };
+    succeed(&windlass, &with("(1, 1), (2, 2)", text)).await;
+    let changed = with("(1, 1), (2, 3)", text);
+    succeed(&windlass, &changed).await;
+    let stage = NodeName::new("orders");
+    let rows = windlass.query(&changed, "SELECT sum(twice) AS s FROM orders", &Default::default()).await.unwrap();
+    let rows = rows.collect().await.unwrap();
+    assert!(datafusion::arrow::util::pretty::pretty_format_batches(&rows).unwrap().to_string().contains("8.0"));
+
+    // Words about the columns change nothing; what is asked of them does.
+    let decision = async |project: &Project| {
+        let plan = windlass.plan(project, &RunOptions::default()).await.unwrap();
+        plan.stages.iter().find(|decision| decision.stage == stage).unwrap().decision
+    };
+    let described = format!("{text}description: all orders\n");
+    assert_eq!(decision(&with("(1, 1), (2, 3)", &described)).await, PlanDecision::Reuse);
+    let stricter = text.replace("twice: double", "twice: { type: double, nullable: false }");
+    assert_eq!(decision(&with("(1, 1), (2, 3)", &stricter)).await, PlanDecision::Full);
+    windlass.stop().await;
+}
