@@ -35,6 +35,10 @@ impl CodeVersion {
         if let Some(contract) = &stage.contract {
             described["contract"] = contract.value.identity().into();
         }
+        if !stage.expectations.is_empty() {
+            let expected = stage.expectations.iter().map(|expectation| json!([expectation.rule, expectation.severity]));
+            described["expect"] = expected.collect();
+        }
         Self(blake3::hash(described.to_string().as_bytes()).to_hex()[..32].to_owned())
     }
 

@@ -13,6 +13,7 @@ mod contract;
 pub(crate) mod cursors;
 pub mod decide;
 mod error;
+mod expect;
 mod feeds;
 mod fingerprint;
 pub mod incremental;

@@ -23,6 +23,7 @@ use super::code::CodeVersion;
 use super::contract;
 use super::decide::{Cursors, InputFacts, InputState, StageFacts, Verdict, changed_text, decide};
 use super::error::PlanError;
+use super::expect;
 use super::feeds::{Feeds, strategy_for};
 use super::incremental::{Blocker, first_volatile};
 use super::input::{Input, Inputs, pin_table};
@@ -118,6 +119,7 @@ impl Planner<'_> {
         let plan = optimized(graph, &session.context, stage, &logical)?;
         let (table, columns) = self.definition(stage, plan.schema().as_arrow())?;
         check_key(graph, stage, &columns)?;
+        expect::check(graph, &session.context, stage, &columns).await?;
         self.check_table(stage, &role, &columns).await?;
         self.check_incremental(stage, &mut role, &plan)?;
         let decision = self.decision(stage, &mut role, &plan).await?;

@@ -167,7 +167,7 @@ impl StageRun<'_> {
 
     /// Nothing that the stage reads has changed rows: only its cursors go on.
     async fn touch(
-        &self,
+        &mut self,
         role: &TableRole,
         query: &StageQueryPlan,
         table: &TableState,
@@ -176,7 +176,7 @@ impl StageRun<'_> {
     }
 
     async fn staged(
-        &self,
+        &mut self,
         role: &TableRole,
         query: &StageQueryPlan,
         table: &TableState,
@@ -187,7 +187,16 @@ impl StageRun<'_> {
         let base = BaseExpectation { version: at_version.then_some(table.version), ..BaseExpectation::of(table) };
         let (change, plan_fingerprint) = (None, query.fingerprint.clone());
         let marks = self.marks(Some(role)).await?;
-        Ok(StagedWrite::Commit(Box::new(StagedCommit { files, mode, base, change, plan_fingerprint, marks })))
+        let quarantine = self.quarantine.take();
+        Ok(StagedWrite::Commit(Box::new(StagedCommit {
+            files,
+            mode,
+            base,
+            change,
+            plan_fingerprint,
+            marks,
+            quarantine,
+        })))
     }
 
     async fn append(&mut self, update: &Update<'_>) -> Result<StagedWrite, Failure> {
@@ -196,6 +205,7 @@ impl StageRun<'_> {
         let batches =
             self.run(&update.query.context, "rows", &rows, |plan, state| delta_write_plan(plan, spec, state)).await?;
         let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
+        let files = self.hold_written(&update.query.context, &update.table, files, false).await?;
         let mode = if files.files() == 0 { CommitMode::Touch } else { CommitMode::Append };
         // Added to another version than the one looked at, rows could come twice.
         self.staged(update.role, &update.query, &update.table, files, mode, true).await
@@ -252,6 +262,7 @@ impl StageRun<'_> {
         let batches =
             self.run(&update.query.context, "rows", &new, |plan, state| delta_write_plan(plan, spec, state)).await?;
         let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
+        let files = self.hold_written(&update.query.context, &update.table, files, false).await?;
         let mut values = Vec::new();
         for batch in self.collect(&update.query.context, "partitions", &keys).await? {
             values.extend(partition_values(&batch, &by).map_err(|error| error.to_failure())?);
@@ -278,7 +289,7 @@ impl StageRun<'_> {
         self.built(LogicalPlanBuilder::scan("__wl_keys", source, None).and_then(LogicalPlanBuilder::build)).map(Some)
     }
 
-    /// New rows, kept; an error if two have a key in common.
+    /// New rows, kept, but for those that go to quarantine; an error if two have a key in common.
     async fn keep_rows(&mut self, update: &Update<'_>, rows: &LogicalPlan) -> Result<LogicalPlan, Failure> {
         let kept = self.keep(&update.query.context, "rows", rows).await?;
         let source = provider_as_source(Arc::clone(&kept.provider));
@@ -287,7 +298,7 @@ impl StageRun<'_> {
         if kept.table.as_ref().and_then(|table| table.pin().rows).unwrap_or(2) > 1 {
             self.refuse_duplicates(&update.query.context, &rows).await?;
         }
-        Ok(rows)
+        Ok(self.hold(&update.query.context, &rows, false).await?.unwrap_or(rows))
     }
 
     /// An error with examples if two of `rows` have a key in common.

@@ -30,6 +30,8 @@ pub(super) fn stage_record(name: &NodeName, stage: &StageState, jobs: &BTreeMap<
         receipt: stage.receipt().cloned(),
         tasks: tasks.collect(),
         operators: operators.collect(),
+        expectations: Vec::new(),
+        quarantine: None,
     }
 }
 

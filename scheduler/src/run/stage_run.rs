@@ -31,7 +31,7 @@ use windlass_shared::session::{Registration, Sessions};
 use windlass_shared::spec::source::PinAt;
 use windlass_shared::spec::table::{Incremental, WriteMode};
 
-use super::work::{RunWork, StagedCommit, StagedWrite, lineage_inputs, stopped};
+use super::work::{RunWork, StagedCommit, StagedQuarantine, StagedWrite, lineage_inputs, stopped};
 use crate::execute::{JobEvidence, JobRequest, planned_stages_text};
 use crate::plan::decide::{Verdict, decide};
 use crate::plan::{
@@ -51,6 +51,8 @@ pub(super) struct StageRun<'w> {
     /// The plans of each step, with the step's name.
     texts: Vec<(&'static str, PlanTexts)>,
     evidence: Vec<JobEvidence>,
+    /// Rows that were not as expected, to be committed before the stage's own.
+    pub(super) quarantine: Option<Box<StagedQuarantine>>,
 }
 
 /// A step's plans as texts.
@@ -79,7 +81,7 @@ impl<'w> StageRun<'w> {
         stop: CancellationToken,
     ) -> Self {
         let inputs = work.inputs.read().clone();
-        Self { work, stage, planned, attempt, stop, inputs, texts: Vec::new(), evidence: Vec::new() }
+        Self { work, stage, planned, attempt, stop, inputs, texts: Vec::new(), evidence: Vec::new(), quarantine: None }
     }
 
     /// Executes the stage; its plans and its evidence are kept however it ends.
@@ -142,6 +144,7 @@ impl<'w> StageRun<'w> {
         let batches =
             self.run(&query.context, "rows", &query.logical, |plan, state| delta_write_plan(plan, spec, state)).await?;
         let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
+        let files = self.hold_written(&query.context, &table, files, true).await?;
         if role.is_some() && mode == WriteMode::Overwrite {
             self.check_key(&query.context, &table, &files).await?;
         }
@@ -152,6 +155,7 @@ impl<'w> StageRun<'w> {
             change: table.change,
             plan_fingerprint: query.fingerprint,
             marks: self.marks(role).await?,
+            quarantine: self.quarantine.take(),
         })))
     }
 

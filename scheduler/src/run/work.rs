@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 use windlass_shared::artifact::{
-    CommitOutcome as Outcome, LineageInput, LineageRecord, LogEvent, LogKind, PlanText, RegistrationsRecord,
-    ReuseVerdict, SourceChange, StageLineage, StageReceipt, Strategy,
+    CommitOutcome as Outcome, ExpectationRecord, LineageInput, LineageRecord, LogEvent, LogKind, PlanText,
+    QuarantineRecord, RegistrationsRecord, ReuseVerdict, SourceChange, StageLineage, StageReceipt, Strategy,
 };
 use windlass_shared::delta::commit::{
     BaseExpectation, CommitMode, CommitOutcome, CommitRequest, commit, maybe_checkpoint,
@@ -26,6 +26,7 @@ use windlass_shared::graph::Stage;
 use windlass_shared::ids::{AppId, NodeName, PipelineName, RunId, RunSequence, TableVersion};
 use windlass_shared::session::{Registration, Sessions};
 use windlass_shared::spec::source::PinAt;
+use windlass_shared::storage::Location;
 
 use super::action::RunAction;
 use super::driver::StageWork;
@@ -73,6 +74,17 @@ pub(super) struct StagedCommit {
     pub(super) plan_fingerprint: String,
     /// How far the inputs are taken in with it, and which definition made the rows.
     pub(super) marks: BTreeMap<AppId, i64>,
+    /// Rows that were not as expected.
+    #[serde(default)]
+    pub(super) quarantine: Option<Box<StagedQuarantine>>,
+}
+
+/// Rows that were not as expected, and where they go.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct StagedQuarantine {
+    pub(super) location: Location,
+    pub(super) files: StagedFiles,
+    pub(super) base: BaseExpectation,
 }
 
 /// What is known of a stage besides the machine's state.
@@ -89,6 +101,10 @@ pub(super) struct StageNotes {
     pub(super) changes: Vec<SourceChange>,
     /// Whether the table was used as it was, and if not why.
     pub(super) reuse: ReuseVerdict,
+    /// How the rows kept to what the stage expects.
+    pub(super) expectations: Vec<ExpectationRecord>,
+    /// Where those went that did not, if some did.
+    pub(super) quarantine: Option<QuarantineRecord>,
 }
 
 /// Plans, executes, commits and records the stages of one run.
@@ -186,6 +202,37 @@ impl RunWork {
             ("windlass.version".to_owned(), json!(env!("CARGO_PKG_VERSION"))),
         ]);
         of_run.into_iter().chain(tags).collect()
+    }
+
+    /// Commits the rows of a stage that were not as expected to their own table, before the stage's. Once a run, however
+    /// often it is tried.
+    async fn commit_quarantine(
+        &self,
+        stage: &NodeName,
+        quarantine: StagedQuarantine,
+        plan_fingerprint: &str,
+    ) -> Result<(), Failure> {
+        let rows = quarantine.files.rows();
+        let request = CommitRequest {
+            location: quarantine.location.clone(),
+            staged: quarantine.files,
+            mode: CommitMode::Append,
+            app_id: AppId::of(&self.identity.pipeline, stage),
+            sequence: self.identity.sequence,
+            marks: BTreeMap::new(),
+            base: quarantine.base,
+            change: None,
+            info: self.commit_info(stage, plan_fingerprint),
+        };
+        let outcome = commit(&request, self.sessions.stores()).await.map_err(|error| error.to_failure())?;
+        let receipt = match outcome {
+            CommitOutcome::Committed(receipt) | CommitOutcome::AlreadyCommitted(receipt) => receipt,
+            CommitOutcome::Conflicted { reason } => return Err(conflicted(stage, &reason)),
+        };
+        let location = quarantine.location.to_string();
+        let record = QuarantineRecord { location, version: receipt.version, rows };
+        self.notes.lock().entry(stage.clone()).or_default().quarantine = Some(record);
+        Ok(())
     }
 
     pub(super) async fn keep_text(&self, stage: &NodeName, which: PlanText, text: &str) {
@@ -296,6 +343,9 @@ impl StageWork for RunWork {
             }
             StagedWrite::Commit(write) => *write,
         };
+        if let Some(quarantine) = write.quarantine {
+            self.commit_quarantine(name, *quarantine, &write.plan_fingerprint).await?;
+        }
         let request = CommitRequest {
             location: planned.table.location.clone(),
             staged: write.files,
@@ -337,7 +387,12 @@ impl StageWork for RunWork {
     async fn record(&self, name: &NodeName, state: &RunState) {
         let Some(stage) = state.stage(name) else { return };
         let jobs = self.notes.lock().get(name).map(|note| note.jobs.clone()).unwrap_or_default();
-        self.keep(self.bundle.write_stage(&stage_record(name, stage, &jobs)).await);
+        let mut record = stage_record(name, stage, &jobs);
+        if let Some(note) = self.notes.lock().get(name) {
+            record.expectations.clone_from(&note.expectations);
+            record.quarantine.clone_from(&note.quarantine);
+        }
+        self.keep(self.bundle.write_stage(&record).await);
     }
 }
 

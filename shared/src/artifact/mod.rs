@@ -30,6 +30,9 @@ pub use run::{BUNDLE_FORMAT, EngineVersions, RunRecord, StageSummary};
 pub use saved_plan::{
     Moved, PlanMoved, SAVED_PLAN_FORMAT, SavedCursor, SavedPlan, SavedPlanError, SavedRequest, SavedStage, moved,
 };
-pub use stage::{AttemptRecord, MetricUnit, OperatorMetric, OperatorMetrics, StageRecord, TaskTiming};
+pub use stage::{
+    AttemptRecord, ExpectationRecord, MetricUnit, OperatorMetric, OperatorMetrics, QuarantineRecord, StageRecord,
+    TaskTiming,
+};
 pub use status::{AttemptStatus, CommitOutcome, RunStatus, StageReceipt, StageStatus};
 pub use table::{CursorReset, CursorStatus, PinStatus, SourceCursor, TableStatus};

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::status::{AttemptStatus, StageReceipt, StageStatus};
 use crate::error::Failure;
-use crate::ids::NodeName;
+use crate::expect::Severity;
+use crate::ids::{NodeName, TableVersion};
 
 /// Everything measured about one stage. Its operators' metrics are also in `metrics.arrow`, one row a metric.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,43 @@ pub struct StageRecord {
     /// The operators of the last try that measured any.
     #[serde(default)]
     pub operators: Vec<OperatorMetrics>,
+    /// How the rows kept to each expectation, in the last try that came so far.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expectations: Vec<ExpectationRecord>,
+    /// Where the rows went that did not, if any were set apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<QuarantineRecord>,
+}
+
+/// How rows kept to an expectation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpectationRecord {
+    /// The expectation's name.
+    pub name: String,
+    /// What is expected, in words.
+    pub rule: String,
+    /// What happens to rows that are not so.
+    pub severity: Severity,
+    /// Rows that were looked at: those that the run computed. 0 where the rule needs all rows and only some were computed.
+    pub rows_checked: u64,
+    /// Rows that were not as expected; 0 for rules about all rows together.
+    pub rows_failed: u64,
+    /// Whether it was broken.
+    pub broken: bool,
+    /// Some of the rows: their keys and what the rule looks at, values shortened.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub samples: Vec<String>,
+}
+
+/// The table of rows that were not as expected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuarantineRecord {
+    /// Where it is, as a URL.
+    pub location: String,
+    /// Its version with the rows of this run.
+    pub version: TableVersion,
+    /// The rows of this run.
+    pub rows: u64,
 }
 
 /// One try of a stage.

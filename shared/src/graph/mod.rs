@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use crate::config::SessionSettings;
 use crate::contract::{Contract, Contracts};
+use crate::expect::Expectation;
 use crate::ids::{NodeName, PipelineName};
 use crate::spec::pipeline::StageQuery;
 use crate::spec::table::{Materialize, TableSettings};
@@ -77,6 +78,8 @@ pub struct Stage {
     pub retries: u32,
     /// What its columns must be, and where that is said.
     pub contract: Option<Spanned<Arc<Contract>>>,
+    /// What its rows should be like.
+    pub expectations: Vec<Expectation>,
     /// What it computes, and where in its file that stands.
     pub query: StageQuery,
     /// The sources and stages that its query reads, sorted.

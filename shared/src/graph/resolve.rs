@@ -196,6 +196,7 @@ fn build(spec: PipelineSpec, reads: Reads, files: &ProjectFiles) -> PipelineGrap
             table: stage.table,
             retries: stage.retries,
             contract: stage.contract,
+            expectations: stage.expectations,
             query: stage.query,
             reads: reads.into_iter().collect(),
             params: params.into_iter().collect(),

@@ -38,6 +38,7 @@ codes! {
     PLAN_TEXT = "WL0124", "the plan of a stage is not the text of a plan";
     PLAN_ENGINE = "WL0125", "the plan of a stage was made by another version of DataFusion";
     NEEDS_KEY = "WL0126", "an incremental stage does not say which columns identify a row";
+    EXPECT_UNIQUE = "WL0150", "an incremental stage expects columns to be unique that do not hold its key";
     CONTRACT_TWICE = "WL0140", "two files hold the same version of a contract";
     CONTRACT_UNKNOWN = "WL0141", "a stage names a contract that the project does not have";
     CONTRACT_DIFFERS = "WL0142", "a stage's `io` and its contract name different keys or partition columns";

@@ -11,6 +11,7 @@ use super::span::{Span, Spanned};
 use super::table::{Materialize, TableSettings};
 use crate::config::SessionSettings;
 use crate::contract::{Contract, Contracts};
+use crate::expect::Expectation;
 use crate::ids::{NodeName, PipelineName};
 use crate::tag::{TagPolicy, Tags};
 
@@ -144,6 +145,8 @@ pub struct StageSpec {
     pub retries: u32,
     /// What its columns must be, and where that is said.
     pub contract: Option<Spanned<Arc<Contract>>>,
+    /// What its rows should be like.
+    pub expectations: Vec<Expectation>,
     /// What it computes.
     pub query: StageQuery,
     /// Every table name that its query reads and that is no CTE of it, in the order of the text.

@@ -138,6 +138,17 @@ impl Location {
         Self { url }
     }
 
+    /// The location beside this one whose name is this one's with `suffix` behind it.
+    pub fn beside(&self, suffix: &str) -> Self {
+        let mut url = self.url.clone();
+        let name = url.path_segments().and_then(|mut parts| parts.rfind(|part| !part.is_empty()));
+        let name = format!("{}{suffix}", name.unwrap_or_default());
+        if let Ok(mut parts) = url.path_segments_mut() {
+            parts.pop_if_empty().pop().push(&name);
+        }
+        Self { url }
+    }
+
     /// The local path, if the location is on a local disk.
     pub fn local_path(&self) -> Option<PathBuf> {
         (self.url.scheme() == "file").then(|| self.url.to_file_path().ok()).flatten()

@@ -17,7 +17,7 @@ mod pipeline;
 mod relation;
 mod sequence;
 mod source;
-mod tables;
+pub(crate) mod tables;
 mod templates;
 
 use std::sync::Arc;

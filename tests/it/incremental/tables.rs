@@ -14,9 +14,9 @@ use crate::delta_read::tables::rows_of;
 
 /// Rows in memory.
 #[derive(Debug, Clone)]
-pub(super) struct Rows {
-    pub(super) schema: SchemaRef,
-    pub(super) batches: Vec<RecordBatch>,
+pub(crate) struct Rows {
+    pub(crate) schema: SchemaRef,
+    pub(crate) batches: Vec<RecordBatch>,
 }
 
 impl Rows {
@@ -32,7 +32,7 @@ impl Rows {
 }
 
 /// The table in `folder` as it is now.
-pub(super) async fn open(folder: &Path) -> DeltaTable {
+pub(crate) async fn open(folder: &Path) -> DeltaTable {
     let url = deltalake::ensure_table_uri(folder.to_str().unwrap()).unwrap();
     DeltaTable::try_from_url(url).await.unwrap()
 }
@@ -43,7 +43,7 @@ pub(super) fn plain_session() -> SessionContext {
 }
 
 /// All rows of a table, partition columns as plain values.
-pub(super) async fn load(table: &DeltaTable) -> Rows {
+pub(crate) async fn load(table: &DeltaTable) -> Rows {
     let ctx = plain_session();
     let provider = table.table_provider().with_session(Arc::new(ctx.state())).await.unwrap();
     let frame = ctx.read_table(provider).unwrap();

@@ -94,7 +94,7 @@ macro_rules! groups {
     };
 }
 
-groups!(yaml, manifest, sources, params, header, sql, graph, plan, tags, contracts);
+groups!(yaml, manifest, sources, params, header, sql, graph, plan, tags, contracts, expect);
 
 #[test]
 fn there_are_enough_of_them() {

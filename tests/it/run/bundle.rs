@@ -140,6 +140,8 @@ fn stage_record() -> StageRecord {
                 ],
             ),
         ],
+        expectations: Vec::new(),
+        quarantine: None,
     }
 }
 

@@ -4,6 +4,7 @@ mod bundle;
 pub(crate) mod code_graph;
 mod cursors;
 mod event_log;
+mod expectations;
 mod machine;
 mod pipeline;
 mod plan_text;

@@ -2,6 +2,7 @@
 //! of every file comes out in one go.
 
 mod contract;
+mod expect;
 mod fields;
 mod incremental;
 mod manifest;

@@ -8,7 +8,7 @@ use super::manifest::{Defaults, MATERIALIZE, MOST_RETRIES, Manifest};
 use super::plan;
 use super::table::{self, Table};
 use super::values::{check_name, choice, is_name, tag_places, tags, text, whole};
-use super::{contract, incremental};
+use super::{contract, expect, incremental};
 use crate::contract::Contract;
 use crate::ids::NodeName;
 use crate::spec::codes;
@@ -23,13 +23,25 @@ use crate::tag::Tags;
 
 const KEYS: Keys = Keys {
     what: "the header of a stage",
-    known: &["name", "description", "tags", "materialize", "io", "retries", "contract"],
-    later: &["subdag", "expect"],
+    known: &["name", "description", "tags", "materialize", "io", "retries", "contract", "expect"],
+    later: &["subdag"],
 };
 
 const PLAN_KEYS: Keys = Keys {
     what: "the header of a plan",
-    known: &["name", "description", "tags", "materialize", "io", "retries", "contract", "reads", "params", "engine"],
+    known: &[
+        "name",
+        "description",
+        "tags",
+        "materialize",
+        "io",
+        "retries",
+        "contract",
+        "expect",
+        "reads",
+        "params",
+        "engine",
+    ],
     later: KEYS.later,
 };
 
@@ -50,6 +62,7 @@ struct Settings {
     table: Table,
     retries: u32,
     contract: Option<Spanned<Arc<Contract>>>,
+    expected: expect::Expected,
 }
 
 /// Reads a stage; an error is the name of one that could not be read.
@@ -105,8 +118,9 @@ pub(super) fn decode(
             location_span: settings.table.location_span,
             retries: settings.retries,
             contract: settings.contract,
+            expectations: settings.expected.list,
             query: query.query,
-            relations: query.relations,
+            relations: query.relations.into_iter().chain(settings.expected.relations).collect(),
             params: query.params,
         }),
         _ => Err(settings.name.value),
@@ -140,6 +154,7 @@ fn settings(
         table: Table::of(defaults),
         retries: defaults.retries,
         contract: None,
+        expected: expect::Expected::default(),
     };
     let Some(fields) = fields else {
         settings.contract = contracts.of_stage(&settings.name.value, None, defaults, problems);
@@ -184,6 +199,10 @@ fn settings(
     contract::supply(&mut settings.table, settings.contract.as_ref(), settings.materialize, problems);
     let place = fields.key_span("io").unwrap_or(&settings.name.span);
     incremental::settle(&mut settings.table, settings.materialize, place, problems);
+    if let Some(node) = fields.get("expect") {
+        settings.expected = expect::decode(node, problems);
+        expect::settle(&settings.expected, &settings.table.settings, settings.materialize, &node.span, problems);
+    }
     settings
 }
 

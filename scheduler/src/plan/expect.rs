@@ -1,0 +1,70 @@
+//! What a stage expects of its rows, against the columns that they will have.
+
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::DFSchema;
+use datafusion::error::DataFusionError;
+use datafusion::prelude::SessionContext;
+use windlass_shared::error::ErrorCode;
+use windlass_shared::expect::{Expectation, Rule};
+use windlass_shared::graph::{PipelineGraph, Stage};
+use windlass_shared::spec::suggest::did_you_mean;
+use windlass_shared::spec::{Problem, Problems};
+
+use super::error::PlanError;
+
+/// The code of an expectation that does not fit the columns of its stage, or of the node that it refers to.
+const DOES_NOT_FIT: ErrorCode = ErrorCode("WL1031");
+
+/// Refuses expectations that cannot be looked at in rows of these columns. `context` knows what the stage reads.
+///
+/// # Errors
+/// [`PlanError::Sql`] with everything that does not fit.
+pub(super) async fn check(
+    graph: &PipelineGraph,
+    context: &SessionContext,
+    stage: &Stage,
+    columns: &SchemaRef,
+) -> Result<(), PlanError> {
+    let mut problems = Vec::new();
+    for expectation in &stage.expectations {
+        let names: Vec<&str> = columns.fields().iter().map(|field| field.name().as_str()).collect();
+        let mut missing = false;
+        for column in expectation.rule.columns() {
+            if !names.contains(&column) {
+                missing = true;
+                problems.push(unknown(expectation, stage.name.as_str(), column, &names));
+            }
+        }
+        if let Rule::References { to, key, .. } = &expectation.rule {
+            let schema = context.table(to.as_str()).await.map(|table| table.schema().as_arrow().clone());
+            let schema = schema.map_err(|source| PlanError::Engine { stage: stage.name.clone(), source })?;
+            let there: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+            let unknown_keys = key.iter().filter(|column| !there.contains(&column.as_str()));
+            problems.extend(unknown_keys.map(|column| unknown(expectation, to.as_str(), column, &there)));
+        }
+        let Some(condition) = expectation.rule.condition().filter(|_| !missing) else { continue };
+        let reason = match type_of(context, &condition, columns) {
+            Ok(DataType::Boolean) => continue,
+            Ok(other) => format!("it yields {other}, not a boolean"),
+            Err(error) => error.find_root().strip_backtrace().lines().collect::<Vec<_>>().join(" "),
+        };
+        let message = format!("`{}` cannot be looked at in rows of `{}`: {reason}", expectation.name, stage.name);
+        let problem = Problem::new(DOES_NOT_FIT, message).at(&expectation.span);
+        problems.push(problem.help("write values of the column's type, or a condition over the stage's columns"));
+    }
+    Ok(Problems::check(problems, &graph.files)?)
+}
+
+fn unknown(expectation: &Expectation, node: &str, column: &str, names: &[&str]) -> Problem {
+    let message = format!("`{}` looks at `{column}`, which `{node}` does not have", expectation.name);
+    let mut problem = Problem::new(DOES_NOT_FIT, message).at(&expectation.span);
+    problem.help = did_you_mean(column, "it has", names.iter().copied());
+    problem
+}
+
+fn type_of(context: &SessionContext, condition: &str, columns: &SchemaRef) -> Result<DataType, DataFusionError> {
+    let schema = DFSchema::try_from(SchemaRef::clone(columns))?;
+    let state = context.state();
+    let condition = state.create_physical_expr(state.create_logical_expr(condition, &schema)?, &schema)?;
+    condition.data_type(schema.as_arrow())
+}
