@@ -33,7 +33,28 @@ fn the_project_of_the_page_has_the_registry_of_the_page() {
     let shown = String::from_utf8_lossy(&shown.get_output().stdout).into_owned();
     let lines = |text: &str| text.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>();
     assert_eq!(lines(&shown), lines(blocks("text")[0]));
-    insta::assert_json_snapshot!(json(windlass(project).arg("registry"))["entries"][0], @"");
+    insta::assert_json_snapshot!(json(windlass(project).arg("registry"))["entries"][0], @r#"
+    {
+      "semantic_id": "sales.customer_total",
+      "version": "v1",
+      "entity": "customer",
+      "grain": "per_customer",
+      "layer": "mart",
+      "stability": null,
+      "contract": null,
+      "entity_keys": [
+        "customer_id"
+      ],
+      "join_keys": {},
+      "producer": "customer_totals",
+      "kind": "table",
+      "description": null,
+      "reads": [
+        "orders"
+      ],
+      "readers": []
+    }
+    "#);
 
     // The default of the folder and that of the name are there to select by.
     for selection in ["tag:layer=mart", "tag:artifact=customer_totals", "tag:entity_keys=customer_id"] {

@@ -148,7 +148,7 @@ async fn queries_are_held_to_their_contracts_before_anything_runs() {
             .collect();
         assert_eq!(named(&messages), expected, "{policy}");
         assert!(messages.iter().all(|message| message.starts_with("WL1001")));
-        assert!(windlass.run(&all, &RunOptions::default()).await.is_err());
+        assert!(windlass.run(&all, &RunOptions::default()).await.unwrap().wait().await.is_err());
         assert_eq!(everything(&dir.path().join("home/tables")).len(), 0, "a refused project wrote something");
 
         // What is left makes tables of the contracts' types.
@@ -175,7 +175,7 @@ async fn a_table_stays_as_it_is_when_its_next_contract_is_refused() {
         let files = everything(&dir.path().join("home/tables"));
 
         let after = project(dir.path(), &pairs(policy, 2, |_, _| true, |_, to| (to, to)));
-        let messages = said(&windlass.run(&after, &RunOptions::default()).await.err().unwrap());
+        let messages = said(&windlass.run(&after, &RunOptions::default()).await.unwrap().wait().await.unwrap_err());
         let expected: BTreeSet<String> = (0..144)
             .map(|index| (index / 12, index % 12))
             .filter(|(from, to)| from != to && (policy == "exact" || !wider(TYPES[*from].0, TYPES[*to].0)))

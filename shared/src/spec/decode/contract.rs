@@ -98,8 +98,13 @@ fn decode(file: &Arc<str>, root: &Node, problems: &mut Vec<Problem>) -> Option<(
     let evolution = fields.get("evolution").and_then(|node| choice(node, "`evolution`", &EVOLUTION, problems));
     let listed = fields.require("columns", "columns: { id: long }", problems)?;
     let columns = columns(listed, problems)?;
-    let key = columns_of("key", &fields, &columns, problems);
-    let partition_by = columns_of("partition_by", &fields, &columns, problems);
+    // All that are there, those that could not be read as well.
+    let there: Vec<&str> = match &listed.value {
+        Value::Map(entries) => entries.iter().map(|entry| entry.key.value.as_str()).collect(),
+        _ => Vec::new(),
+    };
+    let key = columns_of("key", &fields, &there, problems);
+    let partition_by = columns_of("partition_by", &fields, &there, problems);
     let contract = Contract {
         name: name.value,
         version: version.flatten().unwrap_or(1),
@@ -113,12 +118,12 @@ fn decode(file: &Arc<str>, root: &Node, problems: &mut Vec<Problem>) -> Option<(
 }
 
 /// A list of columns of the contract.
-fn columns_of(key: &str, fields: &Fields<'_>, columns: &[ContractColumn], problems: &mut Vec<Problem>) -> Vec<String> {
+fn columns_of(key: &str, fields: &Fields<'_>, there: &[&str], problems: &mut Vec<Problem>) -> Vec<String> {
     let found = fields.get(key).and_then(|node| names(node, &format!("`{key}`"), problems)).unwrap_or_default();
-    for name in found.iter().filter(|name| !columns.iter().any(|column| column.name == name.value)) {
+    for name in found.iter().filter(|name| !there.contains(&name.value.as_str())) {
         let message = format!("`{key}` names `{}`, which is no column of the contract", name.value);
         let mut problem = Problem::new(codes::CONTRACT_COLUMN, message).at(&name.span);
-        problem.help = did_you_mean(&name.value, "columns are", columns.iter().map(|column| column.name.as_str()));
+        problem.help = did_you_mean(&name.value, "columns are", there.iter().copied());
         problems.push(problem);
     }
     found.into_iter().map(|name| name.value).collect()
