@@ -1,5 +1,6 @@
 //! The files below `tests/`: fixtures, and tables that they name.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::fields::{Fields, Keys, entries};
@@ -40,7 +41,11 @@ pub(crate) fn draft_fixtures(files: &ProjectFiles, problems: &mut Vec<Problem>) 
         let Some((file, text)) = readable(files, path, problems) else { continue };
         let before = problems.len();
         let root = yaml::parse(file, text, 0, problems);
-        let fixture = root.and_then(|root| Decoder { files, file, problems }.fixture(&root));
+        let fixture = root.and_then(|root| {
+            let mut decoder =
+                Decoder { files, file, given_columns: BTreeMap::new(), expected_columns: BTreeMap::new(), problems };
+            decoder.fixture(&root)
+        });
         if fixture.is_none() && problems.len() == before {
             let problem = Problem::new(codes::MISSING_KEY, format!("{file} is empty")).at(&Span::new(file, 0, 0));
             problems.push(problem.help("write at least `given` and `expect`"));
@@ -51,9 +56,16 @@ pub(crate) fn draft_fixtures(files: &ProjectFiles, problems: &mut Vec<Problem>) 
     found
 }
 
+/// The columns of tables, in the order of rows that are lists.
+type Orders = BTreeMap<String, Vec<Spanned<String>>>;
+
 struct Decoder<'a> {
     files: &'a ProjectFiles,
     file: &'a Arc<str>,
+    /// What turns before have said of the columns of what is given.
+    given_columns: Orders,
+    /// And of what is expected.
+    expected_columns: Orders,
     problems: &'a mut Vec<Problem>,
 }
 
@@ -142,15 +154,15 @@ impl Decoder<'_> {
             upsert: None,
             delete: None,
         };
+        let mut order = self.given_columns.get(&name.value).cloned();
         if let Value::List(_) = node.value {
-            given.rows = self.rows(node, None);
+            given.rows = self.rows(node, order.as_deref());
             return Some(given);
         }
         if !matches!(node.value, Value::Map(_)) {
             return wrong_type(node, &format!("`{}`", name.value), "a list of rows, or a mapping", self.problems);
         }
         let fields = Fields::open(node, &GIVEN, self.problems)?;
-        let mut order = None;
         match fields.get("columns") {
             Some(columns) if matches!(columns.value, Value::List(_)) => {
                 order = names(columns, "`columns`", self.problems);
@@ -161,6 +173,9 @@ impl Decoder<'_> {
                 given.columns = Some(typed);
             }
             None => {}
+        }
+        if let Some(order) = &order {
+            self.given_columns.insert(name.value.clone(), order.clone());
         }
         given.key = fields.get("key").and_then(|node| names(node, "`key`", self.problems)).unwrap_or_default();
         given.rows = self.rows_or_file(&fields, order.as_deref());
@@ -181,8 +196,9 @@ impl Decoder<'_> {
             tolerance: None,
             rows: RowsSpec { span: node.span.clone(), columns: Vec::new(), rows: Vec::new() },
         };
+        let former = self.expected_columns.get(&name.value).cloned();
         if let Value::List(_) = node.value {
-            expect.rows = self.rows(node, None)?;
+            expect.rows = self.rows(node, former.as_deref())?;
             return Some(expect);
         }
         if !matches!(node.value, Value::Map(_)) {
@@ -195,7 +211,10 @@ impl Decoder<'_> {
         if fields.get("file").is_none() {
             fields.require("rows", "rows: []", self.problems)?;
         }
-        expect.rows = self.rows_or_file(&fields, expect.columns.as_deref())?;
+        if let Some(columns) = &expect.columns {
+            self.expected_columns.insert(name.value.clone(), columns.clone());
+        }
+        expect.rows = self.rows_or_file(&fields, expect.columns.as_deref().or(former.as_deref()))?;
         if let Some(columns) = &expect.columns {
             for other in &expect.rows.columns {
                 if !columns.iter().any(|column| column.value == other.value) {
