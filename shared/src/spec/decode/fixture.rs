@@ -136,7 +136,7 @@ impl Decoder<'_> {
             let code = filled_text(node, "`error`", self.problems)?;
             if ErrorCode::parse(&code).is_none() {
                 let problem = Problem::new(codes::BAD_VALUE, format!("`{code}` is no error code")).at(&node.span);
-                self.problems.push(problem.help("write the code of the error, such as WL0404"));
+                self.problems.push(problem.help("write the code of the error, such as WL0427"));
             }
             Some(Spanned::new(code, node.span.clone()))
         });
