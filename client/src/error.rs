@@ -23,6 +23,10 @@ pub enum ClientError {
     /// A project that was made in code cannot be built.
     #[error(transparent)]
     Build(#[from] BuildError),
+    /// Fixtures cannot be run.
+    #[cfg(feature = "embedded")]
+    #[error(transparent)]
+    Fixture(#[from] crate::fixture::FixtureError),
     /// A location is wrong.
     #[error(transparent)]
     Storage(#[from] windlass_shared::storage::StorageError),
@@ -166,6 +170,8 @@ impl ClientError {
             Self::Load(error) => error,
             Self::Project(error) => error,
             Self::Build(error) => error,
+            #[cfg(feature = "embedded")]
+            Self::Fixture(error) => error,
             Self::Storage(error) => error,
             Self::Session(error) => error,
             #[cfg(feature = "embedded")]

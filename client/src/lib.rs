@@ -31,6 +31,8 @@ pub mod builder;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod error;
+#[cfg(feature = "embedded")]
+pub mod fixture;
 pub mod project;
 mod remote;
 mod rows;

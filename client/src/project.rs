@@ -11,7 +11,8 @@ use windlass_shared::artifact::SavedPlan;
 use windlass_shared::error::{Coded, ErrorCode};
 use windlass_shared::graph::{PipelineGraph, check};
 use windlass_shared::spec::files::{
-    CONTRACTS_DIR, MANIFEST, MAX_FILE_BYTES, MAX_STAGES, POLICIES_DIR, STAGE_EXTENSIONS, STAGES_DIR,
+    CONTRACTS_DIR, MANIFEST, MAX_FILE_BYTES, MAX_STAGES, POLICIES_DIR, STAGE_EXTENSIONS, STAGES_DIR, TEST_EXTENSIONS,
+    TESTS_DIR,
 };
 use windlass_shared::spec::{ProjectFiles, codes};
 use windlass_shared::storage::Location;
@@ -197,6 +198,15 @@ pub fn load_project(dir: &Path) -> Result<ProjectFiles, LoadError> {
         loader.folder(&dir.join(other), other, &["yaml", "yml"])?;
     }
     Ok(loader.files)
+}
+
+/// [`load_project`] together with the fixtures, which are no part of what runs: every YAML and CSV file below `tests`.
+pub fn load_project_with_fixtures(dir: &Path) -> Result<ProjectFiles, LoadError> {
+    let files = load_project(dir)?;
+    let root = dir.canonicalize().map_err(|source| LoadError::Io { path: dir.to_owned(), source })?;
+    let mut loader = Loader { root, files: ProjectFiles::new(), seen: BTreeSet::new() };
+    loader.folder(&dir.join(TESTS_DIR), TESTS_DIR, &TEST_EXTENSIONS)?;
+    Ok(files.with(&loader.files))
 }
 
 struct Loader {

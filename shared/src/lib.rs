@@ -6,7 +6,7 @@
 //!     └──── spec/ ────┘└──── graph/ ────┘     └────── delta/, session/, codec/ ──────┘     └ artifact/ ┘
 //! ```
 //!
-//! `spec`, `graph`, `tag`, `contract`, `expect` and `ids` are pure: text and values in, values out, no tokio and no engine types.
+//! `spec`, `graph`, `tag`, `contract`, `expect`, `fixture` and `ids` are pure: text and values in, values out, no tokio and no engine types.
 //! `delta` is the only module that imports deltalake; `session` is the only one that builds a session or
 //! registers a table or a function.
 
@@ -18,6 +18,7 @@ pub mod contract;
 pub mod delta;
 pub mod error;
 pub mod expect;
+pub mod fixture;
 pub mod function;
 pub mod graph;
 pub mod ids;

@@ -12,6 +12,7 @@ mod delta_merge;
 mod delta_read;
 mod delta_write;
 mod engine;
+mod fixture;
 mod incremental;
 mod plain;
 mod process;

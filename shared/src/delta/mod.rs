@@ -13,6 +13,7 @@ pub mod commit;
 pub mod cursor;
 pub mod merge;
 pub mod pin;
+pub mod sample;
 pub mod scan;
 pub mod table;
 pub mod write;

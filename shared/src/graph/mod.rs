@@ -7,6 +7,7 @@ mod bind;
 mod cycle;
 pub mod draw;
 mod order;
+mod part;
 mod policy;
 mod resolve;
 pub mod select;

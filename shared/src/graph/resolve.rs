@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{PipelineGraph, Stage, cycle, order, policy, semantics};
 use crate::ids::NodeName;
+use crate::spec::files::TESTS_DIR;
 use crate::spec::pipeline::{RelationRef, StageSpec};
 use crate::spec::suggest::{did_you_mean, listed, nearest};
 use crate::spec::{Draft, PipelineSpec, Problem, Problems, ProjectFiles, Span, codes, draft};
@@ -220,7 +221,7 @@ fn build(spec: PipelineSpec, reads: Reads, files: &ProjectFiles) -> PipelineGrap
         targets: spec.targets,
         target: None,
         home: None,
-        files: files.clone(),
+        files: files.without(TESTS_DIR),
         index,
         readers,
         weights,

@@ -44,6 +44,16 @@ codes! {
     CONTRACT_DIFFERS = "WL0142", "a stage's `io` and its contract name different keys or partition columns";
     CONTRACT_COLUMN = "WL0143", "a contract's key or partition columns name a column that it does not have";
 
+    FIXTURE_TWICE = "WL0160", "two fixtures have the same name";
+    FIXTURE_NODE = "WL0161", "a fixture gives or expects what is no source or stage, or cannot be that";
+    FIXTURE_COLUMN = "WL0162", "a fixture names a column that is not there";
+    FIXTURE_VALUE = "WL0163", "a value of a fixture is not of its column's type, or the type cannot be told";
+    FIXTURE_PATH = "WL0164", "a stage of a fixture reads something that is neither given nor made";
+    FIXTURE_UNUSED = "WL0165", "a fixture gives what no stage reads, or expects what does not run";
+    FIXTURE_NOTHING = "WL0166", "a turn of a fixture expects nothing, or nothing runs";
+    FIXTURE_CHANGE = "WL0167", "a fixture changes rows that are not there, or in a way that cannot be";
+    FIXTURE_FILE = "WL0168", "a table that a fixture names is not there or cannot be read";
+
     UNKNOWN_TABLE = "WL0201", "SQL reads a table that is neither a source nor a stage";
     CYCLE = "WL0202", "stages depend on each other in a circle";
     NAME_CLASH = "WL0203", "two sources or stages have the same name";

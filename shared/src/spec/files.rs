@@ -15,6 +15,10 @@ pub const STAGES_DIR: &str = "stages";
 pub const CONTRACTS_DIR: &str = "contracts";
 /// The folder with files that projects of one organisation have in common.
 pub const POLICIES_DIR: &str = "policies";
+/// The folder of the fixtures, one a file, and of tables that they name. They are no part of what runs.
+pub const TESTS_DIR: &str = "tests";
+/// The extensions of the files that are fixtures, or tables that fixtures name.
+pub const TEST_EXTENSIONS: [&str; 3] = ["yaml", "yml", "csv"];
 /// The extensions of the files that are stages: a query, or a plan of the engine.
 pub const STAGE_EXTENSIONS: [&str; 2] = ["sql", "plan"];
 /// Bytes that one project file may have.
@@ -46,6 +50,20 @@ impl ProjectFiles {
     /// Every file in the order of the paths.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<str>)> {
         self.0.iter()
+    }
+
+    /// The files that are not below `folder`.
+    #[must_use]
+    pub fn without(&self, folder: &str) -> Self {
+        let outside = |path: &str| path.strip_prefix(folder).is_none_or(|rest| !rest.starts_with('/'));
+        Self(self.0.iter().filter(|(path, _)| outside(path)).map(|(path, text)| (path.clone(), text.clone())).collect())
+    }
+
+    /// These files and those of `others`, which win.
+    #[must_use]
+    pub fn with(mut self, others: &Self) -> Self {
+        self.0.extend(others.0.iter().map(|(path, text)| (path.clone(), text.clone())));
+        self
     }
 
     /// How many files there are.

@@ -21,7 +21,7 @@ pub mod table;
 mod yaml;
 
 pub use decode::is_name;
-pub(crate) use decode::{Draft, draft};
+pub(crate) use decode::{Draft, draft, draft_fixtures};
 pub use decode::{parse_contract, parse_project};
 pub use files::ProjectFiles;
 pub use param::{ParamSpec, ParamValue};

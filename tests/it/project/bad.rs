@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use windlass_shared::fixture::check_with_fixtures;
 use windlass_shared::graph::check;
 use windlass_shared::spec::files::{MAX_FILE_BYTES, MAX_STAGES};
 use windlass_shared::spec::{Position, ProblemReport, Problems, ProjectFiles, RenderStyle};
@@ -60,7 +61,7 @@ fn place_of(report: &ProblemReport) -> Option<Position> {
 }
 
 fn problems_of(case: &Case) -> Problems {
-    check(&case.files).err().unwrap_or_else(|| panic!("{} has no problem", case.name))
+    check_with_fixtures(&case.files).err().unwrap_or_else(|| panic!("{} has no problem", case.name))
 }
 
 /// Checks the places of every case, and gives what is said of them.
@@ -94,7 +95,7 @@ macro_rules! groups {
     };
 }
 
-groups!(yaml, manifest, sources, params, header, sql, graph, plan, tags, contracts, expect);
+groups!(yaml, manifest, sources, params, header, sql, graph, plan, tags, contracts, expect, fixtures);
 
 #[test]
 fn there_are_enough_of_them() {

@@ -85,6 +85,15 @@ pub(crate) enum Command {
         after_help = "Example:\n  windlass contract infer daily_totals --to contracts/daily_totals.yaml"
     )]
     Contract(ContractCommand),
+    /// Run the project's fixtures: given rows through its stages, compared with the rows that are expected
+    #[command(after_help = "\
+Examples:
+  windlass test
+  windlass test -s 'refunds*' --keep
+
+Fixtures are the files tests/*.yaml. They run in this process, on tables in a temporary folder: neither the project's
+sources nor its home are touched. Exit codes: 0 all passed or there are none, 1 one failed, 2 wrong usage.")]
+    Test(TestArgs),
     /// Draw the pipeline
     #[command(after_help = "Example:\n  windlass graph --format svg --to pipeline.svg")]
     Graph(GraphArgs),
@@ -175,6 +184,23 @@ pub(crate) struct LsArgs {
     /// What to list.
     #[command(flatten)]
     pub(crate) select: SelectArgs,
+}
+
+/// Arguments of `test`.
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    /// Names of fixtures, or globs of names; all of them if left out
+    #[arg(short, long, value_name = "GLOB")]
+    pub(crate) select: Vec<String>,
+    /// End at the first fixture that fails
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+    /// Keep the tables and bundles of every fixture, and say where they are
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// A target of the project, such as dev or prod
+    #[arg(long, value_name = "NAME")]
+    pub(crate) target: Option<String>,
 }
 
 /// Arguments of `graph`.

@@ -111,6 +111,9 @@ pub(crate) enum CommandError {
         /// What to write instead.
         help: String,
     },
+    /// Fixtures failed; which and why has been said already.
+    #[error("not all fixtures passed")]
+    FixturesFailed,
     /// The run ended, but not well; what happened has been said already.
     #[error("the run did not succeed")]
     RunEnded,
@@ -127,7 +130,7 @@ impl CommandError {
 
     /// Tells the error: on stderr for people; as the one JSON document on stdout when `as_json`.
     pub(crate) fn tell(&self, as_json: bool) {
-        if matches!(self, Self::RunEnded) {
+        if matches!(self, Self::RunEnded | Self::FixturesFailed) {
             return;
         }
         if as_json {
@@ -191,6 +194,7 @@ impl Coded for CommandError {
             Self::Form { .. } => ErrorCode("WL0705"),
             Self::Usage { .. } => ErrorCode("WL0706"),
             Self::RunEnded => ErrorCode("WL0707"),
+            Self::FixturesFailed => ErrorCode("WL1064"),
             Self::NoPlan { .. } => ErrorCode("WL0708"),
             Self::NoCursors { .. } => ErrorCode("WL0709"),
             Self::NoContract { source, .. } => source.code(),
@@ -216,7 +220,7 @@ impl Coded for CommandError {
                 help.clone().unwrap_or_else(|| "name a file, or NAME or NAME@VERSION of the project".to_owned())
             }
             Self::Breaking { .. } => "keep the older version for its readers, or tell them".to_owned(),
-            Self::RunEnded => return None,
+            Self::RunEnded | Self::FixturesFailed => return None,
         })
     }
 

@@ -4,6 +4,7 @@
 mod contract;
 mod expect;
 mod fields;
+mod fixture;
 mod incremental;
 mod manifest;
 mod param;
@@ -25,6 +26,7 @@ use super::pipeline::{PipelineSpec, StageSpec};
 use super::problem::{Problem, Problems};
 use super::span::Span;
 pub use contract::parse_contract;
+pub(crate) use fixture::draft_fixtures;
 pub use values::is_name;
 
 /// A project as far as it could be read, for checks that go on although something is wrong.

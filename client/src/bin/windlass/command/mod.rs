@@ -16,6 +16,7 @@ pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod schema;
 pub(crate) mod tables;
+pub(crate) mod test;
 
 use std::path::{Path, PathBuf};
 
