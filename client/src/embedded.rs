@@ -23,6 +23,7 @@ use windlass_shared::bundle::{BundleReader, RecordError};
 use windlass_shared::config::SessionSettings;
 use windlass_shared::function::Functions;
 use windlass_shared::ids::RunId;
+use windlass_shared::io::IoRegistry;
 use windlass_shared::session::Sessions;
 use windlass_shared::storage::Location;
 
@@ -44,6 +45,8 @@ pub struct EmbeddedConfig {
     pub session: SessionSettings,
     /// The functions that SQL may use.
     pub functions: Functions,
+    /// The loaders and savers that sources and exports may name.
+    pub io: IoRegistry,
     /// How many tasks may run side by side.
     pub vcores: usize,
 }
@@ -52,7 +55,7 @@ impl EmbeddedConfig {
     /// The usual set-up for a project whose home is at `home`.
     pub fn new(home: Location, session: SessionSettings) -> Self {
         let vcores = std::thread::available_parallelism().map_or(2, usize::from);
-        Self { home, session, functions: Functions::standard(), vcores }
+        Self { home, session, functions: Functions::standard(), io: IoRegistry::standard(), vcores }
     }
 }
 
@@ -78,7 +81,7 @@ impl Embedded {
             |folder: PathBuf| std::fs::create_dir_all(&folder).map_err(|source| ClientError::Home { folder, source });
         make(work_dir.clone())?;
         let state: Arc<dyn StateStore> = Arc::new(RedbStore::open(state_file).await?);
-        let sessions = Sessions::new(config.session, config.functions)?;
+        let sessions = Sessions::new(config.session, config.functions)?.with_io(config.io);
         let process = SchedulerProcess::start(ClusterConfig::local(), &sessions).await?;
         let executor = ExecutorConfig::local(process.address().to_string(), config.vcores.max(1), work_dir);
         let executor = EmbeddedExecutor::start(executor, sessions.clone()).await?;

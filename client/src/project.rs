@@ -11,8 +11,8 @@ use windlass_shared::artifact::SavedPlan;
 use windlass_shared::error::{Coded, ErrorCode};
 use windlass_shared::graph::{PipelineGraph, check};
 use windlass_shared::spec::files::{
-    CONTRACTS_DIR, MANIFEST, MAX_FILE_BYTES, MAX_STAGES, POLICIES_DIR, STAGE_EXTENSIONS, STAGES_DIR, TEST_EXTENSIONS,
-    TESTS_DIR,
+    CONTRACTS_DIR, MANIFEST, MAX_FILE_BYTES, MAX_STAGES, POLICIES_DIR, SEED_EXTENSIONS, SEEDS_DIR, STAGE_EXTENSIONS, STAGES_DIR, SUBDAG_EXTENSIONS,
+    SUBDAGS_DIR, TEST_EXTENSIONS, TESTS_DIR,
 };
 use windlass_shared::spec::{ProjectFiles, codes};
 use windlass_shared::storage::Location;
@@ -22,9 +22,14 @@ use crate::error::ClientError;
 /// The home of a project that does not say otherwise.
 const DEFAULT_HOME: &str = ".windlass";
 
-/// The folders of YAML files that are read beside `stages`. Of those that this version does not use, the format says so
-/// rather than pass over them.
-const OTHER_DIRS: [&str; 3] = ["subdags", CONTRACTS_DIR, POLICIES_DIR];
+/// The folders that are read beside `stages`, each with the extensions of its files.
+const OTHER_DIRS: [(&str, &[&str]); 4] = [
+    (SUBDAGS_DIR, &SUBDAG_EXTENSIONS),
+    (CONTRACTS_DIR, &YAML),
+    (POLICIES_DIR, &YAML),
+    (SEEDS_DIR, &SEED_EXTENSIONS),
+];
+const YAML: [&str; 2] = ["yaml", "yml"];
 
 /// Why a project could not be read from disk.
 #[derive(Debug, thiserror::Error)]
@@ -194,8 +199,8 @@ pub fn load_project(dir: &Path) -> Result<ProjectFiles, LoadError> {
     let mut loader = Loader { root, files: ProjectFiles::new(), seen: BTreeSet::new() };
     loader.file(&manifest, MANIFEST.to_owned())?;
     loader.folder(&dir.join(STAGES_DIR), STAGES_DIR, &STAGE_EXTENSIONS)?;
-    for other in OTHER_DIRS {
-        loader.folder(&dir.join(other), other, &["yaml", "yml"])?;
+    for (other, extensions) in OTHER_DIRS {
+        loader.folder(&dir.join(other), other, extensions)?;
     }
     Ok(loader.files)
 }

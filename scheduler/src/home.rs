@@ -10,6 +10,7 @@ use windlass_shared::storage::Location;
 /// ```text
 /// <home>/runs/<run_id>/…     the bundles
 ///       /tables/<stage>/     the stages' Delta tables, unless a stage gives a location of its own
+///       /exports/<stage>/…   which version of a table each of its exports has
 ///       /cache/<run_id>/…    what `materialize: cache` keeps for one run
 /// <local>/state.redb         leases, run counters, run events of the embedded cluster
 ///        /work/…             its shuffle files
@@ -37,6 +38,11 @@ impl Home {
     /// The table of a stage that gives no location of its own.
     pub fn table(&self, stage: &NodeName) -> Location {
         self.root.join("tables").join(stage.as_str())
+    }
+
+    /// What is remembered of an export of a stage: which version of the table it has.
+    pub fn export_mark(&self, stage: &NodeName, export: &str) -> Location {
+        self.root.join("exports").join(stage.as_str()).join(&format!("{export}.json"))
     }
 
     /// Everything that one run keeps only while it runs.

@@ -6,7 +6,7 @@
 //!     └──── spec/ ────┘└──── graph/ ────┘     └────── delta/, session/, codec/ ──────┘     └ artifact/ ┘
 //! ```
 //!
-//! `spec`, `graph`, `tag`, `contract`, `expect`, `fixture` and `ids` are pure: text and values in, values out, no tokio and no engine types.
+//! `spec`, `graph`, `tag`, `contract`, `expect`, `rows`, `fixture` and `ids` are pure: text and values in, values out, no tokio and no engine types.
 //! `delta` is the only module that imports deltalake; `session` is the only one that builds a session or
 //! registers a table or a function.
 
@@ -22,8 +22,10 @@ pub mod fixture;
 pub mod function;
 pub mod graph;
 pub mod ids;
+pub mod io;
 pub mod process;
 pub mod proto;
+pub mod rows;
 pub mod session;
 pub mod spec;
 pub mod storage;

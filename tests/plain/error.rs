@@ -36,6 +36,12 @@ pub enum PlainError {
     /// A location cannot be used.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// Only a program that embeds Windlass has the loader.
+    #[error("the loader `{loader}` has no plain equivalent")]
+    Custom {
+        /// The loader.
+        loader: String,
+    },
     /// A Delta table cannot be opened.
     #[error("the source `{source_name}` cannot be opened")]
     OpenDelta {

@@ -31,6 +31,8 @@ pub(super) async fn open(
         SourceKind::TextFiles(source) => {
             TableInput::TextFiles { source: source.clone(), location: Location::parse(&source.location, project)? }
         }
+        SourceKind::Rows(source) => TableInput::Rows(source.clone()),
+        SourceKind::Custom(source) => return Err(PlainError::Custom { loader: source.loader.clone() }),
     };
     register(ctx, stores, name, input).await?;
     Ok(())

@@ -17,7 +17,7 @@ use deltalake::kernel::{StructField, StructType};
 use deltalake::logstore::LogStoreRef;
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::SaveMode;
-use deltalake::{DeltaResult, DeltaTable, DeltaTableBuilder};
+use deltalake::{DeltaResult, DeltaTable, DeltaTableBuilder, DeltaTableError};
 use futures::TryStreamExt;
 use windlass_shared::delta::write::DEFAULT_TARGET_FILE_BYTES;
 use windlass_shared::graph::Stage;
@@ -44,6 +44,9 @@ pub(super) async fn write_delta(
     let mode = match stage.table.mode {
         WriteMode::Overwrite => SaveMode::Overwrite,
         WriteMode::Append => SaveMode::Append,
+        mode @ (WriteMode::Upsert | WriteMode::ReplacePartitions) => {
+            return Err(DeltaTableError::generic(format!("`mode: {}` has no plain equivalent", mode.as_str())));
+        }
     };
     let target = NonZeroU64::new(stage.table.target_file_bytes.unwrap_or(DEFAULT_TARGET_FILE_BYTES));
     table

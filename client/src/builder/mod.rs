@@ -52,7 +52,7 @@ use datafusion::prelude::SessionContext;
 use windlass_shared::function::Functions;
 use windlass_shared::graph::check;
 use windlass_shared::spec::files::{MANIFEST, STAGES_DIR};
-use windlass_shared::spec::pipeline::SessionPatch;
+use windlass_shared::spec::pipeline::{SessionPatch, SourceOverride};
 use windlass_shared::spec::table::{Incremental, Materialize, MergeWrite, OnDefinitionChange};
 use windlass_shared::spec::{ProjectFiles, RunSettings, TargetSpec};
 
@@ -192,10 +192,19 @@ impl ProjectBuilder {
             map.enter("params", param, source::value(value));
         }
         map.set_map("session", session_yaml(&target.session));
-        for (source, location) in &target.sources {
-            let mut place = Map::default();
-            place.set("location", Yaml::text(location));
-            map.enter("sources", source.as_str(), Yaml::Map(place));
+        for (source, change) in &target.sources {
+            let change = match change {
+                SourceOverride::Kind(kind) => Source::from(kind).into_yaml(),
+                SourceOverride::Location(location) => {
+                    let mut place = Map::default();
+                    place.set("location", Yaml::text(location));
+                    Yaml::Map(place)
+                }
+            };
+            map.enter("sources", source.as_str(), change);
+        }
+        for (dataset, change) in &target.datasets {
+            map.enter("datasets", dataset.as_str(), Yaml::Map(stage::dataset(change)));
         }
         map.set_some("home", &target.home, |text| Yaml::text(text));
         self.manifest.enter("targets", name, Yaml::Map(map));

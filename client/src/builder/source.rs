@@ -1,9 +1,10 @@
 //! Sources and parameters of a project that is built in code.
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use windlass_shared::rows::{Cell, Columns, Row};
 use windlass_shared::spec::ParamValue;
 use windlass_shared::spec::column_type::ColumnType;
-use windlass_shared::spec::source::{FileFormat, SortColumn};
+use windlass_shared::spec::source::{FileFormat, PinAt, SortColumn, SourceKind};
 
 use super::yaml::{Map, Yaml};
 
@@ -15,11 +16,14 @@ pub struct Source {
 }
 
 impl Source {
-    fn new(kind: &str, location: impl Into<String>) -> Self {
+    fn of_kind(kind: &str) -> Self {
         let mut fields = Map::default();
         fields.set("kind", Yaml::text(kind));
-        fields.set("location", Yaml::text(location));
         Self { fields }
+    }
+
+    fn new(kind: &str, location: impl Into<String>) -> Self {
+        Self::of_kind(kind).with("location", Yaml::text(location))
     }
 
     fn with(mut self, key: &str, value: Yaml) -> Self {
@@ -47,6 +51,32 @@ impl Source {
     /// The text files below a path or URL, a row each.
     pub fn text_files(location: impl Into<String>) -> Self {
         Self::new("text_files", location)
+    }
+
+    /// The table that the stage `table` of another project keeps in that project's home.
+    pub fn project_table(home: impl Into<String>, table: impl Into<String>) -> Self {
+        Self::of_kind("project_table").with("home", Yaml::text(home)).with("table", Yaml::text(table))
+    }
+
+    /// Rows that are part of the project, a cell for each of the columns.
+    pub fn rows(columns: &Columns, rows: &[Row]) -> Self {
+        let mut source = Self::of_kind("rows");
+        for (name, of) in columns {
+            source.fields.enter("columns", name, Yaml::text(of.to_string()));
+        }
+        source.with("rows", Yaml::List(rows.iter().map(|row| Yaml::List(row.iter().map(cell).collect())).collect()))
+    }
+
+    /// What a loader of the program that runs the project opens; see
+    /// [`IoRegistry::with_loader`](windlass_shared::io::IoRegistry::with_loader).
+    pub fn custom(loader: impl Into<String>) -> Self {
+        Self::of_kind("custom").with("loader", Yaml::text(loader))
+    }
+
+    /// Something that a loader is told.
+    pub fn option(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.fields.enter("options", name, Yaml::text(value));
+        self
     }
 
     /// Reads exactly this version of a Delta table.
@@ -109,6 +139,71 @@ impl Source {
 
     pub(super) fn into_yaml(self) -> Yaml {
         Yaml::Map(self.fields)
+    }
+}
+
+/// A source as a project file would say it.
+impl From<&SourceKind> for Source {
+    fn from(kind: &SourceKind) -> Self {
+        match kind {
+            SourceKind::Delta(delta) => match delta.pin {
+                PinAt::Latest => Self::delta(&delta.location),
+                PinAt::Version(version) => Self::delta(&delta.location).version(version),
+                PinAt::Timestamp(moment) => Self::delta(&delta.location).timestamp(moment),
+            },
+            SourceKind::Listing(listing) => {
+                let mut source = Self::listing(&listing.location, &listing.format);
+                for (name, of) in &listing.partition_columns {
+                    source = source.partition_column(name, *of);
+                }
+                for (name, of) in listing.schema.iter().flatten() {
+                    source = source.column(name, *of);
+                }
+                listing.file_sort_order.iter().fold(source, Self::sorted_by)
+            }
+            SourceKind::TextFiles(files) => {
+                let source = Self::text_files(&files.location).max_file_bytes(files.max_file_bytes);
+                let source = files.include.iter().fold(source, Self::include);
+                files.exclude.iter().fold(source, Self::exclude)
+            }
+            SourceKind::Rows(rows) => Self::rows(&rows.columns, &rows.rows),
+            SourceKind::Custom(custom) => {
+                let mut source = Self::custom(&custom.loader);
+                source.fields.set_some("location", &custom.location, |text| Yaml::text(text));
+                custom.options.iter().fold(source, |source, (name, value)| source.option(name, value))
+            }
+        }
+    }
+}
+
+/// A cell of a row.
+fn cell(cell: &Cell) -> Yaml {
+    match cell {
+        Cell::Null => Yaml::plain("null"),
+        Cell::Boolean(value) => Yaml::plain(value),
+        Cell::Integer(value) => Yaml::plain(value),
+        Cell::Float(value) if value.is_finite() => Yaml::plain(format!("{value:?}")),
+        Cell::Float(value) if value.is_nan() => Yaml::text("NaN"),
+        Cell::Float(value) => Yaml::text(if *value > 0.0 { "Infinity" } else { "-Infinity" }),
+        Cell::Text(text) => Yaml::text(text),
+        Cell::List(items) => Yaml::List(items.iter().map(self::cell).collect()),
+        Cell::Struct(fields) => {
+            let mut map = Map::default();
+            for (name, value) in fields {
+                map.set(name, self::cell(value));
+            }
+            Yaml::Map(map)
+        }
+        Cell::Map(pairs) => {
+            let mut map = Map::default();
+            for (key, value) in pairs {
+                let key = if let Cell::Text(text) = key { text.clone() } else { key.to_string() };
+                map.set(&key, self::cell(value));
+            }
+            Yaml::Map(map)
+        }
+        // Dates, times, decimals and bytes are read from their texts.
+        other => Yaml::text(other.to_string()),
     }
 }
 

@@ -4,9 +4,10 @@ use datafusion::dataframe::DataFrame;
 use datafusion::logical_expr::LogicalPlan;
 use windlass_shared::codec::logical::encode_plan;
 use windlass_shared::spec::is_name;
+use windlass_shared::spec::pipeline::DatasetOverride;
 use windlass_shared::spec::plan_text::{self, ENGINE_VERSION};
 use windlass_shared::spec::table::{
-    Incremental, Materialize, MergeWrite, OnDefinitionChange, TableSettings, WriteMode,
+    Export, Incremental, Materialize, MergeWrite, OnDefinitionChange, TableSettings, WriteMode,
 };
 
 use super::BuildError;
@@ -128,11 +129,39 @@ pub(super) fn word(materialize: Materialize) -> Yaml {
     })
 }
 
+/// What a target makes of a dataset.
+pub(super) fn dataset(change: &DatasetOverride) -> Map {
+    let mut map = Map::default();
+    map.set_some("location", &change.location, |location| Yaml::text(&location.value));
+    for (key, value) in &change.properties {
+        map.enter("properties", key, Yaml::text(value));
+    }
+    map.set_some("target_file_size", &change.target_file_bytes, |value| Yaml::plain(value));
+    for export in change.exports.iter().flatten() {
+        map.push("exports", self::export(export));
+    }
+    map
+}
+
+fn export(export: &Export) -> Yaml {
+    let mut fields = Map::default();
+    fields.set("name", Yaml::text(&export.name));
+    fields.set("saver", Yaml::text(&export.saver));
+    fields.set("location", Yaml::text(&export.location));
+    for (option, value) in &export.options {
+        fields.enter("options", option, Yaml::text(value));
+    }
+    Yaml::Map(fields)
+}
+
 fn io(table: &TableSettings) -> Map {
     let mut io = Map::default();
     io.set_some("location", &table.location, |text| Yaml::text(text));
-    if table.mode == WriteMode::Append {
-        io.set("mode", Yaml::text("append"));
+    if table.mode != WriteMode::default() {
+        io.set("mode", Yaml::text(table.mode.as_str()));
+    }
+    for export in &table.exports {
+        io.push("exports", self::export(export));
     }
     io.set_texts("partition_by", &table.partition_by);
     io.set_texts("key", &table.key);

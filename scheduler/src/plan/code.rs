@@ -17,8 +17,9 @@ pub struct CodeVersion(String);
 impl CodeVersion {
     /// The code version of `stage`, whose query is `plan` before it is optimized, over tables registered as `inputs`.
     pub fn of(stage: &Stage, plan: &LogicalPlan, inputs: &[Registration], results: &ResultIdentity) -> Self {
-        // Which Delta table is read, and at which version, is data; how files become rows is code.
-        let files = inputs.iter().filter(|input| matches!(input.kind, TableKind::Listing | TableKind::TextFiles));
+        // Which Delta table is read, and at which version, is data; how files become rows is code, and so are rows that
+        // the project holds.
+        let files = inputs.iter().filter(|input| !matches!(input.kind, TableKind::Delta | TableKind::View));
         let settings = &stage.table;
         let mut described = json!({
             "format": 1,

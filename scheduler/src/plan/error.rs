@@ -4,6 +4,7 @@ use datafusion::error::DataFusionError;
 use windlass_shared::delta::DeltaError;
 use windlass_shared::error::{Coded, ErrorCode};
 use windlass_shared::ids::NodeName;
+use windlass_shared::io::IoError;
 use windlass_shared::session::SessionError;
 use windlass_shared::spec::Problems;
 use windlass_shared::storage::StorageError;
@@ -43,12 +44,9 @@ pub enum PlanError {
         /// The stage it reads.
         upstream: NodeName,
     },
-    /// A version was asked for of a source that has none.
-    #[error("`{node}` has no versions: only Delta tables do")]
-    NoVersions {
-        /// The source.
-        node: NodeName,
-    },
+    /// A source cannot be opened.
+    #[error(transparent)]
+    Io(IoError),
     /// A name that is no node of the pipeline.
     #[error("the pipeline has no source or stage `{node}`")]
     Unknown {
@@ -102,6 +100,18 @@ pub enum PlanError {
     },
 }
 
+/// What planning itself has a name for keeps that name.
+impl From<IoError> for PlanError {
+    fn from(error: IoError) -> Self {
+        match error {
+            IoError::Pin { name, source } => Self::Pin { node: name, source },
+            IoError::Location { name, source } => Self::Location { node: name, source },
+            IoError::Session(error) => Self::Session(error),
+            other => Self::Io(other),
+        }
+    }
+}
+
 impl Coded for PlanError {
     fn code(&self) -> ErrorCode {
         match self {
@@ -114,7 +124,7 @@ impl Coded for PlanError {
             Self::NotBuilt { .. } => ErrorCode("WL0351"),
             Self::Engine { .. } => ErrorCode("WL0352"),
             Self::Unknown { .. } => ErrorCode("WL0353"),
-            Self::NoVersions { .. } => ErrorCode("WL0364"),
+            Self::Io(error) => error.code(),
         }
     }
 
@@ -131,7 +141,7 @@ impl Coded for PlanError {
             Self::NotBuilt { stage, .. } => {
                 Some(format!("select what it reads as well: `--select '+{stage}'`, or run everything once"))
             }
-            Self::NoVersions { .. } => Some("leave the version out: files are read as they are now".to_owned()),
+            Self::Io(error) => error.help(),
             Self::Unknown { .. } => Some("`windlass ls` lists what there is".to_owned()),
             Self::Engine { .. } => Some("see which part of the query the message is about".to_owned()),
         }
@@ -143,11 +153,11 @@ impl Coded for PlanError {
                 source.is_retryable()
             }
             Self::Session(error) => error.is_retryable(),
+            Self::Io(error) => error.is_retryable(),
             Self::Sql(_)
             | Self::Location { .. }
             | Self::NotBuilt { .. }
             | Self::Unknown { .. }
-            | Self::NoVersions { .. }
             | Self::Range { .. }
             | Self::Refused { .. }
             | Self::Engine { .. } => false,

@@ -6,15 +6,14 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
-use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
 use windlass_shared::artifact::PinRecord;
-use windlass_shared::delta::pin::{PinnedTable, pin};
-use windlass_shared::delta::scan::ScanOptions;
-use windlass_shared::ids::NodeName;
-use windlass_shared::session::{ProviderInput, Registration, Sessions, TableInput, TableKind, TextListing, register};
+use windlass_shared::delta::pin::PinnedTable;
+use windlass_shared::ids::{NodeName, RunId};
+use windlass_shared::io::{LoadRequest, Loaded};
+use windlass_shared::session::{Registration, Sessions, TableInput, TextListing, register};
 use windlass_shared::spec::SourceSpec;
-use windlass_shared::spec::source::{PinAt, SourceKind};
+use windlass_shared::spec::source::PinAt;
 use windlass_shared::storage::Location;
 
 use super::error::PlanError;
@@ -98,8 +97,7 @@ impl Inputs {
 }
 
 /// Fixes a source for the run: a Delta table at one version (`at`, else the project's choice), files as they are listed
-/// now. Relative locations start at
-/// `base`, the project's folder.
+/// now. Relative locations start at `base`, the project's folder.
 ///
 /// # Errors
 /// [`PlanError`] if the location is wrong, or the source cannot be read.
@@ -109,42 +107,8 @@ pub async fn pin_source(
     base: &Location,
     at: Option<PinAt>,
 ) -> Result<PinnedInput, PlanError> {
-    let name = &source.name.value;
-    let locate = |text: &str| base.resolve(text).map_err(|source| PlanError::Location { node: name.clone(), source });
-    match &source.kind {
-        SourceKind::Delta(delta) => pin_table(sessions, name, &locate(&delta.location)?, at.unwrap_or(delta.pin)).await,
-        _ if at.is_some() => Err(PlanError::NoVersions { node: name.clone() }),
-        SourceKind::Listing(listing) => {
-            let table = TableInput::Listing { source: listing.clone(), location: locate(&listing.location)? };
-            pin_files(sessions, name, table, "listing").await
-        }
-        SourceKind::TextFiles(files) => {
-            let table = TableInput::TextFiles { source: files.clone(), location: locate(&files.location)? };
-            pin_files(sessions, name, table, "text_files").await
-        }
-    }
-}
-
-async fn pin_files(
-    sessions: &Sessions,
-    name: &NodeName,
-    table: TableInput,
-    kind: &str,
-) -> Result<PinnedInput, PlanError> {
-    let context = sessions.context()?;
-    let registration = register(&context, sessions.stores(), name, table).await?;
-    let pin = PinRecord {
-        source: name.clone(),
-        kind: kind.to_owned(),
-        location: registration.location.clone().unwrap_or_default(),
-        version: None,
-        committed_at: None,
-        chosen_by: "listed".to_owned(),
-        content_identity: registration.files_digest.clone(),
-        files: registration.files.unwrap_or_default(),
-        bytes: registration.bytes.unwrap_or_default(),
-    };
-    pinned(&context, name, registration, pin, None).await
+    let loaded = sessions.io().load(LoadRequest { source, base, at, sessions }).await?;
+    pin_loaded(sessions, &source.name.value, loaded).await
 }
 
 /// Fixes the Delta table at `location` for the run.
@@ -157,51 +121,34 @@ pub async fn pin_table(
     location: &Location,
     at: PinAt,
 ) -> Result<PinnedInput, PlanError> {
-    let table =
-        pin(location, at, sessions.stores()).await.map_err(|source| PlanError::Pin { node: name.clone(), source })?;
-    let context = sessions.context()?;
-    let input = provider_input(name, &context, &table)?;
-    let registration = register(&context, sessions.stores(), name, TableInput::Provider(input)).await?;
-    let pin = table.pin();
-    let pin = PinRecord {
-        source: name.clone(),
-        kind: "delta".to_owned(),
-        location: location.to_string(),
-        version: Some(pin.version),
-        committed_at: pin.timestamp,
-        chosen_by: match at {
-            PinAt::Latest => "latest",
-            PinAt::Version(_) => "version",
-            PinAt::Timestamp(_) => "timestamp",
-        }
-        .to_owned(),
-        content_identity: None,
-        files: pin.files,
-        bytes: pin.bytes,
-    };
-    pinned(&context, name, registration, pin, Some(table)).await
+    let loaded = sessions.io().load_table(sessions, name, location, at).await?;
+    pin_loaded(sessions, name, loaded).await
 }
 
-fn provider_input(name: &NodeName, context: &SessionContext, table: &PinnedTable) -> Result<ProviderInput, PlanError> {
-    let options = ScanOptions::from_config(context.state().config());
-    let pin = table.pin();
-    let identity = table.scan_identity(&options).map_err(|error| PlanError::Engine {
-        stage: name.clone(),
-        source: DataFusionError::External(Box::new(error)),
-    })?;
-    Ok(ProviderInput {
-        provider: table.provider(&options),
-        kind: TableKind::Delta,
-        location: Some(table.location().clone()),
-        format: Some("parquet".to_owned()),
-        version: Some(pin.version),
-        partition_columns: table.partition_columns().to_vec(),
-        sort_order: Vec::new(),
-        files: Some(pin.files),
-        bytes: Some(pin.bytes),
-        files_digest: None,
-        scan_identity: identity,
-    })
+async fn pin_loaded(sessions: &Sessions, name: &NodeName, loaded: Loaded) -> Result<PinnedInput, PlanError> {
+    let context = sessions.context()?;
+    let registration = register(&context, sessions.stores(), name, loaded.table).await?;
+    let table = loaded.pinned;
+    let pin = PinRecord {
+        source: name.clone(),
+        kind: loaded.kind,
+        location: registration.location.clone().unwrap_or_default(),
+        version: table.as_ref().map(|table| table.pin().version),
+        committed_at: table.as_ref().and_then(|table| table.pin().timestamp),
+        chosen_by: loaded.chosen_by.to_owned(),
+        content_identity: match table {
+            Some(_) => None,
+            None => loaded.content_identity.or_else(|| registration.files_digest.clone()).or_else(never_the_same),
+        },
+        files: registration.files.unwrap_or_default(),
+        bytes: registration.bytes.unwrap_or_default(),
+    };
+    pinned(&context, name, registration, pin, table).await
+}
+
+/// The identity of rows that nobody can tell from others: another one every time.
+fn never_the_same() -> Option<String> {
+    Some(RunId::generate().to_string())
 }
 
 async fn pinned(

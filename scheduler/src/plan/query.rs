@@ -11,6 +11,7 @@ use windlass_shared::error::{Coded, ErrorCode};
 use windlass_shared::graph::{PipelineGraph, Stage};
 use windlass_shared::ids::NodeName;
 use windlass_shared::session::{Registration, Sessions, TableInput, register};
+use windlass_shared::spec::source::SourceKind;
 use windlass_shared::spec::table::Materialize;
 use windlass_shared::spec::{EncodedPlan, Problem, Problems, Span, StageQuery};
 
@@ -36,6 +37,8 @@ pub struct Needs {
     pub leaves: BTreeSet<NodeName>,
     /// Views, and caches where they are seen through.
     pub views: BTreeSet<NodeName>,
+    /// Sources whose rows the project holds: they are read as its code is, not as data.
+    pub rows: BTreeSet<NodeName>,
 }
 
 impl Needs {
@@ -63,7 +66,10 @@ impl Needs {
                         waiting.extend(&view.reads);
                     }
                 }
-                _ => drop(needs.leaves.insert(name.clone())),
+                _ => match graph.sources.get(name).map(|source| &source.kind) {
+                    Some(SourceKind::Rows(_)) => drop(needs.rows.insert(name.clone())),
+                    _ => drop(needs.leaves.insert(name.clone())),
+                },
             }
         }
         needs
@@ -85,6 +91,12 @@ impl Needs {
         for name in &self.leaves {
             if let Some(input) = inputs.get(name) {
                 registrations.push(register(&context, sessions.stores(), name, input.table()).await?);
+            }
+        }
+        for name in &self.rows {
+            if let Some(SourceKind::Rows(source)) = graph.sources.get(name).map(|source| &source.kind) {
+                let table = TableInput::Rows(source.clone());
+                registrations.push(register(&context, sessions.stores(), name, table).await?);
             }
         }
         // The graph's order is topological: a view stands behind those it reads.

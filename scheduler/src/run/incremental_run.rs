@@ -41,13 +41,13 @@ use crate::plan::{Feeds, PlanError, TableRole, kept_listing, over_files, rows_of
 /// Rows that are shown of those that have a key in common.
 const SHOWN_DUPLICATES: usize = 5;
 
-/// What an incremental attempt works with.
-struct Update<'r> {
-    role: &'r TableRole,
-    query: StageQueryPlan,
-    feeds: Feeds,
-    choice: Choice,
-    table: TableState,
+/// What an attempt works with that changes a table that is there.
+pub(super) struct Update<'r> {
+    pub(super) role: &'r TableRole,
+    pub(super) query: StageQueryPlan,
+    pub(super) feeds: Feeds,
+    pub(super) choice: Choice,
+    pub(super) table: TableState,
 }
 
 impl StageRun<'_> {
@@ -166,7 +166,7 @@ impl StageRun<'_> {
     }
 
     /// Nothing that the stage reads has changed rows: only its cursors go on.
-    async fn touch(
+    pub(super) async fn touch(
         &mut self,
         role: &TableRole,
         query: &StageQueryPlan,
@@ -175,7 +175,7 @@ impl StageRun<'_> {
         self.staged(role, query, table, StagedFiles::default(), CommitMode::Touch, false).await
     }
 
-    async fn staged(
+    pub(super) async fn staged(
         &mut self,
         role: &TableRole,
         query: &StageQueryPlan,
@@ -290,7 +290,7 @@ impl StageRun<'_> {
     }
 
     /// New rows, kept, but for those that go to quarantine; an error if two have a key in common.
-    async fn keep_rows(&mut self, update: &Update<'_>, rows: &LogicalPlan) -> Result<LogicalPlan, Failure> {
+    pub(super) async fn keep_rows(&mut self, update: &Update<'_>, rows: &LogicalPlan) -> Result<LogicalPlan, Failure> {
         let kept = self.keep(&update.query.context, "rows", rows).await?;
         let source = provider_as_source(Arc::clone(&kept.provider));
         let rows =
@@ -317,7 +317,7 @@ impl StageRun<'_> {
     }
 
     /// The stage's table with the addresses of its rows.
-    async fn target(&self, update: &Update<'_>) -> Result<Target, Failure> {
+    pub(super) async fn target(&self, update: &Update<'_>) -> Result<Target, Failure> {
         let at = PinAt::Version(update.table.version.0);
         let table = pin(&self.planned.table.location, at, self.work.sessions.stores())
             .await
@@ -329,7 +329,7 @@ impl StageRun<'_> {
     }
 
     /// Compares the rows that are `there` with the `new` ones and writes the difference.
-    async fn merge(
+    pub(super) async fn merge(
         &mut self,
         update: &Update<'_>,
         target: &PinnedTable,
@@ -378,19 +378,19 @@ impl StageRun<'_> {
         StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())
     }
 
-    fn built(&self, plan: EngineResult<LogicalPlan>) -> Result<LogicalPlan, Failure> {
+    pub(super) fn built(&self, plan: EngineResult<LogicalPlan>) -> Result<LogicalPlan, Failure> {
         plan.map_err(|error| self.engine_failure(error))
     }
 }
 
 /// The stage's table as it is.
-struct Target {
-    table: PinnedTable,
-    plan: LogicalPlan,
+pub(super) struct Target {
+    pub(super) table: PinnedTable,
+    pub(super) plan: LogicalPlan,
 }
 
 /// Columns by their names, whatever relation they are of.
-fn columns(names: &[String]) -> impl Iterator<Item = Expr> + '_ {
+pub(super) fn columns(names: &[String]) -> impl Iterator<Item = Expr> + '_ {
     names.iter().map(|name| Expr::Column(Column::new_unqualified(name)))
 }
 

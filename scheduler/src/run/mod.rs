@@ -15,12 +15,14 @@ mod incremental_run;
 pub mod machine;
 mod merge_plan;
 mod narrate;
+mod outputs;
 pub mod phase;
 pub mod pipeline_run;
 pub mod schedule;
 mod stage_record;
 mod stage_run;
 mod work;
+mod write_mode;
 
 pub use failure::RunError;
 pub(crate) use pipeline_run::lease_name;

@@ -108,6 +108,7 @@ async fn run_with_lease(
     let driven = drive(state, log, Arc::clone(&work) as Arc<dyn super::driver::StageWork>, signals).await;
     drop_cache(scheduler, &cache).await;
     let state = driven?;
+    work.save_missing_exports().await;
 
     // ─record→ RunBundle
     let lineage = work.lineage(&state);

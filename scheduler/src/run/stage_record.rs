@@ -32,6 +32,7 @@ pub(super) fn stage_record(name: &NodeName, stage: &StageState, jobs: &BTreeMap<
         operators: operators.collect(),
         expectations: Vec::new(),
         quarantine: None,
+        outputs: Vec::new(),
     }
 }
 

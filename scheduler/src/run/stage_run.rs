@@ -3,6 +3,7 @@
 //! ```text
 //! decide ─┬─ reuse ──────────────────────────────────────────────→ StagedWrite::Nothing
 //!         ├─ full ── plan ─ write ───────────────────────────────→ StagedWrite::Commit: overwrite or append
+//!         │      └── plan ─ rows ─ merge or write ───────────────→ StagedWrite::Commit: merge, partitions  (write_mode)
 //!         └─ incremental ── feeds ─ strategy ─ keys ─ rows ─ merge → StagedWrite::Commit: merge, append, partitions, touch
 //!                                                                                                 (incremental_run)
 //! ```
@@ -127,15 +128,20 @@ impl<'w> StageRun<'w> {
 
     /// Computes all rows.
     pub(super) async fn full(&mut self, role: Option<&TableRole>) -> Result<StagedWrite, Failure> {
+        match (role, self.planned.mode) {
+            (Some(role), WriteMode::Upsert) => return self.upsert(role).await,
+            (Some(role), WriteMode::ReplacePartitions) => return self.replace_partitions(role).await,
+            _ => {}
+        }
         // Rows of another time do not stay in a table that is computed anew.
         let anew = role.is_some_and(|role| role.memory.as_ref().is_some_and(|memory| memory.last_run.is_some()));
         let mode = match self.planned.mode {
             WriteMode::Append if anew && self.stage.table.incremental != Incremental::Off => WriteMode::Overwrite,
             mode => mode,
         };
-        let on_change = match mode {
-            WriteMode::Overwrite => SchemaChange::Allow,
-            WriteMode::Append => SchemaChange::Refuse,
+        let (on_change, commit_mode) = match mode.keeps_rows() {
+            false => (SchemaChange::Allow, CommitMode::Overwrite),
+            true => (SchemaChange::Refuse, CommitMode::Append),
         };
         let table = self.ensure_table(on_change).await?;
         let query = self.query(&self.work.sessions).await?;
@@ -150,7 +156,7 @@ impl<'w> StageRun<'w> {
         }
         Ok(StagedWrite::Commit(Box::new(StagedCommit {
             files,
-            mode: CommitMode::from(mode),
+            mode: commit_mode,
             base: BaseExpectation::of(&table),
             change: table.change,
             plan_fingerprint: query.fingerprint,

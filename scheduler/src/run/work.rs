@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 use windlass_shared::artifact::{
-    CommitOutcome as Outcome, ExpectationRecord, LineageInput, LineageRecord, LogEvent, LogKind, PlanText,
-    QuarantineRecord, RegistrationsRecord, ReuseVerdict, SourceChange, StageLineage, StageReceipt, Strategy,
+    CommitOutcome as Outcome, ExpectationRecord, LineageInput, LineageRecord, LogEvent, LogKind, OutputRecord,
+    PlanText, QuarantineRecord, RegistrationsRecord, ReuseVerdict, SourceChange, StageLineage, StageReceipt, Strategy,
 };
 use windlass_shared::delta::commit::{
     BaseExpectation, CommitMode, CommitOutcome, CommitRequest, commit, maybe_checkpoint,
@@ -105,6 +105,8 @@ pub(super) struct StageNotes {
     pub(super) expectations: Vec<ExpectationRecord>,
     /// Where those went that did not, if some did.
     pub(super) quarantine: Option<QuarantineRecord>,
+    /// What was saved.
+    pub(super) outputs: Vec<OutputRecord>,
 }
 
 /// Plans, executes, commits and records the stages of one run.
@@ -338,8 +340,9 @@ impl StageWork for RunWork {
         let write = match StagedWrite::deserialize(&*staged.0).map_err(unreadable)? {
             StagedWrite::Nothing { version } => {
                 self.pin_output(planned, version).await?;
-                let outcome = Outcome::Reused;
-                return Ok(StageReceipt { version, rows: 0, bytes: 0, files: 0, outcome });
+                let receipt = StageReceipt { version, rows: 0, bytes: 0, files: 0, outcome: Outcome::Reused };
+                self.save_outputs(stage, &receipt).await?;
+                return Ok(receipt);
             }
             StagedWrite::Commit(write) => *write,
         };
@@ -365,13 +368,15 @@ impl StageWork for RunWork {
         };
         self.pin_output(planned, receipt.version).await?;
         self.checkpoint(planned, receipt.version).await;
-        Ok(StageReceipt {
+        let receipt = StageReceipt {
             version: receipt.version,
             rows: receipt.rows,
             bytes: receipt.bytes,
             files: receipt.files_added,
             outcome,
-        })
+        };
+        self.save_outputs(stage, &receipt).await?;
+        Ok(receipt)
     }
 
     async fn observe(&self, event: &RunEvent, actions: &[RunAction], state: &RunState) {
@@ -391,6 +396,7 @@ impl StageWork for RunWork {
         if let Some(note) = self.notes.lock().get(name) {
             record.expectations.clone_from(&note.expectations);
             record.quarantine.clone_from(&note.quarantine);
+            record.outputs.clone_from(&note.outputs);
         }
         self.keep(self.bundle.write_stage(&record).await);
     }

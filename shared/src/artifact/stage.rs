@@ -32,6 +32,31 @@ pub struct StageRecord {
     /// Where the rows went that did not, if any were set apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<QuarantineRecord>,
+    /// What was saved: the table first, then each export.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<OutputRecord>,
+}
+
+/// What a save came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputRecord {
+    /// The dataset: the stage's name.
+    pub dataset: NodeName,
+    /// The export's name; `None` for the stage's table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub export: Option<String>,
+    /// What it is there: `delta`, a format of files, or a saver's name.
+    pub materialization: String,
+    /// Where it is, as a URL.
+    pub location: String,
+    /// Rows that were written: of a table by this commit, of an export all.
+    pub rows: u64,
+    /// Bytes that were written.
+    pub bytes: u64,
+    /// The version of the stage's table that it is, or is of.
+    pub version: TableVersion,
+    /// A hash of the names, types and nullability of the columns.
+    pub schema_hash: String,
 }
 
 /// How rows kept to an expectation.

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::PipelineGraph;
-use crate::spec::source::SourceKind;
+use crate::ids::NodeName;
+use crate::spec::pipeline::{DatasetOverride, SourceOverride};
 use crate::spec::suggest::did_you_mean;
-use crate::spec::{ParamSpec, ParamValue, Problem, Problems, codes};
+use crate::spec::table::TableSettings;
+use crate::spec::{ParamSpec, ParamValue, Problem, Problems, ProjectFiles, SourceSpec, Span, codes};
 
 impl PipelineGraph {
     /// The pipeline against a target: its parameter defaults, session settings, source locations and home.
@@ -23,11 +25,24 @@ impl PipelineGraph {
                 param.default = Some(value.clone());
             }
         }
-        for (source, location) in &target.sources {
-            if let Some(source) = graph.sources.get_mut(source) {
-                *location_of(&mut source.kind) = location.clone();
+        for (name, change) in &target.sources {
+            let Some(source) = graph.sources.get_mut(name) else { continue };
+            match change {
+                SourceOverride::Kind(kind) => source.kind = kind.clone(),
+                SourceOverride::Location(location) => move_to(source, location, &self.files)?,
             }
         }
+        for stage in &mut graph.stages {
+            if let Some(change) = target.datasets.get(&stage.name) {
+                change_dataset(&mut stage.table, change);
+            }
+        }
+        let places = graph.stages.iter().filter_map(|stage| {
+            let moved = target.datasets.get(&stage.name).and_then(|change| change.location.as_ref());
+            let span = moved.map_or(&stage.span, |location| &location.span);
+            Some((&stage.name, stage.table.location.as_deref()?, span))
+        });
+        Problems::check(same_locations(places), &self.files)?;
         graph.home = target.home.clone().or(graph.home);
         graph.target = Some(name.to_owned());
         Ok(graph)
@@ -41,7 +56,7 @@ impl PipelineGraph {
             problem.help = did_you_mean(name, "sources are", self.sources.keys().map(|name| name.as_str()));
             return Err(Problems::one(problem, &self.files));
         };
-        *location_of(&mut source.kind) = location.to_owned();
+        move_to(source, location, &self.files)?;
         Ok(graph)
     }
 
@@ -88,12 +103,44 @@ impl PipelineGraph {
     }
 }
 
-fn location_of(kind: &mut SourceKind) -> &mut String {
-    match kind {
-        SourceKind::Delta(source) => &mut source.location,
-        SourceKind::Listing(source) => &mut source.location,
-        SourceKind::TextFiles(source) => &mut source.location,
+fn move_to(source: &mut SourceSpec, location: &str, files: &ProjectFiles) -> Result<(), Problems> {
+    match source.kind.location_mut() {
+        Some(place) => location.clone_into(place),
+        None => {
+            let (name, kind) = (&source.name.value, source.kind.name());
+            let message = format!("`{name}` is of kind `{kind}` and has no location that could be another one");
+            let problem = Problem::new(codes::DOES_NOT_APPLY, message).at(&source.name.span);
+            return Err(Problems::one(problem.help("say `kind` in the target to put another source in its place"), files));
+        }
     }
+    Ok(())
+}
+
+fn change_dataset(table: &mut TableSettings, change: &DatasetOverride) {
+    if let Some(location) = &change.location {
+        table.location = Some(location.value.clone());
+    }
+    table.properties.extend(change.properties.clone());
+    table.target_file_bytes = change.target_file_bytes.or(table.target_file_bytes);
+    if let Some(exports) = &change.exports {
+        table.exports.clone_from(exports);
+    }
+}
+
+/// Notes stages that write to one place; of each its name, its location and where that is written.
+pub(super) fn same_locations<'g>(
+    stages: impl Iterator<Item = (&'g NodeName, &'g str, &'g Span)>,
+) -> Vec<Problem> {
+    let mut first: BTreeMap<&str, (&NodeName, &Span)> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for (name, location, span) in stages {
+        let Some((other, other_span)) = first.insert(location.trim_end_matches('/'), (name, span)) else { continue };
+        let message = format!("the stages `{other}` and `{name}` write to the same location");
+        let problem = Problem::new(codes::SAME_LOCATION, message).label(span, format!("`{name}` writes here"));
+        let problem = problem.label(other_span, format!("`{other}` writes here"));
+        problems.push(problem.help("give each stage a location of its own"));
+    }
+    problems
 }
 
 fn wrong_value(param: &ParamSpec, text: &str, wanted: &str) -> Problem {

@@ -20,7 +20,7 @@ use crate::config::SessionSettings;
 use crate::contract::{Contract, Contracts};
 use crate::expect::Expectation;
 use crate::ids::{NodeName, PipelineName};
-use crate::spec::pipeline::StageQuery;
+use crate::spec::pipeline::{StageQuery, SubdagInstance};
 use crate::spec::table::{Materialize, TableSettings};
 use crate::spec::{ParamSpec, Position, ProjectFiles, RunSettings, SourceSpec, Span, Spanned, TargetSpec};
 use crate::tag::Tags;
@@ -81,6 +81,8 @@ pub struct Stage {
     pub contract: Option<Spanned<Arc<Contract>>>,
     /// What its rows should be like.
     pub expectations: Vec<Expectation>,
+    /// The instance of a sub-DAG that it is a stage of.
+    pub instance: Option<Arc<SubdagInstance>>,
     /// What it computes, and where in its file that stands.
     pub query: StageQuery,
     /// The sources and stages that its query reads, sorted.

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::bind::same_locations;
 use super::{PipelineGraph, Stage, cycle, order, policy, semantics};
 use crate::ids::NodeName;
 use crate::spec::files::TESTS_DIR;
 use crate::spec::pipeline::{RelationRef, StageSpec};
 use crate::spec::suggest::{did_you_mean, listed, nearest};
-use crate::spec::{Draft, PipelineSpec, Problem, Problems, ProjectFiles, Span, codes, draft};
+use crate::spec::{Draft, PipelineSpec, Problem, Problems, ProjectFiles, Span, Spanned, codes, draft};
 
 /// The schema that every session has and that is no part of a project.
 const INFORMATION_SCHEMA: &str = "information_schema";
@@ -15,11 +16,13 @@ const INFORMATION_SCHEMA: &str = "information_schema";
 /// Reads and resolves a project, or says everything that is wrong with it: in its files and between them.
 pub fn check(files: &ProjectFiles) -> Result<PipelineGraph, Problems> {
     let mut problems = Vec::new();
-    let Draft { spec, broken } = draft(files, &mut problems);
+    let Draft { spec, mut broken, expanded, bindings } = draft(files, &mut problems);
+    let files = &files.with_expanded(expanded);
     let Some(spec) = spec else {
         Problems::check(problems, files)?;
         return Err(Problems::one(Problem::new(codes::NO_MANIFEST, "the project has no windlass.yaml"), files));
     };
+    check_bindings(&spec, &bindings, &mut broken, &mut problems);
     let edges = Resolver { spec: &spec, broken: &broken, problems: &mut problems }.run();
     Problems::check(problems, files)?;
     let tag_policy = spec.tag_policy.clone();
@@ -32,6 +35,26 @@ pub fn check(files: &ProjectFiles) -> Result<PipelineGraph, Problems> {
     semantics::check(&graph, &places, &mut problems);
     Problems::check(problems, files)?;
     Ok(graph)
+}
+
+/// Notes inputs of sub-DAGs that are bound to nothing. Stages that read them are not complained of once more.
+fn check_bindings(
+    spec: &PipelineSpec,
+    bindings: &[Spanned<String>],
+    broken: &mut BTreeSet<String>,
+    problems: &mut Vec<Problem>,
+) {
+    let sources = spec.sources.iter().map(|source| source.name.value.as_str());
+    let known: BTreeSet<&str> = sources.chain(spec.stages.iter().map(|stage| stage.name.value.as_str())).collect();
+    for bound in bindings {
+        if known.contains(bound.value.as_str()) || broken.contains(&bound.value) {
+            continue;
+        }
+        let message = format!("`{}` is neither a source nor a stage", bound.value);
+        let problem = Problem::new(codes::UNKNOWN_TABLE, message).label(&bound.span, "unknown table");
+        problems.push(problem.help(unknown_help(&bound.value, known.iter().copied())));
+        broken.insert(bound.value.clone());
+    }
 }
 
 /// Per stage, the nodes that it reads, by name.
@@ -48,6 +71,7 @@ impl Resolver<'_> {
         self.check_clashes();
         self.check_params();
         self.check_locations();
+        self.check_datasets();
         let by_name: BTreeMap<&str, usize> =
             self.spec.stages.iter().enumerate().map(|(index, stage)| (stage.name.value.as_str(), index)).collect();
         let known = self.known();
@@ -147,21 +171,31 @@ impl Resolver<'_> {
         }
     }
 
+    /// Notes datasets of stages that there are not.
+    fn check_datasets(&mut self) {
+        let stages: BTreeMap<&str, &StageSpec> =
+            self.spec.stages.iter().map(|stage| (stage.name.value.as_str(), stage)).collect();
+        let of_project = self.spec.datasets.iter().map(|name| (name.value.as_str(), &name.span));
+        let targets = self.spec.targets.values().flat_map(|target| &target.datasets);
+        let all = of_project.chain(targets.map(|(name, change)| (name.as_str(), &change.span)));
+        for (name, span) in all {
+            if self.broken.contains(name) || stages.contains_key(name) {
+                continue;
+            }
+            let message = format!("no stage writes the dataset `{name}`");
+            let mut problem = Problem::new(codes::DATASET_UNKNOWN, message).at(span);
+            problem.help = did_you_mean(name, "stages are", stages.keys().copied())
+                .or_else(|| Some(format!("write stages/{name}.sql, or take the dataset out")));
+            self.problems.push(problem);
+        }
+    }
+
     /// Notes stages that write to one place.
     fn check_locations(&mut self) {
-        let mut first: BTreeMap<&str, &StageSpec> = BTreeMap::new();
-        for stage in &self.spec.stages {
-            let (Some(location), Some(span)) = (&stage.table.location, &stage.location_span) else { continue };
-            let location = location.trim_end_matches('/');
-            let Some(other) = first.insert(location, stage) else { continue };
-            let (name, other_name) = (&stage.name.value, &other.name.value);
-            let message = format!("the stages `{other_name}` and `{name}` write to the same location");
-            let mut problem = Problem::new(codes::SAME_LOCATION, message).label(span, format!("`{name}` writes here"));
-            if let Some(span) = &other.location_span {
-                problem = problem.label(span, format!("`{other_name}` writes here"));
-            }
-            self.problems.push(problem.help("give each stage a location of its own"));
-        }
+        let places = self.spec.stages.iter().filter_map(|stage| {
+            Some((&stage.name.value, stage.table.location.as_deref()?, stage.location_span.as_ref()?))
+        });
+        self.problems.extend(same_locations(places));
     }
 }
 
@@ -198,6 +232,7 @@ fn build(spec: PipelineSpec, reads: Reads, files: &ProjectFiles) -> PipelineGrap
             retries: stage.retries,
             contract: stage.contract,
             expectations: stage.expectations,
+            instance: stage.instance,
             query: stage.query,
             reads: reads.into_iter().collect(),
             params: params.into_iter().collect(),

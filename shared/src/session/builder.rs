@@ -19,6 +19,7 @@ use super::{ResultIdentity, SessionError, SessionIdentity};
 use crate::codec::PlanCodec;
 use crate::config::SessionSettings;
 use crate::function::Functions;
+use crate::io::IoRegistry;
 use crate::storage::Stores;
 
 /// Bytes below which a file is not split between tasks: handing a task out costs more than reading so little.
@@ -33,6 +34,7 @@ pub struct Sessions {
     runtime: Arc<RuntimeEnv>,
     identity: SessionIdentity,
     results: ResultIdentity,
+    io: Arc<IoRegistry>,
 }
 
 impl Sessions {
@@ -43,7 +45,18 @@ impl Sessions {
     pub fn new(settings: SessionSettings, functions: Functions) -> Result<Self, SessionError> {
         let stores = Arc::new(Stores::default());
         let runtime = runtime(&settings, Arc::clone(&stores)).map_err(SessionError::Build)?;
-        Self::build(settings, Arc::new(functions), stores, Arc::new(runtime))
+        Self::build(settings, Arc::new(functions), stores, Arc::new(runtime), Arc::new(IoRegistry::standard()))
+    }
+
+    /// The same with other loaders and savers.
+    #[must_use]
+    pub fn with_io(self, io: IoRegistry) -> Self {
+        Self { io: Arc::new(io), ..self }
+    }
+
+    /// The loaders and savers of the process.
+    pub fn io(&self) -> &Arc<IoRegistry> {
+        &self.io
     }
 
     /// The builder of a project's sessions: everything that can change a plan is the project's, while the functions
@@ -59,7 +72,8 @@ impl Sessions {
             normalize_identifiers: project.normalize_identifiers,
             ..self.settings.clone()
         };
-        Self::build(settings, Arc::clone(&self.functions), Arc::clone(&self.stores), Arc::clone(&self.runtime))
+        let (stores, runtime) = (Arc::clone(&self.stores), Arc::clone(&self.runtime));
+        Self::build(settings, Arc::clone(&self.functions), stores, runtime, Arc::clone(&self.io))
     }
 
     /// The builder of sessions that plan for at most `partitions` tasks side by side; the same in everything else.
@@ -73,13 +87,14 @@ impl Sessions {
         functions: Arc<Functions>,
         stores: Arc<Stores>,
         runtime: Arc<RuntimeEnv>,
+        io: Arc<IoRegistry>,
     ) -> Result<Self, SessionError> {
         let state = state(config(&settings), String::new(), &functions, &runtime).map_err(SessionError::Build)?;
         let identity = session_identity(&state, &functions)
             .map_err(|error| SessionError::Build(DataFusionError::External(Box::new(error))))?;
         let results = result_identity(&state, &functions)
             .map_err(|error| SessionError::Build(DataFusionError::External(Box::new(error))))?;
-        Ok(Self { settings, functions, stores, runtime, identity, results })
+        Ok(Self { settings, functions, stores, runtime, identity, results, io })
     }
 
     /// The settings that the sessions are built from.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
-use datafusion::datasource::ViewTable;
+use datafusion::datasource::{MemTable, ViewTable};
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
@@ -14,10 +14,12 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::registration::{Registration, TableKind, columns};
+use super::rows::{batch_of, schema_of};
 use super::text_files::TextFilesTable;
 use super::{ScanIdentity, SessionError, SortRecord, listing, text_files};
 use crate::ids::{NodeName, TableVersion};
-use crate::spec::source::{ListingSource, TextFilesSource};
+use crate::rows::Cell;
+use crate::spec::source::{ListingSource, RowsSource, TextFilesSource};
 use crate::storage::{Location, Stores};
 
 /// A table to register.
@@ -37,6 +39,8 @@ pub enum TableInput {
         /// The folder: the source's location, resolved.
         location: Location,
     },
+    /// Rows that the project holds.
+    Rows(RowsSource),
     /// A table that is already there, such as the scan of a pinned Delta table.
     Provider(ProviderInput),
     /// A view that is inlined into its readers: one query over tables that are registered already.
@@ -81,6 +85,33 @@ pub struct ProviderInput {
     pub scan_identity: ScanIdentity,
 }
 
+impl ProviderInput {
+    /// A table that a loader made. `scan` is what decides how its rows are read, as a value that JSON can hold: equal
+    /// values mean equal readings.
+    ///
+    /// # Errors
+    /// [`SessionError::Register`] if the value cannot be written as JSON.
+    pub fn custom<T: Serialize>(
+        name: &NodeName,
+        provider: Arc<dyn TableProvider>,
+        scan: &T,
+    ) -> Result<Self, SessionError> {
+        Ok(Self {
+            provider,
+            kind: TableKind::Custom,
+            location: None,
+            format: None,
+            version: None,
+            partition_columns: Vec::new(),
+            sort_order: Vec::new(),
+            files: None,
+            bytes: None,
+            files_digest: None,
+            scan_identity: identity(name, scan)?,
+        })
+    }
+}
+
 /// Registers `table` under `name` in the session of `ctx`, and says what was registered. A table that has the name
 /// already is replaced.
 ///
@@ -96,6 +127,7 @@ pub async fn register(
     let (provider, registration) = match table {
         TableInput::Listing { source, location } => listing::open(ctx, stores, name, &source, &location).await?,
         TableInput::TextFiles { source, location } => open_text_files(stores, name, &source, &location).await?,
+        TableInput::Rows(source) => open_rows(name, &source)?,
         TableInput::Provider(input) => describe_provider(name, input),
         TableInput::Sql(sql) => {
             let plan = plan_view(ctx, name, &sql).await?;
@@ -153,6 +185,34 @@ async fn open_text_files(
         files_digest: Some(digest.finish()),
         scan_identity: identity(name, &scan)?,
     };
+    Ok((Arc::new(table), registration))
+}
+
+/// Rows as a table of memory, whose plan carries them to where they are read.
+fn open_rows(name: &NodeName, source: &RowsSource) -> Result<Opened, SessionError> {
+    let refused = |source| SessionError::Register { table: name.clone(), source };
+    let schema = schema_of(&source.columns);
+    let batch = batch_of(&schema, &source.rows).map_err(refused)?;
+    let types: Vec<(&str, String)> =
+        source.columns.iter().map(|(name, of)| (name.as_str(), of.to_string())).collect();
+    let rows: Vec<Vec<String>> =
+        source.rows.iter().map(|row| row.iter().map(Cell::canonical).collect()).collect();
+    let scan = json!({ "kind": "rows", "columns": types, "rows": rows });
+    let registration = Registration {
+        name: name.clone(),
+        kind: TableKind::Rows,
+        location: None,
+        format: None,
+        version: None,
+        columns: columns(&schema),
+        partition_columns: Vec::new(),
+        sort_order: Vec::new(),
+        files: None,
+        bytes: None,
+        files_digest: None,
+        scan_identity: identity(name, &scan)?,
+    };
+    let table = MemTable::try_new(schema, vec![vec![batch]]).map_err(refused)?;
     Ok((Arc::new(table), registration))
 }
 

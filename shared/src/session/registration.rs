@@ -42,6 +42,20 @@ pub struct Registration {
     pub scan_identity: ScanIdentity,
 }
 
+impl Registration {
+    /// A hash of the names, types and nullability of the columns, in 32 hexadecimal digits.
+    pub fn schema_hash(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for column in &self.columns {
+            for part in [column.name.as_str(), &column.data_type, if column.nullable { "null" } else { "not null" }] {
+                hasher.update(&(part.len() as u64).to_le_bytes());
+                hasher.update(part.as_bytes());
+            }
+        }
+        hasher.finalize().to_hex()[..32].to_owned()
+    }
+}
+
 /// The kind of a registered table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -52,6 +66,10 @@ pub enum TableKind {
     Listing,
     /// Text files, a row each.
     TextFiles,
+    /// Rows that the project holds.
+    Rows,
+    /// What a loader of the program that runs the project made.
+    Custom,
     /// A query that is inlined into its readers.
     View,
 }

@@ -46,13 +46,13 @@ codes! {
 
     FIXTURE_TWICE = "WL0160", "two fixtures have the same name";
     FIXTURE_NODE = "WL0161", "a fixture gives or expects what is no source or stage, or cannot be that";
-    FIXTURE_COLUMN = "WL0162", "a fixture names a column that is not there";
-    FIXTURE_VALUE = "WL0163", "a value of a fixture is not of its column's type, or the type cannot be told";
+    ROWS_COLUMN = "WL0162", "a fixture or a source of rows names a column that is not there";
+    ROWS_VALUE = "WL0163", "a value of a row is not of its column's type, or the type cannot be told";
     FIXTURE_PATH = "WL0164", "a stage of a fixture reads something that is neither given nor made";
     FIXTURE_UNUSED = "WL0165", "a fixture gives what no stage reads, or expects what does not run";
     FIXTURE_NOTHING = "WL0166", "a turn of a fixture expects nothing, or nothing runs";
     FIXTURE_CHANGE = "WL0167", "a fixture changes rows that are not there, or in a way that cannot be";
-    FIXTURE_FILE = "WL0168", "a table that a fixture names is not there or cannot be read";
+    ROWS_FILE = "WL0168", "a file of rows is not there or cannot be read";
 
     UNKNOWN_TABLE = "WL0201", "SQL reads a table that is neither a source nor a stage";
     CYCLE = "WL0202", "stages depend on each other in a circle";
@@ -72,4 +72,16 @@ codes! {
     SEMANTIC_ID_TWICE = "WL0216", "two nodes have the same semantic id and version";
     SEMANTIC_ID_UNKNOWN = "WL0217", "a tag leads to a semantic id that no node has";
     POLICY_FILE = "WL0218", "the tag policy includes a file that the project does not have";
+
+    DATASET_UNKNOWN = "WL0230", "a dataset or a target's dataset is of no stage that has a table";
+    IO_TWICE = "WL0231", "an option of a dataset is said in `datasets` and in the stage's `io`";
+    IO_MODE = "WL0232", "a way of writing lacks what it goes by, or does not go with `incremental`";
+
+    SUBDAG_UNKNOWN = "WL0250", "an instance uses a sub-DAG that the project does not have";
+    SUBDAG_CYCLE = "WL0251", "sub-DAGs use each other in a circle";
+    SUBDAG_INPUT = "WL0252", "an input of a sub-DAG is not bound, or something is bound that is no input";
+    SUBDAG_PARAM = "WL0253", "a parameter of a sub-DAG has no value, a wrong one, or is not declared";
+    SUBDAG_OUTPUT = "WL0254", "an output of a sub-DAG is no stage of it, or gets a name twice";
+    SUBDAG_SCOPE = "WL0255", "a stage of a sub-DAG reads what is neither an input nor a stage of it";
+    SUBDAG_FILE = "WL0256", "a file below subdags/ belongs to no sub-DAG";
 }

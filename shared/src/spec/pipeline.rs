@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::param::{ParamSpec, ParamValue};
 use super::source::SourceKind;
 use super::span::{Span, Spanned};
-use super::table::{Materialize, TableSettings};
+use super::table::{Export, Materialize, TableSettings};
 use crate::config::SessionSettings;
 use crate::contract::{Contract, Contracts};
 use crate::expect::Expectation;
@@ -32,6 +32,8 @@ pub struct PipelineSpec {
     pub run: RunSettings,
     /// The targets by name.
     pub targets: BTreeMap<String, TargetSpec>,
+    /// The datasets that the project says something of, each the name of a stage.
+    pub datasets: Vec<Spanned<String>>,
     /// The schema contracts of the project.
     pub contracts: Contracts,
     /// What the tags of every node must be, if the project says.
@@ -41,7 +43,7 @@ pub struct PipelineSpec {
 }
 
 /// A source of a project.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SourceSpec {
     /// The name, which is also the table's name in SQL.
     pub name: Spanned<NodeName>,
@@ -79,10 +81,36 @@ pub struct TargetSpec {
     pub params: BTreeMap<String, ParamValue>,
     /// Settings of the session.
     pub session: SessionPatch,
-    /// Locations of sources.
-    pub sources: BTreeMap<NodeName, String>,
+    /// Other places of sources, or other sources in their stead.
+    pub sources: BTreeMap<NodeName, SourceOverride>,
+    /// What is different about datasets.
+    pub datasets: BTreeMap<NodeName, DatasetOverride>,
     /// Where state, bundles and tables go.
     pub home: Option<String>,
+}
+
+/// What a target makes of a source.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SourceOverride {
+    /// The same at another place.
+    Location(String),
+    /// Another one.
+    Kind(SourceKind),
+}
+
+/// What a target makes of the dataset that a stage writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatasetOverride {
+    /// Where it is written.
+    pub span: Span,
+    /// Another place, and where that is written.
+    pub location: Option<Spanned<String>>,
+    /// Table properties, over those that the dataset has.
+    pub properties: BTreeMap<String, String>,
+    /// Another size of data files in bytes.
+    pub target_file_bytes: Option<u64>,
+    /// Other exports, in place of all that the dataset has.
+    pub exports: Option<Vec<Export>>,
 }
 
 /// The session settings that a project or a target sets; what is `None` stays as it is.
@@ -147,12 +175,37 @@ pub struct StageSpec {
     pub contract: Option<Spanned<Arc<Contract>>>,
     /// What its rows should be like.
     pub expectations: Vec<Expectation>,
+    /// The instance of a sub-DAG that it is a stage of.
+    pub instance: Option<Arc<SubdagInstance>>,
     /// What it computes.
     pub query: StageQuery,
     /// Every table name that its query reads and that is no CTE of it, in the order of the text.
     pub relations: Vec<RelationRef>,
     /// Every `$name` in its query, in the order of the text.
     pub params: Vec<Spanned<String>>,
+}
+
+/// An instance of a sub-DAG in a project.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SubdagInstance {
+    /// The instance's name: that of its stages begins with it, unless they are outputs.
+    pub name: String,
+    /// The sub-DAG that it is an instance of.
+    pub subdag: String,
+    /// The instance that holds it, if its sub-DAG is used by another.
+    pub parent: Option<Arc<SubdagInstance>>,
+}
+
+impl SubdagInstance {
+    /// The instance that is in no other: this one, or the one around all.
+    pub fn outermost(&self) -> &Self {
+        self.parent.as_ref().map_or(self, |parent| parent.outermost())
+    }
+
+    /// The instance and those around it, from the inside out.
+    pub fn with_parents(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |instance| instance.parent.as_deref())
+    }
 }
 
 /// What a stage computes, and where in its file it stands.
@@ -223,6 +276,8 @@ pub struct RelationRef {
     pub parts: Vec<String>,
     /// The name as written.
     pub written: String,
+    /// Whether the query gives it another name.
+    pub has_alias: bool,
     /// Where it stands.
     pub span: Span,
 }

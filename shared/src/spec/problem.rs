@@ -1,16 +1,18 @@
 //! What is wrong with a project: all of it, each with its place.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::expanded::Expanded;
 use super::files::{MANIFEST, ProjectFiles};
 use super::render::{self, RenderStyle};
 use super::span::{Position, Span};
 use crate::error::{Coded, ErrorCode};
 
 /// A place that a problem points at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Label {
     /// The place.
     pub span: Span,
@@ -77,6 +79,7 @@ impl Problems {
         if list.is_empty() {
             return Ok(());
         }
+        list = located(list, files);
         // Stable: problems at one place stay in the order they were found in.
         list.sort_by(|a, b| place_of(a).cmp(&place_of(b)));
         Err(Self { list, files: files.clone() })
@@ -84,7 +87,7 @@ impl Problems {
 
     /// A single problem.
     pub fn one(problem: Problem, files: &ProjectFiles) -> Self {
-        Self { list: vec![problem], files: files.clone() }
+        Self { list: located(vec![problem], files), files: files.clone() }
     }
 
     /// The problems, sorted by file and place.
@@ -120,6 +123,40 @@ impl Problems {
             related: problem.labels.iter().skip(1).map(place).collect(),
         }
     }
+}
+
+/// The problems with their places in files that an author has, each once. What is wrong with a sub-DAG is said with the
+/// first of the instances that it is wrong in.
+fn located(list: Vec<Problem>, files: &ProjectFiles) -> Vec<Problem> {
+    let mut found: Vec<Problem> = Vec::new();
+    let mut known: HashSet<(ErrorCode, String, Vec<Label>)> = HashSet::new();
+    for mut problem in list {
+        let mut instances: Vec<Label> = Vec::new();
+        for label in &mut problem.labels {
+            let Some(expanded) = files.expanded(&label.span.file) else { continue };
+            label.span = expanded.original(&label.span);
+            let new = instances_of(expanded, files).into_iter().filter(|instance| !instances.contains(instance));
+            instances.extend(new.collect::<Vec<_>>());
+        }
+        if known.insert((problem.code, problem.message.clone(), problem.labels.clone())) {
+            problem.labels.extend(instances);
+            found.push(problem);
+        }
+    }
+    found
+}
+
+/// Where the instance that a text was made for is written, where the one that holds this is, and so on outwards.
+fn instances_of(expanded: &Expanded, files: &ProjectFiles) -> Vec<Label> {
+    let mut labels = Vec::new();
+    let mut inner = Some(expanded);
+    while let Some(expanded) = inner {
+        let outer = files.expanded(&expanded.instance.file);
+        let span = outer.map_or_else(|| expanded.instance.clone(), |outer| outer.original(&expanded.instance));
+        labels.push(Label { span, text: Some(expanded.note.clone()) });
+        inner = outer;
+    }
+    labels
 }
 
 /// Problems without a place come first, then those of `windlass.yaml`: the others may follow from them.

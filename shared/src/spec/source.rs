@@ -1,16 +1,19 @@
-//! What a source is: a Delta table, a folder of files, or text files read whole.
+//! What a source is: a Delta table, a folder of files, text files read whole, rows of the project itself, or what a
+//! loader of the program that runs it makes.
 //!
 //! Locations are texts as the author wrote them (a path relative to the project, or a URL); `shared/storage`
 //! resolves them.
+
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::column_type::ColumnType;
+use crate::rows::{Columns, Row};
 
 /// The kind of a source, with what that kind needs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum SourceKind {
     /// A Delta table.
     Delta(DeltaSource),
@@ -18,6 +21,72 @@ pub enum SourceKind {
     Listing(ListingSource),
     /// Text files, a row each.
     TextFiles(TextFilesSource),
+    /// Rows that the project holds.
+    Rows(RowsSource),
+    /// Whatever a loader of the program that runs the project makes of it.
+    Custom(CustomSource),
+}
+
+impl SourceKind {
+    /// The kind in one word, as a project writes it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Delta(_) => "delta",
+            Self::Listing(_) => "listing",
+            Self::TextFiles(_) => "text_files",
+            Self::Rows(_) => "rows",
+            Self::Custom(source) => &source.loader,
+        }
+    }
+
+    /// The kind as a person reads it in a drawing.
+    pub fn caption(&self) -> &str {
+        match self {
+            Self::Listing(source) => source.format.name(),
+            Self::TextFiles(_) => "text files",
+            _ => self.name(),
+        }
+    }
+
+    /// Whether it is at a place that can be another one.
+    pub fn has_location(&self) -> bool {
+        match self {
+            Self::Rows(_) => false,
+            Self::Custom(source) => source.location.is_some(),
+            Self::Delta(_) | Self::Listing(_) | Self::TextFiles(_) => true,
+        }
+    }
+
+    /// Where it is, if it is anywhere.
+    pub fn location_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Delta(source) => Some(&mut source.location),
+            Self::Listing(source) => Some(&mut source.location),
+            Self::TextFiles(source) => Some(&mut source.location),
+            Self::Custom(source) => source.location.as_mut(),
+            Self::Rows(_) => None,
+        }
+    }
+}
+
+/// Rows that the project holds. They are part of its code: what reads them is computed again when they change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RowsSource {
+    /// The columns.
+    pub columns: Columns,
+    /// The rows, a cell a column.
+    pub rows: Vec<Row>,
+}
+
+/// A source that a loader of the program that runs the project reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomSource {
+    /// The loader's name.
+    pub loader: String,
+    /// Path or URL, if it has one.
+    pub location: Option<String>,
+    /// What else the loader is told.
+    pub options: BTreeMap<String, String>,
 }
 
 /// A Delta table, pinned once a run.

@@ -26,6 +26,42 @@ pub enum WriteMode {
     Overwrite,
     /// Add to them.
     Append,
+    /// Replace those with the same key, and add the others.
+    Upsert,
+    /// Replace those in the same partitions, and add the others.
+    ReplacePartitions,
+}
+
+impl WriteMode {
+    /// The word that a project writes for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Overwrite => "overwrite",
+            Self::Append => "append",
+            Self::Upsert => "upsert",
+            Self::ReplacePartitions => "replace_partitions",
+        }
+    }
+
+    /// Whether rows of earlier runs stay where the new ones do not replace them.
+    pub fn keeps_rows(self) -> bool {
+        self != Self::Overwrite
+    }
+}
+
+/// Files that a stage's rows are written to besides its table, after each commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Export {
+    /// Its name, which no other of the stage has.
+    pub name: String,
+    /// What writes it: a format (`parquet`, `csv`, `json`, `arrow`), or the name of a saver of the program that runs the
+    /// project.
+    pub saver: String,
+    /// Path or URL of the folder.
+    pub location: String,
+    /// What else the saver is told.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, String>,
 }
 
 /// Whether a stage's table is brought up to date from the changes of its inputs.
@@ -102,7 +138,7 @@ impl OnDefinitionChange {
 pub struct TableSettings {
     /// Path or URL; `None` is `<home>/tables/<stage>`.
     pub location: Option<String>,
-    /// Overwrite or append.
+    /// How the rows of a run meet those that are there.
     pub mode: WriteMode,
     /// Partition columns, outermost first.
     pub partition_by: Vec<String>,
@@ -122,4 +158,7 @@ pub struct TableSettings {
     pub merge: MergeWrite,
     /// What happens to rows of a former definition.
     pub on_definition_change: OnDefinitionChange,
+    /// Where else the rows go.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exports: Vec<Export>,
 }

@@ -15,14 +15,14 @@ use super::span::{Span, Spanned};
 const MAX_DEPTH: usize = 64;
 
 /// A value and its place.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Node {
     pub(super) span: Span,
     pub(super) value: Value,
 }
 
 /// What a [`Node`] is.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Value {
     Scalar(Scalar),
     List(Vec<Node>),
@@ -32,14 +32,14 @@ pub(super) enum Value {
 }
 
 /// A key of a mapping and its value.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) key: Spanned<String>,
     pub(super) value: Node,
 }
 
 /// A scalar's text, and whether it was written without quotes, so that it may be a number, a boolean or null.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Scalar {
     pub(super) text: String,
     pub(super) plain: bool,

@@ -7,14 +7,16 @@ use chrono::{TimeZone, Utc};
 use proptest::prelude::*;
 use windlass_client::Project;
 use windlass_client::builder::{Param, ProjectBuilder, Source, StageBuilder};
+use windlass_shared::contract::ContractType;
 use windlass_shared::error::Coded;
 use windlass_shared::graph::draw::DrawFormat;
 use windlass_shared::graph::{PipelineGraph, check};
+use windlass_shared::rows::Cell;
 use windlass_shared::spec::column_type::ColumnType;
-use windlass_shared::spec::pipeline::SessionPatch;
-use windlass_shared::spec::source::{FileFormat, SortColumn};
+use windlass_shared::spec::pipeline::{SessionPatch, SourceOverride};
+use windlass_shared::spec::source::{DeltaSource, FileFormat, PinAt, SortColumn, SourceKind};
 use windlass_shared::spec::table::{
-    Incremental, Materialize, MergeWrite, OnDefinitionChange, TableSettings, WriteMode,
+    Export, Incremental, Materialize, MergeWrite, OnDefinitionChange, TableSettings, WriteMode,
 };
 use windlass_shared::spec::{ParamValue, ProjectFiles, RunSettings, TargetSpec};
 
@@ -42,6 +44,14 @@ sources:
     schema: { id: long, price: "decimal(10,2)", ts: timestamp }
     file_sort_order: [id, "ts desc nulls last"]
   flat: { kind: listing, location: flat, format: parquet }
+  names:
+    kind: rows
+    columns: { id: long, name: string, born: date, tags: "array<string>" }
+    rows:
+      - [1, "true", 2022-01-08, [a b, "1"]]
+      - { id: 2, tags: [] }
+  upstream: { kind: project_table, home: ../other/.windlass, table: orders, version: 2 }
+  answers: { kind: custom, loader: web, options: { url: "http://localhost/x" }, tags: { layer: raw } }
 params:
   least: { type: long, default: 10, description: at least }
   repo: { type: string }
@@ -64,7 +74,9 @@ targets:
   prod:
     params: { least: 100, repo: main }
     session: { batch_size: 1024 }
-    sources: { history: { location: "s3://prod/history" } }
+    sources:
+      history: { location: "s3://prod/history" }
+      flat: { kind: delta, location: flat, version: 3 }
     home: "s3://prod/windlass"
 "#;
 
@@ -84,6 +96,9 @@ io:
   target_file_size: 2MiB
   incremental: strict
   merge: deletion_vectors
+  exports:
+    - { format: csv, location: out/clean, options: { delimiter: ";" } }
+    - { name: index, saver: search, location: out/index }
 */
 SELECT * FROM days WHERE price > $price
 "#;
@@ -106,6 +121,20 @@ fn built() -> ProjectBuilder {
         incremental: Incremental::Strict,
         merge: MergeWrite::DeletionVectors,
         on_definition_change: OnDefinitionChange::Rebuild,
+        exports: vec![
+            Export {
+                name: "csv".into(),
+                saver: "csv".into(),
+                location: "out/clean".into(),
+                options: BTreeMap::from([("delimiter".into(), ";".into())]),
+            },
+            Export {
+                name: "index".into(),
+                saver: "search".into(),
+                location: "out/index".into(),
+                options: BTreeMap::new(),
+            },
+        ],
     };
     let target = TargetSpec {
         params: BTreeMap::from([
@@ -113,7 +142,14 @@ fn built() -> ProjectBuilder {
             ("repo".into(), ParamValue::String("main".into())),
         ]),
         session: SessionPatch { batch_size: Some(1024), ..SessionPatch::default() },
-        sources: BTreeMap::from([("history".into(), "s3://prod/history".into())]),
+        sources: BTreeMap::from([
+            ("history".into(), SourceOverride::Location("s3://prod/history".into())),
+            (
+                "flat".into(),
+                SourceOverride::Kind(SourceKind::Delta(DeltaSource { location: "flat".into(), pin: PinAt::Version(3) })),
+            ),
+        ]),
+        datasets: BTreeMap::new(),
         home: Some("s3://prod/windlass".into()),
     };
     let session = SessionPatch {
@@ -123,6 +159,18 @@ fn built() -> ProjectBuilder {
         spill_dir: Some("/tmp/spill".into()),
         ..SessionPatch::default()
     };
+    let primitive = ContractType::Primitive;
+    let columns = vec![
+        ("id".to_owned(), primitive(ColumnType::Long)),
+        ("name".to_owned(), primitive(ColumnType::String)),
+        ("born".to_owned(), primitive(ColumnType::Date)),
+        ("tags".to_owned(), ContractType::Array(Box::new(primitive(ColumnType::String)))),
+    ];
+    let text = |text: &str| Cell::Text(text.to_owned());
+    let rows = vec![
+        vec![Cell::Integer(1), text("true"), Cell::Date(19_000), Cell::List(vec![text("a b"), text("1")])],
+        vec![Cell::Integer(2), Cell::Null, Cell::Null, Cell::List(Vec::new())],
+    ];
     ProjectBuilder::new("everything")
         .description("All there is: \"quoted\", *starred*, and # more")
         .source("history", Source::delta("s3://lake/history").version(7).tag("layer", "raw"))
@@ -152,6 +200,9 @@ fn built() -> ProjectBuilder {
                 .sorted_by(&sorted("ts", true)),
         )
         .source("flat", Source::listing("flat", &FileFormat::Parquet))
+        .source("names", Source::rows(&columns, &rows))
+        .source("upstream", Source::project_table("../other/.windlass/", "orders").version(2))
+        .source("answers", Source::custom("web").option("url", "http://localhost/x").tag("layer", "raw"))
         .param("least", Param::from(ParamValue::Long(10)).description("at least"))
         .param("repo", Param::required(ColumnType::String))
         .param("label", ParamValue::String("true".into()))

@@ -162,7 +162,8 @@ impl Lab {
         let state = self.ensure(definition).await.unwrap();
         let plan = self.write_plan(state.write_spec("t"), rows, 3).await;
         let staged = self.run(plan).await.unwrap();
-        let request = CommitRequest { mode: mode.into(), ..self.request(&state, staged, run) };
+        let mode = if mode == WriteMode::Append { CommitMode::Append } else { CommitMode::Overwrite };
+        let request = CommitRequest { mode, ..self.request(&state, staged, run) };
         receipt(self.commit(&request).await)
     }
 

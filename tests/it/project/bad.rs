@@ -95,7 +95,7 @@ macro_rules! groups {
     };
 }
 
-groups!(yaml, manifest, sources, params, header, sql, graph, plan, tags, contracts, expect, fixtures);
+groups!(yaml, manifest, sources, params, header, sql, graph, plan, tags, contracts, expect, fixtures, subdags);
 
 #[test]
 fn there_are_enough_of_them() {

@@ -142,6 +142,7 @@ fn stage_record() -> StageRecord {
         ],
         expectations: Vec::new(),
         quarantine: None,
+        outputs: Vec::new(),
     }
 }
 

@@ -209,6 +209,9 @@ pub(crate) struct GraphArgs {
     /// The drawing's form
     #[arg(long, value_enum, default_value_t = GraphFormat::Mermaid)]
     pub(crate) format: GraphFormat,
+    /// Draw each instance of a sub-DAG as one node
+    #[arg(long)]
+    pub(crate) fold: bool,
     /// A file to write to instead of stdout
     #[arg(long, value_name = "FILE")]
     pub(crate) to: Option<PathBuf>,

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::delta::merge::Replacement;
-use crate::spec::table::WriteMode;
 
 /// What a commit does to the rows that a table has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,15 +48,6 @@ impl CommitMode {
         match self {
             Self::Merge(replacement) => Some(replacement),
             _ => None,
-        }
-    }
-}
-
-impl From<WriteMode> for CommitMode {
-    fn from(mode: WriteMode) -> Self {
-        match mode {
-            WriteMode::Overwrite => Self::Overwrite,
-            WriteMode::Append => Self::Append,
         }
     }
 }

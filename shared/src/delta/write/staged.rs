@@ -144,6 +144,18 @@ pub struct StagedFiles {
 }
 
 impl StagedFiles {
+    /// The values of `columns`, which partition the table, in the files to add: each combination once.
+    pub fn partitions(&self, columns: &[String]) -> Vec<Vec<Option<String>>> {
+        let adds = self.actions.iter().filter_map(|action| match action {
+            Action::Add(add) => Some(add),
+            _ => None,
+        });
+        let values = adds.map(|add| {
+            columns.iter().map(|column| add.partition_values.get(column).cloned().flatten()).collect::<Vec<_>>()
+        });
+        values.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+    }
+
     /// Puts the reports of a write's successful tasks together.
     ///
     /// # Errors

@@ -2,8 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Picture, caption_of, kind_of};
-use crate::graph::Node;
+use super::Picture;
 use crate::tag::Tags;
 
 #[derive(Serialize)]
@@ -16,13 +15,15 @@ struct Document<'g> {
 #[derive(Serialize)]
 struct Item<'g> {
     name: &'g str,
-    /// `source`, `table`, `view` or `cache`.
+    /// `source`, `table`, `view`, `cache` or `subdag`.
     kind: &'static str,
     caption: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     description: Option<&'g str>,
-    #[serde(skip_serializing_if = "Tags::is_empty")]
-    tags: &'g Tags,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<&'g Tags>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<&'g str>,
     file: &'g str,
 }
 
@@ -34,17 +35,15 @@ struct Edge<'g> {
 
 pub(super) fn draw(picture: &Picture<'_>) -> String {
     let nodes = picture.nodes.iter().map(|node| Item {
-        name: node.name().as_str(),
-        kind: kind_of(*node),
-        caption: caption_of(*node),
-        description: node.description(),
-        tags: node.tags(),
-        file: match node {
-            Node::Source(source) => &source.name.span.file,
-            Node::Stage(stage) => stage.query.file(),
-        },
+        name: node.name,
+        kind: node.kind,
+        caption: node.caption.clone(),
+        description: node.description,
+        tags: node.tags.filter(|tags| !tags.is_empty()),
+        instance: node.instance.map(|instance| instance.name.as_str()),
+        file: node.file,
     });
-    let name = |index: usize| picture.nodes[index].name().as_str();
+    let name = |index: usize| picture.nodes[index].name;
     let edges = picture.edges.iter().map(|(from, to)| Edge { from: name(*from), to: name(*to) });
     let document = Document { pipeline: picture.graph.name.as_str(), nodes: nodes.collect(), edges: edges.collect() };
     // Texts only: serializing them cannot fail.

@@ -1,19 +1,22 @@
 //! Drawings of a pipeline: text for other tools (dot, mermaid, JSON), and SVG laid out here.
 
 mod dot;
+mod fold;
 mod json;
 mod layout;
 mod mermaid;
 mod svg;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
 use super::{Node, PipelineGraph};
 use crate::ids::NodeName;
-use crate::spec::source::SourceKind;
+use crate::spec::files::MANIFEST;
+use crate::spec::pipeline::SubdagInstance;
 use crate::spec::table::Materialize;
+use crate::tag::Tags;
 
 /// How to draw a pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,23 +60,49 @@ impl FromStr for DrawFormat {
 impl PipelineGraph {
     /// The pipeline, or only the nodes `only` and the edges between them. Equal graphs have equal drawings.
     pub fn draw(&self, format: DrawFormat, only: Option<&BTreeSet<NodeName>>) -> String {
-        let picture = Picture::of(self, only);
-        match format {
-            DrawFormat::Dot => dot::draw(&picture),
-            DrawFormat::Mermaid => mermaid::draw(&picture),
-            DrawFormat::Svg => svg::draw(&picture),
-            DrawFormat::Json => json::draw(&picture),
-        }
+        draw(&Picture::of(self, only), format)
+    }
+
+    /// The pipeline with each instance of a sub-DAG as one node. Instances that would make a circle stay unfolded.
+    pub fn draw_folded(&self, format: DrawFormat) -> String {
+        draw(&fold::fold(self), format)
     }
 }
+
+fn draw(picture: &Picture<'_>, format: DrawFormat) -> String {
+    match format {
+        DrawFormat::Dot => dot::draw(picture),
+        DrawFormat::Mermaid => mermaid::draw(picture),
+        DrawFormat::Svg => svg::draw(picture),
+        DrawFormat::Json => json::draw(picture),
+    }
+}
+
+/// The kinds of nodes: also the classes that decide their colours.
+const KINDS: [&str; 5] = ["source", "table", "view", "cache", "subdag"];
 
 /// What is to be drawn.
 struct Picture<'g> {
     graph: &'g PipelineGraph,
     /// Each node behind those that it reads.
-    nodes: Vec<Node<'g>>,
+    nodes: Vec<Shown<'g>>,
     /// From what is read to its reader, as indexes of `nodes`; sorted.
     edges: Vec<(usize, usize)>,
+}
+
+/// A node of a drawing.
+#[derive(Clone)]
+struct Shown<'g> {
+    name: &'g str,
+    /// One of [`KINDS`].
+    kind: &'static str,
+    /// The kind in a few words: "delta source", "view".
+    caption: String,
+    description: Option<&'g str>,
+    tags: Option<&'g Tags>,
+    file: &'g str,
+    /// The instance of a sub-DAG that it is in, of several the outermost.
+    instance: Option<&'g SubdagInstance>,
 }
 
 impl<'g> Picture<'g> {
@@ -87,33 +116,65 @@ impl<'g> Picture<'g> {
             }
         }
         edges.sort_unstable();
-        Self { graph, nodes, edges }
+        Self { graph, nodes: nodes.into_iter().map(|node| Shown::of(graph, node)).collect(), edges }
     }
 }
 
-/// The kind of a node, the same words in every drawing: also the class that decides its colour.
-fn kind_of(node: Node<'_>) -> &'static str {
-    match node {
-        Node::Source(_) => "source",
-        Node::Stage(stage) => match stage.materialize {
-            Materialize::Table => "table",
-            Materialize::View => "view",
-            Materialize::Cache => "cache",
-        },
-    }
-}
-
-/// The kind of a node in a few words: "delta source", "view".
-fn caption_of(node: Node<'_>) -> String {
-    match node {
-        Node::Source(source) => {
-            let kind = match &source.kind {
-                SourceKind::Delta(_) => "delta",
-                SourceKind::Listing(listing) => listing.format.name(),
-                SourceKind::TextFiles(_) => "text files",
-            };
-            format!("{kind} source")
+impl<'g> Picture<'g> {
+    /// The instances of sub-DAGs with their nodes, by name.
+    fn instances(&self) -> BTreeMap<&'g str, Vec<&Shown<'g>>> {
+        let mut found: BTreeMap<&str, Vec<&Shown<'g>>> = BTreeMap::new();
+        for node in &self.nodes {
+            if let Some(instance) = node.instance {
+                found.entry(&instance.name).or_default().push(node);
+            }
         }
-        Node::Stage(_) => kind_of(node).to_owned(),
+        found
+    }
+}
+
+impl<'g> Shown<'g> {
+    fn of(graph: &'g PipelineGraph, node: Node<'g>) -> Self {
+        let (kind, caption, file, instance) = match node {
+            Node::Source(source) => {
+                ("source", format!("{} source", source.kind.caption()), &source.name.span.file, None)
+            }
+            Node::Stage(stage) => {
+                let kind = match stage.materialize {
+                    Materialize::Table => "table",
+                    Materialize::View => "view",
+                    Materialize::Cache => "cache",
+                };
+                let instance = stage.instance.as_deref().map(SubdagInstance::outermost);
+                let caption = match instance {
+                    Some(instance) => format!("{kind} of {}", instance.name),
+                    None => kind.to_owned(),
+                };
+                (kind, caption, stage.query.file(), instance)
+            }
+        };
+        Self {
+            name: node.name().as_str(),
+            kind,
+            caption,
+            description: node.description(),
+            tags: Some(node.tags()),
+            file: graph.files.origin(file),
+            instance,
+        }
+    }
+
+    /// The stages of an instance as one node.
+    fn folded(instance: &'g SubdagInstance, number: usize) -> Self {
+        let noun = if number == 1 { "stage" } else { "stages" };
+        Self {
+            name: &instance.name,
+            kind: "subdag",
+            caption: format!("{number} {noun} of {}", instance.subdag),
+            description: None,
+            tags: None,
+            file: MANIFEST,
+            instance: None,
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::layout::{Input, Layout, lay_out};
-use super::{Picture, caption_of, kind_of};
+use super::{KINDS, Picture};
 
 const NODE_HEIGHT: f64 = 44.0;
 const ROW_GAP: f64 = 22.0;
@@ -31,6 +31,7 @@ const STYLE: &str = "\
     .table rect { fill: #dcfce7; stroke: #16a34a }\n\
     .view rect { fill: #f8fafc; stroke: #64748b; stroke-dasharray: 4 3 }\n\
     .cache rect { fill: #fef3c7; stroke: #d97706 }\n\
+    .subdag rect { fill: #ede9fe; stroke: #7c3aed }\n\
     @media (prefers-color-scheme: dark) {\n\
     .page { fill: #0f172a }\n\
     text { fill: #f1f5f9 }\n\
@@ -41,6 +42,7 @@ const STYLE: &str = "\
     .table rect { fill: #052e16; stroke: #4ade80 }\n\
     .view rect { fill: #1e293b; stroke: #94a3b8 }\n\
     .cache rect { fill: #451a03; stroke: #fbbf24 }\n\
+    .subdag rect { fill: #2e1065; stroke: #a78bfa }\n\
     }\n";
 
 /// What stands where.
@@ -90,8 +92,8 @@ fn plan(picture: &Picture<'_>) -> Plan {
         .nodes
         .iter()
         .map(|node| {
-            let name = length(&shown(node.name().as_str())) * NAME_ADVANCE;
-            let caption = length(&caption_of(*node)) * CAPTION_ADVANCE;
+            let name = length(&shown(node.name)) * NAME_ADVANCE;
+            let caption = length(&node.caption) * CAPTION_ADVANCE;
             (name.max(caption) + 2.0 * PADDING).ceil()
         })
         .collect();
@@ -136,7 +138,7 @@ fn edge(text: &mut String, picture: &Picture<'_>, plan: &Plan, index: usize) {
         (x, y) = (column + width, bend);
     }
     curve(&mut path, x, y, end_x - TIP, end_y);
-    let (from, to) = (picture.nodes[from].name().as_str(), picture.nodes[to].name().as_str());
+    let (from, to) = (picture.nodes[from].name, picture.nodes[to].name);
     let _ = writeln!(
         text,
         "<g><title>{} to {}</title><path class=\"edge\" d=\"{path}\"/>\
@@ -153,11 +155,11 @@ fn curve(path: &mut String, x: f64, y: f64, to_x: f64, to_y: f64) {
 }
 
 fn node(text: &mut String, picture: &Picture<'_>, plan: &Plan, index: usize) {
-    let node = picture.nodes[index];
+    let node = &picture.nodes[index];
     let (x, y) = plan.place(index);
     let width = plan.widths[index];
-    let name = node.name().as_str();
-    let title = match node.description() {
+    let name = node.name;
+    let title = match node.description {
         Some(description) => format!("{name}: {description}"),
         None => name.to_owned(),
     };
@@ -168,13 +170,13 @@ fn node(text: &mut String, picture: &Picture<'_>, plan: &Plan, index: usize) {
          <rect x=\"{x:.1}\" y=\"{:.1}\" width=\"{width:.0}\" height=\"{NODE_HEIGHT:.0}\" rx=\"8\"/>\
          <text class=\"name\" x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>\
          <text class=\"caption\" x=\"{middle:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text></g>",
-        kind_of(node),
+        node.kind,
         escaped(&title),
         y - NODE_HEIGHT / 2.0,
         y - 2.0,
         escaped(&shown(name)),
         y + 14.0,
-        escaped(&caption_of(node)),
+        escaped(&node.caption),
     );
 }
 
@@ -182,8 +184,8 @@ fn node(text: &mut String, picture: &Picture<'_>, plan: &Plan, index: usize) {
 fn legend(text: &mut String, picture: &Picture<'_>, plan: &Plan) {
     let y = plan.height - MARGIN;
     let mut x = MARGIN;
-    for kind in ["source", "table", "view", "cache"] {
-        if picture.nodes.iter().any(|node| kind_of(*node) == kind) {
+    for kind in KINDS {
+        if picture.nodes.iter().any(|node| node.kind == kind) {
             let _ = writeln!(
                 text,
                 "<g class=\"{kind}\"><rect x=\"{x:.0}\" y=\"{:.0}\" width=\"14\" height=\"14\" rx=\"4\"/>\

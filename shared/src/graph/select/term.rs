@@ -6,12 +6,13 @@ use std::sync::Arc;
 use globset::{Glob, GlobMatcher};
 
 use crate::graph::{Node, PipelineGraph};
+use crate::spec::pipeline::SubdagInstance;
 use crate::spec::suggest::did_you_mean;
 use crate::spec::{Problem, Span, codes};
 use crate::tag::ITEM_SEPARATOR;
 
 /// The methods that may stand before a `:`.
-const METHODS: [&str; 2] = ["tag", "source"];
+const METHODS: [&str; 3] = ["tag", "source", "subdag"];
 /// The methods of dbt that need the record of earlier runs.
 const LATER_METHODS: [&str; 2] = ["state", "result"];
 
@@ -31,6 +32,8 @@ pub(super) struct Term {
 enum Method {
     Name(Pattern),
     Source(Pattern),
+    /// A sub-DAG, or an instance of one.
+    Subdag(Pattern),
     Tag { key: Pattern, value: Option<Pattern> },
 }
 
@@ -105,6 +108,7 @@ impl Term {
         }
         Ok(match (method, value.split_once('=')) {
             ("source", _) => Method::Source(pattern(value, span)?),
+            ("subdag", _) => Method::Subdag(pattern(value, span)?),
             (_, None) => Method::Tag { key: pattern(value, span)?, value: None },
             (_, Some((key, value))) => Method::Tag { key: pattern(key, span)?, value: Some(pattern(value, span)?) },
         })
@@ -115,6 +119,8 @@ impl Term {
         match &self.method {
             Method::Name(pattern) => pattern.matches(node.name().as_str()),
             Method::Source(pattern) => matches!(node, Node::Source(_)) && pattern.matches(node.name().as_str()),
+            Method::Subdag(pattern) => instances_of(node)
+                .any(|instance| pattern.matches(&instance.name) || pattern.matches(&instance.subdag)),
             Method::Tag { key, value } => node.tags().0.iter().any(|(tag, of_tag)| match value {
                 Some(value) => key.matches(tag) && of_tag.split(ITEM_SEPARATOR).any(|item| value.matches(item)),
                 None => key.matches(tag) || of_tag.split(ITEM_SEPARATOR).any(|item| key.matches(item)),
@@ -131,12 +137,31 @@ impl Term {
         let (what, names): (_, BTreeSet<String>) = match &self.method {
             Method::Name(_) => ("nodes are", graph.nodes().map(|node| node.name().to_string()).collect()),
             Method::Source(_) => ("sources are", graph.sources.keys().map(ToString::to_string).collect()),
+            Method::Subdag(_) => ("sub-DAGs and their instances are", subdags_of(graph)),
             Method::Tag { .. } => ("tags are", tags_of(graph)),
         };
-        problem.help = did_you_mean(text, what, names.iter().map(String::as_str))
-            .or_else(|| Some("no node carries a tag".to_owned()));
+        let nothing = match &self.method {
+            Method::Subdag(_) => "the project uses no sub-DAG",
+            _ => "no node carries a tag",
+        };
+        problem.help =
+            did_you_mean(text, what, names.iter().map(String::as_str)).or_else(|| Some(nothing.to_owned()));
         problem
     }
+}
+
+/// The instances of sub-DAGs that a node is in, from the inside out.
+fn instances_of(node: Node<'_>) -> impl Iterator<Item = &SubdagInstance> {
+    let instance = match node {
+        Node::Stage(stage) => stage.instance.as_deref(),
+        Node::Source(_) => None,
+    };
+    instance.into_iter().flat_map(SubdagInstance::with_parents)
+}
+
+/// Every sub-DAG that is used, and every instance.
+fn subdags_of(graph: &PipelineGraph) -> BTreeSet<String> {
+    graph.nodes().flat_map(instances_of).flat_map(|found| [found.name.clone(), found.subdag.clone()]).collect()
 }
 
 /// Every tag of every node, as a selection writes it.

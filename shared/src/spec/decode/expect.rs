@@ -1,6 +1,7 @@
 //! The `expect` of a stage: a list, each item with one rule.
 
 use super::fields::{Fields, Keys};
+use super::subdag::Scope;
 use super::values::{choice, filled_text, list, plain_names, text, whole, wrong_type};
 use crate::expect::{Expectation, Rule, Severity};
 use crate::ids::NodeName;
@@ -64,6 +65,24 @@ pub(super) fn decode(node: &Node, problems: &mut Vec<Problem>) -> Expected {
         expected.relations.extend(relation);
     }
     expected
+}
+
+/// Puts the names outside of a sub-DAG in place of those that it has inside.
+pub(super) fn rename(expected: &mut Expected, scope: &Scope<'_>, problems: &mut Vec<Problem>) {
+    for expectation in &mut expected.list {
+        let Rule::References { to, .. } = &mut expectation.rule else { continue };
+        match scope.names.get(to.as_str()) {
+            Some(outside) => *to = NodeName::new(outside.clone()),
+            None => problems.push(scope.unknown(to.as_str(), &expectation.span)),
+        }
+    }
+    for relation in &mut expected.relations {
+        for part in &mut relation.parts {
+            if let Some(outside) = scope.names.get(part) {
+                part.clone_from(outside);
+            }
+        }
+    }
 }
 
 /// Notes what a stage that is materialised so cannot expect.
@@ -199,7 +218,12 @@ fn rule(kind: &str, node: &Node, problems: &mut Vec<Problem>) -> Option<(Rule, O
                 problems.push(problem.help("name as many columns of the one as of the other"));
                 return None;
             }
-            relation = Some(RelationRef { parts: vec![to.clone()], written: to.clone(), span: place.span.clone() });
+            relation = Some(RelationRef {
+                parts: vec![to.clone()],
+                written: to.clone(),
+                has_alias: false,
+                span: place.span.clone(),
+            });
             Rule::References { columns: own, to: NodeName::new(to), key }
         }
         "row_count" => {

@@ -4,18 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::fields::{Fields, Keys, entries};
-use super::readable;
+use super::{readable, rows};
 use super::values::{any_text, choice, filled_text, list, names, text, wrong_type};
-use crate::contract::{ContractType, TYPE_HELP};
 use crate::error::ErrorCode;
-use crate::fixture::{
-    ExpectSpec, FixtureSpec, GivenSpec, Literal, LiteralValue, RowSpec, RowsSpec, TurnSpec, parse_csv, strategy_names,
-};
+use crate::fixture::{ExpectSpec, FixtureSpec, GivenSpec, TurnSpec, strategy_names};
+use crate::rows::RowsSpec;
 use crate::spec::codes;
 use crate::spec::files::{ProjectFiles, TESTS_DIR};
 use crate::spec::problem::Problem;
 use crate::spec::span::{Span, Spanned};
-use crate::spec::yaml::{self, Node, Scalar, Value};
+use crate::spec::yaml::{self, Node, Value};
 
 const KEYS: Keys = Keys {
     what: "a fixture",
@@ -168,7 +166,7 @@ impl Decoder<'_> {
                 order = names(columns, "`columns`", self.problems);
             }
             Some(columns) => {
-                let typed = self.typed_columns(columns);
+                let typed = rows::typed_columns(columns, self.problems);
                 order = Some(typed.iter().map(|(name, _)| name.clone()).collect());
                 given.columns = Some(typed);
             }
@@ -219,7 +217,7 @@ impl Decoder<'_> {
             for other in &expect.rows.columns {
                 if !columns.iter().any(|column| column.value == other.value) {
                     let message = format!("`{}` is not among the `columns` that are compared", other.value);
-                    self.problems.push(Problem::new(codes::FIXTURE_COLUMN, message).at(&other.span));
+                    self.problems.push(Problem::new(codes::ROWS_COLUMN, message).at(&other.span));
                 }
             }
         }
@@ -232,23 +230,6 @@ impl Decoder<'_> {
             _ => None,
         };
         found.or_else(|| wrong_type(node, "`tolerance`", "a number from 0 on", self.problems))
-    }
-
-    /// Column names with their types.
-    fn typed_columns(&mut self, node: &Node) -> Vec<(Spanned<String>, ContractType)> {
-        let mut columns = Vec::new();
-        for entry in entries(node, "`columns`", self.problems).unwrap_or_default() {
-            let what = format!("the type of `{}`", entry.key.value);
-            let Some(text) = filled_text(&entry.value, &what, self.problems) else { continue };
-            match ContractType::parse(&text) {
-                Some(found) => columns.push((entry.key.clone(), found)),
-                None => {
-                    let problem = Problem::new(codes::BAD_VALUE, format!("`{text}` is not a type"));
-                    self.problems.push(problem.at(&entry.value.span).help(TYPE_HELP));
-                }
-            }
-        }
-        columns
     }
 
     fn rows_or_file(&mut self, fields: &Fields<'_>, order: Option<&[Spanned<String>]>) -> Option<RowsSpec> {
@@ -271,90 +252,13 @@ impl Decoder<'_> {
             let file = fields.require("file", "file: orders.csv", self.problems)?;
             return self.file(file);
         }
-        let mut rows = RowsSpec { span: node.span.clone(), columns: Vec::new(), rows: Vec::new() };
-        for item in list(node, "rows", self.problems)? {
-            let values = match &item.value {
-                Value::Map(entries) => {
-                    let literals =
-                        entries.iter().filter_map(|entry| Some((entry.key.clone(), self.literal(&entry.value)?)));
-                    literals.collect()
-                }
-                Value::List(items) => self.positional(item, items, order)?,
-                _ => {
-                    wrong_type(item, "a row", "a mapping of columns to values", self.problems)?;
-                    continue;
-                }
-            };
-            rows.rows.push(RowSpec { span: item.span.clone(), values });
-        }
-        for (column, _) in rows.rows.iter().flat_map(|row| &row.values) {
-            if !rows.columns.iter().any(|known| known.value == column.value) {
-                rows.columns.push(column.clone());
-            }
-        }
-        Some(rows)
-    }
-
-    fn positional(
-        &mut self,
-        row: &Node,
-        items: &[Node],
-        order: Option<&[Spanned<String>]>,
-    ) -> Option<Vec<(Spanned<String>, Literal)>> {
-        let Some(order) = order else {
-            let problem = Problem::new(codes::MISSING_KEY, "a row that is a list needs to know its columns");
-            let help = "say `columns: [a, b]` and `rows: [[1, 2]]`, or write rows as `{ a: 1, b: 2 }`";
-            self.problems.push(problem.at(&row.span).help(help));
-            return None;
-        };
-        if items.len() != order.len() {
-            let message = format!("the row has {} values, and there are {} columns", items.len(), order.len());
-            self.problems.push(Problem::new(codes::FIXTURE_VALUE, message).at(&row.span));
-            return None;
-        }
-        order.iter().zip(items).map(|(name, item)| Some((name.clone(), self.literal(item)?))).collect()
+        rows::decode(node, order, self.problems)
     }
 
     /// The rows of a CSV file beside the fixture.
     fn file(&mut self, node: &Node) -> Option<RowsSpec> {
-        let name = filled_text(node, "`file`", self.problems)?;
         let folder = self.file.rsplit_once('/').map_or(TESTS_DIR, |(folder, _)| folder);
-        let path = format!("{folder}/{name}");
-        if self.files.get(&path).is_none() {
-            let problem = Problem::new(codes::FIXTURE_FILE, format!("there is no file {path}")).at(&node.span);
-            self.problems.push(problem.help("write the name of a .csv file in the folder of the fixture"));
-            return None;
-        }
-        let (file, text) = readable(self.files, &path, self.problems)?;
-        Some(parse_csv(file, text, self.problems))
-    }
-
-    fn literal(&mut self, node: &Node) -> Option<Literal> {
-        let value = match &node.value {
-            Value::Refused => return None,
-            Value::Scalar(scalar) => literal_of(scalar),
-            Value::List(items) => {
-                LiteralValue::List(items.iter().map(|item| self.literal(item)).collect::<Option<_>>()?)
-            }
-            Value::Map(entries) => LiteralValue::Map(
-                entries
-                    .iter()
-                    .map(|entry| Some((entry.key.clone(), self.literal(&entry.value)?)))
-                    .collect::<Option<_>>()?,
-            ),
-        };
-        Some(Literal { span: node.span.clone(), value })
-    }
-}
-
-fn literal_of(scalar: &Scalar) -> LiteralValue {
-    match scalar {
-        scalar if scalar.is_null() => LiteralValue::Null,
-        scalar if scalar.as_bool().is_some() => scalar.as_bool().map_or(LiteralValue::Null, LiteralValue::Boolean),
-        scalar if scalar.as_integer().is_some() || scalar.as_float().is_some() => {
-            LiteralValue::Number(scalar.text.clone())
-        }
-        scalar => LiteralValue::Text(scalar.text.clone()),
+        rows::file(node, folder, self.files, self.problems)
     }
 }
 

@@ -48,21 +48,54 @@ pub(super) fn settle(table: &mut Table, materialize: Materialize, place: &Span, 
         settings.on_definition_change = none.on_definition_change;
         return;
     }
+    check_mode(table, place, problems);
+    let settings = &mut table.settings;
     settings.properties.entry(CHANGE_DATA_FEED.to_owned()).or_insert_with(|| "true".to_owned());
     if settings.merge == MergeWrite::DeletionVectors {
         settings.properties.entry(DELETION_VECTORS.to_owned()).or_insert_with(|| "true".to_owned());
     }
     if settings.incremental == Incremental::Off {
+        if settings.mode == WriteMode::Upsert {
+            hold_key(settings);
+        }
         return;
     }
     if table.lacks_key && settings.mode == WriteMode::Overwrite {
         problems.push(no_key(table.incremental_span.as_ref(), place));
     }
-    let settings = &mut table.settings;
+    hold_key(&mut table.settings);
+}
+
+/// Rows are found by their keys, so no column of these holds null.
+fn hold_key(settings: &mut TableSettings) {
     for column in &settings.key {
         if !settings.not_null.contains(column) {
             settings.not_null.push(column.clone());
         }
+    }
+}
+
+/// Notes a way of writing that lacks what it goes by, or that an incremental table cannot have.
+fn check_mode(table: &Table, place: &Span, problems: &mut Vec<Problem>) {
+    let settings = &table.settings;
+    let (needs, is_there) = match settings.mode {
+        WriteMode::Overwrite | WriteMode::Append => return,
+        WriteMode::Upsert => ("key", !table.lacks_key),
+        WriteMode::ReplacePartitions => ("partition_by", table.partition_span.is_some()),
+    };
+    let place = table.mode_span.as_ref().unwrap_or(place);
+    let mode = settings.mode.as_str();
+    if !is_there {
+        let problem = Problem::new(codes::IO_MODE, format!("`mode: {mode}` needs `{needs}`")).at(place);
+        problems.push(problem.help(format!("add `{needs}: [column]`")));
+    }
+    if settings.incremental != Incremental::Off {
+        let message = format!("`mode: {mode}` and `incremental` each say which rows are replaced");
+        let mut problem = Problem::new(codes::IO_MODE, message).at(place);
+        if let Some(asked) = &table.incremental_span {
+            problem = problem.label(asked, "this makes the table incremental");
+        }
+        problems.push(problem.help("take `mode` out, or add `incremental: off`"));
     }
 }
 

@@ -17,13 +17,13 @@ use crate::spec::pipeline::{PipelineSpec, RunSettings, SourceSpec, StageSpec, Ta
 use crate::spec::problem::Problem;
 use crate::spec::span::{Span, Spanned};
 use crate::spec::table::{Materialize, TableSettings};
-use crate::spec::yaml::{self, Node};
+use crate::spec::yaml::{self, Entry, Node};
 use crate::tag::{TagPolicy, Tags};
 
 const KEYS: Keys = Keys {
     what: "windlass.yaml",
-    known: &["name", "description", "sources", "params", "defaults", "session", "run", "targets", "tag_policy"],
-    later: &["subdags"],
+    known: &["name", "description", "sources", "params", "defaults", "session", "run", "targets", "tag_policy", "subdags", "datasets"],
+    later: &[],
 };
 const RUN: Keys = Keys { what: "`run`", known: &["max_parallel_stages", "retries", "fail_fast"], later: &[] };
 const DEFAULTS: Keys = Keys {
@@ -56,6 +56,8 @@ pub(super) struct Manifest {
     run: RunSettings,
     targets: BTreeMap<String, TargetSpec>,
     tag_policy: Option<TagPolicy>,
+    /// The instances of sub-DAGs.
+    pub(super) subdags: Option<Node>,
     pub(super) defaults: Defaults,
 }
 
@@ -70,6 +72,14 @@ pub(super) struct Defaults {
     pub(super) contracts_by_name: Option<Span>,
     /// Where the project says whether tables are incremental.
     pub(super) incremental_span: Option<Span>,
+    /// What the project says of single datasets, by the names of the stages that write them.
+    pub(super) datasets: BTreeMap<String, Dataset>,
+}
+
+/// An entry of `datasets`.
+pub(super) struct Dataset {
+    pub(super) name: Span,
+    pub(super) node: Node,
 }
 
 /// The names that `windlass.yaml` declares, read well or not.
@@ -88,10 +98,16 @@ impl Manifest {
             session: self.session,
             run: self.run,
             targets: self.targets,
+            datasets: self.defaults.datasets.into_iter().map(|(name, of)| Spanned::new(name, of.name)).collect(),
             contracts,
             tag_policy: self.tag_policy,
             stages,
         }
+    }
+
+    /// The declared parameters.
+    pub(super) fn params(&self) -> &[ParamSpec] {
+        &self.params
     }
 
     pub(super) fn normalize_identifiers(&self) -> bool {
@@ -118,22 +134,28 @@ pub(super) fn decode(
     let fields = Fields::open(&root, &KEYS, problems)?;
     let name = fields.require("name", "name: my_pipeline", problems).and_then(|node| name_of(node, problems));
     let description = fields.get("description").and_then(|node| text(node, "`description`", problems));
-    let sources = fields.get("sources").map(|node| sources(node, broken, problems)).unwrap_or_default();
+    let sources = fields.get("sources").map(|node| sources(node, files, broken, problems)).unwrap_or_default();
     let params = fields.get("params").map(|node| param::decode_all(node, broken, problems)).unwrap_or_default();
     let mut session = SessionSettings::default();
     if let Some(node) = fields.get("session") {
         session::decode(node, problems).apply(&mut session);
     }
     let run = fields.get("run").map(|node| run(node, problems)).unwrap_or_default();
-    let defaults = defaults(fields.get("defaults"), &run, problems);
+    let mut defaults = defaults(fields.get("defaults"), &run, problems);
+    if let Some(node) = fields.get("datasets") {
+        let listed = entries(node, "`datasets`", problems).unwrap_or_default();
+        let dataset = |entry: &Entry| Dataset { name: entry.key.span.clone(), node: entry.value.clone() };
+        defaults.datasets = listed.iter().map(|entry| (entry.key.value.clone(), dataset(entry))).collect();
+    }
     let mut names: BTreeSet<&str> = sources.iter().map(|source| source.name.value.as_str()).collect();
     names.extend(broken.iter().map(String::as_str));
     let names = Names { sources: names, broken };
     let targets =
-        fields.get("targets").map(|node| target::decode_all(node, &params, &names, problems)).unwrap_or_default();
+        fields.get("targets").map(|node| target::decode_all(node, files, &params, &sources, &names, problems)).unwrap_or_default();
     let tag_policy = fields.get("tag_policy").map(|node| tag_policy::decode(node, files, problems));
     let name = name.unwrap_or_else(|| PipelineName::new("unnamed"));
-    Some(Manifest { name, description, sources, params, session, run, targets, tag_policy, defaults })
+    let subdags = fields.get("subdags").cloned();
+    Some(Manifest { name, description, sources, params, session, run, targets, tag_policy, subdags, defaults })
 }
 
 fn name_of(node: &Node, problems: &mut Vec<Problem>) -> Option<PipelineName> {
@@ -141,12 +163,17 @@ fn name_of(node: &Node, problems: &mut Vec<Problem>) -> Option<PipelineName> {
     check_name(&name, "a pipeline", problems).then(|| PipelineName::new(name.value))
 }
 
-fn sources(node: &Node, broken: &mut BTreeSet<String>, problems: &mut Vec<Problem>) -> Vec<SourceSpec> {
+fn sources(
+    node: &Node,
+    files: &ProjectFiles,
+    broken: &mut BTreeSet<String>,
+    problems: &mut Vec<Problem>,
+) -> Vec<SourceSpec> {
     let mut sources = Vec::new();
     for entry in entries(node, "`sources`", problems).unwrap_or_default() {
         check_name(&entry.key, "a source", problems);
         let name = Spanned::new(NodeName::new(entry.key.value.clone()), entry.key.span.clone());
-        match source::decode(name, &entry.value, problems) {
+        match source::decode(name, &entry.value, files, problems) {
             Some(source) => sources.push(source),
             None => drop(broken.insert(entry.key.value.clone())),
         }
@@ -215,6 +242,7 @@ impl Defaults {
             table: TableSettings::default(),
             contracts_by_name: None,
             incremental_span: None,
+            datasets: BTreeMap::new(),
         }
     }
 }

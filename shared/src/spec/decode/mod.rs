@@ -9,22 +9,25 @@ mod incremental;
 mod manifest;
 mod param;
 mod plan;
+mod rows;
 mod session;
 mod source;
 mod stage;
+mod subdag;
 mod table;
 mod tag_policy;
 mod target;
 mod values;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::codes;
+use super::expanded::Expanded;
 use super::files::{MANIFEST, MAX_FILE_BYTES, MAX_STAGES, ProjectFiles, STAGES_DIR};
 use super::pipeline::{PipelineSpec, StageSpec};
 use super::problem::{Problem, Problems};
-use super::span::Span;
+use super::span::{Span, Spanned};
 pub use contract::parse_contract;
 pub(crate) use fixture::draft_fixtures;
 pub use values::is_name;
@@ -35,12 +38,17 @@ pub(crate) struct Draft {
     pub(crate) spec: Option<PipelineSpec>,
     /// Names of sources, stages and parameters that are declared but could not be read.
     pub(crate) broken: BTreeSet<String>,
+    /// The texts that were made of sub-DAGs.
+    pub(crate) expanded: BTreeMap<Arc<str>, Arc<Expanded>>,
+    /// What inputs of sub-DAGs are bound to.
+    pub(crate) bindings: Vec<Spanned<String>>,
 }
 
 /// Reads a project, or says everything that is wrong with its files one by one.
 pub fn parse_project(files: &ProjectFiles) -> Result<PipelineSpec, Problems> {
     let mut problems = Vec::new();
     let draft = draft(files, &mut problems);
+    let files = &files.with_expanded(draft.expanded);
     Problems::check(problems, files)?;
     draft.spec.ok_or_else(|| Problems::one(no_manifest(), files))
 }
@@ -48,7 +56,6 @@ pub fn parse_project(files: &ProjectFiles) -> Result<PipelineSpec, Problems> {
 /// Reads a project as far as possible and notes everything that is wrong with its files one by one.
 pub(crate) fn draft(files: &ProjectFiles, problems: &mut Vec<Problem>) -> Draft {
     let mut broken = BTreeSet::new();
-    refuse_later_folders(files, problems);
     let manifest = match readable(files, MANIFEST, problems) {
         Some((path, text)) => manifest::decode(path, text, files, &mut broken, problems),
         None => {
@@ -59,9 +66,41 @@ pub(crate) fn draft(files: &ProjectFiles, problems: &mut Vec<Problem>) -> Draft 
         }
     };
     let contracts = contract::decode_all(files, problems);
-    let stages = decode_stages(files, manifest.as_ref(), &contracts, &mut broken, problems);
+    let expansion = subdag::expand_all(files, manifest.as_ref(), &contracts, problems);
+    broken.extend(expansion.broken);
+    let mut stages = decode_stages(files, manifest.as_ref(), &contracts, &mut broken, problems);
+    let has_instances = manifest.as_ref().is_some_and(|manifest| manifest.subdags.is_some());
+    if !has_instances && !files.iter().any(|(path, _)| is_stage(path)) {
+        problems.push(no_stages(files));
+    }
+    stages.extend(expansion.stages);
+    check_number(stages.len(), problems);
     let spec = manifest.map(|manifest| manifest.into_spec(stages, contracts.found));
-    Draft { spec, broken }
+    Draft { spec, broken, expanded: expansion.files, bindings: expansion.bindings }
+}
+
+/// Whether a file holds a stage.
+fn is_stage(path: &str) -> bool {
+    let inside = path.strip_prefix(STAGES_DIR).is_some_and(|rest| rest.starts_with('/'));
+    inside && stage::split_extension(path).is_some()
+}
+
+fn no_stages(files: &ProjectFiles) -> Problem {
+    let problem = Problem::new(codes::NO_STAGES, "the project has no stage")
+        .help(format!("put one query a file into {STAGES_DIR}/, such as {STAGES_DIR}/orders.sql"));
+    match files.iter().find(|(path, _)| &***path == MANIFEST) {
+        Some((path, _)) => problem.at(&Span::new(path, 0, 0)),
+        None => problem,
+    }
+}
+
+fn check_number(stages: usize, problems: &mut Vec<Problem>) -> bool {
+    let few = stages <= MAX_STAGES;
+    if !few {
+        let message = format!("the project has {stages} stages, it may have {MAX_STAGES}");
+        problems.push(Problem::new(codes::LIMIT, message).help("split it into several projects"));
+    }
+    few
 }
 
 fn no_manifest() -> Problem {
@@ -84,16 +123,6 @@ fn readable<'f>(
     Some((path, text))
 }
 
-/// Folders of the format that this version does not read must not be passed over in silence.
-fn refuse_later_folders(files: &ProjectFiles, problems: &mut Vec<Problem>) {
-    for (path, _) in files.iter().filter(|(path, _)| path.starts_with("subdags/")) {
-        let problem = Problem::new(codes::NOT_AVAILABLE, "sub-DAGs are not available in this version of windlass")
-            .at(&Span::new(path, 0, 0))
-            .help("move the folder `subdags/` out of the project");
-        problems.push(problem);
-    }
-}
-
 fn decode_stages(
     files: &ProjectFiles,
     manifest: Option<&manifest::Manifest>,
@@ -101,20 +130,8 @@ fn decode_stages(
     broken: &mut BTreeSet<String>,
     problems: &mut Vec<Problem>,
 ) -> Vec<StageSpec> {
-    let prefix = format!("{STAGES_DIR}/");
-    let is_stage = |path: &str| path.starts_with(&prefix) && stage::split_extension(path).is_some();
     let paths: Vec<&Arc<str>> = files.iter().map(|(path, _)| path).filter(|path| is_stage(path)).collect();
-    if paths.is_empty() {
-        let mut problem = Problem::new(codes::NO_STAGES, "the project has no stage")
-            .help(format!("put one query a file into {prefix}, such as {prefix}orders.sql"));
-        if let Some((path, _)) = files.iter().find(|(path, _)| &***path == MANIFEST) {
-            problem = problem.at(&Span::new(path, 0, 0));
-        }
-        problems.push(problem);
-    }
-    if paths.len() > MAX_STAGES {
-        let message = format!("the project has {} stages, it may have {MAX_STAGES}", paths.len());
-        problems.push(Problem::new(codes::LIMIT, message).help("split it into several projects"));
+    if !check_number(paths.len(), problems) {
         return Vec::new();
     }
     let mut stages = Vec::new();

@@ -26,7 +26,7 @@ pub(super) fn decode_all(node: &Node, broken: &mut BTreeSet<String>, problems: &
 }
 
 /// A parameter in full, or only its default, whose type is then what the value looks like.
-fn decode(entry: &Entry, problems: &mut Vec<Problem>) -> Option<ParamSpec> {
+pub(super) fn decode(entry: &Entry, problems: &mut Vec<Problem>) -> Option<ParamSpec> {
     let name = entry.key.value.clone();
     let span = entry.key.span.clone();
     if let Value::Scalar(scalar) = &entry.value.value {

@@ -51,6 +51,7 @@ pub(super) fn read(
     let relations = relations.into_iter().map(|name| RelationRef {
         parts: vec![name.value.clone()],
         written: name.value,
+        has_alias: false,
         span: name.span,
     });
     Some(Query { query: StageQuery::Plan(plan), relations: relations.collect(), params })

@@ -4,14 +4,19 @@ use chrono::{DateTime, Utc};
 
 use super::fields::{Fields, Keys, entries};
 use super::values::{
-    boolean, choice, filled_text, list, location, names, size, tag_places, tags, text, whole, wrong_type,
+    boolean, check_name, choice, filled_text, list, location, names, size, tag_places, tags, text, text_map, whole,
+    wrong_type,
 };
 use crate::ids::NodeName;
+use crate::rows::{Columns, check_name as check_column, columns_of, rows_of};
 use crate::spec::codes;
 use crate::spec::column_type::ColumnType;
+use crate::spec::files::{ProjectFiles, SEEDS_DIR};
 use crate::spec::pipeline::SourceSpec;
 use crate::spec::problem::Problem;
-use crate::spec::source::{DeltaSource, FileFormat, ListingSource, PinAt, SortColumn, SourceKind, TextFilesSource};
+use crate::spec::source::{
+    CustomSource, DeltaSource, FileFormat, ListingSource, PinAt, RowsSource, SortColumn, SourceKind, TextFilesSource,
+};
 use crate::spec::span::Spanned;
 use crate::spec::suggest::did_you_mean;
 use crate::spec::yaml::{Node, Value};
@@ -46,31 +51,84 @@ const TEXT_FILES: Keys = Keys {
 /// Bytes above which a text file is listed without its content, when the author says nothing.
 const DEFAULT_MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 
+const ROWS: Keys = Keys {
+    what: "a source of kind `rows`",
+    known: &["kind", "columns", "rows", "file", "tags", "description"],
+    later: &[],
+};
+const PROJECT_TABLE: Keys = Keys {
+    what: "a source of kind `project_table`",
+    known: &["kind", "home", "table", "version", "timestamp", "tags", "description"],
+    later: &[],
+};
+const CUSTOM: Keys = Keys {
+    what: "a source of kind `custom`",
+    known: &["kind", "loader", "location", "options", "tags", "description"],
+    later: &[],
+};
+
 #[derive(Clone, Copy)]
 enum Kind {
     Delta,
     Listing,
     TextFiles,
+    Rows,
+    ProjectTable,
+    Custom,
 }
 
-pub(super) fn decode(name: Spanned<NodeName>, node: &Node, problems: &mut Vec<Problem>) -> Option<SourceSpec> {
+/// The kinds by name.
+const KINDS: [(&str, Kind); 6] = [
+    ("delta", Kind::Delta),
+    ("listing", Kind::Listing),
+    ("text_files", Kind::TextFiles),
+    ("rows", Kind::Rows),
+    ("project_table", Kind::ProjectTable),
+    ("custom", Kind::Custom),
+];
+
+pub(super) fn decode(
+    name: Spanned<NodeName>,
+    node: &Node,
+    files: &ProjectFiles,
+    problems: &mut Vec<Problem>,
+) -> Option<SourceSpec> {
     let kind = kind_of(node, problems)?;
     let keys = match kind {
         Kind::Delta => &DELTA,
         Kind::Listing => &LISTING,
         Kind::TextFiles => &TEXT_FILES,
+        Kind::Rows => &ROWS,
+        Kind::ProjectTable => &PROJECT_TABLE,
+        Kind::Custom => &CUSTOM,
     };
     let fields = Fields::open(node, keys, problems)?;
     let tag_places = fields.get("tags").map(tag_places).unwrap_or_default();
     let tags = fields.get("tags").and_then(|node| tags(node, problems)).unwrap_or_default();
     let description = fields.get("description").and_then(|node| text(node, "`description`", problems));
-    let location = fields
-        .require("location", "location: path/or/url", problems)
-        .and_then(|node| location(node, "`location`", problems));
+    let place = |problems: &mut Vec<Problem>| {
+        let node = fields.require("location", "location: path/or/url", problems)?;
+        location(node, "`location`", problems)
+    };
     let kind = match kind {
-        Kind::Delta => delta(&fields, location, problems).map(SourceKind::Delta),
-        Kind::Listing => listing(&fields, location, problems).map(SourceKind::Listing),
-        Kind::TextFiles => text_files(&fields, location, problems).map(SourceKind::TextFiles),
+        Kind::Delta => {
+            let location = place(problems);
+            delta(&fields, location, problems).map(SourceKind::Delta)
+        }
+        Kind::Listing => {
+            let location = place(problems);
+            listing(&fields, location, problems).map(SourceKind::Listing)
+        }
+        Kind::TextFiles => {
+            let location = place(problems);
+            text_files(&fields, location, problems).map(SourceKind::TextFiles)
+        }
+        Kind::Rows => rows(&name, &fields, files, problems).map(SourceKind::Rows),
+        Kind::ProjectTable => {
+            let location = project_table(&fields, problems);
+            delta(&fields, location, problems).map(SourceKind::Delta)
+        }
+        Kind::Custom => custom(&fields, problems).map(SourceKind::Custom),
     };
     Some(SourceSpec { name, kind: kind?, tags, tag_places, description })
 }
@@ -80,12 +138,72 @@ fn kind_of(node: &Node, problems: &mut Vec<Problem>) -> Option<Kind> {
     let Some(entry) = entries.iter().find(|entry| entry.key.value == "kind") else {
         let problem = Problem::new(codes::MISSING_KEY, "a source needs `kind`")
             .label(&node.span, "`kind` is missing")
-            .help("add `kind: delta`, `kind: listing` or `kind: text_files`");
+            .help("add `kind: delta`, `listing`, `text_files`, `rows`, `project_table` or `custom`");
         problems.push(problem);
         return None;
     };
-    let kinds = [("delta", Kind::Delta), ("listing", Kind::Listing), ("text_files", Kind::TextFiles)];
-    choice(&entry.value, "`kind`", &kinds, problems)
+    choice(&entry.value, "`kind`", &KINDS, problems)
+}
+
+/// Rows of the project: written out, or in a file below `seeds/`.
+fn rows(
+    name: &Spanned<NodeName>,
+    fields: &Fields<'_>,
+    files: &ProjectFiles,
+    problems: &mut Vec<Problem>,
+) -> Option<RowsSource> {
+    let (mut order, mut typed) = (None, None);
+    match fields.get("columns") {
+        Some(columns) if matches!(columns.value, Value::List(_)) => order = names(columns, "`columns`", problems),
+        Some(columns) => {
+            let found = super::rows::typed_columns(columns, problems);
+            order = Some(found.iter().map(|(name, _)| name.clone()).collect());
+            typed = Some(found);
+        }
+        None => {}
+    }
+    let spec = match (fields.get("rows"), fields.get("file")) {
+        (Some(_), Some(file)) => {
+            let problem = Problem::new(codes::DOES_NOT_APPLY, "rows are given twice: here and in a file");
+            problems.push(problem.at(&file.span).help("take `rows` or `file` out"));
+            return None;
+        }
+        (_, Some(file)) => super::rows::file(file, SEEDS_DIR, files, problems)?,
+        (rows, None) => {
+            let node = rows.or_else(|| fields.require("rows", "rows: [{ id: 1 }]", problems))?;
+            super::rows::decode(node, order.as_deref(), problems)?
+        }
+    };
+    let table = Spanned::new(name.value.to_string(), name.span.clone());
+    let columns: Columns = match typed {
+        Some(typed) => typed.into_iter().map(|(name, of)| (name.value, of)).collect(),
+        None => columns_of(&table, &[&spec], problems)?,
+    };
+    for column in &spec.columns {
+        check_column(column, &table.value, &columns, problems);
+    }
+    let rows = rows_of(&columns, &spec, problems);
+    Some(RowsSource { columns, rows })
+}
+
+/// The location of a table that a stage of another project keeps in that project's home.
+fn project_table(fields: &Fields<'_>, problems: &mut Vec<Problem>) -> Option<String> {
+    let home = fields.require("home", "home: ../other/.windlass", problems);
+    let home = home.and_then(|node| location(node, "`home`", problems));
+    let table = fields.require("table", "table: name_of_a_stage", problems);
+    let table = table.and_then(|node| Some(Spanned::new(filled_text(node, "`table`", problems)?, node.span.clone())))?;
+    check_name(&table, "a stage", problems);
+    Some(format!("{}/tables/{}", home?.trim_end_matches('/'), table.value))
+}
+
+fn custom(fields: &Fields<'_>, problems: &mut Vec<Problem>) -> Option<CustomSource> {
+    let loader = fields.require("loader", "loader: name_of_a_loader", problems);
+    let loader = loader.and_then(|node| filled_text(node, "`loader`", problems));
+    let location = fields.get("location").map(|node| location(node, "`location`", problems));
+    let options = fields.get("options").and_then(|node| text_map(node, "`options`", problems)).unwrap_or_default();
+    // A location that is there and cannot be used is no location that is not there.
+    let location = location.map_or(Some(None), |found| found.map(Some))?;
+    Some(CustomSource { loader: loader?, location, options })
 }
 
 fn delta(fields: &Fields<'_>, location: Option<String>, problems: &mut Vec<Problem>) -> Option<DeltaSource> {

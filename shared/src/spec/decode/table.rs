@@ -1,17 +1,17 @@
-//! The `io` of a stage: its Delta table.
+//! The dataset of a stage: its Delta table and its exports, by `datasets` of the project and by its own `io`.
 
 use std::collections::BTreeMap;
 
 use super::fields::{Fields, Keys, entries};
 use super::incremental;
 use super::manifest::Defaults;
-use super::values::{check_name, choice, filled_text, location, plain_names, size, text_map};
+use super::values::{check_name, choice, filled_text, list, location, plain_names, size, text_map};
 use crate::spec::codes;
 use crate::spec::problem::Problem;
 use crate::spec::span::Span;
 use crate::spec::sql;
-use crate::spec::table::{TableSettings, WriteMode};
-use crate::spec::yaml::Node;
+use crate::spec::table::{Export, TableSettings, WriteMode};
+use crate::spec::yaml::{Node, Value};
 
 const KEYS: Keys = Keys {
     what: "`io`",
@@ -28,9 +28,17 @@ const KEYS: Keys = Keys {
         "incremental",
         "merge",
         "on_definition_change",
+        "exports",
     ],
     later: &[],
 };
+const EXPORT: Keys =
+    Keys { what: "an export", known: &["name", "format", "saver", "location", "options"], later: &[] };
+const MODES: [WriteMode; 4] =
+    [WriteMode::Overwrite, WriteMode::Append, WriteMode::Upsert, WriteMode::ReplacePartitions];
+
+/// The formats that files can be exported in.
+pub(super) const EXPORT_FORMATS: [&str; 4] = ["parquet", "csv", "json", "arrow"];
 
 /// Below this a table would drown in files.
 pub(super) const LEAST_FILE_BYTES: u64 = 64 * 1024;
@@ -43,6 +51,8 @@ pub(super) struct Table {
     /// Where `key` and `partition_by` are written, if they are.
     pub(super) key_span: Option<Span>,
     pub(super) partition_span: Option<Span>,
+    /// Where `mode` is written, if it is.
+    pub(super) mode_span: Option<Span>,
     /// Whether there is no key, not even one that could not be read.
     pub(super) lacks_key: bool,
 }
@@ -57,48 +67,113 @@ impl Table {
             incremental_span,
             key_span: None,
             partition_span: None,
+            mode_span: None,
             lacks_key: true,
         }
     }
 }
 
-/// Reads `io` over the defaults of the project.
-pub(super) fn decode(node: &Node, project: &Defaults, problems: &mut Vec<Problem>) -> Option<Table> {
+/// Reads `io`, or an entry of `datasets`, over what is said elsewhere.
+pub(super) fn decode(node: &Node, base: &Table, problems: &mut Vec<Problem>) -> Option<Table> {
     let fields = Fields::open(node, &KEYS, problems)?;
-    let defaults = &project.table;
+    let defaults = &base.settings;
     if let Some(kind) = fields.get("kind") {
         choice(kind, "`kind`", &[("delta", ())], problems);
     }
-    let mode = fields.get("mode").and_then(|node| {
-        choice(node, "`mode`", &[("overwrite", WriteMode::Overwrite), ("append", WriteMode::Append)], problems)
-    });
+    let modes = MODES.map(|mode| (mode.as_str(), mode));
+    let mode = fields.get("mode").and_then(|node| choice(node, "`mode`", &modes, problems));
     let mut list = |key: &str| fields.get(key).map(|node| plain_names(node, &format!("`{key}`"), problems));
     let (partition_by, key, not_null) = (list("partition_by"), list("key"), list("not_null"));
-    let lacks_key = key.as_ref().is_none_or(|names| names.as_ref().is_some_and(Vec::is_empty));
+    let lacks_key = match &key {
+        Some(names) => names.as_ref().is_some_and(Vec::is_empty),
+        None => base.lacks_key,
+    };
     let mut properties = defaults.properties.clone();
     properties
         .extend(fields.get("properties").and_then(|node| text_map(node, "`properties`", problems)).unwrap_or_default());
     let location_node = fields.get("location");
     let mut settings = TableSettings {
-        location: location_node.and_then(|node| location(node, "`location`", problems)),
+        location: location_node
+            .and_then(|node| location(node, "`location`", problems))
+            .or_else(|| defaults.location.clone()),
         mode: mode.unwrap_or(defaults.mode),
-        partition_by: partition_by.flatten().unwrap_or_default(),
-        not_null: not_null.flatten().unwrap_or_default(),
-        constraints: fields.get("constraints").map(|node| constraints(node, problems)).unwrap_or_default(),
+        partition_by: partition_by.flatten().unwrap_or_else(|| defaults.partition_by.clone()),
+        not_null: not_null.flatten().unwrap_or_else(|| defaults.not_null.clone()),
+        constraints: fields
+            .get("constraints")
+            .map_or_else(|| defaults.constraints.clone(), |node| constraints(node, problems)),
         properties,
         target_file_bytes: fields
             .get("target_file_size")
             .and_then(|node| size(node, "`target_file_size`", LEAST_FILE_BYTES, problems))
             .or(defaults.target_file_bytes),
-        key: key.flatten().unwrap_or_default(),
+        key: key.flatten().unwrap_or_else(|| defaults.key.clone()),
+        exports: fields.get("exports").map_or_else(|| defaults.exports.clone(), |node| exports(node, problems)),
         ..defaults.clone()
     };
-    let incremental_span =
-        incremental::read(&fields, &mut settings, problems).or_else(|| project.incremental_span.clone());
-    let location_span = location_node.map(|node| node.span.clone());
-    let span = |key: &str| fields.get(key).map(|node| node.span.clone());
-    let (key_span, partition_span) = (span("key"), span("partition_by"));
-    Some(Table { settings, location_span, incremental_span, key_span, partition_span, lacks_key })
+    let said = incremental::read(&fields, &mut settings, problems);
+    let span = |key: &str, elsewhere: &Option<Span>| {
+        fields.get(key).map(|node| node.span.clone()).or_else(|| elsewhere.clone())
+    };
+    Some(Table {
+        settings,
+        location_span: span("location", &base.location_span),
+        incremental_span: said.or_else(|| base.incremental_span.clone()),
+        key_span: span("key", &base.key_span),
+        partition_span: span("partition_by", &base.partition_span),
+        mode_span: span("mode", &base.mode_span),
+        lacks_key,
+    })
+}
+
+/// Notes what is said both in `datasets` and in the `io` of a stage.
+pub(super) fn refuse_twice(dataset: &Node, io: &Node, problems: &mut Vec<Problem>) {
+    let (Value::Map(dataset), Value::Map(io)) = (&dataset.value, &io.value) else { return };
+    for entry in io.iter().filter(|entry| entry.key.value != "kind") {
+        if let Some(other) = dataset.iter().find(|other| other.key.value == entry.key.value) {
+            let message = format!("`{}` of the dataset is said twice", entry.key.value);
+            let problem = Problem::new(codes::IO_TWICE, message).label(&entry.key.span, "here, in the stage's `io`");
+            problems.push(problem.label(&other.key.span, "and here, in `datasets`").help("keep one of them"));
+        }
+    }
+}
+
+/// Where else the rows go.
+pub(super) fn exports(node: &Node, problems: &mut Vec<Problem>) -> Vec<Export> {
+    let mut exports: Vec<Export> = Vec::new();
+    for item in list(node, "`exports`", problems).unwrap_or_default() {
+        let Some(export) = export(item, problems) else { continue };
+        if exports.iter().any(|other| other.name == export.name || other.location == export.location) {
+            let message = format!("two exports have the name `{}` or the same location", export.name);
+            let problem = Problem::new(codes::DUPLICATE_ITEM, message).at(&item.span);
+            problems.push(problem.help("give each a `name` and a `location` of its own"));
+        }
+        exports.push(export);
+    }
+    exports
+}
+
+fn export(node: &Node, problems: &mut Vec<Problem>) -> Option<Export> {
+    let fields = Fields::open(node, &EXPORT, problems)?;
+    let formats = EXPORT_FORMATS.map(|format| (format, format));
+    let saver = match (fields.get("format"), fields.get("saver")) {
+        (Some(_), Some(saver)) => {
+            let problem = Problem::new(codes::DOES_NOT_APPLY, "an export has a `format` or a `saver`, not both");
+            problems.push(problem.at(&saver.span).help("keep one of them"));
+            None
+        }
+        (None, Some(saver)) => filled_text(saver, "`saver`", problems),
+        (format, None) => format
+            .or_else(|| fields.require("format", "format: parquet", problems))
+            .and_then(|node| choice(node, "`format`", &formats, problems))
+            .map(str::to_owned),
+    };
+    let place = fields.require("location", "location: path/or/url", problems);
+    let place = place.and_then(|node| location(node, "`location`", problems));
+    let options = fields.get("options").and_then(|node| text_map(node, "`options`", problems)).unwrap_or_default();
+    let name = fields.get("name").and_then(|node| filled_text(node, "`name`", problems));
+    let saver = saver?;
+    Some(Export { name: name.unwrap_or_else(|| saver.clone()), saver, location: place?, options })
 }
 
 /// SQL conditions by name. Each must be an expression.

@@ -60,6 +60,17 @@ pub(super) fn read(
     (problems.len() == before).then_some(Query { sql, relations, params })
 }
 
+/// The named parameters of the query that stands in `text` from the byte `body` on; `None` if it has no tokens.
+pub(super) fn placeholders_in(file: &Arc<str>, text: &str, body: usize) -> Option<Vec<Spanned<String>>> {
+    let tokens = Tokens::read(file, &text[body..], body).ok()?;
+    Some(placeholders(&tokens, &mut Vec::new()))
+}
+
+/// The tables of the query that stands in `text` from the byte `body` on; none if it is no query.
+pub(super) fn relations_in(file: &Arc<str>, text: &str, body: usize, normalize: bool) -> Vec<RelationRef> {
+    read(file, text, body, normalize, &mut Vec::new()).map(|query| query.relations).unwrap_or_default()
+}
+
 /// Refuses SQL so deep that the parser, or a walk over what it makes, could exhaust the stack. Whoever parses SQL that is
 /// not a stage's has to ask first: the parser's own limit has gaps.
 pub fn check_depth(text: &str) -> Result<(), String> {

@@ -89,14 +89,14 @@ impl Visitor for Finder<'_> {
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<Self::Break> {
         // With arguments it is a table function.
-        let TableFactor::Table { name, args: None, .. } = factor else { return ControlFlow::Continue(()) };
+        let TableFactor::Table { name, args: None, alias, .. } = factor else { return ControlFlow::Continue(()) };
         let idents: Vec<&Ident> = name.0.iter().filter_map(ObjectNamePart::as_ident).collect();
         let (Some(first), Some(last)) = (idents.first(), idents.last()) else { return ControlFlow::Continue(()) };
         let parts: Vec<String> = idents.iter().map(|ident| self.resolved(ident)).collect();
         if !matches!(parts.as_slice(), [only] if self.is_in_scope(only)) {
             let mut span = self.tokens.span_at(first.span.start);
             span.end = self.tokens.span_at(last.span.start).end.max(span.end);
-            self.found.push(RelationRef { parts, written: name.to_string(), span });
+            self.found.push(RelationRef { parts, written: name.to_string(), has_alias: alias.is_some(), span });
         }
         ControlFlow::Continue(())
     }

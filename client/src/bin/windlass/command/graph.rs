@@ -17,7 +17,10 @@ pub(crate) fn run(global: &Global, args: &GraphArgs) -> Result<(), CommandError>
         GraphFormat::Svg => DrawFormat::Svg,
         GraphFormat::Json => DrawFormat::Json,
     };
-    let drawing = project.graph.draw(format, None);
+    let drawing = match args.fold {
+        true => project.graph.draw_folded(format),
+        false => project.graph.draw(format, None),
+    };
     match &args.to {
         Some(file) => {
             std::fs::write(file, drawing).map_err(|source| CommandError::Write { file: file.clone(), source })?

@@ -2,7 +2,6 @@
 
 use serde_json::{Value, json};
 use windlass_shared::graph::Node;
-use windlass_shared::spec::source::SourceKind;
 use windlass_shared::spec::table::Materialize;
 
 use super::open_project;
@@ -22,7 +21,7 @@ pub(crate) fn run(global: &Global, args: &LsArgs) -> Result<(), CommandError> {
             .map(|node| {
                 json!({
                     "name": node.name(), "kind": kind(node), "reads": reads(node), "tags": node.tags(),
-                    "description": node.description(),
+                    "description": node.description(), "instance": instance(node),
                 })
             })
             .collect();
@@ -32,23 +31,26 @@ pub(crate) fn run(global: &Global, args: &LsArgs) -> Result<(), CommandError> {
     let rows = nodes.iter().map(|node| {
         let tags: Vec<String> = node.tags().0.iter().map(|(key, value)| format!("{key}={value}")).collect();
         let about = node.description().unwrap_or_default().to_owned();
-        vec![node.name().to_string(), kind(node).to_owned(), tags.join(" "), about]
+        vec![node.name().to_string(), kind(node), tags.join(" "), about]
     });
     output::text(&output::columns(&["NAME", "KIND", "TAGS", "ABOUT"], rows.collect(), &[]))?;
     Ok(())
 }
 
-fn kind(node: &Node<'_>) -> &'static str {
+/// The instance of a sub-DAG that a node is a stage of.
+fn instance(node: &Node<'_>) -> Option<Value> {
+    let Node::Stage(stage) = node else { return None };
+    stage.instance.as_ref().map(|instance| json!({ "name": instance.name, "subdag": instance.subdag }))
+}
+
+fn kind(node: &Node<'_>) -> String {
     match node {
-        Node::Source(source) => match source.kind {
-            SourceKind::Delta(_) => "source: delta",
-            SourceKind::Listing(_) => "source: listing",
-            SourceKind::TextFiles(_) => "source: text_files",
-        },
+        Node::Source(source) => format!("source: {}", source.kind.name()),
         Node::Stage(stage) => match stage.materialize {
             Materialize::Table => "table",
             Materialize::View => "view",
             Materialize::Cache => "cache",
-        },
+        }
+        .to_owned(),
     }
 }

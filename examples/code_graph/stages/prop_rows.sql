@@ -1,10 +1,7 @@
 /* windlass
-description: What else is known of the graph's nodes, a row each.
-tags: { kind: table, semantic_id: cpg.props, entity: property, grain: per_node_and_key, join_keys: { node_id: cpg.nodes } }
-io:
-  kind: delta
-  key: [node_id, key]
-  not_null: [node_id, key, value]
+description: The rows of what else is known of the graph's nodes.
+materialize: view
+tags: { layer: semantic, kind: view, semantic_id: code.prop_row, entity: property, grain: per_node_and_key, join_keys: { node_id: cpg.nodes } }
 */
 SELECT node_id, prop['key'] AS key, prop['value'] AS value
 FROM (

@@ -1,13 +1,7 @@
 /* windlass
-description: The graph's edges, from one node to another.
-tags: { kind: table, semantic_id: cpg.edges, entity: edge, grain: per_edge, entity_keys: [edge_id], join_keys: { src_id: cpg.nodes, dst_id: cpg.nodes } }
-io:
-  kind: delta
-  key: [edge_id]
-  not_null: [edge_id, src_id, dst_id, kind, confidence]
-  constraints:
-    kind_is_known: kind IN ('contains', 'calls', 'imports')
-    confidence_is_a_share: confidence > 0 AND confidence <= 1
+description: The rows of the graph's edges, from one node to another.
+materialize: view
+tags: { layer: semantic, kind: view, semantic_id: code.edge_row, entity: edge, grain: per_edge, join_keys: { src_id: cpg.nodes, dst_id: cpg.nodes } }
 */
 SELECT stable_id(kind, src_id, dst_id) AS edge_id, src_id, dst_id, kind, confidence
 FROM (

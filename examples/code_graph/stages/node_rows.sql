@@ -1,13 +1,7 @@
 /* windlass
-description: The graph's nodes.
-tags: { kind: table, semantic_id: cpg.nodes, entity: node, grain: per_node, entity_keys: [node_id] }
-io:
-  kind: delta
-  key: [node_id]
-  not_null: [node_id, kind, repo]
-  constraints:
-    kind_is_known: kind IN ('repo', 'file', 'definition', 'call', 'import', 'error')
-    lines_are_in_order: start_line IS NULL OR start_line <= end_line
+description: The rows of the graph's nodes.
+materialize: view
+tags: { layer: semantic, kind: view, semantic_id: code.node_row, entity: node, grain: per_node }
 */
 SELECT node_id, role AS kind, syntax_kind, name, repo, file_id, start_line, end_line, start_byte, end_byte
 FROM syntax

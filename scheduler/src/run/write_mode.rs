@@ -1,0 +1,53 @@
+//! All rows of a query, saved among rows that stay: `mode: upsert` by key, `mode: replace_partitions` by partition.
+
+use datafusion::logical_expr::LogicalPlanBuilder;
+use windlass_shared::artifact::Strategy;
+use windlass_shared::delta::commit::CommitMode;
+use windlass_shared::delta::table::SchemaChange;
+use windlass_shared::delta::write::{StagedFiles, delta_write_plan};
+use windlass_shared::error::{Coded, Failure};
+
+use super::incremental_run::{Update, columns};
+use super::stage_run::StageRun;
+use super::work::StagedWrite;
+use crate::plan::incremental::{Choice, rows_of_keys};
+use crate::plan::{Feeds, TableRole};
+
+impl StageRun<'_> {
+    /// The rows of the query take the place of those with the same key; the others stay.
+    pub(super) async fn upsert(&mut self, role: &TableRole) -> Result<StagedWrite, Failure> {
+        let update = self.update(role).await?;
+        let new = self.keep_rows(&update, &update.query.logical).await?;
+        let key = &self.stage.table.key;
+        let keys = self.built(
+            LogicalPlanBuilder::from(new.clone()).project(columns(key)).and_then(LogicalPlanBuilder::build),
+        )?;
+        let target = self.target(&update).await?;
+        let there = self.built(rows_of_keys(&target.plan, key, &keys))?;
+        self.merge(&update, &target.table, new, there).await
+    }
+
+    /// The rows of the query take the place of all rows of the partitions that they are in; other partitions stay.
+    pub(super) async fn replace_partitions(&mut self, role: &TableRole) -> Result<StagedWrite, Failure> {
+        let update = self.update(role).await?;
+        let spec = self.write_spec(&update.table);
+        let (context, rows) = (&update.query.context, &update.query.logical);
+        let batches = self.run(context, "rows", rows, |plan, state| delta_write_plan(plan, spec, state)).await?;
+        let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
+        let files = self.hold_written(context, &update.table, files, true).await?;
+        if files.files() == 0 {
+            return self.touch(role, &update.query, &update.table).await;
+        }
+        let by = self.stage.table.partition_by.clone();
+        let mode = CommitMode::ReplacePartitions { values: files.partitions(&by), by };
+        self.staged(role, &update.query, &update.table, files, mode, true).await
+    }
+
+    async fn update<'r>(&mut self, role: &'r TableRole) -> Result<Update<'r>, Failure> {
+        let table = self.ensure_table(SchemaChange::Refuse).await?;
+        let query = self.query(&self.work.sessions).await?;
+        self.note(&query, Some(Strategy::Full));
+        let choice = Choice { strategy: Strategy::Full, replace_by: Vec::new() };
+        Ok(Update { role, query, feeds: Feeds::default(), choice, table })
+    }
+}

@@ -1,0 +1,186 @@
+//! Exports as files of a format: one file a save, named by the version of the table; older ones go when it is there.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::csv;
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::ipc::writer::FileWriter;
+use datafusion::arrow::json::LineDelimitedWriter;
+use datafusion::parquet::arrow::ArrowWriter;
+use futures::{StreamExt, TryStreamExt};
+use object_store::buffered::BufWriter;
+use object_store::path::Path as StorePath;
+use object_store::{ObjectStore, ObjectStoreExt};
+use tokio::io::AsyncWriteExt;
+
+use super::error::Fault;
+use super::saver::{SaveRequest, Saved, Saver};
+
+/// The format of exported files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileFormat {
+    /// Apache Parquet.
+    Parquet,
+    /// Comma-separated values, with a header unless the option `has_header` is `false`; `delimiter` is another option.
+    Csv,
+    /// One JSON object a line.
+    Json,
+    /// An Arrow IPC file.
+    Arrow,
+}
+
+impl FileFormat {
+    /// Every format.
+    pub const ALL: [Self; 4] = [Self::Parquet, Self::Csv, Self::Json, Self::Arrow];
+
+    /// The format's name in a project, which is also the files' extension.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Parquet => "parquet",
+            Self::Csv => "csv",
+            Self::Json => "json",
+            Self::Arrow => "arrow",
+        }
+    }
+}
+
+/// What the names of exported files begin with.
+const PREFIX: &str = "part-";
+
+/// Writes files of one format.
+#[derive(Debug)]
+pub struct FilesSaver {
+    format: FileFormat,
+}
+
+impl FilesSaver {
+    /// The saver of a format.
+    pub fn new(format: FileFormat) -> Self {
+        Self { format }
+    }
+}
+
+#[async_trait]
+impl Saver for FilesSaver {
+    async fn save(&self, request: SaveRequest) -> Result<Saved, Fault> {
+        let SaveRequest { version, location, options, mut rows, stores, .. } = request;
+        let store = stores.store(&location)?;
+        let folder = location.path()?;
+        let extension = self.format.name();
+        let file = folder.clone().join(format!("{PREFIX}{:020}.{extension}", version.0));
+        let mut encoder = Encoder::new(self.format, rows.schema(), &options)?;
+        let mut writer = BufWriter::new(store.clone(), file.clone());
+        let mut saved = Saved::default();
+        while let Some(batch) = rows.next().await {
+            let batch = batch?;
+            saved.rows += batch.num_rows() as u64;
+            encoder.write(&batch)?;
+            let bytes = encoder.take();
+            saved.bytes += bytes.len() as u64;
+            writer.write_all(&bytes).await?;
+        }
+        let bytes = encoder.finish()?;
+        saved.bytes += bytes.len() as u64;
+        writer.write_all(&bytes).await?;
+        writer.shutdown().await?;
+        remove_others(store.as_ref(), &folder, &file, extension).await?;
+        Ok(saved)
+    }
+}
+
+/// Removes the files of earlier saves.
+async fn remove_others(
+    store: &dyn ObjectStore,
+    folder: &StorePath,
+    file: &StorePath,
+    extension: &str,
+) -> Result<(), Fault> {
+    let listed: Vec<_> = store.list(Some(folder)).try_collect().await?;
+    for found in listed.into_iter().filter(|found| found.location != *file) {
+        let is_ours = found.location.prefix_match(folder).is_some_and(|rest| rest.count() == 1)
+            && found.location.filename().is_some_and(|name| name.starts_with(PREFIX))
+            && found.location.extension() == Some(extension);
+        if is_ours {
+            store.delete(&found.location).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Batches to the bytes of a file, a piece at a time.
+enum Encoder {
+    Parquet(Box<ArrowWriter<Vec<u8>>>),
+    Csv(csv::WriterBuilder, Vec<u8>),
+    Json(Vec<u8>),
+    Arrow(Box<FileWriter<Vec<u8>>>),
+}
+
+impl Encoder {
+    fn new(format: FileFormat, schema: SchemaRef, options: &BTreeMap<String, String>) -> Result<Self, Fault> {
+        let known: &[&str] = if format == FileFormat::Csv { &["has_header", "delimiter"] } else { &[] };
+        if let Some(other) = options.keys().find(|option| !known.contains(&option.as_str())) {
+            return Err(format!("an export as {} has no option `{other}`", format.name()).into());
+        }
+        Ok(match format {
+            FileFormat::Parquet => Self::Parquet(Box::new(ArrowWriter::try_new(Vec::new(), schema, None)?)),
+            FileFormat::Arrow => Self::Arrow(Box::new(FileWriter::try_new(Vec::new(), &schema)?)),
+            FileFormat::Json => Self::Json(Vec::new()),
+            FileFormat::Csv => {
+                let header = match options.get("has_header").map(String::as_str) {
+                    None | Some("true") => true,
+                    Some("false") => false,
+                    Some(other) => return Err(format!("`has_header` is `true` or `false`, not `{other}`").into()),
+                };
+                let delimiter = match options.get("delimiter").map(String::as_bytes) {
+                    None => b',',
+                    Some([byte]) => *byte,
+                    Some(_) => return Err("`delimiter` is a single byte".into()),
+                };
+                let mut start = Vec::new();
+                if header {
+                    // The header is there also where no row is.
+                    let builder = csv::WriterBuilder::new().with_header(true).with_delimiter(delimiter);
+                    builder.build(&mut start).write(&RecordBatch::new_empty(schema))?;
+                }
+                Self::Csv(csv::WriterBuilder::new().with_header(false).with_delimiter(delimiter), start)
+            }
+        })
+    }
+
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), Fault> {
+        match self {
+            Self::Parquet(writer) => writer.write(batch)?,
+            Self::Arrow(writer) => writer.write(batch)?,
+            Self::Csv(builder, bytes) => builder.clone().build(bytes).write(batch)?,
+            Self::Json(bytes) => {
+                let mut writer = LineDelimitedWriter::new(bytes);
+                writer.write(batch)?;
+                writer.finish()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The bytes that are there by now.
+    fn take(&mut self) -> Vec<u8> {
+        match self {
+            Self::Parquet(writer) => std::mem::take(writer.inner_mut()),
+            Self::Arrow(writer) => std::mem::take(writer.get_mut()),
+            Self::Csv(_, bytes) | Self::Json(bytes) => std::mem::take(bytes),
+        }
+    }
+
+    /// The bytes that end the file.
+    fn finish(self) -> Result<Vec<u8>, Fault> {
+        Ok(match self {
+            Self::Parquet(writer) => writer.into_inner()?,
+            Self::Arrow(mut writer) => {
+                writer.finish()?;
+                writer.into_inner()?
+            }
+            Self::Csv(_, bytes) | Self::Json(bytes) => bytes,
+        })
+    }
+}

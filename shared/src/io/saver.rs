@@ -1,0 +1,59 @@
+//! Savers: rows to where others read them, besides the stage's table.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::execution::SendableRecordBatchStream;
+
+use super::error::Fault;
+use crate::ids::{NodeName, TableVersion};
+use crate::storage::{Location, Stores};
+
+/// Writes the rows of a table where others read them.
+///
+/// A save may be repeated: after a failure, or after the process was lost. It must leave what a single save leaves.
+#[async_trait]
+pub trait Saver: fmt::Debug + Send + Sync {
+    /// Writes all rows, in place of what an earlier save wrote.
+    ///
+    /// # Errors
+    /// [`Fault`], in words that say what to do. The stage is then tried again, as often as it is retried at all.
+    async fn save(&self, request: SaveRequest) -> Result<Saved, Fault>;
+}
+
+/// What to write, and where.
+pub struct SaveRequest {
+    /// The stage.
+    pub dataset: NodeName,
+    /// The version of its table that the rows are of.
+    pub version: TableVersion,
+    /// The folder, resolved.
+    pub location: Location,
+    /// What the export is told.
+    pub options: BTreeMap<String, String>,
+    /// The rows, batch by batch.
+    pub rows: SendableRecordBatchStream,
+    /// The object stores of the process.
+    pub stores: Arc<Stores>,
+}
+
+impl fmt::Debug for SaveRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SaveRequest")
+            .field("dataset", &self.dataset)
+            .field("version", &self.version)
+            .field("location", &self.location)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a save came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Saved {
+    /// Rows that were written.
+    pub rows: u64,
+    /// Bytes that they take.
+    pub bytes: u64,
+}
