@@ -11,8 +11,8 @@ use windlass_shared::artifact::SavedPlan;
 use windlass_shared::error::{Coded, ErrorCode};
 use windlass_shared::graph::{PipelineGraph, check};
 use windlass_shared::spec::files::{
-    CONTRACTS_DIR, MANIFEST, MAX_FILE_BYTES, MAX_STAGES, POLICIES_DIR, SEED_EXTENSIONS, SEEDS_DIR, STAGE_EXTENSIONS, STAGES_DIR, SUBDAG_EXTENSIONS,
-    SUBDAGS_DIR, TEST_EXTENSIONS, TESTS_DIR,
+    CONTRACTS_DIR, MANIFEST, MAX_FILE_BYTES, MAX_STAGES, POLICIES_DIR, SEED_EXTENSIONS, SEEDS_DIR, STAGE_EXTENSIONS,
+    STAGES_DIR, SUBDAG_EXTENSIONS, SUBDAGS_DIR, TEST_EXTENSIONS, TESTS_DIR,
 };
 use windlass_shared::spec::{ProjectFiles, codes};
 use windlass_shared::storage::Location;
@@ -23,12 +23,8 @@ use crate::error::ClientError;
 const DEFAULT_HOME: &str = ".windlass";
 
 /// The folders that are read beside `stages`, each with the extensions of its files.
-const OTHER_DIRS: [(&str, &[&str]); 4] = [
-    (SUBDAGS_DIR, &SUBDAG_EXTENSIONS),
-    (CONTRACTS_DIR, &YAML),
-    (POLICIES_DIR, &YAML),
-    (SEEDS_DIR, &SEED_EXTENSIONS),
-];
+const OTHER_DIRS: [(&str, &[&str]); 4] =
+    [(SUBDAGS_DIR, &SUBDAG_EXTENSIONS), (CONTRACTS_DIR, &YAML), (POLICIES_DIR, &YAML), (SEEDS_DIR, &SEED_EXTENSIONS)];
 const YAML: [&str; 2] = ["yaml", "yml"];
 
 /// Why a project could not be read from disk.

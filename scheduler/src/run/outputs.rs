@@ -62,7 +62,9 @@ impl RunWork {
     pub(super) async fn save_missing_exports(&self) {
         for reused in &self.plan.reused {
             let graph = Arc::clone(&self.plan.request.graph);
-            let Some(stage) = graph.stage(&reused.name).filter(|stage| !stage.table.exports.is_empty()) else { continue };
+            let Some(stage) = graph.stage(&reused.name).filter(|stage| !stage.table.exports.is_empty()) else {
+                continue;
+            };
             let Some(pinned) = self.inputs.read().pinned_input(&stage.name).cloned() else { continue };
             for export in &stage.table.exports {
                 if let Err(failure) = self.export_once(stage, export, &pinned, reused.version).await {
@@ -166,9 +168,9 @@ impl RunWork {
             store.put(&place.path()?, PutPayload::from(bytes)).await?;
             Ok::<_, windlass_shared::io::Fault>(())
         };
-        written.await.map_err(|source| {
-            IoError::Save { name: stage.clone(), export: export.to_owned(), source }.to_failure()
-        })
+        written
+            .await
+            .map_err(|source| IoError::Save { name: stage.clone(), export: export.to_owned(), source }.to_failure())
     }
 }
 
@@ -177,7 +179,11 @@ fn check_contract(stage: &Stage, pinned: &PinnedInput) -> Result<(), Failure> {
     let Some(contract) = &stage.contract else { return Ok(()) };
     let broken = |message: String| Failure {
         code: "WL1005".to_owned(),
-        message: format!("the table of `{}` does not keep to its contract `{}`: {message}", stage.name, contract.value.label()),
+        message: format!(
+            "the table of `{}` does not keep to its contract `{}`: {message}",
+            stage.name,
+            contract.value.label()
+        ),
         help: Some("another program may have changed the table; look at its history".to_owned()),
         retryable: false,
     };

@@ -19,9 +19,8 @@ impl StageRun<'_> {
         let update = self.update(role).await?;
         let new = self.keep_rows(&update, &update.query.logical).await?;
         let key = &self.stage.table.key;
-        let keys = self.built(
-            LogicalPlanBuilder::from(new.clone()).project(columns(key)).and_then(LogicalPlanBuilder::build),
-        )?;
+        let keys = self
+            .built(LogicalPlanBuilder::from(new.clone()).project(columns(key)).and_then(LogicalPlanBuilder::build))?;
         let target = self.target(&update).await?;
         let there = self.built(rows_of_keys(&target.plan, key, &keys))?;
         self.merge(&update, &target.table, new, there).await

@@ -31,8 +31,8 @@ pub use saved_plan::{
     Moved, PlanMoved, SAVED_PLAN_FORMAT, SavedCursor, SavedPlan, SavedPlanError, SavedRequest, SavedStage, moved,
 };
 pub use stage::{
-    AttemptRecord, ExpectationRecord, MetricUnit, OperatorMetric, OperatorMetrics, OutputRecord, QuarantineRecord, StageRecord,
-    TaskTiming,
+    AttemptRecord, ExpectationRecord, MetricUnit, OperatorMetric, OperatorMetrics, OutputRecord, QuarantineRecord,
+    StageRecord, TaskTiming,
 };
 pub use status::{AttemptStatus, CommitOutcome, RunStatus, StageReceipt, StageStatus};
 pub use table::{CursorReset, CursorStatus, PinStatus, SourceCursor, TableStatus};

@@ -110,7 +110,10 @@ fn move_to(source: &mut SourceSpec, location: &str, files: &ProjectFiles) -> Res
             let (name, kind) = (&source.name.value, source.kind.name());
             let message = format!("`{name}` is of kind `{kind}` and has no location that could be another one");
             let problem = Problem::new(codes::DOES_NOT_APPLY, message).at(&source.name.span);
-            return Err(Problems::one(problem.help("say `kind` in the target to put another source in its place"), files));
+            return Err(Problems::one(
+                problem.help("say `kind` in the target to put another source in its place"),
+                files,
+            ));
         }
     }
     Ok(())
@@ -128,9 +131,7 @@ fn change_dataset(table: &mut TableSettings, change: &DatasetOverride) {
 }
 
 /// Notes stages that write to one place; of each its name, its location and where that is written.
-pub(super) fn same_locations<'g>(
-    stages: impl Iterator<Item = (&'g NodeName, &'g str, &'g Span)>,
-) -> Vec<Problem> {
+pub(super) fn same_locations<'g>(stages: impl Iterator<Item = (&'g NodeName, &'g str, &'g Span)>) -> Vec<Problem> {
     let mut first: BTreeMap<&str, (&NodeName, &Span)> = BTreeMap::new();
     let mut problems = Vec::new();
     for (name, location, span) in stages {

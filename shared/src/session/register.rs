@@ -5,8 +5,8 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
-use datafusion::datasource::{MemTable, ViewTable};
 use datafusion::datasource::empty::EmptyTable;
+use datafusion::datasource::{MemTable, ViewTable};
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
@@ -193,10 +193,8 @@ fn open_rows(name: &NodeName, source: &RowsSource) -> Result<Opened, SessionErro
     let refused = |source| SessionError::Register { table: name.clone(), source };
     let schema = schema_of(&source.columns);
     let batch = batch_of(&schema, &source.rows).map_err(refused)?;
-    let types: Vec<(&str, String)> =
-        source.columns.iter().map(|(name, of)| (name.as_str(), of.to_string())).collect();
-    let rows: Vec<Vec<String>> =
-        source.rows.iter().map(|row| row.iter().map(Cell::canonical).collect()).collect();
+    let types: Vec<(&str, String)> = source.columns.iter().map(|(name, of)| (name.as_str(), of.to_string())).collect();
+    let rows: Vec<Vec<String>> = source.rows.iter().map(|row| row.iter().map(Cell::canonical).collect()).collect();
     let scan = json!({ "kind": "rows", "columns": types, "rows": rows });
     let registration = Registration {
         name: name.clone(),

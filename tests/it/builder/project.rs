@@ -146,7 +146,10 @@ fn built() -> ProjectBuilder {
             ("history".into(), SourceOverride::Location("s3://prod/history".into())),
             (
                 "flat".into(),
-                SourceOverride::Kind(SourceKind::Delta(DeltaSource { location: "flat".into(), pin: PinAt::Version(3) })),
+                SourceOverride::Kind(SourceKind::Delta(DeltaSource {
+                    location: "flat".into(),
+                    pin: PinAt::Version(3),
+                })),
             ),
         ]),
         datasets: BTreeMap::new(),

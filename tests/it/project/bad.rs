@@ -95,7 +95,9 @@ macro_rules! groups {
     };
 }
 
-groups!(yaml, manifest, sources, params, header, sql, graph, plan, tags, contracts, expect, fixtures, subdags);
+groups!(
+    yaml, manifest, sources, params, header, sql, graph, plan, tags, contracts, expect, fixtures, subdags, datasets
+);
 
 #[test]
 fn there_are_enough_of_them() {

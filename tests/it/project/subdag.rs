@@ -172,7 +172,10 @@ pipes:
           FROM large
 ",
     ),
-    ("subdags/tidy/known.sql", "/* windlass\nmaterialize: view\n*/\nWITH rows AS (SELECT * FROM rows) SELECT * FROM rows WHERE $column IS NOT NULL"),
+    (
+        "subdags/tidy/known.sql",
+        "/* windlass\nmaterialize: view\n*/\nWITH rows AS (SELECT * FROM rows) SELECT * FROM rows WHERE $column IS NOT NULL",
+    ),
 ];
 
 #[test]
@@ -215,7 +218,12 @@ fn instances_are_selected() {
     let graph = graph_of(NESTED);
     let select = |text: &str| -> Vec<String> {
         let found = graph.select(&[text.to_owned()], &[]).unwrap();
-        graph.stages.iter().map(|stage| stage.name.to_string()).filter(|name| found.iter().any(|found| found.as_str() == name)).collect()
+        graph
+            .stages
+            .iter()
+            .map(|stage| stage.name.to_string())
+            .filter(|name| found.iter().any(|found| found.as_str() == name))
+            .collect()
     };
     assert_eq!(select("subdag:pair").len(), 15);
     assert_eq!(select("subdag:more_x").len(), 5);

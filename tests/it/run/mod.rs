@@ -3,6 +3,7 @@
 mod bundle;
 pub(crate) mod code_graph;
 mod cursors;
+mod datasets;
 mod event_log;
 mod expectations;
 mod machine;

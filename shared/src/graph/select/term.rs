@@ -34,7 +34,10 @@ enum Method {
     Source(Pattern),
     /// A sub-DAG, or an instance of one.
     Subdag(Pattern),
-    Tag { key: Pattern, value: Option<Pattern> },
+    Tag {
+        key: Pattern,
+        value: Option<Pattern>,
+    },
 }
 
 /// A name as it is, or a glob.
@@ -119,8 +122,9 @@ impl Term {
         match &self.method {
             Method::Name(pattern) => pattern.matches(node.name().as_str()),
             Method::Source(pattern) => matches!(node, Node::Source(_)) && pattern.matches(node.name().as_str()),
-            Method::Subdag(pattern) => instances_of(node)
-                .any(|instance| pattern.matches(&instance.name) || pattern.matches(&instance.subdag)),
+            Method::Subdag(pattern) => {
+                instances_of(node).any(|instance| pattern.matches(&instance.name) || pattern.matches(&instance.subdag))
+            }
             Method::Tag { key, value } => node.tags().0.iter().any(|(tag, of_tag)| match value {
                 Some(value) => key.matches(tag) && of_tag.split(ITEM_SEPARATOR).any(|item| value.matches(item)),
                 None => key.matches(tag) || of_tag.split(ITEM_SEPARATOR).any(|item| key.matches(item)),
@@ -144,8 +148,7 @@ impl Term {
             Method::Subdag(_) => "the project uses no sub-DAG",
             _ => "no node carries a tag",
         };
-        problem.help =
-            did_you_mean(text, what, names.iter().map(String::as_str)).or_else(|| Some(nothing.to_owned()));
+        problem.help = did_you_mean(text, what, names.iter().map(String::as_str)).or_else(|| Some(nothing.to_owned()));
         problem
     }
 }

@@ -20,10 +20,9 @@ use crate::spec::yaml::{self, Node, Value};
 const KEYS: Keys = Keys {
     what: "a contract",
     known: &["name", "version", "description", "evolution", "columns", "key", "partition_by"],
-    later: &[],
 };
 const COLUMN: Keys =
-    Keys { what: "a column of a contract", known: &["type", "nullable", "description", "semantic_type"], later: &[] };
+    Keys { what: "a column of a contract", known: &["type", "nullable", "description", "semantic_type"] };
 const EVOLUTION: [(&str, Evolution); 3] =
     [("exact", Evolution::Exact), ("additive", Evolution::Additive), ("ignore_extra", Evolution::IgnoreExtra)];
 

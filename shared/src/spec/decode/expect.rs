@@ -30,14 +30,13 @@ const ITEM: Keys = Keys {
         "row_count",
         "freshness",
     ],
-    later: &[],
 };
-const ACCEPTED: Keys = Keys { what: "`accepted_values`", known: &["column", "values"], later: &[] };
-const RANGE: Keys = Keys { what: "`range`", known: &["column", "min", "max"], later: &[] };
-const MATCHES: Keys = Keys { what: "`matches`", known: &["column", "pattern"], later: &[] };
-const REFERENCES: Keys = Keys { what: "`references`", known: &["columns", "to", "key"], later: &[] };
-const ROW_COUNT: Keys = Keys { what: "`row_count`", known: &["min", "max"], later: &[] };
-const FRESHNESS: Keys = Keys { what: "`freshness`", known: &["column", "within"], later: &[] };
+const ACCEPTED: Keys = Keys { what: "`accepted_values`", known: &["column", "values"] };
+const RANGE: Keys = Keys { what: "`range`", known: &["column", "min", "max"] };
+const MATCHES: Keys = Keys { what: "`matches`", known: &["column", "pattern"] };
+const REFERENCES: Keys = Keys { what: "`references`", known: &["columns", "to", "key"] };
+const ROW_COUNT: Keys = Keys { what: "`row_count`", known: &["min", "max"] };
+const FRESHNESS: Keys = Keys { what: "`freshness`", known: &["column", "within"] };
 const SEVERITY: [(&str, Severity); 3] =
     [("warn", Severity::Warn), ("fail", Severity::Fail), ("quarantine", Severity::Quarantine)];
 

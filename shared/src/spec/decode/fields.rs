@@ -13,8 +13,6 @@ pub(super) struct Keys {
     pub(super) what: &'static str,
     /// The keys there are.
     pub(super) known: &'static [&'static str],
-    /// The keys of the format that this version does not have.
-    pub(super) later: &'static [&'static str],
 }
 
 /// A mapping whose keys have been checked.
@@ -30,10 +28,7 @@ impl<'n> Fields<'n> {
         let entries = entries(node, keys.what, problems)?;
         for entry in entries {
             let key = &entry.key.value;
-            if keys.later.contains(&key.as_str()) {
-                let message = format!("`{key}` is not available in this version of windlass");
-                problems.push(Problem::new(codes::NOT_AVAILABLE, message).at(&entry.key.span).help("take it out"));
-            } else if !keys.known.contains(&key.as_str()) && !key.is_empty() {
+            if !keys.known.contains(&key.as_str()) && !key.is_empty() {
                 let mut problem = Problem::new(codes::UNKNOWN_KEY, format!("{} has no key `{key}`", keys.what))
                     .label(&entry.key.span, "unknown key");
                 problem.help = did_you_mean(key, "its keys are", keys.known.iter().copied());

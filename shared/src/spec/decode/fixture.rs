@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::fields::{Fields, Keys, entries};
-use super::{readable, rows};
 use super::values::{any_text, choice, filled_text, list, names, text, wrong_type};
+use super::{readable, rows};
 use crate::error::ErrorCode;
 use crate::fixture::{ExpectSpec, FixtureSpec, GivenSpec, TurnSpec, strategy_names};
 use crate::rows::RowsSpec;
@@ -18,17 +18,12 @@ use crate::spec::yaml::{self, Node, Value};
 const KEYS: Keys = Keys {
     what: "a fixture",
     known: &["name", "description", "select", "params", "turns", "given", "expect", "strategies", "error"],
-    later: &[],
 };
-const TURN: Keys = Keys { what: "a turn", known: &["given", "expect", "strategies", "error"], later: &[] };
-const GIVEN: Keys = Keys {
-    what: "what is given",
-    known: &["columns", "key", "rows", "file", "insert", "upsert", "delete"],
-    later: &[],
-};
-const EXPECT: Keys =
-    Keys { what: "what is expected", known: &["columns", "key", "tolerance", "rows", "file"], later: &[] };
-const FILE: Keys = Keys { what: "a table in a file", known: &["file"], later: &[] };
+const TURN: Keys = Keys { what: "a turn", known: &["given", "expect", "strategies", "error"] };
+const GIVEN: Keys =
+    Keys { what: "what is given", known: &["columns", "key", "rows", "file", "insert", "upsert", "delete"] };
+const EXPECT: Keys = Keys { what: "what is expected", known: &["columns", "key", "tolerance", "rows", "file"] };
+const FILE: Keys = Keys { what: "a table in a file", known: &["file"] };
 
 /// Reads every fixture, as far as it can be read.
 pub(crate) fn draft_fixtures(files: &ProjectFiles, problems: &mut Vec<Problem>) -> Vec<FixtureSpec> {

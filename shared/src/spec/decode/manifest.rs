@@ -22,10 +22,21 @@ use crate::tag::{TagPolicy, Tags};
 
 const KEYS: Keys = Keys {
     what: "windlass.yaml",
-    known: &["name", "description", "sources", "params", "defaults", "session", "run", "targets", "tag_policy", "subdags", "datasets"],
-    later: &[],
+    known: &[
+        "name",
+        "description",
+        "sources",
+        "params",
+        "defaults",
+        "session",
+        "run",
+        "targets",
+        "tag_policy",
+        "subdags",
+        "datasets",
+    ],
 };
-const RUN: Keys = Keys { what: "`run`", known: &["max_parallel_stages", "retries", "fail_fast"], later: &[] };
+const RUN: Keys = Keys { what: "`run`", known: &["max_parallel_stages", "retries", "fail_fast"] };
 const DEFAULTS: Keys = Keys {
     what: "`defaults`",
     known: &[
@@ -39,7 +50,6 @@ const DEFAULTS: Keys = Keys {
         "on_definition_change",
         "contract",
     ],
-    later: &[],
 };
 
 pub(super) const MATERIALIZE: [(&str, Materialize); 3] =
@@ -150,8 +160,10 @@ pub(super) fn decode(
     let mut names: BTreeSet<&str> = sources.iter().map(|source| source.name.value.as_str()).collect();
     names.extend(broken.iter().map(String::as_str));
     let names = Names { sources: names, broken };
-    let targets =
-        fields.get("targets").map(|node| target::decode_all(node, files, &params, &sources, &names, problems)).unwrap_or_default();
+    let targets = fields
+        .get("targets")
+        .map(|node| target::decode_all(node, files, &params, &sources, &names, problems))
+        .unwrap_or_default();
     let tag_policy = fields.get("tag_policy").map(|node| tag_policy::decode(node, files, problems));
     let name = name.unwrap_or_else(|| PipelineName::new("unnamed"));
     let subdags = fields.get("subdags").cloned();

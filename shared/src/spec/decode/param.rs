@@ -11,7 +11,7 @@ use crate::spec::param::{ParamSpec, ParamValue};
 use crate::spec::problem::Problem;
 use crate::spec::yaml::{Entry, Node, Scalar, Value};
 
-const KEYS: Keys = Keys { what: "a parameter", known: &["type", "default", "description"], later: &[] };
+const KEYS: Keys = Keys { what: "a parameter", known: &["type", "default", "description"] };
 
 pub(super) fn decode_all(node: &Node, broken: &mut BTreeSet<String>, problems: &mut Vec<Problem>) -> Vec<ParamSpec> {
     let mut params = Vec::new();

@@ -73,12 +73,7 @@ fn positional(
 }
 
 /// The rows of the CSV file that `node` names, in `folder` of the project.
-pub(super) fn file(
-    node: &Node,
-    folder: &str,
-    files: &ProjectFiles,
-    problems: &mut Vec<Problem>,
-) -> Option<RowsSpec> {
+pub(super) fn file(node: &Node, folder: &str, files: &ProjectFiles, problems: &mut Vec<Problem>) -> Option<RowsSpec> {
     let name = filled_text(node, "`file`", problems)?;
     let path = format!("{folder}/{name}");
     if files.get(&path).is_none() {

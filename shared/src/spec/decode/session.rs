@@ -17,7 +17,6 @@ const KEYS: Keys = Keys {
         "memory_limit_bytes",
         "spill_dir",
     ],
-    later: &[],
 };
 
 /// The least memory with which a query is worth starting.

@@ -24,7 +24,6 @@ use crate::spec::yaml::{Node, Value};
 const DELTA: Keys = Keys {
     what: "a source of kind `delta`",
     known: &["kind", "location", "version", "timestamp", "tags", "description"],
-    later: &[],
 };
 const LISTING: Keys = Keys {
     what: "a source of kind `listing`",
@@ -40,31 +39,24 @@ const LISTING: Keys = Keys {
         "tags",
         "description",
     ],
-    later: &[],
 };
 const TEXT_FILES: Keys = Keys {
     what: "a source of kind `text_files`",
     known: &["kind", "location", "include", "exclude", "max_file_bytes", "tags", "description"],
-    later: &[],
 };
 
 /// Bytes above which a text file is listed without its content, when the author says nothing.
 const DEFAULT_MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 
-const ROWS: Keys = Keys {
-    what: "a source of kind `rows`",
-    known: &["kind", "columns", "rows", "file", "tags", "description"],
-    later: &[],
-};
+const ROWS: Keys =
+    Keys { what: "a source of kind `rows`", known: &["kind", "columns", "rows", "file", "tags", "description"] };
 const PROJECT_TABLE: Keys = Keys {
     what: "a source of kind `project_table`",
     known: &["kind", "home", "table", "version", "timestamp", "tags", "description"],
-    later: &[],
 };
 const CUSTOM: Keys = Keys {
     what: "a source of kind `custom`",
     known: &["kind", "loader", "location", "options", "tags", "description"],
-    later: &[],
 };
 
 #[derive(Clone, Copy)]
@@ -153,6 +145,7 @@ fn rows(
     problems: &mut Vec<Problem>,
 ) -> Option<RowsSource> {
     let (mut order, mut typed) = (None, None);
+    let before = problems.len();
     match fields.get("columns") {
         Some(columns) if matches!(columns.value, Value::List(_)) => order = names(columns, "`columns`", problems),
         Some(columns) => {
@@ -161,6 +154,9 @@ fn rows(
             typed = Some(found);
         }
         None => {}
+    }
+    if problems.len() > before {
+        return None;
     }
     let spec = match (fields.get("rows"), fields.get("file")) {
         (Some(_), Some(file)) => {
@@ -191,7 +187,8 @@ fn project_table(fields: &Fields<'_>, problems: &mut Vec<Problem>) -> Option<Str
     let home = fields.require("home", "home: ../other/.windlass", problems);
     let home = home.and_then(|node| location(node, "`home`", problems));
     let table = fields.require("table", "table: name_of_a_stage", problems);
-    let table = table.and_then(|node| Some(Spanned::new(filled_text(node, "`table`", problems)?, node.span.clone())))?;
+    let table =
+        table.and_then(|node| Some(Spanned::new(filled_text(node, "`table`", problems)?, node.span.clone())))?;
     check_name(&table, "a stage", problems);
     Some(format!("{}/tables/{}", home?.trim_end_matches('/'), table.value))
 }

@@ -25,14 +25,12 @@ use crate::tag::Tags;
 const KEYS: Keys = Keys {
     what: "the header of a stage",
     known: &["name", "description", "tags", "materialize", "io", "retries", "contract", "expect"],
-    later: &[],
 };
 
 /// The keys of a stage in a sub-DAG, whose name is that of its file.
 pub(super) const KEYS_INSIDE: Keys = Keys {
     what: "the header of a stage in a sub-DAG",
     known: &["description", "tags", "materialize", "io", "retries", "contract", "expect"],
-    later: &[],
 };
 
 const PLAN_KEYS: Keys = Keys {
@@ -50,7 +48,6 @@ const PLAN_KEYS: Keys = Keys {
         "params",
         "engine",
     ],
-    later: KEYS.later,
 };
 
 /// What a stage's file was found to compute.
@@ -129,7 +126,9 @@ pub(super) fn decode_parts(
     let before = problems.len();
     let is_plan = split_extension(file).is_some_and(|(_, extension)| extension == "plan");
     let fields = header.as_ref().and_then(|node| Fields::open(node, keys, problems));
-    let name = scope.as_ref().map_or_else(|| Spanned::new(stem(file).to_owned(), Span::new(file, 0, 0)), |(name, _)| name.clone());
+    let name = scope
+        .as_ref()
+        .map_or_else(|| Spanned::new(stem(file).to_owned(), Span::new(file, 0, 0)), |(name, _)| name.clone());
     let mut settings = settings(name, fields.as_ref(), defaults, contracts, problems);
     let good_name = match &scope {
         Some((_, scope)) => {

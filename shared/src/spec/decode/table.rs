@@ -30,10 +30,8 @@ const KEYS: Keys = Keys {
         "on_definition_change",
         "exports",
     ],
-    later: &[],
 };
-const EXPORT: Keys =
-    Keys { what: "an export", known: &["name", "format", "saver", "location", "options"], later: &[] };
+const EXPORT: Keys = Keys { what: "an export", known: &["name", "format", "saver", "location", "options"] };
 const MODES: [WriteMode; 4] =
     [WriteMode::Overwrite, WriteMode::Append, WriteMode::Upsert, WriteMode::ReplacePartitions];
 

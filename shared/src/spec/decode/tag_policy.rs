@@ -11,19 +11,13 @@ use crate::spec::suggest::did_you_mean;
 use crate::spec::yaml::{self, Node, Value};
 use crate::tag::{KeyRule, TagDefault, TagPattern, TagPolicy, TagRules, TagScope, keys};
 
-const POLICY: Keys = Keys {
-    what: "`tag_policy`",
-    known: &["include", "required", "keys", "layers", "defaults", "other_keys"],
-    later: &[],
-};
-const FILE: Keys = Keys {
-    what: "a file of a tag policy",
-    known: &["required", "keys", "layers", "defaults", "other_keys"],
-    later: &[],
-};
-const LAYER: Keys = Keys { what: "the rules of a layer", known: &["required", "keys"], later: &[] };
-const RULE: Keys = Keys { what: "the rule of a key", known: &["values", "pattern"], later: &[] };
-const DEFAULT: Keys = Keys { what: "a default of tags", known: &["folder", "select", "tags"], later: &[] };
+const POLICY: Keys =
+    Keys { what: "`tag_policy`", known: &["include", "required", "keys", "layers", "defaults", "other_keys"] };
+const FILE: Keys =
+    Keys { what: "a file of a tag policy", known: &["required", "keys", "layers", "defaults", "other_keys"] };
+const LAYER: Keys = Keys { what: "the rules of a layer", known: &["required", "keys"] };
+const RULE: Keys = Keys { what: "the rule of a key", known: &["values", "pattern"] };
+const DEFAULT: Keys = Keys { what: "a default of tags", known: &["folder", "select", "tags"] };
 
 /// Reads the policy. What is included comes first, so that the project's own rules are added to those of the organisation.
 pub(super) fn decode(node: &Node, files: &ProjectFiles, problems: &mut Vec<Problem>) -> TagPolicy {

@@ -9,21 +9,18 @@ use super::values::{check_name, location, size, text_map};
 use super::{manifest::Names, param, source};
 use crate::ids::NodeName;
 use crate::spec::codes;
-use crate::spec::param::{ParamSpec, ParamValue};
 use crate::spec::files::ProjectFiles;
+use crate::spec::param::{ParamSpec, ParamValue};
 use crate::spec::pipeline::{DatasetOverride, SourceOverride, SourceSpec, TargetSpec};
 use crate::spec::problem::Problem;
 use crate::spec::span::Spanned;
 use crate::spec::suggest::did_you_mean;
 use crate::spec::yaml::{Node, Value};
 
-const KEYS: Keys = Keys { what: "a target", known: &["params", "session", "sources", "datasets", "home"], later: &[] };
-const SOURCE: Keys = Keys { what: "a target's source", known: &["location"], later: &[] };
-const DATASET: Keys = Keys {
-    what: "a target's dataset",
-    known: &["location", "properties", "target_file_size", "exports"],
-    later: &[],
-};
+const KEYS: Keys = Keys { what: "a target", known: &["params", "session", "sources", "datasets", "home"] };
+const SOURCE: Keys = Keys { what: "a target's source", known: &["location"] };
+const DATASET: Keys =
+    Keys { what: "a target's dataset", known: &["location", "properties", "target_file_size", "exports"] };
 
 pub(super) fn decode_all(
     node: &Node,
@@ -136,7 +133,8 @@ fn datasets(node: &Node, problems: &mut Vec<Problem>) -> BTreeMap<NodeName, Data
     for entry in entries(node, "`datasets` of a target", problems).unwrap_or_default() {
         let Some(fields) = Fields::open(&entry.value, &DATASET, problems) else { continue };
         let place = fields.get("location");
-        let location = place.and_then(|node| Some(Spanned::new(location(node, "`location`", problems)?, node.span.clone())));
+        let location =
+            place.and_then(|node| Some(Spanned::new(location(node, "`location`", problems)?, node.span.clone())));
         let properties = fields.get("properties").and_then(|node| text_map(node, "`properties`", problems));
         let bytes = fields.get("target_file_size");
         let target_file_bytes = bytes.and_then(|node| size(node, "`target_file_size`", LEAST_FILE_BYTES, problems));

@@ -11,7 +11,7 @@ use crate::spec::problem::Problem;
 use crate::spec::span::Span;
 use crate::spec::yaml::{Entry, Node, Value};
 
-const NAME: Keys = Keys { what: "a parameter", known: &["type", "default", "description"], later: &[] };
+const NAME: Keys = Keys { what: "a parameter", known: &["type", "default", "description"] };
 
 /// What `$instance` is the reference of: the instance's name.
 pub(super) const INSTANCE: &str = "instance";
@@ -98,8 +98,12 @@ fn literal(value: &ParamValue) -> String {
         ParamValue::Float(_) => cast("REAL"),
         ParamValue::Double(_) => cast("DOUBLE"),
         ParamValue::Date(_) => cast("DATE"),
-        ParamValue::Timestamp(_) => format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", quoted(value.to_string())),
-        ParamValue::TimestampNtz(_) => format!("arrow_cast({}, 'Timestamp(Microsecond, None)')", quoted(value.to_string())),
+        ParamValue::Timestamp(_) => {
+            format!("arrow_cast({}, 'Timestamp(Microsecond, Some(\"UTC\"))')", quoted(value.to_string()))
+        }
+        ParamValue::TimestampNtz(_) => {
+            format!("arrow_cast({}, 'Timestamp(Microsecond, None)')", quoted(value.to_string()))
+        }
         ParamValue::Decimal { precision, scale, .. } => cast(&format!("DECIMAL({precision}, {scale})")),
     }
 }

@@ -15,11 +15,8 @@ use crate::spec::suggest::did_you_mean;
 use crate::spec::yaml::{Entry, Node, Value};
 use crate::tag::Tags;
 
-const KEYS: Keys = Keys {
-    what: "an instance of a sub-DAG",
-    known: &["use", "over", "params", "inputs", "outputs", "tags"],
-    later: &[],
-};
+const KEYS: Keys =
+    Keys { what: "an instance of a sub-DAG", known: &["use", "over", "params", "inputs", "outputs", "tags"] };
 /// Instances that one entry may make.
 const MOST_INSTANCES: usize = 1_000;
 
@@ -136,7 +133,9 @@ fn combinations(
                 let mut own = fixed.clone();
                 let mut label = String::new();
                 for entry in entries(item, "an item of `over`", problems).unwrap_or_default() {
-                    let Some((name, value)) = argument(&entry.key, &entry.value, subdag, here, problems) else { continue };
+                    let Some((name, value)) = argument(&entry.key, &entry.value, subdag, here, problems) else {
+                        continue;
+                    };
                     // The first value names the instance.
                     if label.is_empty() {
                         label = label_of(&value);
@@ -148,8 +147,9 @@ fn combinations(
             found
         }
         _ => {
+            let Some(listed) = entries(node, "`over`", problems) else { return Vec::new() };
             let mut found = vec![(fixed.clone(), String::new())];
-            for entry in entries(node, "`over`", problems).unwrap_or_default() {
+            for entry in listed {
                 let what = format!("`{}` of `over`", entry.key.value);
                 let mut next = Vec::new();
                 for item in list(&entry.value, &what, problems).unwrap_or_default() {
@@ -229,7 +229,15 @@ fn one<'l>(
     let node = fields.get("tags").map(|node| both.fill(node, problems));
     let own_tags = node.as_ref().and_then(|node| tags(node, problems)).unwrap_or_default();
     let tag_places = node.as_ref().map(tag_places).unwrap_or_default();
-    (problems.len() == before).then_some(Instance { subdag, name, arguments, inputs, outputs, tags: own_tags, tag_places })
+    (problems.len() == before).then_some(Instance {
+        subdag,
+        name,
+        arguments,
+        inputs,
+        outputs,
+        tags: own_tags,
+        tag_places,
+    })
 }
 
 fn inputs(
@@ -296,7 +304,8 @@ fn outputs(
         let Some(name) = name else { continue };
         if let Some((other, _)) = named.iter().find(|(_, other)| other.value == name.value) {
             let message = format!("the outputs `{other}` and `{}` would both be `{}`", output.stage.value, name.value);
-            problems.push(Problem::new(codes::SUBDAG_OUTPUT, message).at(&name.span).help("give each a name of its own"));
+            problems
+                .push(Problem::new(codes::SUBDAG_OUTPUT, message).at(&name.span).help("give each a name of its own"));
         }
         named.insert(output.stage.value.clone(), name);
     }

@@ -14,11 +14,8 @@ use crate::spec::span::{Span, Spanned};
 use crate::spec::suggest::did_you_mean;
 use crate::spec::yaml::{self, Node, Value};
 
-pub(super) const KEYS: Keys = Keys {
-    what: "a sub-DAG",
-    known: &["description", "params", "inputs", "outputs", "pipes", "subdags"],
-    later: &[],
-};
+pub(super) const KEYS: Keys =
+    Keys { what: "a sub-DAG", known: &["description", "params", "inputs", "outputs", "pipes", "subdags"] };
 
 /// A sub-DAG.
 pub(super) struct Subdag {
@@ -78,7 +75,9 @@ impl Library {
                 .and_then(|(file, text)| read(name, file, text, &queries, problems))
                 .filter(|_| problems.len() == before);
             match subdag {
-                Some(subdag) if !library.found.contains_key(name) => drop(library.found.insert(name.to_owned(), subdag)),
+                Some(subdag) if !library.found.contains_key(name) => {
+                    drop(library.found.insert(name.to_owned(), subdag))
+                }
                 Some(subdag) => {
                     let problem = Problem::new(codes::NAME_CLASH, format!("there are two sub-DAGs `{name}`"));
                     problems.push(problem.at(&Span::new(&subdag.file, 0, 0)).help("keep one of the files"));

@@ -58,8 +58,15 @@ pub(super) fn expand_all(
     problems: &mut Vec<Problem>,
 ) -> Expansion {
     let library = Library::read(files, problems);
-    let mut expander =
-        Expander { files, manifest, contracts, library: &library, open: Vec::new(), made: Expansion::default(), problems };
+    let mut expander = Expander {
+        files,
+        manifest,
+        contracts,
+        library: &library,
+        open: Vec::new(),
+        made: Expansion::default(),
+        problems,
+    };
     if let Some(manifest) = manifest
         && let Some(node) = &manifest.subdags
     {
@@ -108,7 +115,8 @@ impl Expander<'_> {
         if self.open.contains(&subdag.name) {
             let around = self.open.join("` uses `");
             let message = format!("`{around}` uses `{}`: sub-DAGs use each other in a circle", subdag.name);
-            self.problems.push(Problem::new(codes::SUBDAG_CYCLE, message).at(&instance.name.span).help("break the circle"));
+            self.problems
+                .push(Problem::new(codes::SUBDAG_CYCLE, message).at(&instance.name.span).help("break the circle"));
             return;
         }
         if self.made.stages.len() > MAX_STAGES {
@@ -207,7 +215,8 @@ impl Expander<'_> {
             };
             if node.is_none() {
                 let around = self.open.iter().rev().nth(1).map(String::as_str).unwrap_or_default();
-                let message = format!("`{}` is neither an input of the sub-DAG `{around}` nor a stage of it", bound.value);
+                let message =
+                    format!("`{}` is neither an input of the sub-DAG `{around}` nor a stage of it", bound.value);
                 let problem = Problem::new(codes::SUBDAG_SCOPE, message).label(&bound.span, "not known inside");
                 self.problems.push(problem.help("bind it to a stage of the sub-DAG, or declare it under its `inputs`"));
             }
@@ -270,7 +279,12 @@ impl Expander<'_> {
         self.note(Arc::clone(&file), origin, &made, pieces, context.instance, context.itself);
         let Some((header, _)) = header else { return self.lost(context, name) };
         let header = header.map(|header| scope.arguments.fill(&header, self.problems));
-        self.decode(context, name, &file, Parts { file: &file, text: &made, body, header, keys: &stage::KEYS_INSIDE, scope: None });
+        self.decode(
+            context,
+            name,
+            &file,
+            Parts { file: &file, text: &made, body, header, keys: &stage::KEYS_INSIDE, scope: None },
+        );
     }
 
     fn pipe(&mut self, context: &Context<'_>, pipe: &Entry) {

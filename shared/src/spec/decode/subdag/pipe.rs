@@ -19,7 +19,6 @@ use crate::spec::yaml::{Node, Value};
 pub(super) const KEYS: Keys = Keys {
     what: "a pipe",
     known: &["input", "steps", "description", "tags", "materialize", "io", "retries", "contract", "expect"],
-    later: &[],
 };
 
 /// The name by which a step reads the one before.
@@ -80,7 +79,8 @@ fn steps_of(node: &Node, problems: &mut Vec<Problem>) -> Option<Vec<Step>> {
         check_name(&entry.key, "a step", problems);
         if steps.iter().any(|(name, _)| name.value == entry.key.value) || entry.key.value == PREVIOUS {
             let message = format!("the name `{}` of a step is taken", entry.key.value);
-            problems.push(Problem::new(codes::DUPLICATE_ITEM, message).at(&entry.key.span).help("give it another name"));
+            problems
+                .push(Problem::new(codes::DUPLICATE_ITEM, message).at(&entry.key.span).help("give it another name"));
         }
         if let Some(sql) = filled_text(&entry.value, &format!("the step `{}`", entry.key.value), problems) {
             steps.push((entry.key.clone(), Spanned::new(sql, entry.value.span.clone())));

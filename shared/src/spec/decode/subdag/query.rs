@@ -39,7 +39,8 @@ pub(super) fn expand(
     for param in sql::placeholders_in(origin, text, body).unwrap_or_default() {
         let range = param.span.start..param.span.end;
         let place = places.original(range.clone());
-        if let Some(argument) = scope.arguments.find(&param.value, &Span::new(origin, place.start, place.end), problems) {
+        if let Some(argument) = scope.arguments.find(&param.value, &Span::new(origin, place.start, place.end), problems)
+        {
             edits.push((range, argument.sql()));
         }
     }
@@ -77,7 +78,10 @@ impl Scope<'_> {
         let known: Vec<&str> = self.names.keys().map(String::as_str).collect();
         problem.help = Some(match did_you_mean(name, "it knows", known.iter().copied()) {
             Some(help) if !known.is_empty() => format!("{help}; what comes from outside is declared under `inputs`"),
-            _ => format!("declare it under `inputs`{}", if known.is_empty() { String::new() } else { format!("; it knows {}", listed(&known)) }),
+            _ => format!(
+                "declare it under `inputs`{}",
+                if known.is_empty() { String::new() } else { format!("; it knows {}", listed(&known)) }
+            ),
         });
         problem
     }

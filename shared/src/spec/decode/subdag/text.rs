@@ -89,7 +89,8 @@ impl Arguments {
             && let Some(Reference { name, whole: true, .. }) = reference(&scalar.text)
             && let Some(Argument::Names(names)) = self.0.get(name)
         {
-            let one = |text: String| Node { span: item.span.clone(), value: Value::Scalar(Scalar { text, plain: false }) };
+            let one =
+                |text: String| Node { span: item.span.clone(), value: Value::Scalar(Scalar { text, plain: false }) };
             return names.iter().cloned().map(one).collect();
         }
         vec![self.fill(item, problems)]
@@ -100,8 +101,11 @@ impl Arguments {
         let (mut made, mut rest) = (String::new(), text);
         while let Some(found) = reference(rest) {
             made.push_str(&rest[..found.start].replace("$$", "$"));
-            if let Some(argument) = self.find(found.name, place, problems) {
-                match argument.text() {
+            let written = &rest[found.start..found.end];
+            match self.find(found.name, place, problems).map(Argument::text) {
+                // It was complained of; what it would be is nobody's fault.
+                None => made.push_str(written),
+                Some(value) => match value {
                     Some(value) => made.push_str(&value),
                     None => {
                         let message = format!("the value of `${}` is not known before a run begins", found.name);

@@ -1,7 +1,7 @@
 /* windlass
 description: The rows of what else is known of the graph's nodes.
 materialize: view
-tags: { layer: semantic, kind: view, semantic_id: code.prop_row, entity: property, grain: per_node_and_key, join_keys: { node_id: cpg.nodes } }
+tags: { layer: semantic, kind: view, semantic_id: code.property_row, entity: property, grain: per_node_and_key, join_keys: { node_id: cpg.nodes } }
 */
 SELECT node_id, prop['key'] AS key, prop['value'] AS value
 FROM (
