@@ -1,6 +1,6 @@
 //! Ad-hoc SQL over a project's tables and sources, read-only, on the cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
@@ -16,7 +16,9 @@ use windlass_shared::delta::scan::ScanOptions;
 use windlass_shared::error::{Coded, ErrorCode};
 use windlass_shared::graph::PipelineGraph;
 use windlass_shared::ids::{NodeName, RunId, TableVersion};
-use windlass_shared::session::{ChangesCall, Sessions, TABLE_CHANGES, changes_calls, register_table_changes};
+use windlass_shared::session::{
+    ChangesCall, Sessions, TABLE_CHANGES, changes_calls, register_schema, register_table_changes,
+};
 use windlass_shared::spec::source::{PinAt, SourceKind};
 use windlass_shared::spec::suggest::did_you_mean;
 use windlass_shared::spec::table::Materialize;
@@ -26,7 +28,9 @@ use windlass_shared::storage::Location;
 use crate::Scheduler;
 use crate::execute::{EngineError, FinishedJob, JobRequest};
 use crate::home::Home;
-use crate::plan::{Input, Inputs, Needs, PlanError, PlanRequest, engine_params, pin_for_query, table_location};
+use crate::plan::{
+    ABOUT_TABLES, INFORMATION_SCHEMA, Input, Inputs, Needs, PlanError, PlanRequest, about, engine_params, pin_for_query, table_location,
+};
 
 /// A question to a project's tables and sources.
 #[derive(Debug, Clone)]
@@ -166,10 +170,13 @@ pub async fn query(scheduler: &Scheduler, request: QueryRequest) -> Result<Query
     let statement = parser.sql_to_statement(&request.sql, &dialect).map_err(QueryError::Sql)?;
     let calls = changes_calls(&statement).map_err(QueryError::Sql)?;
     let mut names = Vec::new();
+    let mut asked_about = BTreeSet::new();
     for reference in parser.resolve_table_references(&statement).map_err(QueryError::Sql)? {
         let is_function = reference.table() == TABLE_CHANGES && !calls.is_empty();
-        if reference.schema().is_none() && !is_function {
-            names.push(known(graph, reference.table())?);
+        match reference.schema() {
+            None if !is_function => names.push(known(graph, reference.table())?),
+            Some(INFORMATION_SCHEMA) => drop(asked_about.insert(table_about(reference.table())?)),
+            _ => {}
         }
     }
     let needs = Needs::of(graph, &names);
@@ -193,6 +200,10 @@ pub async fn query(scheduler: &Scheduler, request: QueryRequest) -> Result<Query
     }
     let params = engine_params(&plan_request.params);
     let session = needs.session(graph, sessions, &inputs, &params).await?;
+    if !asked_about.is_empty() {
+        let tables = about(&plan_request, sessions, &params, &asked_about).await?;
+        register_schema(&session.context, INFORMATION_SCHEMA, &tables).map_err(PlanError::from)?;
+    }
     if !calls.is_empty() {
         let mut answers = Vec::with_capacity(calls.len());
         for call in calls {
@@ -258,6 +269,15 @@ fn feed_location(request: &PlanRequest, name: &NodeName) -> Result<Location, Que
         Some(_) => Err(QueryError::Cache { name: name.clone() }),
         None => Err(PlanError::Unknown { node: name.clone() }.into()),
     }
+}
+
+/// The table of that name among those in which the project says something of itself.
+fn table_about(name: &str) -> Result<String, QueryError> {
+    if ABOUT_TABLES.contains(&name) {
+        return Ok(name.to_owned());
+    }
+    let help = did_you_mean(name, "it has", ABOUT_TABLES);
+    Err(QueryError::UnknownTable { name: format!("{INFORMATION_SCHEMA}.{name}"), help })
 }
 
 /// The node of that name.

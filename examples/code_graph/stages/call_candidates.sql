@@ -1,8 +1,6 @@
 /* windlass
 description: The definitions that a call site may mean, all from the nearest place that has any.
 tags: { layer: semantic, kind: table, semantic_id: code.call_candidate, entity: call, grain: per_call_site }
-io:
-  key: [file_id, symbol, holder, is_method, imported_as]
 */
 WITH nearest AS (
     SELECT file_id, symbol, holder, is_method, imported_as, min(rank) AS rank

@@ -1,8 +1,6 @@
 /* windlass
 description: The places in which a call site finds definitions, from the nearest to the farthest.
 tags: { layer: semantic, kind: table, semantic_id: code.call_match, entity: call, grain: per_call_site_and_place }
-io:
-  key: [file_id, symbol, holder, is_method, imported_as, rank]
 */
 -- A name that was imported is looked for where it comes from and not nearby, and as packages pass on what others define,
 -- then everywhere.

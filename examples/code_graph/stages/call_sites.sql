@@ -1,8 +1,6 @@
 /* windlass
 description: The calls of a file that can only mean the same, as one.
 tags: { layer: semantic, kind: table, semantic_id: code.call_site, entity: call, grain: per_call_site }
-io:
-  key: [file_id, symbol, holder, is_method, imported_as]
 */
 SELECT sites.*, imported_names.package AS imported_package
 FROM (SELECT DISTINCT file_id, repo, symbol, holder, is_method, imported_as FROM calls WHERE symbol IS NOT NULL) AS sites

@@ -1,8 +1,6 @@
 /* windlass
 description: The methods that a repository calls and that packages which it imports define.
 tags: { layer: semantic, kind: table, semantic_id: code.dependency_method, entity: symbol, grain: per_repo_and_symbol }
-io:
-  key: [repo, symbol]
 */
 SELECT
     repo,

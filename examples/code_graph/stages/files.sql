@@ -1,8 +1,9 @@
 /* windlass
 description: The source files, each with where it belongs by its path.
 tags: { layer: normalized, kind: table, semantic_id: code.file, entity: file, grain: per_file, entity_keys: [file_id] }
-io:
-  key: [file_id]
+expect:
+  - { matches: { column: content_hash, pattern: '[0-9a-f]+' }, on_failure: warn }
+  - { range: { column: size, min: 0 } }
 */
 -- A repository is a first folder, a package a repository's name without its version and as code writes it, a module
 -- the name that other files of the repository know a file by, and a folder that of the folder it is in.

@@ -1,10 +1,8 @@
 /* windlass
 description: The definitions that are called, by how often and from where.
 tags: { layer: summary, kind: table, semantic_id: summary.definition, entity: definition, grain: per_called_definition, join_keys: { definition_id: code.definition } }
-io:
-  kind: delta
-  key: [definition_id]
-  not_null: [definition_id, name, repo, path, line, calls, caller_repos]
+expect:
+  - { sql: calls >= calls_of_others, name: some_calls_are_of_others }
 */
 -- `expected_calls` counts each call with its confidence, exactly, so that no order of rows makes a difference.
 SELECT

@@ -1,10 +1,6 @@
 /* windlass
 description: Which repository imports which, and how often.
 tags: { layer: summary, kind: table, semantic_id: summary.import, entity: repo_pair, grain: per_repo_and_repo }
-io:
-  kind: delta
-  key: [repo, imported_repo]
-  not_null: [repo, imported_repo, imports, files]
 */
 SELECT
     repo,

@@ -1,8 +1,8 @@
 /* windlass
 description: The imports, and whether each is of a package that is here, of the repository itself, or of neither.
 tags: { layer: semantic, kind: table, semantic_id: code.import, entity: import, grain: per_import }
-io:
-  key: [node_id]
+expect:
+  - { accepted_values: { column: origin, values: [own, known, unknown] } }
 */
 WITH statements AS (
     SELECT

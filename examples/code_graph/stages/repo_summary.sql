@@ -2,11 +2,11 @@
 description: Each repository in numbers.
 tags: { layer: summary, kind: table, semantic_id: summary.repo, entity: repo, grain: per_repo }
 io:
-  kind: delta
-  key: [repo]
-  not_null: [repo, files, bytes, definitions, calls, resolved_share]
   constraints:
     resolved_share_is_a_share: resolved_share >= 0 AND resolved_share <= 1
+expect:
+  - { row_count: { min: 1 }, on_failure: warn }
+  - { sql: resolved_calls <= calls, name: a_call_counts_once }
 */
 SELECT
     repos.repo,

@@ -1,8 +1,9 @@
 /* windlass
 description: The calls with the definitions that they may mean, and how sure that is.
 tags: { layer: semantic, kind: table, semantic_id: code.resolved_call, entity: call, grain: per_call_and_definition, join_keys: { call_id: code.call, definition_id: code.definition } }
-io:
-  key: [call_id, definition_id]
+expect:
+  - { range: { column: confidence, min: 0, max: 1 } }
+  - { not_null: [resolution, candidates] }
 */
 -- The confidence falls with the distance of the definitions and with their number. Where a method's name is all that
 -- is known, it also falls with the number of packages that have such a method, and with the share of repositories that

@@ -1,8 +1,8 @@
 /* windlass
 description: The imports of other packages with the repositories that hold a version of the package.
 tags: { layer: semantic, kind: table, semantic_id: code.resolved_import, entity: import, grain: per_import_and_repo }
-io:
-  key: [import_id, repo_id]
+expect:
+  - { references: { columns: [repo_id], to: repos } }
 */
 SELECT
     imports.node_id AS import_id,

@@ -1,8 +1,9 @@
 /* windlass
 description: The syntax nodes that the graph is made of. The only stage that parses.
 tags: { layer: normalized, kind: table, semantic_id: code.syntax, entity: syntax_node, grain: per_syntax_node, entity_keys: [node_id], join_keys: { file_id: code.file } }
-io:
-  key: [node_id]
+expect:
+  - { accepted_values: { column: role, values: [definition, call, import, error] } }
+  - { sql: start_line <= end_line AND start_byte <= end_byte, name: places_are_in_order, on_failure: quarantine }
 */
 SELECT
     file_id || ':' || node['node_id'] AS node_id,

@@ -1,8 +1,6 @@
 /* windlass
 description: What can be called, by where one looks for it.
 tags: { layer: semantic, kind: table, semantic_id: code.target, entity: definition, grain: per_place_holder_and_symbol }
-io:
-  key: [place, holder, symbol]
 */
 -- A place is a file, a repository, `@` and a package, whatever its version, or `*`, which is everywhere: there only
 -- what a type holds can be looked for. `candidates` says how many definitions there are; they themselves are kept only

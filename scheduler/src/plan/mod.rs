@@ -5,8 +5,10 @@
 //!     per stage: query ─→ logical plan ─→ its code version         (query, code)
 //!     what its table remembers, what its inputs are ─→ Verdict     (decide)
 //!     what has changed in them ─→ strategy and rows                (changes, feeds, incremental)
+//! every stage's columns and what they are made of ─→ tables        (about, lineage)
 //! ```
 
+mod about;
 mod changes;
 mod code;
 mod contract;
@@ -18,13 +20,14 @@ mod feeds;
 mod fingerprint;
 pub mod incremental;
 mod input;
+mod lineage;
 mod params;
 mod query;
 mod run_plan;
 mod stage_decision;
-
 mod tables;
 
+pub use about::{INFORMATION_SCHEMA, TABLES as ABOUT_TABLES, about};
 pub use changes::{KnownChanges, keep_listing, kept_listing};
 pub use code::CodeVersion;
 pub use cursors::cursors;
@@ -32,6 +35,7 @@ pub use error::PlanError;
 pub use feeds::{Feeds, over_files, rows_of_files, strategy_for};
 pub use fingerprint::plan_fingerprint;
 pub use input::{Input, Inputs, PinnedInput, pin_source, pin_table};
+pub use lineage::{Origin, column_lineage};
 pub use params::engine_params;
 pub use query::{Needs, QuerySession, logical_plan};
 pub use run_plan::{PlanRequest, PlannedStage, RunPlan, pin_for_query, plan_run, table_location};

@@ -413,7 +413,7 @@ fn is_cache(stage: &Stage) -> bool {
 }
 
 /// Columns that may all hold null: what the planner happens to know about nulls is no promise of the author's.
-fn as_nullable(schema: &Schema) -> SchemaRef {
+pub(super) fn as_nullable(schema: &Schema) -> SchemaRef {
     let fields = schema.fields().iter();
     let fields: Vec<Field> = fields.map(|field| Field::new(field.name(), field.data_type().clone(), true)).collect();
     Arc::new(Schema::new(fields))

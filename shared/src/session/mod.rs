@@ -25,7 +25,7 @@ pub use builder::Sessions;
 pub use error::SessionError;
 pub use identity::{ResultIdentity, ScanIdentity, SessionIdentity};
 pub use planning::planning_context;
-pub use register::{ProviderInput, TableInput, register};
+pub use register::{ProviderInput, TableInput, register, register_schema};
 pub use registration::{ColumnRecord, Registration, SortRecord, TableKind};
 pub use rows::{batch_of, cells_of, scalar_of, schema_of};
 pub use scan_stores::with_stores_of;

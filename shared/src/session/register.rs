@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::catalog::TableProvider;
+use datafusion::catalog::{MemorySchemaProvider, SchemaProvider, TableProvider};
 use datafusion::common::TableReference;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::{MemTable, ViewTable};
@@ -186,6 +186,30 @@ async fn open_text_files(
         scan_identity: identity(name, &scan)?,
     };
     Ok((Arc::new(table), registration))
+}
+
+/// Registers tables of rows in a schema of their own, which questions name: `schema.table`.
+///
+/// # Errors
+/// [`SessionError::Register`] if the engine refuses one.
+pub fn register_schema(
+    ctx: &SessionContext,
+    schema: &str,
+    tables: &[(String, RowsSource)],
+) -> Result<(), SessionError> {
+    let provider = MemorySchemaProvider::new();
+    for (name, source) in tables {
+        let name = NodeName::new(name.clone());
+        let (table, _) = open_rows(&name, source)?;
+        let refused = |source| SessionError::Register { table: name.clone(), source };
+        provider.register_table(name.to_string(), table).map_err(refused)?;
+    }
+    let refused = |source| SessionError::Register { table: NodeName::new(schema), source };
+    let schemas: Arc<dyn SchemaProvider> = Arc::new(provider);
+    for catalog in ctx.catalog_names().iter().filter_map(|name| ctx.catalog(name)) {
+        catalog.register_schema(schema, Arc::clone(&schemas)).map_err(refused)?;
+    }
+    Ok(())
 }
 
 /// Rows as a table of memory, whose plan carries them to where they are read.

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use policy::{KeyRule, TagDefault, TagPattern, TagPolicy, TagRules, TagScope, Violation};
-pub use registry::{NodeKind, SemanticEntry, SemanticNode, SemanticRegistry};
+pub use registry::{ColumnOrigin, NodeKind, SemanticEntry, SemanticNode, SemanticRegistry};
 
 /// The keys that Windlass itself gives a meaning.
 pub mod keys {

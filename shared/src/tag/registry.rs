@@ -78,9 +78,33 @@ pub struct SemanticEntry {
     pub reads: Vec<NodeName>,
     /// The stages that read the producer.
     pub readers: Vec<NodeName>,
+    /// Per column of a stage, those that it is made of, as `node.column`; empty unless they were asked for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub column_lineage: BTreeMap<String, Vec<String>>,
+}
+
+/// One of the columns that a column of a stage is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnOrigin {
+    /// The stage.
+    pub node: NodeName,
+    /// Its column.
+    pub column: String,
+    /// What that is made of, as `node.column`.
+    pub origin: String,
 }
 
 impl SemanticRegistry {
+    /// Adds what columns are made of, in the order given.
+    pub fn add_lineage(&mut self, lineage: &[ColumnOrigin]) {
+        for entry in &mut self.entries {
+            for of_column in lineage.iter().filter(|of_column| of_column.node == entry.producer) {
+                let origins = entry.column_lineage.entry(of_column.column.clone()).or_default();
+                origins.push(of_column.origin.clone());
+            }
+        }
+    }
+
     /// The registry of some nodes. Nodes without a semantic id have no entry.
     pub fn of<'n>(nodes: impl IntoIterator<Item = SemanticNode<'n>>) -> Self {
         let mut entries: Vec<SemanticEntry> = nodes.into_iter().filter_map(|node| SemanticEntry::of(&node)).collect();
@@ -108,6 +132,7 @@ impl SemanticEntry {
             description: node.description.map(str::to_owned),
             reads: node.reads.to_vec(),
             readers: node.readers.to_vec(),
+            column_lineage: BTreeMap::new(),
         })
     }
 }

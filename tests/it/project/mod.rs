@@ -6,7 +6,7 @@ mod good;
 mod load;
 mod mutate;
 mod select;
-mod subdag;
+pub(crate) mod subdag;
 mod travel;
 
 use windlass_shared::graph::{PipelineGraph, check};

@@ -372,3 +372,27 @@ async fn what_a_program_does_not_have_is_said() {
     let told = windlass_shared::error::full_message(&error);
     assert!(told.contains("say how many"), "{told}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_project_of_the_page_does_what_the_page_says() {
+    const PAGE: &str = include_str!("../../../docs/datasets.md");
+    let block = |language: &str| PAGE.split_once(&format!("```{language}\n")).unwrap().1.split_once("```").unwrap().0;
+    let lab = Lab::new().await;
+    lab.orders(&[(1, "mon", 5), (2, "tue", 7)]).await;
+    let manifest = block("yaml").replace("s3://lake/", "").replace("s3://share/", "share/");
+    let files = [
+        ("windlass.yaml", manifest.as_str()),
+        ("seeds/names.csv", "id,name\n1,ada\n"),
+        ("stages/totals.sql", block("sql")),
+    ];
+    let project = lab.project(&files, None);
+    let record = lab.succeed(&project).await;
+    assert_eq!(lab.rows(&project, "SELECT * FROM totals ORDER BY day").await, "| mon | 5 |\n| tue | 70 |\n");
+    let outputs = lab.outputs(&project, &record, "totals").await;
+    let names: Vec<_> = outputs.iter().map(|output| output.export.as_deref()).collect();
+    assert_eq!(names, [None, Some("csv"), Some("bi")]);
+    assert_eq!(exported(&lab.path("share/totals")).values().collect::<Vec<_>>(), ["day;amount\nmon;5\ntue;70"]);
+    let dev = lab.project(&files, Some("dev"));
+    lab.succeed(&dev).await;
+    assert_eq!(lab.rows(&dev, "SELECT * FROM totals").await, "| mon | 3 |\n");
+}

@@ -1,5 +1,6 @@
 //! Runs: the state machine by example and by simulation, the event log, the bundle, the example project.
 
+mod about;
 mod bundle;
 pub(crate) mod code_graph;
 mod cursors;
@@ -12,3 +13,4 @@ mod plan_text;
 mod run_log;
 mod saved_plan;
 mod simulation;
+mod subdags;

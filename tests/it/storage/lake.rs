@@ -104,7 +104,12 @@ impl Lake {
 
     /// The command on the project, with `environment` and nothing else that could lead to another store.
     pub(crate) fn windlass(&self, environment: &[(&str, String)]) -> Command {
-        let mut command = Command::new(binary());
+        Command::from_std(self.process(environment))
+    }
+
+    /// [`Lake::windlass`] as a process that can be killed.
+    pub(crate) fn process(&self, environment: &[(&str, String)]) -> std::process::Command {
+        let mut command = std::process::Command::new(binary());
         command.arg("--project").arg(self.project()).arg("--home").arg(&self.home);
         for (name, _) in std::env::vars_os() {
             if name.to_str().is_some_and(|name| name.starts_with("AWS_") || name.starts_with("WINDLASS_")) {

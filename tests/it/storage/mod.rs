@@ -2,6 +2,7 @@
 //! S3 protocol, run by the command as a process of its own with credentials from its environment.
 
 mod commits;
+mod kills;
 pub(crate) mod lake;
 mod many_files;
 mod outages;

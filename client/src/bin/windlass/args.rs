@@ -74,8 +74,8 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  windlass ls -s 'tag:layer=semantic+'")]
     Ls(LsArgs),
     /// Show the semantic registry: every semantic id, what it stands for, who makes it and who reads it
-    #[command(after_help = "Example:\n  windlass registry --output json")]
-    Registry(BindArgs),
+    #[command(after_help = "Example:\n  windlass registry --lineage --output json")]
+    Registry(RegistryArgs),
     /// Show the columns that each stage's table has or will have, and what its contract says of them
     #[command(after_help = "Example:\n  windlass schema -s daily_totals")]
     Schema(SelectArgs),
@@ -215,6 +215,17 @@ pub(crate) struct GraphArgs {
     /// A file to write to instead of stdout
     #[arg(long, value_name = "FILE")]
     pub(crate) to: Option<PathBuf>,
+    /// What is settled before.
+    #[command(flatten)]
+    pub(crate) bind: BindArgs,
+}
+
+/// What `windlass registry` is given.
+#[derive(Debug, Args)]
+pub(crate) struct RegistryArgs {
+    /// Say of each column which columns it is made of; for that, the sources are looked at and the stages planned
+    #[arg(long)]
+    pub(crate) lineage: bool,
     /// What is settled before.
     #[command(flatten)]
     pub(crate) bind: BindArgs,

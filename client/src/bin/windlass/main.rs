@@ -52,7 +52,7 @@ async fn dispatch(global: &Global, command: Command) -> Result<(), CommandError>
         Command::Init(args) => command::init::run(global, &args),
         Command::Check(args) => command::check::run(global, &args),
         Command::Ls(args) => command::ls::run(global, &args),
-        Command::Registry(args) => command::registry::run(global, &args),
+        Command::Registry(args) => command::registry::run(global, &args).await,
         Command::Graph(args) => command::graph::run(global, &args),
         Command::Schema(args) => command::schema::run(global, &args).await,
         Command::Contract(args) => command::contract::run(global, &args).await,

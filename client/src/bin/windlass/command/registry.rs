@@ -1,13 +1,29 @@
 //! `windlass registry`: the semantic ids of a project.
 
-use super::open_project;
-use crate::args::{BindArgs, Global, Output};
+use datafusion::arrow::array::{AsArray, StringArray};
+use windlass_client::{Project, QueryOptions, Windlass};
+use windlass_shared::ids::NodeName;
+use windlass_shared::tag::ColumnOrigin;
+
+use super::{open_project, start};
+use crate::args::{Global, Output, RegistryArgs};
 use crate::failure::CommandError;
 use crate::output;
 
+/// What columns are made of, as the project says it of itself.
+const LINEAGE: &str = "SELECT table_name, column_name, from_table || '.' || from_column \
+                       FROM information_schema.column_lineage ORDER BY 1, 2, 3";
+
 /// Shows the registry.
-pub(crate) fn run(global: &Global, args: &BindArgs) -> Result<(), CommandError> {
-    let registry = open_project(global, args)?.graph.semantic_registry();
+pub(crate) async fn run(global: &Global, args: &RegistryArgs) -> Result<(), CommandError> {
+    let project = open_project(global, &args.bind)?;
+    let mut registry = project.graph.semantic_registry();
+    if args.lineage {
+        let windlass = start(global, &project).await?;
+        let lineage = lineage(&windlass, &project, args).await;
+        windlass.stop().await;
+        registry.add_lineage(&lineage?);
+    }
     if global.output == Output::Json {
         return Ok(output::json(&registry)?);
     }
@@ -24,6 +40,39 @@ pub(crate) fn run(global: &Global, args: &BindArgs) -> Result<(), CommandError> 
             readers.join(" "),
         ]
     });
+    let columns = registry.entries.iter().flat_map(|entry| {
+        let column = |(column, origins): (&String, &Vec<String>)| {
+            vec![entry.semantic_id.clone(), column.clone(), origins.join(" ")]
+        };
+        entry.column_lineage.iter().map(column)
+    });
+    let columns: Vec<Vec<String>> = columns.collect();
     let headings = ["SEMANTIC ID", "VERSION", "ENTITY", "GRAIN", "CONTRACT", "MADE BY", "READ BY"];
-    Ok(output::text(&output::columns(&headings, rows.collect(), &[]))?)
+    output::text(&output::columns(&headings, rows.collect(), &[]))?;
+    if args.lineage {
+        output::text("\n")?;
+        output::text(&output::columns(&["SEMANTIC ID", "COLUMN", "MADE OF"], columns, &[]))?;
+    }
+    Ok(())
+}
+
+/// Of each column of each stage, the columns that it is made of.
+async fn lineage(
+    windlass: &Windlass,
+    project: &Project,
+    args: &RegistryArgs,
+) -> Result<Vec<ColumnOrigin>, CommandError> {
+    let options = QueryOptions { params: args.bind.params.clone(), ..QueryOptions::default() };
+    let batches = windlass.query(project, LINEAGE, &options).await?.collect().await?;
+    let mut found = Vec::new();
+    for batch in &batches {
+        let texts: Vec<&StringArray> = batch.columns().iter().map(|column| column.as_string()).collect();
+        let [table, column, from] = texts.as_slice() else { continue };
+        found.extend((0..batch.num_rows()).map(|row| ColumnOrigin {
+            node: NodeName::new(table.value(row)),
+            column: column.value(row).to_owned(),
+            origin: from.value(row).to_owned(),
+        }));
+    }
+    Ok(found)
 }

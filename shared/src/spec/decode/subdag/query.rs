@@ -12,7 +12,7 @@ use crate::spec::pipeline::RelationRef;
 use crate::spec::problem::Problem;
 use crate::spec::span::Span;
 use crate::spec::sql;
-use crate::spec::suggest::{did_you_mean, listed};
+use crate::spec::suggest::{listed, nearest};
 
 /// What the names inside of an instance mean.
 pub(in crate::spec::decode) struct Scope<'a> {
@@ -76,12 +76,10 @@ impl Scope<'_> {
         let message = format!("`{name}` is neither an input of the sub-DAG `{}` nor a stage of it", self.subdag);
         let mut problem = Problem::new(codes::SUBDAG_SCOPE, message).label(place, "not known inside");
         let known: Vec<&str> = self.names.keys().map(String::as_str).collect();
-        problem.help = Some(match did_you_mean(name, "it knows", known.iter().copied()) {
-            Some(help) if !known.is_empty() => format!("{help}; what comes from outside is declared under `inputs`"),
-            _ => format!(
-                "declare it under `inputs`{}",
-                if known.is_empty() { String::new() } else { format!("; it knows {}", listed(&known)) }
-            ),
+        problem.help = Some(match nearest(name, known.iter().copied()) {
+            Some(other) => format!("did you mean `{other}`? what comes from outside is declared under `inputs`"),
+            None if known.is_empty() => "declare it under `inputs`".to_owned(),
+            None => format!("declare it under `inputs`; it knows {}", listed(&known)),
         });
         problem
     }

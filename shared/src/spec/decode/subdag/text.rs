@@ -101,18 +101,15 @@ impl Arguments {
         let (mut made, mut rest) = (String::new(), text);
         while let Some(found) = reference(rest) {
             made.push_str(&rest[..found.start].replace("$$", "$"));
-            let written = &rest[found.start..found.end];
             match self.find(found.name, place, problems).map(Argument::text) {
-                // It was complained of; what it would be is nobody's fault.
-                None => made.push_str(written),
-                Some(value) => match value {
-                    Some(value) => made.push_str(&value),
-                    None => {
-                        let message = format!("the value of `${}` is not known before a run begins", found.name);
-                        let problem = Problem::new(codes::SUBDAG_PARAM, message).at(place);
-                        problems.push(problem.help("use it in SQL only, or write the value out"));
-                    }
+                Some(Some(value)) => made.push_str(&value),
+                Some(None) => {
+                    let message = format!("the value of `${}` is not known before a run begins", found.name);
+                    let problem = Problem::new(codes::SUBDAG_PARAM, message).at(place);
+                    problems.push(problem.help("use it in SQL only, or write the value out"));
                 }
+                // That was complained of; without it there would be more to complain of.
+                None => made.push_str(&rest[found.start..found.end]),
             }
             rest = &rest[found.end..];
         }
