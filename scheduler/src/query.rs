@@ -29,7 +29,8 @@ use crate::Scheduler;
 use crate::execute::{EngineError, FinishedJob, JobRequest};
 use crate::home::Home;
 use crate::plan::{
-    ABOUT_TABLES, INFORMATION_SCHEMA, Input, Inputs, Needs, PlanError, PlanRequest, about, engine_params, pin_for_query, table_location,
+    ABOUT_TABLES, INFORMATION_SCHEMA, Input, Inputs, Needs, PlanError, PlanRequest, about, engine_params,
+    pin_for_query, table_location,
 };
 
 /// A question to a project's tables and sources.

@@ -5,6 +5,7 @@
 #   make bench CODE=DIR RUNS=3       other source code, fewer runs
 #   make bench ENGINE=windlass       against DataFusion as Windlass sets it, not as it comes
 #   make bench-data SCALE=10         only the tables of TPC-H
+#   make bench-expectations          what expectations cost a stage
 #   make bench-incremental           runs that take changes in, upserts, and runs in which nothing has changed
 
 PROFILE ?= release
@@ -17,7 +18,7 @@ CODE ?= $(firstword $(wildcard $(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/*
 bench_bin := $(TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 bench_data := $(TARGET_DIR)/bench/tpch-sf$(SCALE)
 
-.PHONY: bench bench-build bench-data bench-incremental
+.PHONY: bench bench-build bench-data bench-incremental bench-expectations
 bench-build: setup
 	cargo build --workspace --locked --profile $(PROFILE) --features windlass-tests/bench \
 	    --bin windlass --bin windlass-bench
@@ -32,3 +33,6 @@ bench-incremental: bench-data ## Compare incremental runs with full ones, and th
 	$(bench_bin)/windlass-bench unchanged --runs $(RUNS)
 	$(bench_bin)/windlass-bench upsert --runs $(RUNS) --tpch "$(bench_data)"
 	$(bench_bin)/windlass-bench incremental --runs $(RUNS) --tpch "$(bench_data)" --code "$(CODE)"
+
+bench-expectations: bench-data ## Compare a stage with and without expectations (RUNS=5)
+	$(bench_bin)/windlass-bench expectations --runs $(RUNS) --tpch "$(bench_data)"

@@ -6,6 +6,7 @@
 
 mod change;
 mod compare;
+mod expectations;
 mod incremental;
 mod lake;
 mod machine;
@@ -59,6 +60,8 @@ enum Command {
     Upsert(upsert::UpsertArgs),
     /// Merge changed rows into a table with deltalake's own operation.
     Merge(merge::MergeArgs),
+    /// Write every line of TPC-H with and without expectations, by turns.
+    Expectations(expectations::ExpectationsArgs),
     /// Run a project of many stages a second time, with nothing changed.
     Unchanged(unchanged::UnchangedArgs),
 }
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Command::Incremental(args) => incremental::run(&args),
         Command::Upsert(args) => upsert::run(&args),
         Command::Merge(args) => merge::run(&args),
+        Command::Expectations(args) => expectations::run(&args),
         Command::Unchanged(args) => unchanged::run(&args),
     };
     match done {

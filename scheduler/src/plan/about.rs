@@ -67,11 +67,7 @@ struct Described {
     lineage: Vec<Row>,
 }
 
-async fn describe(
-    request: &PlanRequest,
-    sessions: &Sessions,
-    params: &ParamValues,
-) -> Result<Described, PlanError> {
+async fn describe(request: &PlanRequest, sessions: &Sessions, params: &ParamValues) -> Result<Described, PlanError> {
     let graph = &request.graph;
     let mut described = Described::default();
     let mut inputs = Inputs::default();
@@ -112,13 +108,18 @@ async fn describe(
 impl Described {
     fn columns_of(&mut self, request: &PlanRequest, name: &NodeName, schema: &Schema) -> Result<(), PlanError> {
         let stage = request.graph.stage(name);
-        let contract = stage.and_then(|stage| stage.contract.as_ref()).map(|contract| contract.value.as_ref());
+        let contract = match stage {
+            Some(stage) => stage.contract.as_ref(),
+            None => request.graph.sources.get(name).and_then(|source| source.contract.as_ref()),
+        };
+        let contract = contract.map(|contract| contract.value.as_ref());
         for (place, field) in schema.fields().iter().enumerate() {
             let said = contract.and_then(|contract| contract.column(field.name()));
             // A type that Delta does not have is shown as the engine calls it.
             let single = Schema::new(vec![Arc::clone(field)]);
             let data_type = contract_columns(&single).ok().and_then(|columns| columns.into_iter().next());
-            let data_type = data_type.map_or_else(|| field.data_type().to_string(), |column| column.data_type.to_string());
+            let data_type =
+                data_type.map_or_else(|| field.data_type().to_string(), |column| column.data_type.to_string());
             let not_null = stage.is_some_and(|stage| stage.table.not_null.contains(field.name()));
             self.columns.push(vec![
                 text(name.as_str()),

@@ -13,10 +13,13 @@ use windlass_shared::session::contract_data_type;
 use windlass_shared::spec::{Problem, Problems};
 
 use super::error::PlanError;
+use super::input::Inputs;
 use super::query::{BAD_QUERY, optimized};
 
 /// The code of a query whose columns do not keep to the contract.
 const QUERY_BREAKS: ErrorCode = ErrorCode("WL1001");
+/// The code of a source whose columns do not keep to its contract.
+const SOURCE_BREAKS: ErrorCode = ErrorCode("WL1006");
 /// The code of a table that must not become what the contract says now.
 const TABLE_BREAKS: ErrorCode = ErrorCode("WL1002");
 
@@ -71,6 +74,30 @@ pub(super) fn check_table(graph: &PipelineGraph, stage: &Stage, table: &Schema, 
         stage.name
     );
     Err(refused(graph, stage, contract, &violations, TABLE_BREAKS, &help))
+}
+
+/// Refuses sources that do not hold what their contracts say.
+///
+/// # Errors
+/// [`PlanError::Sql`] with every column of every source that does not keep to its contract.
+pub(super) fn check_sources(graph: &PipelineGraph, inputs: &Inputs) -> Result<(), PlanError> {
+    let mut problems = Vec::new();
+    for (name, source) in &graph.sources {
+        let (Some(contract), Some(input)) = (&source.contract, inputs.pinned_input(name)) else { continue };
+        let label = contract.value.label();
+        let told = match contract_columns(&input.provider.schema()) {
+            Ok(columns) => {
+                contract.value.fit(&columns).err().unwrap_or_default().iter().map(ToString::to_string).collect()
+            }
+            Err(error) => vec![error.to_string()],
+        };
+        problems.extend(told.into_iter().map(|violation| {
+            let message = format!("the source `{name}` breaks its contract `{label}`: {violation}");
+            let problem = Problem::new(SOURCE_BREAKS, message).label(&contract.span, "this contract");
+            problem.help("read another version of the source, or write the next `version` of the contract")
+        }));
+    }
+    Ok(Problems::check(problems, &graph.files)?)
 }
 
 fn columns(graph: &PipelineGraph, stage: &Stage, schema: &Schema) -> Result<Vec<Column>, PlanError> {

@@ -98,9 +98,8 @@ impl Tracer<'_> {
     /// The columns of a node that is read; `None` if it is no such.
     fn leaf(&self, name: &str, schema: &DFSchema) -> Option<Origins> {
         let node = self.reads.get(name)?;
-        let column = |field: &datafusion::arrow::datatypes::FieldRef| {
-            BTreeSet::from([((*node).clone(), field.name().clone())])
-        };
+        let column =
+            |field: &datafusion::arrow::datatypes::FieldRef| BTreeSet::from([((*node).clone(), field.name().clone())]);
         Some(schema.fields().iter().map(column).collect())
     }
 

@@ -21,6 +21,7 @@ use windlass_shared::spec::{ParamValue, Problem, Problems};
 use windlass_shared::storage::Location;
 
 use super::changes::KnownChanges;
+use super::contract;
 use super::error::PlanError;
 use super::input::{Input, Inputs, pin_source, pin_table};
 use super::params::engine_params;
@@ -162,6 +163,7 @@ pub async fn plan_run(request: PlanRequest, sessions: &Sessions) -> Result<RunPl
     let scope = Scope::of(&request)?;
     let params = engine_params(&request.params);
     let inputs = pin_inputs(&request, sessions, &scope).await?;
+    contract::check_sources(&graph, &inputs)?;
     let mut memories = remember_all(&request, sessions, &scope, &inputs).await?;
     let mut planner = Planner {
         request: &request,
@@ -198,8 +200,12 @@ pub async fn plan_run(request: PlanRequest, sessions: &Sessions) -> Result<RunPl
             }
             Err(PlanError::Sql(found)) => {
                 unplanned.insert(stage.name.clone());
-                let new: Vec<Problem> = found.iter().filter(|problem| !problems.contains(problem)).cloned().collect();
-                problems.extend(new);
+                for problem in found.iter() {
+                    // Instances of a sub-DAG have the same problems.
+                    if !problems.iter().any(|known| known.is_like(problem)) {
+                        problems.push(problem.clone());
+                    }
+                }
             }
             Err(error) => return Err(error),
         }

@@ -182,6 +182,7 @@ impl StageRun<'_> {
                 name: expectation.name.clone(),
                 rule: expectation.rule.to_string(),
                 severity: expectation.severity,
+                tags: expectation.tags.clone(),
                 rows_checked: if looked_at { checked } else { 0 },
                 rows_failed: failed,
                 broken,

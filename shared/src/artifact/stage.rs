@@ -7,6 +7,7 @@ use super::status::{AttemptStatus, StageReceipt, StageStatus};
 use crate::error::Failure;
 use crate::expect::Severity;
 use crate::ids::{NodeName, TableVersion};
+use crate::tag::Tags;
 
 /// Everything measured about one stage. Its operators' metrics are also in `metrics.arrow`, one row a metric.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +69,9 @@ pub struct ExpectationRecord {
     pub rule: String,
     /// What happens to rows that are not so.
     pub severity: Severity,
+    /// Its tags, besides those of its stage.
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    pub tags: Tags,
     /// Rows that were looked at: those that the run computed. 0 where the rule needs all rows and only some were computed.
     pub rows_checked: u64,
     /// Rows that were not as expected; 0 for rules about all rows together.

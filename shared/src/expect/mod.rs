@@ -6,12 +6,14 @@
 //!                              └─ of all rows: their number, the newest value
 //! ```
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::NodeName;
 use crate::spec::Span;
+use crate::tag::Tags;
 
 /// What the rows that a stage computes should be like.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +24,10 @@ pub struct Expectation {
     pub rule: Rule,
     /// What happens to rows that are not so.
     pub severity: Severity,
+    /// Its tags, besides those of its stage.
+    pub tags: Tags,
+    /// Where the value of each tag is written.
+    pub tag_places: BTreeMap<String, Span>,
     /// Where it is written.
     pub span: Span,
 }

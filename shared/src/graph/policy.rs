@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Node, PipelineGraph};
+use super::{Node, PipelineGraph, Stage};
 use crate::ids::NodeName;
 use crate::spec::suggest::{did_you_mean, listed};
 use crate::spec::{PipelineSpec, Problem, Span, codes};
@@ -61,8 +61,38 @@ pub(super) fn apply(
         let Some(places) = places.get(node.name()) else { continue };
         let of_defaults = places_of_defaults.get(node.name());
         for violation in policy.violations(node.tags()) {
-            problems.push(problem(&violation, node, places, of_defaults));
+            problems.push(problem(&violation, &described(node), places, of_defaults));
         }
+        if let Node::Stage(stage) = node {
+            check_expectations(policy, stage, problems);
+        }
+    }
+}
+
+/// Notes tags of expectations that break the policy. They have those of their stage too, which were looked at there.
+fn check_expectations(policy: &TagPolicy, stage: &Stage, problems: &mut Vec<Problem>) {
+    for expectation in stage.expectations.iter().filter(|expectation| !expectation.tags.is_empty()) {
+        let mut tags = expectation.tags.clone();
+        tags.fill(&stage.tags);
+        let places = Places { name: expectation.span.clone(), tags: expectation.tag_places.clone() };
+        let what = format!("expectation `{}` of `{}`", expectation.name, stage.name);
+        for violation in policy.violations(&tags) {
+            let is_own = match &violation {
+                Violation::Missing { .. } => false,
+                Violation::Value { key, .. } | Violation::Unknown { key, .. } => expectation.tags.get(key).is_some(),
+            };
+            if is_own {
+                problems.push(problem(&violation, &what, &places, None));
+            }
+        }
+    }
+}
+
+/// A node in words: "stage `x`".
+fn described(node: Node<'_>) -> String {
+    match node {
+        Node::Source(source) => format!("source `{}`", source.name.value),
+        Node::Stage(stage) => format!("stage `{}`", stage.name),
     }
 }
 
@@ -86,31 +116,26 @@ fn nodes_of(default: &TagDefault, graph: &PipelineGraph, problems: &mut Vec<Prob
 
 fn problem(
     violation: &Violation,
-    node: Node<'_>,
+    what: &str,
     places: &Places,
     of_defaults: Option<&BTreeMap<String, Span>>,
 ) -> Problem {
-    let what = match node {
-        Node::Source(_) => "source",
-        Node::Stage(_) => "stage",
-    };
-    let name = node.name();
     let of_layer = |layer: &Option<String>| layer.as_ref().map(|layer| format!(" of the layer `{layer}`"));
     let place = |key: &str| of_defaults.and_then(|places| places.get(key)).unwrap_or_else(|| places.of(key));
     match violation {
         Violation::Missing { key, layer, rule, values } => {
             let of_layer = of_layer(layer).unwrap_or_default();
-            let message = format!("the {what} `{name}`{of_layer} has no tag `{key}`");
+            let message = format!("the {what}{of_layer} has no tag `{key}`");
             let values: Vec<&str> = values.iter().map(String::as_str).collect();
             let help = match values.as_slice() {
-                [] => format!("add `{key}: …` to the tags of `{name}`"),
-                values => format!("add `{key}` to the tags of `{name}`, one of {}", listed(values)),
+                [] => format!("add `{key}: …` to the tags of the {what}"),
+                values => format!("add `{key}` to the tags of the {what}, one of {}", listed(values)),
             };
             Problem::new(codes::TAG_MISSING, message).at(&places.name).label(rule, "required here").help(help)
         }
         Violation::Value { key, value, layer, rule } => {
             let of_layer = of_layer(layer).unwrap_or_default();
-            let message = format!("the tag `{key}` of the {what} `{name}`{of_layer} cannot be `{value}`");
+            let message = format!("the tag `{key}` of the {what}{of_layer} cannot be `{value}`");
             let mut problem =
                 Problem::new(codes::TAG_VALUE, message).at(place(key)).label(&rule.span, "the rule is here");
             problem.help = match &rule.pattern {
@@ -122,7 +147,7 @@ fn problem(
             problem
         }
         Violation::Unknown { key, known } => {
-            let message = format!("the tag policy knows no key `{key}`, which the {what} `{name}` has");
+            let message = format!("the tag policy knows no key `{key}`, which the {what} has");
             let mut problem = Problem::new(codes::TAG_KEY, message).at(place(key));
             problem.help = did_you_mean(key, "keys are", known.iter().map(String::as_str));
             problem

@@ -10,7 +10,7 @@ use crate::spec::pipeline::{RelationRef, StageSpec};
 use crate::spec::suggest::{did_you_mean, listed, nearest};
 use crate::spec::{Draft, PipelineSpec, Problem, Problems, ProjectFiles, Span, Spanned, codes, draft};
 
-/// The schema that every session has and that is no part of a project.
+/// The schema of what a project says of itself, which questions can read and stages cannot.
 const INFORMATION_SCHEMA: &str = "information_schema";
 
 /// Reads and resolves a project, or says everything that is wrong with it: in its files and between them.
@@ -105,7 +105,6 @@ impl Resolver<'_> {
     fn resolve(&mut self, stage: &StageSpec, relation: &RelationRef, known: &BTreeSet<String>) -> Option<NodeName> {
         let name = match relation.parts.as_slice() {
             [name] => name,
-            [.., schema, _] if schema == INFORMATION_SCHEMA => return None,
             _ => {
                 self.problems.push(qualified(relation));
                 return None;
@@ -214,6 +213,12 @@ fn unknown_help<'n>(name: &str, others: impl Iterator<Item = &'n str>) -> String
 
 fn qualified(relation: &RelationRef) -> Problem {
     let last = relation.parts.last().map(String::as_str).unwrap_or_default();
+    if relation.parts.iter().rev().nth(1).is_some_and(|schema| schema == INFORMATION_SCHEMA) {
+        let message =
+            format!("`{}` is no table of the project: it is what the project says of itself", relation.written);
+        let problem = Problem::new(codes::QUALIFIED_NAME, message).at(&relation.span);
+        return problem.help(format!("ask for it with `windlass query 'SELECT * FROM {}'`", relation.written));
+    }
     Problem::new(codes::QUALIFIED_NAME, format!("`{}` names a schema; tables of a project have none", relation.written))
         .at(&relation.span)
         .help(format!("write `{last}`, and declare it as a source if it is no stage"))

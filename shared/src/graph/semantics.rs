@@ -28,6 +28,22 @@ pub(super) fn check(graph: &PipelineGraph, places: &BTreeMap<NodeName, Places>, 
         }
         problems.push(problem.help("give each meaning an id of its own, or the newer one another `version`"));
     }
+    for node in graph.nodes() {
+        let Some(reference) = node.tags().get(keys::SCHEMA_REF) else { continue };
+        if graph.contracts.find(reference).is_some() {
+            continue;
+        }
+        let message =
+            format!("`schema_ref` of `{}` leads to the contract `{reference}`, which there is not", node.name());
+        let mut problem = Problem::new(codes::CONTRACT_UNKNOWN, message);
+        if let Some(places) = places.get(node.name()) {
+            problem = problem.at(places.of(keys::SCHEMA_REF));
+        }
+        let names = graph.contracts.names();
+        problem.help = did_you_mean(reference, "contracts are", names.iter().map(String::as_str))
+            .or_else(|| Some(format!("write contracts/{reference}.yaml, or take the tag out")));
+        problems.push(problem);
+    }
     let ids: BTreeSet<&str> = first.keys().map(|(id, _)| *id).collect();
     for node in graph.nodes() {
         for (column, to) in node.tags().join_keys() {
@@ -61,7 +77,7 @@ impl PipelineGraph {
             description: node.description(),
             contract: match node {
                 Node::Stage(stage) => stage.contract.as_ref().map(|contract| contract.value.name.as_str()),
-                Node::Source(_) => None,
+                Node::Source(source) => source.contract.as_ref().map(|contract| contract.value.name.as_str()),
             },
             reads: self.reads(node.name()),
             readers: self.readers(node.name()),

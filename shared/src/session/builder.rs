@@ -176,6 +176,8 @@ fn config(settings: &SessionSettings) -> SessionConfig {
         .with_ballista_grpc_client_max_message_size(settings.message_limit_bytes)
         .with_ballista_physical_extension_codec(Arc::new(PlanCodec::default()));
     let options = config.options_mut();
+    // Questions get one of ours, whose tables executors can read.
+    options.catalog.information_schema = false;
     options.execution.parquet.pushdown_filters = settings.parquet_pushdown;
     options.execution.parquet.reorder_filters = settings.parquet_pushdown;
     options.sql_parser.enable_ident_normalization = settings.normalize_identifiers;

@@ -55,6 +55,8 @@ pub struct SourceSpec {
     pub tag_places: BTreeMap<String, Span>,
     /// What it holds.
     pub description: Option<String>,
+    /// What its columns must be, and where that is said.
+    pub contract: Option<Spanned<Arc<Contract>>>,
 }
 
 /// How runs behave.

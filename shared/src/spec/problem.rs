@@ -58,6 +58,11 @@ impl Problem {
         self
     }
 
+    /// Whether another problem says the same of the same place, whatever else it points at.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.code == other.code && self.message == other.message && self.labels.first() == other.labels.first()
+    }
+
     /// Says what to do about it.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {

@@ -123,3 +123,27 @@ async fn a_key_from_the_contract_makes_a_stage_incremental() {
     assert_eq!(decision(&with("(1, 1), (2, 3)", &stricter)).await, PlanDecision::Full);
     windlass.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_is_not_what_its_contract_says_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let windlass = windlass(dir.path()).await;
+    let with = |contract: &str| {
+        let manifest = "name: p\nsources:\n  given: { kind: rows, rows: [{ id: 1, note: x }] }\n  orders: { kind: listing, format: csv, location: orders.csv, contract: orders }\n";
+        let files = [
+            ("windlass.yaml".to_owned(), manifest.to_owned()),
+            ("contracts/orders.yaml".to_owned(), contract.to_owned()),
+            ("stages/read.sql".to_owned(), "SELECT * FROM orders JOIN given USING (id)".to_owned()),
+        ];
+        Project::from_files(&files.into_iter().collect(), dir.path(), None, &[]).unwrap()
+    };
+    std::fs::write(dir.path().join("orders.csv"), "id,amount,extra\n1,2.5,true\n").unwrap();
+    let told = refused(&windlass, &with("columns: { id: string, amount: double, day: date }")).await;
+    insta::assert_snapshot!(told.join("\n"), @"
+    WL1006 the source `orders` breaks its contract `orders@1`: `id` is long, and the contract has it as string under `exact`
+    WL1006 the source `orders` breaks its contract `orders@1`: `day` is missing: the contract has it as date
+    WL1006 the source `orders` breaks its contract `orders@1`: `extra` (boolean) is not in the contract, whose policy is `exact`
+    ");
+    succeed(&windlass, &with("evolution: ignore_extra\ncolumns: { id: long, amount: double }")).await;
+    windlass.stop().await;
+}

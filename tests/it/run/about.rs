@@ -26,7 +26,10 @@ sources:
         "contracts/totals.yaml",
         "columns:\n  name: { type: string, nullable: false, semantic_type: person.name }\n  total: { type: double, description: All of it. }\n  rank: long\nevolution: ignore_extra\n",
     ),
-    ("stages/named.sql", "/* windlass\nmaterialize: view\n*/\nSELECT o.*, upper(c.name) || country AS name FROM orders o JOIN customers c ON o.customer = c.id WHERE o.day > '2020-01-01'"),
+    (
+        "stages/named.sql",
+        "/* windlass\nmaterialize: view\n*/\nSELECT o.*, upper(c.name) || country AS name FROM orders o JOIN customers c ON o.customer = c.id WHERE o.day > '2020-01-01'",
+    ),
     (
         "stages/totals.sql",
         "/* windlass\ntags: { semantic_id: shop.total, version: v2, join_keys: { name: shop.order } }\ncontract: totals\n*/\nWITH sums AS (SELECT name, sum(amount) AS total FROM named GROUP BY name)\nSELECT name, total, CAST(rank() OVER (ORDER BY total) AS BIGINT) AS rank FROM sums",

@@ -185,10 +185,15 @@ impl Decoded {
         defaults: &Defaults,
         problems: &mut Vec<Problem>,
     ) -> Option<Spanned<Arc<Contract>>> {
-        let Some(node) = named else {
-            let span = defaults.contracts_by_name.clone()?;
-            return Some(Spanned::new(Arc::new(self.found.find(stage)?.clone()), span));
-        };
+        if let Some(node) = named {
+            return self.named(node, problems);
+        }
+        let span = defaults.contracts_by_name.clone()?;
+        Some(Spanned::new(Arc::new(self.found.find(stage)?.clone()), span))
+    }
+
+    /// The contract that a stage or a source names.
+    pub(super) fn named(&self, node: &Node, problems: &mut Vec<Problem>) -> Option<Spanned<Arc<Contract>>> {
         let reference = filled_text(node, "`contract`", problems)?;
         if let Some(contract) = self.found.find(&reference) {
             return Some(Spanned::new(Arc::new(contract.clone()), node.span.clone()));

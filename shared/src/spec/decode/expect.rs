@@ -2,7 +2,7 @@
 
 use super::fields::{Fields, Keys};
 use super::subdag::Scope;
-use super::values::{choice, filled_text, list, plain_names, text, whole, wrong_type};
+use super::values::{choice, filled_text, list, plain_names, tag_places, tags, text, whole, wrong_type};
 use crate::expect::{Expectation, Rule, Severity};
 use crate::ids::NodeName;
 use crate::spec::codes;
@@ -20,6 +20,7 @@ const ITEM: Keys = Keys {
     known: &[
         "name",
         "on_failure",
+        "tags",
         "not_null",
         "unique",
         "accepted_values",
@@ -140,7 +141,10 @@ fn one(node: &Node, problems: &mut Vec<Problem>) -> Option<(Expectation, Option<
         let problem = Problem::new(codes::DOES_NOT_APPLY, message).at(&value.span);
         problems.push(problem.help("write `on_failure: warn` or `on_failure: fail`"));
     }
-    Some((Expectation { name, rule, severity, span: value.span.clone() }, relation))
+    let own = fields.get("tags");
+    let tag_places = own.map(tag_places).unwrap_or_default();
+    let tags = own.and_then(|node| tags(node, problems)).unwrap_or_default();
+    Some((Expectation { name, rule, severity, tags, tag_places, span: value.span.clone() }, relation))
 }
 
 fn default_name(rule: &Rule) -> String {

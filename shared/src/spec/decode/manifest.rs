@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::fields::{Fields, Keys, entries};
 use super::table::LEAST_FILE_BYTES;
 use super::values::{boolean, check_name, choice, size, tag_places, tags, text, text_map, whole};
-use super::{incremental, param, session, source, tag_policy, target};
+use super::{contract, incremental, param, session, source, tag_policy, target};
 use crate::config::SessionSettings;
 use crate::contract::Contracts;
 use crate::ids::{NodeName, PipelineName};
@@ -130,6 +130,7 @@ pub(super) fn decode(
     file: &Arc<str>,
     text_of_file: &str,
     files: &ProjectFiles,
+    contracts: &contract::Decoded,
     broken: &mut BTreeSet<String>,
     problems: &mut Vec<Problem>,
 ) -> Option<Manifest> {
@@ -144,7 +145,8 @@ pub(super) fn decode(
     let fields = Fields::open(&root, &KEYS, problems)?;
     let name = fields.require("name", "name: my_pipeline", problems).and_then(|node| name_of(node, problems));
     let description = fields.get("description").and_then(|node| text(node, "`description`", problems));
-    let sources = fields.get("sources").map(|node| sources(node, files, broken, problems)).unwrap_or_default();
+    let sources =
+        fields.get("sources").map(|node| sources(node, files, contracts, broken, problems)).unwrap_or_default();
     let params = fields.get("params").map(|node| param::decode_all(node, broken, problems)).unwrap_or_default();
     let mut session = SessionSettings::default();
     if let Some(node) = fields.get("session") {
@@ -162,7 +164,13 @@ pub(super) fn decode(
     let names = Names { sources: names, broken };
     let targets = fields
         .get("targets")
-        .map(|node| target::decode_all(node, files, &params, &sources, &names, problems))
+        .map(|node| {
+            target::decode_all(
+                node,
+                &target::Project { files, contracts, params: &params, sources: &sources, names: &names },
+                problems,
+            )
+        })
         .unwrap_or_default();
     let tag_policy = fields.get("tag_policy").map(|node| tag_policy::decode(node, files, problems));
     let name = name.unwrap_or_else(|| PipelineName::new("unnamed"));
@@ -178,6 +186,7 @@ fn name_of(node: &Node, problems: &mut Vec<Problem>) -> Option<PipelineName> {
 fn sources(
     node: &Node,
     files: &ProjectFiles,
+    contracts: &contract::Decoded,
     broken: &mut BTreeSet<String>,
     problems: &mut Vec<Problem>,
 ) -> Vec<SourceSpec> {
@@ -185,7 +194,7 @@ fn sources(
     for entry in entries(node, "`sources`", problems).unwrap_or_default() {
         check_name(&entry.key, "a source", problems);
         let name = Spanned::new(NodeName::new(entry.key.value.clone()), entry.key.span.clone());
-        match source::decode(name, &entry.value, files, problems) {
+        match source::decode(name, &entry.value, files, contracts, problems) {
             Some(source) => sources.push(source),
             None => drop(broken.insert(entry.key.value.clone())),
         }

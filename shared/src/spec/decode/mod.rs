@@ -56,8 +56,9 @@ pub fn parse_project(files: &ProjectFiles) -> Result<PipelineSpec, Problems> {
 /// Reads a project as far as possible and notes everything that is wrong with its files one by one.
 pub(crate) fn draft(files: &ProjectFiles, problems: &mut Vec<Problem>) -> Draft {
     let mut broken = BTreeSet::new();
+    let contracts = contract::decode_all(files, problems);
     let manifest = match readable(files, MANIFEST, problems) {
-        Some((path, text)) => manifest::decode(path, text, files, &mut broken, problems),
+        Some((path, text)) => manifest::decode(path, text, files, &contracts, &mut broken, problems),
         None => {
             if files.get(MANIFEST).is_none() {
                 problems.push(no_manifest());
@@ -65,7 +66,6 @@ pub(crate) fn draft(files: &ProjectFiles, problems: &mut Vec<Problem>) -> Draft 
             None
         }
     };
-    let contracts = contract::decode_all(files, problems);
     let expansion = subdag::expand_all(files, manifest.as_ref(), &contracts, problems);
     broken.extend(expansion.broken);
     let mut stages = decode_stages(files, manifest.as_ref(), &contracts, &mut broken, problems);

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use super::contract;
 use super::fields::{Fields, Keys, entries};
 use super::values::{
     boolean, check_name, choice, filled_text, list, location, names, size, tag_places, tags, text, text_map, whole,
@@ -23,7 +24,7 @@ use crate::spec::yaml::{Node, Value};
 
 const DELTA: Keys = Keys {
     what: "a source of kind `delta`",
-    known: &["kind", "location", "version", "timestamp", "tags", "description"],
+    known: &["kind", "location", "version", "timestamp", "tags", "description", "contract"],
 };
 const LISTING: Keys = Keys {
     what: "a source of kind `listing`",
@@ -38,25 +39,28 @@ const LISTING: Keys = Keys {
         "schema",
         "tags",
         "description",
+        "contract",
     ],
 };
 const TEXT_FILES: Keys = Keys {
     what: "a source of kind `text_files`",
-    known: &["kind", "location", "include", "exclude", "max_file_bytes", "tags", "description"],
+    known: &["kind", "location", "include", "exclude", "max_file_bytes", "tags", "description", "contract"],
 };
 
 /// Bytes above which a text file is listed without its content, when the author says nothing.
 const DEFAULT_MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 
-const ROWS: Keys =
-    Keys { what: "a source of kind `rows`", known: &["kind", "columns", "rows", "file", "tags", "description"] };
+const ROWS: Keys = Keys {
+    what: "a source of kind `rows`",
+    known: &["kind", "columns", "rows", "file", "tags", "description", "contract"],
+};
 const PROJECT_TABLE: Keys = Keys {
     what: "a source of kind `project_table`",
-    known: &["kind", "home", "table", "version", "timestamp", "tags", "description"],
+    known: &["kind", "home", "table", "version", "timestamp", "tags", "description", "contract"],
 };
 const CUSTOM: Keys = Keys {
     what: "a source of kind `custom`",
-    known: &["kind", "loader", "location", "options", "tags", "description"],
+    known: &["kind", "loader", "location", "options", "tags", "description", "contract"],
 };
 
 #[derive(Clone, Copy)]
@@ -83,6 +87,7 @@ pub(super) fn decode(
     name: Spanned<NodeName>,
     node: &Node,
     files: &ProjectFiles,
+    contracts: &contract::Decoded,
     problems: &mut Vec<Problem>,
 ) -> Option<SourceSpec> {
     let kind = kind_of(node, problems)?;
@@ -122,7 +127,8 @@ pub(super) fn decode(
         }
         Kind::Custom => custom(&fields, problems).map(SourceKind::Custom),
     };
-    Some(SourceSpec { name, kind: kind?, tags, tag_places, description })
+    let contract = fields.get("contract").and_then(|node| contracts.named(node, problems));
+    Some(SourceSpec { name, kind: kind?, tags, tag_places, description, contract })
 }
 
 fn kind_of(node: &Node, problems: &mut Vec<Problem>) -> Option<Kind> {

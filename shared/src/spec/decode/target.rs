@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::contract;
 use super::fields::{Fields, Keys, entries};
 use super::session;
 use super::table::{self, LEAST_FILE_BYTES};
@@ -24,17 +25,13 @@ const DATASET: Keys =
 
 pub(super) fn decode_all(
     node: &Node,
-    files: &ProjectFiles,
-    params: &[ParamSpec],
-    sources: &[SourceSpec],
-    names: &Names<'_>,
+    project: &Project<'_>,
     problems: &mut Vec<Problem>,
 ) -> BTreeMap<String, TargetSpec> {
-    let project = Project { files, params, sources, names };
     let mut targets = BTreeMap::new();
     for entry in entries(node, "`targets`", problems).unwrap_or_default() {
         check_name(&entry.key, "a target", problems);
-        if let Some(target) = decode(&entry.value, &project, problems) {
+        if let Some(target) = decode(&entry.value, project, problems) {
             targets.insert(entry.key.value.clone(), target);
         }
     }
@@ -42,11 +39,12 @@ pub(super) fn decode_all(
 }
 
 /// What targets may refer to.
-struct Project<'a> {
-    files: &'a ProjectFiles,
-    params: &'a [ParamSpec],
-    sources: &'a [SourceSpec],
-    names: &'a Names<'a>,
+pub(super) struct Project<'a> {
+    pub(super) files: &'a ProjectFiles,
+    pub(super) contracts: &'a contract::Decoded,
+    pub(super) params: &'a [ParamSpec],
+    pub(super) sources: &'a [SourceSpec],
+    pub(super) names: &'a Names<'a>,
 }
 
 fn decode(node: &Node, project: &Project<'_>, problems: &mut Vec<Problem>) -> Option<TargetSpec> {
@@ -109,7 +107,7 @@ fn sources(node: &Node, project: &Project<'_>, problems: &mut Vec<Problem>) -> B
         let name = NodeName::new(name.clone());
         if is_whole {
             let spanned = Spanned::new(name.clone(), entry.key.span.clone());
-            if let Some(source) = source::decode(spanned, &entry.value, project.files, problems) {
+            if let Some(source) = source::decode(spanned, &entry.value, project.files, project.contracts, problems) {
                 sources.insert(name, SourceOverride::Kind(source.kind));
             }
             continue;
