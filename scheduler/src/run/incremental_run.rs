@@ -16,11 +16,13 @@ use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::Column;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result as EngineResult;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
 use datafusion::prelude::SessionContext;
 use windlass_shared::artifact::{SourceChange, Strategy};
 use windlass_shared::delta::commit::{BaseExpectation, CommitMode};
-use windlass_shared::delta::merge::{MergeWay, StagedMerge, choose, delta_merge_plan, finish, survivors};
+use windlass_shared::delta::merge::{
+    MergeWay, ROW_FILE, ROW_POSITION, StagedMerge, choose, delta_merge_plan, finish, rows_at, survivors,
+};
 use windlass_shared::delta::pin::{PinnedTable, pin};
 use windlass_shared::delta::scan::ScanOptions;
 use windlass_shared::delta::table::{SchemaChange, TableState};
@@ -37,6 +39,13 @@ use super::work::{StagedCommit, StagedWrite, conflicted};
 use crate::plan::decide::Cursors;
 use crate::plan::incremental::{Choice, Side, TraceError, affected_keys, changed_rows, rows_of_keys};
 use crate::plan::{Feeds, PlanError, TableRole, kept_listing, over_files, rows_of_files, strategy_for};
+
+/// A table is worth a job of its own from this part of what a partition is worth.
+const SMALL_JOB: u64 = 8;
+/// If more than one of so many rows are wanted, all columns are read at once.
+const MANY_ROWS: u64 = 4;
+/// Addresses that the scheduler takes.
+const MOST_ADDRESSES: usize = 1_000_000;
 
 /// Rows that are shown of those that have a key in common.
 const SHOWN_DUPLICATES: usize = 5;
@@ -222,7 +231,7 @@ impl StageRun<'_> {
             LogicalPlanBuilder::from(new.clone()).project(columns(key))?.union(old)?.distinct()?.build()
         })())?;
         let target = self.target(update).await?;
-        let there = self.built(rows_of_keys(&target.plan, key, &keys))?;
+        let there = self.found(update, &target, key, |plan| rows_of_keys(plan, key, &keys)).await?;
         self.merge(update, &target.table, new, there).await
     }
 
@@ -236,7 +245,8 @@ impl StageRun<'_> {
         let new = self.built(over_files(&update.query.optimized, paths))?;
         let new = self.keep_rows(update, &new).await?;
         let target = self.target(update).await?;
-        let there = self.built(rows_of_files(target.plan, column, paths))?;
+        let by = std::slice::from_ref(column);
+        let there = self.found(update, &target, by, |plan| rows_of_files(plan.clone(), column, paths)).await?;
         self.merge(update, &target.table, new, there).await
     }
 
@@ -248,7 +258,7 @@ impl StageRun<'_> {
         let new = self.built(rows_of_keys(&update.query.optimized, columns, &keys))?;
         let new = self.keep_rows(update, &new).await?;
         let target = self.target(update).await?;
-        let there = self.built(rows_of_keys(&target.plan, columns, &keys))?;
+        let there = self.found(update, &target, columns, |plan| rows_of_keys(plan, columns, &keys)).await?;
         self.merge(update, &target.table, new, there).await
     }
 
@@ -326,6 +336,43 @@ impl StageRun<'_> {
         let plan =
             self.built(LogicalPlanBuilder::scan("__wl_old", source, None).and_then(LogicalPlanBuilder::build))?;
         Ok(Target { table, plan })
+    }
+
+    /// The rows of the stage's table that `find` finds by the columns `by`. In a table worth a job of its own they are
+    /// looked for by these columns alone, and then only those that were found are read whole, unless they are many.
+    pub(super) async fn found(
+        &mut self,
+        update: &Update<'_>,
+        target: &Target,
+        by: &[String],
+        find: impl Fn(&LogicalPlan) -> EngineResult<LogicalPlan>,
+    ) -> Result<LogicalPlan, Failure> {
+        let pin = target.table.pin();
+        let least = self.work.sessions.settings().partition_bytes / SMALL_JOB;
+        if pin.bytes < least || by.len() >= target.table.schema().fields().len() {
+            return self.built(find(&target.plan));
+        }
+        let address = || [ROW_FILE, ROW_POSITION].map(|name| Expr::Column(Column::new_unqualified(name)));
+        let addresses = self.built((|| {
+            let narrow =
+                LogicalPlanBuilder::from(target.plan.clone()).project(columns(by).chain(address()))?.build()?;
+            LogicalPlanBuilder::from(find(&narrow)?).project(address())?.build()
+        })())?;
+        let addresses = self.collect(&update.query.context, "addresses", &addresses).await?;
+        let count: usize = addresses.iter().map(RecordBatch::num_rows).sum();
+        let is_few = pin.rows.is_none_or(|rows| count as u64 <= rows / MANY_ROWS);
+        if !is_few || count > MOST_ADDRESSES {
+            return self.built(find(&target.plan));
+        }
+        let rows = rows_at(&target.table, &addresses, &self.scan_options()?).map_err(|error| error.to_failure())?;
+        self.built(match rows {
+            Some(rows) => {
+                LogicalPlanBuilder::scan("__wl_old", provider_as_source(rows), None).and_then(LogicalPlanBuilder::build)
+            }
+            None => {
+                LogicalPlanBuilder::from(target.plan.clone()).filter(lit(false)).and_then(LogicalPlanBuilder::build)
+            }
+        })
     }
 
     /// Compares the rows that are `there` with the `new` ones and writes the difference.

@@ -22,7 +22,7 @@ impl StageRun<'_> {
         let keys = self
             .built(LogicalPlanBuilder::from(new.clone()).project(columns(key)).and_then(LogicalPlanBuilder::build))?;
         let target = self.target(&update).await?;
-        let there = self.built(rows_of_keys(&target.plan, key, &keys))?;
+        let there = self.found(&update, &target, key, |plan| rows_of_keys(plan, key, &keys)).await?;
         self.merge(&update, &target.table, new, there).await
     }
 

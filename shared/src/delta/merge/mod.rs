@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! PinnedTable ─addressed→ its rows with file and position ─the caller joins them with new rows→ changes
+//!             └ keys alone ─→ addresses ─rows_at→ only the rows that are wanted                          (rows_at)
 //!     ─delta_merge_plan→ DeltaMergeExec ─on executors, a task a partition→ rows of report_schema()      (input, exec)
 //!         new rows → data files; old and new rows → change data files; positions of replaced rows
 //! rows ─StagedMerge::from_batches→ StagedMerge ─choose→ MergeWay                                        (staged, way)
@@ -17,6 +18,7 @@ mod exec;
 mod finish;
 mod input;
 mod positions;
+mod rows_at;
 mod staged;
 mod survivors;
 mod touched;
@@ -36,6 +38,7 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
 pub use exec::DeltaMergeExec;
 pub use finish::{MergedFiles, ReplacedFile, Replacement, finish};
+pub use rows_at::rows_at;
 pub use staged::{MergeCounts, StagedMerge};
 pub use survivors::survivors;
 pub use way::{MergeWay, choose};

@@ -111,16 +111,25 @@ impl DataFiles {
 
     /// These files alone, with these deletion vectors instead of their own.
     pub(in crate::delta) fn only(&self, files: &[(usize, Arc<DeletionVector>)]) -> Result<Self, ArrowError> {
+        self.picked(files, |file, vector| DataFile { deletion_vector: Some(vector), ..file })
+    }
+
+    /// These files alone, of each the rows that a vector names.
+    pub(in crate::delta) fn within(&self, files: &[(usize, Arc<DeletionVector>)]) -> Result<Self, ArrowError> {
+        // Which rows are read of a file goes by selections, as where a file is read more than once.
+        let picked = self.picked(files, |file, vector| DataFile { within: Some(vector), ..file })?;
+        Ok(Self { repeats: true, ..picked })
+    }
+
+    fn picked(
+        &self,
+        files: &[(usize, Arc<DeletionVector>)],
+        with: impl Fn(DataFile, Arc<DeletionVector>) -> DataFile,
+    ) -> Result<Self, ArrowError> {
         let indices = UInt32Array::from_iter_values(files.iter().map(|(file, _)| *file as u32));
         let partitions = self.partitions.iter().map(|values| take(values, &indices, None));
         Ok(Self {
-            files: files
-                .iter()
-                .map(|(file, vector)| DataFile {
-                    deletion_vector: Some(Arc::clone(vector)),
-                    ..self.files[*file].clone()
-                })
-                .collect(),
+            files: files.iter().map(|(file, vector)| with(self.files[*file].clone(), Arc::clone(vector))).collect(),
             partitions: partitions.collect::<Result<_, _>>()?,
             statistics: self.statistics.clone().reordered(&indices)?,
             repeats: self.repeats,
