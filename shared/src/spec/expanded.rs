@@ -59,6 +59,8 @@ impl Pieces {
     pub(super) fn original(&self, made: Range<usize>) -> Range<usize> {
         let start = self.at(made.start).map_or(0, |piece| match piece.verbatim {
             true => piece.origin.start + (made.start - piece.made.start).min(piece.origin.len()),
+            // Behind the last piece is behind what it was made of.
+            false if made.start >= piece.made.end => piece.origin.end,
             false => piece.origin.start,
         });
         // The last byte that is inside, not the first behind it, says where the end is.
