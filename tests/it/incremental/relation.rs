@@ -39,18 +39,6 @@ impl Kind {
         !matches!(self, Self::Flag | Self::List)
     }
 
-    /// A value in SQL that no column of this kind ever holds.
-    pub(super) fn absent(self) -> &'static str {
-        match self {
-            Self::Int => "CAST(-99 AS BIGINT)",
-            Self::Text => "'~'",
-            Self::Half | Self::Ratio => "-99.0",
-            Self::Day => "DATE '1900-01-01'",
-            Self::Flag => "false",
-            Self::List => "NULL",
-        }
-    }
-
     /// A value in SQL that a column of this kind may well hold.
     pub(super) fn literal(self, random: &mut StdRng) -> String {
         match self {
@@ -124,6 +112,18 @@ pub(super) struct Draw {
 }
 
 impl Draw {
+    /// A key's value in SQL that no column of the relations so far holds: a value in place of null becomes one that the
+    /// stage's readers see, so every stage has its own.
+    pub(super) fn absent(&self, kind: Kind) -> String {
+        let stage = self.relations.len();
+        match kind {
+            Kind::Int => format!("CAST(-{} AS BIGINT)", 100 * (stage + 1)),
+            Kind::Text => format!("'{}'", "~".repeat(stage)),
+            Kind::Day => format!("DATE '{}-01-01'", 1900 + stage),
+            Kind::Half | Kind::Ratio | Kind::Flag | Kind::List => unreachable!("{kind:?} is no key"),
+        }
+    }
+
     pub(super) fn chance(&mut self, share: f64) -> bool {
         self.random.random_bool(share)
     }

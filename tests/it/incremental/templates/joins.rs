@@ -73,7 +73,7 @@ pub(super) fn pairs(draw: &mut Draw, join: &str) -> Option<Query> {
     let mut select = Select::default();
     for (alias, relation, outer) in [("a", &one, outer_one), ("b", &other, outer_other)] {
         match outer {
-            true => select.optional_keys(alias, relation),
+            true => select.optional_keys(draw, alias, relation),
             false => select.keys(alias, relation),
         }
     }

@@ -86,9 +86,9 @@ impl Select {
     }
 
     /// Adds the key of a relation whose rows an outer join may leave out.
-    fn optional_keys(&mut self, alias: &str, of: &Relation) {
+    fn optional_keys(&mut self, draw: &Draw, alias: &str, of: &Relation) {
         for column in of.key_columns() {
-            self.key(&format!("coalesce({alias}.{}, {})", column.name, column.kind.absent()), column.kind);
+            self.key(&format!("coalesce({alias}.{}, {})", column.name, draw.absent(column.kind)), column.kind);
         }
     }
 
@@ -130,7 +130,7 @@ fn group_expression(draw: &mut Draw, alias: &str, of: &Relation) -> Option<(Stri
         (false, Kind::Int, 0) => (format!("{name} % 3"), Kind::Int, None),
         (false, kind, _) => (name, kind, None),
         (true, kind, 0) => (name.clone(), kind, Some(format!("{name} IS NOT NULL"))),
-        (true, kind, _) => (format!("coalesce({name}, {})", kind.absent()), kind, None),
+        (true, kind, _) => (format!("coalesce({name}, {})", draw.absent(kind)), kind, None),
     })
 }
 

@@ -22,8 +22,11 @@ pub(super) fn numbered(draw: &mut Draw) -> Option<Query> {
     let from = draw.keyed()?;
     let (by, order) = window(draw, &from)?;
     let mut select = Select::default();
-    let group =
-        if by.nullable { format!("coalesce(a.{}, {})", by.name, by.kind.absent()) } else { format!("a.{}", by.name) };
+    let group = if by.nullable {
+        format!("coalesce(a.{}, {})", by.name, draw.absent(by.kind))
+    } else {
+        format!("a.{}", by.name)
+    };
     select.key(&group, by.kind);
     let number = format!("CAST(row_number() OVER (PARTITION BY a.{} ORDER BY {order}) AS BIGINT)", by.name);
     select.key(&number, Kind::Int);
