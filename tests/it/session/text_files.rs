@@ -115,6 +115,10 @@ async fn the_listing_answers_what_it_can() {
     );
     assert_eq!(fixture.value("SELECT count(*) FROM (SELECT path FROM files LIMIT 2)").await, "2");
     assert_eq!(fixture.value("SELECT count(*) FROM files WHERE path = 'no such'").await, "0");
+    let nothing = "SELECT upper(content) AS text FROM files WHERE path = 'no such' AND size < 5";
+    let plan = fixture.plan(nothing).await;
+    assert!(plan.contains("1 group: [[]]"), "{plan}");
+    assert_eq!(fixture.rows(nothing).await.lines().count(), 2, "a frame without rows");
 }
 
 #[tokio::test]
