@@ -13,7 +13,7 @@ use datafusion::prelude::SessionContext;
 use serde::Serialize;
 use serde_json::json;
 
-use super::registration::{Registration, TableKind, columns};
+use super::registration::{ColumnRecord, Registration, TableKind, columns};
 use super::rows::{batch_of, schema_of};
 use super::text_files::TextFilesTable;
 use super::{ScanIdentity, SessionError, SortRecord, listing, text_files};
@@ -220,20 +220,7 @@ fn open_rows(name: &NodeName, source: &RowsSource) -> Result<Opened, SessionErro
     let types: Vec<(&str, String)> = source.columns.iter().map(|(name, of)| (name.as_str(), of.to_string())).collect();
     let rows: Vec<Vec<String>> = source.rows.iter().map(|row| row.iter().map(Cell::canonical).collect()).collect();
     let scan = json!({ "kind": "rows", "columns": types, "rows": rows });
-    let registration = Registration {
-        name: name.clone(),
-        kind: TableKind::Rows,
-        location: None,
-        format: None,
-        version: None,
-        columns: columns(&schema),
-        partition_columns: Vec::new(),
-        sort_order: Vec::new(),
-        files: None,
-        bytes: None,
-        files_digest: None,
-        scan_identity: identity(name, &scan)?,
-    };
+    let registration = without_files(name, TableKind::Rows, columns(&schema), &scan)?;
     let table = MemTable::try_new(schema, vec![vec![batch]]).map_err(refused)?;
     Ok((Arc::new(table), registration))
 }
@@ -266,40 +253,38 @@ async fn plan_view(ctx: &SessionContext, name: &NodeName, sql: &str) -> Result<L
 
 fn view(name: &NodeName, plan: LogicalPlan, sql: Option<String>) -> Result<Opened, SessionError> {
     let scan = json!({ "kind": "view", "plan": plan.display_indent_schema().to_string() });
-    let registration = Registration {
-        name: name.clone(),
-        kind: TableKind::View,
-        location: None,
-        format: None,
-        version: None,
-        columns: columns(plan.schema().as_arrow()),
-        partition_columns: Vec::new(),
-        sort_order: Vec::new(),
-        files: None,
-        bytes: None,
-        files_digest: None,
-        scan_identity: identity(name, &scan)?,
-    };
+    let registration = without_files(name, TableKind::View, columns(plan.schema().as_arrow()), &scan)?;
     Ok((Arc::new(ViewTable::new(plan, sql)), registration))
 }
 
 fn planned(name: &NodeName, schema: SchemaRef) -> Result<Opened, SessionError> {
     let columns = columns(&schema);
-    let registration = Registration {
+    let scan = json!({ "kind": "planned", "columns": columns });
+    let registration = without_files(name, TableKind::Delta, columns, &scan)?;
+    Ok((Arc::new(EmptyTable::new(schema)), registration))
+}
+
+/// The record of a table that is in no files of its own; `scan` says how it is read.
+fn without_files<T: Serialize>(
+    name: &NodeName,
+    kind: TableKind,
+    columns: Vec<ColumnRecord>,
+    scan: &T,
+) -> Result<Registration, SessionError> {
+    Ok(Registration {
         name: name.clone(),
-        kind: TableKind::Delta,
+        kind,
         location: None,
         format: None,
         version: None,
+        columns,
         partition_columns: Vec::new(),
         sort_order: Vec::new(),
         files: None,
         bytes: None,
         files_digest: None,
-        scan_identity: identity(name, &json!({ "kind": "planned", "columns": columns }))?,
-        columns,
-    };
-    Ok((Arc::new(EmptyTable::new(schema)), registration))
+        scan_identity: identity(name, scan)?,
+    })
 }
 
 /// The identity of a scan that is described by `scan`.
