@@ -6,7 +6,7 @@ use clap::Args;
 use windlass_client::Project;
 use windlass_shared::spec::source::SourceKind;
 
-use super::pipeline::{Pipeline, Programs, Sample, Side, StageSample};
+use super::pipeline::{Pipeline, Programs, Sample, Side, StageSample, work_folder};
 use super::plain::Engine;
 use super::summary::{Spread, Table};
 use super::trivial::{Shape, project};
@@ -47,13 +47,8 @@ pub(crate) fn run(args: &CompareArgs) -> Outcome {
     if args.runs == 0 {
         return Err("`--runs` must be at least 1".into());
     }
-    let here = std::env::current_exe()?;
-    let windlass = args.windlass.clone().unwrap_or_else(|| here.with_file_name("windlass"));
-    let programs = Programs { windlass, plain: here, engine: args.engine };
-    let work = match &args.work {
-        Some(folder) => tempfile::tempdir_in(folder)?,
-        None => tempfile::tempdir()?,
-    };
+    let programs = Programs::find(args.windlass.as_deref(), args.engine)?;
+    let work = work_folder(args.work.as_deref())?;
     println!("{}- base line: engine settings `{}`\n", machine::describe(), args.engine.name());
     let mut differing = Vec::new();
     for pipeline in pipelines(args)? {

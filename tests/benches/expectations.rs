@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::pipeline::{Pipeline, Programs, Side};
+use super::pipeline::{Pipeline, Programs, Side, work_folder};
 use super::plain::Engine;
 use super::summary::{Spread, Table};
 use super::{Outcome, machine};
@@ -50,13 +50,8 @@ pub(crate) struct ExpectationsArgs {
 }
 
 pub(crate) fn run(args: &ExpectationsArgs) -> Outcome {
-    let here = std::env::current_exe()?;
-    let windlass = args.windlass.clone().unwrap_or_else(|| here.with_file_name("windlass"));
-    let programs = Programs { windlass, plain: here, engine: Engine::Stock };
-    let work = match &args.work {
-        Some(folder) => tempfile::tempdir_in(folder)?,
-        None => tempfile::tempdir()?,
-    };
+    let programs = Programs::find(args.windlass.as_deref(), Engine::Stock)?;
+    let work = work_folder(args.work.as_deref())?;
     let pipelines = SETS
         .iter()
         .enumerate()

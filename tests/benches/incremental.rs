@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::change::{Shape, change_code, change_tpch};
-use super::pipeline::{Pipeline, Programs, Sample, strategies};
+use super::pipeline::{Pipeline, Programs, Sample, strategies, work_folder};
 use super::plain::Engine;
 use super::summary::{Spread, Table};
 use super::{Outcome, lake, machine};
@@ -85,13 +85,8 @@ pub(crate) fn run(args: &IncrementalArgs) -> Outcome {
     if args.runs == 0 {
         return Err("`--runs` must be at least 1".into());
     }
-    let here = std::env::current_exe()?;
-    let windlass = args.windlass.clone().unwrap_or_else(|| here.with_file_name("windlass"));
-    let programs = Programs { windlass, plain: here, engine: Engine::Stock };
-    let work = match &args.work {
-        Some(folder) => tempfile::tempdir_in(folder)?,
-        None => tempfile::tempdir()?,
-    };
+    let programs = Programs::find(args.windlass.as_deref(), Engine::Stock)?;
+    let work = work_folder(args.work.as_deref())?;
     println!("{}- changed: {} of 1000\n", machine::describe(), args.per_mille);
     for case in cases(args, work.path())? {
         eprintln!("{}: the first run", case.name);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::Deserialize;
+use tempfile::TempDir;
 use windlass_shared::artifact::{LineageRecord, RunRecord};
 use windlass_shared::ids::RunId;
 use windlass_tests::plain::PlainReport;
@@ -60,6 +61,13 @@ pub(crate) struct StageSample {
 }
 
 impl Programs {
+    /// This program and `windlass`, which stands beside it unless it is given.
+    pub(crate) fn find(windlass: Option<&Path>, engine: Engine) -> Outcome<Self> {
+        let plain = std::env::current_exe()?;
+        let windlass = windlass.map_or_else(|| plain.with_file_name("windlass"), Path::to_path_buf);
+        Ok(Self { windlass, plain, engine })
+    }
+
     /// Runs `pipeline` once, into a folder of its own below `work` that is gone afterwards.
     pub(crate) fn run(&self, side: Side, pipeline: &Pipeline, work: &Path) -> Outcome<Sample> {
         let folder = tempfile::Builder::new().prefix("run").tempdir_in(work)?;
@@ -104,6 +112,14 @@ fn run(mut command: Command, pipeline: &Pipeline, folder: &Path) -> Outcome<Meas
         command.arg("--source").arg(format!("{name}={location}"));
     }
     measure(command, folder)
+}
+
+/// A folder for all that a benchmark writes, inside `folder` if there is one; it is gone when the value is.
+pub(crate) fn work_folder(folder: Option<&Path>) -> Outcome<TempDir> {
+    Ok(match folder {
+        Some(folder) => tempfile::tempdir_in(folder)?,
+        None => tempfile::tempdir()?,
+    })
 }
 
 /// How each stage of a run came about, by the run's bundle: a strategy, `reuse`, or nothing if the bundle does not say.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::pipeline::{Programs, strategies};
+use super::pipeline::{Programs, strategies, work_folder};
 use super::plain::Engine;
 use super::summary::{Spread, Table};
 use super::trivial::{Shape, project};
@@ -27,13 +27,8 @@ pub(crate) struct UnchangedArgs {
 }
 
 pub(crate) fn run(args: &UnchangedArgs) -> Outcome {
-    let here = std::env::current_exe()?;
-    let windlass = args.windlass.clone().unwrap_or_else(|| here.with_file_name("windlass"));
-    let programs = Programs { windlass, plain: here, engine: Engine::Stock };
-    let work = match &args.work {
-        Some(folder) => tempfile::tempdir_in(folder)?,
-        None => tempfile::tempdir()?,
-    };
+    let programs = Programs::find(args.windlass.as_deref(), Engine::Stock)?;
+    let work = work_folder(args.work.as_deref())?;
     let title = format!("{} stages, each", args.stages);
     let mut table = Table::new(&[&title, "first run, s", "nothing changed, s", "processor, s", "stages reused"]);
     for shape in Shape::ALL {

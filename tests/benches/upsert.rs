@@ -12,7 +12,7 @@ use super::change::{Shape, greatest, update};
 use super::incremental::block_on;
 use super::lake::{self, open, provider, session};
 use super::measure::{measure, settle};
-use super::pipeline::{Pipeline, Programs};
+use super::pipeline::{Pipeline, Programs, work_folder};
 use super::plain::Engine;
 use super::summary::{Spread, Table};
 use super::{Outcome, machine};
@@ -56,13 +56,8 @@ pub(crate) fn run(args: &UpsertArgs) -> Outcome {
     if args.runs == 0 {
         return Err("`--runs` must be at least 1".into());
     }
-    let here = std::env::current_exe()?;
-    let windlass = args.windlass.clone().unwrap_or_else(|| here.with_file_name("windlass"));
-    let programs = Programs { windlass, plain: here, engine: Engine::Stock };
-    let work = match &args.work {
-        Some(folder) => tempfile::tempdir_in(folder)?,
-        None => tempfile::tempdir()?,
-    };
+    let programs = Programs::find(args.windlass.as_deref(), Engine::Stock)?;
+    let work = work_folder(args.work.as_deref())?;
     let work = work.path();
     let source = work.join("lineitem");
     eprintln!("making the source");
