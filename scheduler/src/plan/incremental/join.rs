@@ -59,7 +59,7 @@ impl Tracer<'_> {
         let mut keys = Vec::from_iter(self.changed(own.plan, &on)?);
         keys.extend(self.changed(other.plan, &part(&other.on))?);
         let Some(keys) = union_all(keys)? else { return Ok(None) };
-        let keys = Keys { plan: keys, nulls: NullEquality::NullEqualsNull };
+        let keys = Keys::new(keys, NullEquality::NullEqualsNull);
         let rows = self.differing(&LogicalPlan::Join(join.clone()), &on, Some(&keys))?;
         Ok(Some(project_keys(rows, exprs)?))
     }
@@ -71,7 +71,7 @@ impl Tracer<'_> {
             let theirs: Vec<Expr> = equalities.iter().map(|index| other.on[*index].clone()).collect();
             let Some(keys) = self.changed(other.plan, &theirs)? else { return Ok(None) };
             let on: Vec<(Expr, usize)> = equalities.iter().map(|index| own.on[*index].clone()).zip(0..).collect();
-            let keys = Keys { plan: keys, nulls: join.null_equality };
+            let keys = Keys::new(keys, join.null_equality);
             return Ok(Some(restrict(own.plan, &on, &keys, self)?));
         }
         let Some(filter) = &join.filter else {
@@ -148,7 +148,7 @@ impl Tracer<'_> {
         } else if let Some(rows) = &changed_left {
             let on: Vec<(Expr, usize)> = by_left.iter().map(|index| right.on[*index].clone()).zip(0..).collect();
             let theirs: Vec<Expr> = by_left.iter().map(|index| left.on[*index].clone()).collect();
-            let keys = Keys { plan: project_keys(rows.clone(), &theirs)?, nulls: join.null_equality };
+            let keys = Keys::new(project_keys(rows.clone(), &theirs)?, join.null_equality);
             parts.push(meet(rows, &restrict(right.plan, &on, &keys, self)?, &by_left)?);
         }
         if let (true, Some(rows)) = (one_row, &changed_right) {
@@ -156,7 +156,7 @@ impl Tracer<'_> {
         } else if let Some(rows) = &changed_right {
             let on: Vec<(Expr, usize)> = by_right.iter().map(|index| left.on[*index].clone()).zip(0..).collect();
             let theirs: Vec<Expr> = by_right.iter().map(|index| right.on[*index].clone()).collect();
-            let keys = Keys { plan: project_keys(rows.clone(), &theirs)?, nulls: join.null_equality };
+            let keys = Keys::new(project_keys(rows.clone(), &theirs)?, join.null_equality);
             parts.push(meet(&restrict(left.plan, &on, &keys, self)?, rows, &by_right)?);
         }
         if let (Some(left_rows), Some(right_rows)) = (&changed_left, &changed_right) {

@@ -11,6 +11,7 @@
 //! what changed. More is harmless, since the rows of all keys that come out are computed again and compared.
 
 mod blocker;
+mod bounds;
 mod columns;
 mod inputs;
 mod join;
@@ -20,6 +21,7 @@ mod strategy;
 mod trace;
 
 pub use blocker::{Blocker, TraceError};
+pub use bounds::Bounds;
 pub use inputs::{ChangedInputs, InputChanges};
 pub use restrict::{Keys, restrict};
 pub use row_wise::{Side, changed_rows, is_row_wise};

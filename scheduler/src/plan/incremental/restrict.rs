@@ -2,10 +2,12 @@
 
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{Column, DFSchema, DataFusionError, NullEquality, Result};
+use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{
     Aggregate, Distinct, Expr, Join, JoinConstraint, JoinType, LogicalPlan, LogicalPlanBuilder, Union, Unnest, Window,
 };
 
+use super::bounds::Bounds;
 use super::columns::{column_at, is_over, key_column, key_name, project_keys, renamed, replace, unnamed};
 use super::trace::{Tracer, instead_of_all, partition_of};
 
@@ -16,6 +18,15 @@ pub struct Keys {
     pub plan: LogicalPlan,
     /// Whether a null among the keys stands for rows with a null.
     pub nulls: NullEquality,
+    /// By column, between which values the keys lie, where that is known. Only for keys of which a null stands for no row.
+    pub bounds: Vec<Option<Bounds>>,
+}
+
+impl Keys {
+    /// Keys of which nothing more is known.
+    pub(super) fn new(plan: LogicalPlan, nulls: NullEquality) -> Self {
+        Self { plan, nulls, bounds: Vec::new() }
+    }
 }
 
 /// An expression over a plan, and the column of the keys that it must be found in.
@@ -203,13 +214,29 @@ impl Restriction<'_> {
         order: impl Fn((Expr, Expr)) -> (Expr, Expr),
     ) -> Result<LogicalPlan> {
         let (theirs, own): (Vec<Expr>, Vec<Expr>) = join.on.iter().cloned().map(order).unzip();
-        let keys = Keys { plan: project_keys(others.clone(), &theirs)?, nulls: join.null_equality };
+        let keys = Keys::new(project_keys(others.clone(), &theirs)?, join.null_equality);
         let on: On = own.into_iter().zip(0..).collect();
         restrict(plan, &on, &keys, self.names)
     }
 
+    /// `plan` without rows that lie outside of the keys' bounds.
+    fn within(&self, plan: LogicalPlan, on: &[(Expr, usize)]) -> Result<LogicalPlan> {
+        let mut within = Vec::new();
+        for (expr, key) in on {
+            let Some(Some(bounds)) = self.keys.bounds.get(*key) else { continue };
+            if !Bounds::of(&plan, expr).is_some_and(|all| bounds.are_wide(&all)) {
+                within.extend(bounds.hold(expr, plan.schema())?);
+            }
+        }
+        match conjunction(within) {
+            Some(within) => LogicalPlanBuilder::from(plan).filter(within)?.build(),
+            None => Ok(plan),
+        }
+    }
+
     /// The keys stand on the left, where the engine builds its hash table.
     fn semi_join(&self, plan: LogicalPlan, on: &[(Expr, usize)]) -> Result<LogicalPlan> {
+        let plan = self.within(plan, on)?;
         let alias = self.names.fresh();
         let keys = LogicalPlanBuilder::from(self.keys.plan.clone())
             .project(

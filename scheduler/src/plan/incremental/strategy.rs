@@ -6,6 +6,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use windlass_shared::artifact::Strategy;
 
 use super::blocker::{Blocker, TraceError, unless_blocked};
+use super::bounds::Bounds;
 use super::columns::column_at;
 use super::inputs::ChangedInputs;
 use super::restrict::{Keys, restrict};
@@ -134,7 +135,11 @@ pub fn affected_keys(
 /// The engine's, if it refuses a plan.
 pub fn rows_of_keys(plan: &LogicalPlan, columns: &[String], keys: &LogicalPlan) -> Result<LogicalPlan> {
     let own: Vec<Expr> = key_exprs(keys, columns);
-    let keys = Keys { plan: super::columns::project_keys(keys.clone(), &own)?, nulls: NullEquality::NullEqualsNothing };
+    let keys = Keys {
+        plan: super::columns::project_keys(keys.clone(), &own)?,
+        nulls: NullEquality::NullEqualsNothing,
+        bounds: own.iter().map(|column| Bounds::of(keys, column)).collect(),
+    };
     let on: Vec<(Expr, usize)> = key_exprs(plan, columns).into_iter().zip(0..).collect();
     let nothing = ChangedInputs::default();
     restrict(plan, &on, &keys, &Tracer::new(&nothing))

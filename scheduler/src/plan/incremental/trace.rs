@@ -146,7 +146,7 @@ impl<'c> Tracer<'c> {
             return self.changed(&aggregate.input, &inner);
         }
         let Some(changed) = self.changed(&aggregate.input, &groups)? else { return Ok(None) };
-        let keys = Keys { plan: changed, nulls: NullEquality::NullEqualsNull };
+        let keys = Keys::new(changed, NullEquality::NullEqualsNull);
         let on: Vec<Expr> = (0..groups.len()).map(|index| column_at(&aggregate.schema, index)).collect();
         Ok(Some(project_keys(self.differing(&plan, &on, Some(&keys))?, exprs)?))
     }
@@ -199,7 +199,7 @@ impl<'c> Tracer<'c> {
             }
             if with_values {
                 if let Some(partitions) = self.changed(input, &partition)? {
-                    let keys = Keys { plan: partitions, nulls: NullEquality::NullEqualsNull };
+                    let keys = Keys::new(partitions, NullEquality::NullEqualsNull);
                     let rows = self.differing(&LogicalPlan::Window(window.clone()), &partition, Some(&keys))?;
                     parts.push(project_keys(rows, exprs)?);
                 }
@@ -210,7 +210,7 @@ impl<'c> Tracer<'c> {
                 continue;
             }
             if let Some(partitions) = self.changed(input, &partition)? {
-                let keys = Keys { plan: partitions, nulls: NullEquality::NullEqualsNull };
+                let keys = Keys::new(partitions, NullEquality::NullEqualsNull);
                 let on: Vec<(Expr, usize)> = partition.into_iter().zip(0..).collect();
                 parts.push(project_keys(restrict(input, &on, &keys, self)?, exprs)?);
             }
