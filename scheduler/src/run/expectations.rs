@@ -395,7 +395,7 @@ fn total(index: usize) -> String {
 }
 
 /// A number in the first row.
-fn number(batches: &[RecordBatch], column: &str) -> Option<i64> {
+pub(super) fn number(batches: &[RecordBatch], column: &str) -> Option<i64> {
     let batch = batches.iter().find(|batch| batch.num_rows() > 0)?;
     let values = cast_array(batch.column_by_name(column)?, &DataType::Int64).ok()?;
     let values = values.as_primitive_opt::<Int64Type>()?;

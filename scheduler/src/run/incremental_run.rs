@@ -5,7 +5,7 @@
 //!                                        ├─ row-wise ──────── new rows (kept), keys of old and new ┐
 //!                                        ├─ changed files ─── new rows (kept), changed paths ──────┤ compare with the
 //!                                        ├─ affected keys ─── keys (kept), their rows (kept) ──────┤ rows that are there
-//!                                        │                         merge: insert, update, delete ←─┘ → merge
+//!                                        │   (or all rows, if most are)  insert, update, delete ←─┘ → merge
 //!                                        └─ partitions ────── keys (kept), their rows ─────────────→ replace partitions
 //! ```
 
@@ -16,21 +16,18 @@ use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::common::Column;
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result as EngineResult;
-use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::SessionContext;
 use windlass_shared::artifact::{SourceChange, Strategy};
 use windlass_shared::delta::commit::{BaseExpectation, CommitMode};
-use windlass_shared::delta::merge::{
-    MergeWay, ROW_FILE, ROW_POSITION, StagedMerge, choose, delta_merge_plan, finish, rows_at, survivors,
-};
-use windlass_shared::delta::pin::{PinnedTable, pin};
+use windlass_shared::delta::merge::{MergeWay, StagedMerge, choose, delta_merge_plan, finish, survivors};
+use windlass_shared::delta::pin::PinnedTable;
 use windlass_shared::delta::scan::ScanOptions;
 use windlass_shared::delta::table::{SchemaChange, TableState};
 use windlass_shared::delta::write::{StagedFiles, delta_write_plan, partition_values};
 use windlass_shared::error::{Coded, Failure};
 use windlass_shared::ids::NodeName;
 use windlass_shared::session::Sessions;
-use windlass_shared::spec::source::PinAt;
 use windlass_shared::spec::table::Incremental;
 
 use super::merge_plan::{COUNT, merge_input, one_row_a_key};
@@ -39,13 +36,6 @@ use super::work::{StagedCommit, StagedWrite, conflicted};
 use crate::plan::decide::Cursors;
 use crate::plan::incremental::{Choice, Side, TraceError, affected_keys, changed_rows, rows_of_keys};
 use crate::plan::{Feeds, PlanError, TableRole, kept_listing, over_files, rows_of_files, strategy_for};
-
-/// A table is worth a job of its own from this part of what a partition is worth.
-const SMALL_JOB: u64 = 8;
-/// If more than one of so many rows are wanted, all columns are read at once.
-const MANY_ROWS: u64 = 4;
-/// Addresses that the scheduler takes.
-const MOST_ADDRESSES: usize = 1_000_000;
 
 /// Rows that are shown of those that have a key in common.
 const SHOWN_DUPLICATES: usize = 5;
@@ -100,11 +90,15 @@ impl StageRun<'_> {
 
     /// Sessions with no more partitions than what is read is worth: handing out a task costs more than reading a little.
     fn small_sessions(&self, role: &TableRole) -> Sessions {
-        let inputs = role.inputs.iter().filter_map(|name| self.inputs.pinned_input(name));
-        let bytes: u64 = inputs.map(|input| input.pin.bytes).sum();
         let sessions = &self.work.sessions;
-        let partitions = bytes / sessions.settings().partition_bytes.max(1);
+        let partitions = self.input_bytes(role) / sessions.settings().partition_bytes.max(1);
         sessions.with_at_most(usize::try_from(partitions).map_or(usize::MAX, |more| more.saturating_add(1)))
+    }
+
+    /// The bytes of all that the stage reads, as their pins tell.
+    pub(super) fn input_bytes(&self, role: &TableRole) -> u64 {
+        let inputs = role.inputs.iter().filter_map(|name| self.inputs.pinned_input(name));
+        inputs.map(|input| input.pin.bytes).sum()
     }
 
     async fn full_instead(&mut self, role: &TableRole, reason: String) -> Result<StagedWrite, Failure> {
@@ -169,7 +163,7 @@ impl StageRun<'_> {
         Ok(Ok(feeds))
     }
 
-    fn scan_options(&self) -> Result<ScanOptions, Failure> {
+    pub(super) fn scan_options(&self) -> Result<ScanOptions, Failure> {
         let context = self.work.sessions.context().map_err(|error| error.to_failure())?;
         Ok(ScanOptions::from_config(context.state().config()))
     }
@@ -230,9 +224,13 @@ impl StageRun<'_> {
             let old = LogicalPlanBuilder::from(old).project(columns(key))?.build()?;
             LogicalPlanBuilder::from(new.clone()).project(columns(key))?.union(old)?.distinct()?.build()
         })())?;
+        // Kept, they are counted, and the engine sees that they are few.
+        let Some(keys) = self.keep_keys(update, &keys).await? else {
+            return self.touch(update.role, &update.query, &update.table).await;
+        };
         let target = self.target(update).await?;
-        let there = self.found(update, &target, key, |plan| rows_of_keys(plan, key, &keys)).await?;
-        self.merge(update, &target.table, new, there).await
+        let there = self.found(update, &target, key, |plan| rows_of_keys(plan, key, &keys.plan)).await?;
+        self.merge(update, &target.table, new, there.rows).await
     }
 
     async fn changed_files(&mut self, update: &Update<'_>) -> Result<StagedWrite, Failure> {
@@ -247,34 +245,42 @@ impl StageRun<'_> {
         let target = self.target(update).await?;
         let by = std::slice::from_ref(column);
         let there = self.found(update, &target, by, |plan| rows_of_files(plan.clone(), column, paths)).await?;
-        self.merge(update, &target.table, new, there).await
+        self.merge(update, &target.table, new, there.rows).await
     }
 
     async fn affected_keys(&mut self, update: &Update<'_>) -> Result<StagedWrite, Failure> {
-        let Some(keys) = self.kept_keys(update).await? else {
+        let target = self.target(update).await?;
+        if self.touches_most_groups(update, &target).await? {
+            return self.compare_all(update, target).await;
+        }
+        let Some(keys) = self.affected(update).await? else {
             return self.touch(update.role, &update.query, &update.table).await;
         };
         let columns = &update.choice.replace_by;
-        let new = self.built(rows_of_keys(&update.query.optimized, columns, &keys))?;
+        let there = self.found(update, &target, columns, |plan| rows_of_keys(plan, columns, &keys.plan)).await?;
+        if let Some(count) = keys.count
+            && self.touches_most(update, &target, &there, count).await?
+        {
+            return self.compare_all(update, target).await;
+        }
+        let new = self.built(rows_of_keys(&update.query.optimized, columns, &keys.plan))?;
         let new = self.keep_rows(update, &new).await?;
-        let target = self.target(update).await?;
-        let there = self.found(update, &target, columns, |plan| rows_of_keys(plan, columns, &keys)).await?;
-        self.merge(update, &target.table, new, there).await
+        self.merge(update, &target.table, new, there.rows).await
     }
 
     async fn partitions(&mut self, update: &Update<'_>) -> Result<StagedWrite, Failure> {
-        let Some(keys) = self.kept_keys(update).await? else {
+        let Some(keys) = self.affected(update).await? else {
             return self.touch(update.role, &update.query, &update.table).await;
         };
         let by = update.choice.replace_by.clone();
-        let new = self.built(rows_of_keys(&update.query.optimized, &by, &keys))?;
+        let new = self.built(rows_of_keys(&update.query.optimized, &by, &keys.plan))?;
         let spec = self.write_spec(&update.table);
         let batches =
             self.run(&update.query.context, "rows", &new, |plan, state| delta_write_plan(plan, spec, state)).await?;
         let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
         let files = self.hold_written(&update.query.context, &update.table, files, false).await?;
         let mut values = Vec::new();
-        for batch in self.collect(&update.query.context, "partitions", &keys).await? {
+        for batch in self.collect(&update.query.context, "partitions", &keys.plan).await? {
             values.extend(partition_values(&batch, &by).map_err(|error| error.to_failure())?);
         }
         let mode = CommitMode::ReplacePartitions { by, values };
@@ -282,7 +288,7 @@ impl StageRun<'_> {
     }
 
     /// The affected keys, kept; `None` if there are none.
-    async fn kept_keys(&mut self, update: &Update<'_>) -> Result<Option<LogicalPlan>, Failure> {
+    async fn affected(&mut self, update: &Update<'_>) -> Result<Option<KeptKeys>, Failure> {
         let columns = &update.choice.replace_by;
         let keys = match affected_keys(&update.query.optimized, columns, &update.feeds.tables) {
             Ok(Some(keys)) => keys,
@@ -290,13 +296,20 @@ impl StageRun<'_> {
             Err(TraceError::Blocked(blocker)) => return Err(self.refused(blocker.to_string())),
             Err(TraceError::Engine(error)) => return Err(self.engine_failure(error)),
         };
-        let kept = self.keep(&update.query.context, "keys", &keys).await?;
+        self.keep_keys(update, &keys).await
+    }
+
+    /// Keys, kept; `None` if there are none.
+    async fn keep_keys(&mut self, update: &Update<'_>, keys: &LogicalPlan) -> Result<Option<KeptKeys>, Failure> {
+        let kept = self.keep(&update.query.context, "keys", keys).await?;
         let count = kept.table.as_ref().and_then(|table| table.pin().rows);
         if count == Some(0) {
             return Ok(None);
         }
         let source = provider_as_source(Arc::clone(&kept.provider));
-        self.built(LogicalPlanBuilder::scan("__wl_keys", source, None).and_then(LogicalPlanBuilder::build)).map(Some)
+        let plan =
+            self.built(LogicalPlanBuilder::scan("__wl_keys", source, None).and_then(LogicalPlanBuilder::build))?;
+        Ok(Some(KeptKeys { plan, count }))
     }
 
     /// New rows, kept, but for those that go to quarantine; an error if two have a key in common.
@@ -324,55 +337,6 @@ impl StageRun<'_> {
             return Err(duplicates(&self.stage.name, key, &found));
         }
         Ok(())
-    }
-
-    /// The stage's table with the addresses of its rows.
-    pub(super) async fn target(&self, update: &Update<'_>) -> Result<Target, Failure> {
-        let at = PinAt::Version(update.table.version.0);
-        let table = pin(&self.planned.table.location, at, self.work.sessions.stores())
-            .await
-            .map_err(|error| error.to_failure())?;
-        let source = provider_as_source(table.addressed(&self.scan_options()?));
-        let plan =
-            self.built(LogicalPlanBuilder::scan("__wl_old", source, None).and_then(LogicalPlanBuilder::build))?;
-        Ok(Target { table, plan })
-    }
-
-    /// The rows of the stage's table that `find` finds by the columns `by`. In a table worth a job of its own they are
-    /// looked for by these columns alone, and then only those that were found are read whole, unless they are many.
-    pub(super) async fn found(
-        &mut self,
-        update: &Update<'_>,
-        target: &Target,
-        by: &[String],
-        find: impl Fn(&LogicalPlan) -> EngineResult<LogicalPlan>,
-    ) -> Result<LogicalPlan, Failure> {
-        let pin = target.table.pin();
-        let least = self.work.sessions.settings().partition_bytes / SMALL_JOB;
-        if pin.bytes < least || by.len() >= target.table.schema().fields().len() {
-            return self.built(find(&target.plan));
-        }
-        let address = || [ROW_FILE, ROW_POSITION].map(|name| Expr::Column(Column::new_unqualified(name)));
-        let addresses = self.built((|| {
-            let narrow =
-                LogicalPlanBuilder::from(target.plan.clone()).project(columns(by).chain(address()))?.build()?;
-            LogicalPlanBuilder::from(find(&narrow)?).project(address())?.build()
-        })())?;
-        let addresses = self.collect(&update.query.context, "addresses", &addresses).await?;
-        let count: usize = addresses.iter().map(RecordBatch::num_rows).sum();
-        let is_few = pin.rows.is_none_or(|rows| count as u64 <= rows / MANY_ROWS);
-        if !is_few || count > MOST_ADDRESSES {
-            return self.built(find(&target.plan));
-        }
-        let rows = rows_at(&target.table, &addresses, &self.scan_options()?).map_err(|error| error.to_failure())?;
-        self.built(match rows {
-            Some(rows) => {
-                LogicalPlanBuilder::scan("__wl_old", provider_as_source(rows), None).and_then(LogicalPlanBuilder::build)
-            }
-            None => {
-                LogicalPlanBuilder::from(target.plan.clone()).filter(lit(false)).and_then(LogicalPlanBuilder::build)
-            }
-        })
     }
 
     /// Compares the rows that are `there` with the `new` ones and writes the difference.
@@ -430,10 +394,11 @@ impl StageRun<'_> {
     }
 }
 
-/// The stage's table as it is.
-pub(super) struct Target {
-    pub(super) table: PinnedTable,
-    pub(super) plan: LogicalPlan,
+/// Keys that changes can have touched.
+struct KeptKeys {
+    plan: LogicalPlan,
+    /// How many they are, if that is known.
+    count: Option<u64>,
 }
 
 /// Columns by their names, whatever relation they are of.

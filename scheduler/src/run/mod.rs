@@ -21,6 +21,7 @@ pub mod pipeline_run;
 pub mod schedule;
 mod stage_record;
 mod stage_run;
+mod target_rows;
 mod work;
 mod write_mode;
 

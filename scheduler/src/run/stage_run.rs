@@ -229,6 +229,7 @@ impl<'w> StageRun<'w> {
         notes.inputs = lineage_inputs(&leaves, &self.inputs);
         notes.plan_fingerprint.clone_from(&query.fingerprint);
         notes.strategy = strategy;
+        notes.touched = None;
     }
 
     fn note_missed(&self, missed: &[String]) {

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use windlass_shared::artifact::{
     CommitOutcome as Outcome, ExpectationRecord, LineageInput, LineageRecord, LogEvent, LogKind, OutputRecord,
     PlanText, QuarantineRecord, RegistrationsRecord, ReuseVerdict, SourceChange, StageLineage, StageReceipt, Strategy,
+    TouchedRows,
 };
 use windlass_shared::delta::commit::{
     BaseExpectation, CommitMode, CommitOutcome, CommitRequest, commit, maybe_checkpoint,
@@ -97,6 +98,8 @@ pub(super) struct StageNotes {
     pub(super) jobs: BTreeMap<u32, JobEvidence>,
     /// How the table was brought up to date.
     pub(super) strategy: Option<Strategy>,
+    /// How much of the table the changes touched, if that was looked at.
+    pub(super) touched: Option<TouchedRows>,
     /// What of each input was taken in.
     pub(super) changes: Vec<SourceChange>,
     /// Whether the table was used as it was, and if not why.
@@ -292,6 +295,7 @@ impl RunWork {
             code_version: stage.code.to_string(),
             reuse: ReuseVerdict { hit: true, missed: Vec::new() },
             strategy: None,
+            touched: None,
             changes: Vec::new(),
             output_version: Some(stage.version),
         });
@@ -307,6 +311,7 @@ impl RunWork {
                 code_version: planned.role.as_ref().map(|role| role.code.to_string()).unwrap_or_default(),
                 reuse: note.reuse.clone(),
                 strategy: note.strategy,
+                touched: note.touched,
                 changes: note.changes.clone(),
                 output_version: receipt.map(|receipt| receipt.version),
             })

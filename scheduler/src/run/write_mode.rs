@@ -23,7 +23,7 @@ impl StageRun<'_> {
             .built(LogicalPlanBuilder::from(new.clone()).project(columns(key)).and_then(LogicalPlanBuilder::build))?;
         let target = self.target(&update).await?;
         let there = self.found(&update, &target, key, |plan| rows_of_keys(plan, key, &keys)).await?;
-        self.merge(&update, &target.table, new, there).await
+        self.merge(&update, &target.table, new, there.rows).await
     }
 
     /// The rows of the query take the place of all rows of the partitions that they are in; other partitions stay.

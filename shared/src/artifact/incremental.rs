@@ -68,3 +68,14 @@ pub struct ReuseVerdict {
     #[serde(default)]
     pub missed: Vec<String>,
 }
+
+/// How much of a table changes touched, where that was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TouchedRows {
+    /// Rows of the table as it was that the changes can have touched.
+    pub rows: u64,
+    /// Rows of the table as it was.
+    pub of: u64,
+    /// Whether they were so many that all rows were computed, and those written that were others than before.
+    pub all_computed: bool,
+}

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::incremental::{ReuseVerdict, SourceChange, Strategy};
+use super::incremental::{ReuseVerdict, SourceChange, Strategy, TouchedRows};
 use crate::ids::{NodeName, TableVersion};
 
 /// The lineage of everything that a run committed.
@@ -35,6 +35,9 @@ pub struct StageLineage {
     /// How the table was brought up to date, if it was.
     #[serde(default)]
     pub strategy: Option<Strategy>,
+    /// How much of the table the changes touched, if that was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub touched: Option<TouchedRows>,
     /// What of each input was taken in.
     #[serde(default)]
     pub changes: Vec<SourceChange>,

@@ -18,7 +18,7 @@ mod stage;
 mod status;
 mod table;
 
-pub use incremental::{ReuseVerdict, SourceChange, Strategy};
+pub use incremental::{ReuseVerdict, SourceChange, Strategy, TouchedRows};
 pub use layout::{PlanText, RUNS_PREFIX, RunLayout};
 pub use lineage::{LineageInput, LineageRecord, StageLineage};
 pub use log::{LOG_VERSION, LogEvent, LogKind, LogLevel, RunTotals, log_schema};

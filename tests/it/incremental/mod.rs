@@ -19,6 +19,7 @@ mod sequence;
 mod source;
 pub(crate) mod tables;
 mod templates;
+mod touched;
 
 use std::sync::Arc;
 

@@ -190,6 +190,7 @@ fn lineage() -> LineageRecord {
         code_version: String::new(),
         reuse: ReuseVerdict::default(),
         strategy: None,
+        touched: None,
         changes: Vec::new(),
         output_version: Some(TableVersion(4)),
     };

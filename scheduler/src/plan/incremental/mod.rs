@@ -13,6 +13,7 @@
 mod blocker;
 mod bounds;
 mod columns;
+mod groups;
 mod inputs;
 mod join;
 mod restrict;
@@ -22,6 +23,7 @@ mod trace;
 
 pub use blocker::{Blocker, TraceError};
 pub use bounds::Bounds;
+pub use groups::{TouchedGroups, has_all_groups, touched_groups};
 pub use inputs::{ChangedInputs, InputChanges};
 pub use restrict::{Keys, restrict};
 pub use row_wise::{Side, changed_rows, is_row_wise};

@@ -1,0 +1,117 @@
+//! How much of a table a change touches decides how its rows are computed, and never what they are.
+
+use std::fs;
+use std::path::Path;
+
+use datafusion::arrow::array::{Int64Array, StringArray};
+use datafusion::arrow::util::pretty::pretty_format_batches;
+use windlass_client::embedded::{EmbeddedConfig, local_runs};
+use windlass_client::{Project, RunOptions, Windlass};
+use windlass_shared::artifact::{RunStatus, Strategy, TouchedRows};
+use windlass_shared::config::SessionSettings;
+use windlass_shared::storage::Location;
+
+use super::tables::open;
+use crate::delta_read::tables::{append, array, batch};
+
+/// 40 sales in two regions; each stage asks for them in another way.
+const STAGES: [(&str, &str, &str); 4] = [
+    ("by_region", "region", "SELECT region, count(*) AS sales, sum(amount) AS amount FROM sales GROUP BY region"),
+    ("by_sale", "id", "SELECT id, count(*) AS sales, sum(amount) AS amount FROM sales GROUP BY id"),
+    ("ranked", "id", "SELECT id, region, rank() OVER (PARTITION BY region ORDER BY amount DESC) AS place FROM sales"),
+    ("large", "id", "SELECT id, sum(amount) AS amount FROM sales GROUP BY id HAVING sum(amount) > 10000"),
+];
+
+struct Shop {
+    project: Project,
+    windlass: Windlass,
+    home: Location,
+    sales: std::path::PathBuf,
+}
+
+impl Shop {
+    async fn new(dir: &Path) -> Self {
+        let sales = dir.join("sales");
+        let ids = 1..=40_i64;
+        let regions = ids.clone().map(|id| if id % 2 == 0 { "north" } else { "south" });
+        let rows = batch(vec![
+            ("id", array(Int64Array::from_iter_values(ids.clone()))),
+            ("region", array(StringArray::from_iter_values(regions))),
+            ("amount", array(Int64Array::from_iter_values(ids.map(|id| if id == 7 { 20_000 } else { id * 10 })))),
+        ]);
+        append(&sales, rows, &[]).await;
+        let feed = [("delta.enableChangeDataFeed".to_owned(), "true".to_owned())];
+        open(&sales).await.set_tbl_properties().with_properties(feed.into()).await.unwrap();
+
+        let project = dir.join("project");
+        fs::create_dir_all(project.join("stages")).unwrap();
+        let manifest = format!(
+            "name: shop\nsources:\n  sales: {{ kind: delta, location: {} }}\ndefaults:\n  incremental: strict\n",
+            sales.display()
+        );
+        fs::write(project.join("windlass.yaml"), manifest).unwrap();
+        for (name, key, sql) in STAGES {
+            let text = format!("/* windlass\nio: {{ key: [{key}] }}\n*/\n{sql}\n");
+            fs::write(project.join(format!("stages/{name}.sql")), text).unwrap();
+        }
+        let project = Project::open(&project, None, &[]).unwrap();
+        let home = project.home(None).unwrap();
+        // Small as it is, it is to be treated as a table that takes time to read.
+        let session = SessionSettings { partition_bytes: 1, ..project.graph.session.clone() };
+        let windlass = Windlass::embedded(EmbeddedConfig::new(home.clone(), session)).await.unwrap();
+        Self { project, windlass, home, sales }
+    }
+
+    async fn change(&self, predicate: &str, amount: &str) {
+        let update = open(&self.sales).await.update().with_predicate(predicate);
+        update.with_update("amount", amount).await.unwrap();
+    }
+
+    /// Runs the pipeline; by stage, how its table was brought up to date and how much of it had been touched.
+    async fn run(&self) -> Vec<(Option<Strategy>, Option<TouchedRows>)> {
+        let handle = self.windlass.run(&self.project, &RunOptions::default()).await.unwrap();
+        let record = handle.wait().await.unwrap();
+        assert_eq!(record.status, RunStatus::Succeeded, "{:?}", record.stages);
+        let runs = local_runs(&self.home).await.unwrap();
+        let lineage = runs.bundles.lineage(&record.run_id).await.unwrap().unwrap();
+        let of = |name: &str| lineage.stages.iter().find(|stage| stage.stage.as_str() == name).unwrap();
+        STAGES.iter().map(|(name, _, _)| (of(name).strategy, of(name).touched)).collect()
+    }
+
+    /// Every table against its own query over the source.
+    async fn check(&self) {
+        for (name, _, sql) in STAGES {
+            let ask = async |sql: String| {
+                let rows = self.windlass.query(&self.project, &sql, &Default::default()).await.unwrap();
+                pretty_format_batches(&rows.collect().await.unwrap()).unwrap().to_string()
+            };
+            let actual = ask(format!("SELECT * FROM {name} ORDER BY 1")).await;
+            assert_eq!(actual, ask(format!("SELECT * FROM ({sql}) ORDER BY 1")).await, "{name}");
+        }
+    }
+}
+
+fn touched(rows: u64, of: u64, all_computed: bool) -> (Option<Strategy>, Option<TouchedRows>) {
+    (Some(Strategy::AffectedKeys), Some(TouchedRows { rows, of, all_computed }))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_rows_are_computed_where_changes_touch_most_of_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let shop = Shop::new(dir.path()).await;
+    shop.run().await;
+
+    // Two sales, one of each region.
+    shop.change("id IN (3, 4)", "amount + 1").await;
+    let run = shop.run().await;
+    let none = (Some(Strategy::AffectedKeys), None);
+    assert_eq!(run, [touched(2, 2, true), touched(2, 40, false), touched(40, 40, true), none]);
+    shop.check().await;
+
+    // All sales but one. The one that is large is all that its table has, and says nothing of how many are not.
+    shop.change("id <> 1", "amount + 1").await;
+    let run = shop.run().await;
+    assert_eq!(run, [touched(2, 2, true), touched(39, 40, true), touched(40, 40, true), touched(1, 1, false)]);
+    shop.check().await;
+    shop.windlass.stop().await;
+}
