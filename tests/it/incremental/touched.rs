@@ -7,14 +7,15 @@ use datafusion::arrow::array::{Int64Array, StringArray};
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use windlass_client::embedded::{EmbeddedConfig, local_runs};
 use windlass_client::{Project, RunOptions, Windlass};
-use windlass_shared::artifact::{RunStatus, Strategy, TouchedRows};
+use windlass_shared::artifact::{PlanText, RunStatus, Strategy, TouchedRows};
 use windlass_shared::config::SessionSettings;
+use windlass_shared::ids::RunId;
 use windlass_shared::storage::Location;
 
 use super::tables::open;
 use crate::delta_read::tables::{append, array, batch};
 
-/// 40 sales in two regions; each stage asks for them in another way.
+/// 40 sales in two regions, in four files by their numbers; each stage asks for them in another way.
 const STAGES: [(&str, &str, &str); 4] = [
     ("by_region", "region", "SELECT region, count(*) AS sales, sum(amount) AS amount FROM sales GROUP BY region"),
     ("by_sale", "id", "SELECT id, count(*) AS sales, sum(amount) AS amount FROM sales GROUP BY id"),
@@ -32,14 +33,17 @@ struct Shop {
 impl Shop {
     async fn new(dir: &Path) -> Self {
         let sales = dir.join("sales");
-        let ids = 1..=40_i64;
-        let regions = ids.clone().map(|id| if id % 2 == 0 { "north" } else { "south" });
-        let rows = batch(vec![
-            ("id", array(Int64Array::from_iter_values(ids.clone()))),
-            ("region", array(StringArray::from_iter_values(regions))),
-            ("amount", array(Int64Array::from_iter_values(ids.map(|id| if id == 7 { 20_000 } else { id * 10 })))),
-        ]);
-        append(&sales, rows, &[]).await;
+        for first in [1, 11, 21, 31_i64] {
+            let ids = first..first + 10;
+            let regions = ids.clone().map(|id| if id % 2 == 0 { "north" } else { "south" });
+            let amounts = ids.clone().map(|id| if id == 7 { 20_000 } else { id * 10 });
+            let rows = batch(vec![
+                ("id", array(Int64Array::from_iter_values(ids))),
+                ("region", array(StringArray::from_iter_values(regions))),
+                ("amount", array(Int64Array::from_iter_values(amounts))),
+            ]);
+            append(&sales, rows, &[]).await;
+        }
         let feed = [("delta.enableChangeDataFeed".to_owned(), "true".to_owned())];
         open(&sales).await.set_tbl_properties().with_properties(feed.into()).await.unwrap();
 
@@ -67,13 +71,18 @@ impl Shop {
         update.with_update("amount", amount).await.unwrap();
     }
 
-    /// Runs the pipeline; by stage, how its table was brought up to date and how much of it had been touched.
-    async fn run(&self) -> Vec<(Option<Strategy>, Option<TouchedRows>)> {
+    async fn run(&self) -> RunId {
         let handle = self.windlass.run(&self.project, &RunOptions::default()).await.unwrap();
         let record = handle.wait().await.unwrap();
         assert_eq!(record.status, RunStatus::Succeeded, "{:?}", record.stages);
+        record.run_id
+    }
+
+    /// Runs the pipeline; by stage, how its table was brought up to date and how much of it had been touched.
+    async fn touched(&self) -> Vec<(Option<Strategy>, Option<TouchedRows>)> {
+        let run_id = self.run().await;
         let runs = local_runs(&self.home).await.unwrap();
-        let lineage = runs.bundles.lineage(&record.run_id).await.unwrap().unwrap();
+        let lineage = runs.bundles.lineage(&run_id).await.unwrap().unwrap();
         let of = |name: &str| lineage.stages.iter().find(|stage| stage.stage.as_str() == name).unwrap();
         STAGES.iter().map(|(name, _, _)| (of(name).strategy, of(name).touched)).collect()
     }
@@ -103,15 +112,38 @@ async fn all_rows_are_computed_where_changes_touch_most_of_them() {
 
     // Two sales, one of each region.
     shop.change("id IN (3, 4)", "amount + 1").await;
-    let run = shop.run().await;
+    let run = shop.touched().await;
     let none = (Some(Strategy::AffectedKeys), None);
     assert_eq!(run, [touched(2, 2, true), touched(2, 40, false), touched(40, 40, true), none]);
     shop.check().await;
 
     // All sales but one. The one that is large is all that its table has, and says nothing of how many are not.
     shop.change("id <> 1", "amount + 1").await;
-    let run = shop.run().await;
+    let run = shop.touched().await;
     assert_eq!(run, [touched(2, 2, true), touched(39, 40, true), touched(40, 40, true), touched(1, 1, false)]);
     shop.check().await;
+    shop.windlass.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_files_between_the_least_and_the_greatest_key_are_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let shop = Shop::new(dir.path()).await;
+    shop.run().await;
+
+    let scans = async |predicate: &str| {
+        shop.change(predicate, "amount + 1").await;
+        let run_id = shop.run().await;
+        shop.check().await;
+        let runs = local_runs(&shop.home).await.unwrap();
+        let plan = runs.bundles.plan_text(&run_id, &"by_sale".into(), PlanText::Physical).await.unwrap().unwrap();
+        let rows = plan.split("-- ").find(|step| step.starts_with("rows")).unwrap().to_owned();
+        let scan = rows.lines().find(|line| line.contains("DataSourceExec") && line.contains("amount")).unwrap();
+        let files = scan.split("file_groups={").nth(1).unwrap().split('}').next().unwrap();
+        files.split(", ").nth(1).unwrap().to_owned()
+    };
+    assert_eq!(scans("id IN (12, 14)").await, "1 file");
+    // The files of both have become one, and what lies between is in another.
+    assert_eq!(scans("id IN (14, 33)").await, "2 files");
     shop.windlass.stop().await;
 }

@@ -90,3 +90,38 @@ fn place_of_number(value: &ScalarValue) -> Option<f64> {
 fn in_common(one: &[u8], other: &[u8]) -> usize {
     one.iter().zip(other).take_while(|(one, other)| one == other).count()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(least: &str, greatest: &str) -> Bounds {
+        Bounds { least: ScalarValue::from(least), greatest: ScalarValue::from(greatest) }
+    }
+
+    fn numbers(least: i64, greatest: i64) -> Bounds {
+        Bounds { least: ScalarValue::from(least), greatest: ScalarValue::from(greatest) }
+    }
+
+    fn days(least: i32, greatest: i32) -> Bounds {
+        Bounds { least: ScalarValue::Date32(Some(least)), greatest: ScalarValue::Date32(Some(greatest)) }
+    }
+
+    #[test]
+    fn bounds_of_about_half_the_table_or_more_are_wide() {
+        let all = numbers(-100, 100);
+        assert!(numbers(-90, 90).are_wide(&all) && numbers(0, 100).are_wide(&all));
+        assert!(!numbers(0, 20).are_wide(&all));
+        assert!(days(10, 20).are_wide(&days(10, 25)) && !days(10, 11).are_wide(&days(10, 25)));
+        assert!(texts("id-0a", "id-f0").are_wide(&texts("id-00", "id-ff")));
+        assert!(!texts("id-0a", "id-0b").are_wide(&texts("id-00", "id-ff")));
+        assert!(!texts("shop/b/1", "shop/b/9").are_wide(&texts("shop/a/1", "shop/z/9")));
+    }
+
+    #[test]
+    fn what_cannot_be_compared_is_not_wide() {
+        assert!(!numbers(0, 100).are_wide(&texts("a", "b")));
+        let flag = |least: bool, greatest: bool| Bounds { least: least.into(), greatest: greatest.into() };
+        assert!(!flag(true, true).are_wide(&flag(false, true)));
+    }
+}
