@@ -219,10 +219,14 @@ impl Restriction<'_> {
         restrict(plan, &on, &keys, self.names)
     }
 
-    /// `plan` without rows that lie outside of the keys' bounds.
+    /// `plan`, if it is a scan, without rows that lie outside of the keys' bounds. Anywhere else they would spare no
+    /// reading, and above outer joins the engine draws wrong conclusions from such a filter.
     fn within(&self, plan: LogicalPlan, on: &[(Expr, usize)]) -> Result<LogicalPlan> {
+        if !matches!(plan, LogicalPlan::TableScan(_)) {
+            return Ok(plan);
+        }
         let mut within = Vec::new();
-        for (expr, key) in on {
+        for (expr, key) in on.iter().filter(|(expr, _)| matches!(expr, Expr::Column(_))) {
             let Some(Some(bounds)) = self.keys.bounds.get(*key) else { continue };
             if !Bounds::of(&plan, expr).is_some_and(|all| bounds.are_wide(&all)) {
                 within.extend(bounds.hold(expr, plan.schema())?);
