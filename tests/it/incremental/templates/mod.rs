@@ -129,6 +129,11 @@ fn group_expression(draw: &mut Draw, alias: &str, of: &Relation) -> Option<(Stri
     Some(match (column.nullable, column.kind, draw.upto(2)) {
         (false, Kind::Int, 0) => (format!("{name} % 3"), Kind::Int, None),
         (false, kind, _) => (name, kind, None),
+        // Text that may be missing may be empty as well, and as a partition value there is no empty text.
+        (true, Kind::Text, 0) => (name.clone(), Kind::Text, Some(format!("{name} <> ''"))),
+        (true, Kind::Text, _) => {
+            (format!("coalesce(nullif({name}, ''), {})", draw.absent(Kind::Text)), Kind::Text, None)
+        }
         (true, kind, 0) => (name.clone(), kind, Some(format!("{name} IS NOT NULL"))),
         (true, kind, _) => (format!("coalesce({name}, {})", draw.absent(kind)), kind, None),
     })
