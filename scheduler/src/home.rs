@@ -13,7 +13,7 @@ use windlass_shared::storage::Location;
 ///       /exports/<stage>/…   which version of a table each of its exports has
 ///       /cache/<run_id>/…    what `materialize: cache` keeps for one run
 /// <local>/state.redb         leases, run counters, run events of the embedded cluster
-///        /work/…             its shuffle files
+/// <local>/work/…             its shuffle files
 /// ```
 ///
 /// `<local>` is the home itself if that is on a local disk. For a home in an object store it is a folder of this user
