@@ -256,10 +256,14 @@ async fn announce(work: &RunWork, schedule: &RunSchedule) {
 fn close_record(record: &mut RunRecord, state: &RunState, plan: &RunPlan, lineage: &LineageRecord) {
     record.ended_at = state.ended_at().or_else(|| Some(Utc::now()));
     record.status = state.status();
-    let strategy = |name: &NodeName| lineage.stages.iter().find(|stage| stage.stage == *name)?.strategy;
     let summary = |node: &StagePlanNode| {
         let stage = state.stage(&node.name)?;
-        Some(StageSummary { strategy: strategy(&node.name), ..summary_of(node, stage) })
+        let lineage = lineage.stages.iter().find(|stage| stage.stage == node.name);
+        Some(StageSummary {
+            strategy: lineage.and_then(|stage| stage.strategy),
+            touched: lineage.and_then(|stage| stage.touched),
+            ..summary_of(node, stage)
+        })
     };
     let mut stages: Vec<StageSummary> = state.schedule().stages.iter().filter_map(summary).collect();
     stages.extend(plan.reused.iter().map(reused_summary));
@@ -285,6 +289,7 @@ fn reused_summary(stage: &ReusedStage) -> StageSummary {
         failure: None,
         skipped_because_of: None,
         strategy: None,
+        touched: None,
     }
 }
 
@@ -302,6 +307,7 @@ fn summary_of(node: &StagePlanNode, stage: &StageState) -> StageSummary {
         attempts: u32::try_from(stage.attempts.len()).unwrap_or(u32::MAX),
         receipt: stage.receipt().cloned(),
         strategy: None,
+        touched: None,
         duration_ms: u64::try_from(duration).unwrap_or_default(),
         failure: match &stage.phase {
             StagePhase::Failed { failure } => Some(failure.clone()),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::incremental::Strategy;
+use super::incremental::{Strategy, TouchedRows};
 use super::refresh::Refresh;
 use super::status::{RunStatus, StageReceipt, StageStatus};
 use crate::error::Failure;
@@ -88,6 +88,9 @@ pub struct StageSummary {
     /// How its table was brought up to date, if it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,
+    /// How much of its table the changes touched, if that was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub touched: Option<TouchedRows>,
     /// From the start of its first attempt to the end of its last, in milliseconds.
     #[serde(default)]
     pub duration_ms: u64,

@@ -7,9 +7,8 @@ use datafusion::arrow::array::{Int64Array, StringArray};
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use windlass_client::embedded::{EmbeddedConfig, local_runs};
 use windlass_client::{Project, RunOptions, Windlass};
-use windlass_shared::artifact::{PlanText, RunStatus, Strategy, TouchedRows};
+use windlass_shared::artifact::{PlanText, RunRecord, RunStatus, Strategy, TouchedRows};
 use windlass_shared::config::SessionSettings;
-use windlass_shared::ids::RunId;
 use windlass_shared::storage::Location;
 
 use super::tables::open;
@@ -77,20 +76,25 @@ impl Shop {
         update.with_update("amount", amount).await.unwrap();
     }
 
-    async fn run(&self) -> RunId {
+    async fn run(&self) -> RunRecord {
         let handle = self.windlass.run(&self.project, &RunOptions::default()).await.unwrap();
         let record = handle.wait().await.unwrap();
         assert_eq!(record.status, RunStatus::Succeeded, "{:?}", record.stages);
-        record.run_id
+        record
     }
 
     /// Runs the pipeline; by stage, how its table was brought up to date and how much of it had been touched.
     async fn touched(&self) -> Vec<(Option<Strategy>, Option<TouchedRows>)> {
-        let run_id = self.run().await;
+        let record = self.run().await;
         let runs = local_runs(&self.home).await.unwrap();
-        let lineage = runs.bundles.lineage(&run_id).await.unwrap().unwrap();
-        let of = |name: &str| lineage.stages.iter().find(|stage| stage.stage.as_str() == name).unwrap();
-        STAGES.iter().map(|(name, _, _)| (of(name).strategy, of(name).touched)).collect()
+        let lineage = runs.bundles.lineage(&record.run_id).await.unwrap().unwrap();
+        let of = |name: &str| {
+            let stage = lineage.stages.iter().find(|stage| stage.stage.as_str() == name).unwrap();
+            let summary = record.stages.iter().find(|stage| stage.stage.as_str() == name).unwrap();
+            assert_eq!((summary.strategy, summary.touched), (stage.strategy, stage.touched), "{name}");
+            (stage.strategy, stage.touched)
+        };
+        STAGES.iter().map(|(name, _, _)| of(name)).collect()
     }
 
     /// Every table against its own query over the source.
@@ -141,7 +145,7 @@ async fn only_files_between_the_least_and_the_greatest_key_are_read() {
 
     let scans = async |predicate: &str| {
         shop.change(predicate, "amount + 1").await;
-        let run_id = shop.run().await;
+        let run_id = shop.run().await.run_id;
         shop.check().await;
         let runs = local_runs(&shop.home).await.unwrap();
         let plan = runs.bundles.plan_text(&run_id, &"by_sale".into(), PlanText::Physical).await.unwrap().unwrap();

@@ -78,6 +78,7 @@ fn ended(run_id: &str) -> RunRecord {
         attempts: 1,
         receipt: None,
         strategy: None,
+        touched: None,
         duration_ms: 20,
         failure: None,
         skipped_because_of: None,
@@ -169,6 +170,7 @@ fn plan() -> PlanRecord {
         depends_on: Vec::new(),
         weight: 2,
         strategy: None,
+        touched: None,
         changes: Vec::new(),
         reuse: None,
         estimated_rows: None,
@@ -190,6 +192,7 @@ fn lineage() -> LineageRecord {
         code_version: String::new(),
         reuse: ReuseVerdict::default(),
         strategy: None,
+        touched: None,
         touched: None,
         changes: Vec::new(),
         output_version: Some(TableVersion(4)),
@@ -332,6 +335,7 @@ fn note(message: &str) -> LogKind {
         decision: PlanDecision::Full,
         reason: message.into(),
         strategy: None,
+        touched: None,
         tags: Tags::default(),
     }
 }

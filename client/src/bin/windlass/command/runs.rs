@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use windlass_client::error::ClientError;
 use windlass_client::{Project, Runs, Windlass};
-use windlass_shared::artifact::{LogEvent, RunRecord};
+use windlass_shared::artifact::{LogEvent, RunRecord, StageSummary};
 
 use super::{open_project, open_runs, status_of};
 use crate::args::{BindArgs, Global, Output, RunsCommand};
@@ -99,7 +99,7 @@ async fn show(global: &Global, runs: &Runs, wanted: &str) -> Result<(), CommandE
         vec![
             stage.stage.to_string(),
             status_of(stage).to_owned(),
-            stage.strategy.map(|strategy| strategy.as_str().to_owned()).unwrap_or_default(),
+            strategy_of(stage),
             stage.attempts.to_string(),
             receipt.map(|receipt| count(receipt.rows)).unwrap_or_default(),
             receipt.map(|receipt| bytes(receipt.bytes)).unwrap_or_default(),
@@ -112,6 +112,13 @@ async fn show(global: &Global, runs: &Runs, wanted: &str) -> Result<(), CommandE
     let headings = ["STAGE", "STATUS", "STRATEGY", "TRIES", "ROWS", "SIZE", "VERSION", "TIME", "FAILURE"];
     text.push_str(&output::columns(&headings, rows.collect(), &[3, 4, 5, 6, 7]));
     Ok(output::text(&text)?)
+}
+
+/// How a stage's table was brought up to date, and whether all of its rows were computed for it.
+fn strategy_of(stage: &StageSummary) -> String {
+    let Some(strategy) = stage.strategy else { return String::new() };
+    let all = stage.touched.is_some_and(|touched| touched.all_computed);
+    format!("{}{}", strategy.as_str(), if all { ", all rows" } else { "" })
 }
 
 async fn log(global: &Global, runs: &Runs, wanted: &str) -> Result<(), CommandError> {
