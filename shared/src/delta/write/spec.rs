@@ -46,13 +46,21 @@ pub struct WriteLimits {
     pub open_files: usize,
     /// Bytes of unfinished row groups and unsent parts over all open files; the largest are ended to make room.
     pub buffered_bytes: usize,
-    /// Rows of a row group.
+    /// Rows of a row group. Whole row groups are held in memory, by who writes them and often by who reads them.
     pub row_group_rows: usize,
+    /// Bytes of a column's dictionary in a row group; from there on its values are written as they are. In proportion to
+    /// the row group, or columns of many values are put into dictionaries in vain.
+    pub dictionary_bytes: usize,
 }
 
 impl Default for WriteLimits {
     fn default() -> Self {
-        Self { open_files: 64, buffered_bytes: 128 * 1024 * 1024, row_group_rows: 1024 * 1024 }
+        Self {
+            open_files: 64,
+            buffered_bytes: 128 * 1024 * 1024,
+            row_group_rows: 256 * 1024,
+            dictionary_bytes: 256 * 1024,
+        }
     }
 }
 
@@ -110,6 +118,7 @@ impl WriteSpec {
         let mut builder = WriterProperties::builder()
             .set_compression(compression)
             .set_max_row_group_row_count(Some(self.limits.row_group_rows))
+            .set_dictionary_page_size_limit(self.limits.dictionary_bytes)
             .set_created_by(concat!("windlass ", env!("CARGO_PKG_VERSION")).to_owned());
         for path in float_paths(self.schema.fields().iter().map(AsRef::as_ref)) {
             builder = builder.set_column_statistics_enabled(path.into(), EnabledStatistics::None);
