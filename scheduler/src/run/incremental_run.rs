@@ -34,7 +34,7 @@ use super::merge_plan::{COUNT, merge_input, one_row_a_key};
 use super::stage_run::{StageQueryPlan, StageRun};
 use super::work::{StagedCommit, StagedWrite, conflicted};
 use crate::plan::decide::Cursors;
-use crate::plan::incremental::{Choice, Side, TraceError, affected_keys, changed_rows, rows_of_keys};
+use crate::plan::incremental::{CarriedKey, Choice, Side, TraceError, affected_keys, changed_rows, rows_of_keys};
 use crate::plan::{Feeds, PlanError, TableRole, kept_listing, over_files, rows_of_files, strategy_for};
 
 /// Rows that are shown of those that have a key in common.
@@ -215,22 +215,45 @@ impl StageRun<'_> {
     }
 
     async fn row_wise(&mut self, update: &Update<'_>) -> Result<StagedWrite, Failure> {
-        let plan = &update.query.optimized;
-        let new = self.built(changed_rows(plan, &update.feeds.tables, Side::New))?;
-        let old = self.built(changed_rows(plan, &update.feeds.tables, Side::Old))?;
+        let new = self.built(changed_rows(&update.query.optimized, &update.feeds.tables, Side::New))?;
         let new = self.keep_rows(update, &new).await?;
-        let key = &self.stage.table.key;
-        let keys = self.built((|| {
-            let old = LogicalPlanBuilder::from(old).project(columns(key))?.build()?;
-            LogicalPlanBuilder::from(new.clone()).project(columns(key))?.union(old)?.distinct()?.build()
-        })())?;
-        // Kept, they are counted, and the engine sees that they are few.
-        let Some(keys) = self.keep_keys(update, &keys).await? else {
+        // Kept, keys are counted, and the engine sees that they are few.
+        let (by, keys) = match self.carried(update).await? {
+            Some((by, keys)) => (by, Some(keys)),
+            None => {
+                let keys = self.built(self.keys_of_both(update, &new))?;
+                (self.stage.table.key.clone(), self.keep_keys(update, "keys", &keys).await?)
+            }
+        };
+        let Some(keys) = keys else {
             return self.touch(update.role, &update.query, &update.table).await;
         };
         let target = self.target(update).await?;
-        let there = self.found(update, &target, key, |plan| rows_of_keys(plan, key, &keys.plan)).await?;
+        let there = self.found(update, &target, &by, |plan| rows_of_keys(plan, &by, &keys.plan)).await?;
         self.merge(update, &target.table, new, there.rows).await
+    }
+
+    /// The keys of the `new` rows, and of what the changed rows had become before.
+    fn keys_of_both(&self, update: &Update<'_>, new: &LogicalPlan) -> EngineResult<LogicalPlan> {
+        let key = &self.stage.table.key;
+        let old = changed_rows(&update.query.optimized, &update.feeds.tables, Side::Old)?;
+        let old = LogicalPlanBuilder::from(old).project(columns(key))?.build()?;
+        LogicalPlanBuilder::from(new.clone()).project(columns(key))?.union(old)?.distinct()?.build()
+    }
+
+    /// The keys of the input that changed, kept, and the columns of the table that hold them, if they tell the rows of
+    /// the table that the changed rows had become.
+    async fn carried(&mut self, update: &Update<'_>) -> Result<Option<(Vec<String>, KeptKeys)>, Failure> {
+        let graph = &self.work.plan.request.graph;
+        let key_of = |name: &NodeName| graph.stage(name).map(|stage| stage.table.key.clone()).unwrap_or_default();
+        let Some(carried) = CarriedKey::find(&update.query.optimized, key_of) else { return Ok(None) };
+        let changed = carried.changed(&update.feeds.tables).map_err(|error| self.engine_failure(error))?;
+        let Some(changed) = changed else { return Ok(None) };
+        let Some(keys) = self.keep_keys(update, "changed", &changed).await? else { return Ok(None) };
+        let ambiguous = self.built(carried.ambiguous(&keys.plan))?;
+        let ambiguous = self.collect(&update.query.context, "ambiguous", &ambiguous).await?;
+        let is_ambiguous = ambiguous.iter().any(|batch| batch.num_rows() > 0);
+        Ok((!is_ambiguous).then(|| (carried.names(), keys)))
     }
 
     async fn changed_files(&mut self, update: &Update<'_>) -> Result<StagedWrite, Failure> {
@@ -296,12 +319,17 @@ impl StageRun<'_> {
             Err(TraceError::Blocked(blocker)) => return Err(self.refused(blocker.to_string())),
             Err(TraceError::Engine(error)) => return Err(self.engine_failure(error)),
         };
-        self.keep_keys(update, &keys).await
+        self.keep_keys(update, "keys", &keys).await
     }
 
     /// Keys, kept; `None` if there are none.
-    async fn keep_keys(&mut self, update: &Update<'_>, keys: &LogicalPlan) -> Result<Option<KeptKeys>, Failure> {
-        let kept = self.keep(&update.query.context, "keys", keys).await?;
+    async fn keep_keys(
+        &mut self,
+        update: &Update<'_>,
+        step: &'static str,
+        keys: &LogicalPlan,
+    ) -> Result<Option<KeptKeys>, Failure> {
+        let kept = self.keep(&update.query.context, step, keys).await?;
         let count = kept.table.as_ref().and_then(|table| table.pin().rows);
         if count == Some(0) {
             return Ok(None);

@@ -12,7 +12,7 @@ use windlass_shared::artifact::{
     BUNDLE_FORMAT, CommitOutcome, EngineVersions, LineageRecord, LogEvent, LogKind, PlanMoved, RunRecord, RunStatus,
     RunTotals, SavedPlan, StageReceipt, StageStatus, StageSummary, moved,
 };
-use windlass_shared::ids::{NodeName, PipelineName, RunSequence};
+use windlass_shared::ids::{PipelineName, RunSequence};
 use windlass_shared::spec::ParamValue;
 use windlass_shared::storage::Location;
 

@@ -9,6 +9,7 @@
 //! A failure prints its seed: `WINDLASS_SEED=<n>` replays that one alone and leaves its folder; `WINDLASS_SEEDS=<n>` plays
 //! so many of them.
 
+mod carried;
 mod coverage;
 mod documentation;
 mod mutations;

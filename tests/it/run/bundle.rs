@@ -170,7 +170,6 @@ fn plan() -> PlanRecord {
         depends_on: Vec::new(),
         weight: 2,
         strategy: None,
-        touched: None,
         changes: Vec::new(),
         reuse: None,
         estimated_rows: None,
@@ -192,7 +191,6 @@ fn lineage() -> LineageRecord {
         code_version: String::new(),
         reuse: ReuseVerdict::default(),
         strategy: None,
-        touched: None,
         touched: None,
         changes: Vec::new(),
         output_version: Some(TableVersion(4)),
@@ -335,7 +333,6 @@ fn note(message: &str) -> LogKind {
         decision: PlanDecision::Full,
         reason: message.into(),
         strategy: None,
-        touched: None,
         tags: Tags::default(),
     }
 }

@@ -4,6 +4,7 @@
 //! optimized logical plan ─strategy→ append, row-wise, affected keys or partition replace; or what stands against it
 //!     change feeds ─inputs→ net changes of each scan
 //!         ─row_wise→ the rows that the changes become                        (plans that work row by row)
+//!         ─carried→ the input's keys that changed, if they tell which rows those had become
 //!         ─trace→ the keys of every row that can differ ─restrict→ the query over just those keys
 //! ```
 //!
@@ -12,6 +13,7 @@
 
 mod blocker;
 mod bounds;
+mod carried;
 mod columns;
 mod groups;
 mod inputs;
@@ -23,6 +25,7 @@ mod trace;
 
 pub use blocker::{Blocker, TraceError};
 pub use bounds::Bounds;
+pub use carried::CarriedKey;
 pub use groups::{TouchedGroups, has_all_groups, touched_groups};
 pub use inputs::{ChangedInputs, InputChanges};
 pub use restrict::{Keys, restrict};
