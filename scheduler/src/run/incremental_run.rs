@@ -47,6 +47,8 @@ pub(super) struct Update<'r> {
     pub(super) feeds: Feeds,
     pub(super) choice: Choice,
     pub(super) table: TableState,
+    /// Whether changes that were taken in before may come once more.
+    pub(super) again: bool,
 }
 
 impl StageRun<'_> {
@@ -77,7 +79,7 @@ impl StageRun<'_> {
             Err(blocker) => return self.full_instead(role, blocker.to_string()).await,
         };
         self.note(&query, Some(choice.strategy));
-        let update = Update { role, query, feeds, choice, table };
+        let update = Update { role, query, feeds, choice, table, again: cursors.again };
         match update.choice.strategy {
             Strategy::Append => self.append(&update).await,
             Strategy::RowWise => self.row_wise(&update).await,
@@ -273,6 +275,9 @@ impl StageRun<'_> {
 
     async fn affected_keys(&mut self, update: &Update<'_>) -> Result<StagedWrite, Failure> {
         let target = self.target(update).await?;
+        if let Some(staged) = self.carried_totals(update, &target).await? {
+            return Ok(staged);
+        }
         if self.touches_most_groups(update, &target).await? {
             return self.compare_all(update, target).await;
         }
@@ -323,7 +328,7 @@ impl StageRun<'_> {
     }
 
     /// Keys, kept; `None` if there are none.
-    async fn keep_keys(
+    pub(super) async fn keep_keys(
         &mut self,
         update: &Update<'_>,
         step: &'static str,
@@ -423,8 +428,8 @@ impl StageRun<'_> {
 }
 
 /// Keys that changes can have touched.
-struct KeptKeys {
-    plan: LogicalPlan,
+pub(super) struct KeptKeys {
+    pub(super) plan: LogicalPlan,
     /// How many they are, if that is known.
     count: Option<u64>,
 }

@@ -5,6 +5,7 @@
 //! that was interrupted is resumed by replaying its events and then telling the machine `Resumed`.
 
 pub mod action;
+mod carried_totals;
 pub mod driver;
 pub mod error;
 pub mod event;

@@ -47,6 +47,6 @@ impl StageRun<'_> {
         let query = self.query(&self.work.sessions).await?;
         self.note(&query, Some(Strategy::Full));
         let choice = Choice { strategy: Strategy::Full, replace_by: Vec::new() };
-        Ok(Update { role, query, feeds: Feeds::default(), choice, table })
+        Ok(Update { role, query, feeds: Feeds::default(), choice, table, again: false })
     }
 }

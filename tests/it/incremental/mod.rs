@@ -20,6 +20,7 @@ mod sequence;
 mod source;
 pub(crate) mod tables;
 mod templates;
+mod totals;
 mod touched;
 
 use std::sync::Arc;

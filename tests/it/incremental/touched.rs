@@ -16,8 +16,8 @@ use crate::delta_read::tables::{append, array, batch};
 
 /// 40 sales in two regions, in four files by their numbers; each stage asks for them in another way.
 const STAGES: [(&str, &str, &str); 5] = [
-    ("by_region", "region", "SELECT region, count(*) AS sales, sum(amount) AS amount FROM sales GROUP BY region"),
-    ("by_sale", "id", "SELECT id, count(*) AS sales, sum(amount) AS amount FROM sales GROUP BY id"),
+    ("by_region", "region", "SELECT region, max(amount) AS most, sum(amount) AS amount FROM sales GROUP BY region"),
+    ("by_sale", "id", "SELECT id, max(amount) AS most, sum(amount) AS amount FROM sales GROUP BY id"),
     ("ranked", "id", "SELECT id, region, rank() OVER (PARTITION BY region ORDER BY amount DESC) AS place FROM sales"),
     ("large", "id", "SELECT id, sum(amount) AS amount FROM sales GROUP BY id HAVING sum(amount) > 10000"),
     (

@@ -17,7 +17,8 @@ use super::columns::{key_column, key_name, name_keys};
 /// The column that says how many copies of a row there are more (or, below zero, fewer) than before.
 pub(super) const SIGN: &str = "__wl_sign";
 const SUM: &str = "__wl_sum";
-const COPIES: &str = "__wl_copies";
+/// The column that repeats a row.
+pub(super) const COPIES: &str = "__wl_copies";
 
 /// The change feed of one input.
 #[derive(Clone)]

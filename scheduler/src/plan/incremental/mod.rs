@@ -5,6 +5,7 @@
 //!     change feeds ─inputs→ net changes of each scan
 //!         ─row_wise→ the rows that the changes become                        (plans that work row by row)
 //!         ─carried→ the input's keys that changed, if they tell which rows those had become
+//!         ─totals→ by how much the counts and sums of each group have changed (one aggregation of such plans)
 //!         ─trace→ the keys of every row that can differ ─restrict→ the query over just those keys
 //! ```
 //!
@@ -21,6 +22,7 @@ mod join;
 mod restrict;
 mod row_wise;
 mod strategy;
+mod totals;
 mod trace;
 
 pub use blocker::{Blocker, TraceError};
@@ -31,4 +33,5 @@ pub use inputs::{ChangedInputs, InputChanges};
 pub use restrict::{Keys, restrict};
 pub use row_wise::{Side, changed_rows, is_row_wise};
 pub use strategy::{Choice, StrategyRequest, affected_keys, choose, first_volatile, rows_of_keys};
+pub use totals::Totals;
 pub use trace::Tracer;

@@ -1,11 +1,12 @@
 //! Plans that make each of their rows of one row of an input: for them, the rows that changed become the rows that
 //! change.
 
-use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, Result};
+use datafusion::functions_nested::expr_fn::gen_series;
 use datafusion::logical_expr::{EmptyRelation, Expr, LogicalPlan, LogicalPlanBuilder, col, lit};
 
-use super::inputs::{ChangedInputs, SIGN};
+use super::inputs::{COPIES, ChangedInputs, SIGN};
 
 /// Whether every row of the result is made of one row of an input: projections, filters, unnest and UNION ALL.
 pub fn is_row_wise(plan: &LogicalPlan) -> bool {
@@ -34,6 +35,10 @@ pub enum Side {
     Old,
     /// All that were inserted, with as many copies; for changes that only insert.
     Inserted,
+    /// Those that there are more of than before, as many times as there are more.
+    Added,
+    /// Those that there are fewer of than before, as many times as there are fewer.
+    Removed,
 }
 
 /// What the changed rows on one side become in the row-wise plan `plan`.
@@ -45,7 +50,7 @@ pub fn changed_rows(plan: &LogicalPlan, changes: &ChangedInputs, side: Side) -> 
         let rows = match &node {
             LogicalPlan::TableScan(scan) => match side {
                 Side::Inserted => changes.inserted(scan)?,
-                Side::New | Side::Old => changes.net(scan)?.map(|net| of_sign(net, scan, side)).transpose()?,
+                _ => changes.net(scan)?.map(|net| of_sign(net, scan, side)).transpose()?,
             },
             // Rows that the query itself spells out never change.
             LogicalPlan::EmptyRelation(_) | LogicalPlan::Values(_) => None,
@@ -58,9 +63,17 @@ pub fn changed_rows(plan: &LogicalPlan, changes: &ChangedInputs, side: Side) -> 
 }
 
 fn of_sign(net: LogicalPlan, scan: &datafusion::logical_expr::TableScan, side: Side) -> Result<LogicalPlan> {
-    let wanted = if side == Side::Old { col(SIGN).lt(lit(0_i64)) } else { col(SIGN).gt(lit(0_i64)) };
-    let columns = scan.projected_schema.columns().into_iter().map(Expr::Column);
-    LogicalPlanBuilder::from(net).filter(wanted)?.project(columns)?.build()
+    let went = matches!(side, Side::Old | Side::Removed);
+    let copies = if went { lit(0_i64) - col(SIGN) } else { col(SIGN) };
+    let columns = || scan.projected_schema.columns().into_iter().map(Expr::Column);
+    let rows = LogicalPlanBuilder::from(net).filter(copies.clone().gt(lit(0_i64)))?;
+    if matches!(side, Side::New | Side::Old) {
+        return rows.project(columns())?.build();
+    }
+    rows.project(columns().chain([gen_series(lit(1_i64), copies, lit(1_i64)).alias(COPIES)]))?
+        .unnest_column(Column::new_unqualified(COPIES))?
+        .project(columns())?
+        .build()
 }
 
 fn nothing(node: &LogicalPlan) -> LogicalPlan {

@@ -1,0 +1,42 @@
+//! Counts and sums that a table holds, with those of the changed rows added.
+
+use datafusion::arrow::array::RecordBatch;
+use windlass_shared::error::Failure;
+use windlass_shared::expect::Severity;
+
+use super::incremental_run::Update;
+use super::stage_run::StageRun;
+use super::target_rows::Target;
+use super::work::StagedWrite;
+use crate::plan::incremental::{Totals, rows_of_keys};
+
+impl StageRun<'_> {
+    /// Takes the changes in without reading the inputs, if the query only counts and sums and the table tells enough;
+    /// else `None`, and nothing is done yet.
+    pub(super) async fn carried_totals(
+        &mut self,
+        update: &Update<'_>,
+        target: &Target,
+    ) -> Result<Option<StagedWrite>, Failure> {
+        let key = &self.stage.table.key;
+        let Some(totals) = Totals::find(&update.query.optimized, target.table.schema(), key) else { return Ok(None) };
+        // Rows in quarantine are missing in the table, and what was counted before would be counted twice.
+        let has_quarantine = self.stage.expectations.iter().any(|rule| rule.severity == Severity::Quarantine);
+        if has_quarantine || update.again {
+            return Ok(None);
+        }
+        let change = self.built(totals.change(&update.feeds.tables))?;
+        let Some(change) = self.keep_keys(update, "change", &change).await? else {
+            return self.touch(update.role, &update.query, &update.table).await.map(Some);
+        };
+        let there = self.found(update, target, key, |plan| rows_of_keys(plan, key, &change.plan)).await?;
+        let new = self.built(totals.carried(&change.plan, &there.rows))?;
+        let doubtful = self.built(totals.doubtful(&new))?;
+        let doubtful = self.collect(&update.query.context, "doubtful", &doubtful).await?;
+        if doubtful.iter().map(RecordBatch::num_rows).sum::<usize>() > 0 {
+            return Ok(None);
+        }
+        let new = self.keep_rows(update, &new).await?;
+        self.merge(update, &target.table, new, there.rows).await.map(Some)
+    }
+}
