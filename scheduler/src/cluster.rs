@@ -20,7 +20,7 @@ use windlass_shared::codec::PlanCodec;
 use windlass_shared::error::{Coded, ErrorCode};
 use windlass_shared::session::Sessions;
 
-use crate::vcores::TrueVcores;
+use crate::corrected_cluster::CorrectedCluster;
 
 /// Threads for planning stages, handing out tasks and answering executors.
 const SCHEDULER_THREADS: usize = 2;
@@ -275,7 +275,7 @@ async fn serve(
     let engine = Arc::new(engine_config(&config, address, sessions));
     engine.validate()?;
     let cluster = BallistaCluster::new_from_config(&engine).await?;
-    let cluster = BallistaCluster::new(Arc::new(TrueVcores::new(cluster.cluster_state())), cluster.job_state());
+    let cluster = BallistaCluster::new(Arc::new(CorrectedCluster::new(cluster.cluster_state())), cluster.job_state());
     let server = create_scheduler::<LogicalPlanNode, PhysicalPlanNode>(cluster.clone(), engine).await?;
     // The engine's own way to serve leaves Nagle's algorithm on, which delays short messages.
     let service = SchedulerGrpcServer::new(server.clone())

@@ -8,7 +8,9 @@
 //! ```
 
 pub mod cluster;
+mod corrected_cluster;
 pub mod cursors;
+mod exact_graph;
 pub mod execute;
 pub mod home;
 pub mod metrics;
@@ -18,7 +20,6 @@ pub mod record;
 pub mod run;
 pub mod service;
 pub mod state;
-mod vcores;
 
 use std::sync::Arc;
 

@@ -4,6 +4,8 @@ use datafusion::error::DataFusionError;
 use windlass_shared::error::{Coded, ErrorCode, Failure};
 use windlass_shared::task_failure::{TaskFailure, TaskFailureKind};
 
+use crate::exact_graph::MISCOUNTED;
+
 /// Why a job fails.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum EngineError {
@@ -61,7 +63,7 @@ impl EngineError {
             Self::Cancelled
         } else if text.starts_with(NO_EXECUTORS) {
             Self::NoExecutors(text.to_owned())
-        } else if text.contains(STAGE_RETRIES) {
+        } else if text == MISCOUNTED || text.contains(STAGE_RETRIES) {
             Self::ShuffleLost(without_stage(text).to_owned())
         } else if text.contains(PLANNING) || text.contains(REJECTED) {
             Self::Plan(text.to_owned())
@@ -197,6 +199,7 @@ mod tests {
                 "Job failed due to stage 2 failed: Stage 2 has failed 4 times, most recent failure reason: \"gone\"",
                 "WL0507",
             ),
+            (MISCOUNTED, "WL0507"),
             ("Error planning job 7: NotImplemented(\"x\")", "WL0501"),
             ("task could not be prepared or was rejected by executor", "WL0501"),
             ("Job failed due to stage 1 failed: odd\n", "WL0503"),

@@ -1,4 +1,5 @@
-//! Keeps the engine's count of free vcores true.
+//! The engine's cluster state, corrected where it hands out tasks: the jobs' graphs are made exact, and the count of free
+//! vcores true.
 //!
 //! The engine takes vcores from an executor when it hands it a task and gives them back when the task's status arrives, if it
 //! still finds the task. It does not when the task's stage was rolled back because an executor with its input was lost, nor
@@ -19,6 +20,8 @@ use ballista_scheduler::config::TaskDistributionPolicy;
 use ballista_scheduler::state::task_manager::JobInfoCache;
 use tokio::sync::Mutex;
 
+use crate::exact_graph::ExactJobs;
+
 type Jobs = Arc<HashMap<JobId, JobInfoCache>>;
 
 /// The vcores of one executor, as the engine counts them.
@@ -28,15 +31,16 @@ struct Account {
     free: u32,
 }
 
-/// A cluster state of the engine whose free vcores are corrected.
-pub(crate) struct TrueVcores {
+/// A cluster state of the engine, corrected.
+pub(crate) struct CorrectedCluster {
     inner: Arc<dyn ClusterState>,
+    jobs: Mutex<ExactJobs>,
     accounts: Mutex<HashMap<String, Account>>,
 }
 
-impl TrueVcores {
+impl CorrectedCluster {
     pub(crate) fn new(inner: Arc<dyn ClusterState>) -> Self {
-        Self { inner, accounts: Mutex::new(HashMap::new()) }
+        Self { inner, jobs: Mutex::default(), accounts: Mutex::default() }
     }
 }
 
@@ -54,7 +58,7 @@ async fn held(jobs: &Jobs) -> HashMap<String, u32> {
 }
 
 #[async_trait]
-impl ClusterState for TrueVcores {
+impl ClusterState for CorrectedCluster {
     async fn init(&self) -> Result<()> {
         self.inner.init().await
     }
@@ -65,6 +69,7 @@ impl ClusterState for TrueVcores {
         active_jobs: Jobs,
         executors: Option<HashSet<String>>,
     ) -> Result<Vec<BoundTask>> {
+        self.jobs.lock().await.admit(&active_jobs).await;
         let mut accounts = self.accounts.lock().await;
         let held = held(&active_jobs).await;
         for (executor, account) in accounts.iter_mut() {
