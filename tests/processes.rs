@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -15,6 +17,8 @@ use tempfile::TempDir;
 pub const PATIENCE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(20);
 const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
+/// Below those that systems give away.
+const PORTS: Range<u16> = 20_000..30_000;
 /// As much of a log is shown when a test fails.
 const TAIL_LINES: usize = 60;
 
@@ -87,8 +91,10 @@ impl ProcessCluster {
     pub fn wait_for_executors(&mut self, wanted: usize) {
         let started = Instant::now();
         while self.scheduler.metric("windlass_executors") != Some(wanted as f64) {
-            let ended = self.scheduler.has_ended() || self.executors.iter_mut().any(ServerProcess::has_ended);
-            assert!(!ended && started.elapsed() < PATIENCE, "the scheduler does not have {wanted} executors");
+            for process in std::iter::once(&mut self.scheduler).chain(&mut self.executors) {
+                assert!(!process.has_ended(), "{} ended before there were {wanted} executors", process.name);
+            }
+            assert!(started.elapsed() < PATIENCE, "the scheduler does not have {wanted} executors");
             std::thread::sleep(POLL);
         }
     }
@@ -271,10 +277,17 @@ pub fn server_command(binary: &Path) -> Command {
     command
 }
 
-/// An address of this machine that was free just now.
+/// An address of this machine that was free just now, and that nobody gets who asks the system for any port: clients and
+/// servers of other tests do all the time.
 pub fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address")
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let next = std::process::id().wrapping_mul(100).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = PORTS.start + u16::try_from(next % u32::from(PORTS.end - PORTS.start)).unwrap_or_default();
+        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            return listener.local_addr().expect("its address");
+        }
+    }
 }
 
 /// The status and the body of the answer to a GET.

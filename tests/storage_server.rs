@@ -1,7 +1,7 @@
 //! A real server of the S3 protocol, on this machine for one test.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, OnceLock};
@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use object_store::ObjectStore;
 use object_store::aws::AmazonS3Builder;
+
+use crate::processes::free_address;
 
 /// Serves until the test's end of its standard input is closed, be it because the test was killed.
 const SERVE: &str = "
@@ -42,7 +44,7 @@ impl StorageServer {
             println!("skipped: the S3 server cannot be installed; see scripts/test-storage.sh");
             return None;
         };
-        let started = (0..PORT_ATTEMPTS).find_map(|_| Self::start_on(python, free_port()));
+        let started = (0..PORT_ATTEMPTS).find_map(|_| Self::start_on(python, free_address().port()));
         Some(started.expect("the S3 server starts"))
     }
 
@@ -137,10 +139,4 @@ fn python() -> Option<&'static PathBuf> {
             path.is_file().then_some(path)
         })
         .as_ref()
-}
-
-/// A port that was free just now.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("its address").port()
 }

@@ -13,6 +13,7 @@ pub mod memory;
 mod metrics;
 mod node;
 mod requests;
+mod running_jobs;
 mod services;
 mod task;
 mod work_dir;

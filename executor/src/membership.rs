@@ -12,9 +12,9 @@ use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use tokio_util::sync::CancellationToken;
 use windlass_shared::codec::PlanCodec;
 
+use crate::running_jobs::RunningJobs;
 use crate::services::{BoxError, Services};
 
 /// How often a free port is looked for, should another process take it at the last moment.
@@ -38,7 +38,7 @@ pub(crate) struct Ending {
     lost: Shutdown,
     shutdown: ShutdownNotifier,
     server: JoinHandle<Result<(), ballista_core::error::BallistaError>>,
-    abandon: CancellationToken,
+    jobs: RunningJobs,
     stop_requests: JoinHandle<()>,
 }
 
@@ -49,9 +49,9 @@ pub(crate) async fn join(services: &Services, id: &str) -> Result<(Membership, E
     let mut attempt = 1;
     loop {
         let shutdown = ShutdownNotifier::new();
-        let abandon = CancellationToken::new();
+        let jobs = RunningJobs::default();
         let process = Arc::new(services.process_config(id, services.grpc_port()?));
-        let executor = Arc::new(services.executor(&process, abandon.clone())?);
+        let executor = Arc::new(services.executor(&process, jobs.clone())?);
         let registration = executor.metadata.clone();
         let codec = BallistaCodec::<LogicalPlanNode, PhysicalPlanNode>::new(
             Arc::new(BallistaLogicalExtensionCodec::default()),
@@ -72,7 +72,8 @@ pub(crate) async fn join(services: &Services, id: &str) -> Result<(Membership, E
         match started.await {
             Ok(server) => {
                 let stop_requests = tokio::spawn(hear_stop_requests(id.to_owned(), stop_requests));
-                let ending = Ending { lost, shutdown, server, abandon, stop_requests };
+                tokio::spawn(jobs.clone().watch(scheduler, services.folder()));
+                let ending = Ending { lost, shutdown, server, jobs, stop_requests };
                 return Ok((Membership { registration, health }, ending));
             }
             Err(error) if attempt == attempts => return Err(error.into()),
@@ -103,7 +104,7 @@ impl Ending {
     /// Ends what is left of the membership, so that another can take its place: tasks whose results nobody would take,
     /// and the service on the port that the next one needs.
     pub(crate) async fn clean_up(self, services: &Services) {
-        self.abandon.cancel();
+        self.jobs.end();
         // No one may listen any more.
         let _ = self.shutdown.notify_shutdown.send(());
         let service = self.server.abort_handle();

@@ -1,7 +1,7 @@
 //! What an executor consists of: the service for shuffle files, and what it needs to join a scheduler.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
@@ -15,12 +15,12 @@ use ballista_executor::executor::Executor;
 use ballista_executor::executor_process::{ExecutorProcessConfig, structure_executor_metadata};
 use ballista_executor::flight_service::BallistaFlightService;
 use ballista_executor::metrics::{ExecutorMetricCollectionPolicy, LoggingMetricsCollector};
-use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 use windlass_shared::session::Sessions;
 
 use crate::ExecutorConfig;
 use crate::metrics::TaskMetrics;
+use crate::running_jobs::RunningJobs;
 use crate::task::TaskEngine;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -88,16 +88,16 @@ impl Services {
         }
     }
 
-    /// What runs the tasks of a member, until `abandon` fires.
+    /// What runs the tasks of a member; `jobs` knows whose they are.
     pub(crate) fn executor(
         &self,
         process: &Arc<ExecutorProcessConfig>,
-        abandon: CancellationToken,
+        jobs: RunningJobs,
     ) -> datafusion::error::Result<Executor> {
         let vcores = process.vcores;
         let registration = structure_executor_metadata(process, u32::try_from(vcores).unwrap_or(u32::MAX));
         let runtime = Arc::clone(self.sessions.runtime());
-        let engine = TaskEngine::new(Arc::clone(&runtime), self.metrics.clone(), abandon);
+        let engine = TaskEngine::new(Arc::clone(&runtime), self.metrics.clone(), jobs);
         let config = self.sessions.config();
         // The functions that tasks may call are those of every session.
         let functions = BallistaFunctionRegistry::from(&self.sessions.state(self.sessions.config())?);
@@ -111,6 +111,11 @@ impl Services {
             vcores,
             Arc::new(engine),
         ))
+    }
+
+    /// Where shuffle files are.
+    pub(crate) fn folder(&self) -> PathBuf {
+        PathBuf::from(&self.folder)
     }
 
     fn message_limit(&self) -> usize {

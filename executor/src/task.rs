@@ -23,6 +23,7 @@ use tracing::{Instrument, Span};
 use crate::failure;
 use crate::metrics::{RunningTask, TaskMetrics};
 use crate::requests::TaskRequests;
+use crate::running_jobs::{JobTask, RunningJobs};
 use crate::yielding::yielding;
 
 /// The engine's own execution of a stage, wrapped.
@@ -30,13 +31,13 @@ pub(crate) struct TaskEngine {
     inner: DefaultExecutionEngine,
     runtime: Arc<RuntimeEnv>,
     metrics: TaskMetrics,
-    abandon: CancellationToken,
+    jobs: RunningJobs,
 }
 
 impl TaskEngine {
-    /// Runs tasks whose plans are decoded in `runtime`. Counts them in `metrics`; once `abandon` fires, no task goes on.
-    pub(crate) fn new(runtime: Arc<RuntimeEnv>, metrics: TaskMetrics, abandon: CancellationToken) -> Self {
-        Self { inner: DefaultExecutionEngine::default(), runtime, metrics, abandon }
+    /// Runs tasks whose plans are decoded in `runtime`. Counts them in `metrics`, and in `jobs`, which may end them.
+    pub(crate) fn new(runtime: Arc<RuntimeEnv>, metrics: TaskMetrics, jobs: RunningJobs) -> Self {
+        Self { inner: DefaultExecutionEngine::default(), runtime, metrics, jobs }
     }
 }
 
@@ -52,7 +53,7 @@ impl ExecutionEngine for TaskEngine {
         config: &SessionConfig,
     ) -> Result<Arc<dyn QueryStageExecutor>> {
         let (requests, stopped) = (TaskRequests::default(), CancellationToken::new());
-        let mut counted = self.metrics.start();
+        let (mut counted, job) = (self.metrics.start(), self.jobs.start(&job_id));
         let span = tracing::info_span!("task", job = %job_id, stage = stage_id, task = task_id);
         // A panic here would leave a task that never reports, and so a job that never ends.
         let created = catch_unwind(AssertUnwindSafe(|| {
@@ -69,8 +70,8 @@ impl ExecutionEngine for TaskEngine {
         }));
         match created {
             Ok(Ok(inner)) => {
-                let (counted, abandon) = (Mutex::new(Some(counted)), self.abandon.clone());
-                Ok(Arc::new(Task { inner, requests, counted, abandon, stopped, span }))
+                let counted = Mutex::new(Some(counted));
+                Ok(Arc::new(Task { inner, requests, counted, job, stopped, span }))
             }
             Ok(Err(error)) => {
                 counted.ended(false);
@@ -90,7 +91,7 @@ struct Task {
     requests: TaskRequests,
     /// Taken when the task is executed.
     counted: Mutex<Option<RunningTask>>,
-    abandon: CancellationToken,
+    job: JobTask,
     /// Ends what the engine has spawned of the task.
     stopped: CancellationToken,
     span: Span,
@@ -119,7 +120,7 @@ impl QueryStageExecutor for Task {
                 Ok(result) => result.map_err(failure::marked),
                 Err(payload) => Err(failure::from_panic(payload.as_ref())),
             },
-            () = self.abandon.cancelled() => return Err(DataFusionError::External(Box::new(BallistaError::Cancelled))),
+            () = self.job.to_end() => return Err(DataFusionError::External(Box::new(BallistaError::Cancelled))),
         };
         if result.is_ok() {
             dropped.disarm();

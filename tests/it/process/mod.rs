@@ -4,6 +4,7 @@ mod collector;
 mod documentation;
 mod drain;
 mod lifecycle;
+mod orphans;
 mod settings;
 
 use std::path::Path;

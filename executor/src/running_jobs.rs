@@ -1,0 +1,147 @@
+//! The jobs whose tasks run here, and the end of those that nobody waits for.
+//!
+//! A cancel may overtake the task that it is meant for, or be lost: the engine sends the two independently and takes no
+//! notice of one that failed. Such a task would go on to its end, for nobody. So while tasks run, the scheduler is asked
+//! what became of their jobs.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ballista_core::JobId;
+use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
+use ballista_core::serde::protobuf::{GetJobStatusParams, job_status};
+use parking_lot::Mutex;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+
+/// How often the scheduler is asked. A task that is shorter is never asked about.
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// The jobs whose tasks run on one member of a cluster. Clones are of the same jobs.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RunningJobs {
+    ended: CancellationToken,
+    jobs: Arc<Mutex<HashMap<JobId, Job>>>,
+}
+
+#[derive(Debug)]
+struct Job {
+    tasks: usize,
+    /// Whether it was there when the scheduler was last asked.
+    seen: bool,
+    stop: CancellationToken,
+}
+
+impl RunningJobs {
+    /// Counts a task of `job` until the value is dropped.
+    pub(crate) fn start(&self, job: &JobId) -> JobTask {
+        let mut jobs = self.jobs.lock();
+        let entry =
+            jobs.entry(job.clone()).or_insert_with(|| Job { tasks: 0, seen: false, stop: self.ended.child_token() });
+        entry.tasks += 1;
+        JobTask { running: self.clone(), job: job.clone(), stop: entry.stop.clone() }
+    }
+
+    /// Ends all tasks, also those that are still to come.
+    pub(crate) fn end(&self) {
+        self.ended.cancel();
+    }
+
+    /// Ends the tasks of jobs that `scheduler` no longer runs, and removes what those of failed ones wrote to
+    /// `folder`, until all tasks are ended.
+    pub(crate) async fn watch(self, mut scheduler: SchedulerGrpcClient<Channel>, folder: PathBuf) {
+        let mut period = interval(PERIOD);
+        period.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let watching = async {
+            let mut stopped = Vec::new();
+            loop {
+                period.tick().await;
+                for (job, stop) in self.seen_before() {
+                    let fate = fate_of(&mut scheduler, &job).await;
+                    if fate == Fate::Runs {
+                        continue;
+                    }
+                    tracing::info!(%job, "ending tasks whose job the scheduler no longer runs");
+                    stop.cancel();
+                    if fate == Fate::Failed {
+                        stopped.push(job);
+                    }
+                }
+                // The scheduler had the job's files removed before its last tasks came to write more.
+                for job in stopped.extract_if(.., |job| !self.has(job)) {
+                    if let Err(error) = tokio::fs::remove_dir_all(folder.join(job.as_str())).await {
+                        tracing::debug!(%job, %error, "the job left no files, or they cannot be removed");
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            () = watching => {}
+            () = self.ended.cancelled() => {}
+        }
+    }
+
+    fn has(&self, job: &JobId) -> bool {
+        self.jobs.lock().contains_key(job)
+    }
+
+    /// The jobs that were there when this was last called.
+    fn seen_before(&self) -> Vec<(JobId, CancellationToken)> {
+        let mut jobs = self.jobs.lock();
+        let seen = jobs
+            .iter_mut()
+            .filter_map(|(id, job)| std::mem::replace(&mut job.seen, true).then(|| (id.clone(), job.stop.clone())));
+        seen.filter(|(_, stop)| !stop.is_cancelled()).collect()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Runs,
+    /// What it has written may still be read.
+    Succeeded,
+    /// Nobody will read what it has written.
+    Failed,
+}
+
+/// What became of `job`, as far as the scheduler answers.
+async fn fate_of(scheduler: &mut SchedulerGrpcClient<Channel>, job: &JobId) -> Fate {
+    use job_status::Status::{Failed, Successful};
+    let asked = scheduler.get_job_status(GetJobStatusParams { job_id: job.to_string() }).await;
+    let Ok(answer) = asked else { return Fate::Runs };
+    match answer.into_inner().status.and_then(|status| status.status) {
+        Some(Successful(_)) => Fate::Succeeded,
+        Some(Failed(_)) | None => Fate::Failed,
+        Some(_) => Fate::Runs,
+    }
+}
+
+/// A task that runs.
+#[derive(Debug)]
+pub(crate) struct JobTask {
+    running: RunningJobs,
+    job: JobId,
+    stop: CancellationToken,
+}
+
+impl JobTask {
+    /// Waits until the task is to end although it has not finished.
+    pub(crate) async fn to_end(&self) {
+        self.stop.cancelled().await;
+    }
+}
+
+impl Drop for JobTask {
+    fn drop(&mut self) {
+        let mut jobs = self.running.jobs.lock();
+        if let Some(job) = jobs.get_mut(&self.job) {
+            job.tasks -= 1;
+            if job.tasks == 0 {
+                jobs.remove(&self.job);
+            }
+        }
+    }
+}
