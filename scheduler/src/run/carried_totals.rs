@@ -27,6 +27,7 @@ impl StageRun<'_> {
         }
         let change = self.built(totals.change(&update.feeds.tables))?;
         let Some(change) = self.keep_keys(update, "change", &change).await? else {
+            self.note_from_changes();
             return self.touch(update.role, &update.query, &update.table).await.map(Some);
         };
         let there = self.found(update, target, key, |plan| rows_of_keys(plan, key, &change.plan)).await?;
@@ -36,6 +37,7 @@ impl StageRun<'_> {
         if doubtful.iter().map(RecordBatch::num_rows).sum::<usize>() > 0 {
             return Ok(None);
         }
+        self.note_from_changes();
         let new = self.keep_rows(update, &new).await?;
         self.merge(update, &target.table, new, there.rows).await.map(Some)
     }

@@ -262,6 +262,7 @@ fn close_record(record: &mut RunRecord, state: &RunState, plan: &RunPlan, lineag
         Some(StageSummary {
             strategy: lineage.and_then(|stage| stage.strategy),
             touched: lineage.and_then(|stage| stage.touched),
+            from_changes: lineage.is_some_and(|stage| stage.from_changes),
             ..summary_of(node, stage)
         })
     };
@@ -290,6 +291,7 @@ fn reused_summary(stage: &ReusedStage) -> StageSummary {
         skipped_because_of: None,
         strategy: None,
         touched: None,
+        from_changes: false,
     }
 }
 
@@ -308,6 +310,7 @@ fn summary_of(node: &StagePlanNode, stage: &StageState) -> StageSummary {
         receipt: stage.receipt().cloned(),
         strategy: None,
         touched: None,
+        from_changes: false,
         duration_ms: u64::try_from(duration).unwrap_or_default(),
         failure: match &stage.phase {
             StagePhase::Failed { failure } => Some(failure.clone()),

@@ -230,6 +230,12 @@ impl<'w> StageRun<'w> {
         notes.plan_fingerprint.clone_from(&query.fingerprint);
         notes.strategy = strategy;
         notes.touched = None;
+        notes.from_changes = false;
+    }
+
+    /// Notes that the changes and the table told the new rows.
+    pub(super) fn note_from_changes(&self) {
+        self.work.notes.lock().entry(self.stage.name.clone()).or_default().from_changes = true;
     }
 
     fn note_missed(&self, missed: &[String]) {

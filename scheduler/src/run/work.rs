@@ -100,6 +100,8 @@ pub(super) struct StageNotes {
     pub(super) strategy: Option<Strategy>,
     /// How much of the table the changes touched, if that was looked at.
     pub(super) touched: Option<TouchedRows>,
+    /// Whether affected keys got their new rows from the changes and the table alone.
+    pub(super) from_changes: bool,
     /// What of each input was taken in.
     pub(super) changes: Vec<SourceChange>,
     /// Whether the table was used as it was, and if not why.
@@ -296,6 +298,7 @@ impl RunWork {
             reuse: ReuseVerdict { hit: true, missed: Vec::new() },
             strategy: None,
             touched: None,
+            from_changes: false,
             changes: Vec::new(),
             output_version: Some(stage.version),
         });
@@ -312,6 +315,7 @@ impl RunWork {
                 reuse: note.reuse.clone(),
                 strategy: note.strategy,
                 touched: note.touched,
+                from_changes: note.from_changes,
                 changes: note.changes.clone(),
                 output_version: receipt.map(|receipt| receipt.version),
             })

@@ -38,6 +38,9 @@ pub struct StageLineage {
     /// How much of the table the changes touched, if that was looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub touched: Option<TouchedRows>,
+    /// Whether affected keys got their new rows from the changes and the table alone, without a look at the inputs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub from_changes: bool,
     /// What of each input was taken in.
     #[serde(default)]
     pub changes: Vec<SourceChange>,

@@ -91,6 +91,9 @@ pub struct StageSummary {
     /// How much of its table the changes touched, if that was looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub touched: Option<TouchedRows>,
+    /// Whether affected keys got their new rows from the changes and the table alone, without a look at the inputs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub from_changes: bool,
     /// From the start of its first attempt to the end of its last, in milliseconds.
     #[serde(default)]
     pub duration_ms: u64,

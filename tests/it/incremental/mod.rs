@@ -13,6 +13,7 @@ mod carried;
 mod coverage;
 mod documentation;
 mod mutations;
+mod one_source;
 mod oracle;
 mod pipeline;
 mod relation;

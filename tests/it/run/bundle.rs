@@ -79,6 +79,7 @@ fn ended(run_id: &str) -> RunRecord {
         receipt: None,
         strategy: None,
         touched: None,
+        from_changes: false,
         duration_ms: 20,
         failure: None,
         skipped_because_of: None,
@@ -192,6 +193,7 @@ fn lineage() -> LineageRecord {
         reuse: ReuseVerdict::default(),
         strategy: None,
         touched: None,
+        from_changes: false,
         changes: Vec::new(),
         output_version: Some(TableVersion(4)),
     };

@@ -108,9 +108,9 @@ impl<'p> Totals<'p> {
         LogicalPlanBuilder::from(carried.clone()).filter(doubt)?.limit(0, Some(1))?.build()
     }
 
+    /// The columns of these kinds.
     fn of(&self, wanted: impl Fn(Kind) -> bool) -> impl Iterator<Item = Expr> {
-        let columns = self.columns.iter().filter(move |(_, _, kind)| wanted(*kind));
-        columns.map(|(name, ..)| Expr::Column(Column::new_unqualified(name)))
+        self.columns.iter().filter(move |(_, _, kind)| wanted(*kind)).map(|(name, ..)| named(name))
     }
 
     /// The columns of the result out of those of `plan`, by their names alone.
@@ -119,7 +119,7 @@ impl<'p> Totals<'p> {
         let columns = self.columns.iter().map(|(name, _, kind)| {
             let column = match schema.index_of_column_by_name(None, name) {
                 Some(index) => column_at(schema, index),
-                None => Expr::Column(Column::new_unqualified(name)),
+                None => named(name),
             };
             by(column, *kind).alias(name)
         });
@@ -128,17 +128,21 @@ impl<'p> Totals<'p> {
     }
 
     fn added_up(&self, one: LogicalPlan, other: LogicalPlan) -> Result<LogicalPlan> {
-        let sums = self.of(Kind::is_total).zip(self.columns.iter().filter(|(_, _, kind)| kind.is_total()));
-        let sums: Vec<Expr> = sums.map(|(column, (name, ..))| sum(column).alias(name)).collect();
+        let totals = self.columns.iter().filter(|(_, _, kind)| kind.is_total());
+        let sums: Vec<Expr> = totals.map(|(name, ..)| sum(named(name)).alias(name)).collect();
         let summed =
             LogicalPlanBuilder::from(one).union(other)?.aggregate(self.of(|kind| !kind.is_total()), sums)?.build()?;
         // The sum of decimal sums has more digits.
-        let columns = self.columns.iter().map(|(name, data_type, kind)| {
-            let column = Expr::Column(Column::new_unqualified(name));
-            if kind.is_total() { cast(column, data_type.clone()).alias(name) } else { column }
+        let columns = self.columns.iter().map(|(name, data_type, kind)| match kind.is_total() {
+            true => cast(named(name), data_type.clone()).alias(name),
+            false => named(name),
         });
         LogicalPlanBuilder::from(summed).project(columns)?.build()
     }
+}
+
+fn named(name: &str) -> Expr {
+    Expr::Column(Column::new_unqualified(name))
 }
 
 /// The aggregation that `plan` is but for the names and the order of its columns, if changes of its rows can be added to it.

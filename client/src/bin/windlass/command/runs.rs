@@ -114,11 +114,15 @@ async fn show(global: &Global, runs: &Runs, wanted: &str) -> Result<(), CommandE
     Ok(output::text(&text)?)
 }
 
-/// How a stage's table was brought up to date, and whether all of its rows were computed for it.
+/// How a stage's table was brought up to date, and what for affected keys was not the usual.
 fn strategy_of(stage: &StageSummary) -> String {
     let Some(strategy) = stage.strategy else { return String::new() };
-    let all = stage.touched.is_some_and(|touched| touched.all_computed);
-    format!("{}{}", strategy.as_str(), if all { ", all rows" } else { "" })
+    let unusual = match stage.touched {
+        _ if stage.from_changes => ", from changes",
+        Some(touched) if touched.all_computed => ", all rows",
+        _ => "",
+    };
+    format!("{}{unusual}", strategy.as_str())
 }
 
 async fn log(global: &Global, runs: &Runs, wanted: &str) -> Result<(), CommandError> {
