@@ -11,7 +11,7 @@ use windlass_shared::artifact::SavedPlan;
 use windlass_shared::error::{Coded, ErrorCode};
 use windlass_shared::graph::{PipelineGraph, check};
 use windlass_shared::spec::files::{
-    CONTRACTS_DIR, MANIFEST, MAX_FILE_BYTES, MAX_STAGES, POLICIES_DIR, SEED_EXTENSIONS, SEEDS_DIR, STAGE_EXTENSIONS,
+    CONTRACTS_DIR, MANIFEST, MAX_FILE_BYTES, MAX_FILES, POLICIES_DIR, SEED_EXTENSIONS, SEEDS_DIR, STAGE_EXTENSIONS,
     STAGES_DIR, SUBDAG_EXTENSIONS, SUBDAGS_DIR, TEST_EXTENSIONS, TESTS_DIR,
 };
 use windlass_shared::spec::{ProjectFiles, codes};
@@ -44,8 +44,8 @@ pub enum LoadError {
         /// Its size.
         bytes: u64,
     },
-    /// There are more stages than a project may have.
-    #[error("the project has more than {MAX_STAGES} files in {STAGES_DIR}")]
+    /// There are more files than a project may have.
+    #[error("the project has more than {MAX_FILES} files: stages, sub-DAGs, contracts, policies, seeds and fixtures")]
     TooMany,
     /// A file is not UTF-8 text.
     #[error("{} is not UTF-8 text: byte {byte} cannot be read", path.display())]
@@ -255,7 +255,7 @@ impl Loader {
 
     fn file(&mut self, path: &Path, name: String) -> Result<(), LoadError> {
         // The manifest is one file more.
-        if self.files.len() > MAX_STAGES {
+        if self.files.len() > MAX_FILES {
             return Err(LoadError::TooMany);
         }
         self.inside(path)?;

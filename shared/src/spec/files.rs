@@ -34,6 +34,8 @@ pub const STAGE_EXTENSIONS: [&str; 2] = ["sql", "plan"];
 pub const MAX_FILE_BYTES: usize = 1024 * 1024;
 /// Stages that one project may have.
 pub const MAX_STAGES: usize = 1_000;
+/// Files that one project may have, of all kinds.
+pub const MAX_FILES: usize = 10_000;
 
 /// The files of a project: path below the project folder (parts separated by `/`) and text. Cheap to clone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,7 +1,11 @@
 //! Good projects: what is read, inferred and bound.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
+use regex::Regex;
 use windlass_shared::graph::check;
 use windlass_shared::ids::NodeName;
 use windlass_shared::spec::column_type::ColumnType;
@@ -277,4 +281,41 @@ fn every_code_is_documented() {
     }
     let rows = page.lines().filter(|line| line.starts_with("| WL01") || line.starts_with("| WL02")).count();
     assert_eq!(rows, codes::ALL.len());
+}
+
+/// The codes that a text names; `WL0530 to WL0532` names three.
+fn codes_in(text: &str) -> BTreeSet<String> {
+    let code = Regex::new(r"WL(\d{4})(?: to WL(\d{4}))?").unwrap();
+    let number = |group: regex::Match| group.as_str().parse::<u32>().unwrap();
+    let ranges = code.captures_iter(text).map(|found| {
+        let first = number(found.get(1).unwrap());
+        first..=found.get(2).map_or(first, number)
+    });
+    ranges.flatten().map(|code| format!("WL{code:04}")).collect()
+}
+
+/// The codes that the Rust sources below a folder name.
+fn codes_below(folder: &Path, codes: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            codes_below(&path, codes);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            codes.extend(codes_in(&fs::read_to_string(&path).unwrap()));
+        }
+    }
+}
+
+#[test]
+fn the_page_of_errors_has_each_code_of_the_sources_and_no_other() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut used = BTreeSet::new();
+    for member in ["shared", "scheduler", "executor", "client"] {
+        codes_below(&root.join(member).join("src"), &mut used);
+    }
+    let page = include_str!("../../../docs/errors.md");
+    // The first cell of a row, the head of a section, or in bold where a paragraph is about it.
+    let head = Regex::new(r"(?m)^\| WL[^|]*\||^### WL.*$|\*\*WL\d{4}\*\*").unwrap();
+    let heads: Vec<&str> = head.find_iter(page).map(|head| head.as_str()).collect();
+    assert_eq!(used, codes_in(&heads.join("\n")));
 }

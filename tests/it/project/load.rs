@@ -5,6 +5,7 @@ use std::path::Path;
 
 use windlass_client::project::{LoadError, find_project_dir, load_project};
 use windlass_shared::error::Coded;
+use windlass_shared::spec::{codes, parse_project};
 
 fn write(dir: &Path, path: &str, bytes: impl AsRef<[u8]>) {
     let path = dir.join(path);
@@ -79,10 +80,24 @@ fn a_large_file_is_not_read() {
 }
 
 #[test]
-fn stages_have_a_limit() {
+fn stages_have_a_limit_to_which_no_other_file_counts() {
     let dir = project();
-    for n in 0..1_000 {
-        write(dir.path(), &format!("stages/s{n}.sql"), "SELECT 1");
+    let problems = || parse_project(&load_project(dir.path()).unwrap()).err();
+    for n in 1..1_000 {
+        write(dir.path(), &format!("stages/s{n}.sql"), "SELECT 1 AS n");
+        write(dir.path(), &format!("seeds/s{n}.csv"), "n\n1\n");
+    }
+    assert!(problems().is_none(), "{:?}", problems());
+    write(dir.path(), "stages/s1000.sql", "SELECT 1 AS n");
+    let found: Vec<_> = problems().unwrap().iter().map(|problem| problem.code).collect();
+    assert_eq!(found, [codes::LIMIT]);
+}
+
+#[test]
+fn files_have_a_limit() {
+    let dir = project();
+    for n in 0..10_000 {
+        write(dir.path(), &format!("seeds/s{n}.csv"), "n\n");
     }
     assert!(matches!(load_project(dir.path()), Err(LoadError::TooMany)));
 }
