@@ -9,7 +9,10 @@ WINDLASS := $(TARGET_DIR)/debug/windlass
 # A rustup of a moment ago is not on the PATH yet.
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 
-.PHONY: help setup build demo test lint doc soak clean-demo
+# What `make install` builds: `release` is fast and takes long to build, `dev` is what the demo has built.
+PROFILE ?= release
+
+.PHONY: help setup build demo install test lint doc soak clean-demo
 
 help: ## What can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  \1\t/' | expand -t 16
@@ -22,6 +25,10 @@ build: setup ## Build the command
 
 demo: build ## Run examples/code_graph on an embedded cluster and ask it three questions (FOLDER=… for your own code)
 	@WINDLASS="$(WINDLASS)" DEMO_HOME="$(DEMO_HOME)" scripts/demo.sh "$(or $(FOLDER),$(wildcard $(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/*))"
+
+install: setup ## Put the command on the PATH (PROFILE=dev: as the demo has built it)
+	cargo install --path client --bin windlass --locked --profile $(PROFILE) --target-dir "$(TARGET_DIR)"
+	@windlass --version && command -v windlass
 
 test: setup ## Pass all tests
 	cargo build --workspace --bins --locked

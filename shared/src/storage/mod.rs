@@ -16,5 +16,5 @@ mod stores;
 pub use counting::{RequestCounts, counting};
 pub use error::StorageError;
 pub use location::Location;
-pub use secrets::{DiscreetStderr, without_secrets};
+pub use secrets::{DiscreetStderr, credential_variables, without_secrets};
 pub use stores::Stores;

@@ -29,11 +29,6 @@ const PARAMETERS: [&str; 4] = ["sig=", "X-Amz-Credential=", "X-Amz-Security-Toke
 
 /// The secrets in the environment of this process, the longest first.
 static SECRETS: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let is_secret = |name: &str| {
-        STORE_VARIABLES.iter().any(|prefix| name.starts_with(prefix))
-            && SECRET_VARIABLES.iter().any(|part| name.contains(part))
-            && !name.ends_with("_FILE")
-    };
     let variables =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let secrets = variables.filter(|(name, value)| is_secret(name) && value.len() >= SHORTEST_SECRET);
@@ -41,6 +36,22 @@ static SECRETS: LazyLock<Vec<String>> = LazyLock::new(|| {
     secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     secrets
 });
+
+/// Whether a variable of this name holds a credential of a store.
+fn is_secret(name: &str) -> bool {
+    STORE_VARIABLES.iter().any(|prefix| name.starts_with(prefix))
+        && SECRET_VARIABLES.iter().any(|part| name.contains(part))
+        && !name.ends_with("_FILE")
+}
+
+/// The names of the variables of this process's environment that set up object stores, sorted; never their values.
+pub fn credential_variables() -> Vec<String> {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let mut names: Vec<String> =
+        names.filter(|name| STORE_VARIABLES.iter().any(|prefix| name.starts_with(prefix))).collect();
+    names.sort_unstable();
+    names
+}
 
 /// `text` with `***` for every credential of this process's environment, and for what stores repeat of them.
 pub fn without_secrets(text: &str) -> Cow<'_, str> {

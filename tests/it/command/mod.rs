@@ -1,5 +1,6 @@
 //! The `windlass` command as a user meets it: a process, its output, its exit code.
 
+mod doctor;
 mod kill;
 mod registry;
 

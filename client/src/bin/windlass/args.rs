@@ -115,6 +115,13 @@ Examples:
     /// Carry out a plan that `plan --out` has saved, unless something has changed since
     #[command(after_help = "Example:\n  windlass plan --out plan.json && windlass apply plan.json")]
     Apply(ApplyArgs),
+    /// Look at this machine, the home and the sources for whatever would stop a run
+    #[command(after_help = "\
+Example:
+  windlass doctor --output json
+
+It writes an object into the home and removes it again. Credentials are named, never shown.")]
+    Doctor(BindArgs),
     /// List the tables that the stages write, as they are now
     #[command(after_help = "Example:\n  windlass tables --cluster http://127.0.0.1:50051")]
     Tables(BindArgs),

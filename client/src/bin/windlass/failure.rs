@@ -46,6 +46,12 @@ pub(crate) enum CommandError {
         #[source]
         source: io::Error,
     },
+    /// `doctor` found what would stop a run; what has been said already.
+    #[error("{failed} {} failed", if *.failed == 1 { "check" } else { "checks" })]
+    Unwell {
+        /// How many checks failed.
+        failed: usize,
+    },
     /// Stdout cannot be written.
     #[error("the output cannot be written")]
     Stdout(#[from] io::Error),
@@ -130,7 +136,7 @@ impl CommandError {
 
     /// Tells the error: on stderr for people; as the one JSON document on stdout when `as_json`.
     pub(crate) fn tell(&self, as_json: bool) {
-        if matches!(self, Self::RunEnded | Self::FixturesFailed) {
+        if matches!(self, Self::RunEnded | Self::FixturesFailed | Self::Unwell { .. }) {
             return;
         }
         if as_json {
@@ -188,6 +194,7 @@ impl Coded for CommandError {
             Self::Client(error) => error.code(),
             Self::Project(problems) => problems.code(),
             Self::FolderInUse { .. } => ErrorCode("WL0701"),
+            Self::Unwell { .. } => ErrorCode("WL0724"),
             Self::Write { .. } => ErrorCode("WL0702"),
             Self::Read { .. } => ErrorCode("WL0703"),
             Self::Stdout(_) => ErrorCode("WL0704"),
@@ -220,7 +227,7 @@ impl Coded for CommandError {
                 help.clone().unwrap_or_else(|| "name a file, or NAME or NAME@VERSION of the project".to_owned())
             }
             Self::Breaking { .. } => "keep the older version for its readers, or tell them".to_owned(),
-            Self::RunEnded | Self::FixturesFailed => return None,
+            Self::RunEnded | Self::FixturesFailed | Self::Unwell { .. } => return None,
         })
     }
 

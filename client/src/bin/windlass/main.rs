@@ -60,6 +60,7 @@ async fn dispatch(global: &Global, command: Command) -> Result<(), CommandError>
         Command::Run(args) => command::run::run(global, &args).await,
         Command::Apply(args) => command::apply::run(global, &args).await,
         Command::Test(args) => command::test::run(global, &args).await,
+        Command::Doctor(args) => command::doctor::run(global, &args).await,
         Command::Tables(args) => command::tables::run(global, &args).await,
         Command::Cursors(args) => command::cursors::run(global, &args).await,
         Command::Pins(args) => command::pins::run(global, &args).await,

@@ -1,0 +1,262 @@
+//! `windlass doctor`: what this machine offers a run, and what would stop one.
+//!
+//! ```text
+//! machine: versions, cores, memory     environment: credentials that are set, by name
+//! home: an object written, read and removed; the clock of its store; room on the disk
+//! sources: each one's place listed     cluster: asked for its version
+//! ```
+
+use std::future::Future;
+use std::path::Path;
+use std::time::Duration;
+
+use chrono::Utc;
+use futures::StreamExt;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
+use serde::Serialize;
+use uuid::Uuid;
+use windlass_client::{Project, Windlass};
+use windlass_shared::error::full_message;
+use windlass_shared::spec::source::SourceKind;
+use windlass_shared::storage::{Location, StorageError, Stores, credential_variables, without_secrets};
+
+use super::open_project;
+use crate::args::{BindArgs, Global, Output};
+use crate::failure::CommandError;
+use crate::output;
+
+/// How long a store may take to answer before it counts as out of reach.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How far the clocks of a store and of this machine may be apart: signed requests are refused at some minutes.
+const CLOCK_TOLERANCE_SECONDS: i64 = 30;
+/// Free bytes below which a disk counts as nearly full.
+const LOW_DISK_BYTES: u64 = 2 << 30;
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Verdict {
+    Ok,
+    Warning,
+    Failed,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Check {
+    what: String,
+    verdict: Verdict,
+    /// What was found; no credentials.
+    found: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    help: Option<&'static str>,
+}
+
+impl Check {
+    fn ok(what: impl Into<String>, found: impl Into<String>) -> Self {
+        Self { what: what.into(), verdict: Verdict::Ok, found: found.into(), help: None }
+    }
+
+    fn not_ok(what: impl Into<String>, verdict: Verdict, found: impl AsRef<str>, help: &'static str) -> Self {
+        let found = without_secrets(found.as_ref()).into_owned();
+        Self { what: what.into(), verdict, found, help: Some(help) }
+    }
+}
+
+/// Looks at everything, says what it found, and fails if something would stop a run.
+pub(crate) async fn run(global: &Global, args: &BindArgs) -> Result<(), CommandError> {
+    let mut checks = machine();
+    match open_project(global, args) {
+        Ok(project) => {
+            checks.push(Check::ok("project", project.dir.display().to_string()));
+            match &global.cluster {
+                // Its home and the sources are read where it runs, not here.
+                Some(url) => checks.push(cluster(url).await),
+                None => {
+                    checks.extend(home(global, &project).await);
+                    checks.extend(sources(&project).await);
+                }
+            }
+        }
+        Err(error) => {
+            let found = full_message(&error);
+            let help = "`windlass check` says more; outside a project, name one with `--project`";
+            checks.push(Check::not_ok("project", Verdict::Warning, found, help));
+        }
+    }
+    tell(global, &checks)?;
+    let failed = checks.iter().filter(|check| check.verdict == Verdict::Failed).count();
+    if failed > 0 { Err(CommandError::Unwell { failed }) } else { Ok(()) }
+}
+
+fn tell(global: &Global, checks: &[Check]) -> Result<(), CommandError> {
+    if global.output == Output::Json {
+        return Ok(output::json(&checks)?);
+    }
+    let mut text = String::new();
+    for check in checks {
+        let sign = match check.verdict {
+            Verdict::Ok => "ok      ",
+            Verdict::Warning => "warning ",
+            Verdict::Failed => "FAILED  ",
+        };
+        text.push_str(&format!("{sign}{}: {}\n", check.what, check.found));
+        if let Some(help) = check.help {
+            text.push_str(&format!("        {help}\n"));
+        }
+    }
+    Ok(output::text(&text)?)
+}
+
+/// What needs no project.
+fn machine() -> Vec<Check> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let memory = windlass_executor::memory::process_memory();
+    let credentials = credential_variables();
+    vec![
+        Check::ok("windlass", env!("CARGO_PKG_VERSION")),
+        Check::ok("datafusion", datafusion::DATAFUSION_VERSION),
+        Check::ok("deltalake", windlass_shared::delta::library_version()),
+        Check::ok("cores", cores.to_string()),
+        match memory {
+            Some(bytes) => Check::ok("memory", output::bytes(bytes)),
+            None => Check::not_ok(
+                "memory",
+                Verdict::Warning,
+                "neither a limit nor the machine's memory can be read",
+                "set `session.memory_limit_bytes`, so that queries spill in time",
+            ),
+        },
+        Check::ok(
+            "credentials in the environment",
+            if credentials.is_empty() { "none".to_owned() } else { credentials.join(", ") },
+        ),
+    ]
+}
+
+/// The home, as a run uses it, and the disks.
+async fn home(global: &Global, project: &Project) -> Vec<Check> {
+    let location = match project.home(global.home.as_deref()) {
+        Ok(location) => location,
+        Err(error) => {
+            let help = "correct `--home`, WINDLASS_HOME or the project's `home`";
+            return vec![Check::not_ok("home", Verdict::Failed, full_message(&error), help)];
+        }
+    };
+    let mut checks = Vec::new();
+    match in_time(written_and_read(&location)).await {
+        Ok(seconds_apart) => {
+            checks.push(Check::ok("home", format!("{location} can be written and read")));
+            let found = format!("{seconds_apart} s between this machine and the home's store");
+            checks.push(if seconds_apart.abs() <= CLOCK_TOLERANCE_SECONDS {
+                Check::ok("clock", found)
+            } else {
+                Check::not_ok("clock", Verdict::Warning, found, "set this machine's clock, for example with NTP")
+            });
+        }
+        Err(why) => {
+            let help = "check the place, the right to write there, and the credentials in the environment";
+            checks.push(Check::not_ok("home", Verdict::Failed, format!("{location}: {why}"), help));
+        }
+    }
+    let spill = project.graph.session.spill_dir.clone().unwrap_or_else(std::env::temp_dir);
+    checks.extend(location.local_path().and_then(|path| disk("disk of the home", &path)));
+    checks.extend(disk("disk that queries spill to", &spill));
+    checks
+}
+
+/// Writes an object of its own into the home, reads it back and removes it. Returns the seconds by which the store's clock
+/// is ahead of this machine's.
+async fn written_and_read(home: &Location) -> Result<i64, String> {
+    let place = home.join(&format!("doctor-{}", Uuid::new_v4()));
+    let store = Stores::default().store(home).map_err(|error| full_message(&error))?;
+    let path = place.path().map_err(|error| full_message(&error))?;
+    let told = |error: object_store::Error| error.to_string();
+    store.put(&path, PutPayload::from_static(b"doctor")).await.map_err(told)?;
+    let written = store.head(&path).await.map(|meta| meta.last_modified);
+    store.delete(&path).await.map_err(told)?;
+    Ok((written.map_err(told)? - Utc::now()).num_seconds())
+}
+
+/// How much room a disk has; none where that cannot be told.
+fn disk(what: &str, path: &Path) -> Option<Check> {
+    // The folder may not have been made yet.
+    let existing = path.ancestors().find(|path| path.exists())?;
+    let stat = rustix::fs::statvfs(existing).ok()?;
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    let found = format!("{} free at {}", output::bytes(free), existing.display());
+    Some(if free >= LOW_DISK_BYTES {
+        Check::ok(what, found)
+    } else {
+        Check::not_ok(what, Verdict::Warning, found, "make room: a run fails when the disk is full")
+    })
+}
+
+/// Whether each source's place can be listed; sources without one of their own are left out.
+async fn sources(project: &Project) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for (name, source) in &project.graph.sources {
+        // What a loader of one's own takes for a location is its own affair.
+        let written = match &source.kind {
+            SourceKind::Delta(source) => &source.location,
+            SourceKind::Listing(source) => &source.location,
+            SourceKind::TextFiles(source) => &source.location,
+            SourceKind::Rows(_) | SourceKind::Custom(_) => continue,
+        };
+        let what = format!("source {name}");
+        let location = Location::parse(written, &project.dir);
+        let found = match &location {
+            Ok(location) => in_time(first_object(location)).await,
+            Err(error) => Err(full_message(error)),
+        };
+        let place = location.map_or_else(|_| written.clone(), |location| location.to_string());
+        checks.push(match found {
+            Ok(true) => Check::ok(what, format!("{place} can be listed")),
+            Ok(false) => {
+                let help = "check the location: nothing is there";
+                Check::not_ok(what, Verdict::Failed, format!("{place} is empty"), help)
+            }
+            Err(why) => {
+                let help = "check the location, the right to read it, and the credentials in the environment";
+                Check::not_ok(what, Verdict::Failed, format!("{place}: {why}"), help)
+            }
+        });
+    }
+    checks
+}
+
+/// Whether there is anything at a location.
+async fn first_object(location: &Location) -> Result<bool, String> {
+    let told = |error: StorageError| full_message(&error);
+    let store = Stores::default().store(location).map_err(told)?;
+    let path = location.path().map_err(told)?;
+    if let Some(first) = store.list(Some(&path)).next().await {
+        return first.map(|_| true).map_err(|error| error.to_string());
+    }
+    // A location may be one file.
+    match store.head(&path).await {
+        Ok(_) => Ok(true),
+        Err(object_store::Error::NotFound { .. }) => Ok(false),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+async fn cluster(url: &str) -> Check {
+    match in_time(async { Windlass::connect(url).await.map_err(|error| full_message(&error)) }).await {
+        Ok(windlass) => {
+            windlass.stop().await;
+            Check::ok("cluster", format!("{url} answers"))
+        }
+        Err(why) => {
+            let help = "check the address, and that the scheduler runs";
+            Check::not_ok("cluster", Verdict::Failed, why, help)
+        }
+    }
+}
+
+/// The outcome of `work`, or that it took too long.
+async fn in_time<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let late = format!("no answer within {} s", PATIENCE.as_secs());
+    tokio::time::timeout(PATIENCE, work).await.unwrap_or(Err(late))
+}
