@@ -12,7 +12,6 @@ use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
-use windlass_shared::codec::PlanCodec;
 
 use crate::running_jobs::RunningJobs;
 use crate::services::{BoxError, Services};
@@ -55,7 +54,7 @@ pub(crate) async fn join(services: &Services, id: &str) -> Result<(Membership, E
         let registration = executor.metadata.clone();
         let codec = BallistaCodec::<LogicalPlanNode, PhysicalPlanNode>::new(
             Arc::new(BallistaLogicalExtensionCodec::default()),
-            Arc::new(PlanCodec::default()),
+            Arc::new(services.codec()),
         );
         let (stop_sender, stop_requests) = mpsc::channel(10);
         let health = process.health.clone();

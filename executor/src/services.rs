@@ -16,6 +16,7 @@ use ballista_executor::executor_process::{ExecutorProcessConfig, structure_execu
 use ballista_executor::flight_service::BallistaFlightService;
 use ballista_executor::metrics::{ExecutorMetricCollectionPolicy, LoggingMetricsCollector};
 use tonic::transport::Channel;
+use windlass_shared::codec::PlanCodec;
 use windlass_shared::session::Sessions;
 
 use crate::ExecutorConfig;
@@ -86,6 +87,11 @@ impl Services {
             metric_collection_policy: ExecutorMetricCollectionPolicy::ProcessOnly,
             ..ExecutorProcessConfig::default()
         }
+    }
+
+    /// What reads the plans of tasks.
+    pub(crate) fn codec(&self) -> PlanCodec {
+        PlanCodec::new(self.sessions.functions())
     }
 
     /// What runs the tasks of a member; `jobs` knows whose they are.

@@ -293,6 +293,7 @@ async fn serve(
 fn engine_config(config: &ClusterConfig, address: SocketAddr, sessions: Sessions) -> SchedulerConfig {
     let message_bytes = u32::try_from(sessions.settings().message_limit_bytes).unwrap_or(u32::MAX);
     let configured = sessions.config();
+    let codec = PlanCodec::new(sessions.functions());
     SchedulerConfig {
         // Executors call back at this host and port; with a wrong one a job's results never arrive.
         external_host: config.advertised_host.clone().unwrap_or_else(|| address.ip().to_string()),
@@ -311,7 +312,7 @@ fn engine_config(config: &ClusterConfig, address: SocketAddr, sessions: Sessions
         executor_termination_grace_period: config.timeouts.leaving.as_secs(),
         override_config_producer: Some(Arc::new(move || configured.clone())),
         override_session_builder: Some(Arc::new(move |config| sessions.state(config))),
-        override_physical_codec: Some(Arc::new(PlanCodec::default())),
+        override_physical_codec: Some(Arc::new(codec)),
         ..SchedulerConfig::default()
     }
 }

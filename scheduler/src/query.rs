@@ -6,6 +6,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
+use datafusion::execution::SessionState;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::physical_plan::SendableRecordBatchStream;
@@ -17,12 +18,13 @@ use windlass_shared::error::{Coded, ErrorCode};
 use windlass_shared::graph::PipelineGraph;
 use windlass_shared::ids::{NodeName, RunId, TableVersion};
 use windlass_shared::session::{
-    ChangesCall, Sessions, TABLE_CHANGES, changes_calls, register_schema, register_table_changes,
+    ChangesCall, Sessions, TABLE_CHANGES, changes_calls, refused_calls, register_schema, register_table_changes,
 };
+use windlass_shared::spec::pipeline::SqlText;
 use windlass_shared::spec::source::{PinAt, SourceKind};
 use windlass_shared::spec::suggest::did_you_mean;
 use windlass_shared::spec::table::Materialize;
-use windlass_shared::spec::{ParamValue, check_depth};
+use windlass_shared::spec::{ParamValue, Problems, QUESTION, check_depth, check_question, question_files};
 use windlass_shared::storage::Location;
 
 use crate::Scheduler;
@@ -166,7 +168,9 @@ pub async fn query(scheduler: &Scheduler, request: QueryRequest) -> Result<Query
     let sessions = &scheduler.sessions;
     let graph = &request.graph;
     check_depth(&request.sql).map_err(|message| QueryError::Sql(DataFusionError::Plan(message)))?;
+    check_question(&request.sql).map_err(PlanError::from)?;
     let parser = sessions.context().map_err(PlanError::from)?.state();
+    check_calls(&parser, &request.sql)?;
     let dialect = parser.config().options().sql_parser.dialect;
     let statement = parser.sql_to_statement(&request.sql, &dialect).map_err(QueryError::Sql)?;
     let calls = changes_calls(&statement).map_err(QueryError::Sql)?;
@@ -229,6 +233,12 @@ pub async fn query(scheduler: &Scheduler, request: QueryRequest) -> Result<Query
     let job = JobRequest { name: "query".to_owned(), plan, session: Arc::new(session.context) };
     let job = scheduler.engine.submit(job).await?.wait().await?;
     Ok(QueryRows { job })
+}
+
+/// That every function in `sql` can take the clauses that it is called with.
+fn check_calls(state: &SessionState, sql: &str) -> Result<(), QueryError> {
+    let text = SqlText { file: QUESTION.into(), text: sql.into(), offset: 0 };
+    Ok(Problems::check(refused_calls(state, &text), &question_files(sql)).map_err(PlanError::from)?)
 }
 
 /// The changes that `call` asks for. Without a last version they go to that at which the question reads the table.

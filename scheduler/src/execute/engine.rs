@@ -14,8 +14,10 @@ use datafusion::prelude::SessionContext;
 use parking_lot::RwLock;
 use tokio::runtime::Handle;
 use tokio::sync::{RwLock as AsyncRwLock, mpsc, watch};
+use windlass_shared::codec::PlanCodec;
 use windlass_shared::session::{SessionError, Sessions};
 
+use super::arrival;
 use super::distributable::distributable;
 use super::leaving::remove_from_leaving;
 use super::{EngineError, RunningJob};
@@ -99,6 +101,8 @@ impl Engine {
     /// if the scheduler has stopped. Most other faults show when the job is waited for.
     pub async fn submit(&self, request: JobRequest) -> Result<RunningJob, EngineError> {
         let plan = distributable(request.plan)?;
+        let codec = PlanCodec::new(self.inner.sessions.functions());
+        arrival::check(&plan, &request.session.task_ctx(), &codec)?;
         let (sender, statuses) = mpsc::channel(STATUS_BUFFER);
         let server = &self.inner.server;
         let submitted = server

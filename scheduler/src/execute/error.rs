@@ -20,6 +20,12 @@ pub enum EngineError {
         /// How many partitions it has.
         partitions: usize,
     },
+    /// An operator of the plan would not arrive at executors as it is.
+    #[error("`{operator}` loses a part of what it does on the way to executors")]
+    CutShort {
+        /// The operator, as plans show it.
+        operator: String,
+    },
     /// A task fails on the data.
     #[error("{0}")]
     Execution(String),
@@ -122,6 +128,7 @@ impl Coded for EngineError {
         ErrorCode(match self {
             Self::Plan(_) => "WL0501",
             Self::Unsplittable { .. } => "WL0502",
+            Self::CutShort { .. } => "WL0374",
             Self::Execution(_) => "WL0503",
             Self::Panicked(_) => "WL0504",
             Self::OutOfResources(_) => "WL0505",
@@ -139,6 +146,7 @@ impl Coded for EngineError {
         let text = match self {
             Self::Plan(_) => "check that every function and node of the plan is known to the executors",
             Self::Unsplittable { .. } => "read it in one partition, or from files",
+            Self::CutShort { .. } => "write this part of the query in another way; this is a defect of the engine",
             Self::Execution(_) => "the query fails on these data: look at the rows or guard the expression",
             Self::Panicked(_) => "this is a defect of a function or of the engine: please report it with the query",
             Self::OutOfResources(_) => {
@@ -165,6 +173,7 @@ impl Coded for EngineError {
             Self::NoExecutors(_) => false,
             Self::Plan(_)
             | Self::Unsplittable { .. }
+            | Self::CutShort { .. }
             | Self::Execution(_)
             | Self::Panicked(_)
             | Self::OutOfResources(_)

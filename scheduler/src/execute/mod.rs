@@ -5,6 +5,7 @@
 //!                         └── progress, cancel    └── evidence → JobEvidence
 //! ```
 
+mod arrival;
 mod distributable;
 mod distributed;
 mod engine;

@@ -10,7 +10,7 @@ use windlass_shared::codec::logical::{PlanWireError, decode_plan};
 use windlass_shared::error::{Coded, ErrorCode};
 use windlass_shared::graph::{PipelineGraph, Stage};
 use windlass_shared::ids::NodeName;
-use windlass_shared::session::{Registration, Sessions, TableInput, register};
+use windlass_shared::session::{Registration, Sessions, TableInput, refused_calls, register};
 use windlass_shared::spec::source::SourceKind;
 use windlass_shared::spec::table::Materialize;
 use windlass_shared::spec::{EncodedPlan, Problem, Problems, Span, StageQuery};
@@ -120,7 +120,11 @@ pub async fn logical_plan(
 ) -> Result<LogicalPlan, PlanError> {
     let refused = |problem| PlanError::from(Problems::one(problem, &graph.files));
     let plan = match &stage.query {
-        StageQuery::Sql(sql) => context.state().create_logical_plan(&sql.text).await,
+        StageQuery::Sql(sql) => {
+            let state = context.state();
+            Problems::check(refused_calls(&state, sql), &graph.files)?;
+            state.create_logical_plan(&sql.text).await
+        }
         StageQuery::Plan(encoded) => {
             let reads: BTreeSet<&str> = stage.reads.iter().map(NodeName::as_str).collect();
             let declared: BTreeSet<&str> = stage.params.iter().map(String::as_str).collect();

@@ -3,11 +3,13 @@
 //! ```text
 //! a node of ours ─encode→ Envelope { node: "delta_write", body } ─wire→ decode → the same node on an executor
 //! any other node ────────→ Envelope { node: "engine", body } ─────────→ Ballista's own codec
+//! a function around another one → the name of that, and how it is called  (functions)
 //! ```
 
 mod delta_merge;
 mod delta_scan;
 mod delta_write;
+mod functions;
 pub mod logical;
 mod text_files;
 
@@ -17,9 +19,13 @@ use ballista_core::serde::BallistaPhysicalExtensionCodec;
 use datafusion::common::internal_err;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
+use datafusion::logical_expr::{AggregateUDF, WindowUDF};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConverterExtension};
 use prost::Message;
+
+use self::functions::InnerFunctions;
+use crate::function::Functions;
 
 /// The name under which Ballista's own nodes travel.
 const ENGINE: &str = "engine";
@@ -55,9 +61,23 @@ struct Decoding<'a> {
 const NODES: &[NodeCodec] = &[delta_merge::NODE, delta_scan::NODE, delta_write::NODE, text_files::NODE];
 
 /// The physical codec of the scheduler and of every executor: our nodes, and Ballista's behind them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct PlanCodec {
     engine: BallistaPhysicalExtensionCodec,
+    functions: InnerFunctions,
+}
+
+impl PlanCodec {
+    /// The codec for plans that call the engine's functions and `added`.
+    pub fn new(added: &Functions) -> Self {
+        Self { engine: BallistaPhysicalExtensionCodec::default(), functions: InnerFunctions::with(added) }
+    }
+}
+
+impl Default for PlanCodec {
+    fn default() -> Self {
+        Self::new(&Functions::default())
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -107,5 +127,21 @@ impl PhysicalExtensionCodec for PlanCodec {
             self.engine.try_encode(node, &mut envelope.body, proto_converter)?;
         }
         envelope.encode(buf).map_err(|error| DataFusionError::External(Box::new(error)))
+    }
+
+    fn try_encode_udaf(&self, function: &AggregateUDF, buf: &mut Vec<u8>) -> Result<()> {
+        functions::encode_aggregate(function, buf)
+    }
+
+    fn try_decode_udaf(&self, name: &str, buf: &[u8]) -> Result<Arc<AggregateUDF>> {
+        self.functions.decode_aggregate(name, buf)
+    }
+
+    fn try_encode_udwf(&self, function: &WindowUDF, buf: &mut Vec<u8>) -> Result<()> {
+        functions::encode_window(function, buf)
+    }
+
+    fn try_decode_udwf(&self, name: &str, buf: &[u8]) -> Result<Arc<WindowUDF>> {
+        self.functions.decode_window(name, buf)
     }
 }

@@ -7,6 +7,7 @@
 //! A plan names a function and does not carry it: both sides must register the same ones. The registry's
 //! [`records`](Functions::records) are part of the session identity.
 
+pub mod exact;
 mod registry;
 mod stable_id;
 mod syntax;

@@ -15,10 +15,11 @@ use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::identity::{result_identity, session_identity};
+use super::rules;
 use super::{ResultIdentity, SessionError, SessionIdentity};
 use crate::codec::PlanCodec;
 use crate::config::SessionSettings;
-use crate::function::Functions;
+use crate::function::{Functions, exact};
 use crate::io::IoRegistry;
 use crate::storage::Stores;
 
@@ -89,7 +90,8 @@ impl Sessions {
         runtime: Arc<RuntimeEnv>,
         io: Arc<IoRegistry>,
     ) -> Result<Self, SessionError> {
-        let state = state(config(&settings), String::new(), &functions, &runtime).map_err(SessionError::Build)?;
+        let state =
+            state(config(&settings, &functions), String::new(), &functions, &runtime).map_err(SessionError::Build)?;
         let identity = session_identity(&state, &functions)
             .map_err(|error| SessionError::Build(DataFusionError::External(Box::new(error))))?;
         let results = result_identity(&state, &functions)
@@ -134,7 +136,7 @@ impl Sessions {
 
     /// The configuration of a session.
     pub fn config(&self) -> SessionConfig {
-        config(&self.settings)
+        config(&self.settings, &self.functions)
     }
 
     /// A session's state with `config`; the engine calls this for each of its sessions.
@@ -164,7 +166,7 @@ fn partitions_of(settings: &SessionSettings) -> usize {
 }
 
 /// Every option that a plan depends on.
-fn config(settings: &SessionSettings) -> SessionConfig {
+fn config(settings: &SessionSettings, functions: &Functions) -> SessionConfig {
     let mut config = SessionConfig::new_with_ballista()
         .with_target_partitions(partitions_of(settings))
         .with_batch_size(settings.batch_size)
@@ -174,7 +176,7 @@ fn config(settings: &SessionSettings) -> SessionConfig {
         // A retried task then repeats, and rewrites, one partition only.
         .set_usize(BALLISTA_SCHEDULER_MAX_PARTITIONS_PER_TASK, 1)
         .with_ballista_grpc_client_max_message_size(settings.message_limit_bytes)
-        .with_ballista_physical_extension_codec(Arc::new(PlanCodec::default()));
+        .with_ballista_physical_extension_codec(Arc::new(PlanCodec::new(functions)));
     let options = config.options_mut();
     // Questions get one of ours, whose tables executors can read.
     options.catalog.information_schema = false;
@@ -201,7 +203,7 @@ fn state(
     functions: &Functions,
     runtime: &Arc<RuntimeEnv>,
 ) -> Result<SessionState> {
-    let mut state = SessionStateBuilder::new()
+    let builder = SessionStateBuilder::new()
         .with_session_id(session_id)
         .with_default_features()
         .with_config(config)
@@ -209,14 +211,20 @@ fn state(
         .with_optimizer_rules(ballista_default_optimizer_rules())
         .with_scalar_functions(ballista_scalar_functions())
         .with_aggregate_functions(ballista_aggregate_functions())
-        .with_window_functions(ballista_window_functions())
-        .build();
+        .with_window_functions(ballista_window_functions());
+    let mut state = rules::rules().into_iter().fold(builder, SessionStateBuilder::with_analyzer_rule).build();
     register_functions(&mut state, functions)?;
     Ok(state)
 }
 
 fn register_functions(state: &mut SessionState, functions: &Functions) -> Result<()> {
     use datafusion::execution::FunctionRegistry;
+    for function in exact::scalar_functions() {
+        state.register_udf(function)?;
+    }
+    for function in exact::aggregate_functions() {
+        state.register_udaf(function)?;
+    }
     for function in &functions.scalar {
         state.register_udf(Arc::clone(function))?;
     }

@@ -8,6 +8,7 @@
 //! ```
 
 mod builder;
+mod called;
 mod error;
 mod identity;
 mod listing;
@@ -16,12 +17,14 @@ pub(crate) mod prune;
 mod register;
 mod registration;
 mod rows;
+mod rules;
 mod scan_stores;
 mod table_changes;
 pub(crate) mod text_files;
 mod types;
 
 pub use builder::Sessions;
+pub use called::refused_calls;
 pub use error::SessionError;
 pub use identity::{ResultIdentity, ScanIdentity, SessionIdentity};
 pub use planning::planning_context;

@@ -73,6 +73,9 @@ codes! {
     SEMANTIC_ID_UNKNOWN = "WL0217", "a tag leads to a semantic id that no node has";
     POLICY_FILE = "WL0218", "the tag policy includes a file that the project does not have";
 
+    REFUSED_CLAUSE = "WL0219", "SQL has a clause that the plan would not carry";
+    FUNCTION_CLAUSE = "WL0220", "a function is called with a clause that it cannot take";
+
     DATASET_UNKNOWN = "WL0230", "a dataset or a target's dataset is of no stage that has a table";
     IO_TWICE = "WL0231", "an option of a dataset is said in `datasets` and in the stage's `io`";
     IO_MODE = "WL0232", "a way of writing lacks what it goes by, or does not go with `incremental`";

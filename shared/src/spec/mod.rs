@@ -30,4 +30,4 @@ pub use pipeline::{EncodedPlan, PipelineSpec, RunSettings, SourceSpec, StageQuer
 pub use problem::{Label, Problem, ProblemReport, Problems};
 pub use render::RenderStyle;
 pub use span::{Position, Span, Spanned};
-pub use sql::check_depth;
+pub use sql::{Call, CallClause, QUESTION, calls, check_depth, check_question, grammar, question_files};

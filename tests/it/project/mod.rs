@@ -3,6 +3,7 @@
 mod bad;
 mod draw;
 mod good;
+mod grammar;
 mod load;
 mod mutate;
 mod select;

@@ -7,6 +7,7 @@
 //! With `SLT_UPDATE=1` in the environment the files are rewritten with what the engine answers; read the difference
 //! before you keep it.
 
+mod exact;
 pub(crate) mod fixtures;
 pub(crate) mod runner;
 mod values;

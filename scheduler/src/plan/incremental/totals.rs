@@ -14,10 +14,10 @@ use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{Column, Result};
 use datafusion::functions_aggregate::count::count_udaf;
-use datafusion::functions_aggregate::expr_fn::sum;
-use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::expr::AggregateFunctionParams;
 use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, cast, lit};
+
+use windlass_shared::function::exact::exact_sum;
 
 use super::columns::{column_at, unnamed};
 use super::inputs::ChangedInputs;
@@ -129,7 +129,7 @@ impl<'p> Totals<'p> {
 
     fn added_up(&self, one: LogicalPlan, other: LogicalPlan) -> Result<LogicalPlan> {
         let totals = self.columns.iter().filter(|(_, _, kind)| kind.is_total());
-        let sums: Vec<Expr> = totals.map(|(name, ..)| sum(named(name)).alias(name)).collect();
+        let sums: Vec<Expr> = totals.map(|(name, ..)| exact_sum().call(vec![named(name)]).alias(name)).collect();
         let summed =
             LogicalPlanBuilder::from(one).union(other)?.aggregate(self.of(|kind| !kind.is_total()), sums)?.build()?;
         // The sum of decimal sums has more digits.
@@ -198,5 +198,5 @@ fn kind_of_total(aggregate: &Aggregate, expr: &Expr) -> Option<Kind> {
     let schema = aggregate.input.schema();
     let is_exact = matches!(expr.get_type(schema.as_ref()).ok()?, DataType::Int64 | DataType::Decimal128(..));
     let nullable = filter.is_some() || value.nullable(schema.as_ref()).ok()?;
-    (call.func == sum_udaf() && is_exact).then_some(Kind::Sum { nullable })
+    (call.func == exact_sum() && is_exact).then_some(Kind::Sum { nullable })
 }

@@ -3,6 +3,8 @@
 //! The dialect and the recursion limit are those that the engine's own parser has, so that what passes here is parsed
 //! there too. Whether columns and functions exist is the engine's to say.
 
+mod called;
+pub mod grammar;
 mod header;
 mod relations;
 mod tokens;
@@ -14,12 +16,14 @@ use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
+pub use called::{Call, CallClause, calls};
 pub(super) use header::{Header, split_header};
 use tokens::Tokens;
 
 use super::codes;
+use super::files::ProjectFiles;
 use super::pipeline::{RelationRef, SqlText};
-use super::problem::Problem;
+use super::problem::{Problem, Problems};
 use super::span::{Span, Spanned};
 use super::suggest::nearest;
 
@@ -54,6 +58,9 @@ pub(super) fn read(
     }
     let query = parse(&tokens, problems)?;
     check_query(&query, &tokens, problems);
+    if problems.len() == before {
+        grammar::check_query(&query, &tokens, problems);
+    }
     let relations = relations::of(&query, &tokens, normalize);
     let end = tokens.end_of_query();
     let sql = SqlText { file: Arc::clone(file), text: sql[..end].into(), offset };
@@ -81,15 +88,45 @@ pub fn check_depth(text: &str) -> Result<(), String> {
     problems.pop().map_or(Ok(()), |problem| Err(problem.message))
 }
 
+/// The name under which problems speak of a text that is asked, and stands in no file of a project.
+pub const QUESTION: &str = "query";
+
+/// Checks that a question has no clause that its plan would not carry. What else may be wrong with it is for the engine to say.
+///
+/// # Errors
+/// [`Problems`] with the places in the text, which stands for the file [`QUESTION`].
+pub fn check_question(text: &str) -> Result<(), Problems> {
+    let file: Arc<str> = QUESTION.into();
+    let Ok(tokens) = Tokens::read(&file, text, 0) else { return Ok(()) };
+    let mut problems = Vec::new();
+    match parser_of(&tokens).parse_statement() {
+        Ok(Statement::Query(query)) => grammar::check_query(&query, &tokens, &mut problems),
+        Ok(Statement::Explain { statement, .. }) => {
+            if let Statement::Query(query) = *statement {
+                grammar::check_query(&query, &tokens, &mut problems);
+            }
+        }
+        _ => {}
+    }
+    Problems::check(problems, &question_files(text))
+}
+
+/// A question as if it stood in a file of a project, for problems to point into.
+pub fn question_files(text: &str) -> ProjectFiles {
+    let mut files = ProjectFiles::new();
+    files.insert(QUESTION, text);
+    files
+}
+
 /// Checks that `text` is one SQL expression; an error says why not.
 pub(super) fn check_expression(text: &str) -> Result<(), String> {
     check_depth(text)?;
     let file: Arc<str> = "".into();
     let tokens = Tokens::read(&file, text, 0).map_err(|problem| problem.message)?;
     let mut parser = parser_of(&tokens);
-    parser.parse_expr().map_err(|error| tokens::without_place(&error).0)?;
+    let expr = parser.parse_expr().map_err(|error| tokens::without_place(&error).0)?;
     match parser.peek_token().token {
-        Token::EOF => Ok(()),
+        Token::EOF => grammar::check_expr(&expr, &tokens),
         more => Err(format!("`{more}` follows after its end")),
     }
 }
@@ -200,15 +237,12 @@ fn syntax_problem(error: &ParserError, tokens: &Tokens<'_>) -> Problem {
     Problem::new(codes::SQL_SYNTAX, format!("not valid SQL: {message}")).at(&span)
 }
 
-/// Refuses queries that write, create or lock.
+/// Refuses statements that are no queries, and stand where one could.
 fn check_query(query: &Ast, tokens: &Tokens<'_>, problems: &mut Vec<Problem>) {
     let mut refuse = |what: &str, help: &str| {
         let problem = Problem::new(codes::NOT_ONE_QUERY, format!("a stage is one query, {what}")).at(&tokens.whole());
         problems.push(problem.help(help));
     };
-    if !query.locks.is_empty() {
-        refuse("it cannot lock rows", "take `FOR UPDATE` or `FOR SHARE` out");
-    }
     let mut open = vec![query.body.as_ref()];
     while let Some(body) = open.pop() {
         match body {
@@ -216,9 +250,6 @@ fn check_query(query: &Ast, tokens: &Tokens<'_>, problems: &mut Vec<Problem>) {
                 refuse("this one changes a table", "write one SELECT; windlass writes its rows");
             }
             SetExpr::Table(_) => refuse("and `TABLE x` is not one", "write `SELECT * FROM x`"),
-            SetExpr::Select(select) if select.into.is_some() => {
-                refuse("it cannot SELECT INTO", "take INTO out: windlass creates the stage's table");
-            }
             SetExpr::SetOperation { left, right, .. } => open.extend([left.as_ref(), right.as_ref()]),
             SetExpr::Query(inner) => open.push(inner.body.as_ref()),
             _ => {}

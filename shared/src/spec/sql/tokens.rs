@@ -53,6 +53,20 @@ impl<'a> Tokens<'a> {
         self.list.iter().map(|token| &token.token)
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub(super) fn get(&self, index: usize) -> Option<&Token> {
+        self.list.get(index).map(|token| &token.token)
+    }
+
+    /// Where a token starts, as the parser counts.
+    pub(super) fn start(&self, index: usize) -> Location {
+        self.list.get(index).map_or(Location { line: 0, column: 0 }, |token| token.span.start)
+    }
+
     pub(super) fn to_parse(&self) -> Vec<TokenWithSpan> {
         self.list.clone()
     }

@@ -1,0 +1,102 @@
+//! Whether a plan arrives at executors as it was sent. The engine's encoding leaves parts of some operators out without a word,
+//! and the rows are then others than those that were asked for.
+
+use std::fmt;
+use std::sync::Arc;
+
+use datafusion::error::Result;
+use datafusion::execution::TaskContext;
+use datafusion::physical_expr::window::{PlainAggregateWindowExpr, SlidingAggregateWindowExpr, StandardWindowExpr};
+use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec, WindowUDFExpr};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, WindowExpr};
+use datafusion_proto::physical_plan::{AsExecutionPlan, PhysicalExtensionCodec};
+use datafusion_proto::protobuf::PhysicalPlanNode;
+use windlass_shared::function::exact::carries_its_call;
+
+use super::EngineError;
+
+/// Sends `plan` to a session like an executor's and compares what arrives.
+///
+/// # Errors
+/// [`EngineError::CutShort`] with the operator that lost something, and [`EngineError::Plan`] if the plan cannot be sent.
+pub(super) fn check(
+    plan: &Arc<dyn ExecutionPlan>,
+    executor: &TaskContext,
+    codec: &dyn PhysicalExtensionCodec,
+) -> Result<(), EngineError> {
+    let echoed = PhysicalPlanNode::try_from_physical_plan(Arc::clone(plan), codec)
+        .and_then(|node| node.try_into_physical_plan(executor, codec))
+        .map_err(|reason| EngineError::from_refused_plan(&reason))?;
+    match first_difference(plan, &echoed) {
+        None => Ok(()),
+        Some(operator) => Err(EngineError::CutShort { operator }),
+    }
+}
+
+/// The first operator of `sent` that is another one in `arrived`.
+fn first_difference(sent: &Arc<dyn ExecutionPlan>, arrived: &Arc<dyn ExecutionPlan>) -> Option<String> {
+    let (below, arrived_below) = (sent.children(), arrived.children());
+    let same = sent.name() == arrived.name()
+        && below.len() == arrived_below.len()
+        && sent.schema().fields() == arrived.schema().fields()
+        && sent.output_partitioning().partition_count() == arrived.output_partitioning().partition_count()
+        && Shown(sent.as_ref()).to_string() == Shown(arrived.as_ref()).to_string()
+        && same_windows(windows(sent), windows(arrived));
+    if !same {
+        return Some(Shown(sent.as_ref()).to_string());
+    }
+    below.into_iter().zip(arrived_below).find_map(|(sent, arrived)| first_difference(sent, arrived))
+}
+
+/// An operator alone, as a person reads it, with all that it says of itself.
+struct Shown<'a>(&'a dyn ExecutionPlan);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        DisplayAs::fmt_as(self.0, DisplayFormatType::Verbose, f)
+    }
+}
+
+/// The calls of an operator of windows: of these their text does not say all.
+fn windows(node: &Arc<dyn ExecutionPlan>) -> &[Arc<dyn WindowExpr>] {
+    match (node.downcast_ref::<BoundedWindowAggExec>(), node.downcast_ref::<WindowAggExec>()) {
+        (Some(bounded), _) => bounded.window_expr(),
+        (None, Some(whole)) => whole.window_expr(),
+        (None, None) => &[],
+    }
+}
+
+fn same_windows(sent: &[Arc<dyn WindowExpr>], arrived: &[Arc<dyn WindowExpr>]) -> bool {
+    sent.len() == arrived.len() && sent.iter().zip(arrived).all(|(sent, arrived)| said(sent) == said(arrived))
+}
+
+/// All that is said about a call over a window.
+fn said(call: &Arc<dyn WindowExpr>) -> String {
+    let frame = format!("{:?} {:?} {:?}", call.partition_by(), call.order_by(), call.get_window_frame());
+    let inner = call.as_any();
+    if let Some(plain) = inner.downcast_ref::<PlainAggregateWindowExpr>() {
+        let function = plain.get_aggregate_expr();
+        let flags = (function.is_distinct(), function.ignore_nulls(), filter_of(plain));
+        return format!("{:?} {:?} {flags:?} {frame}", function.fun(), function.expressions());
+    }
+    if let Some(sliding) = inner.downcast_ref::<SlidingAggregateWindowExpr>() {
+        let function = sliding.get_aggregate_expr();
+        let flags = (function.is_distinct(), function.ignore_nulls(), filter_of(sliding));
+        return format!("{:?} {:?} {flags:?} {frame}", function.fun(), function.expressions());
+    }
+    let standard = inner.downcast_ref::<StandardWindowExpr>().map(StandardWindowExpr::get_standard_func_expr);
+    match standard.and_then(|function| function.as_any().downcast_ref::<WindowUDFExpr>()) {
+        Some(function) if carries_its_call(function.fun()) => {
+            format!("{:?} {:?} {frame}", function.fun(), function.args())
+        }
+        // Only the text for a debugger tells whether nulls are passed over and whether the rows come backwards.
+        Some(function) => format!("{function:?} {frame}"),
+        None => format!("{call:?}"),
+    }
+}
+
+/// The condition of a call, which only the text for a debugger tells.
+fn filter_of(call: &dyn fmt::Debug) -> String {
+    let text = format!("{call:?}");
+    text.rsplit_once(", filter: ").map(|(_, filter)| filter.to_owned()).unwrap_or_default()
+}

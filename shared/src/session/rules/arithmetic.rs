@@ -1,0 +1,56 @@
+//! Arithmetic that overflows is an error.
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, DFSchemaRef};
+use datafusion::error::Result;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan};
+use datafusion::optimizer::AnalyzerRule;
+
+use crate::function::exact::{ArithmeticOp, checked, negated};
+
+/// Puts functions that check for an overflow in the place of operators that do not.
+#[derive(Debug)]
+pub(super) struct ExactArithmetic;
+
+impl AnalyzerRule for ExactArithmetic {
+    fn name(&self) -> &str {
+        "exact_arithmetic"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        Ok(plan.transform_up_with_subqueries(exact_node)?.data)
+    }
+}
+
+fn exact_node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    // What a scan filters by is compared with the values and the statistics of files.
+    if matches!(node, LogicalPlan::TableScan(_)) {
+        return Ok(Transformed::no(node));
+    }
+    let inputs = node.inputs();
+    let columns: DFSchemaRef = if inputs.is_empty() { node.schema().clone() } else { merge_schema(&inputs).into() };
+    let names = NamePreserver::new(&node);
+    let node = node.map_expressions(|expr| {
+        let name = names.save(&expr);
+        let exact = expr.transform_up(|expr| exact_expr(expr, &columns))?;
+        Ok(exact.update_data(|expr| name.restore(expr)))
+    })?;
+    if node.transformed { node.map_data(LogicalPlan::recompute_schema) } else { Ok(node) }
+}
+
+fn exact_expr(expr: Expr, columns: &DFSchema) -> Result<Transformed<Expr>> {
+    let exact = match &expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => ArithmeticOp::of(*op).and_then(|op| {
+            let (left_type, right_type) = (left.get_type(columns).ok()?, right.get_type(columns).ok()?);
+            checked(op, (&left_type, left.as_ref().clone()), (&right_type, right.as_ref().clone()))
+        }),
+        Expr::Negative(value) => {
+            value.get_type(columns).ok().and_then(|data_type| negated(&data_type, value.as_ref().clone()))
+        }
+        _ => None,
+    };
+    Ok(exact.map_or_else(|| Transformed::no(expr), Transformed::yes))
+}

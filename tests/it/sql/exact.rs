@@ -1,0 +1,142 @@
+//! Results that do not fit, and values of which there are several: errors with a code, in one process and on a cluster.
+
+use std::sync::Arc;
+
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::error::DataFusionError;
+use datafusion::prelude::SessionContext;
+use windlass_shared::config::SessionSettings;
+use windlass_shared::error::{Coded, Failure};
+use windlass_shared::function::Functions;
+use windlass_shared::session::Sessions;
+
+use super::values::rows;
+
+const TABLES: &[&str] = &[
+    "CREATE TABLE o AS SELECT * FROM (VALUES (1, 10), (2, 20), (3, NULL)) AS t(id, v)",
+    "CREATE TABLE c AS SELECT * FROM (VALUES (1, 2), (1, 3), (2, 5)) AS t(id, rate)",
+    "CREATE TABLE n AS SELECT * FROM (VALUES (9223372036854775807, 1), (1, 1), (-5, 2)) AS t(x, g)",
+    "CREATE TABLE d AS SELECT arrow_cast(x, 'Decimal128(38, 0)') AS x FROM (VALUES \
+     ('90000000000000000000000000000000000000'), ('90000000000000000000000000000000000000')) AS t(x)",
+    "CREATE TABLE s AS SELECT arrow_cast(x, 'Int32') AS x, arrow_cast(u, 'UInt64') AS u, arrow_cast(m, 'Int64') AS m \
+     FROM (VALUES (2147483647, 0, -9223372036854775807 - 1)) AS t(x, u, m)",
+];
+
+/// Queries that give several rows where one value is asked for.
+const SEVERAL_ROWS: &[&str] = &[
+    "SELECT id, v * (SELECT rate FROM c) AS x FROM o",
+    "SELECT id FROM o WHERE v > (SELECT rate FROM c)",
+    "SELECT sum(v) AS s FROM o WHERE v >= (SELECT rate FROM c)",
+    "SELECT id, (SELECT rate FROM c WHERE c.id = o.id) AS r FROM o",
+    "SELECT CASE WHEN id = 1 THEN (SELECT rate FROM c ORDER BY rate LIMIT 2) END AS r FROM o",
+    "SELECT (SELECT CAST(NULL AS BIGINT) FROM c) AS r",
+    "SELECT (SELECT max(rate) FROM c GROUP BY id) AS r",
+    "SELECT (SELECT 1 UNION ALL SELECT 2) AS r",
+];
+
+/// Queries whose results do not fit their types.
+const OVERFLOW: &[&str] = &[
+    "SELECT sum(x) AS s FROM n WHERE g = 1",
+    "SELECT g, sum(x) AS s FROM n GROUP BY g",
+    "SELECT sum(DISTINCT x) AS s FROM n WHERE x > 0",
+    "SELECT g, sum(DISTINCT x) AS s, count(DISTINCT g) AS c FROM n GROUP BY g",
+    "SELECT sum(x) OVER (ORDER BY g, x ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING) AS s FROM n",
+    "SELECT sum(x) FILTER (WHERE g = 1) OVER () AS s FROM n",
+    "SELECT x + 1 AS y FROM n",
+    "SELECT x * 2 AS y FROM n",
+    "SELECT -5 - x - 4 AS y FROM n WHERE x > 1",
+    "SELECT id FROM o WHERE id + 9223372036854775807 > 0",
+    "SELECT o.id FROM o JOIN n ON o.id = n.x * 3",
+    "SELECT g FROM n ORDER BY x + g",
+    "SELECT x + arrow_cast(1, 'Int32') AS y FROM s",
+    "SELECT u - arrow_cast(1, 'UInt64') AS y FROM s",
+    "SELECT -m AS y FROM s",
+    "SELECT sum(x) AS s FROM d",
+    "SELECT x + x AS y FROM d",
+    "SELECT x * 3 AS y FROM d",
+    "SELECT 9223372036854775807 + 1 AS y",
+];
+
+/// Queries near the edge that have a result, and the result.
+const RIGHT: &[(&str, &str)] = &[
+    ("SELECT (SELECT rate FROM c WHERE rate > 9) AS r", "NULL"),
+    ("SELECT (SELECT rate FROM c WHERE rate > 4) AS r", "5"),
+    ("SELECT (SELECT max(rate) FROM c) AS r", "5"),
+    ("SELECT (SELECT rate FROM c ORDER BY rate LIMIT 1) AS r", "2"),
+    ("SELECT id, (SELECT rate FROM c WHERE c.id = o.id AND rate <> 3) AS r FROM o ORDER BY id", "1 2|2 5|3 NULL"),
+    ("SELECT id FROM o WHERE v > (SELECT rate FROM c WHERE id = 2) ORDER BY id", "1|2"),
+    ("SELECT sum(x) AS s FROM n WHERE x > 1", "9223372036854775807"),
+    ("SELECT sum(x) AS s, sum(DISTINCT x) AS t FROM n", "9223372036854775803 9223372036854775803"),
+    ("SELECT sum(x) OVER (ORDER BY x ROWS 1 PRECEDING) AS s FROM n WHERE x < 2 ORDER BY x", "-5|-4"),
+    ("SELECT g, sum(x) AS s FROM n WHERE x < 2 GROUP BY g ORDER BY g", "1 1|2 -5"),
+    ("SELECT sum(x) AS s FROM n WHERE x > 1 AND x < 0", "NULL"),
+    ("SELECT sum(DISTINCT g) AS s, sum(DISTINCT x) AS t FROM n WHERE x < 2", "3 -4"),
+    ("SELECT x - 1 AS y FROM n WHERE g = 1 ORDER BY x", "0|9223372036854775806"),
+    ("SELECT sum(v) AS s, sum(id * 2 - 1) AS t, sum(CAST(id AS DOUBLE)) AS u FROM o", "30 9 6"),
+    (
+        "SELECT id, sum(v) OVER (ORDER BY id ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS s FROM o ORDER BY id",
+        "1 10|2 30|3 20",
+    ),
+    ("SELECT sum(x - x) AS s FROM d", "0"),
+];
+
+async fn with_tables(ctx: &SessionContext) {
+    for table in TABLES {
+        ctx.sql(table).await.unwrap().collect().await.unwrap();
+    }
+}
+
+/// The code of the failure that the engine reports.
+fn code_of(error: &DataFusionError) -> String {
+    let DataFusionError::External(inner) = error.find_root() else { return format!("{error}") };
+    inner.downcast_ref::<Failure>().map_or_else(|| format!("{error}"), |failure| failure.code.clone())
+}
+
+fn text(batches: &[RecordBatch]) -> String {
+    rows(batches).unwrap().iter().map(|row| row.join(" ")).collect::<Vec<_>>().join("|")
+}
+
+fn refused() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let several = SEVERAL_ROWS.iter().map(|sql| (*sql, "WL0372"));
+    several.chain(OVERFLOW.iter().map(|sql| (*sql, "WL0373")))
+}
+
+#[tokio::test]
+async fn in_one_process() {
+    for batch_size in [1, 8192] {
+        let settings = SessionSettings { target_partitions: 3, batch_size, ..SessionSettings::default() };
+        let ctx = Sessions::new(settings, Functions::standard()).unwrap().context().unwrap();
+        with_tables(&ctx).await;
+        let run = async |sql: &str| ctx.sql(sql).await?.collect().await;
+        for (sql, code) in refused() {
+            match run(sql).await {
+                Ok(batches) => panic!("{sql}: {}", text(&batches)),
+                Err(error) => assert_eq!(code_of(&error), code, "{sql}: {error}"),
+            }
+        }
+        for (sql, expected) in RIGHT {
+            assert_eq!(text(&run(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"))), *expected, "{sql}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_cluster() {
+    let cluster = windlass_tests::shared_cluster().await;
+    let ctx = Arc::new(cluster.context());
+    with_tables(&ctx).await;
+    for (sql, code) in refused() {
+        match cluster.run_sql(&ctx, sql).await {
+            Ok(job) => panic!("{sql}: {}", text(&job.collect().await.unwrap())),
+            Err(error) => {
+                let failure = error.to_failure();
+                assert_eq!(failure.code, code, "{sql}: {failure}");
+                assert!(failure.help.is_some() && !failure.retryable, "{sql}");
+            }
+        }
+    }
+    for (sql, expected) in RIGHT {
+        let job = cluster.run_sql(&ctx, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        assert_eq!(text(&job.collect().await.unwrap()), *expected, "{sql}");
+    }
+}
