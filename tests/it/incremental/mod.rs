@@ -12,6 +12,7 @@
 mod carried;
 mod coverage;
 mod documentation;
+mod exact;
 mod mutations;
 mod one_source;
 mod oracle;

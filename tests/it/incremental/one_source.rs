@@ -69,7 +69,7 @@ impl OneSource {
     }
 
     /// The rows of an answer as text, in no order of their own.
-    async fn rows(&self, sql: &str) -> Vec<String> {
+    pub(super) async fn rows(&self, sql: &str) -> Vec<String> {
         let rows = self.windlass.query(&self.project, sql, &Default::default()).await.unwrap();
         let text = pretty_format_batches(&rows.collect().await.unwrap()).unwrap().to_string();
         let mut rows: Vec<String> = text.lines().map(ToOwned::to_owned).collect();

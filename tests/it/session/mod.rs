@@ -1,5 +1,6 @@
 //! Sessions, what is registered in them, and their functions.
 
+mod calls;
 mod functions;
 mod identity;
 mod listing;

@@ -1,0 +1,78 @@
+//! Stages whose queries the engine alone would compute wrongly: brought up to date they are right, or fail with a code and
+//! leave their tables as they are.
+
+use std::sync::Arc;
+
+use datafusion::arrow::array::{BooleanArray, Int64Array, RecordBatch};
+use windlass_client::RunOptions;
+use windlass_shared::artifact::{RunRecord, RunStatus};
+use windlass_shared::config::SessionSettings;
+
+use super::one_source::{OneSource, Stage, summary};
+use crate::delta_read::tables::batch;
+
+const STAGES: &[Stage] = &[
+    ("doubled", "key: [id]", "SELECT id, v * 2 AS w FROM source"),
+    ("above", "key: [id], incremental: auto", "SELECT id, v FROM source WHERE v > (SELECT v FROM source WHERE mark)"),
+    (
+        "next",
+        "key: [id], incremental: auto",
+        "SELECT id, (SELECT n.v FROM source AS n WHERE n.id = o.id + 1) AS next FROM source AS o",
+    ),
+    ("totals", "key: [mark]", "SELECT mark, count(*) AS n, sum(v) AS total FROM source GROUP BY mark"),
+    (
+        "windows",
+        "key: [id], incremental: auto",
+        "SELECT id, count(*) FILTER (WHERE v > 2) OVER (PARTITION BY mark) AS n, \
+         lag(v) IGNORE NULLS OVER (PARTITION BY mark ORDER BY id) AS l FROM source",
+    ),
+];
+
+fn rows(rows: &[(i64, Option<i64>, bool)]) -> RecordBatch {
+    batch(vec![
+        ("id", Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.0)))),
+        ("v", Arc::new(rows.iter().map(|row| row.1).collect::<Int64Array>())),
+        ("mark", Arc::new(rows.iter().map(|row| Some(row.2)).collect::<BooleanArray>())),
+    ])
+}
+
+/// The codes of the stages that failed, with their names.
+fn failures(run: &RunRecord) -> Vec<(&str, &str)> {
+    let failed =
+        run.stages.iter().filter_map(|stage| Some((stage.stage.as_str(), stage.failure.as_ref()?.code.as_str())));
+    failed.collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_has_no_right_result_fails_and_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = rows(&[(1, Some(1), true), (2, None, false), (3, Some(5), false), (4, Some(4), false)]);
+    let bytes = SessionSettings::default().partition_bytes;
+    let lab = OneSource::new(dir.path(), "source", vec![first], STAGES, bytes).await;
+    lab.run().await;
+    lab.append(rows(&[(5, Some(6), false), (6, None, false)])).await;
+    lab.update("id = 3", "v", "7").await;
+    lab.run().await;
+    let windows =
+        ["| 1  | 0 |   |", "| 2  | 3 |   |", "| 3  | 3 |   |", "| 4  | 3 | 7 |", "| 5  | 3 | 4 |", "| 6  | 3 | 6 |"];
+    let kept = lab.rows("SELECT * FROM windows").await;
+    assert!(windows.iter().all(|row| kept.iter().any(|line| line == row)), "{kept:?}");
+
+    // A second row where there may be one.
+    lab.append(rows(&[(7, Some(2), true)])).await;
+    let above = lab.rows("SELECT * FROM above").await;
+    let run = lab.windlass.run(&lab.project, &RunOptions::default()).await.unwrap().wait().await.unwrap();
+    assert_eq!((run.status, failures(&run)), (RunStatus::Failed, vec![("above", "WL0372")]));
+    assert_eq!(lab.rows("SELECT * FROM above").await, above);
+
+    // Products and sums that do not fit.
+    lab.delete("id = 7").await;
+    lab.run().await;
+    lab.update("id IN (3, 4)", "v", "9223372036854775807").await;
+    let (doubled, totals) = (lab.rows("SELECT * FROM doubled").await, lab.rows("SELECT * FROM totals").await);
+    let run = lab.windlass.run(&lab.project, &RunOptions::default()).await.unwrap().wait().await.unwrap();
+    assert_eq!(failures(&run), [("doubled", "WL0373"), ("totals", "WL0373")]);
+    assert_eq!((lab.rows("SELECT * FROM doubled").await, lab.rows("SELECT * FROM totals").await), (doubled, totals));
+    assert_eq!(summary(&run, "next").failure, None);
+    lab.windlass.stop().await;
+}

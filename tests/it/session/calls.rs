@@ -1,0 +1,78 @@
+//! A clause that a function cannot take is refused when a query is planned, where the engine would leave it out.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
+use windlass_shared::config::SessionSettings;
+use windlass_shared::function::Functions;
+use windlass_shared::session::{Sessions, refused_calls};
+use windlass_shared::spec::pipeline::SqlText;
+use windlass_shared::spec::{Problems, codes, question_files};
+
+/// The places and messages of what is refused.
+fn told(sql: &str) -> Vec<(usize, String)> {
+    let own = create_udf("own", vec![DataType::Int64], DataType::Int64, Volatility::Immutable, {
+        Arc::new(|args: &[ColumnarValue]| Ok(args[0].clone()))
+    });
+    let functions = Functions::standard().with_scalar(own);
+    let context = Sessions::new(SessionSettings::default(), functions).unwrap().context().unwrap();
+    let text = SqlText { file: "query".into(), text: sql.into(), offset: 0 };
+    match Problems::check(refused_calls(&context.state(), &text), &question_files(sql)) {
+        Ok(()) => Vec::new(),
+        Err(problems) => {
+            let told = problems.reports().into_iter().map(|report| {
+                assert_eq!(report.code, codes::FUNCTION_CLAUSE.0);
+                assert!(report.help.is_some());
+                (report.column.unwrap(), report.message)
+            });
+            told.collect()
+        }
+    }
+}
+
+#[test]
+fn clauses_that_say_nothing_to_a_function_are_refused_at_its_name() {
+    let refused = [
+        ("SELECT §abs(a) FILTER (WHERE a > 1) FROM t", "`FILTER` says nothing to `abs`"),
+        ("SELECT §abs(DISTINCT a) FROM t", "`DISTINCT` says nothing to `abs`"),
+        ("SELECT §Upper(a) OVER () FROM t", "`OVER` says nothing to `upper`"),
+        ("SELECT §coalesce(a, b) IGNORE NULLS FROM t", "`IGNORE NULLS` says nothing to `coalesce`"),
+        ("SELECT §own(a ORDER BY b) FROM t", "`ORDER BY` says nothing to `own`"),
+        ("SELECT §unnest(a) FILTER (WHERE b) FROM t", "`FILTER` says nothing to `unnest`"),
+        ("SELECT §stable_id(DISTINCT a) FROM t", "`DISTINCT` says nothing to `stable_id`"),
+        ("SELECT §lag(a) FILTER (WHERE a > 1) OVER (ORDER BY b) FROM t", "`FILTER` says nothing to `lag`"),
+        ("SELECT §first_value(DISTINCT a) OVER (ORDER BY b) FROM t", "`DISTINCT` says nothing to `first_value`"),
+        ("SELECT §row_number() IGNORE NULLS OVER (ORDER BY b) FROM t", "`IGNORE NULLS` says nothing to `row_number`"),
+        ("SELECT §sum(a) IGNORE NULLS OVER (ORDER BY b) FROM t", "`IGNORE NULLS` says nothing to `sum`"),
+        ("SELECT §max(a) RESPECT NULLS FROM t", "`IGNORE NULLS` says nothing to `max`"),
+        ("SELECT §percentile_cont(a, 0.5 ORDER BY b) FROM t", "`ORDER BY` says nothing to `percentile_cont`"),
+        ("SELECT a FROM t WHERE (SELECT §abs(a) OVER () FROM u) > 1", "`OVER` says nothing to `abs`"),
+    ];
+    for (sql, message) in refused {
+        let column = sql.split_once('§').unwrap().0.chars().count() + 1;
+        let told = told(&sql.replace('§', ""));
+        assert!(
+            matches!(told.as_slice(), [(at, text)] if *at == column && text.starts_with(message)),
+            "{sql}: {told:?}"
+        );
+    }
+}
+
+#[test]
+fn clauses_that_a_function_takes_are_not() {
+    let taken = [
+        "SELECT sum(DISTINCT a) FILTER (WHERE a > 1) FROM t",
+        "SELECT sum(a) FILTER (WHERE a > 1) OVER (ORDER BY b), count(DISTINCT a) OVER (PARTITION BY b) FROM t",
+        "SELECT lag(a) IGNORE NULLS OVER (ORDER BY b), nth_value(a, 2) RESPECT NULLS OVER (ORDER BY b) FROM t",
+        "SELECT first_value(a ORDER BY b) IGNORE NULLS, array_agg(DISTINCT a ORDER BY a) FROM t",
+        "SELECT array_agg(a) IGNORE NULLS OVER (ORDER BY b) FROM t",
+        "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY a), percentile_cont(a, 0.5 ORDER BY a) FROM t",
+        "SELECT string_agg(a, ',' ORDER BY b) FROM t",
+        "SELECT unknown_function(DISTINCT a) OVER () FROM t",
+        "SELECT a FROM",
+    ];
+    for sql in taken {
+        assert_eq!(told(sql), [], "{sql}");
+    }
+}
