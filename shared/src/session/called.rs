@@ -1,7 +1,6 @@
 //! Calls of functions with clauses that the functions do not take. The engine leaves such clauses out of the plan without a
 //! word, and only a session knows what a function is a function of.
 
-use datafusion::catalog::Session;
 use datafusion::execution::SessionState;
 
 use crate::spec::pipeline::SqlText;
