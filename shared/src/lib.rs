@@ -31,3 +31,4 @@ pub mod spec;
 pub mod storage;
 pub mod tag;
 pub mod task_failure;
+pub mod values;

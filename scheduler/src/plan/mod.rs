@@ -25,6 +25,7 @@ mod params;
 mod query;
 mod run_plan;
 mod stage_decision;
+mod stored;
 mod tables;
 
 pub use about::{INFORMATION_SCHEMA, TABLES as ABOUT_TABLES, about};

@@ -18,6 +18,7 @@ use windlass_shared::spec::{EncodedPlan, Problem, Problems, Span, StageQuery};
 use super::contract;
 use super::error::PlanError;
 use super::input::Inputs;
+use super::stored::as_stored;
 
 /// The code of a query that does not fit what it reads.
 pub(super) const BAD_QUERY: ErrorCode = ErrorCode("WL0350");
@@ -108,7 +109,8 @@ impl Needs {
     }
 }
 
-/// The logical plan of a stage's query, or the plan that its file holds, its parameters set and its contract kept.
+/// The logical plan of a stage's query, or the plan that its file holds, its parameters set, its contract kept and its
+/// values as they are stored.
 ///
 /// # Errors
 /// [`PlanError::Sql`] with the place in the stage's file.
@@ -134,7 +136,8 @@ pub async fn logical_plan(
         }
     };
     let plan = plan.and_then(|plan| plan.with_param_values(params.clone()));
-    contract::keep(graph, context, stage, plan.map_err(|error| refused(problem(stage, &error)))?)
+    let plan = contract::keep(graph, context, stage, plan.map_err(|error| refused(problem(stage, &error)))?)?;
+    as_stored(context, stage, plan).map_err(|error| refused(problem(stage, &error)))
 }
 
 /// What is wrong with the plan of a stage, in its file.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ParamValues;
 use datafusion::logical_expr::LogicalPlan;
 use windlass_shared::artifact::{PlanDecision, ReuseVerdict, SourceChange, StageDecision, Strategy};
@@ -34,6 +34,8 @@ use super::run_plan::{PlanRequest, PlannedStage, Scope, range_ends, table_locati
 const NOT_INCREMENTAL: ErrorCode = ErrorCode("WL0369");
 /// The code of a key that names no column of the result.
 const NO_KEY_COLUMN: ErrorCode = ErrorCode("WL0366");
+/// The code of a key with a column whose values cannot be compared.
+const NO_KEY_TYPE: ErrorCode = ErrorCode("WL0668");
 
 /// What is known of a stage as a table that lasts from run to run.
 #[derive(Debug, Clone)]
@@ -433,8 +435,30 @@ fn check_key(graph: &PipelineGraph, stage: &Stage, columns: &SchemaRef) -> Resul
             problem.help = did_you_mean(column, "it has", names.clone());
             problem
         })
+        .chain(
+            stage
+                .table
+                .key
+                .iter()
+                .filter(|column| columns.field_with_name(column).is_ok_and(|field| has_map(field.data_type())))
+                .map(|column| {
+                    let message = format!("`{column}` cannot be part of the key of `{}`: it holds a map", stage.name);
+                    let problem = Problem::new(NO_KEY_TYPE, message).at(&stage.span);
+                    problem.help("maps cannot be compared; take another column, or a text or a struct made of the map")
+                }),
+        )
         .collect();
     Ok(Problems::check(problems, &graph.files)?)
+}
+
+/// Whether values of a column hold maps, of which nothing tells if they are equal.
+fn has_map(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Map(..) => true,
+        DataType::List(item) => has_map(item.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| has_map(field.data_type())),
+        _ => false,
+    }
 }
 
 /// What a strategy does, for the reader of a plan.

@@ -30,6 +30,7 @@ use windlass_shared::delta::write::{StagedFiles, delta_write_plan};
 use windlass_shared::error::{Coded, Failure};
 use windlass_shared::expect::{Expectation, Rule, Severity};
 use windlass_shared::storage::Location;
+use windlass_shared::values::{is_changed_by_storing, stored};
 
 use super::stage_run::StageRun;
 use super::work::StagedQuarantine;
@@ -345,9 +346,15 @@ impl StageRun<'_> {
                 let marker = format!("__wl_found_{index}");
                 let of_other = |place: usize| format!("__wl_key_{index}_{place}");
                 let other = context.table(to.as_str()).await.map_err(|error| self.engine_failure(error))?;
+                let other = other.into_unoptimized_plan();
+                // The rows hold what is stored; what they refer to may be the rows of a view or a source.
+                let as_stored = |column: &String| match other.schema().field_with_unqualified_name(column) {
+                    Ok(field) if is_changed_by_storing(field.data_type()) => stored(named(column)),
+                    _ => named(column),
+                };
                 let keys: Vec<Expr> =
-                    key.iter().enumerate().map(|(place, column)| named(column).alias(of_other(place))).collect();
-                let plan = LogicalPlanBuilder::from(other.into_unoptimized_plan())
+                    key.iter().enumerate().map(|(place, column)| as_stored(column).alias(of_other(place))).collect();
+                let plan = LogicalPlanBuilder::from(other)
                     .project(keys)
                     .and_then(LogicalPlanBuilder::distinct)
                     .and_then(|keys| {

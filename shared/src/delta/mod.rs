@@ -30,6 +30,16 @@ pub use feature::{READABLE_FEATURES, REFUSED_FEATURES};
 pub use read_error::ReadError;
 pub use reset::reset_cursors;
 
+use datafusion::arrow::datatypes::DataType;
+
+/// The type in which a Delta table holds values of `data_type`.
+///
+/// # Errors
+/// [`WriteError::ColumnType`](write::WriteError::ColumnType) for a type without a counterpart.
+pub fn stored_type(data_type: &DataType) -> Result<DataType, write::WriteError> {
+    table::delta_type("", data_type)
+}
+
 /// The version of the deltalake library that reads and commits.
 pub fn library_version() -> &'static str {
     deltalake::crate_version()

@@ -22,6 +22,7 @@ use crate::config::SessionSettings;
 use crate::function::{Functions, exact};
 use crate::io::IoRegistry;
 use crate::storage::Stores;
+use crate::values::{self, ComparedFloats};
 
 /// Bytes below which a file is not split between tasks: handing a task out costs more than reading so little.
 const REPARTITION_FILE_MIN_BYTES: usize = 4 * 1024 * 1024;
@@ -209,6 +210,7 @@ fn state(
         .with_config(config)
         .with_runtime_env(Arc::clone(runtime))
         .with_optimizer_rules(ballista_default_optimizer_rules())
+        .with_optimizer_rule(Arc::new(ComparedFloats))
         .with_scalar_functions(ballista_scalar_functions())
         .with_aggregate_functions(ballista_aggregate_functions())
         .with_window_functions(ballista_window_functions());
@@ -224,6 +226,9 @@ fn register_functions(state: &mut SessionState, functions: &Functions) -> Result
     }
     for function in exact::aggregate_functions() {
         state.register_udaf(function)?;
+    }
+    for function in values::functions() {
+        state.register_udf(function)?;
     }
     for function in &functions.scalar {
         state.register_udf(Arc::clone(function))?;

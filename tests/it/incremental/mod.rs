@@ -24,6 +24,7 @@ pub(crate) mod tables;
 mod templates;
 mod totals;
 mod touched;
+mod values;
 
 use std::sync::Arc;
 

@@ -5,6 +5,27 @@ use std::collections::HashSet;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, DataFusionError, Result, plan_datafusion_err};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
+use windlass_shared::values::{identity, value_of};
+
+/// The `index`-th column of `schema` such that rows are alike only if they are so bit by bit: a change from 0.0 to -0.0 is
+/// one, since a query can tell. Under the column's name.
+pub(super) fn identified(schema: &DFSchema, index: usize) -> Expr {
+    let column = Column::from(schema.qualified_field(index));
+    let told_apart = identity(Expr::Column(column.clone()), schema.field(index).data_type());
+    called(told_apart, column)
+}
+
+/// The column of `schema` whose bits the `index`-th column of keys tells, under the column's name.
+pub(super) fn restored(key: Expr, schema: &DFSchema, index: usize) -> Result<Expr> {
+    Ok(called(value_of(key, schema.field(index).data_type())?, Column::from(schema.qualified_field(index))))
+}
+
+fn called(expr: Expr, name: Column) -> Expr {
+    if matches!(&expr, Expr::Column(column) if *column == name) {
+        return expr;
+    }
+    expr.alias_qualified(name.relation, name.name)
+}
 
 /// The name of the `index`-th column of a plan of keys.
 pub(super) fn key_name(index: usize) -> String {

@@ -12,7 +12,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan,
 use windlass_shared::delta::changes::CHANGE_TYPE;
 use windlass_shared::ids::NodeName;
 
-use super::columns::{key_column, key_name, name_keys};
+use super::columns::{column_at, identified, key_column, key_name, restored, unnamed};
 
 /// The column that says how many copies of a row there are more (or, below zero, fewer) than before.
 pub(super) const SIGN: &str = "__wl_sign";
@@ -76,11 +76,15 @@ impl ChangedInputs {
         let kind = || Expr::Column(Column::new(Some(scan.table_name.clone()), CHANGE_TYPE));
         let is_new = kind().eq(lit("insert")).or(kind().eq(lit("update_postimage")));
         let sign = when(is_new, lit(1_i64)).otherwise(lit(-1_i64))?;
+        let schema = &scan.projected_schema;
+        let columns = 0..schema.fields().len();
+        let values = columns.clone().map(|index| restored(column_at(schema, index), schema, index));
+        let values: Vec<Expr> = values.collect::<Result<_>>()?;
         LogicalPlanBuilder::from(feed_rows(scan, changes)?)
-            .project(scanned(scan).map(Expr::Column).chain([sign.alias(SIGN)]))?
+            .project(columns.map(|index| identified(schema, index)).chain([sign.alias(SIGN)]))?
             .aggregate(scanned(scan).map(Expr::Column), [sum(col(SIGN)).alias(SUM)])?
             .filter(col(SUM).not_eq(lit(0_i64)))?
-            .project(scanned(scan).map(Expr::Column).chain([col(SUM).alias(SIGN)]))?
+            .project(values.into_iter().chain([col(SUM).alias(SIGN)]))?
             .build()
             .map(Some)
     }
@@ -102,21 +106,23 @@ impl ChangedInputs {
 }
 
 fn former_rows(now: &LogicalPlan, scan: &TableScan, net: LogicalPlan) -> Result<LogicalPlan> {
-    let columns: Vec<Column> = scanned(scan).collect();
-    let keys = || (0..columns.len()).map(key_column);
+    let schema = &scan.projected_schema;
+    let columns = 0..schema.fields().len();
+    let keys = || columns.clone().map(key_column);
     let counted = |rows: LogicalPlan, copies: Expr| {
-        let columns = columns.iter().cloned().enumerate();
-        let keys = columns.map(|(index, column)| Expr::Column(column).alias(key_name(index)));
+        let keys = columns.clone().map(|index| unnamed(&identified(schema, index)).alias(key_name(index)));
         LogicalPlanBuilder::from(rows).project(keys.chain([copies.alias(SIGN)]))?.build()
     };
-    let rows = LogicalPlanBuilder::from(counted(now.clone(), lit(1_i64))?)
+    let values = columns.clone().map(|index| restored(key_column(index), schema, index));
+    let values: Vec<Expr> = values.collect::<Result<_>>()?;
+    LogicalPlanBuilder::from(counted(now.clone(), lit(1_i64))?)
         .union(counted(net, lit(0_i64) - col(SIGN))?)?
         .aggregate(keys(), [sum(col(SIGN)).alias(SUM)])?
         .filter(col(SUM).gt(lit(0_i64)))?
         .project(keys().chain([gen_series(lit(1_i64), col(SUM), lit(1_i64)).alias(COPIES)]))?
         .unnest_column(Column::new_unqualified(COPIES))?
-        .build()?;
-    name_keys(rows, &columns)
+        .project(values)?
+        .build()
 }
 
 /// The columns that `scan` reads.

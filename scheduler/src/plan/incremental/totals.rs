@@ -16,6 +16,7 @@ use datafusion::common::{Column, Result};
 use datafusion::functions_aggregate::count::count_udaf;
 use datafusion::logical_expr::expr::AggregateFunctionParams;
 use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, cast, lit};
+use windlass_shared::values::has_floats;
 
 use windlass_shared::function::exact::exact_sum;
 
@@ -174,7 +175,7 @@ fn kind(plan: &LogicalPlan, index: usize) -> Option<Kind> {
         },
         LogicalPlan::Aggregate(aggregate) if index < aggregate.group_expr.len() => {
             // Equal floating-point numbers need not be one group.
-            let is_exact = !aggregate.schema.field(index).data_type().is_floating();
+            let is_exact = !has_floats(aggregate.schema.field(index).data_type());
             is_exact.then_some(Kind::Group(index))
         }
         LogicalPlan::Aggregate(aggregate) => {

@@ -11,7 +11,8 @@ use datafusion::logical_expr::{
 
 use super::blocker::{TraceError, blocked, unless_blocked};
 use super::columns::{
-    column_at, columns_of, is_over, key_column, key_name, name_keys, project_keys, renamed, replace, union_all, unnamed,
+    column_at, columns_of, identified, is_over, key_column, key_name, name_keys, project_keys, renamed, replace,
+    restored, union_all, unnamed,
 };
 use super::inputs::{ChangedInputs, SIGN};
 use super::restrict::{Keys, restrict};
@@ -165,20 +166,20 @@ impl<'c> Tracer<'c> {
             None => Ok(plan),
         };
         let (now, before) = (restricted(plan.clone())?, restricted(self.changes.former(plan)?)?);
-        let columns = plan.schema().columns();
-        let exprs: Vec<Expr> = columns.iter().cloned().map(Expr::Column).collect();
+        let schema = plan.schema();
+        let columns = 0..schema.fields().len();
         let signed = |rows: LogicalPlan, sign: i64| {
-            let keys = exprs.iter().enumerate().map(|(index, expr)| expr.clone().alias(key_name(index)));
+            let keys = columns.clone().map(|index| unnamed(&identified(schema, index)).alias(key_name(index)));
             LogicalPlanBuilder::from(rows).project(keys.chain([lit(sign).alias(SIGN)]))?.build()
         };
-        let kept = || (0..columns.len()).map(key_column);
-        let rows = LogicalPlanBuilder::from(signed(now, 1)?)
+        let values = columns.clone().map(|index| restored(key_column(index), schema, index));
+        let values: Vec<Expr> = values.collect::<Result<_>>()?;
+        LogicalPlanBuilder::from(signed(now, 1)?)
             .union(signed(before, -1)?)?
-            .aggregate(kept(), [sum(col(SIGN)).alias("__wl_sum")])?
+            .aggregate(columns.clone().map(key_column), [sum(col(SIGN)).alias("__wl_sum")])?
             .filter(col("__wl_sum").not_eq(lit(0_i64)))?
-            .project(kept())?
-            .build()?;
-        name_keys(rows, &columns)
+            .project(values)?
+            .build()
     }
 
     /// Every row of a partition can have changed if one has.

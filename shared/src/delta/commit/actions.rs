@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use datafusion::arrow::datatypes::{DataType, Schema};
 use deltalake::DeltaTableError;
+use deltalake::kernel::engine::arrow_conversion::TryIntoArrow;
 use deltalake::kernel::{Action, Add, EagerSnapshot, LogicalFileView, Remove};
 use deltalake::logstore::LogStore;
 use futures::TryStreamExt;
@@ -14,6 +16,7 @@ use crate::delta::DeltaError;
 use crate::delta::merge::{ReplacedFile, Replacement};
 use crate::delta::table::changed;
 use crate::delta::write::WriteError;
+use crate::delta::write::partition::canonical_value;
 
 /// The actions of `request` on `snapshot`, without transactions; `None` if its files could not be listed.
 ///
@@ -39,7 +42,7 @@ pub(super) async fn actions(
         CommitMode::Overwrite => actions.extend(files.iter().map(removed)),
         CommitMode::Merge(replacement) => actions.extend(replaced(&table, replacement, &files)?),
         CommitMode::ReplacePartitions { by, values } => {
-            let partitions = Partitions::new(by, values);
+            let partitions = Partitions::new(by, values, &partition_types(snapshot, by));
             let outside =
                 actions.iter().find(|action| matches!(action, Action::Add(add) if !partitions.hold_added(add)));
             if let Some(Action::Add(add)) = outside {
@@ -127,21 +130,32 @@ fn encoded(removed: &Action) -> Option<String> {
     Some(value.get("remove")?.get("path")?.as_str()?.to_owned())
 }
 
+/// The types of the columns `by` of a table; text where that cannot be told.
+fn partition_types(snapshot: &EagerSnapshot, by: &[String]) -> Vec<DataType> {
+    let schema: Option<Schema> = snapshot.schema().as_ref().try_into_arrow().ok();
+    let data_type = |column: &String| Some(schema.as_ref()?.field_with_name(column).ok()?.data_type().clone());
+    by.iter().map(|column| data_type(column).unwrap_or(DataType::Utf8)).collect()
+}
+
 /// Some partitions of a table.
 struct Partitions<'a> {
     by: &'a [String],
-    values: BTreeSet<Vec<Option<&'a str>>>,
+    types: &'a [DataType],
+    values: BTreeSet<Vec<Option<String>>>,
 }
 
 impl<'a> Partitions<'a> {
-    fn new(by: &'a [String], values: &'a [Vec<Option<String>>]) -> Self {
-        let values = values.iter().map(|values| values.iter().map(Option::as_deref).map(not_empty).collect());
-        Self { by, values: values.collect() }
+    fn new(by: &'a [String], values: &[Vec<Option<String>>], types: &'a [DataType]) -> Self {
+        let of_row = |values: &Vec<Option<String>>| {
+            values.iter().zip(types).map(|(value, data_type)| canonical(value.as_deref(), data_type)).collect()
+        };
+        Self { by, types, values: values.iter().map(of_row).collect() }
     }
 
     fn hold(&self, file: &HashMap<String, Option<String>>) -> bool {
-        let value = |column: &String| not_empty(file.get(column).and_then(Option::as_deref));
-        self.values.contains(&self.by.iter().map(value).collect::<Vec<_>>())
+        let value = |column: &String| file.get(column).and_then(Option::as_deref);
+        let values = self.by.iter().zip(self.types).map(|(column, data_type)| canonical(value(column), data_type));
+        self.values.contains(&values.collect::<Vec<_>>())
     }
 
     fn hold_added(&self, add: &Add) -> bool {
@@ -149,9 +163,10 @@ impl<'a> Partitions<'a> {
     }
 }
 
-/// An empty text stands for null. Delta protocol, "Partition Value Serialization".
-fn not_empty(value: Option<&str>) -> Option<&str> {
-    value.filter(|text| !text.is_empty())
+/// A partition value in the form in which this writer has it. An empty text stands for null. Delta protocol, "Partition
+/// Value Serialization".
+fn canonical(value: Option<&str>, data_type: &DataType) -> Option<String> {
+    value.filter(|text| !text.is_empty()).map(|text| canonical_value(text, data_type))
 }
 
 #[cfg(test)]
@@ -174,13 +189,14 @@ mod tests {
     fn partitions_are_found_by_value_and_null_is_one() {
         let by = ["a".to_owned(), "b".to_owned()];
         let values = [vec![Some("1".to_owned()), None]];
-        let partitions = Partitions::new(&by, &values);
+        let partitions = Partitions::new(&by, &values, &[DataType::Float64, DataType::Utf8]);
         let file = |a: Option<&str>, b: Option<&str>| {
             let value = |value: Option<&str>| value.map(str::to_owned);
             HashMap::from([("a".to_owned(), value(a)), ("b".to_owned(), value(b)), ("c".to_owned(), None)])
         };
         assert!(partitions.hold(&file(Some("1"), None)));
         assert!(partitions.hold(&file(Some("1"), Some(""))));
+        assert!(partitions.hold(&file(Some("1.0"), None)));
         assert!(partitions.hold(&HashMap::from([("a".to_owned(), Some("1".to_owned()))])));
         assert!(!partitions.hold(&file(Some("1"), Some("x"))));
         assert!(!partitions.hold(&file(None, None)));

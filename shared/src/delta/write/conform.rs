@@ -1,13 +1,14 @@
-//! The rows of a plan as the table's columns: by name, in the table's order and types.
+//! The rows of a plan as the table's columns: by name, in the table's order and types, with the values that are stored.
 
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
-use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 
 use super::{WriteError, WriteSpec};
 use crate::delta::table::{Difference, delta_type, type_name};
+use crate::values::stored_array;
 
-/// Turns batches of one schema into batches of the table's, with every column nullable.
+/// Turns batches of one schema into batches of the table's, with every column nullable and every value as it is
+/// [stored](crate::values): whatever way values come to a table, this is the last step.
 #[derive(Debug, Clone)]
 pub(in crate::delta) struct Conform {
     table: String,
@@ -73,11 +74,7 @@ impl Conform {
     }
 
     fn column(&self, array: &ArrayRef, column: &str, data_type: &DataType) -> Result<ArrayRef, WriteError> {
-        if array.data_type() == data_type {
-            return Ok(array.clone());
-        }
-        let options = CastOptions { safe: false, ..CastOptions::default() };
-        cast_with_options(array, data_type, &options).map_err(|error| WriteError::CastValue {
+        stored_array(array, data_type).map_err(|error| WriteError::CastValue {
             table: self.table.clone(),
             column: column.to_owned(),
             data_type: type_name(data_type),

@@ -3,9 +3,10 @@
 //! Delta protocol, "Partition Value Serialization".
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt32Array};
 use datafusion::arrow::compute::{cast, take_record_batch};
 use datafusion::arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
@@ -17,6 +18,7 @@ use datafusion::error::Result;
 use super::check::{external, row_text};
 use super::{WriteError, WriteSpec};
 use crate::delta::table::delta_type;
+use crate::values::normalised;
 
 /// The values of a file's partition columns, in the order of the columns; `None` is null.
 pub(in crate::delta) type PartitionValues = Vec<Option<String>>;
@@ -89,18 +91,18 @@ impl Splitter {
     }
 }
 
-/// The values of `columns` in each row of `batch`, as the log writes the partition values of files.
+/// The values of `columns` in the rows of `batch`, as the log writes the partition values of files. Rows with a value that
+/// the log cannot hold are left out: there is no such partition.
 ///
 /// # Errors
 /// [`WriteError::NoSuchColumn`] for a column that `batch` does not have, [`WriteError::ColumnType`] or
-/// [`WriteError::CastValue`] for one that no Delta table can be partitioned by, [`WriteError::PartitionColumn`] for a
-/// value that the log cannot hold.
+/// [`WriteError::CastValue`] for one that no Delta table can be partitioned by.
 pub fn partition_values(batch: &RecordBatch, columns: &[String]) -> Result<Vec<Vec<Option<String>>>, WriteError> {
     let column = |name: &String| {
         let missing = || WriteError::NoSuchColumn { setting: "partition_by", column: name.clone() };
         let array = batch.column_by_name(name).ok_or_else(missing)?;
         let data_type = delta_type(name, array.data_type())?;
-        cast(array, &data_type).map_err(|error| WriteError::CastValue {
+        cast(array, &data_type).and_then(|array| normalised(&array)).map_err(|error| WriteError::CastValue {
             table: String::new(),
             column: name.clone(),
             data_type: data_type.to_string(),
@@ -108,11 +110,15 @@ pub fn partition_values(batch: &RecordBatch, columns: &[String]) -> Result<Vec<V
         })
     };
     let arrays = columns.iter().map(column).collect::<Result<Vec<_>, _>>()?;
-    let refused = |(place, reason): (usize, &'static str)| WriteError::PartitionColumn {
-        column: columns[place].clone(),
-        reason: format!("it holds {reason}"),
-    };
-    (0..batch.num_rows()).map(|row| values_of(&arrays, row).map_err(refused)).collect()
+    Ok((0..batch.num_rows()).filter_map(|row| values_of(&arrays, row).ok()).collect())
+}
+
+/// A partition value of `data_type` as this writer would put it into the log: others write `1.0` for `1`, or a time in
+/// another form. What cannot be read stays as it is.
+pub(in crate::delta) fn canonical_value(text: &str, data_type: &DataType) -> String {
+    let texts: ArrayRef = Arc::new(StringArray::from(vec![text]));
+    let value = cast(&texts, data_type).and_then(|value| normalised(&value)).ok().filter(|value| value.is_valid(0));
+    value.and_then(|value| value_text(&value, 0)).unwrap_or_else(|| text.to_owned())
 }
 
 /// Whether a column of this type can partition a table.
@@ -206,4 +212,28 @@ pub(super) fn folder(columns: &[String], values: &[Option<String>]) -> String {
         path.push_str(&format!("{}={value}/", plain(column)));
     }
     path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn partition_values_of_others_are_understood() {
+        let micros = |zone: Option<&str>| DataType::Timestamp(TimeUnit::Microsecond, zone.map(Into::into));
+        for (theirs, data_type, ours) in [
+            ("1.0", DataType::Float64, "1"),
+            ("-0.0", DataType::Float64, "0"),
+            ("inf", DataType::Float32, "Infinity"),
+            ("NaN", DataType::Float64, "NaN"),
+            ("1.5", DataType::Decimal128(10, 2), "1.50"),
+            ("2026-01-02 03:04:05", micros(Some("UTC")), "2026-01-02T03:04:05.000000Z"),
+            ("2026-01-02T03:04:05.5Z", micros(Some("UTC")), "2026-01-02T03:04:05.500000Z"),
+            ("2026-01-02 03:04:05", micros(None), "2026-01-02 03:04:05.000000"),
+            ("a b", DataType::Utf8, "a b"),
+            ("no date", DataType::Date32, "no date"),
+        ] {
+            assert_eq!(canonical_value(theirs, &data_type), ours, "{theirs} as {data_type}");
+        }
+    }
 }

@@ -54,7 +54,6 @@ impl Floats {
                 self.nan = true;
                 continue;
             }
-            // The total order has -0.0 below 0.0, as the engine's comparisons do.
             let (min, max) = self.bounds.unwrap_or((value, value));
             let min = if value.total_cmp(&min).is_lt() { value } else { min };
             let max = if value.total_cmp(&max).is_gt() { value } else { max };
