@@ -168,7 +168,7 @@ async fn reset_with_lease(
 
 /// What the stage reads, or the one source of it that is meant.
 fn chosen(request: &PlanRequest, stage: &Stage, reset: &CursorReset) -> Result<BTreeSet<NodeName>, ResetError> {
-    let leaves = Needs::of(&request.graph, &stage.reads).leaves;
+    let leaves = Needs::lasting(&request.graph, &stage.reads).leaves;
     match &reset.source {
         None => Ok(leaves),
         Some(source) if leaves.contains(source) => Ok(BTreeSet::from([source.clone()])),

@@ -46,12 +46,12 @@ pub async fn cursors(
         .collect();
     let incremental = |stage: &&&Stage| stage.table.incremental != Incremental::Off || only.is_some();
     let read: BTreeSet<NodeName> =
-        stages.iter().filter(incremental).flat_map(|stage| Needs::of(graph, &stage.reads).leaves).collect();
+        stages.iter().filter(incremental).flat_map(|stage| Needs::lasting(graph, &stage.reads).leaves).collect();
     let upstreams = &look_at(request, sessions, read).await?;
     let looked_at: Vec<_> = stages
         .into_iter()
         .map(|stage| async move {
-            let leaves = Needs::of(graph, &stage.reads).leaves;
+            let leaves = Needs::lasting(graph, &stage.reads).leaves;
             let memory = memory_of(request, sessions, stage, upstreams).await?;
             Ok::<_, PlanError>(status(request, stage, &leaves, memory, upstreams))
         })
@@ -83,8 +83,6 @@ async fn upstream(request: &PlanRequest, sessions: &Sessions, name: &NodeName) -
             (location.map_err(|source| PlanError::Location { node: name.clone(), source })?, source.pin)
         }
         (Some(_), _) => return Ok(Upstream::Files),
-        // A cache is another table in every run: there is nothing to come back to.
-        (None, Some(stage)) if stage.materialize != Materialize::Table => return Ok(Upstream::Table(None)),
         (None, Some(stage)) => (table_location(request, stage)?, PinAt::Latest),
         (None, None) => return Err(PlanError::Unknown { node: name.clone() }),
     };
@@ -103,7 +101,7 @@ pub(crate) async fn memory_of(
     upstreams: &Upstreams,
 ) -> Result<Option<TableMemory>, PlanError> {
     let mut question = CursorQuestion::default();
-    for name in Needs::of(&request.graph, &stage.reads).leaves {
+    for name in Needs::lasting(&request.graph, &stage.reads).leaves {
         match upstreams.get(&name) {
             Some(Upstream::Table(Some(pin))) => question.sources.push((name, pin.table_id.clone())),
             Some(Upstream::Files) => question.files.push(name),

@@ -37,6 +37,10 @@ pub struct InputFacts {
     pub state: InputState,
     /// The first version whose changes someone asked to take in, again or not.
     pub from_version: Option<TableVersion>,
+    /// The last such version.
+    pub to_version: Option<TableVersion>,
+    /// The commit by which its log has the version that the last run took in; `None` if the log does not tell any more.
+    pub commit: Option<i64>,
 }
 
 /// The state of an input.
@@ -79,17 +83,26 @@ pub enum Verdict {
     },
 }
 
+/// Versions of a table whose changes were taken in before and come once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Again {
+    /// The first of them.
+    pub first: TableVersion,
+    /// The last.
+    pub last: TableVersion,
+}
+
 /// Where the changes of each input begin.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cursors {
     /// The version of each table that is taken in.
     pub tables: BTreeMap<NodeName, TableVersion>,
+    /// What comes once more of the tables whose cursor was set back, or of which a range was asked for.
+    pub again: BTreeMap<NodeName, Again>,
     /// Inputs that have changed, or may have by the time they are read.
     pub changed: Vec<NodeName>,
     /// Sources of files that have changed, with the listing that is taken in.
     pub files: BTreeMap<NodeName, i64>,
-    /// Whether changes are taken in a second time.
-    pub again: bool,
     /// What of the reuse key had changed.
     pub missed: Vec<String>,
 }
@@ -135,11 +148,11 @@ pub fn decide(facts: &StageFacts<'_>) -> Verdict {
                 cursors.changed.push(input.name.clone());
                 cursors.missed.push(what);
             }
-            Look::Again { cursor, what } => {
+            Look::Again { cursor, again, what } => {
                 cursors.tables.insert(input.name.clone(), cursor);
+                cursors.again.insert(input.name.clone(), again);
                 cursors.changed.push(input.name.clone());
                 cursors.missed.push(what);
-                cursors.again = true;
             }
             Look::FilesChanged { mark, what } => {
                 cursors.files.insert(input.name.clone(), mark);
@@ -157,6 +170,11 @@ pub fn decide(facts: &StageFacts<'_>) -> Verdict {
     }
     if cursors.changed.is_empty() {
         return Verdict::Reuse;
+    }
+    if let Some(name) = cursors.again.keys().next().filter(|_| facts.mode == WriteMode::Append) {
+        let reason =
+            format!("changes of `{name}` that are in its rows come once more, and rows can only be added to it");
+        return Verdict::Full { reason, missed: cursors.missed };
     }
     match facts.incremental {
         Incremental::Off => Verdict::Full {
@@ -181,7 +199,7 @@ pub fn changed_text(changed: &[NodeName]) -> String {
 enum Look {
     Same,
     Changed { cursor: Option<TableVersion>, what: String },
-    Again { cursor: TableVersion, what: String },
+    Again { cursor: TableVersion, again: Again, what: String },
     FilesChanged { mark: i64, what: String },
     Reset,
     Unknown { why: String },
@@ -190,49 +208,81 @@ enum Look {
 fn look_at(input: &InputFacts, memory: &TableMemory) -> Look {
     let name = &input.name;
     match &input.state {
-        InputState::Pending => {
-            let what = format!("data of {name}: this run brings it up to date");
-            // Its cursor belongs to the table that it is by then.
-            let known: Vec<i64> =
-                memory.sources.iter().filter(|((source, _), _)| source == name).map(|(_, version)| *version).collect();
-            match known.as_slice() {
-                [] => Look::Unknown { why: "is read for the first time".to_owned() },
-                [RESET] => Look::Reset,
-                [version] => Look::Changed { cursor: u64::try_from(*version).ok().map(TableVersion), what },
-                _ => Look::Changed { cursor: None, what },
-            }
-        }
+        InputState::Pending => look_at_pending(input, memory),
         InputState::Files { mark } => match memory.files.get(name) {
             None => Look::Unknown { why: "is read for the first time".to_owned() },
             Some(&RESET) => Look::Reset,
             Some(taken) if taken == mark => Look::Same,
             Some(taken) => Look::FilesChanged { mark: *taken, what: format!("data of {name}: its files have changed") },
         },
-        InputState::Table { id, version } => {
-            let Some(taken) = memory.sources.get(&(name.clone(), id.clone())) else {
-                let why = match memory.sources.keys().any(|(source, _)| source == name) {
-                    true => "is another table than the one that was taken in",
-                    false => "is read for the first time",
-                };
-                return Look::Unknown { why: why.to_owned() };
-            };
-            let Ok(taken) = u64::try_from(*taken).map(TableVersion) else { return Look::Reset };
-            if taken > *version {
-                let why = format!("is read at version {version}, and version {taken} is taken in already");
-                return Look::Unknown { why };
+        InputState::Table { id, version } => look_at_table(input, id, *version, memory),
+    }
+}
+
+/// A table that is brought up to date before it is read: its cursor belongs to the table that it is by then.
+fn look_at_pending(input: &InputFacts, memory: &TableMemory) -> Look {
+    let name = &input.name;
+    let what = format!("data of {name}: this run brings it up to date");
+    let known: Vec<_> = memory.sources.iter().filter(|((source, _), _)| source == name).collect();
+    match known.as_slice() {
+        [] => Look::Unknown { why: "is read for the first time".to_owned() },
+        [(key, cursor)] => match u64::try_from(**cursor).map(TableVersion) {
+            Ok(cursor) => {
+                let taken = memory.taken_in(key, cursor);
+                match again(input, cursor, taken) {
+                    Some(again) => Look::Again { cursor: taken, again, what },
+                    None => Look::Changed { cursor: Some(taken), what },
+                }
             }
-            if let Some(from) = input.from_version.filter(|from| from.0 <= taken.0) {
-                let cursor = TableVersion(from.0.saturating_sub(1));
-                return Look::Again {
-                    cursor,
-                    what: format!("data of {name}: its changes from version {from} on were asked for"),
-                };
-            }
-            if taken == *version {
-                return Look::Same;
-            }
-            Look::Changed { cursor: Some(taken), what: format!("data of {name}: version {taken} → {version}") }
-        }
+            Err(_) => Look::Reset,
+        },
+        _ => Look::Changed { cursor: None, what },
+    }
+}
+
+fn look_at_table(input: &InputFacts, id: &str, version: TableVersion, memory: &TableMemory) -> Look {
+    let name = &input.name;
+    let key = (name.clone(), id.to_owned());
+    let Some(cursor) = memory.sources.get(&key) else {
+        let why = match memory.sources.keys().any(|(source, _)| source == name) {
+            true => "is another table than the one that was taken in",
+            false => "is read for the first time",
+        };
+        return Look::Unknown { why: why.to_owned() };
+    };
+    let Ok(cursor) = u64::try_from(*cursor).map(TableVersion) else { return Look::Reset };
+    let taken = memory.taken_in(&key, cursor);
+    if taken > version {
+        let why = format!("is read at version {version}, and version {taken} is taken in already");
+        return Look::Unknown { why };
+    }
+    if let (Some(read), Some(now)) = (memory.commits.get(&key), input.commit)
+        && *read != now
+    {
+        let last = memory.taken.get(&key).copied().unwrap_or_default();
+        let why =
+            format!("has another history than the one that was taken in: its version {last} is not the one of then");
+        return Look::Unknown { why };
+    }
+    if let Some(again) = again(input, cursor, taken) {
+        let Again { first, last } = again;
+        let what = format!("data of {name}: its changes from version {first} to {last} come once more");
+        return Look::Again { cursor: taken, again, what };
+    }
+    if taken == version {
+        return Look::Same;
+    }
+    Look::Changed { cursor: Some(taken), what: format!("data of {name}: version {taken} → {version}") }
+}
+
+/// What of an input that is taken in up to `taken` comes once more, its cursor being at `cursor`.
+fn again(input: &InputFacts, cursor: TableVersion, taken: TableVersion) -> Option<Again> {
+    let set_back = (cursor < taken).then_some(Again { first: TableVersion(cursor.0 + 1), last: taken });
+    let asked =
+        input.from_version.map(|first| Again { first, last: input.to_version.map_or(taken, |to| to.min(taken)) });
+    match (set_back, asked.filter(|asked| asked.first <= asked.last)) {
+        (Some(one), Some(other)) => Some(Again { first: one.first.min(other.first), last: one.last.max(other.last) }),
+        (one, other) => one.or(other),
     }
 }
 
@@ -244,7 +294,7 @@ mod tests {
 
     fn table(version: u64) -> InputFacts {
         let state = InputState::Table { id: "a".to_owned(), version: TableVersion(version) };
-        InputFacts { name: NodeName::new("orders"), state, from_version: None }
+        InputFacts { name: NodeName::new("orders"), state, from_version: None, to_version: None, commit: None }
     }
 
     fn memory(cursor: i64) -> TableMemory {
@@ -287,19 +337,55 @@ mod tests {
         let known = memory(4);
         let Verdict::Incremental(cursors) = decide(&facts(Some(&known), table(6))) else { panic!("not incremental") };
         assert_eq!(cursors.tables, BTreeMap::from([(NodeName::new("orders"), TableVersion(4))]));
-        assert!(!cursors.again);
+        assert!(cursors.again.is_empty());
         assert!(matches!(decide(&facts(Some(&known), table(3))), Verdict::Refuse { .. }));
         let reset = memory(RESET);
         assert!(matches!(decide(&facts(Some(&reset), table(4))), Verdict::Full { .. }));
     }
 
+    /// The version that is taken in and the versions that come once more, first and last.
+    fn once_more(memory: &TableMemory, input: InputFacts) -> (u64, Option<(u64, u64)>) {
+        let Verdict::Incremental(cursors) = decide(&facts(Some(memory), input)) else { panic!("not incremental") };
+        let again = cursors.again.values().next().map(|again| (again.first.0, again.last.0));
+        (cursors.tables.values().next().unwrap().0, again)
+    }
+
     #[test]
-    fn asked_for_again_changes_are_taken_in_again() {
+    fn a_cursor_that_is_set_back_does_not_make_rows_of_the_table_new_again() {
+        let key = (NodeName::new("orders"), "a".to_owned());
+        let set_back = TableMemory { taken: BTreeMap::from([(key, 4)]), ..memory(1) };
+        assert_eq!(once_more(&set_back, table(6)), (4, Some((2, 4))));
+        // Nothing is new, and what comes once more is still looked at.
+        assert_eq!(once_more(&set_back, table(4)), (4, Some((2, 4))));
+        let append = StageFacts { mode: WriteMode::Append, ..facts(Some(&set_back), table(6)) };
+        assert!(matches!(decide(&append), Verdict::Full { .. }));
+    }
+
+    #[test]
+    fn a_range_that_was_asked_for_never_moves_the_cursor_back() {
         let known = memory(4);
-        let input = InputFacts { from_version: Some(TableVersion(2)), ..table(4) };
-        let Verdict::Incremental(cursors) = decide(&facts(Some(&known), input)) else { panic!("not incremental") };
-        assert_eq!(cursors.tables.values().copied().collect::<Vec<_>>(), vec![TableVersion(1)]);
-        assert!(cursors.again);
+        let asked = |from: u64, to: Option<u64>, version: u64| InputFacts {
+            from_version: Some(TableVersion(from)),
+            to_version: to.map(TableVersion),
+            ..table(version)
+        };
+        assert_eq!(once_more(&known, asked(2, None, 4)), (4, Some((2, 4))));
+        assert_eq!(once_more(&known, asked(2, Some(3), 4)), (4, Some((2, 3))));
+        assert_eq!(once_more(&known, asked(2, Some(6), 6)), (4, Some((2, 4))));
+        assert_eq!(once_more(&known, asked(0, Some(3), 6)), (4, Some((0, 3))));
+        assert_eq!(once_more(&known, asked(6, Some(6), 6)), (4, None), "nothing between is left out");
+    }
+
+    #[test]
+    fn another_history_of_the_same_table_is_not_read_on() {
+        let key = (NodeName::new("orders"), "a".to_owned());
+        let known = TableMemory { commits: BTreeMap::from([(key, 77)]), ..memory(4) };
+        let of = |commit| InputFacts { commit, ..table(4) };
+        assert_eq!(decide(&facts(Some(&known), of(Some(77)))), Verdict::Reuse);
+        assert_eq!(decide(&facts(Some(&known), of(None))), Verdict::Reuse, "the log does not tell");
+        assert!(matches!(decide(&facts(Some(&known), of(Some(78)))), Verdict::Refuse { .. }));
+        let later = InputFacts { commit: Some(78), ..table(9) };
+        assert!(matches!(decide(&facts(Some(&known), later)), Verdict::Refuse { .. }));
     }
 
     #[test]

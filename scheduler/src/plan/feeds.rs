@@ -12,6 +12,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, col, lit};
 use windlass_shared::artifact::Strategy;
 use windlass_shared::delta::changes::{TableChanges, with_change_columns};
 use windlass_shared::delta::scan::ScanOptions;
+use windlass_shared::expect::{Rule, Severity};
 use windlass_shared::graph::Stage;
 use windlass_shared::ids::NodeName;
 use windlass_shared::session::{ListingChange, PATH_COLUMN};
@@ -48,17 +49,19 @@ impl Feeds {
                 None => continue,
             };
             let feed = provider_as_source(Arc::new(EmptyTable::new(with_change_columns(schema.fields()))));
-            feeds.tables.add(name.clone(), InputChanges { feed, insert_only });
+            feeds.tables.add(name.clone(), InputChanges { feed: Some(feed), insert_only, again: None });
         }
         feeds
     }
 
-    /// Adds the changes of a table.
-    pub fn add(&mut self, name: NodeName, changes: &TableChanges, options: &ScanOptions) {
-        if !changes.is_empty() {
-            let insert_only = changes.insert_only();
-            let feed = provider_as_source(changes.provider(options));
-            self.tables.add(name, InputChanges { feed, insert_only });
+    /// Adds the changes of a table, and those that come once more.
+    pub fn add(&mut self, name: NodeName, changes: &TableChanges, again: Option<&TableChanges>, options: &ScanOptions) {
+        let feed = |changes: &TableChanges| provider_as_source(changes.provider(options));
+        let insert_only = changes.insert_only();
+        let new = Some(changes).filter(|changes| !changes.is_empty()).map(feed);
+        let again = again.filter(|changes| !changes.is_empty()).map(feed);
+        if new.is_some() || again.is_some() {
+            self.tables.add(name, InputChanges { feed: new, insert_only, again });
         }
     }
 
@@ -100,12 +103,21 @@ pub fn strategy_for(
         partition_by: &stage.table.partition_by,
         append_only: stage.table.mode == WriteMode::Append,
         again,
+        among_rows: judges_among_rows(stage),
     };
     match choose(request, &feeds.tables) {
         Ok(choice) => Ok(Ok(choice)),
         Err(TraceError::Blocked(blocker)) => Ok(Err(blocker)),
         Err(TraceError::Engine(error)) => Err(error),
     }
+}
+
+/// Whether other rows decide if a row of the stage goes to quarantine: those with its key, or those that it refers to.
+pub fn judges_among_rows(stage: &Stage) -> bool {
+    stage.expectations.iter().any(|expectation| {
+        let is_among_rows = matches!(expectation.rule, Rule::Unique { .. } | Rule::References { .. });
+        is_among_rows && expectation.severity == Severity::Quarantine
+    })
 }
 
 /// Changes of files can be taken in where each row is made of one file, and says of which.
@@ -116,15 +128,20 @@ fn by_files(
     source: &NodeName,
 ) -> std::result::Result<Choice, Blocker> {
     let blocked = |reason: &str| Err(Blocker { operator: format!("the source `{source}`"), reason: reason.to_owned() });
-    let mut scans = 0;
-    let counted = plan.apply(|node| {
-        scans += usize::from(matches!(node, LogicalPlan::TableScan(_)));
+    let mut scans = Vec::new();
+    let looked = plan.apply(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            scans.push(scan.table_name.table().to_owned());
+        }
         Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
     });
     if stage.table.mode == WriteMode::Append {
         return blocked("rows of changed files cannot be replaced with `mode: append`");
     }
-    if counted.is_err() || scans != 1 || feeds.files.len() != 1 || !is_row_wise(plan) {
+    if judges_among_rows(stage) {
+        return blocked("which of its rows go to quarantine is decided by other rows too");
+    }
+    if looked.is_err() || scans != [source.as_str()] || feeds.files.len() != 1 || !is_row_wise(plan) {
         return blocked("its changes can be followed only where each row is made of one file and nothing else");
     }
     match path_column(plan) {

@@ -29,7 +29,7 @@ mod stored;
 mod tables;
 
 pub use about::{INFORMATION_SCHEMA, TABLES as ABOUT_TABLES, about};
-pub use changes::{KnownChanges, keep_listing, kept_listing};
+pub use changes::{KnownChanges, count_changes, keep_listing, kept_listing};
 pub use code::CodeVersion;
 pub use cursors::cursors;
 pub use error::PlanError;

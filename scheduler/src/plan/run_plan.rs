@@ -13,7 +13,7 @@ use windlass_shared::artifact::{
 use windlass_shared::delta::cursor::{CursorQuestion, TableMemory, remember};
 use windlass_shared::delta::table::TableDefinition;
 use windlass_shared::graph::{PipelineGraph, Stage};
-use windlass_shared::ids::{AppId, NodeName, RunId};
+use windlass_shared::ids::{AppId, NodeName, RunId, TableVersion};
 use windlass_shared::session::Sessions;
 use windlass_shared::spec::source::{PinAt, SourceKind};
 use windlass_shared::spec::table::{Materialize, WriteMode};
@@ -162,9 +162,10 @@ pub async fn plan_run(request: PlanRequest, sessions: &Sessions) -> Result<RunPl
     let graph = Arc::clone(&request.graph);
     let scope = Scope::of(&request)?;
     let params = engine_params(&request.params);
-    let inputs = pin_inputs(&request, sessions, &scope).await?;
+    let mut inputs = pin_inputs(&request, sessions, &scope).await?;
     contract::check_sources(&graph, &inputs)?;
     let mut memories = remember_all(&request, sessions, &scope, &inputs).await?;
+    keep_pace(&request, sessions, &scope, &memories, &mut inputs).await?;
     let mut planner = Planner {
         request: &request,
         sessions,
@@ -296,6 +297,34 @@ async fn pin_inputs(request: &PlanRequest, sessions: &Sessions, scope: &Scope) -
         inputs.set(name, input);
     }
     Ok(inputs)
+}
+
+/// Pins sources anew of which a range ends before what is taken in already: at the version that is taken in, since a range
+/// that comes once more does not take the table back to the time of its end. A full refresh does what is asked for.
+async fn keep_pace(
+    request: &PlanRequest,
+    sessions: &Sessions,
+    scope: &Scope,
+    memories: &BTreeMap<NodeName, Option<TableMemory>>,
+    inputs: &mut Inputs,
+) -> Result<(), PlanError> {
+    for (name, to) in range_ends(request, scope, &request.refresh.to_versions)? {
+        // A range is of one stage.
+        let Some((stage, Some(memory))) = memories.iter().next() else { continue };
+        let Some(table) = inputs.pinned_input(&name).and_then(|input| input.table.as_ref()) else { continue };
+        let key = (name.clone(), table.table_id().to_owned());
+        let cursor = memory.sources.get(&key).and_then(|cursor| u64::try_from(*cursor).ok()).map(TableVersion);
+        let Some(taken) = cursor.map(|cursor| memory.taken_in(&key, cursor)) else { continue };
+        if taken.0 > to && !scope.refreshed.contains(stage) {
+            match pin_for_query(request, sessions, &name, Some(PinAt::Version(taken.0))).await {
+                Ok(input) => inputs.set(name, input),
+                // A table that is not there any more as it was taken in is told by what is decided about the stage.
+                Err(PlanError::Pin { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Versions that someone asked for, by the names of the sources that they are of.

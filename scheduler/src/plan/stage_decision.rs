@@ -1,13 +1,16 @@
 //! What a run does with one stage's table, and why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::common::ParamValues;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{ParamValues, TableReference};
 use datafusion::logical_expr::LogicalPlan;
 use windlass_shared::artifact::{PlanDecision, ReuseVerdict, SourceChange, StageDecision, Strategy};
+use windlass_shared::delta::DeltaError;
 use windlass_shared::delta::cursor::{TableMemory, hash_mark};
+use windlass_shared::delta::pin::PinnedTable;
 use windlass_shared::delta::table::TableDefinition;
 use windlass_shared::error::{Coded, ErrorCode};
 use windlass_shared::graph::{PipelineGraph, Stage};
@@ -17,21 +20,26 @@ use windlass_shared::spec::source::PinAt;
 use windlass_shared::spec::suggest::did_you_mean;
 use windlass_shared::spec::table::{Incremental, WriteMode};
 use windlass_shared::spec::{Problem, Problems};
+use windlass_shared::storage::Stores;
 
-use super::changes::{KnownChanges, kept_listing};
+use super::changes::{KnownChanges, count_changes, kept_listing};
 use super::code::CodeVersion;
 use super::contract;
 use super::decide::{Cursors, InputFacts, InputState, StageFacts, Verdict, changed_text, decide};
 use super::error::PlanError;
 use super::expect;
 use super::feeds::{Feeds, strategy_for};
-use super::incremental::{Blocker, first_volatile};
+use super::incremental::first_volatile;
 use super::input::{Input, Inputs, pin_table};
 use super::query::{BAD_QUERY, Needs, logical_plan, optimized};
 use super::run_plan::{PlanRequest, PlannedStage, Scope, range_ends, table_location};
 
 /// The code of a stage that must be incremental and cannot be.
 const NOT_INCREMENTAL: ErrorCode = ErrorCode("WL0369");
+/// The code of a name that is kept for internal use.
+const RESERVED_NAME: ErrorCode = ErrorCode("WL0658");
+/// What such a name begins with.
+const RESERVED: &str = "__wl_";
 /// The code of a key that names no column of the result.
 const NO_KEY_COLUMN: ErrorCode = ErrorCode("WL0366");
 /// The code of a key with a column whose values cannot be compared.
@@ -48,12 +56,12 @@ pub struct TableRole {
     pub memory: Option<TableMemory>,
     /// Why its rows differ from run to run, if they do.
     pub volatile: Option<String>,
-    /// What stands against taking in changes, if anything does; not with `strict`.
-    pub blocker: Option<Blocker>,
     /// What it reads, views and caches seen through.
     pub inputs: Vec<NodeName>,
     /// The first version to take in of an input, where someone asked for one.
     pub from_versions: BTreeMap<NodeName, u64>,
+    /// The last such version.
+    pub to_versions: BTreeMap<NodeName, u64>,
     /// Whether all rows were asked for.
     pub refresh: bool,
 }
@@ -109,21 +117,23 @@ impl Planner<'_> {
             verdict: Verdict::Reuse,
             memory,
             volatile: first_volatile(&logical).map_err(engine)?.map(|blocker| blocker.to_string()),
-            blocker: None,
             inputs: needs.leaves.iter().cloned().collect(),
             from_versions: range_ends(self.request, self.scope, &self.request.refresh.from_versions)?,
+            to_versions: range_ends(self.request, self.scope, &self.request.refresh.to_versions)?,
             refresh: self.scope.refreshed.contains(&stage.name),
         };
-        role.verdict = decide(&role.facts(stage, &self.inputs));
+        let facts = role.facts(stage, &self.inputs, &self.changes, self.sessions.stores()).await?;
+        role.verdict = decide(&facts);
         if role.verdict == Verdict::Reuse {
             return self.reused(stage, role).await;
         }
         let plan = optimized(graph, &session.context, stage, &logical)?;
+        check_names(graph, stage, &plan)?;
         let (table, columns) = self.definition(stage, plan.schema().as_arrow())?;
         check_key(graph, stage, &columns)?;
         expect::check(graph, &session.context, stage, &columns).await?;
         self.check_table(stage, &role, &columns).await?;
-        self.check_incremental(stage, &mut role, &plan)?;
+        self.check_incremental(stage, &role, &plan)?;
         let decision = self.decision(stage, &mut role, &plan).await?;
         if let Verdict::Refuse { reason } = role.verdict {
             return Err(PlanError::Refused { stage: stage.name.clone(), reason });
@@ -182,14 +192,14 @@ impl Planner<'_> {
     }
 
     /// Whether changes can be followed through the query at all; if not, a strict stage is a problem of the project.
-    fn check_incremental(&self, stage: &Stage, role: &mut TableRole, plan: &LogicalPlan) -> Result<(), PlanError> {
+    fn check_incremental(&self, stage: &Stage, role: &TableRole, plan: &LogicalPlan) -> Result<(), PlanError> {
         if stage.table.incremental == Incremental::Off {
             return Ok(());
         }
         let feeds = Feeds::imagined(&role.inputs, &self.inputs, stage.table.mode == WriteMode::Append);
         let engine = |source| PlanError::Engine { stage: stage.name.clone(), source };
-        role.blocker = strategy_for(stage, plan, &feeds, false).map_err(engine)?.err();
-        let hindrance = role.volatile.clone().or_else(|| role.blocker.as_ref().map(ToString::to_string));
+        let blocker = strategy_for(stage, plan, &feeds, false).map_err(engine)?.err();
+        let hindrance = role.volatile.clone().or_else(|| blocker.map(|blocker| blocker.to_string()));
         match hindrance {
             Some(hindrance) if stage.table.incremental == Incremental::Strict => {
                 let problem =
@@ -214,7 +224,7 @@ impl Planner<'_> {
         let mut changes = Vec::new();
         let mut strategy = Strategy::Full;
         if let Verdict::Incremental(cursors) = &role.verdict {
-            match self.foresee(stage, role, cursors, plan).await? {
+            match self.foresee(stage, cursors, plan).await? {
                 Foreseen::Possible { strategy: found, changes: found_changes } => {
                     (strategy, changes) = (found, found_changes);
                 }
@@ -226,7 +236,8 @@ impl Planner<'_> {
         let name = stage.name.clone();
         let mut decision = match &role.verdict {
             Verdict::Incremental(cursors) => {
-                let reason = format!("{}; {}", changed_text(&cursors.changed), explained(strategy, stage));
+                let once_more = once_more(cursors);
+                let reason = format!("{}; {}{once_more}", changed_text(&cursors.changed), explained(strategy, stage));
                 let mut decision = StageDecision::new(name, PlanDecision::Incremental, reason);
                 decision.reuse = Some(ReuseVerdict { hit: false, missed: cursors.missed.clone() });
                 decision.estimated_rows = changes.iter().map(|change| change.rows).sum();
@@ -251,18 +262,7 @@ impl Planner<'_> {
     }
 
     /// What taking in the changes will come to, as far as it can be known now.
-    async fn foresee(
-        &self,
-        stage: &Stage,
-        role: &TableRole,
-        cursors: &Cursors,
-        plan: &LogicalPlan,
-    ) -> Result<Foreseen, PlanError> {
-        if let Some(blocker) = &role.blocker {
-            let reason =
-                format!("{}, and changes cannot be followed through {blocker}", changed_text(&cursors.changed));
-            return Ok(Foreseen::Impossible { reason });
-        }
+    async fn foresee(&self, stage: &Stage, cursors: &Cursors, plan: &LogicalPlan) -> Result<Foreseen, PlanError> {
         let mut changes = Vec::new();
         let mut insert_only = true;
         for name in &cursors.changed {
@@ -289,9 +289,10 @@ impl Planner<'_> {
                 change.bytes = changed.bytes;
                 insert_only = false;
             } else if let (Some(from), Some(table)) = (change.from, pinned.and_then(|input| input.table.as_ref())) {
-                match self.changes.of(table, from, self.sessions.stores()).await {
-                    Ok(found) => {
-                        (change.files, change.rows, change.bytes) = (found.files(), found.rows(), found.bytes());
+                let again = cursors.again.get(name);
+                match self.changes.with_again(table, from, again, self.sessions.stores()).await {
+                    Ok((found, again)) => {
+                        count_changes(&mut change, again.iter().chain([&found]));
                         insert_only &= found.insert_only();
                     }
                     Err(source) if source.is_change_gap() => match stage.table.incremental {
@@ -310,9 +311,12 @@ impl Planner<'_> {
         let insert_only = insert_only || stage.table.mode == WriteMode::Append;
         let feeds = Feeds::imagined(&cursors.changed, &self.inputs, insert_only);
         let engine = |source| PlanError::Engine { stage: stage.name.clone(), source };
-        match strategy_for(stage, plan, &feeds, cursors.again).map_err(engine)? {
+        match strategy_for(stage, plan, &feeds, !cursors.again.is_empty()).map_err(engine)? {
             Ok(choice) => Ok(Foreseen::Possible { strategy: choice.strategy, changes }),
-            Err(blocker) => self.no_way(stage, blocker.to_string()),
+            Err(blocker) => {
+                let changed = changed_text(&cursors.changed);
+                self.no_way(stage, format!("{changed}, and changes cannot be followed through {blocker}"))
+            }
         }
     }
 
@@ -351,6 +355,7 @@ impl Planner<'_> {
             let session = needs.session(&graph, self.sessions, &self.inputs, self.params).await?;
             let logical = logical_plan(&graph, &session.context, stage, self.params).await?;
             let plan = optimized(&graph, &session.context, stage, &logical)?;
+            check_names(&graph, stage, &plan)?;
             let (table, columns) = self.definition(stage, plan.schema().as_arrow())?;
             self.inputs.set(stage.name.clone(), Input::Planned(Arc::clone(&columns)));
             let depends_on = needs.leaves.into_iter().collect();
@@ -370,33 +375,68 @@ enum Foreseen {
 
 impl TableRole {
     /// The facts that are decided by, with the inputs as they are now.
-    pub fn facts(&self, stage: &Stage, inputs: &Inputs) -> StageFacts<'_> {
-        let state = |name: &NodeName| match inputs.get(name) {
-            Some(Input::Pinned(input)) => match &input.table {
-                Some(table) => InputState::Table { id: table.table_id().to_owned(), version: table.version() },
-                None => {
-                    InputState::Files { mark: hash_mark(input.pin.content_identity.as_deref().unwrap_or_default()) }
-                }
-            },
-            Some(Input::Planned(_)) | None => InputState::Pending,
-        };
-        StageFacts {
+    ///
+    /// # Errors
+    /// [`PlanError::Pin`] if the log of an input cannot be read.
+    pub async fn facts(
+        &self,
+        stage: &Stage,
+        inputs: &Inputs,
+        changes: &KnownChanges,
+        stores: &Stores,
+    ) -> Result<StageFacts<'_>, PlanError> {
+        let mut facts = Vec::with_capacity(self.inputs.len());
+        for name in &self.inputs {
+            let (state, commit) = match inputs.get(name) {
+                Some(Input::Pinned(input)) => match &input.table {
+                    Some(table) => {
+                        let commit = self.commit_of(name, table, changes, stores).await;
+                        let commit = commit.map_err(|source| PlanError::Pin { node: name.clone(), source })?;
+                        (InputState::Table { id: table.table_id().to_owned(), version: table.version() }, commit)
+                    }
+                    None => {
+                        let mark = hash_mark(input.pin.content_identity.as_deref().unwrap_or_default());
+                        (InputState::Files { mark }, None)
+                    }
+                },
+                Some(Input::Planned(_)) | None => (InputState::Pending, None),
+            };
+            facts.push(InputFacts {
+                name: name.clone(),
+                state,
+                from_version: self.from_versions.get(name).copied().map(TableVersion),
+                to_version: self.to_versions.get(name).copied().map(TableVersion),
+                commit,
+            });
+        }
+        Ok(StageFacts {
             incremental: stage.table.incremental,
             mode: stage.table.mode,
             on_definition_change: stage.table.on_definition_change,
             code: self.code.mark(),
             volatile: self.volatile.clone(),
             memory: self.memory.as_ref(),
-            inputs: self
-                .inputs
-                .iter()
-                .map(|name| InputFacts {
-                    name: name.clone(),
-                    state: state(name),
-                    from_version: self.from_versions.get(name).copied().map(TableVersion),
-                })
-                .collect(),
+            inputs: facts,
             refresh: self.refresh,
+        })
+    }
+
+    /// The commit by which an input's log has the version that the last run took in, if there is one to compare with.
+    async fn commit_of(
+        &self,
+        name: &NodeName,
+        table: &PinnedTable,
+        changes: &KnownChanges,
+        stores: &Stores,
+    ) -> Result<Option<i64>, DeltaError> {
+        let key = (name.clone(), table.table_id().to_owned());
+        let Some(memory) = self.memory.as_ref().filter(|memory| memory.commits.contains_key(&key)) else {
+            return Ok(None);
+        };
+        let taken = memory.taken.get(&key).and_then(|taken| u64::try_from(*taken).ok()).map(TableVersion);
+        match taken.filter(|taken| *taken <= table.version()) {
+            Some(taken) => changes.commit(table, taken, stores).await,
+            None => Ok(None),
         }
     }
 }
@@ -419,6 +459,29 @@ pub(super) fn as_nullable(schema: &Schema) -> SchemaRef {
     let fields = schema.fields().iter();
     let fields: Vec<Field> = fields.map(|field| Field::new(field.name(), field.data_type().clone(), true)).collect();
     Arc::new(Schema::new(fields))
+}
+
+/// Whether no column or relation of a query has a name that plans made of it need for themselves.
+fn check_names(graph: &PipelineGraph, stage: &Stage, plan: &LogicalPlan) -> Result<(), PlanError> {
+    let mut found = BTreeSet::new();
+    let walked = plan.apply_with_subqueries(|node| {
+        for (relation, field) in node.schema().iter() {
+            let names = [Some(field.name().as_str()), relation.map(TableReference::table)];
+            let reserved = names.into_iter().flatten().filter(|name| name.to_lowercase().starts_with(RESERVED));
+            found.extend(reserved.map(ToOwned::to_owned));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    walked.map_err(|source| PlanError::Engine { stage: stage.name.clone(), source })?;
+    let problems: Vec<Problem> = found
+        .into_iter()
+        .map(|name| {
+            let message =
+                format!("`{}` has the name `{name}`, and names with `{RESERVED}` are for internal use", stage.name);
+            Problem::new(RESERVED_NAME, message).at(&stage.span).help("give the column or the relation another name")
+        })
+        .collect();
+    Ok(Problems::check(problems, &graph.files)?)
 }
 
 fn check_key(graph: &PipelineGraph, stage: &Stage, columns: &SchemaRef) -> Result<(), PlanError> {
@@ -459,6 +522,15 @@ fn has_map(data_type: &DataType) -> bool {
         DataType::Struct(fields) => fields.iter().any(|field| has_map(field.data_type())),
         _ => false,
     }
+}
+
+/// What comes once more, for the reader of a plan.
+fn once_more(cursors: &Cursors) -> String {
+    let told = cursors.again.iter().map(|(name, again)| {
+        let (first, last) = (again.first, again.last);
+        format!("; versions {first} to {last} of `{name}`, which are taken in, are looked at once more")
+    });
+    told.collect()
 }
 
 /// What a strategy does, for the reader of a plan.

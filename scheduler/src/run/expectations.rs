@@ -32,8 +32,10 @@ use windlass_shared::expect::{Expectation, Rule, Severity};
 use windlass_shared::storage::Location;
 use windlass_shared::values::{is_changed_by_storing, stored};
 
+use super::incremental_run::Update;
 use super::stage_run::StageRun;
 use super::work::StagedQuarantine;
+use crate::plan::Needs;
 
 /// Rows of each broken expectation that are kept as examples.
 const SAMPLES: usize = 5;
@@ -126,6 +128,31 @@ impl StageRun<'_> {
             self.work.tell(LogKind::Warning { message, stage: Some(name.clone()) }).await;
         }
         self.set_apart(context, rows, &apart).await.map(Some)
+    }
+
+    /// Those of `rows` that no expectation about single rows would send to quarantine.
+    pub(super) fn good_rows(&self, context: &SessionContext, rows: LogicalPlan) -> Result<LogicalPlan, Failure> {
+        let mut good = rows;
+        for expectation in self.stage.expectations.iter().filter(|rule| rule.severity == Severity::Quarantine) {
+            if let Some(condition) = expectation.rule.condition() {
+                let met = self.condition(context, &good, &condition)?;
+                good = self.plan_of(
+                    LogicalPlanBuilder::from(good).filter(met.is_true()).and_then(LogicalPlanBuilder::build),
+                )?;
+            }
+        }
+        Ok(good)
+    }
+
+    /// Whether what rows refer to has changed, so that some come out of quarantine and others go there.
+    pub(super) fn refers_to_changed(&self, update: &Update<'_>) -> bool {
+        let graph = &self.work.plan.request.graph;
+        let quarantines = self.stage.expectations.iter().filter(|rule| rule.severity == Severity::Quarantine);
+        let mut references = quarantines.filter_map(|expectation| match &expectation.rule {
+            Rule::References { to, .. } => Some(to),
+            _ => None,
+        });
+        references.any(|to| Needs::lasting(graph, [to]).leaves.iter().any(|name| update.feeds.tables.has(name)))
     }
 
     /// How many rows break each expectation.

@@ -11,13 +11,11 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
-use datafusion::common::Column;
+use datafusion::common::stats::Precision;
+use datafusion::common::{Column, ColumnStatistics};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
-use datafusion::prelude::SessionContext;
 use windlass_shared::artifact::{SourceChange, Strategy};
 use windlass_shared::delta::commit::{BaseExpectation, CommitMode};
 use windlass_shared::delta::merge::{MergeWay, StagedMerge, choose, delta_merge_plan, finish, survivors};
@@ -26,19 +24,17 @@ use windlass_shared::delta::scan::ScanOptions;
 use windlass_shared::delta::table::{SchemaChange, TableState};
 use windlass_shared::delta::write::{StagedFiles, delta_write_plan, partition_values};
 use windlass_shared::error::{Coded, Failure};
-use windlass_shared::ids::NodeName;
 use windlass_shared::session::Sessions;
 use windlass_shared::spec::table::Incremental;
 
-use super::merge_plan::{COUNT, merge_input, one_row_a_key};
+use super::merge_plan::merge_input;
 use super::stage_run::{StageQueryPlan, StageRun};
 use super::work::{StagedCommit, StagedWrite, conflicted};
 use crate::plan::decide::Cursors;
-use crate::plan::incremental::{CarriedKey, Choice, Side, TraceError, affected_keys, changed_rows, rows_of_keys};
-use crate::plan::{Feeds, PlanError, TableRole, kept_listing, over_files, rows_of_files, strategy_for};
-
-/// Rows that are shown of those that have a key in common.
-const SHOWN_DUPLICATES: usize = 5;
+use crate::plan::incremental::{
+    Choice, Side, TraceError, affected_keys, changed_rows, rows_of_keys, rows_of_null_keys, spans_all,
+};
+use crate::plan::{Feeds, PlanError, TableRole, count_changes, kept_listing, over_files, rows_of_files, strategy_for};
 
 /// What an attempt works with that changes a table that is there.
 pub(super) struct Update<'r> {
@@ -72,14 +68,15 @@ impl StageRun<'_> {
             self.note(&query, None);
             return self.touch(role, &query, &table).await;
         }
-        let choice = strategy_for(self.stage, &query.optimized, &feeds, cursors.again)
-            .map_err(|error| self.engine_failure(error))?;
+        let again = !cursors.again.is_empty();
+        let choice =
+            strategy_for(self.stage, &query.optimized, &feeds, again).map_err(|error| self.engine_failure(error))?;
         let choice = match choice {
             Ok(choice) => choice,
             Err(blocker) => return self.full_instead(role, blocker.to_string()).await,
         };
         self.note(&query, Some(choice.strategy));
-        let update = Update { role, query, feeds, choice, table, again: cursors.again };
+        let update = Update { role, query, feeds, choice, table, again };
         match update.choice.strategy {
             Strategy::Append => self.append(&update).await,
             Strategy::RowWise => self.row_wise(&update).await,
@@ -127,19 +124,23 @@ impl StageRun<'_> {
                 bytes: 0,
             };
             match (&input.table, change.from) {
-                (Some(table), Some(from)) => match self.work.plan.changes.of(table, from, stores).await {
-                    Ok(found) => {
-                        (change.files, change.rows, change.bytes) = (found.files(), found.rows(), found.bytes());
-                        feeds.add(name.clone(), &found, &options);
+                (Some(table), Some(from)) => {
+                    match self.work.plan.changes.with_again(table, from, cursors.again.get(name), stores).await {
+                        Ok((found, again)) => {
+                            count_changes(&mut change, again.iter().chain([&found]));
+                            feeds.add(name.clone(), &found, again.as_ref(), &options);
+                        }
+                        Err(source)
+                            if source.is_change_gap() && self.stage.table.incremental != Incremental::Strict =>
+                        {
+                            return Ok(Err(source.to_string()));
+                        }
+                        Err(source) => {
+                            let (stage, input) = (self.stage.name.clone(), name.clone());
+                            return Err(PlanError::Changes { stage, input, source }.to_failure());
+                        }
                     }
-                    Err(source) if source.is_change_gap() && self.stage.table.incremental != Incremental::Strict => {
-                        return Ok(Err(source.to_string()));
-                    }
-                    Err(source) => {
-                        let (stage, input) = (self.stage.name.clone(), name.clone());
-                        return Err(PlanError::Changes { stage, input, source }.to_failure());
-                    }
-                },
+                }
                 (Some(_), None) => return Ok(Err(format!("the cursor of `{name}` is not known"))),
                 (None, _) => {
                     let home = &self.work.plan.request.home;
@@ -211,51 +212,14 @@ impl StageRun<'_> {
             self.run(&update.query.context, "rows", &rows, |plan, state| delta_write_plan(plan, spec, state)).await?;
         let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
         let files = self.hold_written(&update.query.context, &update.table, files, false).await?;
+        if files.files() > 0 && self.is_keyed() {
+            let rows = self.written(&update.query.context, &update.table, &files)?;
+            let target = self.target(&update.table).await?;
+            self.refuse_taken(&update.query.context, &target, &rows, Some(files.rows()), None).await?;
+        }
         let mode = if files.files() == 0 { CommitMode::Touch } else { CommitMode::Append };
         // Added to another version than the one looked at, rows could come twice.
         self.staged(update.role, &update.query, &update.table, files, mode, true).await
-    }
-
-    async fn row_wise(&mut self, update: &Update<'_>) -> Result<StagedWrite, Failure> {
-        let new = self.built(changed_rows(&update.query.optimized, &update.feeds.tables, Side::New))?;
-        let new = self.keep_rows(update, &new).await?;
-        // Kept, keys are counted, and the engine sees that they are few.
-        let (by, keys) = match self.carried(update).await? {
-            Some((by, keys)) => (by, Some(keys)),
-            None => {
-                let keys = self.built(self.keys_of_both(update, &new))?;
-                (self.stage.table.key.clone(), self.keep_keys(update, "keys", &keys).await?)
-            }
-        };
-        let Some(keys) = keys else {
-            return self.touch(update.role, &update.query, &update.table).await;
-        };
-        let target = self.target(update).await?;
-        let there = self.found(update, &target, &by, |plan| rows_of_keys(plan, &by, &keys.plan)).await?;
-        self.merge(update, &target.table, new, there.rows).await
-    }
-
-    /// The keys of the `new` rows, and of what the changed rows had become before.
-    fn keys_of_both(&self, update: &Update<'_>, new: &LogicalPlan) -> EngineResult<LogicalPlan> {
-        let key = &self.stage.table.key;
-        let old = changed_rows(&update.query.optimized, &update.feeds.tables, Side::Old)?;
-        let old = LogicalPlanBuilder::from(old).project(columns(key))?.build()?;
-        LogicalPlanBuilder::from(new.clone()).project(columns(key))?.union(old)?.distinct()?.build()
-    }
-
-    /// The keys of the input that changed, kept, and the columns of the table that hold them, if they tell the rows of
-    /// the table that the changed rows had become.
-    async fn carried(&mut self, update: &Update<'_>) -> Result<Option<(Vec<String>, KeptKeys)>, Failure> {
-        let graph = &self.work.plan.request.graph;
-        let key_of = |name: &NodeName| graph.stage(name).map(|stage| stage.table.key.clone()).unwrap_or_default();
-        let Some(carried) = CarriedKey::find(&update.query.optimized, key_of) else { return Ok(None) };
-        let changed = carried.changed(&update.feeds.tables).map_err(|error| self.engine_failure(error))?;
-        let Some(changed) = changed else { return Ok(None) };
-        let Some(keys) = self.keep_keys(update, "changed", &changed).await? else { return Ok(None) };
-        let ambiguous = self.built(carried.ambiguous(&keys.plan))?;
-        let ambiguous = self.collect(&update.query.context, "ambiguous", &ambiguous).await?;
-        let is_ambiguous = ambiguous.iter().any(|batch| batch.num_rows() > 0);
-        Ok((!is_ambiguous).then(|| (carried.names(), keys)))
     }
 
     async fn changed_files(&mut self, update: &Update<'_>) -> Result<StagedWrite, Failure> {
@@ -267,16 +231,25 @@ impl StageRun<'_> {
         };
         let new = self.built(over_files(&update.query.optimized, paths))?;
         let new = self.keep_rows(update, &new).await?;
-        let target = self.target(update).await?;
+        let target = self.target(&update.table).await?;
         let by = std::slice::from_ref(column);
         let there = self.found(update, &target, by, |plan| rows_of_files(plan.clone(), column, paths)).await?;
+        if !self.stage.table.key.contains(column) {
+            self.refuse_taken(&update.query.context, &target, &new, None, Some(&there.rows)).await?;
+        }
         self.merge(update, &target.table, new, there.rows).await
     }
 
     async fn affected_keys(&mut self, update: &Update<'_>) -> Result<StagedWrite, Failure> {
-        let target = self.target(update).await?;
+        let target = self.target(&update.table).await?;
         if let Some(staged) = self.carried_totals(update, &target).await? {
             return Ok(staged);
+        }
+        let spans_all = spans_all(&update.query.optimized, &update.feeds.tables);
+        let touches_all = spans_all.map_err(|error| self.engine_failure(error))? || self.refers_to_changed(update);
+        if touches_all {
+            self.note_all_touched(&target);
+            return self.compare_all(update, target).await;
         }
         if self.touches_most_groups(update, &target).await? {
             return self.compare_all(update, target).await;
@@ -291,9 +264,21 @@ impl StageRun<'_> {
         {
             return self.compare_all(update, target).await;
         }
-        let new = self.built(rows_of_keys(&update.query.optimized, columns, &keys.plan))?;
+        let new = self.rows_of(update, columns, &keys)?;
         let new = self.keep_rows(update, &new).await?;
         self.merge(update, &target.table, new, there.rows).await
+    }
+
+    /// The rows of the query that have one of the `keys`.
+    fn rows_of(&self, update: &Update<'_>, columns: &[String], keys: &KeptKeys) -> Result<LogicalPlan, Failure> {
+        let plan = &update.query.optimized;
+        let rows = rows_of_keys(plan, columns, &keys.plan);
+        self.built(match keys.perhaps_null {
+            false => rows,
+            true => {
+                (|| LogicalPlanBuilder::from(rows?).union(rows_of_null_keys(plan, columns, &keys.plan)?)?.build())()
+            }
+        })
     }
 
     async fn partitions(&mut self, update: &Update<'_>) -> Result<StagedWrite, Failure> {
@@ -301,12 +286,13 @@ impl StageRun<'_> {
             return self.touch(update.role, &update.query, &update.table).await;
         };
         let by = update.choice.replace_by.clone();
-        let new = self.built(rows_of_keys(&update.query.optimized, &by, &keys.plan))?;
+        let new = self.rows_of(update, &by, &keys)?;
         let spec = self.write_spec(&update.table);
         let batches =
             self.run(&update.query.context, "rows", &new, |plan, state| delta_write_plan(plan, spec, state)).await?;
         let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
         let files = self.hold_written(&update.query.context, &update.table, files, false).await?;
+        self.check_key(&update.query.context, &update.table, &files).await?;
         let mut values = Vec::new();
         for batch in self.collect(&update.query.context, "partitions", &keys.plan).await? {
             values.extend(partition_values(&batch, &by).map_err(|error| error.to_failure())?);
@@ -342,34 +328,32 @@ impl StageRun<'_> {
         let source = provider_as_source(Arc::clone(&kept.provider));
         let plan =
             self.built(LogicalPlanBuilder::scan("__wl_keys", source, None).and_then(LogicalPlanBuilder::build))?;
-        Ok(Some(KeptKeys { plan, count }))
+        let no_null = |column: &ColumnStatistics| column.null_count == Precision::Exact(0);
+        let perhaps_null = !kept.provider.statistics().is_some_and(|all| all.column_statistics.iter().all(no_null));
+        Ok(Some(KeptKeys { plan, count, perhaps_null }))
     }
 
     /// New rows, kept, but for those that go to quarantine; an error if two have a key in common.
     pub(super) async fn keep_rows(&mut self, update: &Update<'_>, rows: &LogicalPlan) -> Result<LogicalPlan, Failure> {
+        let (rows, count) = self.keep_good_rows(update, rows).await?;
+        if count.unwrap_or(2) > 1 {
+            self.refuse_duplicates(&update.query.context, &rows).await?;
+        }
+        Ok(rows)
+    }
+
+    /// New rows, kept, but for those that go to quarantine; and how many there are with these, if that is known.
+    pub(super) async fn keep_good_rows(
+        &mut self,
+        update: &Update<'_>,
+        rows: &LogicalPlan,
+    ) -> Result<(LogicalPlan, Option<u64>), Failure> {
         let kept = self.keep(&update.query.context, "rows", rows).await?;
         let source = provider_as_source(Arc::clone(&kept.provider));
         let rows =
             self.built(LogicalPlanBuilder::scan("__wl_new", source, None).and_then(LogicalPlanBuilder::build))?;
-        if kept.table.as_ref().and_then(|table| table.pin().rows).unwrap_or(2) > 1 {
-            self.refuse_duplicates(&update.query.context, &rows).await?;
-        }
-        Ok(self.hold(&update.query.context, &rows, false).await?.unwrap_or(rows))
-    }
-
-    /// An error with examples if two of `rows` have a key in common.
-    pub(super) async fn refuse_duplicates(
-        &mut self,
-        context: &Arc<SessionContext>,
-        rows: &LogicalPlan,
-    ) -> Result<(), Failure> {
-        let key = &self.stage.table.key;
-        let twice = self.built(one_row_a_key(rows, key, SHOWN_DUPLICATES))?;
-        let found = self.collect(context, "duplicates", &twice).await?;
-        if found.iter().any(|batch| batch.num_rows() > 0) {
-            return Err(duplicates(&self.stage.name, key, &found));
-        }
-        Ok(())
+        let good = self.hold(&update.query.context, &rows, false).await?.unwrap_or(rows);
+        Ok((good, kept.table.as_ref().and_then(|table| table.pin().rows)))
     }
 
     /// Compares the rows that are `there` with the `new` ones and writes the difference.
@@ -432,36 +416,11 @@ pub(super) struct KeptKeys {
     pub(super) plan: LogicalPlan,
     /// How many they are, if that is known.
     count: Option<u64>,
+    /// Whether there may be nulls among them.
+    perhaps_null: bool,
 }
 
 /// Columns by their names, whatever relation they are of.
 pub(super) fn columns(names: &[String]) -> impl Iterator<Item = Expr> + '_ {
     names.iter().map(|name| Expr::Column(Column::new_unqualified(name)))
-}
-
-/// New rows that have a key in common.
-fn duplicates(stage: &NodeName, key: &[String], found: &[RecordBatch]) -> Failure {
-    let options = FormatOptions::default().with_null("null");
-    let mut examples = Vec::new();
-    for batch in found {
-        for row in 0..batch.num_rows() {
-            let value = |name: &str| {
-                let column = batch.column_by_name(name)?;
-                let shown = ArrayFormatter::try_new(column, &options).ok()?;
-                shown.value(row).try_to_string().ok()
-            };
-            let values: Vec<String> =
-                key.iter().map(|name| format!("{name} = {}", value(name).unwrap_or_default())).collect();
-            examples.push(format!("({}) {} times", values.join(", "), value(COUNT).unwrap_or_default()));
-        }
-    }
-    Failure {
-        code: "WL0657".to_owned(),
-        message: format!("rows of `{stage}` have a key in common: {}", examples.join("; ")),
-        help: Some(format!(
-            "choose a `key` that every row has its own of, or make the query give one row for each ({})",
-            key.join(", ")
-        )),
-        retryable: false,
-    }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::{Column, NullEquality, Result};
-use datafusion::functions_aggregate::expr_fn::count;
+use datafusion::functions_aggregate::expr_fn::sum;
 use datafusion::logical_expr::{
     Expr, Join, JoinConstraint, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr, lit, when,
 };
@@ -13,18 +13,32 @@ use windlass_shared::delta::merge::{DELETE, INSERT, NEW_PREFIX, OLD_PREFIX, OP, 
 const OLD: &str = "__wl_o";
 const NEW: &str = "__wl_n";
 
-/// The keys that more than one of `rows` has, with how many have them; at most `most`.
-pub(super) fn one_row_a_key(rows: &LogicalPlan, key: &[String], most: usize) -> Result<LogicalPlan> {
-    let columns = key.iter().map(|name| Expr::Column(Column::new_unqualified(name)));
-    let counted = Expr::Column(Column::new_unqualified(COUNT));
-    LogicalPlanBuilder::from(rows.clone())
-        .aggregate(columns, [count(lit(1_i64)).alias(COUNT)])?
-        .filter(counted.gt(lit(1_i64)))?
-        .limit(0, Some(most))?
-        .build()
+/// Rows whose keys count: once, or, of rows that go, less one.
+pub(super) struct Counted {
+    pub(super) rows: LogicalPlan,
+    pub(super) each: i64,
 }
 
-/// The column of [`one_row_a_key`] with the number of rows.
+/// The keys that more than one row has when all of `parts` are counted together, with how many have them; at most `most`.
+pub(super) fn shared_keys(parts: Vec<Counted>, key: &[String], most: usize) -> Result<LogicalPlan> {
+    let columns = || key.iter().map(|name| Expr::Column(Column::new_unqualified(name)));
+    let mut all: Option<LogicalPlanBuilder> = None;
+    for part in parts {
+        let own = columns().zip(key).map(|(column, name)| column.alias(name));
+        let part = LogicalPlanBuilder::from(part.rows).project(own.chain([lit(part.each).alias(EACH)]))?;
+        all = Some(match all {
+            Some(all) => all.union(part.build()?)?,
+            None => part,
+        });
+    }
+    let all = all.unwrap_or_else(|| LogicalPlanBuilder::empty(false));
+    let each = Expr::Column(Column::new_unqualified(EACH));
+    let counted = Expr::Column(Column::new_unqualified(COUNT));
+    all.aggregate(columns(), [sum(each).alias(COUNT)])?.filter(counted.gt(lit(1_i64)))?.limit(0, Some(most))?.build()
+}
+
+const EACH: &str = "__wl_each";
+/// The column of [`shared_keys`] with the number of rows.
 pub(super) const COUNT: &str = "__wl_count";
 
 /// The input of a merge that turns the rows `there`, of an addressed scan, into the rows `new`: matched by `key`; rows

@@ -19,10 +19,12 @@ mod narrate;
 mod outputs;
 pub mod phase;
 pub mod pipeline_run;
+mod row_wise_run;
 pub mod schedule;
 mod stage_record;
 mod stage_run;
 mod target_rows;
+mod unique_keys;
 mod work;
 mod write_mode;
 

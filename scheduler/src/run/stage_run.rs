@@ -13,16 +13,14 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use datafusion::prelude::SessionContext;
 use tokio_util::sync::CancellationToken;
 use windlass_shared::artifact::{PlanText, ReuseVerdict, Strategy};
 use windlass_shared::delta::commit::{BaseExpectation, CommitMode, CommitOutcome, CommitRequest, commit};
-use windlass_shared::delta::cursor::{code_key, files_key, hash_mark, source_key};
-use windlass_shared::delta::scan::ScanOptions;
+use windlass_shared::delta::cursor::{code_key, commit_key, files_key, hash_mark, source_key};
 use windlass_shared::delta::table::{SchemaChange, TableDefinition, TableState, ensure_table};
 use windlass_shared::delta::write::{StagedFiles, WriteError, WriteSpec, delta_write_plan};
 use windlass_shared::error::{Coded, Failure};
@@ -100,7 +98,9 @@ impl<'w> StageRun<'w> {
                 self.full(Some(role)).await
             }
             Verdict::Reuse | Verdict::Incremental(_) | Verdict::Refuse { .. } => {
-                match decide(&role.facts(self.stage, &self.inputs)) {
+                let stores = self.work.sessions.stores();
+                let facts = role.facts(self.stage, &self.inputs, &self.work.plan.changes, stores).await;
+                match decide(&facts.map_err(|error| error.to_failure())?) {
                     Verdict::Reuse => self.reuse(role),
                     Verdict::Incremental(cursors) => {
                         self.note_missed(&cursors.missed);
@@ -151,13 +151,20 @@ impl<'w> StageRun<'w> {
             self.run(&query.context, "rows", &query.logical, |plan, state| delta_write_plan(plan, spec, state)).await?;
         let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
         let files = self.hold_written(&query.context, &table, files, true).await?;
+        let mut base = BaseExpectation::of(&table);
         if role.is_some() && mode == WriteMode::Overwrite {
             self.check_key(&query.context, &table, &files).await?;
+        } else if role.is_some() && self.is_keyed() && files.files() > 0 {
+            let rows = self.written(&query.context, &table, &files)?;
+            let target = self.target(&table).await?;
+            self.refuse_taken(&query.context, &target, &rows, Some(files.rows()), None).await?;
+            // On another version than the one looked at, the keys could be taken.
+            base.version = Some(table.version);
         }
         Ok(StagedWrite::Commit(Box::new(StagedCommit {
             files,
             mode: commit_mode,
-            base: BaseExpectation::of(&table),
+            base,
             change: table.change,
             plan_fingerprint: query.fingerprint,
             marks: self.marks(role).await?,
@@ -165,24 +172,17 @@ impl<'w> StageRun<'w> {
         })))
     }
 
-    /// Whether every row that was written has a key of its own, which later merges rely on. A key that names partitions
-    /// need not tell rows apart.
-    async fn check_key(
+    /// Whether every row that was written has a key of its own, which later merges rely on.
+    pub(super) async fn check_key(
         &mut self,
         context: &Arc<SessionContext>,
         table: &TableState,
         files: &StagedFiles,
     ) -> Result<(), Failure> {
-        let settings = &self.stage.table;
-        let names_partitions = settings.key.iter().all(|column| table.partition_by.contains(column));
-        if settings.incremental == Incremental::Off || names_partitions || files.rows() < 2 {
+        if !self.is_keyed() || files.rows() < 2 {
             return Ok(());
         }
-        let options = ScanOptions::from_config(context.state().config());
-        let rows = files.provider(&self.write_spec(table), &options).map_err(|error| error.to_failure())?;
-        let rows = LogicalPlanBuilder::scan("__wl_written", provider_as_source(rows), None)
-            .and_then(LogicalPlanBuilder::build)
-            .map_err(|error| self.engine_failure(error))?;
+        let rows = self.written(context, table, files)?;
         self.refuse_duplicates(context, &rows).await
     }
 
@@ -354,6 +354,10 @@ impl<'w> StageRun<'w> {
             if let Some(table) = &input.table {
                 let version = i64::try_from(table.version().0).unwrap_or(i64::MAX);
                 marks.insert(source_key(&app_id, name, table.table_id()), version);
+                let commit = self.work.plan.changes.commit(table, table.version(), self.work.sessions.stores()).await;
+                if let Some(commit) = commit.map_err(|error| error.to_failure())? {
+                    marks.insert(commit_key(&app_id, name, table.table_id()), commit);
+                }
                 continue;
             }
             let mark = hash_mark(input.pin.content_identity.as_deref().unwrap_or_default());

@@ -9,6 +9,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
 use windlass_shared::artifact::TouchedRows;
 use windlass_shared::delta::merge::{ROW_FILE, ROW_POSITION, rows_at};
 use windlass_shared::delta::pin::{PinnedTable, pin};
+use windlass_shared::delta::table::TableState;
 use windlass_shared::error::{Coded, Failure};
 use windlass_shared::spec::source::PinAt;
 
@@ -42,8 +43,8 @@ pub(super) struct Found {
 
 impl StageRun<'_> {
     /// The stage's table with the addresses of its rows.
-    pub(super) async fn target(&self, update: &Update<'_>) -> Result<Target, Failure> {
-        let at = PinAt::Version(update.table.version.0);
+    pub(super) async fn target(&self, table: &TableState) -> Result<Target, Failure> {
+        let at = PinAt::Version(table.version.0);
         let table = pin(&self.planned.table.location, at, self.work.sessions.stores())
             .await
             .map_err(|error| error.to_failure())?;
@@ -152,10 +153,19 @@ impl StageRun<'_> {
     fn is_most(&self, target: &Target, touched: u64, tells: bool) -> bool {
         let Some(of) = target.table.pin().rows else { return false };
         let all_computed = tells && touched > 0 && touched.saturating_mul(MOST_ROWS) >= of;
-        let mut notes = self.work.notes.lock();
-        notes.entry(self.stage.name.clone()).or_default().touched =
-            Some(TouchedRows { rows: touched, of, all_computed });
+        self.note_touched(TouchedRows { rows: touched, of, all_computed });
         all_computed
+    }
+
+    /// Notes that the changes can have touched every row of the table, if it tells how many these are.
+    pub(super) fn note_all_touched(&self, target: &Target) {
+        if let Some(of) = target.table.pin().rows {
+            self.note_touched(TouchedRows { rows: of, of, all_computed: true });
+        }
+    }
+
+    fn note_touched(&self, touched: TouchedRows) {
+        self.work.notes.lock().entry(self.stage.name.clone()).or_default().touched = Some(touched);
     }
 
     /// Computes all rows and writes those that are others than before.

@@ -21,7 +21,14 @@ impl StageRun<'_> {
         let key = &self.stage.table.key;
         let keys = self
             .built(LogicalPlanBuilder::from(new.clone()).project(columns(key)).and_then(LogicalPlanBuilder::build))?;
-        let target = self.target(&update).await?;
+        let target = self.target(&update.table).await?;
+        let by_this_stage = role.memory.as_ref().is_some_and(|memory| {
+            memory.last_run.is_some() && memory.code == Some(role.code.mark()) && memory.foreign.is_none()
+        });
+        if !by_this_stage && target.table.pin().rows != Some(0) {
+            // Nobody has seen to its keys yet.
+            self.refuse_duplicates(&update.query.context, &target.plan).await?;
+        }
         let there = self.found(&update, &target, key, |plan| rows_of_keys(plan, key, &keys)).await?;
         self.merge(&update, &target.table, new, there.rows).await
     }

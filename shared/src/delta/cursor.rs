@@ -4,8 +4,9 @@
 //! a run's commit   txn pipeline/stage                              = number of the run
 //!                  txn pipeline/stage#code                         = hash of the definition that made the rows
 //!                  txn pipeline/stage#source=orders&table=<id>     = version of `orders` that is taken in
+//!                  txn pipeline/stage#commit=orders&table=<id>     = hash of the commit that made that version
 //!                  txn pipeline/stage#files=source_files           = hash of the listing that is taken in
-//! a reset          one or more of the last two                     = -1, or an older version
+//! a reset          one or more of `source` and `files`             = -1, or an older version
 //! ```
 //!
 //! Every commit of a run carries all of them, so the newest commits say everything: whoever wants to know walks back
@@ -29,6 +30,7 @@ pub const RESET: i64 = -1;
 
 const CODE: &str = "#code";
 const SOURCE: &str = "#source=";
+const COMMIT: &str = "#commit=";
 const TABLE: &str = "&table=";
 const FILES: &str = "#files=";
 
@@ -41,6 +43,12 @@ pub fn code_key(app_id: &AppId) -> AppId {
 /// takes the place of another has another id, and with it another cursor.
 pub fn source_key(app_id: &AppId, source: &NodeName, table_id: &str) -> AppId {
     AppId::new(format!("{app_id}{SOURCE}{source}{TABLE}{table_id}"))
+}
+
+/// The transaction that says which commit made the version of [`source_key`], as
+/// [`commit_mark`](super::commit_mark::commit_mark) has it: a copy of the table that went another way has another.
+pub fn commit_key(app_id: &AppId, source: &NodeName, table_id: &str) -> AppId {
+    AppId::new(format!("{app_id}{COMMIT}{source}{TABLE}{table_id}"))
 }
 
 /// The transaction that says which listing of a source of files a stage has taken in.
@@ -77,6 +85,10 @@ pub struct TableMemory {
     pub code: Option<i64>,
     /// The version of each Delta input that is taken in, by its name and the table's id; [`RESET`] if it was reset.
     pub sources: BTreeMap<(NodeName, String), i64>,
+    /// The version of each Delta input that the last run took in, whatever its cursor was set to since.
+    pub taken: BTreeMap<(NodeName, String), i64>,
+    /// The commit that made that version, as [`commit_mark`](super::commit_mark::commit_mark) has it, where it was known.
+    pub commits: BTreeMap<(NodeName, String), i64>,
     /// The listing of each source of files that is taken in, as [`hash_mark`] has it; [`RESET`] if it was reset.
     pub files: BTreeMap<NodeName, i64>,
     /// The cursors that were reset since the last run, by the names of the inputs.
@@ -121,6 +133,13 @@ pub async fn remember(
 }
 
 impl TableMemory {
+    /// The version of an input that is in the table's rows, its cursor being at `cursor`: what the last run took in, or
+    /// more, if somebody set the cursor forward.
+    pub fn taken_in(&self, input: &(NodeName, String), cursor: TableVersion) -> TableVersion {
+        let taken = self.taken.get(input).and_then(|taken| u64::try_from(*taken).ok()).unwrap_or_default();
+        cursor.max(TableVersion(taken))
+    }
+
     /// Takes in a commit, older than those before. Returns whether it is that of a run, which says everything.
     fn take_in(&mut self, app_id: &AppId, version: TableVersion, commit: &[Line]) -> bool {
         let own: Vec<&Txn> = commit
@@ -136,7 +155,12 @@ impl TableMemory {
                 if run.is_none() && !self.sources.contains_key(&key) {
                     self.reset.push(source);
                 }
+                if run.is_some() {
+                    self.taken.insert(key.clone(), txn.version);
+                }
                 self.sources.entry(key).or_insert(txn.version);
+            } else if let Some((source, table)) = key.strip_prefix(COMMIT).and_then(|key| key.split_once(TABLE)) {
+                self.commits.entry((NodeName::new(source), table.to_owned())).or_insert(txn.version);
             } else if let Some(source) = key.strip_prefix(FILES) {
                 let source = NodeName::new(source);
                 if run.is_none() && !self.files.contains_key(&source) {
@@ -175,10 +199,15 @@ async fn ask_snapshot(
         memory.code = ask(code_key(app_id)).await?;
     }
     for (source, table) in &question.sources {
-        if !memory.sources.contains_key(&(source.clone(), table.clone()))
+        let key = (source.clone(), table.clone());
+        if !memory.sources.contains_key(&key)
             && let Some(version) = ask(source_key(app_id, source, table)).await?
         {
-            memory.sources.insert((source.clone(), table.clone()), version);
+            memory.taken.insert(key.clone(), version);
+            memory.sources.insert(key.clone(), version);
+        }
+        if let Some(mark) = ask(commit_key(app_id, source, table)).await? {
+            memory.commits.insert(key, mark);
         }
     }
     for source in &question.files {

@@ -10,6 +10,7 @@
 
 pub mod changes;
 pub mod commit;
+pub mod commit_mark;
 pub mod cursor;
 pub mod merge;
 pub mod pin;

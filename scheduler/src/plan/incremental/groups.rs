@@ -1,6 +1,7 @@
 //! Rows of a result that are computed together.
 
 use datafusion::common::Result;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 
 use super::blocker::unless_blocked;
@@ -29,6 +30,21 @@ pub fn touched_groups(plan: &LogicalPlan, changes: &ChangedInputs) -> Result<Vec
     let mut found = Vec::new();
     of_windows(plan, columns.collect(), &Tracer::new(changes), &mut found)?;
     Ok(found)
+}
+
+/// Whether a window of `plan` goes over all rows of something that the changes touch: then any row of the result can be
+/// another one.
+///
+/// # Errors
+/// The engine's, if the plan cannot be walked.
+pub fn spans_all(plan: &LogicalPlan, changes: &ChangedInputs) -> Result<bool> {
+    plan.exists(|node| match node {
+        LogicalPlan::Window(window) => {
+            let is_whole = window.window_expr.iter().any(|function| partition_of(function).is_empty());
+            Ok(is_whole && changes.touch(&window.input)?)
+        }
+        _ => Ok(false),
+    })
 }
 
 /// `names` has the columns of `plan` that are columns of the result, with their names there.

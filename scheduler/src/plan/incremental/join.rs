@@ -30,6 +30,10 @@ impl Tracer<'_> {
         match join.join_type {
             JoinType::LeftMark if !over(&left) => self.marked(join, &left, &right, exprs),
             JoinType::RightMark if !over(&right) => self.marked(join, &right, &left, exprs),
+            // Expressions that use no column are over either side: what counts is the one whose rows come out.
+            JoinType::RightSemi | JoinType::RightAnti | JoinType::RightMark => {
+                self.one_side(join, &right, &left, exprs)
+            }
             _ if over(&left) => self.one_side(join, &left, &right, exprs),
             _ if over(&right) => self.one_side(join, &right, &left, exprs),
             _ => self.both_sides(join, &left, &right, exprs),
@@ -75,10 +79,8 @@ impl Tracer<'_> {
             return Ok(Some(restrict(own.plan, &on, &keys, self)?));
         }
         let Some(filter) = &join.filter else {
-            if is_one_row(other.plan) && join.on.is_empty() {
-                return self.all_if_changed(own, other);
-            }
-            return no_way(join);
+            // Every row meets every other.
+            return if join.on.is_empty() { self.all_if_changed(own, other) } else { no_way(join) };
         };
         let used = columns_of([filter], other.plan.schema());
         let used: Vec<Expr> = used.into_iter().map(Expr::Column).collect();
@@ -104,7 +106,7 @@ impl Tracer<'_> {
         }
     }
 
-    /// All rows of `own` if the one row of `other` is another than before.
+    /// All rows of `own` if any row of `other` is another than before.
     fn all_if_changed(&self, own: &Side<'_>, other: &Side<'_>) -> Result<Option<LogicalPlan>, TraceError> {
         let columns: Vec<Expr> = other.plan.schema().columns().into_iter().map(Expr::Column).collect();
         let Some(rows) = self.changed(other.plan, &columns)? else { return Ok(None) };
@@ -118,8 +120,8 @@ impl Tracer<'_> {
         let by_left = self.traceable(left.plan, &left.on)?;
         let by_right = self.traceable(right.plan, &right.on)?;
         let by_both: Vec<usize> = by_left.iter().copied().filter(|index| by_right.contains(index)).collect();
-        let one_row = join.on.is_empty() && join.filter.is_none() && (is_one_row(left.plan) || is_one_row(right.plan));
-        if by_both.is_empty() && !one_row {
+        let crosses = join.on.is_empty() && join.filter.is_none();
+        if by_both.is_empty() && !crosses {
             return no_way(join);
         }
         let needed = |side: &Side<'_>, on: &[usize]| -> Vec<Expr> {
@@ -143,7 +145,7 @@ impl Tracer<'_> {
             project_keys(LogicalPlan::Join(join), exprs)
         };
         let mut parts = Vec::new();
-        if let (true, Some(rows)) = (one_row, &changed_left) {
+        if let (true, Some(rows)) = (crosses, &changed_left) {
             parts.push(meet(rows, right.plan, &[])?);
         } else if let Some(rows) = &changed_left {
             let on: Vec<(Expr, usize)> = by_left.iter().map(|index| right.on[*index].clone()).zip(0..).collect();
@@ -151,7 +153,7 @@ impl Tracer<'_> {
             let keys = Keys::new(project_keys(rows.clone(), &theirs)?, join.null_equality);
             parts.push(meet(rows, &restrict(right.plan, &on, &keys, self)?, &by_left)?);
         }
-        if let (true, Some(rows)) = (one_row, &changed_right) {
+        if let (true, Some(rows)) = (crosses, &changed_right) {
             parts.push(meet(left.plan, rows, &[])?);
         } else if let Some(rows) = &changed_right {
             let on: Vec<(Expr, usize)> = by_right.iter().map(|index| left.on[*index].clone()).zip(0..).collect();
@@ -189,16 +191,6 @@ fn no_way<T>(join: &Join) -> Result<T, TraceError> {
         format!("the join on {}", shown(join)),
         "there is no equality by which changes of one side can be found on the other",
     )
-}
-
-/// Whether `plan` has one row whatever its inputs have: an aggregate over all of them.
-fn is_one_row(plan: &LogicalPlan) -> bool {
-    match plan {
-        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
-        LogicalPlan::Projection(projection) => is_one_row(&projection.input),
-        LogicalPlan::SubqueryAlias(alias) => is_one_row(&alias.input),
-        _ => false,
-    }
 }
 
 fn sides(join: &Join) -> (Side<'_>, Side<'_>) {

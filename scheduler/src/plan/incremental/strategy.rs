@@ -2,7 +2,7 @@
 
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{NullEquality, Result};
-use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Volatility, lit};
 use windlass_shared::artifact::Strategy;
 
 use super::blocker::{Blocker, TraceError, unless_blocked};
@@ -24,8 +24,10 @@ pub struct StrategyRequest<'s> {
     pub partition_by: &'s [String],
     /// Whether rows may only be added to the table.
     pub append_only: bool,
-    /// Whether the rows of a change may be taken in a second time, because someone asked for an older version.
+    /// Whether changes that are in the table's rows come once more: what they touched is computed from the inputs.
     pub again: bool,
+    /// Whether other rows of the inputs decide if a row goes into the table, so that the changed ones alone do not tell.
+    pub among_rows: bool,
 }
 
 /// How a table is brought up to date.
@@ -45,23 +47,25 @@ pub struct Choice {
 pub fn choose(request: StrategyRequest<'_>, changes: &ChangedInputs) -> Result<Choice, TraceError> {
     let plan = request.plan;
     let row_wise = is_row_wise(plan);
+    let by_changes_alone = row_wise && !request.again && !request.among_rows;
     let choice = |strategy, replace_by: &[String]| Ok(Choice { strategy, replace_by: replace_by.to_vec() });
-    if row_wise && changes.insert_only() && !request.again {
+    if by_changes_alone && changes.insert_only() {
         return choice(Strategy::Append, &[]);
     }
     if request.append_only {
-        let (operator, reason) = match (row_wise, request.again) {
-            (true, true) => ("`mode: append`", "rows that were taken in before would be added again"),
-            (true, false) => ("`mode: append`", "its inputs have updated or deleted rows, and rows can only be added"),
-            (false, _) => ("`mode: append`", "a row that is there may change, and rows can only be added"),
+        let reason = match (row_wise, request.again, request.among_rows) {
+            (true, true, _) => "rows that were taken in before would be added again",
+            (true, false, true) => "a row that is there may have to go to quarantine, and rows can only be added",
+            (true, false, false) => "its inputs have updated or deleted rows, and rows can only be added",
+            (false, ..) => "a row that is there may change, and rows can only be added",
         };
-        return Err(TraceError::Blocked(Blocker::new(operator, reason)));
+        return Err(TraceError::Blocked(Blocker::new("`mode: append`", reason)));
     }
     if request.key.is_empty() {
         return Err(TraceError::Blocked(Blocker::new("the table", "it has no `key` by which rows can be replaced")));
     }
     let whole_partitions = request.key.iter().all(|column| request.partition_by.contains(column));
-    if row_wise && !whole_partitions {
+    if by_changes_alone && !whole_partitions {
         return choice(Strategy::RowWise, &[]);
     }
     let tracer = Tracer::new(changes);
@@ -76,11 +80,11 @@ pub fn choose(request: StrategyRequest<'_>, changes: &ChangedInputs) -> Result<C
             Err(error) => return Err(error),
         }
     }
-    if whole_partitions && replace_by.len() == request.key.len() {
+    if whole_partitions && replace_by.len() == request.key.len() && !request.among_rows {
         return choice(Strategy::PartitionReplace, &replace_by);
     }
     match first {
-        Some(blocker) if replace_by.is_empty() || whole_partitions => Err(TraceError::Blocked(blocker)),
+        Some(blocker) if replace_by.is_empty() => Err(TraceError::Blocked(blocker)),
         _ => {
             // Columns that can be followed one by one can be followed together, but for joins of both sides.
             let replace_by = together(plan, &tracer, replace_by)?;
@@ -107,8 +111,8 @@ pub(super) fn key_exprs(plan: &LogicalPlan, columns: &[String]) -> Vec<Expr> {
     columns.iter().filter_map(place).map(|index| column_at(schema, index)).collect()
 }
 
-/// The keys of all rows that can have changed, distinct, in columns named as those of the table; `None` if nothing can
-/// have changed.
+/// The keys of all rows that can have changed, distinct, in columns named as those of the table, and perhaps with nulls;
+/// `None` if nothing can have changed.
 ///
 /// # Errors
 /// As [`Tracer::changed`].
@@ -117,16 +121,10 @@ pub fn affected_keys(
     columns: &[String],
     changes: &ChangedInputs,
 ) -> Result<Option<LogicalPlan>, TraceError> {
-    use datafusion::logical_expr::LogicalPlanBuilder;
     let exprs = key_exprs(plan, columns);
     let Some(keys) = Tracer::new(changes).changed(plan, &exprs)? else { return Ok(None) };
     let named = columns.iter().enumerate().map(|(index, name)| super::columns::key_column(index).alias(name));
-    let mut keys = LogicalPlanBuilder::from(keys).project(named)?;
-    for name in columns {
-        // No row of the table has a null there.
-        keys = keys.filter(Expr::Column(datafusion::common::Column::new_unqualified(name)).is_not_null())?;
-    }
-    Ok(Some(keys.distinct()?.build()?))
+    Ok(Some(LogicalPlanBuilder::from(keys).project(named)?.distinct()?.build()?))
 }
 
 /// The rows of `plan` whose `columns` are in `keys`, a plan with columns of those names.
@@ -140,6 +138,21 @@ pub fn rows_of_keys(plan: &LogicalPlan, columns: &[String], keys: &LogicalPlan) 
         nulls: NullEquality::NullEqualsNothing,
         bounds: own.iter().map(|column| Bounds::of(keys, column)).collect(),
     };
+    let on: Vec<(Expr, usize)> = key_exprs(plan, columns).into_iter().zip(0..).collect();
+    let nothing = ChangedInputs::default();
+    restrict(plan, &on, &keys, &Tracer::new(&nothing))
+}
+
+/// The rows of `plan` whose `columns` are in those of `keys` in which one is null. No table has such a row: they are to be
+/// found and refused.
+///
+/// # Errors
+/// The engine's, if it refuses a plan.
+pub fn rows_of_null_keys(plan: &LogicalPlan, columns: &[String], keys: &LogicalPlan) -> Result<LogicalPlan> {
+    let own: Vec<Expr> = key_exprs(keys, columns);
+    let has_null = own.iter().cloned().map(Expr::is_null).reduce(Expr::or).unwrap_or_else(|| lit(false));
+    let with_null = LogicalPlanBuilder::from(keys.clone()).filter(has_null)?.build()?;
+    let keys = Keys::new(super::columns::project_keys(with_null, &own)?, NullEquality::NullEqualsNull);
     let on: Vec<(Expr, usize)> = key_exprs(plan, columns).into_iter().zip(0..).collect();
     let nothing = ChangedInputs::default();
     restrict(plan, &on, &keys, &Tracer::new(&nothing))

@@ -129,8 +129,11 @@ impl<'c> Tracer<'c> {
 
     /// A group's row can have changed only if a row of the group has.
     fn aggregate(&self, aggregate: &Aggregate, exprs: &[Expr]) -> Traced {
+        if let [Expr::GroupingSet(sets)] = aggregate.group_expr.as_slice() {
+            return self.grouping_sets(aggregate, sets, exprs);
+        }
         if aggregate.group_expr.iter().any(|expr| matches!(expr, Expr::GroupingSet(_))) {
-            return blocked("GROUPING SETS, CUBE or ROLLUP", "a row belongs to several groups");
+            return blocked("GROUPING SETS, CUBE or ROLLUP", "they stand beside other columns");
         }
         let plan = LogicalPlan::Aggregate(aggregate.clone());
         let groups: Vec<Expr> = aggregate.group_expr.iter().map(unnamed).collect();
@@ -196,7 +199,10 @@ impl<'c> Tracer<'c> {
         for function in &window.window_expr {
             let partition = partition_of(function);
             if partition.is_empty() {
-                return blocked(unnamed(function).to_string(), "without PARTITION BY it depends on all rows");
+                // Any row can be another one: they are all computed, as they were and as they are.
+                let rows = self.differing(&LogicalPlan::Window(window.clone()), &[], None)?;
+                parts.push(project_keys(rows, exprs)?);
+                continue;
             }
             if with_values {
                 if let Some(partitions) = self.changed(input, &partition)? {

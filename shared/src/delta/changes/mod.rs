@@ -49,7 +49,8 @@ pub const COMMIT_TIMESTAMP: &str = "_commit_timestamp";
 /// clone.
 #[derive(Debug, Clone)]
 pub struct TableChanges {
-    changes: Arc<Changes>,
+    /// One for each way in which the table was partitioned; at least one.
+    parts: Arc<[Changes]>,
 }
 
 #[derive(Debug)]
@@ -95,71 +96,80 @@ pub async fn changes_between(
     let columns = table_columns(location, &range.metadata)?;
     let mapping = mapping(location, &range.metadata)?.map(Arc::new);
     let store = stores.store(location)?;
-    let files = files::locate(location, store.as_ref(), &range, &columns, mapping.as_deref()).await?;
     let schema = with_change_columns(&columns);
-    Ok(TableChanges { changes: Arc::new(Changes { location: location.clone(), range, schema, mapping, files }) })
+    let mut parts = Vec::new();
+    for range in range.by_partitioning() {
+        let files = files::locate(location, store.as_ref(), &range, &columns, mapping.as_deref()).await?;
+        let (location, schema, mapping) = (location.clone(), Arc::clone(&schema), mapping.clone());
+        parts.push(Changes { location, range, schema, mapping, files });
+    }
+    Ok(TableChanges { parts: parts.into() })
 }
 
 impl TableChanges {
+    /// A part: what all have in common can be asked of any.
+    fn any(&self) -> &Changes {
+        &self.parts[0]
+    }
+
     /// The table's root.
     pub fn location(&self) -> &Location {
-        &self.changes.location
+        &self.any().location
     }
 
     /// The version after which the range begins; `None` if it begins with the table's first version.
     pub fn after(&self) -> Option<TableVersion> {
-        self.changes.range.first.checked_sub(1).map(TableVersion)
+        self.any().range.first.checked_sub(1).map(TableVersion)
     }
 
     /// The last version of the range.
     pub fn to(&self) -> TableVersion {
-        TableVersion(self.changes.range.last)
+        TableVersion(self.any().range.last)
     }
 
     /// The table's own id.
     pub fn table_id(&self) -> &str {
-        &self.changes.range.metadata.id
+        &self.any().range.metadata.id
     }
 
     /// The columns: the table's, as of the last version, then [`CHANGE_TYPE`], [`COMMIT_VERSION`] and [`COMMIT_TIMESTAMP`].
     pub fn schema(&self) -> &SchemaRef {
-        &self.changes.schema
-    }
-
-    /// The table's partition columns by their logical names, outermost first.
-    pub fn partition_columns(&self) -> &[String] {
-        &self.changes.range.metadata.partition_columns
+        &self.any().schema
     }
 
     /// Whether no row changed. Optimizing a table changes none.
     pub fn is_empty(&self) -> bool {
-        self.changes.range.is_empty()
+        self.parts.iter().all(|part| part.range.is_empty())
     }
 
     /// Whether all that happened is that rows were inserted, in files of their own.
     pub fn insert_only(&self) -> bool {
-        self.changes.range.insert_only()
+        self.parts.iter().all(|part| part.range.insert_only())
     }
 
     /// How many files are read. A file counts once for each commit that changed its rows.
     pub fn files(&self) -> u64 {
-        self.changes.files.len() as u64
+        self.parts.iter().map(|part| part.files.len() as u64).sum()
     }
 
     /// The bytes of the files that are read.
     pub fn bytes(&self) -> u64 {
-        self.changes.files.total_bytes()
+        self.parts.iter().map(|part| part.files.total_bytes()).sum()
     }
 
     /// The most rows that there can be; `None` if the log does not count those of every file, as it never does for change
     /// data files.
     pub fn rows(&self) -> Option<u64> {
-        self.changes.files.total_rows()
+        self.parts.iter().map(|part| part.files.total_rows()).sum()
     }
 
     /// The changes as the engine scans them, a row a change.
     pub fn provider(&self, options: &ScanOptions) -> Arc<dyn TableProvider> {
-        Arc::new(provider::ChangeScan::new(&self.changes, options.clone()))
+        let mut scans = self.parts.iter().map(|part| provider::ChangeScan::new(part, options.clone()));
+        match (scans.next(), self.parts.len()) {
+            (Some(only), 1) => Arc::new(only),
+            (first, _) => Arc::new(provider::ChangeUnion::new(first.into_iter().chain(scans).collect())),
+        }
     }
 
     /// The hash of all that decides how the changes are scanned with `options`, the range and its files apart: the same in
@@ -168,14 +178,18 @@ impl TableChanges {
     /// # Errors
     /// If the description cannot be written as JSON.
     pub fn scan_identity(&self, options: &ScanOptions) -> Result<ScanIdentity, serde_json::Error> {
+        let partitions = |part: &Changes| serde_json::json!(part.range.metadata.partition_columns);
         let described = serde_json::json!({
             "format": 1,
             "kind": "changes",
-            "location": self.changes.location,
+            "location": self.any().location,
             "table": self.table_id(),
             "schema": self.schema().fields().iter().map(|field| described(field)).collect::<Vec<_>>(),
-            "partition_columns": self.partition_columns(),
-            "mapping": self.changes.mapping,
+            "partition_columns": match self.parts.as_ref() {
+                [only] => partitions(only),
+                parts => parts.iter().map(partitions).collect(),
+            },
+            "mapping": self.any().mapping,
             "options": options.described(),
         });
         ScanIdentity::of(&described)

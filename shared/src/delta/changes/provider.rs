@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::{ColumnStatistics, Statistics};
 use datafusion::datasource::TableType;
@@ -13,6 +13,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{case, col, is_not_null};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::union::UnionExec;
 
 use super::files::{CONSTANT_TYPE, scanned_schema};
 use super::range::ChangeKind;
@@ -150,5 +151,56 @@ impl TableProvider for ChangeScan {
             ChangeTypes::Recorded | ChangeTypes::Both => ColumnStatistics::new_unknown(),
         };
         Some(Statistics { column_statistics: columns, ..scanned })
+    }
+}
+
+/// The scans of parts of the changes, one after the other: files that are partitioned in different ways.
+#[derive(Debug)]
+pub(super) struct ChangeUnion {
+    parts: Vec<ChangeScan>,
+    schema: SchemaRef,
+}
+
+impl ChangeUnion {
+    /// The union of `parts`, which have the same columns.
+    pub(super) fn new(parts: Vec<ChangeScan>) -> Self {
+        let schema = parts.first().map_or_else(|| Arc::new(Schema::empty()), |part| Arc::clone(&part.schema));
+        Self { parts, schema }
+    }
+}
+
+#[async_trait]
+impl TableProvider for ChangeUnion {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let mut plans = Vec::with_capacity(self.parts.len());
+        for part in &self.parts {
+            plans.push(part.scan(state, projection, filters, limit).await?);
+        }
+        UnionExec::try_new(plans)
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        // Each part leaves out files and row groups; the rows are looked at behind the union.
+        filters
+            .iter()
+            .map(|filter| match is_about_change_type(filter) {
+                true => Ok(TableProviderFilterPushDown::Unsupported),
+                false => Ok(TableProviderFilterPushDown::Inexact),
+            })
+            .collect()
     }
 }

@@ -109,6 +109,8 @@ pub struct ChangedFile {
     pub file: FileFacts,
     /// Which of its rows.
     pub rows: RowsRead,
+    /// The table's partition columns when it was written, if they are others than in the end.
+    pub partition_columns: Option<Vec<String>>,
 }
 
 /// What happened to the rows of a file.
@@ -170,7 +172,9 @@ pub fn plan(first: u64, last: u64, log: &LogFacts) -> Result<ChangeRange, Change
     let mut files = Vec::new();
     for (version, commit) in log.commits.range(first..).take_while(|(version, _)| **version <= last) {
         let version = *version;
+        let before = state.as_ref().map(|before| before.partition_columns.clone());
         state = Some(step(&log.table, version, state, commit.table.as_ref())?);
+        let now = state.as_ref().map(|now| now.partition_columns.clone());
         let in_commit = state.as_ref().is_some_and(TableFacts::has_in_commit_timestamps);
         let timestamp = commit.in_commit_timestamp.filter(|_| in_commit).unwrap_or(commit.written);
         let mut changed = changes_of(commit).map_err(|path| ChangeError::InvalidCommit {
@@ -179,15 +183,17 @@ pub fn plan(first: u64, last: u64, log: &LogFacts) -> Result<ChangeRange, Change
             file: path.to_owned(),
         })?;
         changed.sort_by(|a, b| (&a.1.path, a.0).cmp(&(&b.1.path, b.0)));
-        files.extend(changed.into_iter().map(|(kind, file, rows)| ChangedFile {
-            version,
-            timestamp,
-            kind,
-            file: file.clone(),
-            rows,
+        files.extend(changed.into_iter().map(|(kind, file, rows)| {
+            // A file that goes was written under what was in force before.
+            let goes = kind == ChangeKind::Delete && !matches!(rows, RowsRead::Within { .. });
+            let partition_columns = if goes { before.clone().or_else(|| now.clone()) } else { now.clone() };
+            ChangedFile { version, timestamp, kind, file: file.clone(), rows, partition_columns }
         }));
     }
     let Some(metadata) = state else { return Err(gap(Gap::Missing { version: first })) };
+    for file in &mut files {
+        file.partition_columns.take_if(|columns| *columns == metadata.partition_columns);
+    }
     Ok(ChangeRange { table: log.table.clone(), first, last, metadata, files })
 }
 
@@ -268,6 +274,27 @@ fn within(vector: &Option<VectorFacts>, without: &Option<VectorFacts>) -> Option
 }
 
 impl ChangeRange {
+    /// The range in parts, of which each has files that are partitioned by the same columns; at least one.
+    pub fn by_partitioning(self) -> Vec<Self> {
+        let Self { table, first, last, metadata, files } = self;
+        let mut parts: Vec<Self> = Vec::new();
+        let part = |partition_columns: Vec<String>, files: Vec<ChangedFile>| {
+            let metadata = TableFacts { partition_columns, ..metadata.clone() };
+            Self { table: table.clone(), first, last, metadata, files }
+        };
+        for mut file in files {
+            let columns = file.partition_columns.take().unwrap_or_else(|| metadata.partition_columns.clone());
+            match parts.iter_mut().find(|part| part.metadata.partition_columns == columns) {
+                Some(part) => part.files.push(file),
+                None => parts.push(part(columns, vec![file])),
+            }
+        }
+        if parts.is_empty() {
+            parts.push(part(metadata.partition_columns.clone(), Vec::new()));
+        }
+        parts
+    }
+
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
         self.files.is_empty()

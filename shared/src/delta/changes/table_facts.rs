@@ -53,7 +53,8 @@ impl TableFacts {
     }
 
     /// The columns because of which rows written under this metadata cannot be read as rows of `later`: all that differ
-    /// but nullable columns that were added at the end, which rows from before read as null.
+    /// but nullable columns that were added at the end, which rows from before read as null. How rows are partitioned
+    /// may differ: files of each way are read as they were written.
     pub fn incompatible_columns(&self, later: &Self) -> Vec<String> {
         let (old, new) = (self.columns(), later.columns());
         let name = |column: &Column| column.name.clone();
@@ -66,18 +67,7 @@ impl TableFacts {
         if !moved.is_empty() {
             return moved;
         }
-        let required: Vec<String> = new.iter().skip(old.len()).filter(|column| !column.nullable).map(name).collect();
-        if !required.is_empty() {
-            return required;
-        }
-        if self.partition_columns == later.partition_columns {
-            return Vec::new();
-        }
-        let mut partitioned: Vec<String> =
-            self.partition_columns.iter().chain(&later.partition_columns).cloned().collect();
-        partitioned.sort();
-        partitioned.dedup();
-        partitioned
+        new.iter().skip(old.len()).filter(|column| !column.nullable).map(name).collect()
     }
 
     /// Unreadable schemas have no columns: reading the table's own schema reports them.
