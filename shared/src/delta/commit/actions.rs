@@ -42,7 +42,8 @@ pub(super) async fn actions(
         CommitMode::Overwrite => actions.extend(files.iter().map(removed)),
         CommitMode::Merge(replacement) => actions.extend(replaced(&table, replacement, &files)?),
         CommitMode::ReplacePartitions { by, values } => {
-            let partitions = Partitions::new(by, values, &partition_types(snapshot, by));
+            let types = partition_types(snapshot, by);
+            let partitions = Partitions::new(by, values, &types);
             let outside =
                 actions.iter().find(|action| matches!(action, Action::Add(add) if !partitions.hold_added(add)));
             if let Some(Action::Add(add)) = outside {
