@@ -150,6 +150,10 @@ impl ClientError {
             Self::Run(windlass_scheduler::run::RunError::Plan(windlass_scheduler::plan::PlanError::Sql(problems))) => {
                 Some(problems)
             }
+            #[cfg(feature = "embedded")]
+            Self::Query(windlass_scheduler::query::QueryError::Plan(windlass_scheduler::plan::PlanError::Sql(
+                problems,
+            ))) => Some(problems),
             _ => None,
         }
     }

@@ -10,7 +10,7 @@ use futures::{StreamExt, TryStreamExt};
 use prost::Message;
 use windlass_shared::proto::API_MESSAGE_BYTES;
 use windlass_shared::proto::v1::{DataRequest, Query, data_request::Kind};
-use windlass_shared::spec::ProjectFiles;
+use windlass_shared::spec::{ProjectFiles, question_files};
 
 use super::connection::{Connection, Retry, is_lost};
 use crate::error::ClientError;
@@ -25,6 +25,8 @@ pub(super) async fn rows(
     files: &ProjectFiles,
     question: Query,
 ) -> Result<QueryRows, ClientError> {
+    // Problems may point into the question.
+    let files = &question_files(&question.sql).with(files);
     let ticket = Ticket { ticket: DataRequest { kind: Some(Kind::Query(question)) }.encode_to_vec().into() };
     let mut retry = Retry::new(connection.patience());
     let data = loop {
