@@ -12,6 +12,8 @@
 
 pub mod artifact;
 pub mod bundle;
+pub mod canonical;
+pub mod code_parts;
 pub mod codec;
 pub mod config;
 pub mod contract;

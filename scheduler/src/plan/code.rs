@@ -1,61 +1,264 @@
 //! The code version of a stage: equal as long as the stage, on equal inputs, makes equal rows.
+//!
+//! ```text
+//! plan, plans and conditions of expectations ─canonical→ forms ─┐
+//! settings of the table, files, functions, session ─────────────┴→ CodeVersion: a hash of all, and one of each part
+//! ```
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
+use datafusion::common::{DFSchema, DFSchemaRef};
+use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::LogicalPlan;
-use serde_json::json;
+use datafusion::prelude::SessionContext;
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use serde_json::{Value, json};
+use windlass_shared::canonical::{Canonical, MadeOf, Names, canonical, canonical_expr, settled};
+use windlass_shared::code_parts::CodeParts;
 use windlass_shared::delta::cursor::hash_mark;
-use windlass_shared::graph::Stage;
-use windlass_shared::session::{Registration, ResultIdentity, TableKind};
+use windlass_shared::expect::Rule;
+use windlass_shared::function::FunctionRecord;
+use windlass_shared::graph::{PipelineGraph, Stage};
+use windlass_shared::ids::NodeName;
+use windlass_shared::session::{Registration, Sessions, TableKind};
+use windlass_shared::spec::source::SourceKind;
+use windlass_shared::spec::table::Incremental;
+use windlass_shared::spec::{ParamValue, StageQuery};
 
-/// A hash of everything about a stage that decides its rows, in 32 hexadecimal digits: the normalised plan of its query
-/// with views and caches seen through and parameters set, what its table demands of rows, how files are read, and what
-/// queries mean in the session. White space, comments, descriptions, tags and the order of keys are not part of it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct CodeVersion(String);
+use super::incremental::{first_volatile, volatile_function};
+use super::query::{Needs, QuerySession};
+
+/// The form of code versions. Tables that were written under another count as made by another definition, once.
+const FORMAT: u32 = 2;
+
+/// A hash of everything about a stage that decides its rows, in 32 hexadecimal digits: the canonical form of its query with
+/// views and caches seen through and parameters set, what its table demands of rows and what is expected of them, how files
+/// are read, the versions of the functions, and what queries mean in the session. White space, comments, descriptions, tags,
+/// the order of keys, names that only the query itself uses, and columns of tables that it does not read are not part of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodeVersion {
+    digest: String,
+    parts: CodeParts,
+    volatile: Option<String>,
+}
+
+/// A stage whose code version is asked for.
+pub(super) struct StageCode<'c> {
+    pub(super) graph: &'c PipelineGraph,
+    pub(super) stage: &'c Stage,
+    /// What it reads, views and caches seen through.
+    pub(super) needs: &'c Needs,
+    /// A session that knows all of it.
+    pub(super) session: &'c QuerySession,
+    pub(super) sessions: &'c Sessions,
+    pub(super) params: &'c BTreeMap<String, ParamValue>,
+}
 
 impl CodeVersion {
-    /// The code version of `stage`, whose query is `plan` before it is optimized, over tables registered as `inputs`.
-    pub fn of(stage: &Stage, plan: &LogicalPlan, inputs: &[Registration], results: &ResultIdentity) -> Self {
-        // Which Delta table is read, and at which version, is data; how files become rows is code, and so are rows that
-        // the project holds.
-        let files = inputs.iter().filter(|input| !matches!(input.kind, TableKind::Delta | TableKind::View));
-        let settings = &stage.table;
-        let mut described = json!({
-            "format": 1,
-            "plan": plan.display_indent_schema().to_string(),
-            "files": files.map(|input| (input.name.as_str(), input.scan_identity.as_str())).collect::<Vec<_>>(),
+    /// The code version of a stage whose query is `plan` before it is optimized.
+    ///
+    /// # Errors
+    /// The engine's, if the types of the plan do not fit.
+    pub(super) async fn of(of: &StageCode<'_>, plan: &LogicalPlan) -> EngineResult<Self> {
+        let context = &of.session.context;
+        let plan = settled(plan, &context.state())?;
+        let form = canonical(&plan, Names::Outside)?;
+        let mut made_of = form.made_of().clone();
+        let mut volatile = first_volatile(&plan)?.map(|blocker| blocker.to_string());
+        let columns = Arc::new(DFSchema::try_from(Arc::clone(plan.schema().inner()))?);
+        let expected = of.expectations(&columns, &mut made_of, &mut volatile).await;
+        let constraints = of.constraints(&columns, &mut made_of);
+        if volatile.is_none() {
+            volatile = of.untold(&made_of);
+        }
+        let parts = of.parts(&made_of);
+        let settings = &of.stage.table;
+        let whole = json!({
+            "format": FORMAT,
+            "plan": form.digest(),
+            "reading": parts.reading,
+            "functions": parts.functions,
             "mode": settings.mode,
             "partition_by": settings.partition_by,
             "key": settings.key,
             "not_null": settings.not_null,
-            "constraints": settings.constraints,
-            "results": results,
+            "constraints": constraints,
+            "contract": of.stage.contract.as_ref().map(|contract| contract.value.identity()),
+            "expect": expected,
+            "settings": parts.settings,
+            "engine": parts.engine,
         });
-        // Only where there is one: other stages keep their code versions.
-        if let Some(contract) = &stage.contract {
-            described["contract"] = contract.value.identity().into();
-        }
-        if !stage.expectations.is_empty() {
-            let expected = stage.expectations.iter().map(|expectation| json!([expectation.rule, expectation.severity]));
-            described["expect"] = expected.collect();
-        }
-        Self(blake3::hash(described.to_string().as_bytes()).to_hex()[..32].to_owned())
+        Ok(Self { digest: digest(&whole), parts, volatile })
     }
 
     /// The version as transactions of the stage's table write it.
     pub fn mark(&self) -> i64 {
-        hash_mark(&self.0)
+        hash_mark(&self.digest)
     }
 
     /// 32 hexadecimal digits.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.digest
+    }
+
+    /// What it is made of.
+    pub fn parts(&self) -> &CodeParts {
+        &self.parts
+    }
+
+    /// Why the stage's rows differ from run to run though nothing has changed, if they do.
+    pub fn volatile(&self) -> Option<&str> {
+        self.volatile.as_deref()
     }
 }
 
 impl fmt::Display for CodeVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.digest)
     }
+}
+
+impl StageCode<'_> {
+    /// What is expected of rows, each with the form of its condition or of the rows that it refers to.
+    async fn expectations(
+        &self,
+        columns: &DFSchemaRef,
+        made_of: &mut MadeOf,
+        volatile: &mut Option<String>,
+    ) -> Vec<Value> {
+        let context = &self.session.context;
+        let mut expected = Vec::new();
+        for expectation in &self.stage.expectations {
+            let looked_at = match &expectation.rule {
+                Rule::References { to, key, .. } => referred(context, to, key).await,
+                rule => rule.condition().map(|text| condition(context, &text, columns)).transpose(),
+            };
+            // One that does not fit fails the plan, or the run: until then its text tells it.
+            let (form, other_every_time) = looked_at.ok().flatten().unzip();
+            if let Some(function) = other_every_time.flatten() {
+                let name = &expectation.name;
+                volatile.get_or_insert_with(|| format!("its expectation `{name}` depends on {function}"));
+            }
+            expected.push(json!([expectation.rule, expectation.severity, form.as_ref().map(Canonical::digest)]));
+            made_of.extend(form.as_ref());
+        }
+        expected
+    }
+
+    /// What the table demands of each row, with the form of the condition.
+    fn constraints(&self, columns: &DFSchemaRef, made_of: &mut MadeOf) -> BTreeMap<String, Value> {
+        let constraints = self.stage.table.constraints.iter().map(|(name, text)| {
+            let form = condition(&self.session.context, text, columns).ok().map(|(form, _)| form);
+            let demanded = json!([text, form.as_ref().map(Canonical::digest)]);
+            made_of.extend(form.as_ref());
+            (name.clone(), demanded)
+        });
+        constraints.collect()
+    }
+
+    /// Why equal forms do not promise equal rows, if they do not.
+    fn untold(&self, made_of: &MadeOf) -> Option<String> {
+        let known =
+            |table: &&String| self.session.registrations.iter().any(|known| known.name.as_str() == table.as_str());
+        let unknown = made_of.tables.keys().find(|table| !known(table)).map(|table| format!("the table `{table}`"));
+        let what = made_of.untold.first().cloned().or(unknown)?;
+        Some(format!("{what}: it may give other rows in every run"))
+    }
+
+    fn parts(&self, made_of: &MadeOf) -> CodeParts {
+        let columns =
+            made_of.tables.iter().map(|(name, columns)| (NodeName::new(name.clone()), digest(&json!(columns))));
+        let mut called: BTreeMap<String, Vec<FunctionRecord>> = BTreeMap::new();
+        for record in self.sessions.functions().records() {
+            if made_of.functions.contains(&(record.kind, record.name.clone())) {
+                called.entry(record.name.clone()).or_default().push(record);
+            }
+        }
+        let used = self.seen_through().chain([self.stage]).flat_map(|stage| &stage.params);
+        let given = used.filter_map(|name| Some((name.clone(), digest(&json!(self.params.get(name)?)))));
+        CodeParts {
+            definition: self.definition(),
+            params: given.collect(),
+            columns: columns.collect(),
+            reading: self.session.registrations.iter().filter_map(|table| self.reading(table)).collect(),
+            functions: called.into_iter().map(|(name, records)| (name, digest(&json!(records)))).collect(),
+            settings: self.sessions.result_identity().to_string(),
+            engine: datafusion::DATAFUSION_VERSION.to_owned(),
+            incremental: self.stage.table.incremental != Incremental::Off,
+        }
+    }
+
+    /// The views and caches between the stage and what it reads, by name.
+    fn seen_through(&self) -> impl Iterator<Item = &Stage> {
+        self.needs.views.iter().filter_map(|name| self.graph.stage(name))
+    }
+
+    /// What the author wrote, without white space and comments.
+    fn definition(&self) -> String {
+        let written = |stage: &Stage| {
+            let contract = stage.contract.as_ref().map(|contract| contract.value.identity());
+            json!([stage.name, written(&stage.query), contract])
+        };
+        let stage = self.stage;
+        let expected = stage.expectations.iter().map(|expectation| json!([expectation.rule, expectation.severity]));
+        let settings = &stage.table;
+        digest(&json!([
+            written(stage),
+            self.seen_through().map(written).collect::<Vec<_>>(),
+            expected.collect::<Vec<_>>(),
+            [json!(settings.mode), json!(settings.partition_by), json!(settings.key), json!(settings.not_null)],
+            settings.constraints,
+        ]))
+    }
+
+    /// How a table of files is read, and the rows of one that the project holds. Which Delta table is read, and at which
+    /// version, is data; which columns files happen to have is told by those that are read.
+    fn reading(&self, table: &Registration) -> Option<(NodeName, String)> {
+        let said = match (table.kind, self.graph.sources.get(&table.name).map(|source| &source.kind)) {
+            (TableKind::Delta | TableKind::View, _) => return None,
+            (TableKind::Listing, Some(SourceKind::Listing(source))) => json!([table.location, source]),
+            _ => json!(table.scan_identity),
+        };
+        Some((table.name.clone(), digest(&said)))
+    }
+}
+
+/// A condition of a row of `columns`: its form, and what of it gives another result in every run.
+fn condition(context: &SessionContext, text: &str, columns: &DFSchemaRef) -> EngineResult<(Canonical, Option<String>)> {
+    let condition = context.state().create_logical_expr(text, columns)?;
+    Ok((canonical_expr(&condition, columns)?, volatile_function(&condition)?))
+}
+
+/// The rows that others are expected to refer to: their form, and what of it gives others in every run.
+async fn referred(
+    context: &SessionContext,
+    to: &NodeName,
+    key: &[String],
+) -> EngineResult<Option<(Canonical, Option<String>)>> {
+    let key: Vec<&str> = key.iter().map(String::as_str).collect();
+    let rows = context.table(to.as_str()).await?.select_columns(&key)?.into_unoptimized_plan();
+    let rows = settled(&rows, &context.state())?;
+    let volatile = first_volatile(&rows)?.map(|blocker| blocker.operator);
+    Ok(Some((canonical(&rows, Names::Outside)?, volatile)))
+}
+
+/// The tokens of a query, keywords in upper case; a plan as it is.
+fn written(query: &StageQuery) -> Value {
+    let sql = match query {
+        StageQuery::Plan(plan) => return json!(blake3::hash(&plan.bytes).to_hex().as_str()),
+        StageQuery::Sql(sql) => sql,
+    };
+    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, &sql.text).tokenize() else { return json!(sql.text) };
+    let texts = tokens.iter().filter(|token| !matches!(token, Token::Whitespace(_))).map(|token| match token {
+        Token::Word(word) if word.quote_style.is_none() => word.value.to_ascii_lowercase(),
+        other => other.to_string(),
+    });
+    texts.collect()
+}
+
+fn digest(value: &Value) -> String {
+    blake3::hash(value.to_string().as_bytes()).to_hex()[..32].to_owned()
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use windlass_shared::code_parts::CodeParts;
 use windlass_shared::delta::cursor::{RESET, TableMemory};
 use windlass_shared::ids::{NodeName, TableVersion};
 use windlass_shared::spec::table::{Incremental, OnDefinitionChange, WriteMode};
@@ -18,6 +19,8 @@ pub struct StageFacts<'f> {
     pub on_definition_change: OnDefinitionChange,
     /// Its definition, as the table's transaction writes it.
     pub code: i64,
+    /// What that is made of.
+    pub parts: CodeParts,
     /// Why its rows differ from run to run though nothing has changed, if they do.
     pub volatile: Option<String>,
     /// What its table remembers; `None` if there is no table.
@@ -129,11 +132,10 @@ pub fn decide(facts: &StageFacts<'_>) -> Verdict {
         let reason = format!("another program changed its table in version {version}");
         return unasked(reason.clone(), format!("table: {reason}"));
     }
-    if memory.code != Some(facts.code) {
-        let reason = "its definition has changed since its rows were made";
+    if let Some(reason) = other_code(facts, memory) {
         return match facts.on_definition_change {
-            OnDefinitionChange::Rebuild => full(reason, "code: the definition has changed"),
-            OnDefinitionChange::Refuse => Verdict::Refuse { reason: reason.to_owned() },
+            OnDefinitionChange::Rebuild => full(&reason, &format!("code: {reason}")),
+            OnDefinitionChange::Refuse => Verdict::Refuse { reason },
         };
     }
     if let Some(volatile) = &facts.volatile {
@@ -183,6 +185,21 @@ pub fn decide(facts: &StageFacts<'_>) -> Verdict {
         },
         Incremental::Auto | Incremental::Strict => Verdict::Incremental(cursors),
     }
+}
+
+/// Why the rows of the table are not what the stage's code makes of its inputs, if they are not.
+fn other_code(facts: &StageFacts<'_>, memory: &TableMemory) -> Option<String> {
+    if memory.code != Some(facts.code) {
+        return Some(facts.parts.reason(memory.code_parts.as_ref()));
+    }
+    // Only what is incremental holds its rows to their key, and makes the rows of every run those of a whole.
+    let unchecked =
+        facts.incremental != Incremental::Off && !memory.code_parts.as_ref().is_some_and(|parts| parts.incremental);
+    let since = match facts.mode {
+        WriteMode::Append => "every run added all of its rows",
+        _ => "its key was not checked",
+    };
+    unchecked.then(|| format!("`incremental` was off when its rows were made, and {since}"))
 }
 
 /// What has changed, as the beginning of a sentence.
@@ -292,6 +309,10 @@ mod tests {
 
     use super::*;
 
+    fn parts() -> CodeParts {
+        CodeParts { definition: "one".to_owned(), incremental: true, ..CodeParts::default() }
+    }
+
     fn table(version: u64) -> InputFacts {
         let state = InputState::Table { id: "a".to_owned(), version: TableVersion(version) };
         InputFacts { name: NodeName::new("orders"), state, from_version: None, to_version: None, commit: None }
@@ -303,6 +324,7 @@ mod tests {
             last_run: Some(RunSequence(3)),
             run_version: Some(TableVersion(9)),
             code: Some(7),
+            code_parts: Some(parts()),
             sources: BTreeMap::from([((NodeName::new("orders"), "a".to_owned()), cursor)]),
             ..TableMemory::default()
         }
@@ -314,6 +336,7 @@ mod tests {
             mode: WriteMode::Overwrite,
             on_definition_change: OnDefinitionChange::Rebuild,
             code: 7,
+            parts: parts(),
             volatile: None,
             memory,
             inputs: vec![input],
@@ -330,6 +353,37 @@ mod tests {
         assert!(matches!(decide(&StageFacts { refresh: true, ..facts(Some(&known), table(4)) }), Verdict::Full { .. }));
         let foreign = TableMemory { foreign: Some(TableVersion(10)), ..memory(4) };
         assert!(matches!(decide(&facts(Some(&foreign), table(4))), Verdict::Refuse { .. }));
+    }
+
+    #[test]
+    fn a_change_of_the_code_is_told_by_its_part() {
+        let known = memory(4);
+        let told = |facts: StageFacts<'_>| match decide(&facts) {
+            Verdict::Full { reason, .. } | Verdict::Refuse { reason } => reason,
+            other => panic!("{other:?}"),
+        };
+        let rewritten = CodeParts { definition: "two".to_owned(), ..parts() };
+        let other = StageFacts { code: 8, parts: rewritten, ..facts(Some(&known), table(4)) };
+        assert_eq!(told(other.clone()), "its definition has changed since its rows were made");
+        let refuse = StageFacts { on_definition_change: OnDefinitionChange::Refuse, ..other };
+        assert!(matches!(decide(&refuse), Verdict::Refuse { .. }));
+        let set = CodeParts { settings: "other".to_owned(), ..parts() };
+        let other = StageFacts { code: 8, parts: set, ..facts(Some(&known), table(4)) };
+        assert_eq!(told(other), "a setting of the session has changed since its rows were made");
+        let old = TableMemory { code_parts: None, ..memory(4) };
+        let other = StageFacts { code: 8, ..facts(Some(&old), table(4)) };
+        assert!(told(other).contains("an earlier version of windlass"));
+    }
+
+    #[test]
+    fn a_table_whose_key_nobody_has_looked_at_is_not_brought_up_to_date() {
+        let unchecked = CodeParts { incremental: false, ..parts() };
+        let known = TableMemory { code_parts: Some(unchecked), ..memory(4) };
+        for version in [4, 6] {
+            assert!(matches!(decide(&facts(Some(&known), table(version))), Verdict::Full { .. }));
+        }
+        let off = StageFacts { incremental: Incremental::Off, ..facts(Some(&known), table(4)) };
+        assert_eq!(decide(&off), Verdict::Reuse);
     }
 
     #[test]

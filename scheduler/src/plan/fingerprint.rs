@@ -1,9 +1,14 @@
 //! The hash of a stage's logical plan.
 
+use datafusion::error::Result;
 use datafusion::logical_expr::LogicalPlan;
+use windlass_shared::canonical::{Names, canonical};
 
-/// A hash of the plan as it follows from the SQL: white space, comments and the case of keywords do not change it.
-pub fn plan_fingerprint(plan: &LogicalPlan) -> String {
-    let text = plan.display_indent_schema().to_string();
-    blake3::hash(text.as_bytes()).to_hex()[..32].to_owned()
+/// A hash of the plan as it follows from the SQL, in its canonical form: white space, comments and the case of keywords do
+/// not change it.
+///
+/// # Errors
+/// The engine's, if the plan is no query.
+pub fn plan_fingerprint(plan: &LogicalPlan) -> Result<String> {
+    Ok(canonical(plan, Names::Outside)?.digest().to_owned())
 }

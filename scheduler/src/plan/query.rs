@@ -168,7 +168,7 @@ pub(super) fn optimized(
 }
 
 /// The engine's complaint as a problem of the stage's file.
-fn problem(stage: &Stage, error: &DataFusionError) -> Problem {
+pub(super) fn problem(stage: &Stage, error: &DataFusionError) -> Problem {
     let help = match stage.query {
         StageQuery::Sql(_) => "correct the stage's query",
         StageQuery::Plan(_) => "correct the plan, and write its file again",

@@ -26,7 +26,7 @@ use super::error::PlanError;
 use super::input::{Input, Inputs, pin_source, pin_table};
 use super::params::engine_params;
 use super::query::Needs;
-use super::stage_decision::{Planned, Planner, ReusedStage, TableRole};
+use super::stage_decision::{Planned, PlannedCache, Planner, ReusedStage, TableRole};
 use crate::home::Home;
 
 /// How many sources are pinned at the same time.
@@ -426,7 +426,7 @@ fn saved_cursors(stage: &NodeName, memory: Option<&TableMemory>) -> Vec<SavedCur
 fn in_order(
     graph: &PipelineGraph,
     mut tables: BTreeMap<NodeName, PlannedStage>,
-    mut caches: BTreeMap<NodeName, (PlannedStage, String)>,
+    mut caches: BTreeMap<NodeName, PlannedCache>,
     record: &mut PlanRecord,
     scope: &Scope,
 ) -> Vec<PlannedStage> {
@@ -443,9 +443,10 @@ fn in_order(
                 decision.depends_on.clone_from(&planned.depends_on);
             }
             stages.push(planned);
-        } else if let Some((mut planned, reason)) = caches.remove(name) {
+        } else if let Some(PlannedCache { stage: mut planned, reason, code }) = caches.remove(name) {
             planned.depends_on.retain(|name| writing.contains(name));
             let mut cache = StageDecision::new(name.clone(), PlanDecision::Cache, reason);
+            cache.set_code(code.as_str(), code.parts());
             cache.depends_on.clone_from(&planned.depends_on);
             decision = Some(cache);
             stages.push(planned);

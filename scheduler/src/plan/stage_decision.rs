@@ -23,15 +23,15 @@ use windlass_shared::spec::{Problem, Problems};
 use windlass_shared::storage::Stores;
 
 use super::changes::{KnownChanges, count_changes, kept_listing};
-use super::code::CodeVersion;
+use super::code::{CodeVersion, StageCode};
 use super::contract;
 use super::decide::{Cursors, InputFacts, InputState, StageFacts, Verdict, changed_text, decide};
 use super::error::PlanError;
 use super::expect;
 use super::feeds::{Feeds, strategy_for};
-use super::incremental::first_volatile;
+use super::incremental::Blocker;
 use super::input::{Input, Inputs, pin_table};
-use super::query::{BAD_QUERY, Needs, logical_plan, optimized};
+use super::query::{BAD_QUERY, Needs, QuerySession, logical_plan, optimized, problem};
 use super::run_plan::{PlanRequest, PlannedStage, Scope, range_ends, table_location};
 
 /// The code of a stage that must be incremental and cannot be.
@@ -54,8 +54,8 @@ pub struct TableRole {
     pub verdict: Verdict,
     /// What its table remembered then.
     pub memory: Option<TableMemory>,
-    /// Why its rows differ from run to run, if they do.
-    pub volatile: Option<String>,
+    /// What stands against taking in changes, if anything does; not with `strict`.
+    pub blocker: Option<Blocker>,
     /// What it reads, views and caches seen through.
     pub inputs: Vec<NodeName>,
     /// The first version to take in of an input, where someone asked for one.
@@ -79,6 +79,14 @@ pub struct ReusedStage {
     pub location: String,
     /// What it reads, views and caches seen through.
     pub inputs: Vec<NodeName>,
+}
+
+/// A cache that a run writes.
+pub(super) struct PlannedCache {
+    pub(super) stage: PlannedStage,
+    /// Why it does.
+    pub(super) reason: String,
+    pub(super) code: CodeVersion,
 }
 
 /// What comes of planning a stage.
@@ -110,13 +118,11 @@ impl Planner<'_> {
         let graph = &self.request.graph;
         let session = needs.session(graph, self.sessions, &self.inputs, self.params).await?;
         let logical = logical_plan(graph, &session.context, stage, self.params).await?;
-        let results = self.sessions.result_identity();
-        let engine = |source| PlanError::Engine { stage: stage.name.clone(), source };
         let mut role = TableRole {
-            code: CodeVersion::of(stage, &logical, &session.registrations, results),
+            code: self.code(stage, needs, &session, &logical).await?,
             verdict: Verdict::Reuse,
             memory,
-            volatile: first_volatile(&logical).map_err(engine)?.map(|blocker| blocker.to_string()),
+            blocker: None,
             inputs: needs.leaves.iter().cloned().collect(),
             from_versions: range_ends(self.request, self.scope, &self.request.refresh.from_versions)?,
             to_versions: range_ends(self.request, self.scope, &self.request.refresh.to_versions)?,
@@ -145,6 +151,20 @@ impl Planner<'_> {
         Ok(Planned::Writes { stage: Box::new(stage), decision })
     }
 
+    /// The code version of a stage.
+    async fn code(
+        &self,
+        stage: &Stage,
+        needs: &Needs,
+        session: &QuerySession,
+        plan: &LogicalPlan,
+    ) -> Result<CodeVersion, PlanError> {
+        let (graph, sessions, params) = (self.request.graph.as_ref(), self.sessions, &self.request.params);
+        let of = StageCode { graph, stage, needs, session, sessions, params };
+        let refused = |error| Problems::one(problem(stage, &error), &graph.files).into();
+        CodeVersion::of(&of, plan).await.map_err(refused)
+    }
+
     async fn reused(&mut self, stage: &Stage, role: TableRole) -> Result<Planned, PlanError> {
         let location = table_location(self.request, stage)?;
         let version = role.memory.as_ref().map_or(TableVersion(0), |memory| memory.version);
@@ -153,7 +173,7 @@ impl Planner<'_> {
         let reason = "neither its definition nor what it reads has changed".to_owned();
         let mut decision = StageDecision::new(stage.name.clone(), PlanDecision::Reuse, reason);
         decision.reuse = Some(ReuseVerdict { hit: true, missed: Vec::new() });
-        decision.code_version = role.code.to_string();
+        decision.set_code(role.code.as_str(), role.code.parts());
         let (name, location) = (stage.name.clone(), location.to_string());
         let stage = ReusedStage { name, code: role.code, version, location, inputs: role.inputs };
         Ok(Planned::Reused { stage, decision })
@@ -198,8 +218,9 @@ impl Planner<'_> {
         }
         let feeds = Feeds::imagined(&role.inputs, &self.inputs, stage.table.mode == WriteMode::Append);
         let engine = |source| PlanError::Engine { stage: stage.name.clone(), source };
-        let blocker = strategy_for(stage, plan, &feeds, false).map_err(engine)?.err();
-        let hindrance = role.volatile.clone().or_else(|| blocker.map(|blocker| blocker.to_string()));
+        role.blocker = strategy_for(stage, plan, &feeds, false).map_err(engine)?.err();
+        let volatile = role.code.volatile().map(ToOwned::to_owned);
+        let hindrance = volatile.or_else(|| role.blocker.as_ref().map(ToString::to_string));
         match hindrance {
             Some(hindrance) if stage.table.incremental == Incremental::Strict => {
                 let problem =
@@ -257,7 +278,7 @@ impl Planner<'_> {
         };
         decision.strategy = Some(strategy);
         decision.changes = changes;
-        decision.code_version = role.code.to_string();
+        decision.set_code(role.code.as_str(), role.code.parts());
         Ok(decision)
     }
 
@@ -331,7 +352,7 @@ impl Planner<'_> {
     pub(super) async fn caches(
         &mut self,
         tables: &BTreeMap<NodeName, PlannedStage>,
-    ) -> Result<BTreeMap<NodeName, (PlannedStage, String)>, PlanError> {
+    ) -> Result<BTreeMap<NodeName, PlannedCache>, PlanError> {
         let graph = Arc::clone(&self.request.graph);
         let mut wanted: BTreeMap<NodeName, String> = BTreeMap::new();
         for name in &self.scope.lone_caches {
@@ -356,12 +377,13 @@ impl Planner<'_> {
             let logical = logical_plan(&graph, &session.context, stage, self.params).await?;
             let plan = optimized(&graph, &session.context, stage, &logical)?;
             check_names(&graph, stage, &plan)?;
+            let code = self.code(stage, &needs, &session, &logical).await?;
             let (table, columns) = self.definition(stage, plan.schema().as_arrow())?;
             self.inputs.set(stage.name.clone(), Input::Planned(Arc::clone(&columns)));
             let depends_on = needs.leaves.into_iter().collect();
             let (name, mode) = (stage.name.clone(), stage.table.mode);
-            let planned = PlannedStage { name: name.clone(), depends_on, table, columns, mode, role: None };
-            caches.insert(name, (planned, reason));
+            let stage = PlannedStage { name: name.clone(), depends_on, table, columns, mode, role: None };
+            caches.insert(name, PlannedCache { stage, reason, code });
         }
         Ok(caches)
     }
@@ -414,7 +436,8 @@ impl TableRole {
             mode: stage.table.mode,
             on_definition_change: stage.table.on_definition_change,
             code: self.code.mark(),
-            volatile: self.volatile.clone(),
+            parts: self.code.parts().clone(),
+            volatile: self.code.volatile().map(ToOwned::to_owned),
             memory: self.memory.as_ref(),
             inputs: facts,
             refresh: self.refresh,

@@ -210,7 +210,8 @@ impl<'w> StageRun<'w> {
                 .optimize(&logical)
                 .map_err(|source| PlanError::Engine { stage: self.stage.name.clone(), source })?;
             Ok::<_, PlanError>(StageQueryPlan {
-                fingerprint: plan_fingerprint(&logical),
+                fingerprint: plan_fingerprint(&logical)
+                    .map_err(|source| PlanError::Engine { stage: self.stage.name.clone(), source })?,
                 context: Arc::new(session.context),
                 logical,
                 optimized,

@@ -20,6 +20,7 @@ use windlass_shared::artifact::{
 use windlass_shared::delta::commit::{
     BaseExpectation, CommitMode, CommitOutcome, CommitRequest, commit, maybe_checkpoint,
 };
+use windlass_shared::delta::cursor::CODE_PARTS;
 use windlass_shared::delta::table::TableChange;
 use windlass_shared::delta::write::StagedFiles;
 use windlass_shared::error::{Coded, Failure, full_message};
@@ -358,6 +359,11 @@ impl StageWork for RunWork {
         if let Some(quarantine) = write.quarantine {
             self.commit_quarantine(name, *quarantine, &write.plan_fingerprint).await?;
         }
+        let mut info = self.commit_info(name, &write.plan_fingerprint);
+        if let Some(role) = &planned.role {
+            // There is nothing in the parts that JSON refuses.
+            info.insert(CODE_PARTS.to_owned(), serde_json::to_value(role.code.parts()).unwrap_or_default());
+        }
         let request = CommitRequest {
             location: planned.table.location.clone(),
             staged: write.files,
@@ -367,7 +373,7 @@ impl StageWork for RunWork {
             marks: write.marks,
             base: write.base,
             change: write.change,
-            info: self.commit_info(name, &write.plan_fingerprint),
+            info,
         };
         let stores = self.sessions.stores();
         let (receipt, outcome) = match commit(&request, stores).await.map_err(|error| error.to_failure())? {

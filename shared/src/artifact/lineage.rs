@@ -21,12 +21,11 @@ pub struct StageLineage {
     pub inputs: Vec<LineageInput>,
     /// The hash of the stage's query and settings, comments and white space aside.
     pub code_fingerprint: String,
-    /// The hash of its normalised plan.
+    /// The hash of its plan in canonical form.
     pub plan_fingerprint: String,
     /// Where its table lies, without credentials.
     pub location: String,
-    /// The part of the reuse key that stands for the code: the hash of the normalised plan, the functions' versions and
-    /// the session's identity.
+    /// The part of the reuse key that stands for the code: the hash of all that decides the rows but the data.
     #[serde(default)]
     pub code_version: String,
     /// Whether the table was used as it was, and if not what had changed.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::incremental::{ReuseVerdict, SourceChange, Strategy};
 use super::pins::PinRecord;
 use super::saved_plan::SavedCursor;
+use crate::code_parts::CodeParts;
 use crate::ids::{NodeName, PipelineName};
 use crate::spec::table::WriteMode;
 use crate::tag::Tags;
@@ -76,9 +77,13 @@ pub struct StageDecision {
     /// Bytes that it has to read, about.
     #[serde(default)]
     pub estimated_bytes: u64,
-    /// The hash of its normalised plan, the functions' versions and the session's identity.
+    /// The hash of all that decides its rows but the data: its plan in canonical form, what it demands of rows, how files
+    /// are read, the functions' versions and the session's settings.
     #[serde(default)]
     pub code_version: String,
+    /// A hash of each part of that, by which it can be told what has changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code_parts: Option<CodeParts>,
     /// Its tags.
     #[serde(default, skip_serializing_if = "Tags::is_empty")]
     pub tags: Tags,
@@ -99,8 +104,15 @@ impl StageDecision {
             estimated_rows: None,
             estimated_bytes: 0,
             code_version: String::new(),
+            code_parts: None,
             tags: Tags::default(),
         }
+    }
+
+    /// Says which code it is about.
+    pub fn set_code(&mut self, version: &str, parts: &CodeParts) {
+        version.clone_into(&mut self.code_version);
+        self.code_parts = Some(parts.clone());
     }
 }
 

@@ -15,6 +15,7 @@ use super::incremental::Strategy;
 use super::pins::PinRecord;
 use super::plan::{PlanDecision, PlannedRun, StageDecision};
 use super::refresh::Refresh;
+use crate::code_parts::CodeParts;
 use crate::error::{Coded, ErrorCode};
 use crate::ids::{NodeName, PipelineName, TableVersion};
 
@@ -72,8 +73,11 @@ pub struct SavedPlan {
 pub struct SavedStage {
     /// The stage.
     pub stage: NodeName,
-    /// The hash of its normalised plan, the functions' versions and the session's identity.
+    /// The hash of all that decides its rows but the data.
     pub code_version: String,
+    /// A hash of each part of that, by which it can be told what has changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code_parts: Option<CodeParts>,
     /// How its rows were to come about.
     pub decision: PlanDecision,
     /// How its table was to be brought up to date, if it was.
@@ -133,6 +137,7 @@ impl SavedPlan {
         let stage = |decision: &StageDecision| SavedStage {
             stage: decision.stage.clone(),
             code_version: decision.code_version.clone(),
+            code_parts: decision.code_parts.clone(),
             decision: decision.decision,
             strategy: decision.strategy,
         };
@@ -201,10 +206,13 @@ pub enum Moved {
         /// The identity now.
         to: String,
     },
-    /// The definition of a stage has changed.
+    /// What decides the rows of a stage, its data apart, has changed.
     Code {
         /// The stage.
         stage: NodeName,
+        /// What of it, as a sentence: `its definition has changed`.
+        #[serde(default = "definition_changed")]
+        what: String,
     },
     /// A stage that was not in the plan would run.
     NewStage {
@@ -247,6 +255,10 @@ pub enum Moved {
     },
 }
 
+fn definition_changed() -> String {
+    "its definition has changed".to_owned()
+}
+
 impl Moved {
     /// The stage that would run otherwise, if it is that.
     fn stage(&self) -> Option<&NodeName> {
@@ -268,7 +280,7 @@ impl fmt::Display for Moved {
                 write!(f, "parameter {name}: {from} → {to}")
             }
             Self::Session { from, to } => write!(f, "session: identity {from} → {to}"),
-            Self::Code { stage } => write!(f, "stage {stage}: its definition has changed"),
+            Self::Code { stage, what } => write!(f, "stage {stage}: {what}"),
             Self::NewStage { stage } => write!(f, "stage {stage}: not in the plan"),
             Self::LostStage { stage } => write!(f, "stage {stage}: in the plan, but it would not run"),
             Self::Decision { stage, from, to } => write!(f, "stage {stage}: {from} → {to}"),
@@ -396,9 +408,7 @@ fn moved_stage(stage: &NodeName, from: Option<&SavedStage>, to: Option<&SavedSta
         (_, None) => return vec![Moved::LostStage { stage }],
     };
     let mut moved = Vec::new();
-    if from.code_version != to.code_version {
-        moved.push(Moved::Code { stage: stage.clone() });
-    }
+    moved.extend(moved_code(from, to).map(|what| Moved::Code { stage: stage.clone(), what }));
     let decided = |saved: &SavedStage| match saved.strategy {
         Some(strategy) if strategy.as_str() != saved.decision.as_str() => {
             format!("{} ({})", saved.decision.as_str(), strategy.as_str())
@@ -409,6 +419,19 @@ fn moved_stage(stage: &NodeName, from: Option<&SavedStage>, to: Option<&SavedSta
         moved.push(Moved::Decision { stage, from: decided(from), to: decided(to) });
     }
     moved
+}
+
+/// What of the code of a stage has changed, if anything has.
+fn moved_code(from: &SavedStage, to: &SavedStage) -> Option<String> {
+    let parts = from.code_parts.as_ref().zip(to.code_parts.as_ref());
+    if from.code_version == to.code_version {
+        // It says nothing about rows, and whether they are held to their key.
+        let (from, to) = parts.filter(|(from, to)| from.incremental != to.incremental)?;
+        let switched = |on: bool| if on { "on" } else { "off" };
+        return Some(format!("`incremental`: {} → {}", switched(from.incremental), switched(to.incremental)));
+    }
+    // A plan of an earlier version of Windlass has no parts.
+    Some(parts.map_or_else(definition_changed, |(from, to)| to.changed_text(from)))
 }
 
 /// How two pins of one source differ in what is read. How a version came to be chosen does not matter.

@@ -22,8 +22,12 @@ use serde::Deserialize;
 use super::DeltaError;
 use super::history::History;
 use super::log_store::log_store;
+use crate::code_parts::CodeParts;
 use crate::ids::{AppId, NodeName, RunSequence, TableVersion};
 use crate::storage::{Location, Stores};
+
+/// What `commitInfo` calls the parts of the definition that made the rows.
+pub const CODE_PARTS: &str = "windlass.code";
 
 /// What a cursor says once it was reset: nothing is taken in.
 pub const RESET: i64 = -1;
@@ -83,6 +87,8 @@ pub struct TableMemory {
     pub run_version: Option<TableVersion>,
     /// Which definition made the rows, as [`hash_mark`] has it.
     pub code: Option<i64>,
+    /// The parts of that definition, as the last run's commit says.
+    pub code_parts: Option<CodeParts>,
     /// The version of each Delta input that is taken in, by its name and the table's id; [`RESET`] if it was reset.
     pub sources: BTreeMap<(NodeName, String), i64>,
     /// The version of each Delta input that the last run took in, whatever its cursor was set to since.
@@ -172,6 +178,7 @@ impl TableMemory {
             }
         }
         if let Some(run) = run {
+            self.code_parts = commit.iter().find_map(|line| line.commit_info.as_ref()?.code_parts.clone());
             self.last_run = Some(RunSequence(run.version));
             self.run_version = Some(version);
             return true;
@@ -228,6 +235,14 @@ struct Line {
     txn: Option<Txn>,
     add: Option<FileAction>,
     remove: Option<FileAction>,
+    #[serde(rename = "commitInfo")]
+    commit_info: Option<CommitInfo>,
+}
+
+#[derive(Debug, Deserialize)]
+struct CommitInfo {
+    #[serde(default, rename = "windlass.code")]
+    code_parts: Option<CodeParts>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -95,8 +95,8 @@ impl Sessions {
             state(config(&settings, &functions), String::new(), &functions, &runtime).map_err(SessionError::Build)?;
         let identity = session_identity(&state, &functions)
             .map_err(|error| SessionError::Build(DataFusionError::External(Box::new(error))))?;
-        let results = result_identity(&state, &functions)
-            .map_err(|error| SessionError::Build(DataFusionError::External(Box::new(error))))?;
+        let results =
+            result_identity(&state).map_err(|error| SessionError::Build(DataFusionError::External(Box::new(error))))?;
         Ok(Self { settings, functions, stores, runtime, identity, results, io })
     }
 
@@ -125,7 +125,7 @@ impl Sessions {
         &self.identity
     }
 
-    /// What the sessions have in common with others if queries mean the same in both.
+    /// What the options of the sessions have in common with those of others if queries mean the same in both.
     pub fn result_identity(&self) -> &ResultIdentity {
         &self.results
     }

@@ -79,8 +79,8 @@ identity! {
     SessionIdentity
 }
 identity! {
-    /// The part of a session that decides what comes out of a query and not how fast: functions with their versions, the
-    /// engine's version, and the options that give queries their meaning. It is the same on a cluster of any size.
+    /// The options that decide what comes out of a query and not how fast. It is the same on a cluster of any size. The
+    /// engine's version and the functions, which have a say as well, are not part of it.
     ResultIdentity
 }
 identity! {
@@ -127,11 +127,8 @@ pub(super) fn session_identity(
     })
 }
 
-/// The identity of what queries mean in sessions with this state and these functions.
-pub(super) fn result_identity(
-    state: &SessionState,
-    functions: &Functions,
-) -> Result<ResultIdentity, serde_json::Error> {
+/// The identity of the options that give queries their meaning in sessions with this state.
+pub(super) fn result_identity(state: &SessionState) -> Result<ResultIdentity, serde_json::Error> {
     let of_results = |key: &str| {
         OF_RESULTS.contains(&key) || !IRRELEVANT.iter().chain(&OF_EXECUTION).any(|prefix| key.starts_with(prefix))
     };
@@ -142,9 +139,5 @@ pub(super) fn result_identity(
         .filter(|entry| of_results(&entry.key))
         .map(|entry| (entry.key, entry.value))
         .collect();
-    ResultIdentity::of(&serde_json::json!({
-        "datafusion": datafusion::DATAFUSION_VERSION,
-        "options": options,
-        "functions": functions.records(),
-    }))
+    ResultIdentity::of(&options)
 }

@@ -17,6 +17,7 @@ use super::registration::{ColumnRecord, Registration, TableKind, columns};
 use super::rows::{batch_of, schema_of};
 use super::text_files::TextFilesTable;
 use super::{ScanIdentity, SessionError, SortRecord, listing, text_files};
+use crate::canonical::{Names, canonical};
 use crate::ids::{NodeName, TableVersion};
 use crate::rows::Cell;
 use crate::spec::source::{ListingSource, RowsSource, TextFilesSource};
@@ -252,7 +253,9 @@ async fn plan_view(ctx: &SessionContext, name: &NodeName, sql: &str) -> Result<L
 }
 
 fn view(name: &NodeName, plan: LogicalPlan, sql: Option<String>) -> Result<Opened, SessionError> {
-    let scan = json!({ "kind": "view", "plan": plan.display_indent_schema().to_string() });
+    let refused = |source| SessionError::View { view: name.clone(), source };
+    let form = canonical(&plan, Names::Outside).map_err(refused)?;
+    let scan = json!({ "kind": "view", "plan": form.digest() });
     let registration = without_files(name, TableKind::View, columns(plan.schema().as_arrow()), &scan)?;
     Ok((Arc::new(ViewTable::new(plan, sql)), registration))
 }

@@ -176,6 +176,7 @@ fn plan() -> PlanRecord {
         estimated_rows: None,
         estimated_bytes: 0,
         code_version: String::new(),
+        code_parts: None,
         tags: Tags::default(),
     };
     PlanRecord { stages: vec![decision] }

@@ -3,6 +3,7 @@
 mod about;
 mod bundle;
 pub(crate) mod code_graph;
+mod code_versions;
 mod cursors;
 mod datasets;
 mod event_log;

@@ -9,6 +9,7 @@ use windlass_shared::artifact::{
     Moved, PinRecord, PlanDecision, PlanMoved, PlannedRun, Refresh, SAVED_PLAN_FORMAT, SavedCursor, SavedPlan,
     SavedPlanError, SavedRequest, StageDecision, Strategy as Way, moved,
 };
+use windlass_shared::code_parts::CodeParts;
 use windlass_shared::error::Coded;
 use windlass_shared::ids::TableVersion;
 
@@ -25,6 +26,7 @@ fn decision(stage: &str, decision: PlanDecision, strategy: Option<Way>) -> Stage
         estimated_rows: None,
         estimated_bytes: 0,
         code_version: format!("code of {stage}"),
+        code_parts: Some(CodeParts { definition: "d".into(), settings: "s".into(), ..CodeParts::default() }),
         tags: Default::default(),
     }
 }
@@ -96,7 +98,22 @@ const CHANGES: &[Change] = &[
     ("parameter label: x → none", |plan| drop(plan.params.remove("label"))),
     ("parameter new: none → true", |plan| drop(plan.params.insert("new".into(), value("boolean", "true")))),
     ("session: identity session one → session two", |plan| plan.session_identity = "session two".into()),
-    ("stage totals: its definition has changed", |plan| plan.stages[1].code_version = "other".into()),
+    ("stage totals: its definition has changed", |plan| {
+        plan.stages[1].code_version = "other".into();
+        plan.stages[1].code_parts.as_mut().unwrap().definition = "other".into();
+    }),
+    ("stage totals: a setting of the session has changed", |plan| {
+        plan.stages[1].code_version = "other".into();
+        plan.stages[1].code_parts.as_mut().unwrap().settings = "other".into();
+    }),
+    // As an earlier version of Windlass saved it.
+    ("stage totals: its definition has changed", |plan| {
+        plan.stages[1].code_version = "other".into();
+        plan.stages[1].code_parts = None;
+    }),
+    ("stage totals: `incremental`: off → on", |plan| {
+        plan.stages[1].code_parts.as_mut().unwrap().incremental = true;
+    }),
     ("stage totals: incremental (affected_keys) → reuse", |plan| {
         (plan.stages[1].decision, plan.stages[1].strategy) = (PlanDecision::Reuse, None);
     }),
@@ -232,6 +249,7 @@ fn a_refusal_lists_what_moved() {
     now.pins[0].version = Some(TableVersion(6));
     now.cursors[0].version = Some(4);
     now.stages[1].code_version = "other".into();
+    now.stages[1].code_parts.as_mut().unwrap().definition = "other".into();
     let refused = PlanMoved { moved: moved(&saved(), &now) };
     insta::assert_snapshot!(refused, @r"
     the plan does not hold any more:

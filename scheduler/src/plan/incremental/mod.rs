@@ -33,6 +33,8 @@ pub use groups::{TouchedGroups, has_all_groups, spans_all, touched_groups};
 pub use inputs::{ChangedInputs, InputChanges};
 pub use restrict::{Keys, restrict};
 pub use row_wise::{Side, changed_rows, is_row_wise};
-pub use strategy::{Choice, StrategyRequest, affected_keys, choose, first_volatile, rows_of_keys, rows_of_null_keys};
+pub use strategy::{
+    Choice, StrategyRequest, affected_keys, choose, first_volatile, rows_of_keys, rows_of_null_keys, volatile_function,
+};
 pub use totals::Totals;
 pub use trace::Tracer;

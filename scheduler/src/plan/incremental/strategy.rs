@@ -165,25 +165,33 @@ pub fn rows_of_null_keys(plan: &LogicalPlan, columns: &[String], keys: &LogicalP
 pub fn first_volatile(plan: &LogicalPlan) -> Result<Option<Blocker>> {
     let mut found = None;
     plan.apply_with_subqueries(|node| {
-        for expr in node.expressions() {
-            expr.apply(|expr| {
-                let function = match expr {
-                    Expr::ScalarFunction(call) if call.func.signature().volatility != Volatility::Immutable => {
-                        Some(call.func.name().to_owned())
-                    }
-                    _ => None,
-                };
-                if let Some(name) = function {
-                    found = Some(Blocker::new(
-                        format!("the function {name}()"),
-                        "it gives another result in every run".to_owned(),
-                    ));
-                    return Ok(TreeNodeRecursion::Stop);
-                }
-                Ok(TreeNodeRecursion::Continue)
-            })?;
+        node.apply_expressions(|expr| {
+            found = volatile_function(expr)?;
+            Ok(if found.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        })
+    })?;
+    Ok(found.map(|function| Blocker::new(function, "it gives another result in every run".to_owned())))
+}
+
+/// A function of the expression that may give another result when it is called again with the same arguments, in words.
+///
+/// # Errors
+/// The engine's, if the expression cannot be walked.
+pub fn volatile_function(expr: &Expr) -> Result<Option<String>> {
+    let mut found = None;
+    expr.apply(|expr| {
+        let (volatility, name) = match expr {
+            Expr::ScalarFunction(call) => (call.func.signature().volatility, call.func.name()),
+            Expr::HigherOrderFunction(call) => (call.func.signature().volatility, call.func.name()),
+            Expr::AggregateFunction(call) => (call.func.signature().volatility, call.func.name()),
+            Expr::WindowFunction(call) => (call.fun.signature().volatility, call.fun.name()),
+            _ => return Ok(TreeNodeRecursion::Continue),
+        };
+        if volatility == Volatility::Immutable {
+            return Ok(TreeNodeRecursion::Continue);
         }
-        Ok(if found.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        found = Some(format!("the function {name}()"));
+        Ok(TreeNodeRecursion::Stop)
     })?;
     Ok(found)
 }

@@ -9,6 +9,7 @@ use datafusion::common::{Column, TableReference};
 use datafusion::datasource::cte_worktable::CteWorkTable;
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::error::{DataFusionError, Result};
+use datafusion::functions_table::generate_series::GenerateSeriesTable;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{
     Expr, FetchType, LogicalPlan, LogicalPlanBuilder, SkipType, TableScan, TableSource, UNNAMED_TABLE,
@@ -82,6 +83,7 @@ fn expression_refused(expr: &Expr) -> Option<&'static str> {
 /// `plan` with scans that are a name and columns. What a scan did besides becomes nodes above it.
 pub(super) fn bare(plan: &LogicalPlan) -> Result<LogicalPlan, PlanWireError> {
     let unnamed = std::cell::Cell::new(false);
+    let series = std::cell::RefCell::new(None);
     let transformed = plan.clone().transform_up_with_subqueries(|node| match node {
         LogicalPlan::TableScan(scan) if is_work_table(&scan.source) => {
             Ok(Transformed::no(LogicalPlan::TableScan(scan)))
@@ -89,6 +91,9 @@ pub(super) fn bare(plan: &LogicalPlan) -> Result<LogicalPlan, PlanWireError> {
         LogicalPlan::TableScan(scan) => {
             if scan.table_name.table() == UNNAMED_TABLE {
                 unnamed.set(true);
+            }
+            if is_series(&scan.source) {
+                series.replace(Some(scan.table_name.table().to_owned()));
             }
             bare_scan(scan).map(Transformed::yes)
         }
@@ -100,6 +105,11 @@ pub(super) fn bare(plan: &LogicalPlan) -> Result<LogicalPlan, PlanWireError> {
             what: "rows that no table holds, or files that are no source of the project".to_owned(),
             help: "make them a source of the project, and read that by its name",
         });
+    }
+    if let Some(function) = series.take() {
+        // A scan travels as a name and columns, and so without the arguments.
+        let what = format!("a scan of the table function `{function}`");
+        return Err(PlanWireError::Refused { what, help: "write this stage in SQL" });
     }
     Ok(transformed.map_err(PlanWireError::Engine)?.data)
 }
@@ -125,6 +135,11 @@ fn bare_scan(scan: TableScan) -> Result<LogicalPlan> {
         Some(rows) => builder.limit(0, Some(rows))?.build(),
         None => builder.build(),
     }
+}
+
+/// Whether a scan reads what a table function made of its arguments.
+fn is_series(source: &Arc<dyn TableSource>) -> bool {
+    source_as_provider(source).is_ok_and(|provider| provider.downcast_ref::<GenerateSeriesTable>().is_some())
 }
 
 /// Whether a scan reads what a recursive query has made so far.

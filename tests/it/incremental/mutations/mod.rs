@@ -3,6 +3,8 @@
 
 mod mutants;
 mod parts;
+mod shapes;
+mod variants;
 mod versions;
 
 use std::collections::BTreeMap;
@@ -14,6 +16,7 @@ use rand::rngs::StdRng;
 use windlass_client::Project;
 
 use mutants::{Mutant, TABLES, classes, that_does_not, that_matters};
+use shapes::{Reshaped, reshaped};
 use versions::{Verdicts, Versions};
 
 /// Changes that are tried in an ordinary test run, half of them such that matter; `WINDLASS_MUTANTS=<n>` tries more.
@@ -47,6 +50,55 @@ async fn judge(versions: &Versions, mutant: &Mutant) -> Result<(), String> {
     Ok(())
 }
 
+/// What is wrong with the code version of a query that was changed in a way that matters or does not, if anything.
+async fn judge_reshaped(versions: &Versions, matters: bool, reshaped: &Reshaped) -> Result<(), String> {
+    let what = &reshaped.what;
+    let of = async |sql: &str| {
+        let project = Project::from_files(&shapes::project(sql).files(), versions.dir(), None, &[]);
+        match project {
+            Ok(project) => versions.code(&project).await,
+            Err(_) => None,
+        }
+    };
+    let Some(base) = of(reshaped.base).await else { return Err(format!("{what}: even before, it is refused")) };
+    match (of(&reshaped.sql).await, matters) {
+        // Nothing is reused of a project that does not run.
+        (None, true) => Ok(()),
+        (None, false) => Err(format!("{what}: it is refused")),
+        (Some(code), _) if (code != base) == matters => Ok(()),
+        (Some(_), true) => Err(format!("{what}: the code version is the same")),
+        (Some(_), false) => Err(format!("{what}: the code version is another")),
+    }
+}
+
+/// The mutant of a seed, judged: what kind of change it was, and what is wrong with what would become of it.
+async fn judge_seed(versions: &Versions, seed: u64) -> (&'static str, Result<(), String>) {
+    let mut random = StdRng::seed_from_u64(seed);
+    match seed % 4 {
+        0 | 1 => {
+            let mutant = if seed % 2 == 0 { that_matters(&mut random) } else { that_does_not(&mut random) };
+            (mutant.class, judge(versions, &mutant).await)
+        }
+        rest => {
+            let matters = rest == 2;
+            let reshaped = reshaped(matters, &mut random);
+            let class = if matters { "any part of a query" } else { "other words for a query" };
+            (class, judge_reshaped(versions, matters, &reshaped).await)
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_change_of_every_shape_is_told_by_the_code_version() {
+    let dir = tempfile::tempdir().unwrap();
+    let versions = Versions::new(dir.path()).await;
+    let mut wrong = Vec::new();
+    for (matters, reshaped) in shapes::all(&mut StdRng::seed_from_u64(1)) {
+        wrong.extend(judge_reshaped(&versions, matters, &reshaped).await.err());
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_matters_misses_the_cache_and_no_other_does() {
     let dir = tempfile::tempdir().unwrap();
@@ -58,9 +110,8 @@ async fn a_change_that_matters_misses_the_cache_and_no_other_does() {
     let judged = futures::stream::iter(0..mutants).map(|seed| {
         let versions = Arc::clone(&versions);
         let judge = async move {
-            let mut random = StdRng::seed_from_u64(seed);
-            let mutant = if seed % 2 == 0 { that_matters(&mut random) } else { that_does_not(&mut random) };
-            (mutant.class, judge(&versions, &mutant).await.map_err(|problem| format!("seed {seed}: {problem}")))
+            let (class, verdict) = judge_seed(&versions, seed).await;
+            (class, verdict.map_err(|problem| format!("seed {seed}: {problem}")))
         };
         async move { tokio::spawn(judge).await.unwrap() }
     });

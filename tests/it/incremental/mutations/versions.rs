@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{ArrayRef, Date32Array, Int64Array, StringArray};
+use datafusion::arrow::array::{Date32Array, Int64Array, RecordBatch, StringArray};
+use datafusion::arrow::datatypes::SchemaRef;
 use tokio::sync::Mutex;
 use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{ClientError, Project, RunOptions, Windlass};
@@ -24,6 +25,31 @@ pub(super) struct Versions {
     engines: Mutex<Vec<(SessionSettings, Arc<Windlass>)>>,
 }
 
+/// The tables that stages read, with a row or two.
+fn orders() -> RecordBatch {
+    batch(vec![
+        ("id", array(Int64Array::from(vec![1, 2]))),
+        ("customer", array(Int64Array::from(vec![1, 1]))),
+        ("amount", array(Int64Array::from(vec![5, 6]))),
+        ("day", array(Date32Array::from(vec![20_460, 20_461]))),
+        ("status", array(StringArray::from(vec!["paid", "open"]))),
+        ("currency", array(StringArray::from(vec!["x", "y"]))),
+    ])
+}
+
+fn customers() -> RecordBatch {
+    batch(vec![
+        ("id", array(Int64Array::from(vec![1]))),
+        ("name", array(StringArray::from(vec!["ada"]))),
+        ("region", array(StringArray::from(vec!["north"]))),
+    ])
+}
+
+/// The columns of the tables, by their names.
+pub(super) fn schemas() -> [(&'static str, SchemaRef); 2] {
+    [("orders", orders().schema()), ("customers", customers().schema())]
+}
+
 /// What would become of a project's stages.
 pub(super) enum Verdicts {
     /// By stage that keeps a table, whether it would be used as it is.
@@ -36,23 +62,10 @@ impl Versions {
     /// Makes the tables below `dir`.
     pub(super) async fn new(dir: &Path) -> Self {
         for name in ["orders", "orders_2"] {
-            let columns: Vec<(&str, ArrayRef)> = vec![
-                ("id", array(Int64Array::from(vec![1, 2]))),
-                ("customer", array(Int64Array::from(vec![1, 1]))),
-                ("amount", array(Int64Array::from(vec![5, 6]))),
-                ("day", array(Date32Array::from(vec![20_460, 20_461]))),
-                ("status", array(StringArray::from(vec!["paid", "open"]))),
-                ("currency", array(StringArray::from(vec!["x", "y"]))),
-            ];
-            append(&dir.join(name), batch(columns), &[]).await;
+            append(&dir.join(name), orders(), &[]).await;
         }
         for name in ["customers", "customers_2"] {
-            let columns: Vec<(&str, ArrayRef)> = vec![
-                ("id", array(Int64Array::from(vec![1]))),
-                ("name", array(StringArray::from(vec!["ada"]))),
-                ("region", array(StringArray::from(vec!["north"]))),
-            ];
-            append(&dir.join(name), batch(columns), &[]).await;
+            append(&dir.join(name), customers(), &[]).await;
         }
         for name in ["rates.csv", "rates_2.csv"] {
             fs::write(dir.join(name), "currency,rate\nx,1.5\n").unwrap();
@@ -94,6 +107,15 @@ impl Versions {
         let run = self.engine(base).await.run(base, &RunOptions::default()).await.unwrap();
         let record = run.wait().await.unwrap();
         assert_eq!(record.status.as_str(), "succeeded", "{:?}", record.stages);
+    }
+
+    /// The code version of a project's only stage; `None` if the project is refused.
+    pub(super) async fn code(&self, project: &Project) -> Option<String> {
+        match self.engine(project).await.plan(project, &RunOptions::default()).await {
+            Ok(plan) => Some(plan.stages[0].code_version.clone()),
+            Err(ClientError::Run(RunError::Plan(PlanError::Sql(_)))) => None,
+            Err(error) => panic!("{error}"),
+        }
     }
 
     /// What a run of `project` would do with the tables that are there.

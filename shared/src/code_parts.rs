@@ -1,0 +1,162 @@
+//! What a stage's code version is made of, by which a plan names what has changed. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::NodeName;
+
+/// The parts of a stage's code version, each as a hash. They name what has changed; whether anything has, the code version
+/// tells, which is a hash of the whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeParts {
+    /// The query with the views and caches that it sees through, and what the stage's header says of its rows.
+    #[serde(default)]
+    pub definition: String,
+    /// The values of the parameters that it uses.
+    #[serde(default)]
+    pub params: BTreeMap<String, String>,
+    /// The columns that it reads of each source or table.
+    #[serde(default)]
+    pub columns: BTreeMap<NodeName, String>,
+    /// How files become rows, and rows that the project holds.
+    #[serde(default)]
+    pub reading: BTreeMap<NodeName, String>,
+    /// The functions that it calls, as far as they are not the engine's own.
+    #[serde(default)]
+    pub functions: BTreeMap<String, String>,
+    /// The settings of the session that give queries their meaning.
+    #[serde(default)]
+    pub settings: String,
+    /// The engine's version.
+    #[serde(default)]
+    pub engine: String,
+    /// Whether it was incremental, so that its table was held to its key.
+    #[serde(default)]
+    pub incremental: bool,
+}
+
+impl CodeParts {
+    /// What is not as it was `before`, in words such as `its definition` and ``the parameter `since` ``.
+    pub fn changed_since(&self, before: &Self) -> Vec<String> {
+        let mut changed = Vec::new();
+        let rewritten = self.definition != before.definition;
+        if rewritten {
+            changed.push("its definition".to_owned());
+        }
+        // What a definition no longer has, or has newly, is a change of the definition.
+        let in_both = !rewritten;
+        changed.extend(differing(&self.params, &before.params, in_both).map(|name| format!("the parameter `{name}`")));
+        changed.extend(
+            differing(&self.columns, &before.columns, in_both).map(|name| format!("what it reads of `{name}`")),
+        );
+        changed.extend(
+            differing(&self.reading, &before.reading, in_both).map(|name| format!("what the project says of `{name}`")),
+        );
+        changed.extend(
+            differing(&self.functions, &before.functions, in_both).map(|name| format!("the function {name}()")),
+        );
+        if self.settings != before.settings {
+            changed.push("a setting of the session".to_owned());
+        }
+        if self.engine != before.engine {
+            changed.push("the engine's version".to_owned());
+        }
+        changed
+    }
+
+    /// What is not as it was `before`, as a sentence such as `its definition has changed`.
+    pub fn changed_text(&self, before: &Self) -> String {
+        match self.changed_since(before).as_slice() {
+            // Such as the arguments of a table function, which may be made of the time.
+            [] => "a value that is settled when it is planned has changed".to_owned(),
+            [one] => format!("{one} has changed"),
+            [first @ .., last] => format!("{} and {last} have changed", first.join(", ")),
+        }
+    }
+
+    /// Why rows that were made by `before` are not those of now. Nothing is known of what made the rows of a table that an
+    /// earlier version of Windlass wrote.
+    pub fn reason(&self, before: Option<&Self>) -> String {
+        match before {
+            Some(before) => format!("{} since its rows were made", self.changed_text(before)),
+            None => {
+                "its rows were made by an earlier version of windlass, which told definitions apart otherwise".into()
+            }
+        }
+    }
+}
+
+/// The keys whose values differ, in order; of those that only one map has, only if `all` are asked for.
+fn differing<'m, K: Ord>(
+    now: &'m BTreeMap<K, String>,
+    before: &'m BTreeMap<K, String>,
+    all: bool,
+) -> impl Iterator<Item = &'m K> {
+    let keys: BTreeSet<&K> = now.keys().chain(before.keys()).collect();
+    keys.into_iter().filter(move |key| match (now.get(key), before.get(key)) {
+        (Some(now), Some(before)) => now != before,
+        _ => all,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map<K: Ord + for<'t> From<&'t str>>(entries: &[(&str, &str)]) -> BTreeMap<K, String> {
+        entries.iter().map(|(key, value)| (K::from(key), (*value).to_owned())).collect()
+    }
+
+    fn before() -> CodeParts {
+        CodeParts {
+            definition: "a".to_owned(),
+            params: map(&[("least", "1"), ("label", "2")]),
+            columns: map(&[("orders", "1"), ("rates", "2")]),
+            reading: map(&[("rates", "1")]),
+            functions: map(&[("stable_id", "1")]),
+            settings: "s".to_owned(),
+            engine: "e".to_owned(),
+            incremental: true,
+        }
+    }
+
+    /// Changes one part.
+    type Change = fn(&mut CodeParts);
+
+    #[test]
+    fn what_has_changed_is_named_and_nothing_else() {
+        let changes: [(&str, Change); 9] = [
+            ("its definition has changed", |parts| parts.definition = "b".to_owned()),
+            ("the parameter `least` has changed", |parts| drop(parts.params.insert("least".into(), "3".into()))),
+            ("what it reads of `orders` has changed", |parts| drop(parts.columns.insert("orders".into(), "3".into()))),
+            ("what the project says of `rates` has changed", |parts| {
+                drop(parts.reading.insert("rates".into(), "3".into()));
+            }),
+            ("the function stable_id() has changed", |parts| {
+                drop(parts.functions.insert("stable_id".into(), "2".into()));
+            }),
+            ("the function upper() has changed", |parts| drop(parts.functions.insert("upper".into(), "1".into()))),
+            ("a setting of the session has changed", |parts| parts.settings = "t".to_owned()),
+            ("the engine's version has changed", |parts| parts.engine = "f".to_owned()),
+            ("a value that is settled when it is planned has changed", |_| {}),
+        ];
+        for (told, change) in changes {
+            let mut now = before();
+            change(&mut now);
+            assert_eq!(now.changed_text(&before()), told);
+            assert_eq!(now.reason(Some(&before())), format!("{told} since its rows were made"));
+        }
+    }
+
+    #[test]
+    fn what_a_new_query_no_longer_uses_is_not_told_besides() {
+        let mut now = before();
+        now.definition = "b".to_owned();
+        now.params.remove("label");
+        now.columns.insert("more".into(), "1".into());
+        now.params.insert("least".into(), "3".into());
+        assert_eq!(now.changed_text(&before()), "its definition and the parameter `least` have changed");
+        assert!(now.reason(None).contains("earlier version of windlass"));
+    }
+}
