@@ -14,7 +14,7 @@ enum Callee {
     /// A function of a window alone, which passes over nulls if it is told so.
     Window { sees_nulls: bool },
     /// A function of a group, over a window or not.
-    Group { sees_nulls: bool, is_ordered_set: bool },
+    Group { sees_nulls: bool, is_ordered_set: bool, of_all_rows: bool },
     /// Nothing that the session knows: the engine says so.
     Unknown,
 }
@@ -26,6 +26,24 @@ const OF_WINDOWS: [&str; 3] = ["first_value", "last_value", "nth_value"];
 /// Functions of a group that are written with WITHIN GROUP and do not say so of themselves.
 const ORDERED_SETS: [&str; 4] =
     ["percentile_cont", "quantile_cont", "approx_percentile_cont", "approx_percentile_cont_with_weight"];
+/// Functions of a group that the engine gives all rows to, whether DISTINCT is written or not.
+const OF_ALL_ROWS: [&str; 15] = [
+    "approx_percentile_cont",
+    "approx_percentile_cont_with_weight",
+    "corr",
+    "covar_pop",
+    "covar_samp",
+    "nth_value",
+    "regr_avgx",
+    "regr_avgy",
+    "regr_count",
+    "regr_intercept",
+    "regr_r2",
+    "regr_slope",
+    "regr_sxx",
+    "regr_sxy",
+    "regr_syy",
+];
 /// What the engine plans like a function of a row, though it is none.
 const BUILT_IN: [&str; 4] = ["make_map", "map", "unnest", "unnest_outer"];
 
@@ -48,6 +66,7 @@ fn callee(state: &SessionState, call: &Call) -> Callee {
         Some(function) => Callee::Group {
             sees_nulls: function.supports_null_handling_clause(),
             is_ordered_set: function.supports_within_group_clause() || ORDERED_SETS.contains(&name),
+            of_all_rows: OF_ALL_ROWS.contains(&function.name()),
         },
         None => match state.window_functions().get(name) {
             Some(function) if over => Callee::Window { sees_nulls: !NUMBERING.contains(&function.name()) },
@@ -73,6 +92,9 @@ fn refused(call: &Call, callee: Callee) -> Option<Problem> {
         }
         (Callee::Group { sees_nulls: false, .. }, CallClause::Nulls) => {
             Some((clause, "a function that passes over nulls", "take it out"))
+        }
+        (Callee::Group { of_all_rows: true, .. }, CallClause::Distinct) => {
+            Some((clause, "a function that is given every row", "take it out, and call it over a SELECT DISTINCT"))
         }
         (Callee::Group { is_ordered_set: true, .. }, CallClause::OrderBy { by_argument: false }) => Some((
             clause,

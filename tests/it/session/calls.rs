@@ -46,6 +46,9 @@ fn clauses_that_say_nothing_to_a_function_are_refused_at_its_name() {
         ("SELECT §row_number() IGNORE NULLS OVER (ORDER BY b) FROM t", "`IGNORE NULLS` says nothing to `row_number`"),
         ("SELECT §sum(a) IGNORE NULLS OVER (ORDER BY b) FROM t", "`IGNORE NULLS` says nothing to `sum`"),
         ("SELECT §max(a) RESPECT NULLS FROM t", "`IGNORE NULLS` says nothing to `max`"),
+        ("SELECT §corr(DISTINCT a, b) FROM t", "`DISTINCT` says nothing to `corr`"),
+        ("SELECT §covar(DISTINCT a, b) FROM t", "`DISTINCT` says nothing to `covar`"),
+        ("SELECT §regr_count(DISTINCT a, b) OVER () FROM t", "`DISTINCT` says nothing to `regr_count`"),
         ("SELECT §percentile_cont(a, 0.5 ORDER BY b) FROM t", "`ORDER BY` says nothing to `percentile_cont`"),
         ("SELECT a FROM t WHERE (SELECT §abs(a) OVER () FROM u) > 1", "`OVER` says nothing to `abs`"),
     ];
