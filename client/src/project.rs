@@ -58,6 +58,9 @@ pub enum LoadError {
     /// The name of a file is not UTF-8.
     #[error("the file name {} is not UTF-8 text", .0.display())]
     BadFileName(PathBuf),
+    /// A file looks like one of the project's, but for the case of its extension.
+    #[error("{} is not read: extensions are in lower case", .0.display())]
+    ExtensionCase(PathBuf),
     /// A link leads out of the project folder.
     #[error("{} is a link that leads out of the project folder", .0.display())]
     Outside(PathBuf),
@@ -78,6 +81,7 @@ impl Coded for LoadError {
             Self::NoManifest(_) => codes::NO_MANIFEST,
             Self::TooLarge { .. } | Self::TooMany => codes::LIMIT,
             Self::NotUtf8 { .. } | Self::BadFileName(_) => codes::NOT_UTF8,
+            Self::ExtensionCase(_) => ErrorCode("WL0384"),
             Self::Outside(_) => codes::OUTSIDE,
             Self::Io { .. } => codes::UNREADABLE,
         }
@@ -92,6 +96,7 @@ impl Coded for LoadError {
             Self::TooMany => "split it into several projects",
             Self::NotUtf8 { .. } => "save the file as UTF-8",
             Self::BadFileName(_) => "rename the file with ASCII letters, digits and `_`",
+            Self::ExtensionCase(_) => "rename the file with its extension in lower case, or move it elsewhere",
             Self::Outside(_) => "copy the file into the project",
             Self::Io { .. } => "check that the file exists and that you may read it",
         };
@@ -237,8 +242,12 @@ impl Loader {
             if file_name.as_encoded_bytes().starts_with(b".") {
                 continue;
             }
-            let wanted = path.extension().and_then(OsStr::to_str).is_some_and(|found| extensions.contains(&found));
+            let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default();
+            let wanted = extensions.contains(&extension);
             let is_dir = path.is_dir();
+            if !is_dir && !wanted && extensions.iter().any(|known| known.eq_ignore_ascii_case(extension)) {
+                return Err(LoadError::ExtensionCase(path));
+            }
             if !is_dir && !wanted {
                 continue;
             }

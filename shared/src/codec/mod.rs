@@ -11,6 +11,7 @@ mod delta_scan;
 mod delta_write;
 mod functions;
 pub mod logical;
+mod records;
 mod text_files;
 
 use std::sync::Arc;
@@ -58,7 +59,7 @@ struct Decoding<'a> {
 }
 
 /// Every node of ours that a plan may carry.
-const NODES: &[NodeCodec] = &[delta_merge::NODE, delta_scan::NODE, delta_write::NODE, text_files::NODE];
+const NODES: &[NodeCodec] = &[delta_merge::NODE, delta_scan::NODE, delta_write::NODE, records::NODE, text_files::NODE];
 
 /// The physical codec of the scheduler and of every executor: our nodes, and Ballista's behind them.
 #[derive(Debug)]

@@ -136,7 +136,8 @@ fn decode_chunk(chunk: ChunkProto) -> Result<Chunk> {
         let shared = previous
             .get(..file.shared as usize)
             .ok_or_else(|| internal_datafusion_err!("the list of text files in a plan is damaged"))?;
-        files.push(TextFile { path: format!("{shared}{}", file.rest), size: file.size, modified: file.modified });
+        let path = format!("{shared}{}", file.rest);
+        files.push(TextFile { path, size: file.size, modified: file.modified, mark: None });
     }
     Ok(Chunk { files })
 }

@@ -54,13 +54,74 @@ pub enum SessionError {
         source: DataFusionError,
     },
     /// Each file can be read, but their columns do not fit together.
-    #[error("the files of `{location}` do not agree on their columns")]
+    #[error("`{file}` does not agree on its columns with the other files: {reason}")]
     SchemaConflict {
+        /// The first file that does not fit.
+        file: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A record of a CSV or JSON file cannot be read.
+    #[error("`{file}`, line {line}: {reason}")]
+    BadRecord {
+        /// The file.
+        file: String,
+        /// The line that the record starts at.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A value in a CSV or JSON file is none of its column's type.
+    #[error("`{file}`, line {line}: `{found}` does not fit the column `{column}`, which is {expected}")]
+    BadValue {
+        /// The file.
+        file: String,
+        /// The line that its record starts at.
+        line: u64,
+        /// The column.
+        column: String,
+        /// The column's type.
+        expected: String,
+        /// The value, as it is written.
+        found: String,
+    },
+    /// A file does not have the columns that it should have.
+    #[error("`{file}` {reason}")]
+    OtherColumns {
+        /// The file.
+        file: String,
+        /// What is wrong with its columns.
+        reason: String,
+    },
+    /// A declared column is in no file.
+    #[error("no file of `{location}` has the column `{column}`{}", similar.as_ref().map(|similar| format!("; one has `{similar}`")).unwrap_or_default())]
+    NoSuchColumn {
         /// The location.
         location: String,
-        /// The engine's own words.
-        #[source]
-        source: DataFusionError,
+        /// The column.
+        column: String,
+        /// A column that is called almost the same.
+        similar: Option<String>,
+    },
+    /// A declared type cannot hold every value of the type that a file has.
+    #[error("`{file}` has the column `{column}` as {found}, not every value of which is one of {declared}")]
+    LossyType {
+        /// The file.
+        file: String,
+        /// The column.
+        column: String,
+        /// Its type in the file.
+        found: String,
+        /// Its declared type.
+        declared: String,
+    },
+    /// A file that looks as if it belonged to the source is of a kind that is not read.
+    #[error("`{file}` is not read: {reason}")]
+    NotRead {
+        /// The file.
+        file: String,
+        /// Why not.
+        reason: String,
     },
     /// A file does not lie in the folders that its partition columns ask for.
     #[error("`{file}` has no value for the partition column `{column}`: {reason}")]
@@ -121,6 +182,11 @@ impl Coded for SessionError {
             Self::View { .. } => ErrorCode("WL0311"),
             Self::Register { .. } => ErrorCode("WL0312"),
             Self::SchemaConflict { .. } => ErrorCode("WL0313"),
+            Self::BadRecord { .. } => ErrorCode("WL0380"),
+            Self::BadValue { .. } => ErrorCode("WL0381"),
+            Self::OtherColumns { .. } | Self::NoSuchColumn { .. } => ErrorCode("WL0382"),
+            Self::LossyType { .. } => ErrorCode("WL0383"),
+            Self::NotRead { .. } => ErrorCode("WL0384"),
         }
     }
 
@@ -144,7 +210,17 @@ impl Coded for SessionError {
             Self::FileChanged { .. } => "run again when nothing writes to the source's files any more",
             Self::View { .. } => "correct the SQL: it must be one query over tables of the project",
             Self::Register { .. } => "check the source's declaration against its files",
-            Self::SchemaConflict { .. } => "declare the source's `schema`, or split the files into several sources",
+            Self::SchemaConflict { .. } => "write the files alike, or split them into several sources",
+            Self::BadRecord { .. } => "correct the file, or set `delimiter` and `has_header` to what it is",
+            Self::BadValue { .. } => {
+                "correct the value, or declare the column in `schema` with a type that holds it: `string` holds any"
+            }
+            Self::OtherColumns { .. } | Self::NoSuchColumn { .. } => {
+                "columns go by their names, in upper and lower case as they are written: correct the file or the source's \
+                 `schema`, or split the files into several sources"
+            }
+            Self::LossyType { .. } => "declare the type that the file has, or a wider one, and CAST in a stage",
+            Self::NotRead { .. } => "unpack the file, or move it elsewhere",
         };
         Some(text.to_owned())
     }

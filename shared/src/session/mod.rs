@@ -3,17 +3,19 @@
 //! ```text
 //! SessionSettings + Functions ─Sessions→ SessionContext, SessionIdentity        (builder, identity)
 //! TableInput ─register→ a table of that session, Registration                   (register, registration)
-//!     files of one format (listing), text files (text_files), a Delta table's provider, a view
+//!     files of one format (listing; records of text), text files (text_files), a Delta table's provider, a view
 //! ChangesCall ─its range, planned before─→ an answer of table_changes in that session (table_changes)
 //! ```
 
 mod builder;
 mod called;
 mod error;
+pub(crate) mod float_bounds;
 mod identity;
 mod listing;
 mod planning;
 pub(crate) mod prune;
+pub(crate) mod records;
 mod register;
 mod registration;
 mod rows;

@@ -164,7 +164,7 @@ async fn open_text_files(
     });
     let mut digest = FilesDigest::default();
     for file in &files {
-        digest.add(&file.path, file.size, &file.modified.to_string(), None);
+        digest.add(&file.path, file.size, &file.modified.to_string(), file.mark.as_deref());
     }
     let table = TextFilesTable {
         store: location.store_url()?,
@@ -305,8 +305,8 @@ pub(super) struct FilesDigest {
 }
 
 impl FilesDigest {
-    pub(super) fn add(&mut self, path: &str, size: u64, modified: &str, e_tag: Option<&str>) {
-        for part in [path, &size.to_string(), modified, e_tag.unwrap_or_default()] {
+    pub(super) fn add(&mut self, path: &str, size: u64, modified: &str, mark: Option<&str>) {
+        for part in [path, &size.to_string(), modified, mark.unwrap_or_default()] {
             self.hasher.update(&(part.len() as u64).to_le_bytes());
             self.hasher.update(part.as_bytes());
         }

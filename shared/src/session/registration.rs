@@ -34,8 +34,8 @@ pub struct Registration {
     /// The bytes of the files, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
-    /// A hash of the files' paths, sizes, modification times and entity tags as they were listed: two equal digests
-    /// mean that nothing was added, removed or changed.
+    /// A hash of the files' paths, sizes, modification times and what else their store knows of their content, as they were
+    /// listed: two equal digests mean that nothing was added, removed or changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files_digest: Option<String>,
     /// How the table is read, as a hash.

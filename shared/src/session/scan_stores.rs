@@ -1,4 +1,4 @@
-//! Gives the scans of a plan the object stores of another runtime.
+//! Gives the scans of a plan the object stores of another runtime, and Parquet scans bounds of floats that hold.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use datafusion::error::Result;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::ExecutionPlan;
 
+use super::float_bounds::FloatBounds;
 use crate::delta::scan::source::DeltaSource;
 
 /// `plan` with scans that read through the stores of `runtime`.
@@ -42,7 +43,7 @@ fn rebound(config: &FileScanConfig, runtime: &RuntimeEnv) -> Result<Option<Arc<d
     };
     let store = runtime.object_store(&config.object_store_url)?;
     let readers = CachedParquetFileReaderFactory::new(store, runtime.cache_manager.get_file_metadata_cache());
-    let mut parquet = parquet.clone().with_parquet_file_reader_factory(Arc::new(readers));
+    let mut parquet = parquet.clone().with_parquet_file_reader_factory(FloatBounds::of(Arc::new(readers)));
     // The engine sends the option, but not what it set in the source: a footer would be read in two requests.
     if let Some(hint) = parquet.table_parquet_options().global.metadata_size_hint {
         parquet = parquet.with_metadata_size_hint(hint);

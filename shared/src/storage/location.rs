@@ -138,14 +138,11 @@ impl Location {
         Self { url }
     }
 
-    /// The location beside this one whose name is this one's with `suffix` behind it.
+    /// The location beside this one whose name is this one's with `suffix` behind it, which holds nothing that URLs escape.
     pub fn beside(&self, suffix: &str) -> Self {
         let mut url = self.url.clone();
-        let name = url.path_segments().and_then(|mut parts| parts.rfind(|part| !part.is_empty()));
-        let name = format!("{}{suffix}", name.unwrap_or_default());
-        if let Ok(mut parts) = url.path_segments_mut() {
-            parts.pop_if_empty().pop().push(&name);
-        }
+        let path = format!("{}{suffix}", url.path().trim_end_matches('/'));
+        url.set_path(&path);
         Self { url }
     }
 
@@ -218,6 +215,19 @@ mod tests {
         assert_eq!(location.url().as_str(), "file:///base/data/my%20table");
         assert_eq!(location.path().unwrap().as_ref(), "base/data/my table");
         assert_eq!(location.store_url().unwrap().as_str(), "file:///");
+    }
+
+    #[test]
+    fn paths_are_names_and_no_urls() {
+        let location = parse("x%20y/50% #1?").unwrap();
+        assert_eq!(location.to_string(), "/base/project/x%20y/50% #1?");
+        assert_eq!(location.path().unwrap().as_ref(), "base/project/x%20y/50% #1?");
+        assert_eq!(location.local_path().unwrap(), Path::new("/base/project/x%20y/50% #1?"));
+        assert_eq!(location.join("a%2Fb").to_string(), "/base/project/x%20y/50% #1?/a%2Fb");
+        assert_eq!(location.beside("_more").to_string(), "/base/project/x%20y/50% #1?_more");
+        assert_eq!(location.resolve("../c%20d").unwrap().to_string(), "/base/project/x%20y/c%20d");
+        assert_eq!(parse(location.url().as_str()).unwrap(), location);
+        assert_eq!(parse("a b/c").unwrap().beside("_more").to_string(), "/base/project/a b/c_more");
     }
 
     #[test]

@@ -7,12 +7,14 @@
 //! Credentials come from the environment of the process that opens a store (`AWS_*`, `GOOGLE_*`, `AZURE_*`), never
 //! from a project file, and they stay inside the store.
 
+mod change_mark;
 mod counting;
 mod error;
 mod location;
 mod secrets;
 mod stores;
 
+pub use change_mark::change_marks;
 pub use counting::{RequestCounts, counting};
 pub use error::StorageError;
 pub use location::Location;

@@ -4,6 +4,7 @@ mod calls;
 mod functions;
 mod identity;
 mod listing;
+mod records;
 mod support;
 mod syntax_roles;
 mod text_files;

@@ -29,6 +29,7 @@ use super::files::DataFiles;
 use super::prune::{is_about_partitions, prune};
 use super::selection::{RowSet, Selections};
 use super::source::{DeletionVectors, DeltaSource};
+use crate::session::float_bounds::FloatBounds;
 
 /// The files of a pinned table, or of its changes, as the engine scans them.
 #[derive(Debug)]
@@ -144,7 +145,7 @@ impl DeltaScan {
         let readers = CachedParquetFileReaderFactory::new(store, runtime.cache_manager.get_file_metadata_cache());
         let mut parquet = ParquetSource::new(self.scanned.clone())
             .with_table_parquet_options(self.options.parquet().clone())
-            .with_parquet_file_reader_factory(Arc::new(readers));
+            .with_parquet_file_reader_factory(FloatBounds::of(Arc::new(readers)));
         if let Some(hint) = self.options.parquet().global.metadata_size_hint {
             parquet = parquet.with_metadata_size_hint(hint);
         }

@@ -5,7 +5,8 @@
 //! * Text may be cut short (the lower bound stays below, the upper is raised above), and times are cut to
 //!   milliseconds: bounds of these are true but not exact, and an upper bound in time is raised by what was cut.
 //! * Writers differ over NaN: some leave it out of the upper bound. Since the engine orders NaN above every number, an
-//!   upper bound of a float proves nothing and is never used to skip a file.
+//!   upper bound of a float proves nothing and is never used to skip a file. It also orders -0.0 below 0.0, and writers differ
+//!   over that too: a lower bound of zero is taken for -0.0.
 //! * Decimals of more than 15 digits may have gone through a float on their way into the log; their bounds are widened.
 
 use std::collections::HashSet;
@@ -17,7 +18,8 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::compute::{concat, take};
 use datafusion::arrow::datatypes::{
-    DataType, Decimal128Type, Field, Int64Type, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
+    DataType, Decimal128Type, Field, Float32Type, Float64Type, Int64Type, Schema, SchemaRef, TimeUnit,
+    TimestampMicrosecondType,
 };
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::json::ReaderBuilder;
@@ -360,6 +362,15 @@ fn lowered(array: &ArrayRef) -> ArrayRef {
     match array.data_type() {
         DataType::Decimal128(precision, _) if *precision > DOUBLE_DIGITS => {
             widened_decimals(array, |value, slack| value.saturating_sub(slack))
+        }
+        // A lower bound that holds for either zero; NaN is none.
+        DataType::Float32 => {
+            let below = |least: f32| (!least.is_nan()).then_some(if least == 0.0 { -0.0 } else { least });
+            Arc::new(array.as_primitive::<Float32Type>().unary_opt::<_, Float32Type>(below))
+        }
+        DataType::Float64 => {
+            let below = |least: f64| (!least.is_nan()).then_some(if least == 0.0 { -0.0 } else { least });
+            Arc::new(array.as_primitive::<Float64Type>().unary_opt::<_, Float64Type>(below))
         }
         _ => Arc::clone(array),
     }

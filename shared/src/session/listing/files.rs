@@ -9,6 +9,9 @@ use crate::session::SessionError;
 use crate::spec::source::FileFormat;
 use crate::storage::Location;
 
+/// The extensions of compressed files.
+const COMPRESSIONS: [&str; 12] = ["7z", "br", "bz2", "deflate", "gz", "lz4", "lzma", "snappy", "xz", "z", "zip", "zst"];
+
 /// The files of a listing, sorted by path.
 pub(super) struct Files {
     /// The folder that partition folders start in.
@@ -26,7 +29,10 @@ impl Files {
 
 /// Finds the files of `location`. In a folder those count that carry one of the format's extensions; a file that is
 /// named or matched by a glob counts whatever its name. Files and folders whose names start with `.` or `_` are
-/// left out (a partition folder such as `_day=1` is not), and so are empty files.
+/// left out (a partition folder such as `_day=1` is not), and so are empty files of text, which have no rows.
+///
+/// # Errors
+/// [`SessionError::NoFiles`] if there is none, and [`SessionError::NotRead`] if one of them is compressed.
 pub(super) async fn find(
     store: &dyn ObjectStore,
     location: &Location,
@@ -35,18 +41,20 @@ pub(super) async fn find(
     let path = location.path()?;
     if let Ok(object) = store.head(&path).await {
         let base: StorePath = path.parts().take(path.parts_count().saturating_sub(1)).collect();
-        return Ok(Files { base, objects: vec![object] });
+        return uncompressed(vec![object]).map(|objects| Files { base, objects });
     }
-    let objects = list(store, location, &path).await?;
+    let objects = list(store, location, format, &path).await?;
     if !objects.is_empty() {
         let extensions = extensions(format);
+        let counts = |name: &str| {
+            name.rsplit_once('.').is_some_and(|(_, ext)| extensions.iter().any(|known| ext.eq_ignore_ascii_case(known)))
+        };
+        let name = |object: &ObjectMeta| object.location.filename().unwrap_or_default().to_owned();
         let objects = only(objects, location, format, |_, object| {
-            object
-                .location
-                .extension()
-                .is_some_and(|ext| extensions.iter().any(|known| ext.eq_ignore_ascii_case(known)))
+            let name = name(object);
+            counts(&name) || compression(&name).is_some_and(|(name, _)| counts(name))
         })?;
-        return Ok(Files { base: path, objects });
+        return uncompressed(objects).map(|objects| Files { base: path, objects });
     }
     let Some((base, pattern)) = split_glob(&path) else {
         return Err(none(location, format, None));
@@ -56,15 +64,33 @@ pub(super) async fn find(
         .build()
         .map_err(|error| SessionError::BadGlob { glob: pattern.clone(), reason: error.kind().to_string() })?
         .compile_matcher();
-    let objects = list(store, location, &base).await?;
+    let objects = list(store, location, format, &base).await?;
     let objects = only(objects, location, format, |below, _| glob.is_match(below))?;
-    Ok(Files { base, objects })
+    uncompressed(objects).map(|objects| Files { base, objects })
+}
+
+/// `objects`, none of which has the extension of a compression.
+fn uncompressed(objects: Vec<ObjectMeta>) -> Result<Vec<ObjectMeta>, SessionError> {
+    for object in &objects {
+        if let Some((_, extension)) = object.location.filename().and_then(compression) {
+            let reason = format!("`.{extension}` says that it is compressed");
+            return Err(SessionError::NotRead { file: object.location.to_string(), reason });
+        }
+    }
+    Ok(objects)
+}
+
+/// The name of a compressed file without the extension that says so, and that extension.
+fn compression(name: &str) -> Option<(&str, &str)> {
+    let (stem, extension) = name.rsplit_once('.')?;
+    COMPRESSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)).then_some((stem, extension))
 }
 
 /// The files below `base` that nobody hides.
 async fn list(
     store: &dyn ObjectStore,
     location: &Location,
+    format: &FileFormat,
     base: &StorePath,
 ) -> Result<Vec<(String, ObjectMeta)>, SessionError> {
     let listed: Vec<ObjectMeta> = store
@@ -73,9 +99,10 @@ async fn list(
         .try_collect()
         .await
         .map_err(|source| SessionError::List { location: location.to_string(), source })?;
+    let may_be_empty = !matches!(format, FileFormat::Csv { .. } | FileFormat::Json);
     let visible = listed.into_iter().filter_map(|object| {
         let below = below(base, &object.location)?;
-        (object.size > 0 && !below.split('/').any(is_hidden)).then_some((below, object))
+        ((may_be_empty || object.size > 0) && !below.split('/').any(is_hidden)).then_some((below, object))
     });
     let mut objects: Vec<_> = visible.collect();
     objects.sort_by(|(a, _), (b, _)| a.cmp(b));

@@ -2,67 +2,66 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::Session;
 use datafusion::common::Statistics;
 use datafusion::datasource::file_format::FileFormat as Reader;
 use datafusion::datasource::file_format::arrow::ArrowFormat;
 use datafusion::datasource::file_format::avro::AvroFormat;
-use datafusion::datasource::file_format::csv::CsvFormat;
-use datafusion::datasource::file_format::json::JsonFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectMeta, ObjectStore};
 
 use crate::session::SessionError;
+use crate::session::float_bounds::without_bounds;
+use crate::session::records::RecordFormat;
 use crate::spec::source::FileFormat;
-use crate::storage::Location;
 
-/// The reader of `format`.
-///
-/// CSV values may hold newlines, so a CSV file is never split into ranges: it is read by one task.
-pub(super) fn reader(state: &dyn Session, format: &FileFormat) -> Arc<dyn Reader> {
-    let options = state.default_table_options();
+/// Who reads files of a format.
+pub(super) enum Way {
+    /// Our own reader of records.
+    Records(RecordFormat),
+    /// One of the engine's, for formats whose files have types of their own.
+    Typed(Arc<dyn Reader>),
+}
+
+/// Who reads files of `format`.
+pub(super) fn way(state: &dyn Session, format: &FileFormat) -> Way {
     match format {
-        FileFormat::Parquet => Arc::new(ParquetFormat::default().with_options(options.parquet)),
-        FileFormat::Csv { has_header, delimiter } => Arc::new(
-            CsvFormat::default()
-                .with_options(options.csv)
-                .with_has_header(*has_header)
-                .with_delimiter(*delimiter)
-                .with_newlines_in_values(true),
-        ),
-        FileFormat::Json => Arc::new(JsonFormat::default().with_options(options.json)),
-        FileFormat::Avro => Arc::new(AvroFormat),
-        FileFormat::Arrow => Arc::new(ArrowFormat),
+        FileFormat::Parquet => {
+            Way::Typed(Arc::new(ParquetFormat::default().with_options(state.default_table_options().parquet)))
+        }
+        FileFormat::Csv { has_header, delimiter } => {
+            Way::Records(RecordFormat::Csv { has_header: *has_header, delimiter: *delimiter })
+        }
+        FileFormat::Json => Way::Records(RecordFormat::Json),
+        FileFormat::Avro => Way::Typed(Arc::new(AvroFormat)),
+        FileFormat::Arrow => Way::Typed(Arc::new(ArrowFormat)),
     }
 }
 
-/// The columns that the files have, all of them together.
+/// The columns that each file has, in the files' order.
 ///
 /// # Errors
-/// [`SessionError::WrongFormat`] naming the first file that cannot be read, and [`SessionError::SchemaConflict`] if
-/// each can be read but their columns do not fit together.
-pub(super) async fn infer_schema(
+/// [`SessionError::WrongFormat`] naming the first file that cannot be read.
+pub(super) async fn schemas(
     state: &dyn Session,
     store: &Arc<dyn ObjectStore>,
     reader: &dyn Reader,
     format: &FileFormat,
-    location: &Location,
     objects: &[ObjectMeta],
-) -> Result<SchemaRef, SessionError> {
-    let error = match reader.infer_schema(state, store, objects).await {
-        Ok(schema) => return Ok(schema),
-        Err(error) => error,
-    };
-    for object in objects {
-        let alone = reader.infer_schema(state, store, std::slice::from_ref(object)).await;
-        alone.map_err(|source| wrong_format(object, format, source))?;
-    }
-    Err(SessionError::SchemaConflict { location: location.to_string(), source: error })
+) -> Result<Vec<SchemaRef>, SessionError> {
+    let of_one = objects.iter().map(|object| async move {
+        let schema = reader.infer_schema(state, store, std::slice::from_ref(object)).await;
+        schema.map_err(|source| wrong_format(object, format, source))
+    });
+    // Collected first: a stream over the lazy iterator would borrow it for longer than the compiler can prove.
+    let of_one: Vec<_> = of_one.collect();
+    futures::stream::iter(of_one).buffered(at_once(state)).try_collect().await
 }
 
-/// The statistics of each file, in the files' order.
+/// The statistics of each file by column of `schema`, in the files' order: what they are sure to prove. `schemas` are those of
+/// the files themselves.
 ///
 /// # Errors
 /// [`SessionError::WrongFormat`] naming the first file that cannot be read.
@@ -72,20 +71,38 @@ pub(super) async fn statistics(
     reader: &dyn Reader,
     format: &FileFormat,
     schema: &SchemaRef,
-    objects: &[ObjectMeta],
+    objects: &[(&ObjectMeta, SchemaRef)],
 ) -> Result<Vec<Arc<Statistics>>, SessionError> {
     if !state.config().collect_statistics() {
-        let unknown = Arc::new(Statistics::new_unknown(schema));
-        return Ok(objects.iter().map(|_| Arc::clone(&unknown)).collect());
+        return Ok(unknown(schema, objects.len()));
     }
-    let at_once = state.config_options().execution.meta_fetch_concurrency.get();
-    let of_one = objects.iter().map(|object| async move {
+    let of_one = objects.iter().map(|(object, own)| async move {
         let statistics = reader.infer_stats(state, store, Arc::clone(schema), object).await;
-        statistics.map(Arc::new).map_err(|source| wrong_format(object, format, source))
+        let mut statistics = statistics.map_err(|source| wrong_format(object, format, source))?;
+        keep_proven(&mut statistics, schema, own);
+        Ok(Arc::new(statistics))
     });
-    // Collected first: a stream over the lazy iterator would borrow it for longer than the compiler can prove.
     let of_one: Vec<_> = of_one.collect();
-    futures::stream::iter(of_one).buffered(at_once).try_collect().await
+    futures::stream::iter(of_one).buffered(at_once(state)).try_collect().await
+}
+
+/// Statistics of `files` files of which nothing is known.
+pub(super) fn unknown(schema: &Schema, files: usize) -> Vec<Arc<Statistics>> {
+    vec![Arc::new(Statistics::new_unknown(schema)); files]
+}
+
+/// Takes out the bounds of floats, which need not hold for NaN, and those of columns that the file has in another type.
+fn keep_proven(statistics: &mut Statistics, schema: &Schema, own: &Schema) {
+    for (field, column) in schema.fields().iter().zip(&mut statistics.column_statistics) {
+        let same_type = own.field_with_name(field.name()).is_ok_and(|own| own.data_type() == field.data_type());
+        if field.data_type().is_floating() || !same_type {
+            without_bounds(column);
+        }
+    }
+}
+
+fn at_once(state: &dyn Session) -> usize {
+    state.config_options().execution.meta_fetch_concurrency.get()
 }
 
 fn wrong_format(object: &ObjectMeta, format: &FileFormat, source: datafusion::error::DataFusionError) -> SessionError {

@@ -1,7 +1,8 @@
 //! Files of one format as a table.
 //!
 //! ```text
-//! Location ─files→ objects ─partitions→ partition values ─format→ schema, statistics ─table→ FileScanConfig
+//! Location ─files→ objects ─partitions→ partition values ─table→ FileScanConfig
+//!     ─format→ types of their own: the engine's readers (typed), or records that are text (../records) → schema, statistics
 //! ```
 //!
 //! All of it happens once, when the table is registered; every scan of the session then reads the same files.
@@ -13,5 +14,6 @@ mod format;
 mod open;
 mod partitions;
 mod table;
+mod typed;
 
 pub(super) use open::open;

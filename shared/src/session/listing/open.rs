@@ -7,21 +7,27 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, Statistics};
+use datafusion::datasource::file_format::FileFormat as Reader;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::table_schema::TableSchema;
+use datafusion::execution::SessionState;
 use datafusion::prelude::SessionContext;
+use object_store::ObjectStore;
 use serde_json::json;
 
 use super::files::{Files, find};
-use super::table::ListedTable;
-use super::{format, partitions};
+use super::format::{self, Way};
+use super::partitions;
+use super::table::{ListedTable, Scanner};
+use super::typed::TypedFiles;
 use crate::ids::NodeName;
+use crate::session::records::{self, Origin, RecordFormat};
 use crate::session::register::{FilesDigest, identity};
 use crate::session::registration::columns;
 use crate::session::types::{data_type, field};
 use crate::session::{Registration, SessionError, SortRecord, TableKind};
-use crate::spec::source::ListingSource;
-use crate::storage::{Location, Stores};
+use crate::spec::source::{FileFormat, ListingSource};
+use crate::storage::{Location, Stores, change_marks};
 
 /// Lists the files of `source`, finds their schema and statistics, and makes a table of them.
 pub(in crate::session) async fn open(
@@ -36,29 +42,94 @@ pub(in crate::session) async fn open(
     let files = find(store.as_ref(), location, &source.format).await?;
     let partition_columns: Vec<(String, DataType)> =
         source.partition_columns.iter().map(|(name, column_type)| (name.clone(), data_type(*column_type))).collect();
-    let reader = format::reader(&state, &source.format);
-    let file_schema = match &source.schema {
-        Some(declared) => Arc::new(Schema::new(declared.iter().map(field).collect::<Vec<_>>())),
-        None => {
-            let objects = &files.objects;
-            format::infer_schema(&state, &store, reader.as_ref(), &source.format, location, objects).await?
-        }
+    let opening = Opening { state: &state, store: &store, source, location, files: &files };
+    let (file_schema, statistics, scanner) = match format::way(&state, &source.format) {
+        Way::Records(format) => opening.records(format, &partition_columns).await?,
+        Way::Typed(reader) => opening.typed(reader, &partition_columns).await?,
     };
-    let file_schema = without(&file_schema, &partition_columns);
     let table_schema = table_schema(&file_schema, &partition_columns);
     check_sort_order(name, source, table_schema.table_schema())?;
-    let statistics =
-        format::statistics(&state, &store, reader.as_ref(), &source.format, &file_schema, &files.objects).await?;
     let pinned = pin(&files, statistics, &partition_columns)?;
-    let registration = record(name, source, location, &files, table_schema.table_schema())?;
+    let marks = change_marks(location, &files.objects).await;
+    let registration = record(name, source, location, (&files, &marks), table_schema.table_schema())?;
     let table = ListedTable {
         store: location.store_url()?,
-        reader,
+        scanner,
         table_schema,
         sort_order: source.file_sort_order.clone(),
         files: pinned,
     };
     Ok((Arc::new(table), registration))
+}
+
+/// What the columns of a listing are found out from.
+struct Opening<'a> {
+    state: &'a SessionState,
+    store: &'a Arc<dyn ObjectStore>,
+    source: &'a ListingSource,
+    location: &'a Location,
+    files: &'a Files,
+}
+
+/// The columns that come from the files, what is known of them in each file, and who scans them.
+type Columns = (SchemaRef, Vec<Arc<Statistics>>, Scanner);
+
+impl Opening<'_> {
+    /// The columns that the project declares.
+    fn declared(&self) -> Option<SchemaRef> {
+        let declared = self.source.schema.as_ref()?;
+        Some(Arc::new(Schema::new(declared.iter().map(field).collect::<Vec<_>>())))
+    }
+
+    async fn records(
+        &self,
+        format: RecordFormat,
+        partition_columns: &[(String, DataType)],
+    ) -> Result<Columns, SessionError> {
+        let elsewhere: Vec<String> = partition_columns.iter().map(|(name, _)| name.clone()).collect();
+        let files = records::Files {
+            store: self.store,
+            location: self.location,
+            objects: &self.files.objects,
+            format,
+            elsewhere: &elsewhere,
+        };
+        let (schema, origin) = match self.declared() {
+            Some(declared) => {
+                let schema = without(&declared, partition_columns);
+                files.check(self.state, &schema).await?;
+                (schema, Origin::Declared)
+            }
+            None => (without(&files.found(self.state).await?, partition_columns), Origin::Found),
+        };
+        let statistics = format::unknown(&schema, self.files.objects.len());
+        Ok((schema, statistics, Scanner::Records(format, origin)))
+    }
+
+    async fn typed(
+        &self,
+        reader: Arc<dyn Reader>,
+        partition_columns: &[(String, DataType)],
+    ) -> Result<Columns, SessionError> {
+        let Self { state, store, source, .. } = self;
+        let (objects, format) = (&self.files.objects, &source.format);
+        let schemas = format::schemas(*state, store, reader.as_ref(), format, objects).await?;
+        let files = TypedFiles { location: self.location, objects, schemas: &schemas };
+        let schema = match self.declared() {
+            Some(declared) => {
+                let schema = without(&declared, partition_columns);
+                files.check(&schema)?;
+                schema
+            }
+            None => without(&files.found()?, partition_columns),
+        };
+        if *format == FileFormat::Arrow {
+            files.check_same(&schema)?;
+        }
+        let described: Vec<_> = objects.iter().zip(schemas.iter().cloned()).collect();
+        let statistics = format::statistics(*state, store, reader.as_ref(), format, &schema, &described).await?;
+        Ok((schema, statistics, Scanner::Engine(reader)))
+    }
 }
 
 /// Some writers repeat the partition columns inside the files; the folders decide.
@@ -121,13 +192,13 @@ fn record(
     name: &NodeName,
     source: &ListingSource,
     location: &Location,
-    files: &Files,
+    (files, marks): (&Files, &[Option<String>]),
     schema: &Schema,
 ) -> Result<Registration, SessionError> {
     let mut digest = FilesDigest::default();
-    for object in &files.objects {
+    for (object, mark) in files.objects.iter().zip(marks) {
         let modified = object.last_modified.timestamp_micros().to_string();
-        digest.add(&files.below_base(object), object.size, &modified, object.e_tag.as_deref());
+        digest.add(&files.below_base(object), object.size, &modified, mark.as_deref());
     }
     let columns = columns(schema);
     let sort_order: Vec<SortRecord> = source

@@ -12,7 +12,8 @@ use datafusion::datasource::file_format::FileFormat as Reader;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::listing::helpers::expr_applicable_for_cols;
 use datafusion::datasource::object_store::ObjectStoreUrl;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder};
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder, FileSource};
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
@@ -22,6 +23,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 
 use crate::session::prune::rows_that_meet;
+use crate::session::records::{Origin, RecordFormat, RecordsScan};
+use crate::session::scan_stores::with_stores_of;
 use crate::spec::source::SortColumn;
 
 /// A scan that keeps a declared order may have this many times more partitions than asked for.
@@ -31,11 +34,38 @@ const ORDERED_PARTITIONS_FACTOR: usize = 4;
 /// which they help to leave files unread. Beyond, files go without.
 const MOST_FILE_STATISTICS: usize = 100_000;
 
+/// Who scans the files of a listing.
+#[derive(Debug)]
+pub(super) enum Scanner {
+    /// Our own reader of records.
+    Records(RecordFormat, Origin),
+    /// The engine's reader of a format.
+    Engine(Arc<dyn Reader>),
+}
+
+impl Scanner {
+    fn source(&self, schema: &TableSchema) -> Arc<dyn FileSource> {
+        match self {
+            Self::Records(format, origin) => Arc::new(RecordsScan::new(*format, *origin, schema.clone())),
+            Self::Engine(reader) => reader.file_source(schema.clone()),
+        }
+    }
+
+    async fn plan(&self, state: &dyn Session, config: FileScanConfig) -> Result<Arc<dyn ExecutionPlan>> {
+        match self {
+            Self::Records(..) => Ok(DataSourceExec::from_data_source(config)),
+            Self::Engine(reader) => {
+                with_stores_of(reader.create_physical_plan(state, config).await?, state.runtime_env())
+            }
+        }
+    }
+}
+
 /// Files of one format, listed once.
 #[derive(Debug)]
 pub(super) struct ListedTable {
     pub(super) store: ObjectStoreUrl,
-    pub(super) reader: Arc<dyn Reader>,
+    pub(super) scanner: Scanner,
     pub(super) table_schema: TableSchema,
     pub(super) sort_order: Vec<SortColumn>,
     /// Sorted by path, with statistics and partition values.
@@ -84,14 +114,14 @@ impl TableProvider for ListedTable {
             files.iter_mut().for_each(|file| file.statistics = None);
         }
         let groups = self.groups(files, ordering.as_ref(), state.config().target_partitions())?;
-        let config = FileScanConfigBuilder::new(self.store.clone(), self.reader.file_source(self.table_schema.clone()))
+        let config = FileScanConfigBuilder::new(self.store.clone(), self.scanner.source(&self.table_schema))
             .with_file_groups(groups)
             .with_statistics(statistics)
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
             .with_output_ordering(ordering.into_iter().collect())
             .build();
-        self.reader.create_physical_plan(state, config).await
+        self.scanner.plan(state, config).await
     }
 
     fn statistics(&self) -> Option<Statistics> {

@@ -5,17 +5,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use datafusion::catalog::TableProvider;
 use serde::{Deserialize, Serialize};
 
+use super::chunks::TextFile;
 use super::table::TextFilesTable;
 
 /// The column that names a file, in every row of a source of text files.
 pub const PATH_COLUMN: &str = "path";
 
-/// The files of a source as they were listed, by path: bytes and the time of the last change, in microseconds since 1970.
+/// The files of a source as they were listed, by path.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TextListing {
-    files: BTreeMap<String, (u64, i64)>,
+    files: BTreeMap<String, Listed>,
 }
+
+/// A file as it was listed: its bytes, the time of its last modification in microseconds since 1970, and what else its store
+/// knows of its content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Listed(u64, i64, #[serde(default)] Option<String>);
 
 /// What has changed between two listings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,7 +38,9 @@ impl TextListing {
     /// The listing that `table` reads, if it is a source of text files.
     pub fn of(table: &dyn TableProvider) -> Option<Self> {
         let table = table.downcast_ref::<TextFilesTable>()?;
-        Some(table.files.iter().map(|file| (file.path.clone(), (file.size, file.modified))).collect())
+        let listed = |file: &TextFile| Listed(file.size, file.modified, file.mark.clone());
+        let files = table.files.iter().map(|file| (file.path.clone(), listed(file))).collect();
+        Some(Self { files })
     }
 
     /// What has changed since `former`.
@@ -61,18 +69,22 @@ impl TextListing {
     }
 }
 
-impl FromIterator<(String, (u64, i64))> for TextListing {
-    fn from_iter<I: IntoIterator<Item = (String, (u64, i64))>>(files: I) -> Self {
-        Self { files: files.into_iter().collect() }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn listing(files: &[(&str, u64, i64)]) -> TextListing {
-        files.iter().map(|(path, size, modified)| ((*path).to_owned(), (*size, *modified))).collect()
+        let listed = files.iter().map(|(path, size, time)| ((*path).to_owned(), Listed(*size, *time, None)));
+        TextListing { files: listed.collect() }
+    }
+
+    #[test]
+    fn a_file_of_the_same_size_and_time_may_be_another() {
+        let with = |mark: &str| TextListing { files: [("a".to_owned(), Listed(1, 1, Some(mark.to_owned())))].into() };
+        assert_eq!(with("1").change_since(&with("2")).present, 1);
+        assert_eq!(with("1").change_since(&with("1")), ListingChange::default());
+        let kept: TextListing = serde_json::from_str(r#"{"a": [1, 1], "b": [2, 3, "x"]}"#).unwrap();
+        assert_eq!(kept.len(), 2);
     }
 
     #[test]

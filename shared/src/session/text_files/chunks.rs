@@ -19,6 +19,8 @@ pub(crate) struct TextFile {
     pub(crate) size: u64,
     /// When it was last modified, in microseconds since the epoch; many stores tell whole seconds only.
     pub(crate) modified: i64,
+    /// What else the store knows of its content; it stays where the files were listed.
+    pub(crate) mark: Option<String>,
 }
 
 /// Files that become one batch.
@@ -93,7 +95,8 @@ mod tests {
     use super::*;
 
     fn files(sizes: &[u64]) -> Vec<TextFile> {
-        let file = |(i, size): (usize, &u64)| TextFile { path: format!("{i:05}"), size: *size, modified: 0 };
+        let file =
+            |(i, size): (usize, &u64)| TextFile { path: format!("{i:05}"), size: *size, modified: 0, mark: None };
         sizes.iter().enumerate().map(file).collect()
     }
 

@@ -2,12 +2,13 @@
 
 use futures::TryStreamExt;
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+use object_store::ObjectMeta;
 use object_store::path::Path as StorePath;
 
 use super::chunks::TextFile;
 use crate::session::SessionError;
 use crate::spec::source::TextFilesSource;
-use crate::storage::{Location, Stores};
+use crate::storage::{Location, Stores, change_marks};
 
 /// The files below `location` that the source's globs select, sorted by path.
 ///
@@ -23,19 +24,16 @@ pub(in crate::session) async fn list(
     let exclude = glob_set(&source.exclude)?;
     let selected = |path: &str| (source.include.is_empty() || include.is_match(path)) && !exclude.is_match(path);
     let folder = location.path()?;
-    let listed = stores.store(location)?.list(Some(&folder));
-    let mut files: Vec<TextFile> = listed
-        .try_filter_map(|meta| {
-            let file = below(&folder, &meta.location).filter(|path| selected(path)).map(|path| TextFile {
-                path,
-                size: meta.size,
-                modified: meta.last_modified.timestamp_micros(),
-            });
-            std::future::ready(Ok(file))
-        })
-        .try_collect()
-        .await
-        .map_err(|error| SessionError::List { location: location.to_string(), source: error })?;
+    let failed = |source| SessionError::List { location: location.to_string(), source };
+    let listed: Vec<ObjectMeta> = stores.store(location)?.list(Some(&folder)).try_collect().await.map_err(failed)?;
+    let path = |object: &ObjectMeta| below(&folder, &object.location).filter(|path| selected(path));
+    let listed: Vec<ObjectMeta> = listed.into_iter().filter(|object| path(object).is_some()).collect();
+    let marks = change_marks(location, &listed).await;
+    let file = |(object, mark): (&ObjectMeta, Option<String>)| {
+        let modified = object.last_modified.timestamp_micros();
+        Some(TextFile { path: path(object)?, size: object.size, modified, mark })
+    };
+    let mut files: Vec<TextFile> = listed.iter().zip(marks).filter_map(file).collect();
     if files.is_empty() {
         return Err(SessionError::NoFiles {
             location: location.to_string(),

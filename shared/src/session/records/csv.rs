@@ -1,0 +1,252 @@
+//! The records of a text of comma-separated values.
+//!
+//! RFC 4180: a value in double quotes may hold delimiters, line breaks and, doubled, quotes. A line ends with `\n`, `\r\n`
+//! or `\r`.
+
+use super::fault::Fault;
+
+/// One record: the text of its fields without their quotes.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    text: Vec<u8>,
+    ends: Vec<usize>,
+    quoted: bool,
+}
+
+impl Record {
+    /// How many fields there are.
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The text of a field; `None` if it is not UTF-8.
+    pub(super) fn field(&self, index: usize) -> Option<&str> {
+        let start = if index == 0 { 0 } else { *self.ends.get(index - 1)? };
+        std::str::from_utf8(self.text.get(start..*self.ends.get(index)?)?).ok()
+    }
+
+    /// Whether the record is a line without anything on it.
+    fn is_blank(&self) -> bool {
+        self.text.is_empty() && self.ends.len() == 1 && !self.quoted
+    }
+
+    fn clear(&mut self) {
+        self.text.clear();
+        self.ends.clear();
+        self.quoted = false;
+    }
+
+    fn end_field(&mut self) {
+        self.ends.push(self.text.len());
+    }
+}
+
+/// How a record ends within what is there of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct End {
+    /// Bytes of the record, its line break included.
+    bytes: usize,
+    /// Line breaks in it and at its end.
+    lines: u64,
+}
+
+/// What was read from the start of an input, and how many bytes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// A record.
+    Record(usize),
+    /// No record: the next one is not there, or not as a whole. What was read need not be seen again.
+    More(usize),
+}
+
+/// Goes through the records of one file.
+#[derive(Debug)]
+pub(super) struct Records {
+    delimiter: u8,
+    /// How many fields each record has; the first one says.
+    width: Option<usize>,
+    record: Record,
+    /// The line at which `record` starts, and the one that follows it; the first is 1.
+    line: u64,
+    next_line: u64,
+}
+
+impl Records {
+    pub(super) fn new(delimiter: u8) -> Self {
+        Self { delimiter, width: None, record: Record::default(), line: 1, next_line: 1 }
+    }
+
+    /// The record that was read last.
+    pub(super) fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// The line at which it starts.
+    pub(super) fn line(&self) -> u64 {
+        self.line
+    }
+
+    /// Reads the record at the start of `input`. `at_end` says that nothing follows `input`. A line without anything on it is
+    /// no record, but where records have one field: there it is one without a value.
+    pub(super) fn read(&mut self, input: &[u8], at_end: bool) -> Result<Step, Fault> {
+        let mut start = 0;
+        loop {
+            self.line = self.next_line;
+            if start == input.len() {
+                return Ok(Step::More(start));
+            }
+            let Some(end) = self.split(&input[start..], at_end)? else { return Ok(Step::More(start)) };
+            start += end.bytes;
+            self.next_line += end.lines;
+            if self.record.is_blank() && self.width != Some(1) {
+                continue;
+            }
+            let width = *self.width.get_or_insert(self.record.len());
+            if self.record.len() != width {
+                let reason = format!("the number of values is {}, and {width} in the first line", self.record.len());
+                return Err(self.broken(reason));
+            }
+            return Ok(Step::Record(start));
+        }
+    }
+
+    fn broken(&self, reason: impl Into<String>) -> Fault {
+        Fault::Record { line: self.line, reason: reason.into() }
+    }
+
+    /// Splits the record at the start of `input` into its fields.
+    fn split(&mut self, input: &[u8], at_end: bool) -> Result<Option<End>, Fault> {
+        self.record.clear();
+        let (mut at, mut lines) = (0, 0);
+        loop {
+            if input.get(at) == Some(&b'"') {
+                let Some(after) = self.quoted(input, at + 1, at_end, &mut lines)? else { return Ok(None) };
+                at = after;
+            } else {
+                let special = |byte: &u8| *byte == self.delimiter || *byte == b'\n' || *byte == b'\r';
+                let length = input[at..].iter().position(special).unwrap_or(input.len() - at);
+                self.record.text.extend_from_slice(&input[at..at + length]);
+                at += length;
+            }
+            let Some(byte) = input.get(at) else {
+                self.record.end_field();
+                return Ok(at_end.then_some(End { bytes: at, lines }));
+            };
+            self.record.end_field();
+            at += 1;
+            match (byte, input.get(at)) {
+                (b'\n', _) => return Ok(Some(End { bytes: at, lines: lines + 1 })),
+                (b'\r', None) if !at_end => return Ok(None),
+                (b'\r', Some(b'\n')) => return Ok(Some(End { bytes: at + 1, lines: lines + 1 })),
+                (b'\r', _) => return Ok(Some(End { bytes: at, lines: lines + 1 })),
+                _ => {}
+            }
+        }
+    }
+
+    /// Reads a value from after its opening quote, and says where it is over.
+    fn quoted(&mut self, input: &[u8], start: usize, at_end: bool, lines: &mut u64) -> Result<Option<usize>, Fault> {
+        self.record.quoted = true;
+        let mut at = start;
+        loop {
+            let Some(length) = input[at..].iter().position(|byte| *byte == b'"') else {
+                return if at_end { Err(self.broken("a quote is not closed")) } else { Ok(None) };
+            };
+            let text = &input[at..at + length];
+            self.record.text.extend_from_slice(text);
+            *lines += line_breaks(text);
+            at += length + 1;
+            match input.get(at) {
+                Some(b'"') => {
+                    self.record.text.push(b'"');
+                    at += 1;
+                }
+                Some(byte) if *byte == self.delimiter || *byte == b'\n' || *byte == b'\r' => return Ok(Some(at)),
+                Some(_) => return Err(self.broken("a closing quote is followed by more text")),
+                None => return Ok(at_end.then_some(at)),
+            }
+        }
+    }
+}
+
+fn line_breaks(text: &[u8]) -> u64 {
+    let is_break = |place: usize| match text[place] {
+        b'\n' => true,
+        b'\r' => text.get(place + 1) != Some(&b'\n'),
+        _ => false,
+    };
+    (0..text.len()).filter(|place| is_break(*place)).count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The records of `text`, each with its line, when it comes in pieces of `piece` bytes.
+    fn records(text: &str, piece: usize) -> Result<Vec<(u64, Vec<String>)>, String> {
+        let (mut records, mut found, mut start) = (Records::new(b','), Vec::new(), 0);
+        let bytes = text.as_bytes();
+        for end in (0..=bytes.len()).step_by(piece).chain([bytes.len()]) {
+            let at_end = end == bytes.len();
+            loop {
+                match records.read(&bytes[start..end], at_end).map_err(|fault| format!("{fault:?}"))? {
+                    Step::Record(read) => start += read,
+                    Step::More(read) => {
+                        start += read;
+                        break;
+                    }
+                }
+                let record = records.record();
+                let fields = (0..record.len()).map(|field| record.field(field).unwrap().to_owned()).collect();
+                found.push((records.line(), fields));
+            }
+            if at_end {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    fn fields(fields: &[&str]) -> Vec<String> {
+        fields.iter().map(|field| (*field).to_owned()).collect()
+    }
+
+    #[test]
+    fn records_are_the_same_however_the_file_comes_in() {
+        let text = "a,b\r\n1,\"x\r\ny \"\"z\"\"\"\n\n,\"\"\r3,5\" pipe\n\"\",\"ä,\nö\"\n7,8";
+        let expected = vec![
+            (1, fields(&["a", "b"])),
+            (2, fields(&["1", "x\r\ny \"z\""])),
+            (5, fields(&["", ""])),
+            (6, fields(&["3", "5\" pipe"])),
+            (7, fields(&["", "ä,\nö"])),
+            (9, fields(&["7", "8"])),
+        ];
+        for piece in [1, 2, 3, 5, 7, 1000] {
+            assert_eq!(records(text, piece).unwrap(), expected, "{piece}");
+        }
+    }
+
+    #[test]
+    fn an_empty_line_is_a_record_where_records_have_one_field() {
+        let expected = vec![(1, fields(&["a"])), (2, fields(&["1"])), (3, fields(&[""])), (4, fields(&["3"]))];
+        assert_eq!(records("a\n1\n\n3\n", 2).unwrap(), expected);
+        assert_eq!(records("\n\n", 1).unwrap(), []);
+        assert_eq!(records("", 1).unwrap(), []);
+    }
+
+    #[test]
+    fn what_is_no_record_is_refused_with_its_line() {
+        for (text, line, reason) in [
+            ("a,b\n1,2\n3\n", 3, "number of values is 1"),
+            ("a,b\n\n1,2,3\n", 3, "number of values is 3"),
+            ("a,b\n\"1\n2\",3\n4,\"5\n", 4, "a quote is not closed"),
+            ("a,b\n1,\"x\"y\n", 2, "a closing quote is followed"),
+        ] {
+            for piece in [1, 4, 100] {
+                let refused = records(text, piece).unwrap_err();
+                assert!(refused.contains(&format!("line: {line},")) && refused.contains(reason), "{text}: {refused}");
+            }
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! What columns files have, by what is in them.
+
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+
+use super::csv::{Records, Step};
+use super::fault::Fault;
+use super::header;
+use super::json::{self, Stopped};
+pub(super) use super::kind::Kind;
+use super::lines::Lines;
+
+/// Takes note of the values of a file.
+pub(super) trait Look {
+    /// Looks at the records at the start of `input`, and says how many bytes they have. `at_end` says that nothing follows.
+    fn look(&mut self, input: &[u8], at_end: bool) -> Result<usize, Fault>;
+
+    /// Whether a record was seen.
+    fn has_seen(&self) -> bool;
+}
+
+/// The columns of a file of comma-separated values.
+#[derive(Debug)]
+pub(super) struct CsvLook {
+    records: Records,
+    has_header: bool,
+    /// The names, once they are known.
+    pub(super) names: Option<Vec<String>>,
+    /// What the values of each have in common.
+    pub(super) kinds: Vec<Kind>,
+    /// Whether the values are of interest.
+    values: bool,
+    seen: bool,
+}
+
+impl CsvLook {
+    /// A look at names and values, or at the names alone.
+    pub(super) fn new(delimiter: u8, has_header: bool, values: bool) -> Self {
+        Self { records: Records::new(delimiter), has_header, names: None, kinds: Vec::new(), values, seen: false }
+    }
+}
+
+impl Look for CsvLook {
+    fn look(&mut self, input: &[u8], at_end: bool) -> Result<usize, Fault> {
+        let mut at = 0;
+        while self.values || self.names.is_none() {
+            match self.records.read(&input[at..], at_end)? {
+                Step::More(bytes) => return Ok(at + bytes),
+                Step::Record(bytes) => at += bytes,
+            }
+            let record = self.records.record();
+            if self.names.is_none() {
+                self.kinds = vec![Kind::Nothing; record.len()];
+                if self.has_header {
+                    self.names = Some(header::names(&self.records)?);
+                    continue;
+                }
+                self.names = Some((1..=record.len()).map(|number| format!("column_{number}")).collect());
+            }
+            self.seen = true;
+            for (index, kind) in self.kinds.iter_mut().enumerate().filter(|(_, kind)| **kind != Kind::Text) {
+                if let Some(text) = record.field(index).filter(|text| !text.is_empty()) {
+                    *kind = kind.and(Kind::of_text(text));
+                }
+            }
+        }
+        Ok(at)
+    }
+
+    fn has_seen(&self) -> bool {
+        self.seen || (!self.values && self.names.is_some())
+    }
+}
+
+/// What JSON values have in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Shape {
+    Value(Kind),
+    List(Box<Shape>),
+    Struct(Vec<(String, Shape)>),
+}
+
+/// A value that has nothing in common with those before it: where below them, what they are, and what it is.
+#[derive(Debug)]
+pub(super) struct Unlike {
+    pub(super) place: String,
+    pub(super) before: &'static str,
+    pub(super) now: String,
+}
+
+impl Unlike {
+    fn below(self, name: &str) -> Self {
+        let place = if self.place.is_empty() { name.to_owned() } else { format!("{name}.{}", self.place) };
+        Self { place, ..self }
+    }
+}
+
+impl Shape {
+    const NOTHING: Self = Self::Value(Kind::Nothing);
+
+    /// Takes note of a value.
+    fn look(&mut self, value: &str) -> Result<(), Unlike> {
+        match value.as_bytes().first() {
+            Some(b'n') => Ok(()),
+            Some(b'[') => {
+                if *self == Self::NOTHING {
+                    *self = Self::List(Box::new(Self::NOTHING));
+                }
+                match self {
+                    Self::List(item) => apart(json::items(value, |part| item.look(part))),
+                    _ => Err(self.unlike(value)),
+                }
+            }
+            Some(b'{') => {
+                if *self == Self::NOTHING {
+                    *self = Self::Struct(Vec::new());
+                }
+                match self {
+                    Self::Struct(fields) => apart(look_at(fields, value, true)),
+                    _ => Err(self.unlike(value)),
+                }
+            }
+            first => {
+                let kind = match first {
+                    Some(b't' | b'f') => Kind::Boolean,
+                    Some(b'"') => Kind::Text,
+                    _ => Kind::of_number(value),
+                };
+                match self {
+                    Self::Value(known) => {
+                        *known = known.and(kind);
+                        Ok(())
+                    }
+                    _ => Err(self.unlike(value)),
+                }
+            }
+        }
+    }
+
+    /// What values of both shapes have in common.
+    fn and(self, other: Self) -> Result<Self, Unlike> {
+        Ok(match (self, other) {
+            (shape, Self::NOTHING) | (Self::NOTHING, shape) => shape,
+            (Self::Value(one), Self::Value(other)) => Self::Value(one.and(other)),
+            (Self::List(one), Self::List(other)) => Self::List(Box::new(one.and(*other)?)),
+            (Self::Struct(one), Self::Struct(other)) => Self::Struct(in_common(one, other)?),
+            (one, other) => return Err(one.unlike(other.name())),
+        })
+    }
+
+    fn unlike(&self, value: &str) -> Unlike {
+        Unlike { place: String::new(), before: self.name(), now: value.to_owned() }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Value(_) => "a single value",
+            Self::List(_) => "a list",
+            Self::Struct(_) => "a structure",
+        }
+    }
+
+    fn data_type(&self) -> DataType {
+        match self {
+            Self::Value(kind) => kind.data_type(),
+            Self::List(item) => DataType::new_list(item.data_type(), true),
+            Self::Struct(fields) => DataType::Struct(fields_of(fields).into()),
+        }
+    }
+}
+
+/// What fields of both have in common; those of one only stay as they are.
+pub(super) fn in_common(
+    mut one: Vec<(String, Shape)>,
+    other: Vec<(String, Shape)>,
+) -> Result<Vec<(String, Shape)>, Unlike> {
+    for (name, shape) in other {
+        match one.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, known)) => {
+                let before = std::mem::replace(known, Shape::NOTHING);
+                *known = before.and(shape).map_err(|unlike| unlike.below(&name))?;
+            }
+            None => one.push((name, shape)),
+        }
+    }
+    Ok(one)
+}
+
+/// The columns of such fields.
+pub(super) fn fields_of(fields: &[(String, Shape)]) -> Vec<Field> {
+    fields.iter().map(|(name, shape)| Field::new(name, shape.data_type(), true)).collect()
+}
+
+fn look_at(fields: &mut Vec<(String, Shape)>, object: &str, values: bool) -> Result<(), Stopped<Unlike>> {
+    json::entries(object, |key, value| {
+        let place = fields.iter().position(|(name, _)| name == key).unwrap_or_else(|| {
+            fields.push((key.to_owned(), Shape::NOTHING));
+            fields.len() - 1
+        });
+        if values { fields[place].1.look(value).map_err(|unlike| unlike.below(key)) } else { Ok(()) }
+    })
+}
+
+/// Text that is no JSON was refused when the record was read.
+fn apart(read: Result<(), Stopped<Unlike>>) -> Result<(), Unlike> {
+    match read {
+        Err(Stopped::Refused(unlike)) => Err(unlike),
+        Ok(()) | Err(Stopped::Json(_)) => Ok(()),
+    }
+}
+
+/// The columns of a file of JSON objects.
+#[derive(Debug)]
+pub(super) struct JsonLook {
+    lines: Lines,
+    pub(super) fields: Vec<(String, Shape)>,
+    /// Whether the values are of interest.
+    values: bool,
+    seen: bool,
+}
+
+impl JsonLook {
+    /// A look at keys and values, or at the keys alone.
+    pub(super) fn new(values: bool) -> Self {
+        Self { lines: Lines::new(), fields: Vec::new(), values, seen: false }
+    }
+}
+
+impl Look for JsonLook {
+    fn look(&mut self, input: &[u8], at_end: bool) -> Result<usize, Fault> {
+        let mut at = 0;
+        loop {
+            let (step, text) = self.lines.read(&input[at..], at_end);
+            match step {
+                Step::More(bytes) => return Ok(at + bytes),
+                Step::Record(bytes) => at += bytes,
+            }
+            let line = self.lines.line();
+            let object = object(line, text)?;
+            self.seen = true;
+            look_at(&mut self.fields, object, self.values).map_err(|stopped| match stopped {
+                Stopped::Json(error) => no_json(line, &error),
+                Stopped::Refused(unlike) => Fault::value(line, unlike.place, unlike.before, &unlike.now),
+            })?;
+        }
+    }
+
+    fn has_seen(&self) -> bool {
+        self.seen
+    }
+}
+
+/// The text of a record.
+pub(super) fn object(line: u64, text: &[u8]) -> Result<&str, Fault> {
+    let text =
+        std::str::from_utf8(text).map_err(|_| Fault::Record { line, reason: "it is not UTF-8 text".to_owned() })?;
+    if text.starts_with('{') {
+        return Ok(text);
+    }
+    Err(Fault::Record { line, reason: "it is not a JSON object, and each line must be one".to_owned() })
+}
+
+/// A record that is no JSON. The parser counts lines from where the record starts, which says nothing.
+pub(super) fn no_json(line: u64, error: &serde_json::Error) -> Fault {
+    let what = error.to_string();
+    let what = what.split(" at line ").next().unwrap_or_default();
+    Fault::Record { line, reason: format!("{what} at character {}", error.column()) }
+}
+
+/// The schema of columns with these names and kinds.
+pub(super) fn csv_schema(names: &[String], kinds: &[Kind]) -> Schema {
+    let field = |(name, kind): (&String, &Kind)| Field::new(name, kind.data_type(), true);
+    Schema::new(names.iter().zip(kinds).map(field).collect::<Vec<_>>())
+}

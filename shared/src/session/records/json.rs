@@ -1,0 +1,131 @@
+//! JSON values taken apart, each part left as the text that it is.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+use serde::de::{Deserializer as _, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// Why a value cannot be taken apart.
+#[derive(Debug)]
+pub(super) enum Stopped<E> {
+    /// It is not JSON of that shape.
+    Json(serde_json::Error),
+    /// Whoever is shown the parts refuses one.
+    Refused(E),
+}
+
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// The text of a JSON string.
+pub(super) fn text(value: &str) -> Result<Cow<'_, str>, serde_json::Error> {
+    serde_json::from_str::<Text<'_>>(value).map(|text| text.0)
+}
+
+/// Shows every key of a JSON object with its value.
+pub(super) fn entries<'de, E>(
+    object: &'de str,
+    mut each: impl FnMut(&str, &'de str) -> Result<(), E>,
+) -> Result<(), Stopped<E>> {
+    let mut refused = None;
+    let mut reader = serde_json::Deserializer::from_str(object);
+    let visitor = Parts {
+        each: |key: Option<&str>, value| each(key.unwrap_or_default(), value),
+        refused: &mut refused,
+        of: PhantomData,
+    };
+    let read = reader.deserialize_map(visitor).and_then(|()| reader.end());
+    read.map_err(|error| refused.map_or(Stopped::Json(error), Stopped::Refused))
+}
+
+/// Shows every item of a JSON array.
+pub(super) fn items<'de, E>(
+    array: &'de str,
+    mut each: impl FnMut(&'de str) -> Result<(), E>,
+) -> Result<(), Stopped<E>> {
+    let mut refused = None;
+    let mut reader = serde_json::Deserializer::from_str(array);
+    let visitor = Parts { each: |_: Option<&str>, value| each(value), refused: &mut refused, of: PhantomData };
+    let read = reader.deserialize_seq(visitor).and_then(|()| reader.end());
+    read.map_err(|error| refused.map_or(Stopped::Json(error), Stopped::Refused))
+}
+
+/// Shows the parts of an object with their keys, or those of an array.
+struct Parts<'r, 'de, E, F> {
+    each: F,
+    /// What was said of a part that was refused: the parser's errors are texts.
+    refused: &'r mut Option<E>,
+    of: PhantomData<&'de str>,
+}
+
+impl<'de, E, F: FnMut(Option<&str>, &'de str) -> Result<(), E>> Parts<'_, 'de, E, F> {
+    fn show<P: Error>(&mut self, key: Option<&str>, value: &'de RawValue) -> Result<(), P> {
+        (self.each)(key, value.get()).map_err(|error| {
+            *self.refused = Some(error);
+            P::custom("refused")
+        })
+    }
+}
+
+impl<'de, E, F: FnMut(Option<&str>, &'de str) -> Result<(), E>> Visitor<'de> for Parts<'_, 'de, E, F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object or an array")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(key) = map.next_key::<Text<'de>>()? {
+            let value = map.next_value()?;
+            self.show(Some(&key.0), value)?;
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut array: A) -> Result<(), A::Error> {
+        while let Some(value) = array.next_element()? {
+            self.show(None, value)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_shown_as_they_are_written() {
+        let mut seen = Vec::new();
+        let object = r#"{"a": 1.50, "b\n": {"c": [1, 2]}, "a": "x\"y"}"#;
+        let all = entries::<()>(object, |key, value| {
+            seen.push((key.to_owned(), value.to_owned()));
+            Ok(())
+        });
+        assert!(all.is_ok());
+        let expected = [("a", "1.50"), ("b\n", r#"{"c": [1, 2]}"#), ("a", r#""x\"y""#)];
+        assert_eq!(seen, expected.map(|(key, value)| (key.to_owned(), value.to_owned())));
+        let mut seen = Vec::new();
+        assert!(
+            items::<()>(r#"[null, [2], "c"]"#, |value| {
+                seen.push(value.to_owned());
+                Ok(())
+            })
+            .is_ok()
+        );
+        assert_eq!(seen, ["null", "[2]", "\"c\""]);
+        assert_eq!(text(r#""x\"yä""#).unwrap(), "x\"yä");
+    }
+
+    #[test]
+    fn what_is_refused_and_what_is_no_json_are_told_apart() {
+        let refused = entries(r#"{"a": 1, "b": 2}"#, |key, _| if key == "b" { Err(key.to_owned()) } else { Ok(()) });
+        assert!(matches!(refused, Err(Stopped::Refused(key)) if key == "b"));
+        for broken in ["{\"a\": 1", "{\"a\": 1} {\"a\": 2}", "{\"a\": 01}", "[1]", "1", "{'a': 1}", ""] {
+            assert!(matches!(entries::<()>(broken, |_, _| Ok(())), Err(Stopped::Json(_))), "{broken}");
+        }
+    }
+}
