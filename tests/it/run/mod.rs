@@ -14,4 +14,5 @@ mod plan_text;
 mod run_log;
 mod saved_plan;
 mod simulation;
+mod sources;
 mod subdags;

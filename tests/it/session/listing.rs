@@ -1,5 +1,6 @@
 //! Files of one format as a table.
 
+use windlass_shared::config::SessionSettings;
 use windlass_shared::error::Coded;
 use windlass_shared::session::TableInput;
 use windlass_shared::spec::column_type::ColumnType;
@@ -209,4 +210,150 @@ async fn the_statistics_of_the_files_are_known_to_the_planner() {
     fixture.register("t", input).await.unwrap();
     let plan = fixture.plan("SELECT count(*), min(id), max(id) FROM t").await;
     assert!(!plan.contains("parquet"), "{plan}");
+}
+
+#[tokio::test]
+async fn types_of_files_are_made_wider_and_never_narrower() {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{
+        ArrayRef, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = |path: &str, name: &str, values: ArrayRef| {
+        write_parquet(folder.path(), path, &RecordBatch::try_from_iter([(name, values)]).unwrap());
+    };
+    let decimal =
+        |value| Arc::new(Decimal128Array::from(vec![value]).with_precision_and_scale(10, 3).unwrap()) as ArrayRef;
+    file("long/a.parquet", "a", Arc::new(Int64Array::from(vec![7])));
+    file("double/a.parquet", "a", Arc::new(Float64Array::from(vec![1.9])));
+    file("decimal/a.parquet", "a", decimal(1239));
+    file("case/a.parquet", "A", Arc::new(Int64Array::from(vec![7])));
+    file("some/a.parquet", "a", Arc::new(Int64Array::from(vec![7])));
+    file("some/b.parquet", "b", Arc::new(Int64Array::from(vec![8])));
+    file("wider/a.parquet", "a", Arc::new(Int32Array::from(vec![7])));
+    file("wider/b.parquet", "a", Arc::new(Int64Array::from(vec![1 << 40])));
+    file("conflict/a.parquet", "a", Arc::new(Int64Array::from(vec![7])));
+    file("conflict/b.parquet", "a", Arc::new(StringArray::from(vec!["x"])));
+    file("cases/a.parquet", "a", Arc::new(Int64Array::from(vec![7])));
+    file("cases/b.parquet", "A", Arc::new(Int64Array::from(vec![7])));
+    let fixture = Fixture::new();
+    for (path, declared, expected) in [
+        ("long", Some("decimal(20,1)"), Ok("7.0")),
+        ("long", Some("integer"), Err("WL0383")),
+        ("long", Some("double"), Err("WL0383")),
+        ("double", Some("long"), Err("WL0383")),
+        ("decimal", Some("decimal(10,2)"), Err("WL0383")),
+        ("decimal", Some("decimal(11,4)"), Ok("1.2390")),
+        ("case", Some("long"), Err("WL0382")),
+        ("some", Some("long"), Ok("7")),
+        ("wider", None, Ok("1099511627783")),
+        ("wider", Some("long"), Ok("1099511627783")),
+        ("conflict", None, Err("WL0313")),
+        ("cases", None, Err("WL0313")),
+        ("cases", Some("long"), Err("WL0382")),
+    ] {
+        let schema = declared.map(|of| vec![("a".to_owned(), ColumnType::parse(of).unwrap())]);
+        let source = ListingSource { schema, ..listing_source(FileFormat::Parquet) };
+        match (fixture.register("t", listing(&folder.path().join(path), source)).await, expected) {
+            (Ok(_), Ok(sum)) => assert_eq!(fixture.value("SELECT sum(a) FROM t").await, sum, "{path} {declared:?}"),
+            (Err(error), Err(code)) => {
+                assert_eq!(error.code().to_string(), code, "{path} {declared:?}");
+                assert!(error.to_string().contains(".parquet`"), "{error}");
+            }
+            (other, _) => panic!("{path} {declared:?}: {other:?}"),
+        }
+    }
+    let source =
+        ListingSource { schema: Some(vec![("z".to_owned(), ColumnType::Long)]), ..listing_source(FileFormat::Parquet) };
+    let error = fixture.register("t", listing(&folder.path().join("some"), source)).await.unwrap_err();
+    assert!(error.to_string().contains("no file of `") && error.to_string().contains("`z`"), "{error}");
+}
+
+#[tokio::test]
+async fn arrow_files_have_the_same_columns_in_the_same_order() {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{Int64Array, RecordBatch};
+    let folder = tempfile::tempdir().unwrap();
+    let file = |path: &str, columns: [&str; 2]| {
+        let column = |name, value| (name, Arc::new(Int64Array::from(vec![value])) as _);
+        let batch = RecordBatch::try_from_iter([column(columns[0], 1), column(columns[1], 2)]).unwrap();
+        let mut ipc = Vec::new();
+        let mut writer = datafusion::arrow::ipc::writer::FileWriter::try_new(&mut ipc, &batch.schema()).unwrap();
+        writer.write(&batch).unwrap();
+        writer.finish().unwrap();
+        drop(writer);
+        write(folder.path(), path, ipc);
+    };
+    file("same/a.arrow", ["a", "b"]);
+    file("same/b.arrow", ["a", "b"]);
+    file("other/a.arrow", ["a", "b"]);
+    file("other/b.arrow", ["b", "a"]);
+    let fixture = Fixture::new();
+    fixture.register("t", listing(&folder.path().join("same"), listing_source(FileFormat::Arrow))).await.unwrap();
+    assert_eq!(fixture.value("SELECT sum(b) FROM t").await, "4");
+    let swapped = vec![("b".to_owned(), ColumnType::Long), ("a".to_owned(), ColumnType::Long)];
+    for (path, schema) in [("other", None), ("same", Some(swapped))] {
+        let source = ListingSource { schema, ..listing_source(FileFormat::Arrow) };
+        let error = fixture.register("t", listing(&folder.path().join(path), source)).await.unwrap_err();
+        assert!(error.code().to_string() == "WL0313" && error.to_string().contains(".arrow`"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn filters_find_nan_and_both_zeros_wherever_footers_leave_them_out() {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{Float32Array, Float64Array, Int64Array, RecordBatch};
+    use datafusion::parquet::arrow::ArrowWriter;
+    use datafusion::parquet::file::properties::WriterProperties;
+    let folder = tempfile::tempdir().unwrap();
+    let values: Vec<f64> = (0..400).map(|i| if i == 250 { f64::NAN } else { f64::from(i / 100) }).collect();
+    let batch = RecordBatch::try_from_iter([
+        ("i", Arc::new(Int64Array::from_iter_values(0..400)) as _),
+        ("x", Arc::new(Float64Array::from(values.clone())) as _),
+        ("y", Arc::new(values.iter().map(|value| Some(*value as f32)).collect::<Float32Array>()) as _),
+    ])
+    .unwrap();
+    let properties = WriterProperties::builder()
+        .set_max_row_group_row_count(Some(200))
+        .set_data_page_row_count_limit(50)
+        .set_write_batch_size(50)
+        .build();
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    write(folder.path(), "a.parquet", bytes);
+    for parquet_pushdown in [false, true] {
+        let fixture = Fixture::with(SessionSettings { parquet_pushdown, ..SessionSettings::default() });
+        fixture.register("t", listing(folder.path(), listing_source(FileFormat::Parquet))).await.unwrap();
+        for column in ["x", "y"] {
+            for (filter, rows) in [
+                ("C = 2", "99"),
+                ("C <> 2", "301"),
+                ("C > 3", "1"),
+                ("C >= 3", "101"),
+                ("C > 1000", "1"),
+                ("C BETWEEN 2 AND 2", "99"),
+                ("NOT C <= 3", "1"),
+                ("C NOT IN (0, 1, 2, 3)", "1"),
+                ("C < 1", "100"),
+                ("C <= 0", "100"),
+                ("isnan(C)", "1"),
+                ("C IS NULL", "0"),
+            ] {
+                let sql = format!("SELECT count(*) FROM t WHERE {}", filter.replace('C', column));
+                assert_eq!(fixture.value(&sql).await, rows, "{sql}, pushdown {parquet_pushdown}");
+            }
+            assert_eq!(fixture.value(&format!("SELECT max({column}) FROM t")).await, "NaN");
+        }
+        // What a lower bound rules out is still skipped.
+        let plan = fixture.ctx.sql("SELECT i FROM t WHERE x < 1").await.unwrap().create_physical_plan().await.unwrap();
+        datafusion::physical_plan::collect(Arc::clone(&plan), fixture.ctx.task_ctx()).await.unwrap();
+        let shown = datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(plan.as_ref());
+        let shown = shown.indent(false).to_string();
+        assert!(shown.contains("row_groups_pruned_statistics=2 total → 1 matched"), "{shown}");
+    }
 }

@@ -26,13 +26,15 @@ pub(super) struct Input {
     held: Bytes,
     /// Where in the file `held` ends.
     read: u64,
+    /// Bytes of the mark that the file starts with: what comes after it is at the start.
+    mark: u64,
 }
 
 impl Input {
     /// The file from byte `start` on.
     pub(super) fn new(store: Arc<dyn ObjectStore>, object: ObjectMeta, start: u64) -> Self {
         let e_tag = object.e_tag.clone();
-        Self { store, object, e_tag, block: FIRST_BLOCK, held: Bytes::new(), read: start }
+        Self { store, object, e_tag, block: FIRST_BLOCK, held: Bytes::new(), read: start, mark: 0 }
     }
 
     /// The bytes that were read and not used.
@@ -42,7 +44,8 @@ impl Input {
 
     /// Where in the file they start.
     pub(super) fn offset(&self) -> u64 {
-        self.read - self.held.len() as u64
+        let offset = self.read - self.held.len() as u64;
+        if offset <= self.mark { 0 } else { offset }
     }
 
     /// Whether nothing follows them in the file.
@@ -89,6 +92,7 @@ impl Input {
         }
         if self.read == 0 && block.starts_with(BYTE_ORDER_MARK) {
             block = block.slice(BYTE_ORDER_MARK.len()..);
+            self.mark = BYTE_ORDER_MARK.len() as u64;
         }
         self.held = match self.held.is_empty() {
             true => block,

@@ -48,7 +48,7 @@ impl FileOpener for Opener {
             rows: Rows::new(self.format, self.wanted.clone())?,
             opener: self.clone(),
             file,
-            start,
+            first: 0,
             end,
             is_in_line: start > 0,
         };
@@ -65,8 +65,8 @@ struct Reading {
     file: PartitionedFile,
     input: Input,
     rows: Rows,
-    /// The first byte of the range, and that after the last. The records that start in the range are read.
-    start: u64,
+    /// Where the first record starts that is read, and the byte after the last of the range: a record is read where it starts.
+    first: u64,
     end: u64,
     /// Whether what comes next is the end of a line that starts before the range.
     is_in_line: bool,
@@ -82,6 +82,7 @@ impl Reading {
             if self.is_in_line {
                 self.more().await?;
             }
+            self.first = self.input.offset();
         }
         loop {
             let within = self.end.saturating_sub(self.input.offset());
@@ -107,9 +108,9 @@ impl Reading {
 
     /// The fault with its file, and with lines counted from the file's start.
     async fn refused(&self, fault: Fault) -> datafusion::error::DataFusionError {
-        let before = match self.start {
+        let before = match self.first {
             0 => Ok(0),
-            start => self.input.lines_before(start).await,
+            first => self.input.lines_before(first).await,
         };
         match before {
             Ok(before) => for_engine(&fault.after_lines(before).of_file(&self.file.object_meta.location)),
@@ -187,7 +188,7 @@ mod tests {
     async fn what_is_refused_is_named_with_its_line_in_the_file() {
         let text = "{\"a\": 1}\n{\"a\": 2}\n\n{\"a\": 2.5}\n{\"a\": 3}\n";
         let (one, file) = opener(text, Origin::Declared).await;
-        for start in [0, 3, 11, 20] {
+        for start in [0, 3, 11, 19] {
             let refused = values(&one, &file, start, text.len()).await.unwrap_err().to_string();
             assert!(
                 refused.contains("`a.json`, line 4: `2.5` does not fit the column `a`, which is long"),
