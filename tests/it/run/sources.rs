@@ -60,8 +60,8 @@ impl Lab {
             self.windlass.query(project, &format!("SELECT * FROM {stage}"), &QueryOptions::default()).await.unwrap();
         let batches: Vec<RecordBatch> = rows.stream().try_collect().await.unwrap();
         let row = |batch: &RecordBatch, row: usize| {
-            let value = |column: &_| array_value_to_string(column, row).unwrap();
-            batch.columns().iter().map(value).collect::<Vec<_>>().join("|")
+            let values = batch.columns().iter().map(|column| array_value_to_string(column, row).unwrap());
+            values.collect::<Vec<_>>().join("|")
         };
         let mut rows: Vec<String> = batches
             .iter()
