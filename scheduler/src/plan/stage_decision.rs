@@ -29,7 +29,6 @@ use super::decide::{Cursors, InputFacts, InputState, StageFacts, Verdict, change
 use super::error::PlanError;
 use super::expect;
 use super::feeds::{Feeds, strategy_for};
-use super::incremental::Blocker;
 use super::input::{Input, Inputs, pin_table};
 use super::query::{BAD_QUERY, Needs, QuerySession, logical_plan, optimized, problem};
 use super::run_plan::{PlanRequest, PlannedStage, Scope, range_ends, table_location};
@@ -54,8 +53,6 @@ pub struct TableRole {
     pub verdict: Verdict,
     /// What its table remembered then.
     pub memory: Option<TableMemory>,
-    /// What stands against taking in changes, if anything does; not with `strict`.
-    pub blocker: Option<Blocker>,
     /// What it reads, views and caches seen through.
     pub inputs: Vec<NodeName>,
     /// The first version to take in of an input, where someone asked for one.
@@ -122,7 +119,6 @@ impl Planner<'_> {
             code: self.code(stage, needs, &session, &logical).await?,
             verdict: Verdict::Reuse,
             memory,
-            blocker: None,
             inputs: needs.leaves.iter().cloned().collect(),
             from_versions: range_ends(self.request, self.scope, &self.request.refresh.from_versions)?,
             to_versions: range_ends(self.request, self.scope, &self.request.refresh.to_versions)?,
@@ -218,9 +214,9 @@ impl Planner<'_> {
         }
         let feeds = Feeds::imagined(&role.inputs, &self.inputs, stage.table.mode == WriteMode::Append);
         let engine = |source| PlanError::Engine { stage: stage.name.clone(), source };
-        role.blocker = strategy_for(stage, plan, &feeds, false).map_err(engine)?.err();
+        let blocker = strategy_for(stage, plan, &feeds, false).map_err(engine)?.err();
         let volatile = role.code.volatile().map(ToOwned::to_owned);
-        let hindrance = volatile.or_else(|| role.blocker.as_ref().map(ToString::to_string));
+        let hindrance = volatile.or_else(|| blocker.map(|blocker| blocker.to_string()));
         match hindrance {
             Some(hindrance) if stage.table.incremental == Incremental::Strict => {
                 let problem =
