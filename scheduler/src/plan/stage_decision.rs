@@ -486,7 +486,9 @@ fn check_names(graph: &PipelineGraph, stage: &Stage, plan: &LogicalPlan) -> Resu
     let walked = plan.apply_with_subqueries(|node| {
         for (relation, field) in node.schema().iter() {
             let names = [Some(field.name().as_str()), relation.map(TableReference::table)];
-            let reserved = names.into_iter().flatten().filter(|name| name.to_lowercase().starts_with(RESERVED));
+            // What calls of our own functions are named by is no name that plans go by.
+            let is_reserved = |name: &&str| name.to_lowercase().starts_with(RESERVED) && !name.contains('(');
+            let reserved = names.into_iter().flatten().filter(is_reserved);
             found.extend(reserved.map(ToOwned::to_owned));
         }
         Ok(TreeNodeRecursion::Continue)
