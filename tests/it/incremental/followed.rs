@@ -4,7 +4,6 @@ use std::fs;
 
 use windlass_client::RunOptions;
 use windlass_shared::artifact::{PlanDecision, Strategy};
-use windlass_shared::error::Coded;
 
 use super::rebuilt::{Rebuilt, Stage, numbers, strategy};
 

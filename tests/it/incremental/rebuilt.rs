@@ -1,6 +1,7 @@
 //! A project whose tables are held, run by run, against the same project computed anew in an empty home.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -44,7 +45,7 @@ impl Rebuilt {
         let mut manifest = "name: rebuilt\nrun: { retries: 0 }\nsources:\n".to_owned();
         let windlass = embedded(&dir.path().join("home")).await;
         for (name, _) in sources {
-            manifest.push_str(&format!("  {name}: {{ kind: delta, location: {name} }}\n"));
+            writeln!(manifest, "  {name}: {{ kind: delta, location: {name} }}").unwrap();
         }
         let rebuilt = Self { dir, windlass, manifest };
         for (name, rows) in sources {
