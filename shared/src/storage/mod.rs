@@ -9,6 +9,7 @@
 
 mod change_mark;
 mod counting;
+mod disk;
 mod error;
 mod location;
 mod secrets;
@@ -19,4 +20,4 @@ pub use counting::{RequestCounts, counting};
 pub use error::StorageError;
 pub use location::Location;
 pub use secrets::{DiscreetStderr, credential_variables, without_secrets};
-pub use stores::Stores;
+pub use stores::{SYNC_VARIABLE, Stores};

@@ -15,7 +15,12 @@ use object_store::{BackoffConfig, ObjectStore, ObjectStoreScheme, RetryConfig};
 use parking_lot::Mutex;
 use url::{Position, Url};
 
+use super::disk::SyncedDisk;
 use super::{Location, StorageError};
+
+/// The variable that says whether what is put on a local disk is synced before it counts as put: `on`, the default, or
+/// `off`.
+pub const SYNC_VARIABLE: &str = "WINDLASS_SYNC";
 
 /// The object stores of a process by the root of their URL, opened from the environment when first asked for.
 ///
@@ -72,7 +77,7 @@ fn root_of(url: &Url) -> String {
 fn open_store(url: &Url) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
     let (scheme, _) = ObjectStoreScheme::parse(url)?;
     Ok(match scheme {
-        ObjectStoreScheme::Local => Arc::new(LocalFileSystem::new()),
+        ObjectStoreScheme::Local => open_disk()?,
         ObjectStoreScheme::Memory => Arc::new(InMemory::new()),
         ObjectStoreScheme::AmazonS3 => {
             Arc::new(AmazonS3Builder::from_env().with_url(url.as_str()).with_retry(retry()).build()?)
@@ -89,6 +94,16 @@ fn open_store(url: &Url) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
             });
         }
     })
+}
+
+fn open_disk() -> Result<Arc<dyn ObjectStore>, object_store::Error> {
+    match std::env::var(SYNC_VARIABLE).as_deref() {
+        Ok("off") => Ok(Arc::new(LocalFileSystem::new())),
+        Ok("on") | Err(_) => Ok(Arc::new(SyncedDisk::default())),
+        Ok(other) => Err(object_store::Error::NotSupported {
+            source: format!("the environment variable {SYNC_VARIABLE} is `{other}`; it must be `on` or `off`").into(),
+        }),
+    }
 }
 
 /// How a store's client repeats a request: as often as a busy store needs, and not so long that a wrong endpoint shows
