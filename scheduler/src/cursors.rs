@@ -1,9 +1,9 @@
 //! Setting a cursor by hand, which no run may be in the middle of.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 use windlass_shared::artifact::{CursorReset, CursorStatus};
 use windlass_shared::delta::cursor::{RESET, files_key, source_key};
 use windlass_shared::delta::reset_cursors;
@@ -16,11 +16,8 @@ use windlass_shared::spec::table::Materialize;
 use crate::Scheduler;
 use crate::plan::cursors::{Upstream, Upstreams, cursors, look_at, memory_of};
 use crate::plan::{Needs, PlanError, PlanRequest, table_location};
-use crate::run::lease_name;
-use crate::state::{LeaseHeld, LeaseHolder, ProcessIdentity, StateError};
-
-/// How long a reset keeps runs out at most: it is one small commit.
-const LEASE_TTL: Duration = Duration::from_secs(120);
+use crate::run::{Leases, RunError};
+use crate::state::ProcessIdentity;
 
 /// Why a cursor is not reset.
 #[derive(Debug, thiserror::Error)]
@@ -28,12 +25,9 @@ pub enum ResetError {
     /// A table cannot be read.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// A run of the pipeline is under way, or another reset.
+    /// A run of the pipeline is under way, or another reset, or another process writes to the home; or it cannot be told.
     #[error(transparent)]
-    Busy(Box<LeaseHeld>),
-    /// The state store failed.
-    #[error(transparent)]
-    State(#[from] StateError),
+    Busy(Box<RunError>),
     /// The stage keeps no table from run to run.
     #[error("`{stage}` has no cursors: it {why}")]
     NoTable {
@@ -75,7 +69,6 @@ impl Coded for ResetError {
         match self {
             Self::Plan(error) => error.code(),
             Self::Busy(error) => error.code(),
-            Self::State(error) => error.code(),
             Self::NoTable { .. } => ErrorCode("WL0671"),
             Self::NotRead { .. } => ErrorCode("WL0672"),
             Self::NoVersion { .. } => ErrorCode("WL0673"),
@@ -87,7 +80,6 @@ impl Coded for ResetError {
         match self {
             Self::Plan(error) => error.help(),
             Self::Busy(error) => error.help(),
-            Self::State(error) => error.help(),
             Self::NoTable { .. } => Some("`windlass cursors ls` lists the stages that have cursors".to_owned()),
             Self::NotRead { help, .. } => help.clone(),
             Self::NoVersion { .. } => {
@@ -100,7 +92,7 @@ impl Coded for ResetError {
     fn is_retryable(&self) -> bool {
         match self {
             Self::Plan(error) => error.is_retryable(),
-            Self::State(error) => error.is_retryable(),
+            Self::Busy(error) => error.is_retryable(),
             _ => false,
         }
     }
@@ -116,16 +108,11 @@ pub async fn reset_cursor(
     request: &PlanRequest,
     reset: &CursorReset,
 ) -> Result<CursorStatus, ResetError> {
-    let pipeline = &request.graph.name;
-    let holder = LeaseHolder {
-        who: ProcessIdentity::current(),
-        run_id: Some(request.run.clone()),
-        note: "windlass cursors reset".to_owned(),
-    };
-    let lease = scheduler.state.acquire_lease(&lease_name(pipeline), &holder, LEASE_TTL).await?;
-    let lease = lease.granted().map_err(|held| ResetError::Busy(held.into()))?;
+    let leases = Leases::take(scheduler, request, "windlass cursors reset", CancellationToken::new()).await;
+    let leases = leases.map_err(|error| ResetError::Busy(error.into()))?;
     let outcome = reset_with_lease(scheduler, request, reset).await;
-    scheduler.state.release_lease(&lease).await?;
+    // Trouble is in the log of the process: a reset that was made stands.
+    leases.release().await;
     outcome
 }
 
@@ -144,9 +131,9 @@ async fn reset_with_lease(
     }
     let upstreams = look_at(request, sessions, chosen(request, stage, reset)?).await?;
     let marks = marks(&AppId::of(&graph.name, &stage.name), &upstreams, reset)?;
-    if memory_of(request, sessions, stage, &upstreams).await?.is_none() {
+    let Some(memory) = memory_of(request, sessions, stage, &upstreams).await? else {
         return Err(no_table("has no table yet"));
-    }
+    };
     if marks.is_empty() {
         return Err(no_table("reads no table that exists, and no files"));
     }
@@ -158,7 +145,7 @@ async fn reset_with_lease(
         ("windlass.reason".to_owned(), json!(reset.reason.as_deref().unwrap_or("asked for by hand"))),
         ("windlass.version".to_owned(), Value::from(env!("CARGO_PKG_VERSION"))),
     ]);
-    let version = reset_cursors(&location, &marks, &info, sessions.stores())
+    let version = reset_cursors(&location, memory.version, &marks, &info, sessions.stores())
         .await
         .map_err(|source| PlanError::Write { stage: stage.name.clone(), source })?;
     tracing::info!(stage = %stage.name, %version, cursors = ?marks, "cursors were reset");

@@ -12,6 +12,7 @@ use windlass_shared::storage::Location;
 ///       /tables/<stage>/     the stages' Delta tables, unless a stage gives a location of its own
 ///       /exports/<stage>/…   which version of a table each of its exports has
 ///       /cache/<run_id>/…    what `materialize: cache` keeps for one run
+///       /writer.lock         which process writes to the home; in an object store, `writer/<n>.json`
 /// <local>/state.redb         leases, run counters, run events of the embedded cluster
 /// <local>/work/…             its shuffle files
 /// ```
@@ -47,7 +48,12 @@ impl Home {
 
     /// Everything that one run keeps only while it runs.
     pub fn cache(&self, run: &RunId) -> Location {
-        self.root.join("cache").join(run.as_str())
+        self.caches().join(run.as_str())
+    }
+
+    /// Where all runs keep that.
+    pub fn caches(&self) -> Location {
+        self.root.join("cache")
     }
 
     /// The file of the embedded state store; `None` if there is no local folder for it.

@@ -4,7 +4,7 @@
 //! RunRequest ─plan→ RunPlan ─run→ per stage: plan → execute → commit ─record→ RunBundle
 //!              │            │                           │                      │
 //!            plan/     run/ (state machine, driver)  execute/ (Ballista)    record/
-//!                      state/ (leases, events)
+//!                      state/ (leases, events), writer/ (one process a home)
 //! ```
 
 pub mod cluster;
@@ -20,6 +20,7 @@ pub mod record;
 pub mod run;
 pub mod service;
 pub mod state;
+pub mod writer;
 
 use std::sync::Arc;
 

@@ -6,6 +6,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use windlass_shared::artifact::{CursorStatus, SourceCursor};
 use windlass_shared::delta::cursor::{CursorQuestion, TableMemory, remember};
 use windlass_shared::delta::pin::{Pin, pin};
+use windlass_shared::delta::{DeltaError, check_built};
 use windlass_shared::graph::Stage;
 use windlass_shared::ids::{AppId, NodeName};
 use windlass_shared::session::Sessions;
@@ -86,9 +87,14 @@ async fn upstream(request: &PlanRequest, sessions: &Sessions, name: &NodeName) -
         (None, Some(stage)) => (table_location(request, stage)?, PinAt::Latest),
         (None, None) => return Err(PlanError::Unknown { node: name.clone() }),
     };
-    match pin(&location, at, sessions.stores()).await {
-        Ok(table) => Ok(Upstream::Table(Some(table.pin().clone()))),
-        Err(error) if error.is_not_a_table() => Ok(Upstream::Table(None)),
+    let pinned = async {
+        let table = pin(&location, at, sessions.stores()).await?;
+        check_built(&table, sessions.stores()).await?;
+        Ok(table.pin())
+    };
+    match pinned.await {
+        Ok(pin) => Ok(Upstream::Table(Some(pin))),
+        Err(error) if DeltaError::is_not_built(&error) => Ok(Upstream::Table(None)),
         Err(source) => Err(PlanError::Pin { node: name.clone(), source }),
     }
 }

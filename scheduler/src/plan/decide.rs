@@ -29,6 +29,10 @@ pub struct StageFacts<'f> {
     pub inputs: Vec<InputFacts>,
     /// Whether someone asked for all rows to be computed again.
     pub refresh: bool,
+    /// Whether the run that committed last never came to its end.
+    pub interrupted: bool,
+    /// Whether its rows are told apart by a key.
+    pub keyed: bool,
 }
 
 /// What is known of an input.
@@ -70,6 +74,11 @@ pub enum InputState {
 pub enum Verdict {
     /// The table is as a run would make it.
     Reuse,
+    /// A run that was interrupted has committed the rows of this one, which has to say so in the table.
+    Done {
+        /// Why, as a sentence about the stage.
+        reason: String,
+    },
     /// Only changes of its inputs are missing.
     Incremental(Cursors),
     /// All rows are computed.
@@ -106,6 +115,8 @@ pub struct Cursors {
     pub changed: Vec<NodeName>,
     /// Sources of files that have changed, with the listing that is taken in.
     pub files: BTreeMap<NodeName, i64>,
+    /// The version of the stage's table after which others have changed rows: what they touched is computed again.
+    pub repair: Option<TableVersion>,
     /// What of the reuse key had changed.
     pub missed: Vec<String>,
 }
@@ -119,18 +130,27 @@ pub fn decide(facts: &StageFacts<'_>) -> Verdict {
         Incremental::Strict => Verdict::Refuse { reason },
         Incremental::Auto | Incremental::Off => Verdict::Full { reason, missed: vec![missed] },
     };
+    let adds_in_every_run = facts.mode == WriteMode::Append && facts.incremental == Incremental::Off;
+    if adds_in_every_run && let Some(done) = done_before(facts) {
+        return done;
+    }
     if facts.refresh {
         return full("a full refresh was asked for", "a full refresh was asked for");
     }
     let Some(memory) = facts.memory.filter(|memory| memory.last_run.is_some()) else {
         return full("its table has no rows of a run yet", "table: there is none yet");
     };
-    if facts.mode == WriteMode::Append && facts.incremental == Incremental::Off {
+    if adds_in_every_run {
         return full("every run adds its rows", "table: every run adds to it");
     }
+    let mut cursors = Cursors::default();
     if let Some(version) = memory.foreign {
         let reason = format!("another program changed its table in version {version}");
-        return unasked(reason.clone(), format!("table: {reason}"));
+        let told_by_feed = facts.incremental == Incremental::Strict && facts.keyed && !memory.redefined;
+        match memory.run_version.filter(|_| told_by_feed) {
+            Some(own) => (cursors.repair, cursors.missed) = (Some(own), vec![format!("table: {reason}")]),
+            None => return unasked(reason.clone(), format!("table: {reason}")),
+        }
     }
     if let Some(reason) = other_code(facts, memory) {
         return match facts.on_definition_change {
@@ -139,9 +159,11 @@ pub fn decide(facts: &StageFacts<'_>) -> Verdict {
         };
     }
     if let Some(volatile) = &facts.volatile {
+        if let Some(done) = done_before(facts) {
+            return done;
+        }
         return Verdict::Full { reason: volatile.clone(), missed: vec![format!("code: {volatile}")] };
     }
-    let mut cursors = Cursors::default();
     for input in &facts.inputs {
         match look_at(input, memory) {
             Look::Same => {}
@@ -170,7 +192,7 @@ pub fn decide(facts: &StageFacts<'_>) -> Verdict {
             }
         }
     }
-    if cursors.changed.is_empty() {
+    if cursors.changed.is_empty() && cursors.repair.is_none() {
         return Verdict::Reuse;
     }
     if let Some(name) = cursors.again.keys().next().filter(|_| facts.mode == WriteMode::Append) {
@@ -200,6 +222,23 @@ fn other_code(facts: &StageFacts<'_>, memory: &TableMemory) -> Option<String> {
         _ => "its key was not checked",
     };
     unchecked.then(|| format!("`incremental` was off when its rows were made, and {since}"))
+}
+
+/// Whether a run that was interrupted has committed what this run is to do: this one carries it on then, also where every
+/// run has something to do. With another definition or other inputs it is a run of its own.
+fn done_before(facts: &StageFacts<'_>) -> Option<Verdict> {
+    let memory = facts.memory.filter(|memory| facts.interrupted && memory.last_run.is_some())?;
+    if facts.mode != WriteMode::Append && memory.foreign.is_some() {
+        return None;
+    }
+    let same = |input: &InputFacts| input.from_version.is_none() && matches!(look_at(input, memory), Look::Same);
+    let carries_on = memory.code == Some(facts.code) && facts.inputs.iter().all(same);
+    carries_on.then(|| Verdict::Done {
+        reason: match &memory.run_id {
+            Some(run) => format!("run {run}, which was interrupted, has committed its rows"),
+            None => "a run that was interrupted has committed its rows".to_owned(),
+        },
+    })
 }
 
 /// What has changed, as the beginning of a sentence.
@@ -341,6 +380,8 @@ mod tests {
             memory,
             inputs: vec![input],
             refresh: false,
+            interrupted: false,
+            keyed: true,
         }
     }
 
@@ -351,8 +392,21 @@ mod tests {
         assert!(matches!(decide(&facts(None, table(4))), Verdict::Full { .. }));
         assert!(matches!(decide(&StageFacts { code: 8, ..facts(Some(&known), table(4)) }), Verdict::Full { .. }));
         assert!(matches!(decide(&StageFacts { refresh: true, ..facts(Some(&known), table(4)) }), Verdict::Full { .. }));
+    }
+
+    #[test]
+    fn what_others_did_to_a_table_is_undone_by_key_or_the_table_is_made_anew() {
         let foreign = TableMemory { foreign: Some(TableVersion(10)), ..memory(4) };
-        assert!(matches!(decide(&facts(Some(&foreign), table(4))), Verdict::Refuse { .. }));
+        let facts = || facts(Some(&foreign), table(4));
+        let Verdict::Incremental(cursors) = decide(&facts()) else { panic!("not incremental") };
+        assert_eq!((cursors.repair, cursors.changed.len()), (Some(TableVersion(9)), 0));
+        let auto = StageFacts { incremental: Incremental::Auto, ..facts() };
+        assert!(matches!(decide(&auto), Verdict::Full { .. }));
+        assert!(matches!(decide(&StageFacts { keyed: false, ..facts() }), Verdict::Refuse { .. }));
+        let forgotten = TableMemory { run_version: None, ..foreign.clone() };
+        assert!(matches!(decide(&StageFacts { memory: Some(&forgotten), ..facts() }), Verdict::Refuse { .. }));
+        let redefined = TableMemory { redefined: true, ..foreign.clone() };
+        assert!(matches!(decide(&StageFacts { memory: Some(&redefined), ..facts() }), Verdict::Refuse { .. }));
     }
 
     #[test]
@@ -440,6 +494,36 @@ mod tests {
         assert!(matches!(decide(&facts(Some(&known), of(Some(78)))), Verdict::Refuse { .. }));
         let later = InputFacts { commit: Some(78), ..table(9) };
         assert!(matches!(decide(&facts(Some(&known), later)), Verdict::Refuse { .. }));
+    }
+
+    #[test]
+    fn what_an_interrupted_run_has_committed_is_not_done_again() {
+        let known = memory(4);
+        let append = |input: InputFacts| StageFacts {
+            incremental: Incremental::Off,
+            mode: WriteMode::Append,
+            interrupted: true,
+            ..facts(Some(&known), input)
+        };
+        assert!(matches!(decide(&append(table(4))), Verdict::Done { .. }));
+        assert!(matches!(decide(&StageFacts { refresh: true, ..append(table(4)) }), Verdict::Done { .. }));
+        assert!(matches!(decide(&StageFacts { interrupted: false, ..append(table(4)) }), Verdict::Full { .. }));
+        assert!(matches!(decide(&StageFacts { code: 8, ..append(table(4)) }), Verdict::Full { .. }));
+        assert!(matches!(decide(&append(table(5))), Verdict::Full { .. }), "that is another run");
+        assert!(matches!(decide(&StageFacts { memory: None, ..append(table(4)) }), Verdict::Full { .. }));
+
+        let volatile = |interrupted| StageFacts {
+            volatile: Some("it calls `now`".to_owned()),
+            interrupted,
+            ..facts(Some(&known), table(4))
+        };
+        assert!(matches!(decide(&volatile(true)), Verdict::Done { .. }));
+        assert!(matches!(decide(&volatile(false)), Verdict::Full { .. }));
+        let foreign = TableMemory { foreign: Some(TableVersion(10)), ..memory(4) };
+        let changed = StageFacts { memory: Some(&foreign), keyed: false, ..volatile(true) };
+        assert!(matches!(decide(&changed), Verdict::Refuse { .. }));
+        // Where a run has nothing to do if nothing has changed, it does not matter.
+        assert_eq!(decide(&StageFacts { interrupted: true, ..facts(Some(&known), table(4)) }), Verdict::Reuse);
     }
 
     #[test]

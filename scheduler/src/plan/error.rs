@@ -44,6 +44,12 @@ pub enum PlanError {
         /// The stage it reads.
         upstream: NodeName,
     },
+    /// A stage is asked for that has never been built.
+    #[error("`{stage}` is not built yet: no run has committed to its table")]
+    Unbuilt {
+        /// The stage.
+        stage: NodeName,
+    },
     /// A source cannot be opened.
     #[error(transparent)]
     Io(IoError),
@@ -100,6 +106,13 @@ pub enum PlanError {
     },
 }
 
+impl PlanError {
+    /// Whether it stands against one stage alone, whose project is right: other stages can be run.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Changes { .. })
+    }
+}
+
 /// What planning itself has a name for keeps that name.
 impl From<IoError> for PlanError {
     fn from(error: IoError) -> Self {
@@ -121,7 +134,7 @@ impl Coded for PlanError {
             Self::Refused { .. } => ErrorCode("WL0368"),
             Self::Location { source, .. } => source.code(),
             Self::Session(error) => error.code(),
-            Self::NotBuilt { .. } => ErrorCode("WL0351"),
+            Self::NotBuilt { .. } | Self::Unbuilt { .. } => ErrorCode("WL0351"),
             Self::Engine { .. } => ErrorCode("WL0352"),
             Self::Unknown { .. } => ErrorCode("WL0353"),
             Self::Io(error) => error.code(),
@@ -141,6 +154,9 @@ impl Coded for PlanError {
             Self::NotBuilt { stage, .. } => {
                 Some(format!("select what it reads as well: `--select '+{stage}'`, or run everything once"))
             }
+            Self::Unbuilt { stage } => Some(format!(
+                "run it: `windlass run --select '+{stage}'`; if its last run failed, see why with `windlass runs show`"
+            )),
             Self::Io(error) => error.help(),
             Self::Unknown { .. } => Some("`windlass ls` lists what there is".to_owned()),
             Self::Engine { .. } => Some("see which part of the query the message is about".to_owned()),
@@ -157,6 +173,7 @@ impl Coded for PlanError {
             Self::Sql(_)
             | Self::Location { .. }
             | Self::NotBuilt { .. }
+            | Self::Unbuilt { .. }
             | Self::Unknown { .. }
             | Self::Range { .. }
             | Self::Refused { .. }

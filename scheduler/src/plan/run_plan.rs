@@ -12,6 +12,7 @@ use windlass_shared::artifact::{
 };
 use windlass_shared::delta::cursor::{CursorQuestion, TableMemory, remember};
 use windlass_shared::delta::table::TableDefinition;
+use windlass_shared::delta::{DeltaError, check_built};
 use windlass_shared::graph::{PipelineGraph, Stage};
 use windlass_shared::ids::{AppId, NodeName, RunId, TableVersion};
 use windlass_shared::session::Sessions;
@@ -23,7 +24,8 @@ use windlass_shared::storage::Location;
 use super::changes::KnownChanges;
 use super::contract;
 use super::error::PlanError;
-use super::input::{Input, Inputs, pin_source, pin_table};
+use super::input::{Input, Inputs, PinnedInput, pin_source, pin_table};
+use super::interrupted::EarlierRuns;
 use super::params::engine_params;
 use super::query::Needs;
 use super::stage_decision::{Planned, PlannedCache, Planner, ReusedStage, TableRole};
@@ -68,6 +70,8 @@ pub struct RunPlan {
     pub record: PlanRecord,
     /// The stages whose tables are used as they are.
     pub reused: Vec<ReusedStage>,
+    /// Why stages may not be computed; they are among those that write, and fail.
+    pub refused: Vec<PlanError>,
     /// The changes of inputs that were looked at.
     pub changes: KnownChanges,
     /// The hash of everything about the session that can change a plan.
@@ -106,6 +110,17 @@ impl RunPlan {
         PinsRecord { pins }
     }
 
+    /// The plan, if every stage of it may be computed.
+    ///
+    /// # Errors
+    /// The first of those that stand against it.
+    pub fn accepted(mut self) -> Result<Self, PlanError> {
+        match self.refused.is_empty() {
+            true => Ok(self),
+            false => Err(self.refused.swap_remove(0)),
+        }
+    }
+
     /// The plan as a person or another process gets it.
     pub fn summary(&self) -> PlannedRun {
         PlannedRun {
@@ -138,6 +153,11 @@ impl RunPlan {
 }
 
 impl PlannedStage {
+    /// Whether it may not be computed.
+    pub fn is_refused(&self) -> bool {
+        self.role.as_ref().is_some_and(|role| role.refusal.is_some())
+    }
+
     fn summary(&self) -> PlannedTable {
         let column = |field: &FieldRef| PlannedColumn {
             name: field.name().clone(),
@@ -159,6 +179,14 @@ impl PlannedStage {
 /// # Errors
 /// [`PlanError`]; problems of the stages' SQL come all at once.
 pub async fn plan_run(request: PlanRequest, sessions: &Sessions) -> Result<RunPlan, PlanError> {
+    plan_all(request, sessions).await?.accepted()
+}
+
+/// As [`plan_run`], with stages that may not be computed in the plan, and why: others need not wait for them.
+///
+/// # Errors
+/// [`PlanError`], refusals of single stages apart.
+pub async fn plan_all(request: PlanRequest, sessions: &Sessions) -> Result<RunPlan, PlanError> {
     let graph = Arc::clone(&request.graph);
     let scope = Scope::of(&request)?;
     let params = engine_params(&request.params);
@@ -173,12 +201,14 @@ pub async fn plan_run(request: PlanRequest, sessions: &Sessions) -> Result<RunPl
         scope: &scope,
         inputs,
         changes: KnownChanges::default(),
+        earlier: EarlierRuns::default(),
     };
 
     let mut problems: Vec<Problem> = Vec::new();
     let mut tables: BTreeMap<NodeName, PlannedStage> = BTreeMap::new();
     let mut record = PlanRecord::default();
     let mut reused = Vec::new();
+    let mut refused = Vec::new();
     let mut cursors = Vec::new();
     let mut unplanned: BTreeSet<NodeName> = BTreeSet::new();
     for stage in graph.stages.iter().filter(|stage| scope.tables.contains(&stage.name)) {
@@ -191,8 +221,9 @@ pub async fn plan_run(request: PlanRequest, sessions: &Sessions) -> Result<RunPl
         let memory = memories.remove(&stage.name).flatten();
         cursors.extend(saved_cursors(&stage.name, memory.as_ref()));
         match planner.table(stage, &needs, memory).await {
-            Ok(Planned::Writes { stage, decision }) => {
+            Ok(Planned::Writes { stage, decision, refusal }) => {
                 record.stages.push(decision);
+                refused.extend(refusal);
                 tables.insert(stage.name.clone(), *stage);
             }
             Ok(Planned::Reused { stage, decision }) => {
@@ -216,7 +247,7 @@ pub async fn plan_run(request: PlanRequest, sessions: &Sessions) -> Result<RunPl
     let (inputs, changes) = (planner.inputs, planner.changes);
     let stages = in_order(&graph, tables, caches, &mut record, &scope);
     let session_identity = sessions.session_identity().to_string();
-    Ok(RunPlan { request, params, inputs, stages, record, reused, changes, session_identity, cursors })
+    Ok(RunPlan { request, params, inputs, stages, record, reused, refused, changes, session_identity, cursors })
 }
 
 /// Which part of the graph a run is about.
@@ -370,9 +401,7 @@ async fn pin_leaf(
     at: Option<PinAt>,
 ) -> Result<Input, PlanError> {
     match pin_for_query(request, sessions, name, at).await {
-        Err(PlanError::Pin { source, .. }) if request.graph.stage(name).is_some() && source.is_not_a_table() => {
-            Err(PlanError::NotBuilt { stage: reader.clone(), upstream: name.clone() })
-        }
+        Err(PlanError::Unbuilt { stage: upstream }) => Err(PlanError::NotBuilt { stage: reader.clone(), upstream }),
         outcome => outcome,
     }
 }
@@ -476,12 +505,34 @@ pub async fn pin_for_query(
     let graph = &request.graph;
     let input = match (graph.sources.get(name), graph.stage(name)) {
         (Some(source), _) => pin_source(sessions, source, &request.base, at).await?,
-        (None, Some(stage)) => {
-            pin_table(sessions, name, &table_location(request, stage)?, at.unwrap_or(PinAt::Latest)).await?
-        }
+        (None, Some(stage)) => pin_built(request, sessions, stage, at.unwrap_or(PinAt::Latest)).await?,
         (None, None) => return Err(PlanError::Unknown { node: name.clone() }),
     };
     Ok(Input::Pinned(Arc::new(input)))
+}
+
+/// Pins a stage's table, if a run has committed to it.
+///
+/// # Errors
+/// [`PlanError::Unbuilt`] if none has, and as [`pin_table`].
+pub(super) async fn pin_built(
+    request: &PlanRequest,
+    sessions: &Sessions,
+    stage: &Stage,
+    at: PinAt,
+) -> Result<PinnedInput, PlanError> {
+    let unbuilt = |source: DeltaError| match source.is_not_built() {
+        true => PlanError::Unbuilt { stage: stage.name.clone() },
+        false => PlanError::Pin { node: stage.name.clone(), source },
+    };
+    let pinned = match pin_table(sessions, &stage.name, &table_location(request, stage)?, at).await {
+        Err(PlanError::Pin { source, .. }) => return Err(unbuilt(source)),
+        pinned => pinned?,
+    };
+    if let Some(table) = &pinned.table {
+        check_built(table, sessions.stores()).await.map_err(unbuilt)?;
+    }
+    Ok(pinned)
 }
 
 /// Where a stage's table is, or its cache for this run.

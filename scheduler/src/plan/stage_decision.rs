@@ -9,10 +9,11 @@ use datafusion::common::{ParamValues, TableReference};
 use datafusion::logical_expr::LogicalPlan;
 use windlass_shared::artifact::{PlanDecision, ReuseVerdict, SourceChange, StageDecision, Strategy};
 use windlass_shared::delta::DeltaError;
+use windlass_shared::delta::changes::changes as delta_changes;
 use windlass_shared::delta::cursor::{TableMemory, hash_mark};
 use windlass_shared::delta::pin::PinnedTable;
 use windlass_shared::delta::table::TableDefinition;
-use windlass_shared::error::{Coded, ErrorCode};
+use windlass_shared::error::{Coded, ErrorCode, Failure, full_message};
 use windlass_shared::graph::{PipelineGraph, Stage};
 use windlass_shared::ids::{NodeName, TableVersion};
 use windlass_shared::session::Sessions;
@@ -30,6 +31,7 @@ use super::error::PlanError;
 use super::expect;
 use super::feeds::{Feeds, strategy_for};
 use super::input::{Input, Inputs, pin_table};
+use super::interrupted::EarlierRuns;
 use super::query::{BAD_QUERY, Needs, QuerySession, logical_plan, optimized, problem};
 use super::run_plan::{PlanRequest, PlannedStage, Scope, range_ends, table_location};
 
@@ -61,6 +63,10 @@ pub struct TableRole {
     pub to_versions: BTreeMap<NodeName, u64>,
     /// Whether all rows were asked for.
     pub refresh: bool,
+    /// Whether the run that committed last never came to its end. Known where it matters: every run has something to do.
+    pub interrupted: bool,
+    /// Why it may not be computed, if that was found out before anything ran.
+    pub refusal: Option<Failure>,
 }
 
 /// A stage whose table is used as it is.
@@ -88,8 +94,8 @@ pub(super) struct PlannedCache {
 
 /// What comes of planning a stage.
 pub(super) enum Planned {
-    /// It writes.
-    Writes { stage: Box<PlannedStage>, decision: StageDecision },
+    /// It writes, or is to be told why it may not.
+    Writes { stage: Box<PlannedStage>, decision: StageDecision, refusal: Option<PlanError> },
     /// Its table is used as it is.
     Reused { stage: ReusedStage, decision: StageDecision },
 }
@@ -102,6 +108,7 @@ pub(super) struct Planner<'p> {
     pub(super) scope: &'p Scope,
     pub(super) inputs: Inputs,
     pub(super) changes: KnownChanges,
+    pub(super) earlier: EarlierRuns,
 }
 
 impl Planner<'_> {
@@ -123,7 +130,10 @@ impl Planner<'_> {
             from_versions: range_ends(self.request, self.scope, &self.request.refresh.from_versions)?,
             to_versions: range_ends(self.request, self.scope, &self.request.refresh.to_versions)?,
             refresh: self.scope.refreshed.contains(&stage.name),
+            interrupted: false,
+            refusal: None,
         };
+        role.interrupted = self.interrupted(stage, &role).await?;
         let facts = role.facts(stage, &self.inputs, &self.changes, self.sessions.stores()).await?;
         role.verdict = decide(&facts);
         if role.verdict == Verdict::Reuse {
@@ -136,15 +146,42 @@ impl Planner<'_> {
         expect::check(graph, &session.context, stage, &columns).await?;
         self.check_table(stage, &role, &columns).await?;
         self.check_incremental(stage, &role, &plan)?;
-        let decision = self.decision(stage, &mut role, &plan).await?;
-        if let Verdict::Refuse { reason } = role.verdict {
-            return Err(PlanError::Refused { stage: stage.name.clone(), reason });
-        }
-        self.inputs.set(stage.name.clone(), Input::Planned(Arc::clone(&columns)));
+        let (decision, refusal) = match self.decision(stage, &mut role, &plan).await {
+            Ok(decision) => (decision, None),
+            Err(error) if error.is_refusal() => {
+                role.refusal = Some(error.to_failure());
+                let (name, reason) = (stage.name.clone(), full_message(&error));
+                (StageDecision::new(name, PlanDecision::Refused, reason), Some(error))
+            }
+            Err(error) => return Err(error),
+        };
+        let columns_alone = Input::Planned(Arc::clone(&columns));
+        self.inputs.set(stage.name.clone(), self.rows_done(stage, &role).await?.unwrap_or(columns_alone));
         let depends_on = executed_needs(graph, stage).leaves.into_iter().collect();
         let (name, mode) = (stage.name.clone(), stage.table.mode);
         let stage = PlannedStage { name, depends_on, table, columns, mode, role: Some(Box::new(role)) };
-        Ok(Planned::Writes { stage: Box::new(stage), decision })
+        Ok(Planned::Writes { stage: Box::new(stage), decision, refusal })
+    }
+
+    /// Whether the run that committed last to a table that every run changes was interrupted.
+    async fn interrupted(&self, stage: &Stage, role: &TableRole) -> Result<bool, PlanError> {
+        let settings = &stage.table;
+        let in_every_run = settings.mode == WriteMode::Append && settings.incremental == Incremental::Off;
+        let Some(run) = role.memory.as_ref().and_then(|memory| memory.run_id.as_ref()) else { return Ok(false) };
+        if !in_every_run && role.code.volatile().is_none() {
+            return Ok(false);
+        }
+        let found = self.earlier.interrupted(&self.request.home, run, self.sessions.stores()).await;
+        found.map_err(|source| PlanError::Location { node: stage.name.clone(), source })
+    }
+
+    /// The rows of a stage that has none to make any more.
+    async fn rows_done(&self, stage: &Stage, role: &TableRole) -> Result<Option<Input>, PlanError> {
+        let Verdict::Done { .. } = role.verdict else { return Ok(None) };
+        let Some(version) = role.memory.as_ref().and_then(|memory| memory.run_version) else { return Ok(None) };
+        let location = table_location(self.request, stage)?;
+        let pinned = pin_table(self.sessions, &stage.name, &location, PinAt::Version(version.0)).await?;
+        Ok(Some(Input::Pinned(Arc::new(pinned))))
     }
 
     /// The code version of a stage.
@@ -241,7 +278,7 @@ impl Planner<'_> {
         let mut changes = Vec::new();
         let mut strategy = Strategy::Full;
         if let Verdict::Incremental(cursors) = &role.verdict {
-            match self.foresee(stage, cursors, plan).await? {
+            match self.foresee(stage, role, cursors, plan).await? {
                 Foreseen::Possible { strategy: found, changes: found_changes } => {
                     (strategy, changes) = (found, found_changes);
                 }
@@ -253,8 +290,11 @@ impl Planner<'_> {
         let name = stage.name.clone();
         let mut decision = match &role.verdict {
             Verdict::Incremental(cursors) => {
-                let once_more = once_more(cursors);
-                let reason = format!("{}; {}{once_more}", changed_text(&cursors.changed), explained(strategy, stage));
+                let why = match cursors.repair {
+                    Some(_) => "another program changed rows of its table".to_owned(),
+                    None => changed_text(&cursors.changed),
+                };
+                let reason = format!("{why}; {}{}", explained(strategy, stage), once_more(cursors));
                 let mut decision = StageDecision::new(name, PlanDecision::Incremental, reason);
                 decision.reuse = Some(ReuseVerdict { hit: false, missed: cursors.missed.clone() });
                 decision.estimated_rows = changes.iter().map(|change| change.rows).sum();
@@ -270,7 +310,16 @@ impl Planner<'_> {
                 decision.estimated_bytes = pinned().map(|input| input.pin.bytes).sum();
                 decision
             }
-            Verdict::Reuse | Verdict::Refuse { .. } => StageDecision::new(name, PlanDecision::Full, String::new()),
+            Verdict::Done { reason } => {
+                let mut decision = StageDecision::new(name, PlanDecision::Reuse, reason.clone());
+                decision.reuse = Some(ReuseVerdict { hit: true, missed: Vec::new() });
+                decision.code_version = role.code.to_string();
+                return Ok(decision);
+            }
+            Verdict::Refuse { reason } => {
+                return Err(PlanError::Refused { stage: name, reason: reason.clone() });
+            }
+            Verdict::Reuse => StageDecision::new(name, PlanDecision::Full, String::new()),
         };
         decision.strategy = Some(strategy);
         decision.changes = changes;
@@ -279,7 +328,26 @@ impl Planner<'_> {
     }
 
     /// What taking in the changes will come to, as far as it can be known now.
-    async fn foresee(&self, stage: &Stage, cursors: &Cursors, plan: &LogicalPlan) -> Result<Foreseen, PlanError> {
+    async fn foresee(
+        &self,
+        stage: &Stage,
+        role: &TableRole,
+        cursors: &Cursors,
+        plan: &LogicalPlan,
+    ) -> Result<Foreseen, PlanError> {
+        if let Some(own) = cursors.repair {
+            let location = table_location(self.request, stage)?;
+            let newest = role.memory.as_ref().map(|memory| memory.version).unwrap_or_default();
+            match delta_changes(&location, own, newest, self.sessions.stores()).await {
+                Ok(_) if cursors.files.is_empty() => {}
+                Ok(_) => return self.no_way(stage, "another program changed rows of its table".to_owned()),
+                Err(source) if source.is_change_gap() => {
+                    let reason = format!("another program changed its table, and what it did cannot be told: {source}");
+                    return self.no_way(stage, reason);
+                }
+                Err(source) => return Err(PlanError::Pin { node: stage.name.clone(), source }),
+            }
+        }
         let mut changes = Vec::new();
         let mut insert_only = true;
         for name in &cursors.changed {
@@ -328,7 +396,13 @@ impl Planner<'_> {
         let insert_only = insert_only || stage.table.mode == WriteMode::Append;
         let feeds = Feeds::imagined(&cursors.changed, &self.inputs, insert_only);
         let engine = |source| PlanError::Engine { stage: stage.name.clone(), source };
+        if cursors.repair.is_some() && feeds.is_empty() {
+            return Ok(Foreseen::Possible { strategy: Strategy::AffectedKeys, changes });
+        }
         match strategy_for(stage, plan, &feeds, !cursors.again.is_empty()).map_err(engine)? {
+            Ok(choice) if cursors.repair.is_some() && choice.strategy != Strategy::PartitionReplace => {
+                Ok(Foreseen::Possible { strategy: Strategy::AffectedKeys, changes })
+            }
             Ok(choice) => Ok(Foreseen::Possible { strategy: choice.strategy, changes }),
             Err(blocker) => {
                 let changed = changed_text(&cursors.changed);
@@ -356,7 +430,8 @@ impl Planner<'_> {
         }
         // Backwards through the topological order, a cache comes after everything that reads it.
         for stage in graph.stages.iter().rev() {
-            if tables.contains_key(&stage.name) || wanted.contains_key(&stage.name) {
+            let computed = tables.get(&stage.name).is_some_and(|stage| !stage.is_refused());
+            if computed || wanted.contains_key(&stage.name) {
                 for leaf in executed_needs(&graph, stage).leaves {
                     if graph.stage(&leaf).is_some_and(is_cache) {
                         let reason = || format!("`{}` reads it; it is kept for this run only", stage.name);
@@ -437,6 +512,8 @@ impl TableRole {
             memory: self.memory.as_ref(),
             inputs: facts,
             refresh: self.refresh,
+            interrupted: self.interrupted,
+            keyed: !stage.table.key.is_empty() && stage.table.mode == WriteMode::Overwrite,
         })
     }
 

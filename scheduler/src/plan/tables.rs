@@ -6,7 +6,8 @@ use windlass_shared::session::Sessions;
 use windlass_shared::spec::source::PinAt;
 use windlass_shared::spec::table::Materialize;
 
-use super::{PlanError, PlanRequest, pin_table, table_location};
+use super::run_plan::pin_built;
+use super::{PlanError, PlanRequest, table_location};
 
 /// How many tables are looked at side by side.
 const AT_ONCE: usize = 8;
@@ -22,9 +23,9 @@ pub async fn tables(request: &PlanRequest, sessions: &Sessions) -> Result<Vec<Ta
         .map(|stage| async move {
             let name = &stage.name;
             let location = table_location(request, stage)?;
-            let pin = match pin_table(sessions, name, &location, PinAt::Latest).await {
+            let pin = match pin_built(request, sessions, stage, PinAt::Latest).await {
                 Ok(input) => Some(input.pin),
-                Err(PlanError::Pin { source, .. }) if source.is_not_a_table() => None,
+                Err(PlanError::Unbuilt { .. }) => None,
                 Err(error) => return Err(error),
             };
             Ok(TableStatus {

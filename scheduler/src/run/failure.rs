@@ -11,6 +11,7 @@ use super::schedule::ScheduleError;
 use crate::plan::PlanError;
 use crate::record::RecordError;
 use crate::state::{LeaseHeld, StateError};
+use crate::writer::WriterError;
 
 /// Why a run did not take place or could not be carried on.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,9 @@ pub enum RunError {
     /// Another run of the project is under way.
     #[error(transparent)]
     Busy(Box<LeaseHeld>),
+    /// Another process writes to the home, or it cannot be told.
+    #[error(transparent)]
+    Writer(#[from] WriterError),
     /// The state store failed.
     #[error(transparent)]
     State(#[from] StateError),
@@ -60,6 +64,7 @@ impl Coded for RunError {
             Self::Plan(error) => error.code(),
             Self::PlanMoved(error) => error.code(),
             Self::Busy(error) => error.code(),
+            Self::Writer(error) => error.code(),
             Self::State(error) => error.code(),
             Self::EventLog(error) => error.code(),
             Self::Record(error) => error.code(),
@@ -77,6 +82,7 @@ impl Coded for RunError {
             Self::Plan(error) => error.help(),
             Self::PlanMoved(error) => error.help(),
             Self::Busy(error) => error.help(),
+            Self::Writer(error) => error.help(),
             Self::State(error) => error.help(),
             Self::EventLog(error) => error.help(),
             Self::Record(error) => error.help(),
@@ -95,6 +101,7 @@ impl Coded for RunError {
     fn is_retryable(&self) -> bool {
         match self {
             Self::Plan(error) => error.is_retryable(),
+            Self::Writer(error) => error.is_retryable(),
             Self::State(error) => error.is_retryable(),
             Self::EventLog(error) => error.is_retryable(),
             Self::Record(error) => error.is_retryable(),

@@ -17,6 +17,7 @@ use datafusion::datasource::provider_as_source;
 use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use windlass_shared::artifact::{SourceChange, Strategy};
+use windlass_shared::delta::changes::changes;
 use windlass_shared::delta::commit::{BaseExpectation, CommitMode};
 use windlass_shared::delta::merge::{MergeWay, StagedMerge, choose, delta_merge_plan, finish, survivors};
 use windlass_shared::delta::pin::PinnedTable;
@@ -24,17 +25,21 @@ use windlass_shared::delta::scan::ScanOptions;
 use windlass_shared::delta::table::{SchemaChange, TableState};
 use windlass_shared::delta::write::{StagedFiles, delta_write_plan, partition_values};
 use windlass_shared::error::{Coded, Failure};
+use windlass_shared::ids::TableVersion;
 use windlass_shared::session::Sessions;
 use windlass_shared::spec::table::Incremental;
 
 use super::merge_plan::merge_input;
 use super::stage_run::{StageQueryPlan, StageRun};
-use super::work::{StagedCommit, StagedWrite, conflicted};
+use super::work::{StagedCommit, StagedWrite};
 use crate::plan::decide::Cursors;
 use crate::plan::incremental::{
     Choice, Side, TraceError, affected_keys, changed_rows, rows_of_keys, rows_of_null_keys, spans_all,
 };
 use crate::plan::{Feeds, PlanError, TableRole, count_changes, kept_listing, over_files, rows_of_files, strategy_for};
+
+/// The code of a table that is not what its definition says.
+const TABLE_DIFFERS: &str = "WL0422";
 
 /// What an attempt works with that changes a table that is there.
 pub(super) struct Update<'r> {
@@ -45,6 +50,8 @@ pub(super) struct Update<'r> {
     pub(super) table: TableState,
     /// Whether changes that were taken in before may come once more.
     pub(super) again: bool,
+    /// The version of the stage's table after which others have changed rows.
+    pub(super) repair: Option<TableVersion>,
 }
 
 impl StageRun<'_> {
@@ -55,28 +62,37 @@ impl StageRun<'_> {
             Err(reason) => return self.full_instead(role, reason).await,
         };
         let query = self.query(&self.small_sessions(role)).await?;
-        let table = self.ensure_table(SchemaChange::Refuse).await?;
-        let decided_on = role.memory.as_ref().map(|memory| memory.version).unwrap_or_default();
-        if table.version != decided_on {
-            let (now, name) = (table.version, &self.stage.name);
-            return Err(conflicted(
-                name,
-                &format!("it is at version {now}, and was at {decided_on} when the run began"),
-            ));
-        }
-        if feeds.is_empty() {
+        let table = match self.table_as_planned(role, SchemaChange::Refuse).await {
+            // Its columns are not those of the stage any more.
+            Err(failure) if failure.code == TABLE_DIFFERS => return self.full_instead(role, failure.message).await,
+            found => found?,
+        };
+        if feeds.is_empty() && cursors.repair.is_none() {
             self.note(&query, None);
             return self.touch(role, &query, &table).await;
         }
         let again = !cursors.again.is_empty();
-        let choice =
-            strategy_for(self.stage, &query.optimized, &feeds, again).map_err(|error| self.engine_failure(error))?;
+        let key = &self.stage.table.key;
+        let by_key = || {
+            let names_partitions = key.iter().all(|column| table.partition_by.contains(column));
+            let strategy = if names_partitions { Strategy::PartitionReplace } else { Strategy::AffectedKeys };
+            Choice { strategy, replace_by: key.clone() }
+        };
+        let choice = match feeds.is_empty() {
+            true => Ok(by_key()),
+            false => {
+                strategy_for(self.stage, &query.optimized, &feeds, again).map_err(|error| self.engine_failure(error))?
+            }
+        };
         let choice = match choice {
+            // What others have changed is found by key.
+            Ok(_) if cursors.repair.is_some() => by_key(),
             Ok(choice) => choice,
             Err(blocker) => return self.full_instead(role, blocker.to_string()).await,
         };
         self.note(&query, Some(choice.strategy));
-        let update = Update { role, query, feeds, choice, table, again };
+        let repair = cursors.repair;
+        let update = Update { role, query, feeds, choice, table, again, repair };
         match update.choice.strategy {
             Strategy::Append => self.append(&update).await,
             Strategy::RowWise => self.row_wise(&update).await,
@@ -178,9 +194,11 @@ impl StageRun<'_> {
         query: &StageQueryPlan,
         table: &TableState,
     ) -> Result<StagedWrite, Failure> {
-        self.staged(role, query, table, StagedFiles::default(), CommitMode::Touch, false).await
+        self.staged(role, query, table, StagedFiles::default(), CommitMode::Touch).await
     }
 
+    /// A commit against the version of the table that was looked at, and no other: rows could come twice, and what others
+    /// have done since would not be seen any more.
     pub(super) async fn staged(
         &mut self,
         role: &TableRole,
@@ -188,9 +206,8 @@ impl StageRun<'_> {
         table: &TableState,
         files: StagedFiles,
         mode: CommitMode,
-        at_version: bool,
     ) -> Result<StagedWrite, Failure> {
-        let base = BaseExpectation { version: at_version.then_some(table.version), ..BaseExpectation::of(table) };
+        let base = BaseExpectation { version: Some(table.version), ..BaseExpectation::of(table) };
         let (change, plan_fingerprint) = (None, query.fingerprint.clone());
         let marks = self.marks(Some(role)).await?;
         let quarantine = self.quarantine.take();
@@ -201,6 +218,7 @@ impl StageRun<'_> {
             change,
             plan_fingerprint,
             marks,
+            done_in: None,
             quarantine,
         })))
     }
@@ -218,8 +236,7 @@ impl StageRun<'_> {
             self.refuse_taken(&update.query.context, &target, &rows, Some(files.rows()), None).await?;
         }
         let mode = if files.files() == 0 { CommitMode::Touch } else { CommitMode::Append };
-        // Added to another version than the one looked at, rows could come twice.
-        self.staged(update.role, &update.query, &update.table, files, mode, true).await
+        self.staged(update.role, &update.query, &update.table, files, mode).await
     }
 
     async fn changed_files(&mut self, update: &Update<'_>) -> Result<StagedWrite, Failure> {
@@ -242,7 +259,10 @@ impl StageRun<'_> {
 
     async fn affected_keys(&mut self, update: &Update<'_>) -> Result<StagedWrite, Failure> {
         let target = self.target(&update.table).await?;
-        if let Some(staged) = self.carried_totals(update, &target).await? {
+        // Both look at what has changed in the inputs alone.
+        if update.repair.is_none()
+            && let Some(staged) = self.carried_totals(update, &target).await?
+        {
             return Ok(staged);
         }
         let spans_all = spans_all(&update.query.optimized, &update.feeds.tables);
@@ -251,7 +271,7 @@ impl StageRun<'_> {
             self.note_all_touched(&target);
             return self.compare_all(update, target).await;
         }
-        if self.touches_most_groups(update, &target).await? {
+        if update.repair.is_none() && self.touches_most_groups(update, &target).await? {
             return self.compare_all(update, target).await;
         }
         let Some(keys) = self.affected(update).await? else {
@@ -298,19 +318,43 @@ impl StageRun<'_> {
             values.extend(partition_values(&batch, &by).map_err(|error| error.to_failure())?);
         }
         let mode = CommitMode::ReplacePartitions { by, values };
-        self.staged(update.role, &update.query, &update.table, files, mode, true).await
+        self.staged(update.role, &update.query, &update.table, files, mode).await
     }
 
     /// The affected keys, kept; `None` if there are none.
     async fn affected(&mut self, update: &Update<'_>) -> Result<Option<KeptKeys>, Failure> {
         let columns = &update.choice.replace_by;
-        let keys = match affected_keys(&update.query.optimized, columns, &update.feeds.tables) {
-            Ok(Some(keys)) => keys,
-            Ok(None) => return Ok(None),
+        let affected = match affected_keys(&update.query.optimized, columns, &update.feeds.tables) {
+            Ok(keys) => keys,
             Err(TraceError::Blocked(blocker)) => return Err(self.refused(blocker.to_string())),
             Err(TraceError::Engine(error)) => return Err(self.engine_failure(error)),
         };
+        let keys = match (affected, self.changed_by_others(update).await?) {
+            (Some(affected), Some(others)) => {
+                self.built((|| LogicalPlanBuilder::from(affected).union(others)?.distinct()?.build())())?
+            }
+            (affected, others) => match affected.or(others) {
+                Some(keys) => keys,
+                None => return Ok(None),
+            },
+        };
         self.keep_keys(update, "keys", &keys).await
+    }
+
+    /// The keys of the rows that others have changed in the stage's table since its last run, if they have.
+    async fn changed_by_others(&self, update: &Update<'_>) -> Result<Option<LogicalPlan>, Failure> {
+        let Some(own) = update.repair else { return Ok(None) };
+        let (location, newest) = (&self.planned.table.location, update.table.version);
+        let found = match changes(location, own, newest, self.work.sessions.stores()).await {
+            Err(error) if error.is_change_gap() => return Err(self.refused(error.to_string())),
+            found => found.map_err(|error| error.to_failure())?,
+        };
+        let source = provider_as_source(found.provider(&self.scan_options()?));
+        self.built((|| {
+            let rows = LogicalPlanBuilder::scan("__wl_others", source, None)?;
+            rows.project(columns(&update.choice.replace_by))?.distinct()?.build()
+        })())
+        .map(Some)
     }
 
     /// Keys, kept; `None` if there are none.
@@ -383,7 +427,7 @@ impl StageRun<'_> {
             .await
             .map_err(|error| error.to_failure())?;
         let mode = CommitMode::Merge(merged.replacement);
-        self.staged(update.role, &update.query, &update.table, merged.added, mode, true).await
+        self.staged(update.role, &update.query, &update.table, merged.added, mode).await
     }
 
     /// The rows of touched files that stay, in new files.

@@ -5,6 +5,7 @@
 //! that was interrupted is resumed by replaying its events and then telling the machine `Resumed`.
 
 pub mod action;
+mod caches;
 mod carried_totals;
 pub mod driver;
 pub mod error;
@@ -13,6 +14,7 @@ pub mod event_log;
 mod expectations;
 mod failure;
 mod incremental_run;
+mod leases;
 pub mod machine;
 mod merge_plan;
 mod narrate;
@@ -29,5 +31,5 @@ mod work;
 mod write_mode;
 
 pub use failure::RunError;
-pub(crate) use pipeline_run::lease_name;
+pub(crate) use leases::Leases;
 pub use pipeline_run::{RunRequest, run_pipeline};

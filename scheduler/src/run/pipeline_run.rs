@@ -1,37 +1,32 @@
 //! One run of a pipeline, from the request to the sealed bundle: the arrow as code.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::Utc;
-use object_store::ObjectStore;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 use windlass_shared::artifact::{
     BUNDLE_FORMAT, CommitOutcome, EngineVersions, LineageRecord, LogEvent, LogKind, PlanMoved, RunRecord, RunStatus,
     RunTotals, SavedPlan, StageReceipt, StageStatus, StageSummary, moved,
 };
-use windlass_shared::ids::{PipelineName, RunSequence};
+use windlass_shared::error::full_message;
+use windlass_shared::ids::{NodeName, RunSequence};
 use windlass_shared::spec::ParamValue;
-use windlass_shared::storage::Location;
 
+use super::caches::{drop_abandoned, drop_cache};
 use super::driver::{Signals, drive};
 use super::event_log::{self, EventLog};
 use super::failure::RunError;
+use super::leases::Leases;
 use super::machine::RunState;
 use super::phase::{AttemptOutcome, StagePhase, StageState};
 use super::schedule::{RetryPolicy, RunSchedule, StagePlanNode};
 use super::work::{RunIdentity, RunWork};
 use crate::Scheduler;
-use crate::plan::{PlanRequest, ReusedStage, RunPlan, plan_run};
+use crate::plan::{PlanRequest, ReusedStage, RunPlan, plan_all};
 use crate::record::{BundleStore, BundleWriter};
-use crate::state::{Lease, LeaseHolder, ProcessIdentity, PutOutcome, RenewOutcome, StateStore, process};
-
-/// How long a run's lease lasts without being renewed.
-const LEASE_TTL: Duration = Duration::from_secs(30);
-/// How often it is renewed.
-const LEASE_PERIOD: Duration = Duration::from_secs(8);
+use crate::state::{ProcessIdentity, PutOutcome, process};
 
 /// What to run, and how.
 #[derive(Debug, Clone)]
@@ -51,7 +46,8 @@ pub struct RunRequest {
 /// A stage that fails is no error here: the record tells of it.
 ///
 /// # Errors
-/// [`RunError::Busy`] if another run of the pipeline is under way, [`RunError::Plan`] if it cannot be planned,
+/// [`RunError::Busy`] if another run of the pipeline is under way, [`RunError::Writer`] if another process writes to the
+/// home, [`RunError::Plan`] if it cannot be planned,
 /// [`RunError::PlanMoved`] if the approved plan does not hold any more, and the others if it could not be carried on.
 pub async fn run_pipeline(
     scheduler: &Scheduler,
@@ -59,23 +55,27 @@ pub async fn run_pipeline(
     watcher: UnboundedSender<LogEvent>,
     cancel: CancellationToken,
 ) -> Result<RunRecord, RunError> {
-    let lease = take_lease(scheduler, &request).await?;
     let signals = Signals { cancel, lease_lost: CancellationToken::new() };
-    let keeper = tokio::spawn(keep_lease(Arc::clone(&scheduler.state), lease.clone(), signals.lease_lost.clone()));
-    let outcome = run_with_lease(scheduler, request, watcher, signals).await;
-    keeper.abort();
-    scheduler.state.release_lease(&lease).await?;
-    outcome
+    let leases = Leases::take(scheduler, &request.plan, "windlass run", signals.lease_lost.clone()).await?;
+    let outcome = run_with_leases(scheduler, request, watcher, signals, &leases).await;
+    let trouble = leases.release().await;
+    let mut record = outcome?;
+    record.warnings.extend(trouble);
+    Ok(record)
 }
 
-async fn run_with_lease(
+async fn run_with_leases(
     scheduler: &Scheduler,
     request: RunRequest,
     watcher: UnboundedSender<LogEvent>,
     signals: Signals,
+    leases: &Leases,
 ) -> Result<RunRecord, RunError> {
+    drop_abandoned(scheduler.sessions.stores(), &request.plan.home, || leases.runs()).await;
     // PipelineGraph ─pin+decide→ RunPlan
-    let plan = plan_run(request.plan.clone(), &scheduler.sessions).await?;
+    let plan = plan_all(request.plan.clone(), &scheduler.sessions).await?;
+    let fail_fast = request.fail_fast.unwrap_or(plan.request.graph.run.fail_fast);
+    let plan = if fail_fast || request.approved.is_some() || nothing_can_run(&plan) { plan.accepted()? } else { plan };
     if let Some(approved) = &request.approved {
         let moved = moved(approved, &plan.as_saved(approved));
         if !moved.is_empty() {
@@ -106,56 +106,36 @@ async fn run_with_lease(
     let writer = format!("{}/{run_id}", ProcessIdentity::current());
     let log = EventLog::create(Arc::clone(&scheduler.state), run_id.clone(), writer, &schedule).await?;
     let driven = drive(state, log, Arc::clone(&work) as Arc<dyn super::driver::StageWork>, signals).await;
-    drop_cache(scheduler, &cache).await;
+    drop_cache(scheduler.sessions.stores(), &cache).await;
     let state = driven?;
     work.save_missing_exports().await;
 
     // ─record→ RunBundle
     let lineage = work.lineage(&state);
-    work.bundle.write_lineage(&lineage).await?;
-    work.bundle.write_registrations(&work.registrations()).await?;
+    work.keep(work.bundle.write_lineage(&lineage).await);
+    work.keep(work.bundle.write_registrations(&work.registrations()).await);
     close_record(&mut record, &state, &work.plan, &lineage);
     work.tell(finished(&record)).await;
-    work.bundle.seal(&record).await?;
-    event_log::remove(scheduler.state.as_ref(), &run_id).await?;
-    match work.take_lost() {
-        Some(error) => Err(error.into()),
-        None => Ok(record),
+    // What was committed stands, whatever cannot be written down of it.
+    if let Some(error) = work.take_lost() {
+        record.warnings.push(format!("the run's bundle is incomplete: {}", full_message(&error)));
     }
+    work.bundle.seal(&record).await?;
+    if let Err(error) = event_log::remove(scheduler.state.as_ref(), &run_id).await {
+        tracing::warn!(%error, "the events of a run that has ended cannot be removed");
+    }
+    Ok(record)
 }
 
-async fn take_lease(scheduler: &Scheduler, request: &RunRequest) -> Result<Lease, RunError> {
-    let holder = LeaseHolder {
-        who: ProcessIdentity::current(),
-        run_id: Some(request.plan.run.clone()),
-        note: "windlass run".to_owned(),
-    };
-    let name = lease_name(&request.plan.graph.name);
-    scheduler
-        .state
-        .acquire_lease(&name, &holder, LEASE_TTL)
-        .await?
-        .granted()
-        .map_err(|held| RunError::Busy(held.into()))
-}
-
-/// The lease that whoever changes the tables of a pipeline holds.
-pub(crate) fn lease_name(pipeline: &PipelineName) -> String {
-    format!("pipelines/{pipeline}")
-}
-
-/// Renews a lease until it is lost.
-async fn keep_lease(state: Arc<dyn StateStore>, mut lease: Lease, lost: CancellationToken) {
-    loop {
-        tokio::time::sleep(LEASE_PERIOD).await;
-        match state.renew_lease(&lease, LEASE_TTL).await {
-            Ok(RenewOutcome::Renewed(renewed)) => lease = renewed,
-            Ok(RenewOutcome::Lost) => return lost.cancel(),
-            // The store may be back in time; if not, the lease is lost by then.
-            Err(_) if Utc::now() < lease.expires_at => {}
-            Err(_) => return lost.cancel(),
+/// Whether every stage that writes is one that may not be computed, or waits for one.
+fn nothing_can_run(plan: &RunPlan) -> bool {
+    let mut stopped: BTreeSet<&NodeName> = BTreeSet::new();
+    for stage in &plan.stages {
+        if stage.is_refused() || stage.depends_on.iter().any(|name| stopped.contains(name)) {
+            stopped.insert(&stage.name);
         }
     }
+    stopped.len() == plan.stages.len()
 }
 
 /// The number of this run: greater than that of every earlier one, also where only the tables remember it.
@@ -219,6 +199,7 @@ fn opening_record(scheduler: &Scheduler, plan: &RunPlan, sequence: RunSequence) 
         ended_at: None,
         status: RunStatus::Running,
         stages: Vec::new(),
+        warnings: Vec::new(),
     }
 }
 
@@ -339,27 +320,4 @@ fn finished(record: &RunRecord) -> LogKind {
     totals.cancelled = count(StageStatus::Cancelled);
     let duration = record.ended_at.map_or(0, |ended| (ended - record.started_at).num_milliseconds());
     LogKind::RunFinished { status: record.status, duration_ms: u64::try_from(duration).unwrap_or_default(), totals }
-}
-
-/// Removes what the run kept for itself. What cannot be removed now is no reason to fail a run that is done.
-async fn drop_cache(scheduler: &Scheduler, cache: &Location) {
-    if let Some(folder) = cache.local_path() {
-        match tokio::fs::remove_dir_all(&folder).await {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                tracing::warn!(%error, cache = %cache, "the run's cache cannot be removed");
-            }
-            _ => {}
-        }
-        return;
-    }
-    let removed = async {
-        use futures::{StreamExt, TryStreamExt};
-        let store = scheduler.sessions.stores().store(cache).map_err(|error| error.to_string())?;
-        let path = cache.path().map_err(|error| error.to_string())?;
-        let found = store.list(Some(&path)).map_ok(|object| object.location).boxed();
-        store.delete_stream(found).try_collect::<Vec<_>>().await.map_err(|error| error.to_string())
-    };
-    if let Err(error) = removed.await {
-        tracing::warn!(%error, cache = %cache, "the run's cache cannot be removed");
-    }
 }

@@ -2,11 +2,16 @@
 //!
 //! ```text
 //! decide ─┬─ reuse ──────────────────────────────────────────────→ StagedWrite::Nothing
+//!         ├─ done ───────────────────────────────────────────────→ StagedWrite::Commit: touch
 //!         ├─ full ── plan ─ write ───────────────────────────────→ StagedWrite::Commit: overwrite or append
 //!         │      └── plan ─ rows ─ merge or write ───────────────→ StagedWrite::Commit: merge, partitions  (write_mode)
 //!         └─ incremental ── feeds ─ strategy ─ keys ─ rows ─ merge → StagedWrite::Commit: merge, append, partitions, touch
 //!                                                                                                 (incremental_run)
 //! ```
+//!
+//! What is decided, computed and committed is about one version of the table: the one that the run looked at when it was
+//! planned. If others have committed since, the attempt ends with a conflict. A stage whose every run adds its rows is the
+//! exception: it says nothing about the rows that are there.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,16 +26,17 @@ use tokio_util::sync::CancellationToken;
 use windlass_shared::artifact::{PlanText, ReuseVerdict, Strategy};
 use windlass_shared::delta::commit::{BaseExpectation, CommitMode, CommitOutcome, CommitRequest, commit};
 use windlass_shared::delta::cursor::{code_key, commit_key, files_key, hash_mark, source_key};
+use windlass_shared::delta::pin::pin;
 use windlass_shared::delta::table::{SchemaChange, TableDefinition, TableState, ensure_table};
 use windlass_shared::delta::write::{StagedFiles, WriteError, WriteSpec, delta_write_plan};
 use windlass_shared::error::{Coded, Failure};
 use windlass_shared::graph::Stage;
-use windlass_shared::ids::{AppId, NodeName};
+use windlass_shared::ids::{AppId, NodeName, TableVersion};
 use windlass_shared::session::{Registration, Sessions};
 use windlass_shared::spec::source::PinAt;
 use windlass_shared::spec::table::{Incremental, WriteMode};
 
-use super::work::{RunWork, StagedCommit, StagedQuarantine, StagedWrite, lineage_inputs, stopped};
+use super::work::{RunWork, StagedCommit, StagedQuarantine, StagedWrite, conflicted, lineage_inputs, stopped};
 use crate::execute::{JobEvidence, JobRequest, planned_stages_text};
 use crate::plan::decide::{Verdict, decide};
 use crate::plan::{
@@ -92,28 +98,53 @@ impl<'w> StageRun<'w> {
 
     async fn decide_and_run(&mut self) -> Result<StagedWrite, Failure> {
         let Some(role) = self.planned.role.as_deref() else { return self.full(None).await };
-        match &role.verdict {
-            Verdict::Full { missed, .. } => {
-                self.note_missed(missed);
-                self.full(Some(role)).await
-            }
-            Verdict::Reuse | Verdict::Incremental(_) | Verdict::Refuse { .. } => {
+        if let Some(refusal) = &role.refusal {
+            return Err(refusal.clone());
+        }
+        let decided = match &role.verdict {
+            Verdict::Full { .. } if !role.interrupted => role.verdict.clone(),
+            _ => {
                 let stores = self.work.sessions.stores();
                 let facts = role.facts(self.stage, &self.inputs, &self.work.plan.changes, stores).await;
-                match decide(&facts.map_err(|error| error.to_failure())?) {
-                    Verdict::Reuse => self.reuse(role),
-                    Verdict::Incremental(cursors) => {
-                        self.note_missed(&cursors.missed);
-                        self.incremental(role, &cursors).await
-                    }
-                    Verdict::Full { missed, .. } => {
-                        self.note_missed(&missed);
-                        self.full(Some(role)).await
-                    }
-                    Verdict::Refuse { reason } => Err(self.refused(reason)),
-                }
+                decide(&facts.map_err(|error| error.to_failure())?)
             }
+        };
+        match decided {
+            Verdict::Reuse => self.reuse(role),
+            Verdict::Done { .. } => self.record_as_done(role).await,
+            Verdict::Incremental(cursors) => {
+                self.note_missed(&cursors.missed);
+                self.incremental(role, &cursors).await
+            }
+            Verdict::Full { missed, .. } => {
+                self.note_missed(&missed);
+                self.full(Some(role)).await
+            }
+            Verdict::Refuse { reason } => Err(self.refused(reason)),
         }
+    }
+
+    /// The rows of this run are there: a run that was interrupted has committed them. Says so in the table, so that the
+    /// run after this one does not take them for its own.
+    async fn record_as_done(&mut self, role: &TableRole) -> Result<StagedWrite, Failure> {
+        let table = self.table_as_planned(role, SchemaChange::Refuse).await?;
+        let done_in = role.memory.as_ref().and_then(|memory| memory.run_version);
+        {
+            let mut notes = self.work.notes.lock();
+            let notes = notes.entry(self.stage.name.clone()).or_default();
+            notes.reuse = ReuseVerdict { hit: true, missed: Vec::new() };
+            notes.inputs = lineage_inputs(&role.inputs, &self.inputs);
+        }
+        Ok(StagedWrite::Commit(Box::new(StagedCommit {
+            files: StagedFiles::default(),
+            mode: CommitMode::Touch,
+            base: BaseExpectation { version: Some(table.version), ..BaseExpectation::of(&table) },
+            change: None,
+            plan_fingerprint: String::new(),
+            marks: self.marks(Some(role)).await?,
+            done_in: Some(done_in.unwrap_or(table.version)),
+            quarantine: None,
+        })))
     }
 
     /// What the stages before it have committed in this run turned out to be no change.
@@ -143,7 +174,12 @@ impl<'w> StageRun<'w> {
             false => (SchemaChange::Allow, CommitMode::Overwrite),
             true => (SchemaChange::Refuse, CommitMode::Append),
         };
-        let table = self.ensure_table(on_change).await?;
+        let adds_in_every_run = mode == WriteMode::Append && self.stage.table.incremental == Incremental::Off;
+        let at = role.filter(|_| !adds_in_every_run);
+        let table = match at {
+            Some(role) => self.table_as_planned(role, on_change).await?,
+            None => self.ensure_table(on_change).await?,
+        };
         let query = self.query(&self.work.sessions).await?;
         self.note(&query, role.map(|_| Strategy::Full));
         let spec = self.write_spec(&table);
@@ -151,7 +187,7 @@ impl<'w> StageRun<'w> {
             self.run(&query.context, "rows", &query.logical, |plan, state| delta_write_plan(plan, spec, state)).await?;
         let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
         let files = self.hold_written(&query.context, &table, files, true).await?;
-        let mut base = BaseExpectation::of(&table);
+        let mut base = BaseExpectation { version: at.map(|_| table.version), ..BaseExpectation::of(&table) };
         if role.is_some() && mode == WriteMode::Overwrite {
             self.check_key(&query.context, &table, &files).await?;
         } else if role.is_some() && self.is_keyed() && files.files() > 0 {
@@ -168,6 +204,7 @@ impl<'w> StageRun<'w> {
             change: table.change,
             plan_fingerprint: query.fingerprint,
             marks: self.marks(role).await?,
+            done_in: None,
             quarantine: self.quarantine.take(),
         })))
     }
@@ -188,6 +225,34 @@ impl<'w> StageRun<'w> {
 
     fn needs(&self) -> Needs {
         executed_needs(&self.work.plan.request.graph, self.stage)
+    }
+
+    /// Finds or makes the stage's table, which must be as it was when the run was planned.
+    pub(super) async fn table_as_planned(
+        &self,
+        role: &TableRole,
+        on_change: SchemaChange,
+    ) -> Result<TableState, Failure> {
+        let planned = role.memory.as_ref().map(|memory| memory.version).unwrap_or_default();
+        let found = self.ensure_table(on_change).await;
+        let now = match &found {
+            Ok(table) => Some(table.version),
+            // It may be another by now because it has moved.
+            Err(_) => self.newest_version().await,
+        };
+        match now.filter(|now| *now != planned) {
+            Some(now) => {
+                let reason = format!("it is at version {now}, and was at {planned} when the run began");
+                Err(conflicted(&self.stage.name, &reason))
+            }
+            None => found,
+        }
+    }
+
+    /// The newest version of the stage's table, if it can be read.
+    async fn newest_version(&self) -> Option<TableVersion> {
+        let location = &self.planned.table.location;
+        Some(pin(location, PinAt::Latest, self.work.sessions.stores()).await.ok()?.version())
     }
 
     /// Finds or makes the stage's table.
@@ -329,6 +394,7 @@ impl<'w> StageRun<'w> {
             staged: StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?,
             mode: CommitMode::Append,
             app_id: AppId::of(&self.work.identity.pipeline, &self.stage.name),
+            run_id: self.work.identity.run_id.clone(),
             sequence: self.work.identity.sequence,
             marks: BTreeMap::new(),
             base: BaseExpectation::of(&table),

@@ -76,6 +76,10 @@ pub(super) struct StagedCommit {
     pub(super) plan_fingerprint: String,
     /// How far the inputs are taken in with it, and which definition made the rows.
     pub(super) marks: BTreeMap<AppId, i64>,
+    /// The version that holds the stage's rows already, if the commit is to say no more than that. It is the one that the
+    /// stages behind it read.
+    #[serde(default)]
+    pub(super) done_in: Option<TableVersion>,
     /// Rows that were not as expected.
     #[serde(default)]
     pub(super) quarantine: Option<Box<StagedQuarantine>>,
@@ -181,7 +185,7 @@ impl RunWork {
         self.lost.lock().get_or_insert(error);
     }
 
-    fn keep(&self, outcome: Result<(), RecordError>) {
+    pub(super) fn keep(&self, outcome: Result<(), RecordError>) {
         if let Err(error) = outcome {
             self.lose(error);
         }
@@ -226,6 +230,7 @@ impl RunWork {
             staged: quarantine.files,
             mode: CommitMode::Append,
             app_id: AppId::of(&self.identity.pipeline, stage),
+            run_id: self.identity.run_id.clone(),
             sequence: self.identity.sequence,
             marks: BTreeMap::new(),
             base: quarantine.base,
@@ -364,11 +369,13 @@ impl StageWork for RunWork {
             // There is nothing in the parts that JSON refuses.
             info.insert(CODE_PARTS.to_owned(), serde_json::to_value(role.code.parts()).unwrap_or_default());
         }
+        let done_in = write.done_in;
         let request = CommitRequest {
             location: planned.table.location.clone(),
             staged: write.files,
             mode: write.mode,
             app_id: AppId::of(&self.identity.pipeline, name),
+            run_id: self.identity.run_id.clone(),
             sequence: self.identity.sequence,
             marks: write.marks,
             base: write.base,
@@ -381,14 +388,15 @@ impl StageWork for RunWork {
             CommitOutcome::AlreadyCommitted(receipt) => (receipt, Outcome::AlreadyCommitted),
             CommitOutcome::Conflicted { reason } => return Err(conflicted(&stage.name, &reason)),
         };
-        self.pin_output(planned, receipt.version).await?;
+        let version = done_in.unwrap_or(receipt.version);
+        self.pin_output(planned, version).await?;
         self.checkpoint(planned, receipt.version).await;
         let receipt = StageReceipt {
-            version: receipt.version,
+            version,
             rows: receipt.rows,
             bytes: receipt.bytes,
             files: receipt.files_added,
-            outcome,
+            outcome: if done_in.is_some() { Outcome::Reused } else { outcome },
         };
         self.save_outputs(stage, &receipt).await?;
         Ok(receipt)

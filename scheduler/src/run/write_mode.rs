@@ -46,14 +46,14 @@ impl StageRun<'_> {
         }
         let by = self.stage.table.partition_by.clone();
         let mode = CommitMode::ReplacePartitions { values: files.partitions(&by), by };
-        self.staged(role, &update.query, &update.table, files, mode, true).await
+        self.staged(role, &update.query, &update.table, files, mode).await
     }
 
     async fn update<'r>(&mut self, role: &'r TableRole) -> Result<Update<'r>, Failure> {
-        let table = self.ensure_table(SchemaChange::Refuse).await?;
+        let table = self.table_as_planned(role, SchemaChange::Refuse).await?;
         let query = self.query(&self.work.sessions).await?;
         self.note(&query, Some(Strategy::Full));
         let choice = Choice { strategy: Strategy::Full, replace_by: Vec::new() };
-        Ok(Update { role, query, feeds: Feeds::default(), choice, table, again: false })
+        Ok(Update { role, query, feeds: Feeds::default(), choice, table, again: false, repair: None })
     }
 }

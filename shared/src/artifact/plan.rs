@@ -25,6 +25,8 @@ pub enum PlanDecision {
     View,
     /// Computed once, kept for this run and dropped at its end.
     Cache,
+    /// Not computed: the reason says what stands against it. It fails, and its readers are skipped.
+    Refused,
 }
 
 impl PlanDecision {
@@ -36,6 +38,7 @@ impl PlanDecision {
             Self::Reuse => "reuse",
             Self::View => "view",
             Self::Cache => "cache",
+            Self::Refused => "refused",
         }
     }
 }

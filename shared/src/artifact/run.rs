@@ -71,6 +71,9 @@ pub struct RunRecord {
     /// How each stage ended, in the order of the plan. Complete once the run has ended.
     #[serde(default)]
     pub stages: Vec<StageSummary>,
+    /// What went wrong besides the stages, and changes nothing about how they ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// How a stage of a run ended.

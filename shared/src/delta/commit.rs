@@ -2,18 +2,21 @@
 //!
 //! ```text
 //! snapshot ─facts→ decide ─┬─ the run's transaction is there → AlreadyCommitted (or Committed, if it was this call)
+//!     ↑                    ├─ another run has taken the number → Conflicted
 //!     ↑                    ├─ the table is not what was planned → Conflicted
 //!     └── the log decides ─┴─ attempt: put version + 1 if absent; whatever comes back, look again
 //! ```
 //!
 //! Exactly once: the attempt carries `txn(app_id, sequence)` and is put at exactly the version after the snapshot
 //! whose transactions were read, and only if that version is absent. So a lost reply, a second driver or a late
-//! request can neither repeat a commit nor slip one in unseen. Delta protocol, "Transaction Identifiers".
+//! request can neither repeat a commit nor slip one in unseen. Delta protocol, "Transaction Identifiers". A number alone
+//! does not tell runs apart, as two schedulers may count for themselves: a commit with the run's number is the run's
+//! own only if it carries the run's id.
 //!
-//! An overwrite replaces every file that is there when it commits, also those that others have added since it was
-//! planned; an append leaves them alone. Either is built anew on each new snapshot, so concurrent writers never make
-//! it fail, unless there are so many that it never gets a turn. A merge, and a replacement of partitions, is against
-//! one version: whoever writes in between makes it conflict.
+//! A commit against one version conflicts if anything was committed in between. A merge, a replacement of partitions and
+//! a commit without rows make no sense otherwise; for an overwrite and an append it is the caller's choice. Without a
+//! version, an overwrite replaces every file that is there when it commits, and an append leaves them alone: either is
+//! then built anew on each new snapshot, and fails only if others never give it a turn.
 //!
 //! Along with its own transaction a commit records marks: transactions of other application ids, such as how far the
 //! changes of each source have been taken in. They are in the table exactly if the commit's rows are.
@@ -28,7 +31,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use deltalake::DeltaTableError;
 use deltalake::kernel::transaction::{CommitData, TransactionError};
 use deltalake::kernel::{Action, EagerSnapshot, Transaction};
 use deltalake::logstore::{CommitOrBytes, LogStoreRef};
@@ -42,11 +44,12 @@ use decide::{Decision, LogFacts, decide};
 pub use mode::CommitMode;
 
 use super::DeltaError;
+use super::history::{check_commits, explain};
 use super::log_store::log_store;
 use super::merge::MergeCounts;
 use super::table::{TableChange, TableState, fingerprint};
 use super::write::{StagedFiles, WriteError};
-use crate::ids::{AppId, RunSequence, TableVersion};
+use crate::ids::{AppId, RunId, RunSequence, TableVersion};
 use crate::storage::{Location, Stores};
 
 /// How often a commit is tried before the table counts as too busy.
@@ -55,6 +58,8 @@ const ATTEMPTS: usize = 100;
 const READS: usize = 5;
 /// The `commitInfo` key of the token by which a call recognises its own commit.
 const TOKEN: &str = "commitToken";
+/// The `commitInfo` key of the run that committed.
+pub(in crate::delta) const RUN: &str = "windlass.run_id";
 
 /// Everything that a stage's commit consists of.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,7 +72,9 @@ pub struct CommitRequest {
     pub mode: CommitMode,
     /// Who commits.
     pub app_id: AppId,
-    /// The run that commits; a run commits once, and never after a later one.
+    /// The run that commits, by which it knows its own commit again.
+    pub run_id: RunId,
+    /// The run's number; a run commits once, and never after a later one.
     pub sequence: RunSequence,
     /// Versions of other application ids to record in the same commit.
     pub marks: BTreeMap<AppId, i64>,
@@ -203,19 +210,24 @@ impl Committer<'_> {
         loop {
             match self.read_once().await {
                 Ok(found) => return Ok(found),
-                Err(_) if failures + 1 < READS => {}
-                Err(source) if tried => return Err(WriteError::Unknown { table: self.table.clone(), source }.into()),
-                Err(source) => return Err(DeltaError::Log { location: self.table.clone(), source }),
+                Err(DeltaError::Log { .. }) if failures + 1 < READS => {}
+                Err(error) => return Err(self.unread(error, tried)),
             }
             tokio::time::sleep(pause(failures)).await;
             failures += 1;
         }
     }
 
-    async fn read_once(&self) -> Result<(EagerSnapshot, LogFacts), DeltaTableError> {
+    async fn read_once(&self) -> Result<(EagerSnapshot, LogFacts), DeltaError> {
+        let location = &self.request.location;
+        check_commits(location, &self.log_store, None).await?;
         let log_store = self.log_store.as_ref();
-        let snapshot = EagerSnapshot::try_new(log_store, None).await?;
-        let last = snapshot.transaction_version(log_store, &self.request.app_id).await?;
+        let snapshot = match EagerSnapshot::try_new(log_store, None).await {
+            Ok(snapshot) => snapshot,
+            Err(cause) => return Err(explain(location, &self.log_store, None, cause).await),
+        };
+        let last = snapshot.transaction_version(log_store, &self.request.app_id).await;
+        let last = last.map_err(|source| DeltaError::Log { location: self.table.clone(), source })?;
         let append_only = snapshot.metadata().configuration().get("delta.appendOnly");
         let facts = LogFacts {
             version: TableVersion(snapshot.version()),
@@ -292,6 +304,7 @@ impl Committer<'_> {
         let staged = &self.request.staged;
         let mut info: HashMap<String, Value> = self.request.info.clone().into_iter().collect();
         info.insert(TOKEN.to_owned(), json!(self.token));
+        info.insert(RUN.to_owned(), json!(self.request.run_id));
         info.insert("readVersion".to_owned(), json!(snapshot.version()));
         info.insert("isBlindAppend".to_owned(), json!(!self.request.mode.replaces()));
         let mut metrics = json!({
@@ -319,12 +332,12 @@ impl Committer<'_> {
         info
     }
 
-    /// The run's transaction is in the log: finds its commit, and whether this call made it.
+    /// The run's number is in the log: finds its commit, and whether it is the run's own, and made by this call.
     async fn found(&self, newest: TableVersion, tried: bool) -> Result<CommitOutcome, DeltaError> {
         let sequence = self.request.sequence;
         match self.look_back(newest, tried).await? {
             Some(found) if found.token.as_deref() == Some(&self.token) => Ok(CommitOutcome::Committed(found.receipt)),
-            Some(found) => Ok(CommitOutcome::AlreadyCommitted(found.receipt)),
+            Some(found) => Ok(self.already_there(found)),
             None => Err(WriteError::Forgotten {
                 table: self.table.clone(),
                 app_id: self.request.app_id.to_string(),
@@ -342,7 +355,7 @@ impl Committer<'_> {
         tried: bool,
     ) -> Result<CommitOutcome, DeltaError> {
         Ok(match self.look_back(newest, tried).await? {
-            Some(found) => CommitOutcome::AlreadyCommitted(found.receipt),
+            Some(found) => self.already_there(found),
             None => {
                 let reason = format!("run {last} has committed already, so run {} is too late", self.request.sequence);
                 CommitOutcome::Conflicted { reason }
@@ -350,17 +363,40 @@ impl Committer<'_> {
         })
     }
 
+    /// What a commit that has the run's number, and was not made by this call, means for the run.
+    fn already_there(&self, found: history::Found) -> CommitOutcome {
+        let (run_id, sequence) = (&self.request.run_id, self.request.sequence);
+        match found.run_id {
+            Some(other) if other == *run_id => CommitOutcome::AlreadyCommitted(found.receipt),
+            other => {
+                let who = other.map_or("another program".to_owned(), |other| format!("run {other}"));
+                let version = found.receipt.version;
+                let reason =
+                    format!("{who} has taken the number {sequence} of this run, and committed version {version}");
+                CommitOutcome::Conflicted { reason }
+            }
+        }
+    }
+
     async fn look_back(&self, newest: TableVersion, tried: bool) -> Result<Option<history::Found>, DeltaError> {
         let mut failures = 0;
         loop {
-            match history::find(&self.log_store, newest, &self.request.app_id, self.request.sequence).await {
+            let CommitRequest { location, app_id, sequence, .. } = self.request;
+            match history::find(location, &self.log_store, newest, app_id, *sequence).await {
                 Ok(found) => return Ok(found),
-                Err(_) if failures + 1 < READS => {}
-                Err(source) if tried => return Err(WriteError::Unknown { table: self.table.clone(), source }.into()),
-                Err(source) => return Err(DeltaError::Log { location: self.table.clone(), source }),
+                Err(DeltaError::Log { .. }) if failures + 1 < READS => {}
+                Err(error) => return Err(self.unread(error, tried)),
             }
             tokio::time::sleep(pause(failures)).await;
             failures += 1;
+        }
+    }
+
+    /// Why the log could not be read. Once a commit was tried, its outcome is unknown.
+    fn unread(&self, error: DeltaError, tried: bool) -> DeltaError {
+        match error {
+            DeltaError::Log { source, .. } if tried => WriteError::Unknown { table: self.table.clone(), source }.into(),
+            error => error,
         }
     }
 }

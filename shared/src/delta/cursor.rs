@@ -12,18 +12,22 @@
 //! Every commit of a run carries all of them, so the newest commits say everything: whoever wants to know walks back
 //! from the newest version to the last commit of a run. A transaction stays in checkpoints, so cursors outlive the files
 //! of the log. Delta protocol, "Transaction Identifiers".
+//!
+//! What was committed since by others is looked at on the way: whether rows or columns are not those of the run any more.
 
 use std::collections::BTreeMap;
 
 use deltalake::kernel::EagerSnapshot;
 use deltalake::logstore::LogStoreRef;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::DeltaError;
-use super::history::History;
+use super::history::{History, commit_lines};
 use super::log_store::log_store;
+use super::table::same_shape;
 use crate::code_parts::CodeParts;
-use crate::ids::{AppId, NodeName, RunSequence, TableVersion};
+use crate::ids::{AppId, NodeName, RunId, RunSequence, TableVersion};
 use crate::storage::{Location, Stores};
 
 /// What `commitInfo` calls the parts of the definition that made the rows.
@@ -85,6 +89,8 @@ pub struct TableMemory {
     pub last_run: Option<RunSequence>,
     /// The version that it made, if its commit is still in the log.
     pub run_version: Option<TableVersion>,
+    /// Its id, if its commit is still in the log.
+    pub run_id: Option<RunId>,
     /// Which definition made the rows, as [`hash_mark`] has it.
     pub code: Option<i64>,
     /// The parts of that definition, as the last run's commit says.
@@ -99,8 +105,10 @@ pub struct TableMemory {
     pub files: BTreeMap<NodeName, i64>,
     /// The cursors that were reset since the last run, by the names of the inputs.
     pub reset: Vec<NodeName>,
-    /// A version since the last run in which somebody else changed rows.
+    /// A version since the last run in which somebody else changed rows, or columns, partitioning or constraints.
     pub foreign: Option<TableVersion>,
+    /// Whether columns, partitioning or constraints are not those of the last run any more.
+    pub redefined: bool,
 }
 
 /// Reads what the table at `location` remembers of the stage that commits as `app_id`; `None` if there is no table.
@@ -121,13 +129,23 @@ pub async fn remember(
     };
     let (oldest, newest) = history.range();
     let mut memory = TableMemory { version: TableVersion(newest), ..TableMemory::default() };
+    let mut redefined = None;
     for version in (0..=newest).rev() {
         let Some(commit) = read_commit(location, &log, version).await? else {
             ask_snapshot(location, &log, app_id, question, &mut memory).await?;
             return Ok(Some(memory));
         };
         if memory.take_in(app_id, TableVersion(version), &commit) {
+            if let Some(later) = redefined
+                && !same_shape(location, &log, version, newest).await?
+            {
+                memory.redefined = true;
+                memory.foreign.get_or_insert(TableVersion(later));
+            }
             return Ok(Some(memory));
+        }
+        if commit.iter().any(|line| line.meta_data.is_some()) {
+            redefined.get_or_insert(version);
         }
         if version == oldest && oldest > 0 {
             ask_snapshot(location, &log, app_id, question, &mut memory).await?;
@@ -181,6 +199,7 @@ impl TableMemory {
             self.code_parts = commit.iter().find_map(|line| line.commit_info.as_ref()?.code_parts.clone());
             self.last_run = Some(RunSequence(run.version));
             self.run_version = Some(version);
+            self.run_id = commit.iter().find_map(|line| line.commit_info.as_ref()?.run_id.clone());
             return true;
         }
         if commit.iter().any(Line::changes_rows) {
@@ -231,30 +250,40 @@ async fn ask_snapshot(
 
 /// The fields of a commit's lines that matter here; lines of other kinds have none of them.
 #[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Line {
     txn: Option<Txn>,
     add: Option<FileAction>,
     remove: Option<FileAction>,
-    #[serde(rename = "commitInfo")]
-    commit_info: Option<CommitInfo>,
+    meta_data: Option<IgnoredAny>,
+    commit_info: Option<Info>,
 }
 
 #[derive(Debug, Deserialize)]
-struct CommitInfo {
+#[serde(rename_all = "camelCase")]
+pub(super) struct Txn {
+    app_id: String,
+    version: i64,
+}
+
+/// Whether it is the transaction of a run itself, and not one of those that say how far inputs are taken in.
+pub(super) fn is_run(txn: &Txn) -> bool {
+    !txn.app_id.contains('#')
+}
+
+#[derive(Debug, Deserialize)]
+struct Info {
+    /// As commits of a run name it.
+    #[serde(rename = "windlass.run_id")]
+    run_id: Option<RunId>,
+    /// As [`CODE_PARTS`] names them.
     #[serde(default, rename = "windlass.code")]
     code_parts: Option<CodeParts>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Txn {
-    app_id: String,
-    version: i64,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct FileAction {
+pub(super) struct FileAction {
     #[serde(default = "yes")]
     data_change: bool,
 }
@@ -272,13 +301,5 @@ impl Line {
 async fn read_commit(location: &Location, log: &LogStoreRef, version: u64) -> Result<Option<Vec<Line>>, DeltaError> {
     let failed = |source| DeltaError::Log { location: location.to_string(), source };
     let Some(bytes) = log.read_commit_entry(version).await.map_err(failed)? else { return Ok(None) };
-    let lines = serde_json::Deserializer::from_slice(&bytes).into_iter::<Line>().collect::<Result<Vec<_>, _>>();
-    let lines = lines.map_err(|json_err| {
-        failed(deltalake::DeltaTableError::InvalidJsonLog {
-            line: format!("line {}, column {}", json_err.line(), json_err.column()),
-            json_err,
-            version,
-        })
-    })?;
-    Ok(Some(lines))
+    Ok(Some(commit_lines(location, version, &bytes)?))
 }

@@ -40,6 +40,11 @@ impl DeltaError {
         matches!(self, Self::Changes(_))
     }
 
+    /// Whether no run has committed to the table yet, if there is one at all.
+    pub fn is_not_built(&self) -> bool {
+        self.is_not_a_table() || matches!(self, Self::Read(ReadError::NotBuilt { .. }))
+    }
+
     /// Whether there is no Delta table at all where one was looked for.
     pub fn is_not_a_table(&self) -> bool {
         matches!(self, Self::Read(ReadError::NotATable { .. }))

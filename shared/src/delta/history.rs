@@ -9,6 +9,7 @@ use deltalake::logstore::LogStoreRef;
 use futures::TryStreamExt;
 use object_store::path::Path as StorePath;
 use object_store::{ObjectStore, ObjectStoreExt};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::feature::ReaderProtocol;
@@ -202,10 +203,11 @@ async fn diagnose(
         let Some(text) = read_commit(location, log, version).await? else {
             return Ok(Some(invalid(format!("version {version} has no commit file"))));
         };
-        for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            let Ok(action) = serde_json::from_str::<Value>(line) else {
-                return Ok(Some(invalid(format!("line {} of version {version} is not JSON", index + 1))));
-            };
+        let actions = match commit_lines::<Value>(location, version, text.as_bytes()) {
+            Ok(actions) => actions,
+            Err(damage) => return Ok(Some(damage)),
+        };
+        for action in actions {
             metadata |= action["metaData"].is_object();
             if protocol.is_none() && action["protocol"].is_object() {
                 protocol = serde_json::from_value(action["protocol"].clone()).ok();
@@ -228,6 +230,69 @@ async fn diagnose(
         return Ok(Some(invalid(format!("there is {missing} up to version {last}"))));
     }
     Ok(None)
+}
+
+/// Refuses a log with an empty commit file behind its last checkpoint, up to `version` if one is given. A disk that lost
+/// power may hold such files, and the library takes one for a commit that did nothing.
+///
+/// # Errors
+/// [`ReadError::InvalidLog`] that names the file, [`DeltaError::Log`] if the store fails.
+pub(super) async fn check_commits(
+    location: &Location,
+    log: &LogStoreRef,
+    version: Option<u64>,
+) -> Result<(), DeltaError> {
+    let store = log.object_store(None);
+    let folder = StorePath::from(LOG_FOLDER);
+    let checkpoint =
+        last_checkpoint(location, log).await?.filter(|last| version.is_none_or(|version| *last <= version));
+    let mut listing = match checkpoint {
+        Some(checkpoint) => store.list_with_offset(Some(&folder), &commit_path(checkpoint)),
+        None => store.list(Some(&folder)),
+    };
+    while let Some(meta) = listing.try_next().await.map_err(|source| store_error(location, source))? {
+        let found = meta.location.filename().and_then(|name| name.strip_suffix(".json")?.parse::<u64>().ok());
+        let Some(found) = found.filter(|_| meta.size == 0) else { continue };
+        if meta.location == commit_path(found) && version.is_none_or(|version| found <= version) {
+            return Err(empty_commit(location, found).into());
+        }
+    }
+    Ok(())
+}
+
+/// The version of the last checkpoint, as its writer has noted it.
+async fn last_checkpoint(location: &Location, log: &LogStoreRef) -> Result<Option<u64>, DeltaError> {
+    let path = StorePath::from_iter([LOG_FOLDER, "_last_checkpoint"]);
+    let bytes = match log.object_store(None).get(&path).await {
+        Ok(found) => found.bytes().await.map_err(|source| store_error(location, source))?,
+        Err(object_store::Error::NotFound { .. }) => return Ok(None),
+        Err(source) => return Err(store_error(location, source)),
+    };
+    Ok(serde_json::from_slice::<Value>(&bytes).ok().and_then(|noted| noted["version"].as_u64()))
+}
+
+/// The lines of the commit that made `version`.
+///
+/// # Errors
+/// [`ReadError::InvalidLog`] that names the file, if it is empty or does not hold JSON to its end.
+pub(super) fn commit_lines<T: DeserializeOwned>(
+    location: &Location,
+    version: u64,
+    bytes: &[u8],
+) -> Result<Vec<T>, ReadError> {
+    if bytes.trim_ascii().is_empty() {
+        return Err(empty_commit(location, version));
+    }
+    let lines = serde_json::Deserializer::from_slice(bytes).into_iter().collect::<Result<Vec<T>, _>>();
+    lines.map_err(|error| ReadError::InvalidLog {
+        location: location.to_string(),
+        reason: format!("the commit file `{}` is damaged or cut off ({error})", commit_path(version)),
+    })
+}
+
+fn empty_commit(location: &Location, version: u64) -> ReadError {
+    let reason = format!("the commit file `{}` is empty", commit_path(version));
+    ReadError::InvalidLog { location: location.to_string(), reason }
 }
 
 async fn read_commit(location: &Location, log: &LogStoreRef, version: u64) -> Result<Option<String>, DeltaError> {

@@ -19,6 +19,7 @@ pub mod scan;
 pub mod table;
 pub mod write;
 
+mod built;
 mod error;
 mod feature;
 mod history;
@@ -26,6 +27,7 @@ mod log_store;
 mod read_error;
 mod reset;
 
+pub use built::check_built;
 pub use error::DeltaError;
 pub use feature::{READABLE_FEATURES, REFUSED_FEATURES};
 pub use read_error::ReadError;

@@ -93,6 +93,7 @@ pub async fn pin(location: &Location, at: PinAt, stores: &Stores) -> Result<Pinn
 /// # Errors
 /// As [`pin`].
 pub(super) async fn load(location: &Location, log: &LogStoreRef, version: Option<u64>) -> Result<Snapshot, DeltaError> {
+    history::check_commits(location, log, version).await?;
     let snapshot = match Snapshot::try_new(log.as_ref(), version).await {
         Ok(snapshot) => snapshot,
         Err(cause) => return Err(history::explain(location, log, version, cause).await),
@@ -130,7 +131,10 @@ impl Table {
             .transpose()?
             .flatten()
             .map(Arc::new);
-        let batches: Vec<_> = snapshot.files(log.as_ref(), None).try_collect().await.map_err(failed)?;
+        let batches: Vec<_> = match snapshot.files(log.as_ref(), None).try_collect().await {
+            Ok(batches) => batches,
+            Err(cause) => return Err(history::explain(location, log, Some(snapshot.version()), cause).await),
+        };
         let files = DataFiles::read(location, &schema, &partition_columns, mapping.as_deref(), &batches)?;
         let timestamp = history::commit_time(location, log, snapshot.version(), commits_carry_time(snapshot)).await?;
         let pin = Pin {

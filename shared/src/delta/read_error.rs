@@ -4,6 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::feature::{NEWEST_READER_VERSION, READABLE_FEATURES};
 use crate::error::{Coded, ErrorCode};
+use crate::ids::NodeName;
 
 /// Why a Delta table cannot be pinned or scanned.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +14,16 @@ pub enum ReadError {
     NotATable {
         /// The table's root.
         location: String,
+    },
+    /// A run has made the table, and none has committed to it.
+    #[error(
+        "the Delta table at `{location}` is not built yet: a run has made it for the stage `{stage}`, and none has committed to it"
+    )]
+    NotBuilt {
+        /// The table's root.
+        location: String,
+        /// The stage that it was made for.
+        stage: NodeName,
     },
     /// The version is not, or no longer, there.
     #[error("the Delta table at `{location}` has no version {version}; it has versions {oldest} to {newest}")]
@@ -95,6 +106,7 @@ impl Coded for ReadError {
     fn code(&self) -> ErrorCode {
         ErrorCode(match self {
             Self::NotATable { .. } => "WL0402",
+            Self::NotBuilt { .. } => "WL0443",
             Self::VersionNotFound { .. } => "WL0403",
             Self::BeforeFirstCommit { .. } => "WL0404",
             Self::Feature { .. } => "WL0405",
@@ -111,6 +123,9 @@ impl Coded for ReadError {
                 "check the location: it must be the folder that holds `_delta_log`, and its store must be the one that \
                  this process has credentials for"
                     .to_owned()
+            }
+            Self::NotBuilt { stage, .. } => {
+                format!("run `{stage}` in its project; if its last run failed, see why with `windlass runs show`")
             }
             Self::VersionNotFound { .. } => {
                 "pin a version of that range, or a time, or nothing for the newest; older versions go when the log is \

@@ -1,7 +1,7 @@
 //! Setting cursors by hand: a commit of its own that changes no row and says who did it and why.
 //!
-//! As in every commit, the version after the newest is put only if it is absent, and after anything but a clear answer
-//! the log decides whether it is there: the commit carries a token by which it is known again.
+//! As in every commit, the version after the one that was looked at is put only if it is absent, and after anything but a
+//! clear answer the log decides whether it is there: the commit carries a token by which it is known again.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -27,15 +27,17 @@ const OPERATION: &str = "CURSOR RESET";
 const ATTEMPTS: usize = 20;
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// Sets the cursors of a stage's table to the given versions, in one commit that holds nothing else. `info` goes into
-/// its `commitInfo`. Gives the version that it made.
+/// Sets the cursors of a stage's table, which was looked at in version `base`, to the given versions, in one commit that
+/// holds nothing else. `info` goes into its `commitInfo`. Gives the version that it made.
 ///
 /// # Errors
 /// [`DeltaError::Log`] if there is no table or its log cannot be read, [`WriteError::Unsupported`] for a table that this
-/// writer must not write, [`WriteError::Contended`] if others were always faster, [`WriteError::Unknown`] if the store
-/// failed and the log could not be read afterwards: then the commit may be there.
+/// writer must not write, [`WriteError::Moved`] if others have committed since `base`, [`WriteError::Contended`] if the
+/// store did not answer clearly, [`WriteError::Unknown`] if it failed and the log could not be read afterwards: then the
+/// commit may be there.
 pub async fn reset_cursors(
     location: &Location,
+    base: TableVersion,
     cursors: &BTreeMap<AppId, i64>,
     info: &BTreeMap<String, Value>,
     stores: &Stores,
@@ -53,7 +55,14 @@ pub async fn reset_cursors(
         if !features.is_empty() {
             return Err(WriteError::Unsupported { table, features }.into());
         }
-        let version = snapshot.version() + 1;
+        let late = attempt > 0 && token_of(&log, base.0 + 1).await.map_err(failed)?.is_some_and(|found| found == token);
+        if late {
+            return Ok(TableVersion(base.0 + 1));
+        }
+        if snapshot.version() != base.0 {
+            return Err(WriteError::Moved { table, base, found: TableVersion(snapshot.version()) }.into());
+        }
+        let version = base.0 + 1;
         let bytes = commit_of(cursors, info, &token, snapshot.version()).into();
         match log.write_commit_entry(version, CommitOrBytes::LogBytes(bytes), Uuid::new_v4()).await {
             Ok(()) => return Ok(TableVersion(version)),
@@ -65,7 +74,7 @@ pub async fn reset_cursors(
         }
         match token_of(&log, version).await {
             Ok(Some(found)) if found == token => return Ok(TableVersion(version)),
-            Ok(Some(_)) => {}
+            Ok(Some(_)) => return Err(WriteError::Moved { table, base, found: TableVersion(version) }.into()),
             Ok(None) => tokio::time::sleep(PAUSE).await,
             Err(source) => return Err(WriteError::Unknown { table, source }.into()),
         }

@@ -28,9 +28,10 @@ pub use contract::contract_columns;
 pub(in crate::delta) use create::changed;
 pub use difference::Difference;
 
-use super::DeltaError;
+use super::history::check_commits;
 use super::log_store::log_store;
 use super::write::{DEFAULT_STATS_COLUMNS, DEFAULT_TARGET_FILE_BYTES, WriteError, WriteSpec};
+use super::{DeltaError, pin};
 use crate::ids::TableVersion;
 use crate::storage::{Location, Stores};
 
@@ -164,6 +165,7 @@ pub async fn ensure_table(
         }
     }
     for _ in 0..CREATE_ATTEMPTS {
+        check_commits(&definition.location, &log_store, None).await?;
         match load(&log_store).await {
             Ok(Some(snapshot)) => {
                 let created = *snapshot.metadata().id() == *creation.table_id();
@@ -182,6 +184,50 @@ pub async fn ensure_table(
 /// Everything that a table uses and this writer does not support, by the protocol's names.
 pub(in crate::delta) fn unsupported(snapshot: &Snapshot) -> Vec<String> {
     support::unsupported(&snapshot.schema(), snapshot.metadata().configuration(), snapshot.protocol())
+}
+
+/// Whether a write to one version of a table has to respect what one to the other has: its identity, columns,
+/// partitioning, constraints and column mapping. Other properties and descriptions do not count.
+pub(in crate::delta) async fn same_shape(
+    location: &Location,
+    log_store: &LogStoreRef,
+    one: u64,
+    other: u64,
+) -> Result<bool, DeltaError> {
+    let one = pin::load(location, log_store, Some(one)).await?;
+    let other = pin::load(location, log_store, Some(other)).await?;
+    Ok(shape(one.metadata()) == shape(other.metadata()))
+}
+
+fn shape(metadata: &Metadata) -> Value {
+    let mut value = serde_json::to_value(metadata).unwrap_or_default();
+    let schema = value["schemaString"].as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let mut schema = schema.unwrap_or_default();
+    without_comments(&mut schema);
+    let is_asked = |key: &str| key.starts_with(CONSTRAINT) || key == "delta.columnMapping.mode";
+    let asked: BTreeMap<_, _> = metadata.configuration().iter().filter(|(key, _)| is_asked(key)).collect();
+    let mut shape = serde_json::json!({
+        "id": value["id"].take(),
+        "schema": schema,
+        "partitionColumns": value["partitionColumns"].take(),
+        "asked": asked,
+    });
+    shape.sort_all_objects();
+    shape
+}
+
+/// Takes out what a schema says to its readers alone.
+fn without_comments(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            if let Some(Value::Object(metadata)) = fields.get_mut("metadata") {
+                metadata.retain(|key, _| key.starts_with("delta."));
+            }
+            fields.values_mut().for_each(without_comments);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_comments),
+        _ => {}
+    }
 }
 
 /// The newest snapshot of the table, without its files; `None` if there is no table.

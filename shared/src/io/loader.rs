@@ -5,6 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 
 use super::error::{Fault, IoError};
+use crate::delta::check_built;
 use crate::delta::pin::{PinnedTable, pin};
 use crate::delta::scan::ScanOptions;
 use crate::ids::NodeName;
@@ -103,7 +104,12 @@ impl Loader for DeltaLoader {
         let SourceKind::Delta(source) = &request.source.kind else { return Err(request.other_kind().into()) };
         let location = request.locate(&source.location)?;
         let at = request.at.unwrap_or(source.pin);
-        Ok(load_table(request.sessions, request.name(), &location, at).await?)
+        let loaded = load_table(request.sessions, request.name(), &location, at).await?;
+        if let Some(table) = &loaded.pinned {
+            let failed = |source| IoError::Pin { name: request.name().clone(), source };
+            check_built(table, request.sessions.stores()).await.map_err(failed)?;
+        }
+        Ok(loaded)
     }
 }
 

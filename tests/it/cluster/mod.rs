@@ -3,5 +3,6 @@
 
 mod cancels;
 mod faults;
+mod home;
 mod lake;
 mod sql;

@@ -12,7 +12,7 @@ use windlass_shared::delta::merge::{MergeCounts, MergeWay, Replacement, StagedMe
 use windlass_shared::delta::table::TableState;
 use windlass_shared::delta::write::{StagedFiles, partition_values};
 use windlass_shared::error::Coded;
-use windlass_shared::ids::AppId;
+use windlass_shared::ids::{AppId, TableVersion};
 use windlass_shared::spec::table::WriteMode;
 
 use super::lab::{define, finished, merge, others_rows, own_rows, pinned, request, small_files, stage};
@@ -221,11 +221,17 @@ async fn a_touch_records_marks_and_nothing_else() {
     let lab = Lab::on_disk();
     let definition = table(&lab).await;
     let state = lab.ensure(&definition).await.unwrap();
-    // Others may have written since.
     merge(&lab, &definition, &wanted(&lab, 1, 5, "first", false).await, MergeWay::Rewrite, 1).await;
     let before = own_rows(&lab, &state.schema).await;
     let marks = BTreeMap::from([(AppId::new("lab/stage#source=a"), 9)]);
     let touch = CommitRequest { mode: CommitMode::Touch, marks, ..lab.request(&state, StagedFiles::default(), 2) };
+    // What it says must be true of the rows that are there: others have written since the table was looked at.
+    let at = |version| BaseExpectation { version, ..BaseExpectation::of(&state) };
+    for base in [at(None), at(Some(state.version))] {
+        let outcome = lab.commit(&CommitRequest { base, ..touch.clone() }).await;
+        assert!(matches!(outcome, CommitOutcome::Conflicted { .. }), "{outcome:?}");
+    }
+    let touch = CommitRequest { base: at(lab.open("t", None).await.version().map(TableVersion)), ..touch };
     let first = receipt(lab.commit(&touch).await);
     assert_eq!((first.files_added, first.files_removed, first.rows, first.merged), (0, 0, 0, None));
     assert_eq!(lab.commit(&touch).await, CommitOutcome::AlreadyCommitted(first));

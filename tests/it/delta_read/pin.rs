@@ -184,3 +184,29 @@ async fn broken_logs_are_told_apart() {
       help: restore the missing or damaged files of `_delta_log`, or pin a version before the damage
     "#);
 }
+
+#[tokio::test]
+async fn a_commit_that_a_disk_has_lost_is_damage_and_no_empty_table() {
+    for version in 0..3 {
+        let folder = TempDir::new().unwrap();
+        three_versions(folder.path()).await;
+        let name = format!("_delta_log/{version:020}.json");
+        let file = folder.path().join(&name);
+        let whole = std::fs::read(&file).unwrap();
+        let zeros = vec![0; whole.len()];
+        let damages: [(&[u8], &str); 4] = [
+            (b"", "is empty"),
+            (&whole[..whole.len() / 2], "is damaged or cut off"),
+            (&whole[..whole.len() - 3], "is damaged or cut off"),
+            (&zeros, "is damaged or cut off"),
+        ];
+        for (content, says) in damages {
+            std::fs::write(&file, content).unwrap();
+            let told = refusal(folder.path(), PinAt::Latest).await;
+            assert!(told.starts_with("WL0407") && told.contains(&format!("`{name}` {says}")), "{version}: {told}");
+            assert_eq!(refusal(folder.path(), PinAt::Version(2)).await, told);
+        }
+        std::fs::write(&file, whole).unwrap();
+        assert_eq!(pinned(&sessions(1), folder.path(), PinAt::Latest).await.version(), TableVersion(2));
+    }
+}

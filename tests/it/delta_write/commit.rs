@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use futures::future::join_all;
+use windlass_shared::delta::changes::changes;
 use windlass_shared::delta::commit::{CommitMode, CommitOutcome, CommitRequest, commit, maybe_checkpoint};
+use windlass_shared::delta::cursor::remember;
 use windlass_shared::delta::table::{SchemaChange, ensure_table};
 use windlass_shared::delta::write::StagedFiles;
-use windlass_shared::ids::{AppId, TableVersion};
+use windlass_shared::error::Coded;
+use windlass_shared::ids::{AppId, RunId, TableVersion};
 use windlass_shared::spec::table::WriteMode;
 
 use super::lab::{Lab, info, receipt};
@@ -84,6 +87,66 @@ async fn committing_again_does_nothing() {
     receipt(lab.commit(&CommitRequest { app_id: AppId::new("other"), ..lab.request(&state, more, 1) }).await);
     assert_eq!(lab.commit(&request).await, CommitOutcome::AlreadyCommitted(first));
     assert_eq!(lab.open("t", None).await.version(), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_runs_of_one_number_are_told_apart_by_their_ids() {
+    let lab = Lab::on_disk();
+    let definition = lab.define("t", numbers(&lab, 1, 1).await.schema());
+    let state = lab.ensure(&definition).await.unwrap();
+    let stage = async |from, to| {
+        lab.run(lab.write_plan(state.write_spec("t"), &numbers(&lab, from, to).await, 1).await).await.unwrap()
+    };
+    let of_run = |run: &str, staged, sequence| CommitRequest {
+        run_id: RunId::new(run),
+        ..lab.request(&state, staged, sequence)
+    };
+    // Two schedulers, each of which counts for itself.
+    let first = of_run("one", stage(1, 3).await, 7);
+    let second = of_run("two", stage(4, 6).await, 7);
+    let receipt = receipt(lab.commit(&first).await);
+    let reason = "run one has taken the number 7 of this run, and committed version 1".to_owned();
+    assert_eq!(lab.commit(&second).await, CommitOutcome::Conflicted { reason: reason.clone() });
+    assert_eq!(lab.commit(&first).await, CommitOutcome::AlreadyCommitted(receipt.clone()));
+    // Also when a later run has committed since.
+    let later = of_run("three", stage(7, 9).await, 8);
+    assert!(matches!(lab.commit(&later).await, CommitOutcome::Committed(_)));
+    assert_eq!(lab.commit(&second).await, CommitOutcome::Conflicted { reason });
+    assert_eq!(lab.commit(&first).await, CommitOutcome::AlreadyCommitted(receipt));
+    assert_eq!(ids(&lab, "t", None).await, [1, 2, 3, 7, 8, 9]);
+    // A commit of a program that says nothing of itself.
+    let text = "{\"commitInfo\":{}}\n{\"txn\":{\"appId\":\"lab/stage\",\"version\":9}}\n";
+    std::fs::write(lab.path("t").join("_delta_log/00000000000000000003.json"), text).unwrap();
+    let outcome = lab.commit(&of_run("four", stage(1, 1).await, 9)).await;
+    let reason = "another program has taken the number 9 of this run, and committed version 3".to_owned();
+    assert_eq!(outcome, CommitOutcome::Conflicted { reason });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_committed_to_a_damaged_log() {
+    for (damage, says) in [(0, "is empty"), (40, "is damaged or cut off")] {
+        let lab = Lab::on_disk();
+        let definition = lab.define("t", numbers(&lab, 1, 1).await.schema());
+        lab.write(&definition, &numbers(&lab, 1, 3).await, WriteMode::Append, 1).await;
+        let state = lab.ensure(&definition).await.unwrap();
+        let staged = lab.run(lab.write_plan(state.write_spec("t"), &numbers(&lab, 4, 6).await, 1).await).await.unwrap();
+        let file = lab.path("t").join("_delta_log/00000000000000000001.json");
+        let whole = std::fs::read(&file).unwrap();
+        std::fs::write(&file, &whole[..damage]).unwrap();
+        let expected = format!("`_delta_log/00000000000000000001.json` {says}");
+        for error in [
+            commit(&lab.request(&state, staged.clone(), 2), lab.stores()).await.unwrap_err(),
+            remember(&state.location, &AppId::new("lab/stage"), &Default::default(), lab.stores()).await.unwrap_err(),
+            changes(&state.location, TableVersion(0), TableVersion(1), lab.stores()).await.unwrap_err(),
+        ] {
+            assert_eq!(error.code().0, "WL0407", "{error}");
+            assert!(error.to_string().contains(&expected), "{error}");
+        }
+        assert!(!lab.path("t").join("_delta_log/00000000000000000002.json").exists());
+        std::fs::write(&file, whole).unwrap();
+        lab.commit(&lab.request(&state, staged, 2)).await;
+        assert_eq!(ids(&lab, "t", None).await, [1, 2, 3, 4, 5, 6]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

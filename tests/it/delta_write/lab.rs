@@ -27,7 +27,7 @@ use windlass_shared::delta::commit::{
 use windlass_shared::delta::table::{SchemaChange, TableDefinition, TableState, ensure_table};
 use windlass_shared::delta::write::{StagedFiles, WriteSpec, delta_write_plan};
 use windlass_shared::function::Functions;
-use windlass_shared::ids::{AppId, RunSequence};
+use windlass_shared::ids::{AppId, RunId, RunSequence};
 use windlass_shared::session::Sessions;
 use windlass_shared::spec::table::WriteMode;
 use windlass_shared::storage::{Location, Stores};
@@ -139,6 +139,7 @@ impl Lab {
             staged,
             mode: CommitMode::Append,
             app_id: AppId::new("lab/stage"),
+            run_id: RunId::new(format!("run-{run}")),
             sequence: RunSequence(run),
             marks: BTreeMap::new(),
             base: BaseExpectation::of(state),

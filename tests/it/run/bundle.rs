@@ -63,6 +63,7 @@ fn run(run_id: &str) -> RunRecord {
         ended_at: None,
         status: RunStatus::Running,
         stages: Vec::new(),
+        warnings: Vec::new(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use serde_json::Value;
 use windlass_tests::{Answer, StorageProxy, StorageServer};
 
 use super::lake::Lake;
@@ -55,10 +56,12 @@ async fn nothing_is_visible_of_a_run_killed_between_the_check_and_the_commit() {
 
     let environment = server.environment();
     let count = ["query", "SELECT count(*) AS n FROM checked"];
-    assert_eq!(lake.json(&environment, &count)[0]["n"], 0, "rows of a run that was killed are visible");
+    let refused = lake.process(&environment).args(count).output().unwrap();
+    assert!(!refused.status.success(), "the table of a run that was killed is readable");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("WL0351"), "{refused:?}");
     let table = lake.json(&environment, &["tables"]);
     let checked = table.as_array().unwrap().iter().find(|table| table["name"] == "checked").unwrap();
-    assert_eq!(checked["version"], 0, "{checked}");
+    assert_eq!(checked["version"], Value::Null, "{checked}");
     // The next run makes it good, in one commit.
     lake.json(&environment, &["run", "--select", "checked"]);
     assert_eq!(lake.json(&environment, &count)[0]["n"], 2);

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::range::{CommitFacts, FileFacts, LogFacts};
 use super::table_facts::TableFacts;
 use crate::delta::feature::ReaderProtocol;
-use crate::delta::history::{History, commit_path, store_error};
+use crate::delta::history::{History, commit_lines, commit_path, store_error};
 use crate::delta::{DeltaError, ReadError, pin};
 use crate::storage::Location;
 
@@ -71,11 +71,7 @@ async fn read_commit(location: &Location, log: &LogStoreRef, version: u64) -> Re
     };
     let mut commit = CommitFacts { written: found.meta.last_modified.timestamp_millis(), ..CommitFacts::default() };
     let bytes = found.bytes().await.map_err(|source| store_error(location, source))?;
-    for line in serde_json::Deserializer::from_slice(&bytes).into_iter::<Line>() {
-        let line = line.map_err(|error| ReadError::InvalidLog {
-            location: location.to_string(),
-            reason: format!("version {version} holds an action that cannot be read ({error})"),
-        })?;
+    for line in commit_lines::<Line>(location, version, &bytes)? {
         if let Some(protocol) = line.protocol {
             protocol.check(location)?;
         }

@@ -19,7 +19,7 @@ pub(super) struct LogFacts {
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// Nothing: the run has committed.
+    /// Nothing: the run has committed, or another that took its number.
     AlreadyCommitted,
     /// Nothing: this later run has committed.
     Superseded(RunSequence),
@@ -71,7 +71,7 @@ mod tests {
     use crate::delta::commit::BaseExpectation;
     use crate::delta::merge::Replacement;
     use crate::delta::write::StagedFiles;
-    use crate::ids::AppId;
+    use crate::ids::{AppId, RunId};
     use crate::storage::Location;
 
     fn request(sequence: i64, mode: CommitMode, version: Option<u64>) -> CommitRequest {
@@ -80,6 +80,7 @@ mod tests {
             staged: StagedFiles::default(),
             mode,
             app_id: AppId::new("p/s"),
+            run_id: RunId::new("run"),
             sequence: RunSequence(sequence),
             marks: BTreeMap::new(),
             base: BaseExpectation { fingerprint: "f".to_owned(), version: version.map(TableVersion) },
@@ -128,7 +129,7 @@ mod tests {
     #[test]
     fn what_is_about_files_of_a_version_says_which() {
         let partitions = CommitMode::ReplacePartitions { by: Vec::new(), values: Vec::new() };
-        for mode in [CommitMode::Merge(Replacement::default()), partitions] {
+        for mode in [CommitMode::Merge(Replacement::default()), partitions, CommitMode::Touch] {
             let decided = |version| decide(&facts(None, "f", false), &request(1, mode.clone(), version));
             assert!(matches!(decided(None), Decision::Conflict(_)));
             assert!(matches!(decided(Some(6)), Decision::Conflict(_)));

@@ -1,15 +1,17 @@
 //! Finding a commit again: which version a run made, and what it did.
 
 use chrono::{DateTime, Utc};
-use deltalake::DeltaTableError;
 use deltalake::kernel::Action;
 use deltalake::logstore::LogStoreRef;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::CommitReceipt;
+use crate::delta::DeltaError;
+use crate::delta::history::commit_lines;
 use crate::delta::merge::MergeCounts;
-use crate::ids::{AppId, RunSequence, TableVersion};
+use crate::ids::{AppId, RunId, RunSequence, TableVersion};
+use crate::storage::Location;
 
 /// A commit of a run.
 #[derive(Debug)]
@@ -17,6 +19,8 @@ pub(super) struct Found {
     pub(super) receipt: CommitReceipt,
     /// The token of the call that made it.
     pub(super) token: Option<String>,
+    /// The run that it says it is of.
+    pub(super) run_id: Option<RunId>,
 }
 
 /// The fields of a commit's lines that matter here; lines of other kinds have none of them.
@@ -49,6 +53,9 @@ struct Added {
 struct Info {
     timestamp: Option<i64>,
     commit_token: Option<String>,
+    /// As [`RUN`](super::RUN) names it.
+    #[serde(rename = "windlass.run_id")]
+    run_id: Option<RunId>,
     operation_metrics: Option<Metrics>,
 }
 
@@ -80,19 +87,16 @@ struct Stats {
 
 /// The commit of run `sequence`, searched from version `newest` backwards as far as the log goes.
 pub(super) async fn find(
+    location: &Location,
     log_store: &LogStoreRef,
     newest: TableVersion,
     app_id: &AppId,
     sequence: RunSequence,
-) -> Result<Option<Found>, DeltaTableError> {
+) -> Result<Option<Found>, DeltaError> {
+    let failed = |source| DeltaError::Log { location: location.to_string(), source };
     for version in (0..=newest.0).rev() {
-        let Some(bytes) = log_store.read_commit_entry(version).await? else { return Ok(None) };
-        let lines = serde_json::Deserializer::from_slice(&bytes).into_iter::<Line>().collect::<Result<Vec<_>, _>>();
-        let lines = lines.map_err(|json_err| DeltaTableError::InvalidJsonLog {
-            line: format!("line {}, column {}", json_err.line(), json_err.column()),
-            json_err,
-            version,
-        })?;
+        let Some(bytes) = log_store.read_commit_entry(version).await.map_err(failed)? else { return Ok(None) };
+        let lines: Vec<Line> = commit_lines(location, version, &bytes)?;
         let mut txns = lines.iter().filter_map(|line| line.txn.as_ref());
         if txns.any(|txn| txn.app_id == app_id.as_str() && txn.version == sequence.0) {
             return Ok(Some(found(TableVersion(version), &lines)));
@@ -111,7 +115,7 @@ fn found(version: TableVersion, lines: &[Line]) -> Found {
         files_removed: 0,
         merged: None,
     };
-    let mut token = None;
+    let (mut token, mut run_id) = (None, None);
     // A file that is added with rows marked was there before: it is removed in the same commit.
     let is_marked = |line: &&Line| line.add.as_ref().is_some_and(|added| added.deletion_vector.is_some());
     let marked = lines.iter().filter(is_marked).count() as u64;
@@ -126,11 +130,12 @@ fn found(version: TableVersion, lines: &[Line]) -> Found {
         if let Some(info) = &line.commit_info {
             receipt.timestamp = moment(info.timestamp);
             token.clone_from(&info.commit_token);
+            run_id.clone_from(&info.run_id);
             receipt.merged = info.operation_metrics.as_ref().and_then(Metrics::counts);
         }
     }
     receipt.files_removed = receipt.files_removed.saturating_sub(marked);
-    Found { receipt, token }
+    Found { receipt, token, run_id }
 }
 
 /// When a commit with these actions was made.

@@ -25,7 +25,9 @@ pub enum CommitMode {
         /// is refused.
         values: Vec<Vec<Option<String>>>,
     },
-    /// No file is added or removed: only transactions are recorded. Nothing may be staged.
+    /// No file is added or removed: only transactions are recorded. Nothing may be staged. Only against the version that
+    /// was looked at, which [`BaseExpectation::version`](super::BaseExpectation) must give: what the transactions say must
+    /// be true of the rows that are there.
     Touch,
 }
 
@@ -40,7 +42,7 @@ impl CommitMode {
 
     /// Whether it makes sense for one version of the table alone.
     pub(super) fn needs_version(&self) -> bool {
-        matches!(self, Self::Merge(_) | Self::ReplacePartitions { .. })
+        matches!(self, Self::Merge(_) | Self::ReplacePartitions { .. } | Self::Touch)
     }
 
     /// Files that it brings besides those that are staged.

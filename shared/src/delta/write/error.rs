@@ -7,6 +7,7 @@ use deltalake::DeltaTableError;
 use crate::delta::error::is_transient;
 use crate::delta::table::Difference;
 use crate::error::{Coded, ErrorCode};
+use crate::ids::TableVersion;
 
 /// Why a table cannot be written or committed to. Inside a task it travels as its
 /// [`Failure`](crate::error::Failure), so that a cluster reports code and text unharmed.
@@ -204,6 +205,16 @@ pub enum WriteError {
         /// What does not fit.
         reason: String,
     },
+    /// Others have committed since the table was looked at.
+    #[error("the table at `{table}` is at version {found}, and was at {base} when it was looked at")]
+    Moved {
+        /// The table's root.
+        table: String,
+        /// The version that was looked at.
+        base: TableVersion,
+        /// The one that it is at.
+        found: TableVersion,
+    },
     /// The store fails to take deletion vectors.
     #[error("the deletion vectors of the table at `{table}` cannot be written")]
     Vectors {
@@ -249,6 +260,7 @@ impl Coded for WriteError {
             Self::NoSuchColumn { .. } => "WL0440",
             Self::BadMerge { .. } => "WL0441",
             Self::Vectors { .. } => "WL0442",
+            Self::Moved { .. } => "WL0444",
         })
     }
 
@@ -290,6 +302,7 @@ fn help_for(code: &str) -> Option<&'static str> {
         "WL0437" => "check that the location can be written",
         "WL0440" => "name columns as the stage's result has them, in the same case",
         "WL0439" | "WL0442" => "check the process's permissions and the location",
+        "WL0444" => "do it again; if another program writes to the table, let only one of them do so",
         "WL0441" => "run the stage again; if it fails again, compute all of its rows with `--full-refresh`",
         _ => return None,
     })

@@ -115,6 +115,9 @@ fn summary(record: &RunRecord, bundle: &str) -> String {
             text.push_str(&format!("\n{} was skipped: it needs {cause}\n", stage.stage));
         }
     }
+    for warning in &record.warnings {
+        text.push_str(&format!("\nwarning: {warning}\n"));
+    }
     text.push_str(&format!("\nrun {} {}\nbundle {bundle}\n", record.run_id, record.status.as_str()));
     text
 }

@@ -1,0 +1,111 @@
+//! What a run holds while it changes tables: the pipeline, against other runs that share the state store, and the home,
+//! against other processes.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use windlass_shared::error::full_message;
+use windlass_shared::ids::{PipelineName, RunId};
+
+use super::failure::RunError;
+use crate::Scheduler;
+use crate::plan::PlanRequest;
+use crate::state::{Lease, LeaseHolder, ProcessIdentity, RenewOutcome, StateStore};
+use crate::writer::HomeWriter;
+
+/// How long a lease lasts without being renewed.
+const LEASE_TTL: Duration = Duration::from_secs(30);
+/// How often it is renewed.
+const LEASE_PERIOD: Duration = Duration::from_secs(8);
+
+/// The lease that whoever changes the tables of a pipeline holds.
+fn lease_name(pipeline: &PipelineName) -> String {
+    format!("pipelines/{pipeline}")
+}
+
+/// What a run, or a reset of cursors, holds. Renewed until it is released.
+pub(crate) struct Leases {
+    state: Arc<dyn StateStore>,
+    pipeline: Lease,
+    home: Arc<HomeWriter>,
+    keeper: JoinHandle<()>,
+}
+
+impl Leases {
+    /// Takes them; `lost` fires if they are lost before they are released. `note` says what for.
+    pub(crate) async fn take(
+        scheduler: &Scheduler,
+        request: &PlanRequest,
+        note: &str,
+        lost: CancellationToken,
+    ) -> Result<Self, RunError> {
+        let run = request.run.clone();
+        let holder = LeaseHolder { who: ProcessIdentity::current(), run_id: Some(run.clone()), note: note.to_owned() };
+        let name = lease_name(&request.graph.name);
+        let state = Arc::clone(&scheduler.state);
+        let lease = state.acquire_lease(&name, &holder, LEASE_TTL).await?;
+        let pipeline = lease.granted().map_err(|held| RunError::Busy(held.into()))?;
+        match HomeWriter::hold(&request.home, run, note, scheduler.sessions.stores()).await {
+            Ok(home) => {
+                let home = Arc::new(home);
+                let keeper = tokio::spawn(keep(Arc::clone(&state), pipeline.clone(), Arc::clone(&home), lost));
+                Ok(Self { state, pipeline, home, keeper })
+            }
+            Err(error) => {
+                if let Err(error) = state.release_lease(&pipeline).await {
+                    tracing::warn!(%error, "a lease cannot be given back; it ends by itself");
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    /// The runs of this process that write to the home.
+    pub(crate) fn runs(&self) -> BTreeSet<RunId> {
+        self.home.runs()
+    }
+
+    /// Gives them back. What was done stands whether or not that works: answers with what went wrong.
+    pub(crate) async fn release(self) -> Vec<String> {
+        self.keeper.abort();
+        // What it holds of the home is gone with it.
+        let _ = self.keeper.await;
+        let mut trouble = Vec::new();
+        if let Some(home) = Arc::into_inner(self.home)
+            && let Err(error) = home.release().await
+        {
+            trouble.push(format!("the home could not be given back to other processes: {}", full_message(&error)));
+        }
+        if let Err(error) = self.state.release_lease(&self.pipeline).await {
+            trouble.push(format!("the pipeline's lease could not be given back: {}", full_message(&error)));
+        }
+        for trouble in &trouble {
+            tracing::warn!("{trouble}");
+        }
+        trouble
+    }
+}
+
+/// Renews leases until one is lost.
+async fn keep(state: Arc<dyn StateStore>, mut lease: Lease, home: Arc<HomeWriter>, lost: CancellationToken) {
+    loop {
+        tokio::time::sleep(LEASE_PERIOD).await;
+        match state.renew_lease(&lease, LEASE_TTL).await {
+            Ok(RenewOutcome::Renewed(renewed)) => lease = renewed,
+            Ok(RenewOutcome::Lost) => return lost.cancel(),
+            // The store may be back in time; if not, the lease is lost by then.
+            Err(_) if Utc::now() < lease.expires_at => {}
+            Err(_) => return lost.cancel(),
+        }
+        match home.renew().await {
+            Ok(true) => {}
+            Ok(false) => return lost.cancel(),
+            Err(error) if home.is_in_force() => tracing::warn!(%error, "the lease of the home cannot be renewed"),
+            Err(_) => return lost.cancel(),
+        }
+    }
+}

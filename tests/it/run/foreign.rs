@@ -1,0 +1,324 @@
+//! Other programs commit to the tables of stages while a run is under way: nothing that they did is buried.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use datafusion::arrow::array::Int64Array;
+use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::util::pretty::pretty_format_batches;
+use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
+use deltalake::kernel::{DataType as DeltaType, StructField};
+use windlass_client::embedded::EmbeddedConfig;
+use windlass_client::{Project, RunHandle, RunOptions, Windlass};
+use windlass_shared::artifact::{PlanDecision, RunRecord, RunStatus, StageStatus, Strategy};
+use windlass_shared::config::SessionSettings;
+use windlass_shared::error::Coded;
+use windlass_shared::function::Functions;
+use windlass_shared::spec::ProjectFiles;
+use windlass_shared::storage::Location;
+
+use crate::delta_read::tables::{append, array, batch};
+use crate::incremental::tables::open;
+
+/// A function `pass` that gives back its argument, once the gate is open.
+#[derive(Debug, Clone, Default)]
+struct Gate {
+    reached: Arc<AtomicBool>,
+    closed: Arc<AtomicBool>,
+}
+
+impl Gate {
+    fn functions(&self) -> Functions {
+        let gate = self.clone();
+        let body = move |arguments: &[ColumnarValue]| {
+            gate.reached.store(true, Ordering::SeqCst);
+            while gate.closed.load(Ordering::SeqCst) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Ok(arguments[0].clone())
+        };
+        let types = (vec![DataType::Int64], DataType::Int64);
+        Functions::standard().with_scalar(create_udf("pass", types.0, types.1, Volatility::Immutable, Arc::new(body)))
+    }
+
+    fn close(&self) {
+        self.reached.store(false, Ordering::SeqCst);
+        self.closed.store(true, Ordering::SeqCst);
+    }
+
+    fn open(&self) {
+        self.closed.store(false, Ordering::SeqCst);
+    }
+
+    async fn reached(&self) {
+        let reached = async {
+            while !self.reached.load(Ordering::SeqCst) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(120), reached).await.expect("the run comes to the gate");
+    }
+}
+
+struct Lab {
+    dir: tempfile::TempDir,
+    windlass: Windlass,
+    project: Project,
+    gate: Gate,
+}
+
+impl Lab {
+    /// A project of `stages` (name, `io`, query) over a table `t` of 30 rows, 6 for each `g` from 0 to 4, all `z` 0.
+    async fn new(stages: &[(&str, &str, &str)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut files = ProjectFiles::default();
+        let manifest = "name: p\nsources: { t: { kind: delta, location: t } }\nrun: { max_parallel_stages: 1 }\n";
+        files.insert("windlass.yaml", manifest);
+        for (name, io, sql) in stages {
+            files.insert(&format!("stages/{name}.sql"), &format!("/* windlass\nio: {{ {io} }}\n*/\n{sql}\n"));
+        }
+        let source = dir.path().join("t");
+        std::fs::create_dir_all(&source).unwrap();
+        let columns = ["id", "g", "z"].map(|name| StructField::nullable(name, DeltaType::LONG));
+        let create = open(&source).await.create().with_columns(columns);
+        create.with_configuration([("delta.enableChangeDataFeed", Some("true"))]).await.unwrap();
+        let of = |value: fn(i64) -> i64| array((0..30).map(value).collect::<Int64Array>());
+        append(&source, batch(vec![("id", of(|id| id)), ("g", of(|id| id % 5)), ("z", of(|_| 0))]), &[]).await;
+
+        let gate = Gate::default();
+        let home = Location::from_path(&dir.path().join("home")).unwrap();
+        let session = SessionSettings { target_partitions: 2, ..SessionSettings::default() };
+        let config = EmbeddedConfig { functions: gate.functions(), ..EmbeddedConfig::new(home, session) };
+        let windlass = Windlass::embedded(config).await.unwrap();
+        let project = Project::from_files(&files, dir.path(), None, &[])
+            .unwrap_or_else(|error| panic!("{}", error.problems().map(ToString::to_string).unwrap_or_default()));
+        Self { dir, windlass, project, gate }
+    }
+
+    fn table(&self, stage: &str) -> PathBuf {
+        self.dir.path().join("home/tables").join(stage)
+    }
+
+    async fn start(&self, options: &RunOptions) -> RunHandle {
+        self.windlass.run(&self.project, options).await.unwrap()
+    }
+
+    async fn run(&self) -> RunRecord {
+        self.start(&RunOptions::default()).await.wait().await.unwrap()
+    }
+
+    async fn succeed(&self) -> RunRecord {
+        let record = self.run().await;
+        assert_eq!(record.status, RunStatus::Succeeded, "{:?}", record.stages);
+        record
+    }
+
+    async fn touch_source(&self, predicate: &str, value: &str) {
+        let update = open(&self.dir.path().join("t")).await.update().with_predicate(predicate);
+        update.with_update("z", value).await.unwrap();
+    }
+
+    /// Another program deletes rows of a stage's table; gives the version that it made.
+    async fn delete(&self, stage: &str, predicate: &str) -> u64 {
+        let (table, _) = open(&self.table(stage)).await.delete().with_predicate(predicate).await.unwrap();
+        table.version().unwrap()
+    }
+
+    async fn version(&self, stage: &str) -> u64 {
+        open(&self.table(stage)).await.version().unwrap()
+    }
+
+    async fn rows(&self, sql: &str) -> String {
+        let rows = self.windlass.query(&self.project, sql, &Default::default()).await.unwrap();
+        let text = pretty_format_batches(&rows.collect().await.unwrap()).unwrap().to_string();
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines.sort_unstable();
+        lines.join("\n")
+    }
+
+    /// Every table holds what its query gives.
+    async fn check(&self, stages: &[(&str, &str, &str)]) {
+        for (name, _, sql) in stages {
+            assert_eq!(self.rows(&format!("SELECT * FROM {name}")).await, self.rows(sql).await, "{name}");
+        }
+    }
+}
+
+/// The codes of the stages that failed.
+fn failures(record: &RunRecord) -> BTreeMap<&str, &str> {
+    let failed = record.stages.iter().filter_map(|stage| Some((stage.stage.as_str(), stage.failure.as_ref()?)));
+    failed.map(|(stage, failure)| (stage, failure.code.as_str())).collect()
+}
+
+/// `first` runs before all others, since it has a reader.
+const BEFORE: [(&str, &str, &str); 8] = [
+    ("first", "", "SELECT sum(pass(z)) AS s FROM t"),
+    ("after_first", "", "SELECT s FROM first"),
+    // Nothing of theirs changes: only cursors go on.
+    ("counts", "key: [g], incremental: strict", "SELECT g, count(*) AS n FROM t GROUP BY g"),
+    ("greatest", "key: [g], incremental: auto", "SELECT g, max(id) AS m FROM t WHERE z >= 0 GROUP BY g"),
+    ("sums", "key: [g], incremental: strict, merge: deletion_vectors", "SELECT g, sum(z) AS s FROM t GROUP BY g"),
+    ("all_of_it", "", "SELECT g, sum(z) AS s FROM t GROUP BY g"),
+    ("upserted", "key: [g], mode: upsert", "SELECT g, sum(z) AS s FROM t GROUP BY g"),
+    ("partitions", "mode: replace_partitions, partition_by: [g]", "SELECT g, id, z FROM t"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_before_a_stage_is_decided_anew_is_a_conflict_for_every_kind_of_commit() {
+    let lab = Lab::new(&BEFORE).await;
+    lab.succeed().await;
+    lab.check(&BEFORE).await;
+    lab.touch_source("g <> 1", "z + 1").await;
+    lab.gate.close();
+    let handle = lab.start(&RunOptions::default()).await;
+    lab.gate.reached().await;
+    let tables = &BEFORE[2..];
+    let mut versions = BTreeMap::new();
+    for (name, ..) in tables {
+        versions.insert(*name, lab.delete(name, "g = 1").await);
+    }
+    lab.gate.open();
+    let record = handle.wait().await.unwrap();
+    assert_eq!(record.status, RunStatus::Failed);
+    let conflicts: BTreeMap<&str, &str> = tables.iter().map(|(name, ..)| (*name, "WL0655")).collect();
+    assert_eq!(failures(&record), conflicts);
+    for (name, version) in versions {
+        assert_eq!(lab.version(name).await, version, "{name} was committed to");
+    }
+
+    // The next run sees what the other program did, and puts it right: strict stages by the keys that it touched.
+    let plan = lab.windlass.plan(&lab.project, &RunOptions::default()).await.unwrap();
+    let decided = |stage: &str| plan.stages.iter().find(|planned| planned.stage.as_str() == stage).unwrap();
+    assert_eq!(decided("counts").strategy, Some(Strategy::AffectedKeys), "{:?}", decided("counts"));
+    assert_eq!(decided("greatest").strategy, Some(Strategy::Full), "{:?}", decided("greatest"));
+    lab.succeed().await;
+    lab.check(&BEFORE).await;
+    lab.windlass.stop().await;
+}
+
+const REPAIRED: [(&str, &str, &str); 4] = [
+    ("counts", "key: [g], incremental: strict", "SELECT g, count(*) AS n, sum(z) AS s FROM t GROUP BY g"),
+    ("rows_of_it", "key: [id], incremental: strict, merge: deletion_vectors", "SELECT id, g, z FROM t WHERE z >= 0"),
+    ("parts", "key: [g], partition_by: [g], incremental: strict", "SELECT id, g, z FROM t"),
+    ("reader", "key: [g], incremental: strict", "SELECT g, sum(n) AS n FROM counts GROUP BY g"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_did_to_a_strict_table_is_undone_by_key() {
+    let lab = Lab::new(&REPAIRED).await;
+    lab.succeed().await;
+    let names = ["counts", "rows_of_it", "parts"];
+    // Nothing else has changed.
+    for name in names {
+        lab.delete(name, "g = 1").await;
+    }
+    lab.succeed().await;
+    lab.check(&REPAIRED).await;
+    // Rows that were changed, rows that are too many, and a change of the source beside them.
+    for name in names {
+        let column = if name == "counts" { "n" } else { "z" };
+        let update = open(&lab.table(name)).await.update().with_predicate("g >= 3");
+        update.with_update(column, "77").await.unwrap();
+    }
+    let extra = |value: i64| array(Int64Array::from(vec![value]));
+    append(&lab.table("rows_of_it"), batch(vec![("id", extra(99)), ("g", extra(9)), ("z", extra(0))]), &[]).await;
+    append(&lab.table("counts"), batch(vec![("g", extra(9)), ("n", extra(1)), ("s", extra(1))]), &[]).await;
+    lab.touch_source("g = 2", "z + 5").await;
+    lab.succeed().await;
+    lab.check(&REPAIRED).await;
+    lab.windlass.stop().await;
+}
+
+/// Each waits at the gate after its table was looked at.
+const WHILE: [(&str, &str, &str); 4] = [
+    ("all_of_it", "", "SELECT g, count(pass(z)) AS n FROM t GROUP BY g"),
+    ("counts", "key: [g], incremental: strict", "SELECT g, count(pass(z)) AS n FROM t GROUP BY g"),
+    ("rows_of_it", "key: [id], incremental: auto", "SELECT id, g, pass(z) AS z FROM t"),
+    ("added", "mode: append", "SELECT g, count(pass(z)) AS n FROM t GROUP BY g"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_while_a_stage_is_computed_is_a_conflict_unless_every_run_adds_rows() {
+    let lab = Lab::new(&WHILE).await;
+    lab.succeed().await;
+    lab.touch_source("g = 2", "z + 1").await;
+    for (name, ..) in WHILE {
+        lab.gate.close();
+        let options = RunOptions { select: vec![name.to_owned()], ..RunOptions::default() };
+        let handle = lab.start(&options).await;
+        lab.gate.reached().await;
+        let version = lab.delete(name, "g = 1").await;
+        lab.gate.open();
+        let record = handle.wait().await.unwrap();
+        match name {
+            "added" => {
+                assert_eq!(record.status, RunStatus::Succeeded);
+                assert_eq!(lab.version(name).await, version + 1);
+                let rows = lab.rows("SELECT g, count(*) AS rows FROM added GROUP BY g").await;
+                let expected = "SELECT g, CASE WHEN g = 1 THEN 1 ELSE 2 END AS rows FROM t GROUP BY g";
+                assert_eq!(rows, lab.rows(expected).await);
+            }
+            _ => {
+                assert_eq!(failures(&record), BTreeMap::from([(name, "WL0655")]));
+                assert_eq!(lab.version(name).await, version, "{name} was committed to");
+            }
+        }
+    }
+    let options = RunOptions { exclude: vec!["added".to_owned(), "counts".to_owned()], ..RunOptions::default() };
+    assert_eq!(lab.start(&options).await.wait().await.unwrap().status, RunStatus::Succeeded);
+    lab.check(&[WHILE[0], WHILE[2]]).await;
+    lab.windlass.stop().await;
+}
+
+const SHAPED: [(&str, &str, &str); 4] = [
+    ("followed", "key: [id], incremental: auto, constraints: { small: id < 1000 }", "SELECT id, g, z FROM t"),
+    ("strict", "key: [id], incremental: strict, constraints: { small: id < 1000 }", "SELECT id, g, z FROM t"),
+    ("whole", "constraints: { small: id < 1000 }", "SELECT id, g, z FROM t"),
+    ("reader", "key: [g], incremental: auto", "SELECT g, sum(z) AS s FROM strict GROUP BY g"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_another_program_has_given_other_columns_is_made_anew() {
+    let lab = Lab::new(&SHAPED).await;
+    lab.succeed().await;
+    for (name, ..) in &SHAPED[..3] {
+        let column = StructField::nullable("more", DeltaType::LONG);
+        open(&lab.table(name)).await.add_columns().with_fields([column]).await.unwrap();
+    }
+    let stages = |record: &RunRecord, status| {
+        let ended = record.stages.iter().filter(|stage| stage.status == status);
+        ended.map(|stage| stage.stage.to_string()).collect::<Vec<_>>()
+    };
+    lab.touch_source("g = 2", "z + 1").await;
+    let record = lab.run().await;
+    assert_eq!(failures(&record), BTreeMap::from([("strict", "WL0368")]));
+    assert_eq!(stages(&record, StageStatus::Skipped), ["reader"]);
+    lab.check(&[SHAPED[0], SHAPED[2]]).await;
+    let fail_fast = RunOptions { fail_fast: Some(true), ..RunOptions::default() };
+    let error = lab.start(&fail_fast).await.wait().await.unwrap_err();
+    assert_eq!(error.code().0, "WL0368", "{error}");
+
+    let refresh = windlass_shared::artifact::Refresh { full: vec!["strict".into()], ..Default::default() };
+    let refresh = RunOptions { refresh, ..RunOptions::default() };
+    assert_eq!(lab.start(&refresh).await.wait().await.unwrap().status, RunStatus::Succeeded);
+    lab.check(&SHAPED).await;
+
+    // A constraint that is gone is put back; a property that nobody is bound by is left alone.
+    open(&lab.table("followed")).await.drop_constraints().with_constraint("small").await.unwrap();
+    let property = [("delta.logRetentionDuration".to_owned(), "interval 60 days".to_owned())];
+    open(&lab.table("strict")).await.set_tbl_properties().with_properties(property.into()).await.unwrap();
+    lab.touch_source("g = 3", "z + 1").await;
+    let plan = lab.windlass.plan(&lab.project, &RunOptions::default()).await.unwrap();
+    let decisions: Vec<_> = plan.stages.iter().map(|stage| (stage.stage.as_str(), stage.decision)).collect();
+    assert!(decisions.contains(&("followed", PlanDecision::Full)), "{decisions:?}");
+    assert!(decisions.contains(&("strict", PlanDecision::Incremental)), "{decisions:?}");
+    lab.succeed().await;
+    lab.check(&SHAPED).await;
+    let table = open(&lab.table("followed")).await;
+    let configuration = table.snapshot().unwrap().metadata().configuration().clone();
+    assert_eq!(configuration.get("delta.constraints.small").map(String::as_str), Some("id < 1000"));
+    lab.windlass.stop().await;
+}
