@@ -12,7 +12,7 @@ use windlass_shared::storage::Location;
 ///       /tables/<stage>/     the stages' Delta tables, unless a stage gives a location of its own
 ///       /exports/<stage>/…   which version of a table each of its exports has
 ///       /cache/<run_id>/…    what `materialize: cache` keeps for one run
-///       /writer.lock         which process writes to the home; in an object store, `writer/<n>.json`
+///       /writer.lock         which process writes to the home, while one does; in an object store, `writer/<n>.json`
 /// <local>/state.redb         leases, run counters, run events of the embedded cluster
 /// <local>/work/…             its shuffle files
 /// ```

@@ -1,8 +1,9 @@
 //! A home on a local disk: a lock of the operating system, which ends with the process that holds it.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, Write};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::Utc;
@@ -17,10 +18,12 @@ const FILE: &str = "writer.lock";
 const LOOKS: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// The lock, held until this is dropped.
+/// The lock, held until this is dropped. The file is there only as long.
 #[derive(Debug)]
 pub(super) struct FileLock {
-    file: File,
+    path: PathBuf,
+    /// Held, not read.
+    _file: File,
 }
 
 /// What came of an attempt.
@@ -42,9 +45,10 @@ impl FileLock {
     ) -> Result<Option<Self>, WriterError> {
         let unusable = |source: io::Error| WriterError::Unusable { home: home.to_string(), source: source.into() };
         std::fs::create_dir_all(folder).map_err(unusable)?;
+        let path = folder.join(FILE);
         for _ in 0..LOOKS {
-            match look(&folder.join(FILE), holder).map_err(unusable)? {
-                Found::Ours(file) => return Ok(Some(Self { file })),
+            match look(&path, holder).map_err(unusable)? {
+                Found::Ours(file) => return Ok(Some(Self { path, _file: file })),
                 Found::Impossible => return Ok(None),
                 Found::Taken(Record { holder, since, .. }) => {
                     let (home, holder) = (home.to_string(), Box::new(holder));
@@ -63,6 +67,8 @@ impl FileLock {
 fn look(path: &Path, holder: &LeaseHolder) -> io::Result<Found> {
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
     match file.try_lock() {
+        // Its last holder has removed it meanwhile: whoever comes next makes another.
+        Ok(()) if !is_at(&file, path) => Ok(Found::Unclear),
         Ok(()) => {
             let record = Record { holder: holder.clone(), since: Utc::now(), expires_at: None };
             file.set_len(0)?;
@@ -85,10 +91,20 @@ fn look(path: &Path, holder: &LeaseHolder) -> io::Result<Found> {
     }
 }
 
+/// Whether an open file is the one that is at `path` now.
+fn is_at(file: &File, path: &Path) -> bool {
+    let same = || Some(id(&file.metadata().ok()?) == id(&fs::metadata(path).ok()?));
+    same().unwrap_or_default()
+}
+
+fn id(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
 impl Drop for FileLock {
     fn drop(&mut self) {
-        // Nobody shall read of a holder that has left.
-        let _ = self.file.set_len(0);
+        // Removed while the lock is held, so that it is this one.
+        let _ = fs::remove_file(&self.path);
     }
 }
 
@@ -108,7 +124,10 @@ mod tests {
         let refused = FileLock::take(&home, &dir, &holder("second")).await.unwrap_err();
         assert!(matches!(refused, WriterError::Unusable { .. }), "{refused}");
         drop(first);
-        FileLock::take(&home, &dir, &holder("second")).await.unwrap().unwrap();
+        assert!(!dir.join(FILE).exists(), "it is left behind");
+        let second = FileLock::take(&home, &dir, &holder("second")).await.unwrap().unwrap();
+        assert!(dir.join(FILE).exists());
+        drop(second);
         std::fs::remove_dir_all(&dir).unwrap();
     }
 }
