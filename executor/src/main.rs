@@ -18,6 +18,7 @@ use windlass_shared::config::SessionSettings;
 use windlass_shared::function::Functions;
 use windlass_shared::process::{HttpPort, LogGuard, ProcessError, ProcessFailure, Signals, Size};
 use windlass_shared::session::Sessions;
+use windlass_shared::stack::THREAD_STACK_BYTES;
 
 use crate::probes::ExecutorProbes;
 use crate::settings::{ExecutorSettings, PROGRAM};
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         let settings = ExecutorSettings::from_values(&values)?;
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
+            .thread_stack_size(THREAD_STACK_BYTES)
             .enable_all()
             .build()
             .map_err(|source| ProcessError::System { what: "start its threads", source })?;
@@ -81,7 +83,7 @@ async fn serve(settings: ExecutorSettings, _logs: &LogGuard) -> Result<(), Proce
     );
     let probes = ExecutorProbes::new(node.status(), pool, vcores, settings.memory, &metrics).map_err(metrics_failed)?;
     let probes = Arc::new(probes);
-    let server = http.serve(probes.clone());
+    let server = http.serve(probes.clone())?;
 
     let signal = signals.next().await;
     signals.end_at_next();

@@ -9,6 +9,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::time::sleep;
 use windlass_shared::session::Sessions;
+use windlass_shared::stack::THREAD_STACK_BYTES;
 
 use crate::drain::{Drained, drain};
 use crate::membership::{Ending, Membership, join, leave};
@@ -133,6 +134,8 @@ impl ExecutorNode {
         let runtime = Builder::new_multi_thread()
             .worker_threads(SERVICE_THREADS)
             .thread_name("windlass-executor")
+            // Plans of tasks are decoded here.
+            .thread_stack_size(THREAD_STACK_BYTES)
             .enable_all()
             .build()
             .map_err(|error| ExecutorError::Services(error.into()))?;

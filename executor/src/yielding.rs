@@ -3,13 +3,17 @@
 //! A task is stopped by dropping it, which takes effect where it yields, and not at all for what the engine has spawned
 //! of it. The engine makes its own scans yield, but not the readers of shuffle files, and a join that turns one batch
 //! into thousands gives an aggregation above it no reason to yield for minutes. So every operator of a task yields now
-//! and then, whatever stands below it, and gives an error once the task has been stopped.
+//! and then, whatever stands below it, and gives an error once the task has been stopped. The same wrapper gives every
+//! operator room on the stack.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use ballista_core::error::BallistaError;
 use ballista_core::execution_plans::{RangeShuffleReaderExec, ShuffleReaderExec};
+use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
@@ -21,8 +25,9 @@ use datafusion::physical_plan::{
     ChildrenPropertiesMode, DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
     SendableRecordBatchStream,
 };
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
+use windlass_shared::stack::with_room;
 
 /// `plan` with every operator below its root yielding. The root, which writes the shuffle files, stays what it is,
 /// because the engine looks for it. `work_dir` holds the shuffle files of this executor: the engine would tell it to
@@ -97,8 +102,9 @@ impl ExecutionPlan for Yielding {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let rows = make_cooperative(self.inner.execute(partition, context)?);
-        let (schema, stopped) = (rows.schema(), self.stopped.clone());
+        let rows = with_room(|| self.inner.execute(partition, context))?;
+        let rows = Roomy(make_cooperative(rows));
+        let (schema, stopped) = (rows.0.schema(), self.stopped.clone());
         let rows = rows.map(move |batch| match stopped.is_cancelled() {
             true => Err(DataFusionError::External(Box::new(BallistaError::Cancelled))),
             false => batch,
@@ -108,5 +114,17 @@ impl ExecutionPlan for Yielding {
 
     fn metrics(&self) -> Option<MetricsSet> {
         self.inner.metrics()
+    }
+}
+
+/// Rows each of whose steps has room on the stack: operators ask one another, however many of them there are, and
+/// expressions are walked through.
+struct Roomy(SendableRecordBatchStream);
+
+impl Stream for Roomy {
+    type Item = Result<RecordBatch>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        with_room(|| self.0.poll_next_unpin(context))
     }
 }

@@ -19,6 +19,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use windlass_shared::codec::PlanCodec;
 use windlass_shared::error::{Coded, ErrorCode};
 use windlass_shared::session::Sessions;
+use windlass_shared::stack::THREAD_STACK_BYTES;
 
 use crate::corrected_cluster::CorrectedCluster;
 
@@ -160,6 +161,8 @@ impl SchedulerProcess {
         let runtime = Builder::new_multi_thread()
             .worker_threads(SCHEDULER_THREADS)
             .thread_name("windlass-scheduler")
+            // Plans are cut and encoded here.
+            .thread_stack_size(THREAD_STACK_BYTES)
             .enable_all()
             .build()
             .map_err(|error| failed(error.into()))?;

@@ -15,6 +15,7 @@ pub mod execute;
 pub mod home;
 pub mod metrics;
 pub mod plan;
+mod planning;
 pub mod query;
 pub mod record;
 pub mod run;

@@ -26,6 +26,7 @@ use windlass_shared::config::SessionSettings;
 use windlass_shared::function::Functions;
 use windlass_shared::process::{HttpPort, LogGuard, ProcessError, ProcessFailure, Signals};
 use windlass_shared::session::Sessions;
+use windlass_shared::stack::THREAD_STACK_BYTES;
 
 use crate::probes::SchedulerProbes;
 use crate::settings::{PROGRAM, SchedulerSettings};
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
     PROGRAM.main(|values| {
         let settings = SchedulerSettings::from_values(&values)?;
         let runtime = Builder::new_multi_thread()
+            .thread_stack_size(THREAD_STACK_BYTES)
             .enable_all()
             .build()
             .map_err(|source| ProcessError::System { what: "start its threads", source })?;
@@ -81,7 +83,7 @@ async fn serve(settings: SchedulerSettings, _logs: &LogGuard) -> Result<(), Proc
     let probes =
         SchedulerProbes::new(Arc::clone(&process), scheduler, Arc::clone(&api), registry).map_err(metrics_failed)?;
     let probes = Arc::new(probes);
-    let server = http.serve(probes.clone());
+    let server = http.serve(probes.clone())?;
     tracing::info!(
         home = %settings.home,
         api = %api_address,

@@ -11,15 +11,15 @@ use serde_json::{Map, json};
 use tokio::sync::RwLock;
 use tokio::time::timeout;
 use windlass_scheduler::Scheduler;
-use windlass_scheduler::cluster::SchedulerProcess;
+use windlass_scheduler::cluster::{ClusterLoad, SchedulerProcess};
 use windlass_scheduler::service::ApiServer;
 use windlass_shared::error::full_message;
 use windlass_shared::process::{Probes, Readiness};
 
 /// A key to read in order to see that the state store answers; nothing is ever put there.
 const PROBED_KEY: &str = "probe";
-/// How long the state store may take to answer a probe.
-const STATE_PATIENCE: Duration = Duration::from_secs(3);
+/// How long a part of the process may take to answer a probe.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The scheduler, seen from outside.
 pub(crate) struct SchedulerProbes {
@@ -67,15 +67,20 @@ impl SchedulerProbes {
         self.draining.store(true, Ordering::Release);
     }
 
+    /// What the cluster has and does; `None` if it does not say in time.
+    async fn load(&self) -> Option<ClusterLoad> {
+        timeout(PATIENCE, self.process.load()).await.ok()
+    }
+
     async fn runs_active(&self) -> usize {
         self.api.read().await.as_ref().map_or(0, ApiServer::active_runs)
     }
 
     async fn state_obstacle(&self) -> Option<String> {
-        match timeout(STATE_PATIENCE, self.scheduler.state.get(PROBED_KEY)).await {
+        match timeout(PATIENCE, self.scheduler.state.get(PROBED_KEY)).await {
             Ok(Ok(_)) => None,
             Ok(Err(error)) => Some(full_message(&error)),
-            Err(_) => Some(format!("the state store does not answer within {} s", STATE_PATIENCE.as_secs())),
+            Err(_) => Some(format!("the state store does not answer within {} s", PATIENCE.as_secs())),
         }
     }
 }
@@ -89,22 +94,24 @@ impl Probes for SchedulerProbes {
     /// Without executors the scheduler is ready all the same: runs wait for them, and they for it.
     async fn readiness(&self) -> Readiness {
         let draining = self.draining.load(Ordering::Acquire).then(|| "draining".to_owned());
-        let load = self.process.load().await;
         let mut facts = Map::new();
-        facts.insert("executors".to_owned(), json!(load.executors));
-        facts.insert("vcores".to_owned(), json!(load.vcores));
+        if let Some(load) = self.load().await {
+            facts.insert("executors".to_owned(), json!(load.executors));
+            facts.insert("vcores".to_owned(), json!(load.vcores));
+        }
         facts.insert("runs_active".to_owned(), json!(self.runs_active().await));
         Readiness { obstacles: draining.into_iter().chain(self.state_obstacle().await).collect(), facts }
     }
 
     async fn metrics(&self) -> Vec<MetricFamily> {
-        let load = self.process.load().await;
         let gauges = &self.gauges;
         gauges.runs_active.set(number(self.runs_active().await));
-        gauges.executors.set(number(load.executors));
-        gauges.vcores.set(number(load.vcores));
-        gauges.tasks_pending.set(number(load.tasks_pending));
-        gauges.tasks_running.set(number(load.tasks_running));
+        if let Some(load) = self.load().await {
+            gauges.executors.set(number(load.executors));
+            gauges.vcores.set(number(load.vcores));
+            gauges.tasks_pending.set(number(load.tasks_pending));
+            gauges.tasks_running.set(number(load.tasks_running));
+        }
         let mut families = self.registry.gather();
         // The engine's metrics and the process's own are in the registry that libraries share.
         families.extend(prometheus::gather());

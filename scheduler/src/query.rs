@@ -17,6 +17,7 @@ use windlass_shared::delta::scan::ScanOptions;
 use windlass_shared::error::{Coded, ErrorCode};
 use windlass_shared::graph::PipelineGraph;
 use windlass_shared::ids::{NodeName, RunId, TableVersion};
+use windlass_shared::session::limits::PlanLimit;
 use windlass_shared::session::{
     ChangesCall, Sessions, TABLE_CHANGES, changes_calls, refused_calls, register_schema, register_table_changes,
 };
@@ -32,8 +33,9 @@ use crate::execute::{EngineError, FinishedJob, JobRequest};
 use crate::home::Home;
 use crate::plan::{
     ABOUT_TABLES, INFORMATION_SCHEMA, Input, Inputs, Needs, PlanError, PlanRequest, about, engine_params,
-    pin_for_query, table_location,
+    physical_query, pin_for_query, table_location,
 };
+use crate::planning::{heavily, on_planning_threads};
 
 /// A question to a project's tables and sources.
 #[derive(Debug, Clone)]
@@ -127,7 +129,7 @@ impl Coded for QueryError {
             Self::Plan(error) => error.code(),
             Self::UnknownTable { .. } => ErrorCode("WL0361"),
             Self::Cache { .. } => ErrorCode("WL0362"),
-            Self::Sql(_) => ErrorCode("WL0363"),
+            Self::Sql(source) => PlanLimit::find_in(source).map_or(ErrorCode("WL0363"), Coded::code),
             Self::NoFeed { .. } => ErrorCode("WL0365"),
             Self::Changes { source, .. } => source.code(),
             Self::Engine(error) => error.code(),
@@ -145,7 +147,9 @@ impl Coded for QueryError {
             Self::NoFeed { .. } => {
                 Some("read it as a table; to find changes, compare it with a table that keeps what it was".to_owned())
             }
-            Self::Sql(_) => Some("write one SELECT over tables, views and sources of the project".to_owned()),
+            Self::Sql(source) => PlanLimit::find_in(source)
+                .and_then(Coded::help)
+                .or_else(|| Some("write one SELECT over tables, views and sources of the project".to_owned())),
             Self::Engine(error) => error.help(),
         }
     }
@@ -165,6 +169,11 @@ impl Coded for QueryError {
 /// # Errors
 /// [`QueryError`]; nothing is changed by a question, whatever it says.
 pub async fn query(scheduler: &Scheduler, request: QueryRequest) -> Result<QueryRows, QueryError> {
+    let scheduler = scheduler.clone();
+    on_planning_threads(async move { answer(&scheduler, request).await }).await
+}
+
+async fn answer(scheduler: &Scheduler, request: QueryRequest) -> Result<QueryRows, QueryError> {
     let sessions = &scheduler.sessions;
     let graph = &request.graph;
     check_depth(&request.sql).map_err(|message| QueryError::Sql(DataFusionError::Plan(message)))?;
@@ -227,11 +236,12 @@ pub async fn query(scheduler: &Scheduler, request: QueryRequest) -> Result<Query
             Some(limit) => LogicalPlanBuilder::from(plan).limit(0, Some(limit))?.build()?,
             None => plan,
         };
-        state.create_physical_plan(&plan).await
+        physical_query(&state, &plan).await
     };
-    let plan = plan.await.map_err(QueryError::Sql)?;
+    let plan = plan.await.map_err(QueryError::Sql)?.plan;
+    let place = heavily(async { scheduler.engine.place(&plan, &session.context) }).await;
     let job = JobRequest { name: "query".to_owned(), plan, session: Arc::new(session.context) };
-    let job = scheduler.engine.submit(job).await?.wait().await?;
+    let job = scheduler.engine.start(job, &place).await?.wait().await?;
     Ok(QueryRows { job })
 }
 

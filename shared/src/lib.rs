@@ -30,6 +30,7 @@ pub mod proto;
 pub mod rows;
 pub mod session;
 pub mod spec;
+pub mod stack;
 pub mod storage;
 pub mod tag;
 pub mod task_failure;

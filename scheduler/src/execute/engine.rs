@@ -16,11 +16,13 @@ use tokio::runtime::Handle;
 use tokio::sync::{RwLock as AsyncRwLock, mpsc, watch};
 use windlass_shared::codec::PlanCodec;
 use windlass_shared::session::{SessionError, Sessions};
+use windlass_shared::stack::with_large_stack;
 
 use super::arrival;
 use super::distributable::distributable;
 use super::leaving::remove_from_leaving;
-use super::{EngineError, RunningJob};
+use super::local::LocalJob;
+use super::{EngineError, Place, RunningJob};
 use crate::cluster::{EngineServer, SchedulerProcess};
 
 /// How many status changes of a job may wait to be read; the engine drops those beyond.
@@ -94,15 +96,43 @@ impl Engine {
         Capacity { executors: executors.len(), vcores }
     }
 
-    /// Starts a job.
+    /// Starts a job where its plan can run.
+    ///
+    /// # Errors
+    /// As [`Engine::submit`].
+    pub async fn start(&self, request: JobRequest, place: &Place) -> Result<RunningJob, EngineError> {
+        match place {
+            Place::Cluster { .. } => {
+                let plan = with_large_stack(|| distributable(request.plan))?;
+                self.send(JobRequest { plan, ..request }).await
+            }
+            Place::Scheduler { reason } => {
+                tracing::info!(job = request.name, reason, "a job runs as a whole in this process");
+                Ok(RunningJob::here(LocalJob::start(request)))
+            }
+        }
+    }
+
+    /// Starts a job in tasks on the cluster.
     ///
     /// # Errors
     /// [`EngineError::Unsplittable`] and [`EngineError::Plan`] if the plan cannot be distributed, [`EngineError::Lost`]
     /// if the scheduler has stopped. Most other faults show when the job is waited for.
     pub async fn submit(&self, request: JobRequest) -> Result<RunningJob, EngineError> {
-        let plan = distributable(request.plan)?;
+        let plan = with_large_stack(|| distributable(request.plan))?;
         let codec = PlanCodec::new(self.inner.sessions.functions());
-        arrival::check(&plan, &request.session.task_ctx(), &codec)?;
+        with_large_stack(|| arrival::check(&plan, &request.session.task_ctx(), &codec))?;
+        self.send(JobRequest { plan, ..request }).await
+    }
+
+    /// Where `plan`, which was made in the session `context`, can run.
+    pub fn place(&self, plan: &Arc<dyn ExecutionPlan>, context: &SessionContext) -> Place {
+        Place::of(plan, context, &PlanCodec::new(self.inner.sessions.functions()))
+    }
+
+    /// Starts a job whose plan can be cut into tasks and sent.
+    async fn send(&self, request: JobRequest) -> Result<RunningJob, EngineError> {
+        let plan = request.plan;
         let (sender, statuses) = mpsc::channel(STATUS_BUFFER);
         let server = &self.inner.server;
         let submitted = server
@@ -111,7 +141,8 @@ impl Engine {
         let id = submitted.map_err(|_| EngineError::Lost)?;
         let (outcome, watched) = watch::channel(None);
         self.inner.handle.spawn(follow(id.clone(), statuses, Arc::clone(&self.inner.jobs), outcome));
-        Ok(RunningJob::new(JobControl { engine: self.clone(), id, outcome: watched }, plan, request.session))
+        let control = JobControl { engine: self.clone(), id, outcome: watched };
+        Ok(RunningJob::new(control, plan, request.session.task_ctx()))
     }
 
     /// The folder of an executor on this machine.

@@ -7,6 +7,7 @@ use ballista_core::serde::protobuf::task_status::Status as TaskStatus;
 use ballista_scheduler::display::format_stage_metrics;
 use ballista_scheduler::state::execution_graph::ExecutionGraphBox;
 use ballista_scheduler::state::execution_stage::{ExecutionStage, TaskInfo};
+use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use windlass_shared::task_failure::TaskFailure;
@@ -153,6 +154,40 @@ pub(super) fn of_graph(graph: &ExecutionGraphBox) -> JobEvidence {
     let mut stages: Vec<_> = graph.stages().iter().map(|(number, stage)| stage_evidence(*number, stage)).collect();
     stages.sort_by_key(|stage| stage.stage);
     JobEvidence { job: graph.job_id().to_string(), stages }
+}
+
+/// Of a job that ran as a whole in this process, with one task.
+pub(super) fn of_whole(job: &str, plan: &dyn ExecutionPlan, state: StageState, task: TaskEvidence) -> JobEvidence {
+    let mut nodes = Vec::new();
+    collect_nodes(plan, 0, &mut nodes);
+    let metrics: Vec<MetricsSet> = nodes.iter().filter_map(|(node, _)| node.metrics()).collect();
+    let stage = StageEvidence {
+        stage: 1,
+        state,
+        attempts: 1,
+        feeds: Vec::new(),
+        plan: displayable(plan).indent(false).to_string(),
+        analyzed: DisplayableExecutionPlan::with_metrics(plan).indent(false).to_string(),
+        tasks: vec![task],
+        operators: operators(plan, &metrics),
+    };
+    JobEvidence { job: job.to_owned(), stages: vec![stage] }
+}
+
+/// The one task of a job that ran as a whole.
+pub(super) fn whole_task(state: TaskState, (started_ms, ended_ms): (i64, Option<i64>), rows: u64) -> TaskEvidence {
+    TaskEvidence {
+        task: 0,
+        partitions: vec![0],
+        attempt: 1,
+        executor: None,
+        state,
+        started_ms: Some(started_ms),
+        ended_ms,
+        rows,
+        bytes: 0,
+        plan_bytes: 0,
+    }
 }
 
 fn stage_evidence(number: usize, stage: &ExecutionStage) -> StageEvidence {

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use ballista_core::serde::protobuf::task_status::Status as TaskStatus;
 use ballista_scheduler::state::execution_stage::{ExecutionStage, TaskInfo};
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
-use datafusion::prelude::SessionContext;
 use datafusion_proto::physical_plan::AsExecutionPlan;
 use datafusion_proto::protobuf::PhysicalPlanNode;
 use windlass_shared::codec::PlanCodec;
+use windlass_shared::stack::with_large_stack;
 
 use super::engine::{JobControl, Outcome};
+use super::local::LocalJob;
 use super::{EngineError, FinishedJob, JobEvidence, evidence};
 
 /// How often a job that is still being planned is looked at in order to cancel it: the scheduler cannot yet.
@@ -23,12 +26,34 @@ const CANCEL_REPEAT: Duration = Duration::from_secs(1);
 pub(super) struct Job {
     pub(super) control: JobControl,
     pub(super) plan: Arc<dyn ExecutionPlan>,
-    pub(super) session: Arc<SessionContext>,
+    /// In which its rows are read.
+    pub(super) task: Arc<TaskContext>,
+}
+
+impl Job {
+    /// Finds the reason why executors refused a plan, which they do not tell: the plan is sent to a session like theirs.
+    fn explain(&self, error: EngineError) -> EngineError {
+        if !error.is_unexplained_rejection() {
+            return error;
+        }
+        let Ok(executor) = self.control.executor_session() else { return error };
+        let codec = PlanCodec::default();
+        let echoed = PhysicalPlanNode::try_from_physical_plan(Arc::clone(&self.plan), &codec)
+            .and_then(|node| node.try_into_physical_plan(&executor.task_ctx(), &codec));
+        match echoed {
+            Ok(_) => error,
+            Err(reason) => EngineError::from_refused_plan(&reason),
+        }
+    }
 }
 
 impl Drop for Job {
     fn drop(&mut self) {
         let control = self.control.clone();
+        // Whoever lets go may have little stack, and the plan may be deep.
+        let empty = Arc::new(EmptyExec::new(self.plan.schema()));
+        let plan = std::mem::replace(&mut self.plan, empty);
+        with_large_stack(|| drop(plan));
         match control.ended().as_deref() {
             Some(Outcome::Succeeded(_)) => control.remove_data(),
             // The engine removes the data of failed jobs.
@@ -45,22 +70,37 @@ impl Drop for Job {
 
 /// A job that was submitted. Dropping it cancels the job, unless its [`FinishedJob`] is in use.
 pub struct RunningJob {
-    job: Arc<Job>,
+    job: Running,
+}
+
+enum Running {
+    OnCluster(Arc<Job>),
+    Here(Arc<LocalJob>),
 }
 
 impl RunningJob {
-    pub(super) fn new(control: JobControl, plan: Arc<dyn ExecutionPlan>, session: Arc<SessionContext>) -> Self {
-        Self { job: Arc::new(Job { control, plan, session }) }
+    pub(super) fn new(control: JobControl, plan: Arc<dyn ExecutionPlan>, task: Arc<TaskContext>) -> Self {
+        Self { job: Running::OnCluster(Arc::new(Job { control, plan, task })) }
+    }
+
+    pub(super) fn here(job: LocalJob) -> Self {
+        Self { job: Running::Here(Arc::new(job)) }
     }
 
     /// The job's id in the cluster.
     pub fn id(&self) -> &str {
-        self.job.control.id.as_str()
+        match &self.job {
+            Running::OnCluster(job) => job.control.id.as_str(),
+            Running::Here(job) => job.id(),
+        }
     }
 
     /// How far the job is. Empty while it is being planned.
     pub async fn progress(&self) -> JobProgress {
-        let control = &self.job.control;
+        let control = match &self.job {
+            Running::OnCluster(job) => &job.control,
+            Running::Here(job) => return JobProgress::of_whole(job.is_done()),
+        };
         match control.ended().as_deref() {
             Some(Outcome::Succeeded(graph) | Outcome::Failed(_, Some(graph))) => {
                 JobProgress::of(graph.stages().values())
@@ -78,14 +118,18 @@ impl RunningJob {
     /// # Errors
     /// Why the job failed, or [`EngineError::Cancelled`].
     pub async fn wait(&self) -> Result<FinishedJob, EngineError> {
-        let mut outcome = self.job.control.outcome.clone();
+        let job = match &self.job {
+            Running::OnCluster(job) => job,
+            Running::Here(job) => return FinishedJob::here(Arc::clone(job), job.wait().await),
+        };
+        let mut outcome = job.control.outcome.clone();
         let ended = outcome.wait_for(Option::is_some).await.map_err(|_| EngineError::Lost)?.clone();
         match ended.as_deref() {
             None => Err(EngineError::Lost),
-            Some(Outcome::Succeeded(graph)) => FinishedJob::new(Arc::clone(&self.job), graph.cloned()),
+            Some(Outcome::Succeeded(graph)) => FinishedJob::new(Arc::clone(job), graph.cloned()),
             // Without stages it was the planning that failed.
             Some(Outcome::Failed(message, None)) => Err(EngineError::Plan(message.clone())),
-            Some(Outcome::Failed(message, Some(_))) => Err(self.explain(EngineError::from_job_message(message))),
+            Some(Outcome::Failed(message, Some(_))) => Err(job.explain(EngineError::from_job_message(message))),
         }
     }
 
@@ -95,13 +139,19 @@ impl RunningJob {
     /// The engine stops what it can reach of a task at once. Parts of it that run in the background may go on until
     /// they next hand on rows, and whatever they still write is never used.
     pub async fn cancel(&self) {
-        cancel(&self.job.control).await;
+        match &self.job {
+            Running::OnCluster(job) => cancel(&job.control).await,
+            Running::Here(job) => job.cancel().await,
+        }
     }
 
     /// What is known of the stages, tasks and operators: of a running job until now, and of one that ended, however it
     /// did, of the whole. Empty if the job was not planned.
     pub async fn evidence(&self) -> JobEvidence {
-        let control = &self.job.control;
+        let control = match &self.job {
+            Running::OnCluster(job) => &job.control,
+            Running::Here(job) => return job.evidence(),
+        };
         match control.ended().as_deref() {
             Some(Outcome::Succeeded(graph) | Outcome::Failed(_, Some(graph))) => evidence::of_graph(graph),
             Some(Outcome::Failed(_, None)) => evidence::of_unplanned(&control.id),
@@ -109,21 +159,6 @@ impl RunningJob {
                 Some(graph) => evidence::of_graph(&*graph.read().await),
                 None => evidence::of_unplanned(&control.id),
             },
-        }
-    }
-
-    /// Finds the reason why executors refused a plan, which they do not tell: the plan is sent to a session like theirs.
-    fn explain(&self, error: EngineError) -> EngineError {
-        if !error.is_unexplained_rejection() {
-            return error;
-        }
-        let Ok(executor) = self.job.control.executor_session() else { return error };
-        let codec = PlanCodec::default();
-        let echoed = PhysicalPlanNode::try_from_physical_plan(Arc::clone(&self.job.plan), &codec)
-            .and_then(|node| node.try_into_physical_plan(&executor.task_ctx(), &codec));
-        match echoed {
-            Ok(_) => error,
-            Err(reason) => EngineError::from_refused_plan(&reason),
         }
     }
 }
@@ -173,6 +208,12 @@ impl JobProgress {
     /// Partitions done, in all stages.
     pub fn done(&self) -> usize {
         self.stages.iter().map(|stage| stage.done).sum()
+    }
+
+    /// Of a job that runs as a whole.
+    fn of_whole(is_done: bool) -> Self {
+        let (running, done) = if is_done { (0, 1) } else { (1, 0) };
+        Self { stages: vec![StageProgress { stage: 1, partitions: 1, running, done }] }
     }
 
     fn of<'a>(stages: impl Iterator<Item = &'a ExecutionStage>) -> Self {

@@ -17,31 +17,54 @@ use datafusion::physical_plan::{ExecutionPlan, Partitioning, SendableRecordBatch
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use super::job::Job;
+use super::local::{LocalJob, LocalOutcome};
 use super::{EngineError, JobEvidence, evidence};
 
 /// A job that succeeded. Its rows stay on the executors until this and the streams made from it are dropped.
 pub struct FinishedJob {
-    job: Arc<Job>,
-    graph: ExecutionGraphBox,
-    /// Where the rows are, in the order of the partitions.
-    locations: Vec<PartitionLocation>,
+    from: Finished,
     rows: u64,
+}
+
+enum Finished {
+    OnCluster {
+        job: Arc<Job>,
+        graph: ExecutionGraphBox,
+        /// Where the rows are, in the order of the partitions.
+        locations: Vec<PartitionLocation>,
+    },
+    Here {
+        job: Arc<LocalJob>,
+        rows: Vec<RecordBatch>,
+    },
 }
 
 impl FinishedJob {
     pub(super) fn new(job: Arc<Job>, graph: ExecutionGraphBox) -> Result<Self, EngineError> {
         let (locations, rows) = locations(&graph)?;
-        Ok(Self { job, graph, locations, rows })
+        Ok(Self { from: Finished::OnCluster { job, graph, locations }, rows })
+    }
+
+    pub(super) fn here(job: Arc<LocalJob>, outcome: Arc<LocalOutcome>) -> Result<Self, EngineError> {
+        let rows = (*outcome).clone()?;
+        let count = rows.iter().map(|batch| batch.num_rows() as u64).sum();
+        Ok(Self { from: Finished::Here { job, rows }, rows: count })
     }
 
     /// The job's id in the cluster.
     pub fn id(&self) -> &str {
-        self.job.control.id.as_str()
+        match &self.from {
+            Finished::OnCluster { job, .. } => job.control.id.as_str(),
+            Finished::Here { job, .. } => job.id(),
+        }
     }
 
     /// The schema of the rows.
     pub fn schema(&self) -> SchemaRef {
-        self.job.plan.schema()
+        match &self.from {
+            Finished::OnCluster { job, .. } => job.plan.schema(),
+            Finished::Here { job, .. } => job.plan.schema(),
+        }
     }
 
     /// How many rows there are.
@@ -51,13 +74,20 @@ impl FinishedJob {
 
     /// The rows, read as they are asked for: in the plan's order if it has one partition, else partition by partition.
     pub fn stream(&self) -> SendableRecordBatchStream {
-        let job = Arc::clone(&self.job);
         let schema = self.schema();
-        let rows = stream::iter(self.locations.clone()).flat_map(move |location| match read(&job, location) {
-            Ok(batches) => batches,
-            Err(error) => stream::once(async move { Err(error) }).boxed(),
-        });
-        Box::pin(RecordBatchStreamAdapter::new(schema, rows))
+        match &self.from {
+            Finished::OnCluster { job, locations, .. } => {
+                let job = Arc::clone(job);
+                let rows = stream::iter(locations.clone()).flat_map(move |location| match read(&job, location) {
+                    Ok(batches) => batches,
+                    Err(error) => stream::once(async move { Err(error) }).boxed(),
+                });
+                Box::pin(RecordBatchStreamAdapter::new(schema, rows))
+            }
+            Finished::Here { rows, .. } => {
+                Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter(rows.clone().into_iter().map(Ok))))
+            }
+        }
     }
 
     /// All rows at once.
@@ -71,7 +101,10 @@ impl FinishedJob {
 
     /// How the job went.
     pub fn evidence(&self) -> JobEvidence {
-        evidence::of_graph(&self.graph)
+        match &self.from {
+            Finished::OnCluster { graph, .. } => evidence::of_graph(graph),
+            Finished::Here { job, .. } => job.evidence(),
+        }
     }
 }
 
@@ -85,7 +118,7 @@ fn read(job: &Job, location: PartitionLocation) -> EngineResult<BoxStream<'stati
         job.plan.schema(),
         Partitioning::UnknownPartitioning(1),
     )?;
-    Ok(reader.with_work_dir(folder).execute(0, job.session.task_ctx())?.boxed())
+    Ok(reader.with_work_dir(folder).execute(0, Arc::clone(&job.task))?.boxed())
 }
 
 /// Where the rows of the final stage are, and how many.

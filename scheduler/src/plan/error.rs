@@ -6,6 +6,7 @@ use windlass_shared::error::{Coded, ErrorCode};
 use windlass_shared::ids::NodeName;
 use windlass_shared::io::IoError;
 use windlass_shared::session::SessionError;
+use windlass_shared::session::limits::PlanLimit;
 use windlass_shared::spec::Problems;
 use windlass_shared::storage::StorageError;
 
@@ -135,7 +136,7 @@ impl Coded for PlanError {
             Self::Location { source, .. } => source.code(),
             Self::Session(error) => error.code(),
             Self::NotBuilt { .. } | Self::Unbuilt { .. } => ErrorCode("WL0351"),
-            Self::Engine { .. } => ErrorCode("WL0352"),
+            Self::Engine { source, .. } => PlanLimit::find_in(source).map_or(ErrorCode("WL0352"), Coded::code),
             Self::Unknown { .. } => ErrorCode("WL0353"),
             Self::Io(error) => error.code(),
         }
@@ -159,7 +160,9 @@ impl Coded for PlanError {
             )),
             Self::Io(error) => error.help(),
             Self::Unknown { .. } => Some("`windlass ls` lists what there is".to_owned()),
-            Self::Engine { .. } => Some("see which part of the query the message is about".to_owned()),
+            Self::Engine { source, .. } => PlanLimit::find_in(source)
+                .and_then(Coded::help)
+                .or_else(|| Some("see which part of the query the message is about".to_owned())),
         }
     }
 

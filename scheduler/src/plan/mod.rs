@@ -3,6 +3,7 @@
 //! ```text
 //! PipelineGraph ─pin→ Inputs ─decide→ RunPlan                      (run_plan, input, stage_decision)
 //!     per stage: query ─→ logical plan ─→ its code version         (query, code)
+//!                          └─→ physical plan, so that what cannot run is known now   (physical)
 //!     what its table remembers, what its inputs are ─→ Verdict     (decide)
 //!     what has changed in them ─→ strategy and rows                (changes, feeds, incremental)
 //! every stage's columns and what they are made of ─→ tables        (about, lineage)
@@ -23,6 +24,7 @@ mod input;
 mod interrupted;
 mod lineage;
 mod params;
+mod physical;
 mod query;
 mod run_plan;
 mod stage_decision;
@@ -39,6 +41,7 @@ pub use fingerprint::plan_fingerprint;
 pub use input::{Input, Inputs, PinnedInput, pin_source, pin_table};
 pub use lineage::{Origin, column_lineage};
 pub use params::engine_params;
+pub use physical::{PhysicalQuery, Unplannable, physical_query};
 pub use query::{Needs, QuerySession, logical_plan};
 pub use run_plan::{PlanRequest, PlannedStage, RunPlan, pin_for_query, plan_all, plan_run, table_location};
 pub use stage_decision::{ReusedStage, TableRole, executed_needs};

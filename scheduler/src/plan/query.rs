@@ -10,6 +10,7 @@ use windlass_shared::codec::logical::{PlanWireError, decode_plan};
 use windlass_shared::error::{Coded, ErrorCode};
 use windlass_shared::graph::{PipelineGraph, Stage};
 use windlass_shared::ids::NodeName;
+use windlass_shared::session::limits::{PlanLimit, check_plan_size};
 use windlass_shared::session::{Registration, Sessions, TableInput, refused_calls, register};
 use windlass_shared::spec::source::SourceKind;
 use windlass_shared::spec::table::Materialize;
@@ -18,10 +19,13 @@ use windlass_shared::spec::{EncodedPlan, Problem, Problems, Span, StageQuery};
 use super::contract;
 use super::error::PlanError;
 use super::input::Inputs;
+use super::physical::{Unplannable, physical_query};
 use super::stored::as_stored;
 
 /// The code of a query that does not fit what it reads.
 pub(super) const BAD_QUERY: ErrorCode = ErrorCode("WL0350");
+/// The code of a query that is understood and cannot be run.
+const NOT_PLANNABLE: ErrorCode = ErrorCode("WL0378");
 
 /// A session that knows everything that a query reads, and how each table was registered.
 pub struct QuerySession {
@@ -136,6 +140,8 @@ pub async fn logical_plan(
         }
     };
     let plan = plan.and_then(|plan| plan.with_param_values(params.clone()));
+    // Readers take a view's plan into their own, several times perhaps: it must not grow without end.
+    let plan = plan.and_then(|plan| check_plan_size(&plan).map(|()| plan).map_err(DataFusionError::from));
     let plan = contract::keep(graph, context, stage, plan.map_err(|error| refused(problem(stage, &error)))?)?;
     as_stored(context, stage, plan).map_err(|error| refused(problem(stage, &error)))
 }
@@ -167,8 +173,51 @@ pub(super) fn optimized(
     context.state().optimize(plan).map_err(|error| Problems::one(problem(stage, &error), &graph.files).into())
 }
 
+/// That the query can be run at all, whatever it reads when it does.
+///
+/// # Errors
+/// [`PlanError::Sql`] with what stands against it.
+pub(super) async fn check_runs(
+    graph: &PipelineGraph,
+    context: &SessionContext,
+    stage: &Stage,
+    plan: &LogicalPlan,
+) -> Result<(), PlanError> {
+    match physical_query(&context.state(), plan).await {
+        Ok(_) => Ok(()),
+        // Storage that fails now need not fail when the stage runs, which tries again.
+        Err(error) if is_of_storage(&error) => Ok(()),
+        Err(error) => {
+            let mut problem = problem(stage, &error);
+            if problem.code == BAD_QUERY {
+                problem.code = NOT_PLANNABLE;
+                problem.message = format!("`{}` cannot be run: {}", stage.name, problem.message);
+            }
+            Err(Problems::one(problem, &graph.files).into())
+        }
+    }
+}
+
+fn is_of_storage(error: &DataFusionError) -> bool {
+    match error.find_root() {
+        DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) | DataFusionError::ParquetError(_) => true,
+        DataFusionError::External(_) => PlanLimit::find_in(error).is_none() && Unplannable::find_in(error).is_none(),
+        _ => false,
+    }
+}
+
 /// The engine's complaint as a problem of the stage's file.
 pub(super) fn problem(stage: &Stage, error: &DataFusionError) -> Problem {
+    if let Some(limit) = PlanLimit::find_in(error) {
+        let mut problem = Problem::new(limit.code(), format!("`{}` is too much to plan: {limit}", stage.name));
+        problem.help = limit.help();
+        return problem.at(&stage.span);
+    }
+    if let Some(found) = Unplannable::find_in(error) {
+        let span = found.span.map_or_else(|| stage.span.clone(), |span| span_in_file(stage, span));
+        let message = format!("`{}` cannot be run: {found}", stage.name);
+        return Problem::new(NOT_PLANNABLE, message).at(&span).help(found.help);
+    }
     let help = match stage.query {
         StageQuery::Sql(_) => "correct the stage's query",
         StageQuery::Plan(_) => "correct the plan, and write its file again",

@@ -30,6 +30,7 @@ use super::params::engine_params;
 use super::query::Needs;
 use super::stage_decision::{Planned, PlannedCache, Planner, ReusedStage, TableRole};
 use crate::home::Home;
+use crate::planning::on_planning_threads;
 
 /// How many sources are pinned at the same time.
 const PINS_AT_ONCE: usize = 8;
@@ -187,6 +188,11 @@ pub async fn plan_run(request: PlanRequest, sessions: &Sessions) -> Result<RunPl
 /// # Errors
 /// [`PlanError`], refusals of single stages apart.
 pub async fn plan_all(request: PlanRequest, sessions: &Sessions) -> Result<RunPlan, PlanError> {
+    let sessions = sessions.clone();
+    on_planning_threads(async move { plan_here(request, &sessions).await }).await
+}
+
+async fn plan_here(request: PlanRequest, sessions: &Sessions) -> Result<RunPlan, PlanError> {
     let graph = Arc::clone(&request.graph);
     let scope = Scope::of(&request)?;
     let params = engine_params(&request.params);

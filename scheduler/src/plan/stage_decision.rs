@@ -32,7 +32,7 @@ use super::expect;
 use super::feeds::{Feeds, strategy_for};
 use super::input::{Input, Inputs, pin_table};
 use super::interrupted::EarlierRuns;
-use super::query::{BAD_QUERY, Needs, QuerySession, logical_plan, optimized, problem};
+use super::query::{BAD_QUERY, Needs, QuerySession, check_runs, logical_plan, optimized, problem};
 use super::run_plan::{PlanRequest, PlannedStage, Scope, range_ends, table_location};
 
 /// The code of a stage that must be incremental and cannot be.
@@ -146,6 +146,7 @@ impl Planner<'_> {
         expect::check(graph, &session.context, stage, &columns).await?;
         self.check_table(stage, &role, &columns).await?;
         self.check_incremental(stage, &mut role, &plan)?;
+        check_runs(graph, &session.context, stage, &logical).await?;
         let (decision, refusal) = match self.decision(stage, &mut role, &plan).await {
             Ok(decision) => (decision, None),
             Err(error) if error.is_refusal() => {
@@ -450,6 +451,7 @@ impl Planner<'_> {
             check_names(&graph, stage, &plan)?;
             let code = self.code(stage, &needs, &session, &logical).await?;
             let (table, columns) = self.definition(stage, plan.schema().as_arrow())?;
+            check_runs(&graph, &session.context, stage, &logical).await?;
             self.inputs.set(stage.name.clone(), Input::Planned(Arc::clone(&columns)));
             let depends_on = needs.leaves.into_iter().collect();
             let (name, mode) = (stage.name.clone(), stage.table.mode);

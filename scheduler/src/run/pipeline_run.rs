@@ -25,6 +25,7 @@ use super::schedule::{RetryPolicy, RunSchedule, StagePlanNode};
 use super::work::{RunIdentity, RunWork};
 use crate::Scheduler;
 use crate::plan::{PlanRequest, ReusedStage, RunPlan, plan_all};
+use crate::planning::on_planning_threads;
 use crate::record::{BundleStore, BundleWriter};
 use crate::state::{ProcessIdentity, PutOutcome, process};
 
@@ -50,6 +51,17 @@ pub struct RunRequest {
 /// home, [`RunError::Plan`] if it cannot be planned,
 /// [`RunError::PlanMoved`] if the approved plan does not hold any more, and the others if it could not be carried on.
 pub async fn run_pipeline(
+    scheduler: &Scheduler,
+    request: RunRequest,
+    watcher: UnboundedSender<LogEvent>,
+    cancel: CancellationToken,
+) -> Result<RunRecord, RunError> {
+    let scheduler = scheduler.clone();
+    on_planning_threads(async move { run_here(&scheduler, request, watcher, cancel).await }).await
+}
+
+/// Plans and drives the run on the current threads.
+async fn run_here(
     scheduler: &Scheduler,
     request: RunRequest,
     watcher: UnboundedSender<LogEvent>,

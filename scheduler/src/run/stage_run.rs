@@ -37,12 +37,13 @@ use windlass_shared::spec::source::PinAt;
 use windlass_shared::spec::table::{Incremental, WriteMode};
 
 use super::work::{RunWork, StagedCommit, StagedQuarantine, StagedWrite, conflicted, lineage_inputs, stopped};
-use crate::execute::{JobEvidence, JobRequest, planned_stages_text};
+use crate::execute::{JobEvidence, JobRequest};
 use crate::plan::decide::{Verdict, decide};
 use crate::plan::{
-    Inputs, Needs, PinnedInput, PlanError, PlannedStage, TableRole, executed_needs, keep_listing, logical_plan,
-    pin_table, plan_fingerprint,
+    Inputs, Needs, PhysicalQuery, PinnedInput, PlanError, PlannedStage, TableRole, executed_needs, keep_listing,
+    logical_plan, physical_query, pin_table, plan_fingerprint,
 };
+use crate::planning::heavily;
 
 /// One attempt at a stage.
 pub(super) struct StageRun<'w> {
@@ -331,25 +332,23 @@ impl<'w> StageRun<'w> {
         }
         let state = context.state();
         let engine = |source| PlanError::Engine { stage: self.stage.name.clone(), source }.to_failure();
-        let optimized = state.optimize(logical).map_err(engine)?;
-        let rows = state.query_planner().create_physical_plan(&optimized, &state).await.map_err(engine)?;
+        let PhysicalQuery { optimized, plan: rows } = physical_query(&state, logical).await.map_err(engine)?;
         let physical = root(rows, &state).map_err(|source| {
             PlanError::Write { stage: self.stage.name.clone(), source: source.into() }.to_failure()
         })?;
-        let distributed =
-            planned_stages_text(Arc::clone(&physical), state.config()).map_err(|error| error.to_failure())?;
+        let place = heavily(async { self.work.engine.place(&physical, context) }).await;
         let texts = PlanTexts {
             logical: logical.display_indent_schema().to_string(),
             optimized: optimized.display_indent_schema().to_string(),
             physical: displayable(physical.as_ref()).indent(true).to_string(),
-            distributed,
+            distributed: place.text(),
         };
         self.texts.push((step, texts));
         // What is about to run is evidence even if this process does not live to see its end.
         self.keep_plans().await;
         let name = format!("{}/{}", self.work.identity.pipeline, self.stage.name);
         let request = JobRequest { name, plan: physical, session: Arc::clone(context) };
-        let job = self.work.engine.submit(request).await.map_err(|error| error.to_failure())?;
+        let job = self.work.engine.start(request, &place).await.map_err(|error| error.to_failure())?;
         let rows = self.work.follow(&self.stage.name, self.attempt, &job, &self.stop).await;
         self.evidence.push(job.evidence().await);
         rows

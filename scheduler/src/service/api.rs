@@ -32,13 +32,13 @@ impl Api {
         Self { shared }
     }
 
-    fn open(&self, project: Option<Project>) -> Result<Submitted, ServiceError> {
-        Submitted::open(&self.shared.config, &self.shared.files, project)
+    async fn open(&self, project: Option<Project>) -> Result<Submitted, ServiceError> {
+        Submitted::open(&self.shared, project).await
     }
 
     async fn submit(&self, request: SubmitRunRequest) -> Result<SubmitRunResponse, ServiceError> {
         let run_id = run_id(&request.run_id)?;
-        let project = self.open(request.project)?;
+        let project = self.open(request.project).await?;
         let scheduler = project.scheduler(&self.shared.scheduler).await?;
         let plan = project.plan_request(run_id.clone(), request.selection)?;
         let approved = match request.approved_plan_json.as_str() {
@@ -66,7 +66,7 @@ impl Api {
     }
 
     async fn plan(&self, request: PlanRunRequest) -> Result<PlanRunResponse, ServiceError> {
-        let project = self.open(request.project)?;
+        let project = self.open(request.project).await?;
         let scheduler = project.scheduler(&self.shared.scheduler).await?;
         let plan = plan_run(project.plan_request(RunId::generate(), request.selection)?, &scheduler.sessions).await?;
         let plan_json = serde_json::to_string(&plan.summary()).map_err(|error| bad_request(error.to_string()))?;
@@ -182,7 +182,7 @@ impl WindlassService for Api {
     }
 
     async fn list_tables(&self, request: Request<ListTablesRequest>) -> Answer<ListTablesResponse> {
-        let project = self.open(request.into_inner().project)?;
+        let project = self.open(request.into_inner().project).await?;
         let found = tables::tables(&project, &self.shared.scheduler).await?;
         let tables = found.into_iter().map(tables::table).collect();
         Ok(Response::new(ListTablesResponse { tables }))
@@ -196,7 +196,7 @@ impl WindlassService for Api {
     }
 
     async fn list_cursors(&self, request: Request<ListCursorsRequest>) -> Answer<ListCursorsResponse> {
-        let project = self.open(request.into_inner().project)?;
+        let project = self.open(request.into_inner().project).await?;
         let found = tables::cursors(&project, &self.shared.scheduler).await?;
         let cursors = found.into_iter().map(cursor_to_wire).collect();
         Ok(Response::new(ListCursorsResponse { cursors }))
@@ -204,7 +204,7 @@ impl WindlassService for Api {
 
     async fn reset_cursor(&self, request: Request<ResetCursorRequest>) -> Answer<ResetCursorResponse> {
         let request = request.into_inner();
-        let project = self.open(request.project)?;
+        let project = self.open(request.project).await?;
         let reset = CursorReset {
             stage: NodeName::new(request.stage),
             source: request.source.map(NodeName::new),

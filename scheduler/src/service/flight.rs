@@ -55,7 +55,7 @@ impl DataService {
     }
 
     async fn query(&self, request: v1::Query) -> Result<(SchemaRef, Rows), ServiceError> {
-        let project = Submitted::open(&self.shared.config, &self.shared.files, request.project)?;
+        let project = Submitted::open(&self.shared, request.project).await?;
         let scheduler = project.scheduler(&self.shared.scheduler).await?;
         let mut versions = BTreeMap::new();
         for (name, version) in request.versions {

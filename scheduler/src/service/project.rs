@@ -10,10 +10,11 @@ use windlass_shared::storage::Location;
 
 use super::error::{ServiceError, bad_request};
 use super::file_cache::FileCache;
-use super::server::ApiConfig;
+use super::server::{ApiConfig, Shared};
 use crate::Scheduler;
 use crate::home::Home;
 use crate::plan::PlanRequest;
+use crate::planning::on_planning_threads;
 
 /// A project as it was submitted, settled: its target applied, its sources where they shall be.
 pub(super) struct Submitted {
@@ -25,11 +26,12 @@ pub(super) struct Submitted {
 
 impl Submitted {
     /// Puts a project together from the files that are here and checks it whole.
-    pub(super) fn open(
-        config: &ApiConfig,
-        files: &FileCache,
-        project: Option<v1::Project>,
-    ) -> Result<Self, ServiceError> {
+    pub(super) async fn open(shared: &Arc<Shared>, project: Option<v1::Project>) -> Result<Self, ServiceError> {
+        let shared = Arc::clone(shared);
+        on_planning_threads(async move { Self::check(&shared.config, &shared.files, project) }).await
+    }
+
+    fn check(config: &ApiConfig, files: &FileCache, project: Option<v1::Project>) -> Result<Self, ServiceError> {
         let project = project.ok_or_else(|| bad_request("it names no project"))?;
         let texts = assemble(&project.files, &files.contents(&project.files), config.project_limit)?;
         let mut graph = check(&texts)?;

@@ -13,6 +13,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Encoder, TextEncoder};
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
+use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
 use super::ProcessError;
@@ -59,21 +60,36 @@ impl HttpPort {
         self.address
     }
 
-    /// Serves `/healthz` (the process lives), `/readyz` (it takes work; the body says why if not) and `/metrics`.
-    pub fn serve(self, probes: Arc<dyn Probes>) -> HttpServer {
+    /// Serves `/healthz` (the process lives), `/readyz` (it takes work; the body says why if not) and `/metrics`, on a
+    /// thread of its own: it answers whatever keeps the others busy.
+    ///
+    /// # Errors
+    /// [`ProcessError::Http`] if there is no thread to be had.
+    pub fn serve(self, probes: Arc<dyn Probes>) -> Result<HttpServer, ProcessError> {
+        let address = self.address;
+        let failed = |source| ProcessError::Http { address, source };
+        let listener = self.listener.into_std().map_err(failed)?;
+        let thread = Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let stop = CancellationToken::new();
         let router = Router::new()
             .route("/healthz", get(healthz))
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
             .with_state(probes);
-        let serving = axum::serve(self.listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-        tokio::spawn(async move {
-            if let Err(error) = serving.await {
+        let stopped = stop.clone().cancelled_owned();
+        let serve = async move {
+            let listener = TcpListener::from_std(listener)?;
+            axum::serve(listener, router).with_graceful_shutdown(stopped).await
+        };
+        let run = move || {
+            if let Err(error) = thread.block_on(serve) {
                 tracing::error!(%error, "probes and metrics are no longer served");
             }
-        });
-        HttpServer { stop }
+            // Whatever a probe still waits for need not end.
+            thread.shutdown_background();
+        };
+        std::thread::Builder::new().name("windlass-probes".to_owned()).spawn(run).map_err(failed)?;
+        Ok(HttpServer { stop })
     }
 }
 

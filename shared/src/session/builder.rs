@@ -15,8 +15,10 @@ use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use super::identity::{result_identity, session_identity};
+use super::large_values::bound_constants;
+use super::limits::{Clock, PLANNING_TIME, limited_analyzer, limited_optimizer, limited_physical_optimizer};
 use super::rules;
-use super::{ResultIdentity, SessionError, SessionIdentity};
+use super::{ResultIdentity, SessionError, SessionIdentity, subqueries};
 use crate::codec::PlanCodec;
 use crate::config::SessionSettings;
 use crate::function::{Functions, exact};
@@ -204,18 +206,24 @@ fn state(
     functions: &Functions,
     runtime: &Arc<RuntimeEnv>,
 ) -> Result<SessionState> {
+    let clock = Clock::new(PLANNING_TIME);
+    let mut optimizer = subqueries::rules();
+    optimizer.extend(ballista_default_optimizer_rules());
+    optimizer.push(Arc::new(ComparedFloats));
     let builder = SessionStateBuilder::new()
         .with_session_id(session_id)
         .with_default_features()
         .with_config(config)
         .with_runtime_env(Arc::clone(runtime))
-        .with_optimizer_rules(ballista_default_optimizer_rules())
-        .with_optimizer_rule(Arc::new(ComparedFloats))
+        .with_analyzer_rules(limited_analyzer(&clock))
+        .with_optimizer_rules(limited_optimizer(optimizer, &clock))
+        .with_physical_optimizer_rules(limited_physical_optimizer(&clock))
         .with_scalar_functions(ballista_scalar_functions())
         .with_aggregate_functions(ballista_aggregate_functions())
         .with_window_functions(ballista_window_functions());
     let mut state = rules::rules().into_iter().fold(builder, SessionStateBuilder::with_analyzer_rule).build();
     register_functions(&mut state, functions)?;
+    bound_constants(&mut state)?;
     Ok(state)
 }
 

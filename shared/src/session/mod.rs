@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! SessionSettings + Functions ─Sessions→ SessionContext, SessionIdentity        (builder, identity)
+//!     what planning may take (limits, large_values), subqueries in every place (subqueries)
 //! TableInput ─register→ a table of that session, Registration                   (register, registration)
 //!     files of one format (listing; records of text), text files (text_files), a Delta table's provider, a view
 //! ChangesCall ─its range, planned before─→ an answer of table_changes in that session (table_changes)
@@ -12,6 +13,8 @@ mod called;
 mod error;
 pub(crate) mod float_bounds;
 mod identity;
+mod large_values;
+pub mod limits;
 mod listing;
 mod planning;
 pub(crate) mod prune;
@@ -21,6 +24,7 @@ mod registration;
 mod rows;
 mod rules;
 mod scan_stores;
+mod subqueries;
 mod table_changes;
 pub(crate) mod text_files;
 mod types;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use windlass_scheduler::execute::{EngineError, RunningJob, StageState, TaskState, planned_stages_text};
+use windlass_scheduler::execute::{EngineError, RunningJob, StageState, TaskState};
 use windlass_shared::config::SessionSettings;
 use windlass_shared::function::Functions;
 use windlass_tests::{EmbeddedCluster, embedded_cluster, shared_cluster};
@@ -136,8 +136,8 @@ async fn the_planned_stages_are_those_that_run() {
     let context = context_with_files(cluster, folder.path(), 3).await;
     let sql = "SELECT bucket, count(*) AS n FROM facts GROUP BY bucket";
     let plan = context.sql(sql).await.unwrap().create_physical_plan().await.unwrap();
-    let text = planned_stages_text(Arc::clone(&plan), &context.copied_config()).unwrap();
-    assert_eq!(text, planned_stages_text(Arc::clone(&plan), &context.copied_config()).unwrap());
+    let text = cluster.engine.place(&plan, &context).text();
+    assert_eq!(text, cluster.engine.place(&plan, &context).text());
     let job = cluster.submit_plan(&context, plan).await.unwrap().wait().await.unwrap();
     let stages = job.evidence().stages;
     assert_eq!(text.matches("stage ").count(), stages.len() + text.matches("upstream_stage").count());

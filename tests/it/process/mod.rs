@@ -5,6 +5,7 @@ mod documentation;
 mod drain;
 mod lifecycle;
 mod orphans;
+mod probes;
 mod settings;
 
 use std::path::Path;

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
+use windlass_shared::stack::{THREAD_STACK_BYTES, with_large_stack};
 use windlass_shared::storage::DiscreetStderr;
 
 use crate::args::{Cli, Command, Global, Output};
@@ -27,11 +28,14 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     log_to_stderr(cli.global.verbose);
     let as_json = cli.global.output == Output::Json;
-    let outcome = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(CommandError::Stdout)
-        .and_then(|runtime| runtime.block_on(dispatch(&cli.global, cli.command)));
+    let outcome = with_large_stack(|| {
+        tokio::runtime::Builder::new_multi_thread()
+            .thread_stack_size(THREAD_STACK_BYTES)
+            .enable_all()
+            .build()
+            .map_err(CommandError::Stdout)
+            .and_then(|runtime| runtime.block_on(dispatch(&cli.global, cli.command)))
+    });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -7,6 +7,7 @@ mod called;
 pub mod grammar;
 mod header;
 mod relations;
+mod size;
 mod tokens;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use super::pipeline::{RelationRef, SqlText};
 use super::problem::{Problem, Problems};
 use super::span::{Span, Spanned};
 use super::suggest::nearest;
+use crate::stack::with_large_stack;
 
 /// How deep a query may nest; the engine's own limit.
 const RECURSION_LIMIT: usize = 50;
@@ -45,6 +47,11 @@ pub(super) fn read(
     normalize: bool,
     problems: &mut Vec<Problem>,
 ) -> Option<Query> {
+    // Parsing, walks over what comes of it and dropping that go as deep as the query.
+    with_large_stack(|| read_text(file, text, body, normalize, problems))
+}
+
+fn read_text(file: &Arc<str>, text: &str, body: usize, normalize: bool, problems: &mut Vec<Problem>) -> Option<Query> {
     let offset = body + (text[body..].len() - text[body..].trim_start().len());
     let sql = text[offset..].trim_end();
     let tokens = Tokens::read(file, sql, offset).map_err(|problem| problems.push(problem)).ok()?;
@@ -58,6 +65,7 @@ pub(super) fn read(
     }
     let query = parse(&tokens, problems)?;
     check_query(&query, &tokens, problems);
+    size::check(&query, &tokens, normalize, problems);
     if problems.len() == before {
         grammar::check_query(&query, &tokens, problems);
     }
@@ -78,13 +86,19 @@ pub(super) fn relations_in(file: &Arc<str>, text: &str, body: usize, normalize: 
     read(file, text, body, normalize, &mut Vec::new()).map(|query| query.relations).unwrap_or_default()
 }
 
-/// Refuses SQL so deep that the parser, or a walk over what it makes, could exhaust the stack. Whoever parses SQL that is
-/// not a stage's has to ask first: the parser's own limit has gaps.
+/// Refuses SQL that is deeper or larger than a query may be, or whose tree could exhaust the stack of who parses it: the
+/// parser's own limit has gaps. Whoever parses SQL that is not a stage's has to ask first. SQL that is not valid passes.
 pub fn check_depth(text: &str) -> Result<(), String> {
     let file: Arc<str> = "".into();
     let tokens = Tokens::read(&file, text, 0).map_err(|problem| problem.message)?;
     let mut problems = Vec::new();
     tokens::check_limits(&tokens, &mut problems);
+    if problems.is_empty() {
+        with_large_stack(|| match parser_of(&tokens).parse_statement() {
+            Ok(Statement::Query(query)) => size::check(&query, &tokens, true, &mut problems),
+            Ok(_) | Err(_) => {}
+        });
+    }
     problems.pop().map_or(Ok(()), |problem| Err(problem.message))
 }
 
@@ -123,12 +137,17 @@ pub(super) fn check_expression(text: &str) -> Result<(), String> {
     check_depth(text)?;
     let file: Arc<str> = "".into();
     let tokens = Tokens::read(&file, text, 0).map_err(|problem| problem.message)?;
-    let mut parser = parser_of(&tokens);
-    let expr = parser.parse_expr().map_err(|error| tokens::without_place(&error).0)?;
-    match parser.peek_token().token {
-        Token::EOF => grammar::check_expr(&expr, &tokens),
-        more => Err(format!("`{more}` follows after its end")),
-    }
+    with_large_stack(|| {
+        let mut parser = parser_of(&tokens);
+        let expr = parser.parse_expr().map_err(|error| tokens::without_place(&error).0)?;
+        if size::too_deep_at(&expr, &tokens).is_some() {
+            return Err(size::too_deep().message);
+        }
+        match parser.peek_token().token {
+            Token::EOF => grammar::check_expr(&expr, &tokens),
+            more => Err(format!("`{more}` follows after its end")),
+        }
+    })
 }
 
 fn parser_of(tokens: &Tokens<'_>) -> Parser<'static> {

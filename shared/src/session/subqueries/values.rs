@@ -1,0 +1,171 @@
+//! `EXISTS (…)` and `x IN (…)` as values: as scalar subqueries that count.
+//!
+//! ```text
+//! EXISTS (q)  =  (SELECT count(*) > 0 FROM q)
+//! x IN (q)    =  CASE WHEN (SELECT count(*) FROM q WHERE c = x) > 0 THEN true
+//!                     WHEN (SELECT count(*) FROM q) = 0 THEN false
+//!                     WHEN x IS NULL OR (SELECT count(*) FROM q WHERE c IS NULL) > 0 THEN NULL
+//!                     ELSE false END
+//! ```
+//!
+//! What stands alone in a filter stays: the engine makes semi joins of it.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, Result, ScalarValue, Spans};
+use datafusion::functions_aggregate::expr_fn::count;
+use datafusion::logical_expr::expr::{Exists, InSubquery};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::ident;
+use datafusion::logical_expr::utils::{conjunction, merge_schema, split_conjunction_owned};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Subquery, lit, not, when};
+use datafusion::optimizer::optimizer::ApplyOrder;
+use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
+
+use super::places::moved;
+
+/// The name of a count.
+const COUNT: &str = "__wl_count";
+
+#[derive(Debug)]
+pub(super) struct SubqueryValues;
+
+impl OptimizerRule for SubqueryValues {
+    fn name(&self) -> &str {
+        "subquery_values"
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        Some(ApplyOrder::TopDown)
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        let counted = if has_values(&plan)? { counting(plan)? } else { Transformed::no(plan) };
+        // At once, because the engine checks after every rule that subqueries stand where they may.
+        counted.transform_data(|plan| moved(plan, config))
+    }
+}
+
+/// The node with counts in the place of `EXISTS` and `IN` as values.
+fn counting(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let schema = merge_schema(&plan.inputs());
+    match plan {
+        LogicalPlan::Filter(mut filter) => {
+            let mut changed = false;
+            let mut kept = Vec::new();
+            for part in split_conjunction_owned(filter.predicate) {
+                let part = if is_predicate(&part) {
+                    part
+                } else {
+                    let rewritten = with_counts(part, &schema, false)?;
+                    changed |= rewritten.transformed;
+                    rewritten.data
+                };
+                kept.push(part);
+            }
+            filter.predicate = conjunction(kept).unwrap_or_else(|| lit(true));
+            let filter = LogicalPlan::Filter(filter);
+            Ok(if changed { Transformed::yes(filter) } else { Transformed::no(filter) })
+        }
+        // Their rows are decided by pairs of rows, which no column of either side stands for.
+        LogicalPlan::Join(_) | LogicalPlan::TableScan(_) => Ok(Transformed::no(plan)),
+        plan => {
+            let names = NamePreserver::new(&plan);
+            let rewritten = plan.map_expressions(|expr| {
+                let name = names.save(&expr);
+                Ok(with_counts(expr, &schema, true)?.update_data(|expr| name.restore(expr)))
+            })?;
+            if rewritten.transformed { rewritten.map_data(LogicalPlan::recompute_schema) } else { Ok(rewritten) }
+        }
+    }
+}
+
+fn has_values(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    plan.apply_expressions(|expr| {
+        found = found || expr.exists(|expr| Ok(matches!(expr, Expr::Exists(_) | Expr::InSubquery(_))))?;
+        Ok(datafusion::common::tree_node::TreeNodeRecursion::Continue)
+    })?;
+    Ok(found)
+}
+
+/// Whether the engine makes a semi or an anti join of this part of a filter.
+fn is_predicate(expr: &Expr) -> bool {
+    match expr {
+        Expr::Exists(_) | Expr::InSubquery(_) => true,
+        Expr::Not(inner) => matches!(inner.as_ref(), Expr::Exists(_) | Expr::InSubquery(_)),
+        _ => false,
+    }
+}
+
+/// The expression with counts in the place of `IN`, and of `EXISTS` if asked for.
+fn with_counts(expr: Expr, schema: &DFSchema, exists_too: bool) -> Result<Transformed<Expr>> {
+    expr.transform_up(|expr| match expr {
+        Expr::Exists(exists) if exists_too => Ok(Transformed::yes(existence(exists)?)),
+        Expr::InSubquery(member) => match membership(&member, schema)? {
+            Some(value) => Ok(Transformed::yes(value)),
+            None => Ok(Transformed::no(Expr::InSubquery(member))),
+        },
+        expr => Ok(Transformed::no(expr)),
+    })
+}
+
+fn existence(exists: Exists) -> Result<Expr> {
+    let Exists { subquery, negated } = exists;
+    let plan = Arc::unwrap_or_clone(subquery.subquery);
+    let found = counted(plan, subquery.outer_ref_columns, subquery.spans)?.gt(lit(0_i64));
+    Ok(if negated { not(found) } else { found })
+}
+
+/// `None` if the value of the left side has no meaning inside of the subquery.
+fn membership(member: &InSubquery, schema: &DFSchema) -> Result<Option<Expr>> {
+    let Some(column) = member.subquery.subquery.schema().columns().into_iter().next() else { return Ok(None) };
+    let (value, set) = (member.expr.as_ref(), &member.subquery);
+    if value.is_volatile() || value.contains_outer() || value.exists(|expr| Ok(is_subquery(expr)))? {
+        return Ok(None);
+    }
+    let column = Expr::Column(column);
+    let set_plan = || LogicalPlanBuilder::from(set.subquery.as_ref().clone());
+    let may_be_null = value.nullable(schema)? || column.nullable(set.subquery.schema())?;
+
+    let mut outer = set.outer_ref_columns.clone();
+    let within = value.clone().transform_up(|expr| match expr {
+        Expr::Column(column) => {
+            let (_, field) = schema.qualified_field_from_column(&column)?;
+            let reference = Expr::OuterReferenceColumn(Arc::clone(field), column);
+            if !outer.contains(&reference) {
+                outer.push(reference.clone());
+            }
+            Ok(Transformed::yes(reference))
+        }
+        expr => Ok(Transformed::no(expr)),
+    })?;
+    let equal = set_plan().filter(column.clone().eq(within.data))?.build()?;
+    let found = counted(equal, outer, set.spans.clone())?.gt(lit(0_i64));
+    let is_member = if may_be_null {
+        let all = counted(set_plan().build()?, set.outer_ref_columns.clone(), set.spans.clone())?;
+        let nulls = set_plan().filter(column.is_null())?.build()?;
+        let nulls = counted(nulls, set.outer_ref_columns.clone(), set.spans.clone())?;
+        when(found, lit(true))
+            .when(all.eq(lit(0_i64)), lit(false))
+            .when(value.clone().is_null().or(nulls.gt(lit(0_i64))), lit(ScalarValue::Boolean(None)))
+            .otherwise(lit(false))?
+    } else {
+        found
+    };
+    Ok(Some(if member.negated { not(is_member) } else { is_member }))
+}
+
+fn is_subquery(expr: &Expr) -> bool {
+    matches!(expr, Expr::Exists(_) | Expr::InSubquery(_) | Expr::ScalarSubquery(_) | Expr::SetComparison(_))
+}
+
+/// How many rows `plan` has, as a scalar subquery.
+fn counted(plan: LogicalPlan, outer_ref_columns: Vec<Expr>, spans: Spans) -> Result<Expr> {
+    let counted = LogicalPlanBuilder::from(plan)
+        .aggregate(Vec::<Expr>::new(), vec![count(lit(1_i64)).alias(COUNT)])?
+        .project(vec![ident(COUNT)])?
+        .build()?;
+    Ok(Expr::ScalarSubquery(Subquery { subquery: Arc::new(counted), outer_ref_columns, spans }))
+}

@@ -1,0 +1,34 @@
+//! Probes answer whatever keeps a process busy.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use prometheus::proto::MetricFamily;
+use windlass_shared::process::{HttpPort, Probes, Readiness};
+use windlass_tests::processes::http_get;
+
+struct Ready;
+
+#[async_trait]
+impl Probes for Ready {
+    async fn readiness(&self) -> Readiness {
+        tokio::task::yield_now().await;
+        Readiness::default()
+    }
+
+    async fn metrics(&self) -> Vec<MetricFamily> {
+        Vec::new()
+    }
+}
+
+/// The one thread that this test has waits for the answers, and so does nothing else.
+#[tokio::test(flavor = "current_thread")]
+async fn probes_have_a_thread_of_their_own() {
+    let port = HttpPort::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = port.address();
+    let server = port.serve(Arc::new(Ready)).unwrap();
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(http_get(address, path).unwrap().0, 200, "{path}");
+    }
+    drop(server);
+}
