@@ -13,7 +13,6 @@ use tonic::transport::Channel;
 
 use crate::membership::Membership;
 use crate::services::{BoxError, Services};
-use crate::work_dir::SPILL;
 
 /// How often the executor looks whether it may leave, and tells the scheduler that it is about to.
 const PERIOD: Duration = Duration::from_millis(500);
@@ -100,5 +99,5 @@ async fn round(
 fn jobs_with_files(folder: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let folders = entries.filter_map(Result::ok).filter(|entry| entry.path().is_dir());
-    folders.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| name != SPILL).collect()
+    folders.filter_map(|entry| entry.file_name().into_string().ok()).collect()
 }

@@ -15,6 +15,7 @@ mod node;
 mod requests;
 mod running_jobs;
 mod services;
+mod shuffle_service;
 mod task;
 mod work_dir;
 mod yielding;

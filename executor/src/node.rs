@@ -142,7 +142,7 @@ impl ExecutorNode {
         // The services must start on the executor's own threads; so must the client of the scheduler.
         let services = {
             let _threads = runtime.enter();
-            Services::start(config, work_dir.path(), sessions, metrics)
+            Services::start(config, work_dir.jobs(), sessions, metrics)
         };
         match services {
             Ok(services) => {
@@ -165,7 +165,7 @@ impl ExecutorNode {
 
     /// The folder that holds this executor's shuffle files.
     pub fn work_dir(&self) -> &Path {
-        self.work_dir.path()
+        self.work_dir.jobs()
     }
 
     /// What tells how the executor stands with its scheduler, also after it has stopped.
@@ -181,7 +181,7 @@ impl ExecutorNode {
             Standing::Member(member) => Arc::clone(member),
             Standing::Joining(_) => return Drained::NobodyWaits,
         };
-        let (shared, folder) = (Arc::clone(&self.shared), self.work_dir.path().to_owned());
+        let (shared, folder) = (Arc::clone(&self.shared), self.work_dir.jobs().to_owned());
         let drained = self.call(async move { drain(&shared.services, &member, &folder, deadline).await }).await;
         drained.unwrap_or(Drained::NobodyWaits)
     }

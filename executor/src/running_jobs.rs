@@ -9,13 +9,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ballista_core::JobId;
 use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
 use ballista_core::serde::protobuf::{GetJobStatusParams, job_status};
 use parking_lot::Mutex;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
+use windlass_shared::ids::EngineJobId;
 
 /// How often the scheduler is asked. A task that is shorter is never asked about.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -24,7 +24,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RunningJobs {
     ended: CancellationToken,
-    jobs: Arc<Mutex<HashMap<JobId, Job>>>,
+    jobs: Arc<Mutex<HashMap<EngineJobId, Job>>>,
 }
 
 #[derive(Debug)]
@@ -37,7 +37,7 @@ struct Job {
 
 impl RunningJobs {
     /// Counts a task of `job` until the value is dropped.
-    pub(crate) fn start(&self, job: &JobId) -> JobTask {
+    pub(crate) fn start(&self, job: &EngineJobId) -> JobTask {
         let mut jobs = self.jobs.lock();
         let entry =
             jobs.entry(job.clone()).or_insert_with(|| Job { tasks: 0, seen: false, stop: self.ended.child_token() });
@@ -84,12 +84,12 @@ impl RunningJobs {
         }
     }
 
-    fn has(&self, job: &JobId) -> bool {
+    fn has(&self, job: &EngineJobId) -> bool {
         self.jobs.lock().contains_key(job)
     }
 
     /// The jobs that were there when this was last called.
-    fn seen_before(&self) -> Vec<(JobId, CancellationToken)> {
+    fn seen_before(&self) -> Vec<(EngineJobId, CancellationToken)> {
         let mut jobs = self.jobs.lock();
         let seen = jobs
             .iter_mut()
@@ -108,7 +108,7 @@ enum Fate {
 }
 
 /// What became of `job`, as far as the scheduler answers.
-async fn fate_of(scheduler: &mut SchedulerGrpcClient<Channel>, job: &JobId) -> Fate {
+async fn fate_of(scheduler: &mut SchedulerGrpcClient<Channel>, job: &EngineJobId) -> Fate {
     use job_status::Status::{Failed, Successful};
     let asked = scheduler.get_job_status(GetJobStatusParams { job_id: job.to_string() }).await;
     let Ok(answer) = asked else { return Fate::Runs };
@@ -123,7 +123,7 @@ async fn fate_of(scheduler: &mut SchedulerGrpcClient<Channel>, job: &JobId) -> F
 #[derive(Debug)]
 pub(crate) struct JobTask {
     running: RunningJobs,
-    job: JobId,
+    job: EngineJobId,
     stop: CancellationToken,
 }
 

@@ -13,7 +13,6 @@ use ballista_core::utils::{
 };
 use ballista_executor::executor::Executor;
 use ballista_executor::executor_process::{ExecutorProcessConfig, structure_executor_metadata};
-use ballista_executor::flight_service::BallistaFlightService;
 use ballista_executor::metrics::{ExecutorMetricCollectionPolicy, LoggingMetricsCollector};
 use tonic::transport::Channel;
 use windlass_shared::codec::PlanCodec;
@@ -22,6 +21,7 @@ use windlass_shared::session::Sessions;
 use crate::ExecutorConfig;
 use crate::metrics::TaskMetrics;
 use crate::running_jobs::RunningJobs;
+use crate::shuffle_service::ShuffleService;
 use crate::task::TaskEngine;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -134,7 +134,7 @@ fn serve_flight(folder: &str, config: &ExecutorConfig, message_limit: usize) -> 
     let server = GrpcServerConfig::default();
     let incoming = create_grpc_server_incoming(SocketAddr::new(config.bind, config.flight_port), &server)?;
     let port = incoming.local_addr()?.port();
-    let service = FlightServiceServer::new(BallistaFlightService::new(folder.to_owned()))
+    let service = FlightServiceServer::new(ShuffleService::new(folder))
         .max_decoding_message_size(message_limit)
         .max_encoding_message_size(message_limit);
     let serving = create_grpc_server(&server).add_service(service).serve_with_incoming(incoming);

@@ -19,6 +19,8 @@ use datafusion::prelude::SessionConfig;
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
+use windlass_shared::error::Coded;
+use windlass_shared::ids::{EngineJobId, Refused};
 
 use crate::failure;
 use crate::metrics::{RunningTask, TaskMetrics};
@@ -52,8 +54,10 @@ impl ExecutionEngine for TaskEngine {
         work_dir: &str,
         config: &SessionConfig,
     ) -> Result<Arc<dyn QueryStageExecutor>> {
+        // Its files go into a folder of that name, and are removed with it.
+        let job = EngineJobId::parse(job_id.as_str()).map_err(refused)?;
         let (requests, stopped) = (TaskRequests::default(), CancellationToken::new());
-        let (mut counted, job) = (self.metrics.start(), self.jobs.start(&job_id));
+        let (mut counted, job) = (self.metrics.start(), self.jobs.start(&job));
         let span = tracing::info_span!("task", job = %job_id, stage = stage_id, task = task_id);
         // A panic here would leave a task that never reports, and so a job that never ends.
         let created = catch_unwind(AssertUnwindSafe(|| {
@@ -159,6 +163,12 @@ impl QueryStageExecutor for Task {
     fn collect_column_stats(&self) -> Vec<TaskColumnStats> {
         self.inner.collect_column_stats()
     }
+}
+
+/// A task whose job is none.
+fn refused(error: Refused) -> DataFusionError {
+    tracing::warn!(code = %error.code(), %error, "a task is refused");
+    failure::marked(DataFusionError::External(Box::new(error.to_failure())))
 }
 
 fn is_custom(value: &MetricValue) -> bool {

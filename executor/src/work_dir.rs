@@ -1,4 +1,10 @@
-//! The folder in which an executor keeps shuffle files.
+//! The folder in which an executor keeps its files.
+//!
+//! ```text
+//! executor-<id>/jobs/<job>/…   shuffle files; nothing else lies there, so no job can be named so that it means other files
+//!              /spill/…       what queries spill
+//! executor-<id>.lock
+//! ```
 
 use std::fs::{self, File};
 use std::io;
@@ -7,8 +13,10 @@ use std::time::Duration;
 
 use crate::ExecutorError;
 
+/// The folder in a work folder that holds one folder a job.
+const JOBS: &str = "jobs";
 /// The folder in a work folder that queries may spill to.
-pub(crate) const SPILL: &str = "spill";
+const SPILL: &str = "spill";
 const PREFIX: &str = "executor-";
 const LOCK: &str = "lock";
 const REMOVE_ATTEMPTS: usize = 10;
@@ -21,6 +29,7 @@ const REMOVE_PAUSE: Duration = Duration::from_millis(20);
 pub struct WorkDir {
     id: String,
     path: PathBuf,
+    jobs: PathBuf,
     /// Held, not read: the operating system releases it even if the process is killed.
     _lock: File,
 }
@@ -45,7 +54,9 @@ impl WorkDir {
         let lock = File::create(lock_of(&path))?;
         lock.try_lock().map_err(io::Error::from)?;
         fs::create_dir(&path)?;
-        Ok(Self { id, path, _lock: lock })
+        let jobs = path.join(JOBS);
+        fs::create_dir(&jobs)?;
+        Ok(Self { id, path, jobs, _lock: lock })
     }
 
     /// The id of the executor whose folder this is.
@@ -56,6 +67,11 @@ impl WorkDir {
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The folder inside that shuffle files are in, each below a folder with the name of its job.
+    pub fn jobs(&self) -> &Path {
+        &self.jobs
     }
 
     /// Makes the folder inside that queries may spill to.

@@ -22,6 +22,7 @@ use windlass_shared::session::Sessions;
 use windlass_shared::stack::THREAD_STACK_BYTES;
 
 use crate::corrected_cluster::CorrectedCluster;
+use crate::executor_service::ExecutorService;
 
 /// Threads for planning stages, handing out tasks and answering executors.
 const SCHEDULER_THREADS: usize = 2;
@@ -281,7 +282,7 @@ async fn serve(
     let cluster = BallistaCluster::new(Arc::new(CorrectedCluster::new(cluster.cluster_state())), cluster.job_state());
     let server = create_scheduler::<LogicalPlanNode, PhysicalPlanNode>(cluster.clone(), engine).await?;
     // The engine's own way to serve leaves Nagle's algorithm on, which delays short messages.
-    let service = SchedulerGrpcServer::new(server.clone())
+    let service = SchedulerGrpcServer::new(ExecutorService::new(server.clone()))
         .max_encoding_message_size(message_limit)
         .max_decoding_message_size(message_limit);
     let serving = create_grpc_server(&grpc).add_service(service).serve_with_incoming(incoming);

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use windlass_shared::artifact::segment;
 use windlass_shared::ids::{NodeName, RunId};
 use windlass_shared::storage::Location;
 
@@ -10,7 +11,7 @@ use windlass_shared::storage::Location;
 /// ```text
 /// <home>/runs/<run_id>/…     the bundles
 ///       /tables/<stage>/     the stages' Delta tables, unless a stage gives a location of its own
-///       /exports/<stage>/…   which version of a table each of its exports has
+///       /exports/<folder>.json   what has been exported to a folder, and which of its files that is
 ///       /cache/<run_id>/…    what `materialize: cache` keeps for one run
 ///       /writer.lock         which process writes to the home, while one does; in an object store, `writer/<n>.json`
 /// <local>/state.redb         leases, run counters, run events of the embedded cluster
@@ -41,9 +42,14 @@ impl Home {
         self.root.join("tables").join(stage.as_str())
     }
 
-    /// What is remembered of an export of a stage: which version of the table it has.
-    pub fn export_mark(&self, stage: &NodeName, export: &str) -> Location {
-        self.root.join("exports").join(stage.as_str()).join(&format!("{export}.json"))
+    /// What is remembered of a folder that is exported to.
+    pub(crate) fn export_record(&self, folder: &Location) -> Location {
+        self.root.join("exports").join(&format!("{}.json", folder_name(folder)))
+    }
+
+    /// What earlier versions of Windlass remembered of an export: which version of the table it had.
+    pub(crate) fn former_export_record(&self, stage: &NodeName, export: &str) -> Location {
+        self.root.join("exports").join(stage.as_str()).join(&format!("{}.json", segment(export)))
     }
 
     /// Everything that one run keeps only while it runs.
@@ -77,11 +83,11 @@ fn user_state() -> Option<PathBuf> {
     absolute("XDG_STATE_HOME").or_else(|| Some(absolute("HOME")?.join(".local/state")))
 }
 
-/// The name of a folder for a home in an object store: readable, and different for different homes.
-fn folder_name(home: &Location) -> String {
+/// A name for a location: readable, and different for different locations.
+fn folder_name(location: &Location) -> String {
     let readable = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
-    let shown: String = home.url().as_str().chars().map(readable).take(80).collect();
-    let mut digest = blake3::hash(home.url().as_str().as_bytes()).to_hex().to_string();
+    let shown: String = location.url().as_str().chars().map(readable).take(80).collect();
+    let mut digest = blake3::hash(location.url().as_str().as_bytes()).to_hex().to_string();
     digest.truncate(12);
     format!("{shown}-{digest}")
 }

@@ -12,6 +12,8 @@ mod corrected_cluster;
 pub mod cursors;
 mod exact_graph;
 pub mod execute;
+mod executor_service;
+mod export;
 pub mod home;
 pub mod metrics;
 pub mod plan;

@@ -1,8 +1,15 @@
 //! Identifiers as types of their own, so that a stage's name is never passed where a run's id is meant.
+//!
+//! What comes from another process is parsed ([`RunId::parse`], [`EngineJobId::parse`], …), because it becomes a part of
+//! paths; [`received`] says what is taken.
+
+pub mod received;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+pub use received::Refused;
 
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -68,6 +75,11 @@ text_id! {
     RunId
 }
 text_id! {
+    /// A job of the engine, as its scheduler names it. The files of a job lie in a folder of that name, so only
+    /// [`EngineJobId::parse`] makes one of a text that was received.
+    EngineJobId
+}
+text_id! {
     /// The `appId` of a stage's Delta transactions: `pipeline/stage`.
     ///
     /// Delta protocol, "Transaction Identifiers".
@@ -78,6 +90,40 @@ impl RunId {
     /// A new id that sorts after every id made before it (UUID version 7).
     pub fn generate() -> Self {
         Self(uuid::Uuid::now_v7().simple().to_string())
+    }
+
+    /// An id as [`RunId::generate`] makes them, from another process.
+    ///
+    /// # Errors
+    /// [`Refused`] for anything else, which could name other files.
+    pub fn parse(text: &str) -> Result<Self, Refused> {
+        let is_id = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        match is_id {
+            true => Ok(Self(text.to_owned())),
+            false => Err(Refused::new("id of a run", text, "it has 32 digits out of 0 to 9 and a to f")),
+        }
+    }
+}
+
+impl EngineJobId {
+    /// An id that came with a message of the engine.
+    ///
+    /// # Errors
+    /// [`Refused`] if it could be more than the name of one folder.
+    pub fn parse(text: &str) -> Result<Self, Refused> {
+        received::check_id(text).map_err(|reason| Refused::new("id of a job", text, reason))?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl PipelineName {
+    /// A name that came with a request: as projects have them.
+    ///
+    /// # Errors
+    /// [`Refused`] for anything else, which could name other folders.
+    pub fn parse(text: &str) -> Result<Self, Refused> {
+        received::check_id(text).map_err(|reason| Refused::new("name of a pipeline", text, reason))?;
+        Ok(Self(text.to_owned()))
     }
 }
 

@@ -61,6 +61,7 @@ impl BundleFiles for RemoteBundles {
             async move { api.list_runs(request).await }
         });
         let listed = listed.await.map_err(|error| error.to_failure())?;
-        Ok(listed.runs.into_iter().map(|run| RunId::new(run.run_id)).collect())
+        // What is no id names no run that could be asked for.
+        Ok(listed.runs.iter().filter_map(|run| RunId::parse(&run.run_id).ok()).collect())
     }
 }

@@ -115,7 +115,7 @@ impl Remote {
         });
         let listed = listed.await?.runs;
         let live: BTreeSet<RunId> =
-            listed.iter().filter(|run| run.live).map(|run| RunId::new(run.run_id.clone())).collect();
+            listed.iter().filter(|run| run.live).filter_map(|run| RunId::parse(&run.run_id).ok()).collect();
         let bundles = RemoteBundles { connection: self.connection.clone(), scope };
         Ok(Runs { bundles: BundleReader::new(Arc::new(bundles)), live })
     }

@@ -10,6 +10,8 @@ use windlass_shared::session::limits::PlanLimit;
 use windlass_shared::spec::Problems;
 use windlass_shared::storage::StorageError;
 
+use crate::export::ExportError;
+
 /// Why a run cannot be planned.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
@@ -54,6 +56,9 @@ pub enum PlanError {
     /// A source cannot be opened.
     #[error(transparent)]
     Io(IoError),
+    /// An export may not go where the project says.
+    #[error(transparent)]
+    Export(#[from] ExportError),
     /// A name that is no node of the pipeline.
     #[error("the pipeline has no source or stage `{node}`")]
     Unknown {
@@ -139,6 +144,7 @@ impl Coded for PlanError {
             Self::Engine { source, .. } => PlanLimit::find_in(source).map_or(ErrorCode("WL0352"), Coded::code),
             Self::Unknown { .. } => ErrorCode("WL0353"),
             Self::Io(error) => error.code(),
+            Self::Export(error) => error.code(),
         }
     }
 
@@ -159,6 +165,7 @@ impl Coded for PlanError {
                 "run it: `windlass run --select '+{stage}'`; if its last run failed, see why with `windlass runs show`"
             )),
             Self::Io(error) => error.help(),
+            Self::Export(error) => error.help(),
             Self::Unknown { .. } => Some("`windlass ls` lists what there is".to_owned()),
             Self::Engine { source, .. } => PlanLimit::find_in(source)
                 .and_then(Coded::help)
@@ -173,6 +180,7 @@ impl Coded for PlanError {
             }
             Self::Session(error) => error.is_retryable(),
             Self::Io(error) => error.is_retryable(),
+            Self::Export(error) => error.is_retryable(),
             Self::Sql(_)
             | Self::Location { .. }
             | Self::NotBuilt { .. }

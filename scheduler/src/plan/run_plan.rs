@@ -29,6 +29,7 @@ use super::interrupted::EarlierRuns;
 use super::params::engine_params;
 use super::query::Needs;
 use super::stage_decision::{Planned, PlannedCache, Planner, ReusedStage, TableRole};
+use crate::export;
 use crate::home::Home;
 use crate::planning::on_planning_threads;
 
@@ -195,6 +196,8 @@ pub async fn plan_all(request: PlanRequest, sessions: &Sessions) -> Result<RunPl
 async fn plan_here(request: PlanRequest, sessions: &Sessions) -> Result<RunPlan, PlanError> {
     let graph = Arc::clone(&request.graph);
     let scope = Scope::of(&request)?;
+    let selected = |name: &NodeName| scope.tables.contains(name);
+    export::check(&graph, &request.base, &request.home, sessions, selected).await?;
     let params = engine_params(&request.params);
     let mut inputs = pin_inputs(&request, sessions, &scope).await?;
     contract::check_sources(&graph, &inputs)?;

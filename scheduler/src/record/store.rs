@@ -1,6 +1,6 @@
 //! The place where bundles lie.
 
-use std::path::PathBuf;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -61,6 +61,11 @@ impl BundleStore {
 #[async_trait]
 impl BundleFiles for BundleStore {
     async fn get(&self, path: &str) -> Result<Option<Bytes>, RecordError> {
+        if let Some(home) = &self.local
+            && leads_out(home, path).await
+        {
+            return Err(RecordError::Link { path: path.to_owned() });
+        }
         let got = match self.store.get(&self.path(path)).await {
             Ok(got) => got.bytes().await,
             Err(error) => Err(error),
@@ -77,6 +82,17 @@ impl BundleFiles for BundleStore {
         let listed = listed.map_err(|source| failed(RUNS_PREFIX, source))?;
         Ok(listed.common_prefixes.iter().filter_map(|path| path.filename()).map(RunId::from).collect())
     }
+}
+
+/// Whether a file of a bundle is a link, or lies behind one, to something outside of its bundle. The bundle's own folder,
+/// and those around it, may be links.
+async fn leads_out(home: &FilePath, path: &str) -> bool {
+    let mut parts = path.split('/');
+    let bundle = parts.by_ref().take(2).fold(home.to_owned(), |folder, part| folder.join(part));
+    let file = parts.fold(bundle.clone(), |folder, part| folder.join(part));
+    let (bundle, file) = (tokio::fs::canonicalize(bundle).await, tokio::fs::canonicalize(file).await);
+    // What is not there leads nowhere.
+    matches!((bundle, file), (Ok(bundle), Ok(file)) if !file.starts_with(&bundle))
 }
 
 pub(super) fn failed(relative: &str, source: object_store::Error) -> RecordError {

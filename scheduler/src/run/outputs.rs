@@ -2,36 +2,37 @@
 //!
 //! ```text
 //! committed table ─┬─ columns ─ contract? ─→ OutputRecord
-//!                  └─ scan ─ job ─ rows ─ Saver ─→ OutputRecord, and <home>/exports/<stage>/<export>.json:
-//!                                                  which version is exported, so that a lost export is made good
+//!                  └─ scan ─ job ─ rows ─ Saver ─→ OutputRecord, and <home>/exports/<folder>.json (crate::export):
+//!                                                  what the folder holds, so that a lost export is made good
 //! ```
 
 use std::sync::Arc;
 
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::LogicalPlanBuilder;
-use object_store::{ObjectStoreExt, PutPayload};
-use serde::{Deserialize, Serialize};
 use windlass_shared::artifact::{LogKind, OutputRecord, StageReceipt};
 use windlass_shared::delta::table::contract_columns;
 use windlass_shared::error::{Coded, Failure, full_message};
 use windlass_shared::graph::Stage;
-use windlass_shared::ids::{NodeName, TableVersion};
-use windlass_shared::io::{IoError, SaveRequest};
+use windlass_shared::ids::TableVersion;
+use windlass_shared::io::{IoError, SaveRequest, Saver};
 use windlass_shared::spec::table::Export;
 use windlass_shared::storage::Location;
 
 use super::work::RunWork;
 use crate::execute::JobRequest;
+use crate::export::{ExportFolder, ExportPlace, Exported, Mark, file_stem};
 use crate::plan::{PinnedInput, PlanError};
 
-/// What is remembered of an export.
-#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct ExportMark {
+/// A save that is to be made.
+struct Save<'a> {
+    stage: &'a Stage,
+    export: &'a Export,
+    saver: &'a Arc<dyn Saver>,
+    pinned: &'a PinnedInput,
     version: TableVersion,
-    saver: String,
-    location: String,
-    options: std::collections::BTreeMap<String, String>,
+    location: Location,
+    name: String,
 }
 
 impl RunWork {
@@ -83,35 +84,59 @@ impl RunWork {
         pinned: &PinnedInput,
         version: TableVersion,
     ) -> Result<Option<OutputRecord>, Failure> {
-        let place = self.plan.request.home.export_mark(&stage.name, &export.name);
-        let location = self.plan.request.base.resolve(&export.location).map_err(|source| {
-            let name = stage.name.clone();
-            PlanError::Location { node: name, source }.to_failure()
-        })?;
-        let mark = ExportMark {
+        let request = &self.plan.request;
+        let place = ExportPlace::of(&request.graph, &stage.name, export, &request.base, &request.home);
+        let place = place.map_err(|source| PlanError::Location { node: stage.name.clone(), source }.to_failure())?;
+        let wanted = Exported {
+            pipeline: request.graph.name.clone(),
+            stage: stage.name.clone(),
+            export: export.name.clone(),
+            table: pinned.pin.location.clone(),
+            table_id: pinned.table.as_ref().map(|table| table.table_id().to_owned()),
             version,
             saver: export.saver.clone(),
-            location: location.to_string(),
+            location: place.location.to_string(),
             options: export.options.clone(),
         };
-        if self.read_mark(&place).await.as_ref() == Some(&mark) {
+        let stores = self.sessions.stores();
+        let mut folder = ExportFolder::open(&place, stores).await.map_err(|error| error.to_failure())?;
+        if folder.holds(&wanted) {
+            // A run may have been killed after the export was there, and before what it replaces was gone.
+            folder.tidy().await.map_err(|error| error.to_failure())?;
             return Ok(None);
         }
-        let output = self.export(stage, export, pinned, version, location).await?;
-        self.write_mark(&stage.name, &export.name, &place, &mark).await?;
+        let saver = self.sessions.io().saver(&stage.name, &export.saver).map_err(|error| error.to_failure())?;
+        let name = file_stem(&stage.name, &export.name, version);
+        let file = saver.file_name(&name);
+        if let Some(file) = &file {
+            place.check_tables(stores).await.map_err(|error| error.to_failure())?;
+            folder.check().map_err(|error| error.to_failure())?;
+            self.tell_of_others(stage, export, &folder).await;
+            folder.begin(file).await.map_err(|error| error.to_failure())?;
+        }
+        let location = place.location.clone();
+        let output = self.save(Save { stage, export, saver, pinned, version, location, name }).await?;
+        let by = Mark { target: request.graph.target.clone(), run: self.identity.run_id.clone() };
+        folder.complete(file.as_deref(), wanted, by).await.map_err(|error| error.to_failure())?;
+        folder.tidy().await.map_err(|error| error.to_failure())?;
         Ok(Some(output))
     }
 
-    async fn export(
-        &self,
-        stage: &Stage,
-        export: &Export,
-        pinned: &PinnedInput,
-        version: TableVersion,
-        location: Location,
-    ) -> Result<OutputRecord, Failure> {
+    /// Files beside an export are left alone, but its readers may not know.
+    async fn tell_of_others(&self, stage: &Stage, export: &Export, folder: &ExportFolder<'_>) {
+        let others = folder.others();
+        let Some(first) = others.first() else { return };
+        let more = if others.len() > 1 { format!(" and {} more", others.len() - 1) } else { String::new() };
+        let message = format!(
+            "the folder of the export `{}` holds `{first}`{more}, which readers of the folder take for a part of it",
+            export.name
+        );
+        self.tell(LogKind::Warning { message, stage: Some(stage.name.clone()) }).await;
+    }
+
+    async fn save(&self, save: Save<'_>) -> Result<OutputRecord, Failure> {
+        let Save { stage, export, saver, pinned, version, location, name: file } = save;
         let name = &stage.name;
-        let saver = self.sessions.io().saver(name, &export.saver).map_err(|error| error.to_failure())?;
         let engine = |source| PlanError::Engine { stage: name.clone(), source }.to_failure();
         let context = Arc::new(self.sessions.context().map_err(|error| error.to_failure())?);
         let source = provider_as_source(Arc::clone(&pinned.provider));
@@ -127,6 +152,7 @@ impl RunWork {
         let request = SaveRequest {
             dataset: name.clone(),
             version,
+            name: file,
             location: location.clone(),
             options: export.options.clone(),
             rows: finished.stream(),
@@ -146,31 +172,6 @@ impl RunWork {
             version,
             schema_hash: pinned.registration.schema_hash(),
         })
-    }
-
-    /// What is remembered of an export; nothing if that cannot be read, and then the export is written once more.
-    async fn read_mark(&self, place: &Location) -> Option<ExportMark> {
-        let store = self.sessions.stores().store(place).ok()?;
-        let bytes = store.get(&place.path().ok()?).await.ok()?.bytes().await.ok()?;
-        serde_json::from_slice(&bytes).ok()
-    }
-
-    async fn write_mark(
-        &self,
-        stage: &NodeName,
-        export: &str,
-        place: &Location,
-        mark: &ExportMark,
-    ) -> Result<(), Failure> {
-        let written = async {
-            let store = self.sessions.stores().store(place)?;
-            let bytes = serde_json::to_vec(mark)?;
-            store.put(&place.path()?, PutPayload::from(bytes)).await?;
-            Ok::<_, windlass_shared::io::Fault>(())
-        };
-        written
-            .await
-            .map_err(|source| IoError::Save { name: stage.clone(), export: export.to_owned(), source }.to_failure())
     }
 }
 

@@ -99,8 +99,7 @@ impl Api {
 
 /// A run's id as clients make them; anything else could name other files.
 pub(super) fn run_id(text: &str) -> Result<RunId, ServiceError> {
-    let is_id = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'));
-    is_id.then(|| RunId::new(text)).ok_or_else(|| bad_request(format!("`{text}` is no id of a run")))
+    RunId::parse(text).map_err(|error| bad_request(error.to_string()))
 }
 
 #[async_trait]

@@ -22,6 +22,8 @@ pub(super) fn bundle_of(shared: &Shared, home: &Home) -> Result<BundleStore, Ser
 /// The runs of a home, the newest first.
 pub(super) async fn run_ids(bundles: &BundleStore) -> Result<Vec<RunId>, ServiceError> {
     let mut ids = bundles.run_ids().await?;
+    // Other folders are no runs, and could not be asked for.
+    ids.retain(|id| RunId::parse(id.as_str()).is_ok());
     ids.sort_unstable_by(|a, b| b.cmp(a));
     Ok(ids)
 }
@@ -30,7 +32,11 @@ pub(super) async fn run_ids(bundles: &BundleStore) -> Result<Vec<RunId>, Service
 pub(super) async fn part(bundles: &BundleStore, run_id: &RunId, path: &str) -> Result<Vec<BundleChunk>, ServiceError> {
     check_path(path)?;
     let layout = RunLayout::new(run_id.clone());
-    let content = bundles.get(&format!("{}/{path}", layout.folder())).await?;
+    // A part that this version does not know is one that the run has not written.
+    let content = match RunLayout::is_part(path) {
+        true => bundles.get(&format!("{}/{path}", layout.folder())).await?,
+        false => None,
+    };
     let Some(content) = content else {
         // Telling a run that there never was from a part that it has not written.
         return match path == "run.json" {

@@ -95,16 +95,15 @@ impl Submitted {
 ///
 /// A path on a client's machine means nothing here and is passed over.
 pub(super) fn home_of(config: &ApiConfig, pipeline: &PipelineName, given: &str) -> Result<Home, ServiceError> {
-    let is_remote = given.contains("://") && !given.starts_with("file:");
-    if is_remote {
+    if given.contains("://") {
         let home = config.home.resolve(given).map_err(|error| bad_request(error.to_string()))?;
-        return Ok(Home::new(home));
+        // However it is written: what lies on a disk here is not for clients to choose.
+        if home.local_path().is_none() {
+            return Ok(Home::new(home));
+        }
     }
-    let name = pipeline.as_str();
-    if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
-        return Err(bad_request("it names no pipeline"));
-    }
-    Ok(Home::new(config.home.join(name)))
+    let name = PipelineName::parse(pipeline.as_str()).map_err(|error| bad_request(error.to_string()))?;
+    Ok(Home::new(config.home.join(name.as_str())))
 }
 
 /// The home that a request's scope means.

@@ -111,6 +111,19 @@ impl RunLayout {
         self.stage_file(stage, &format!("{}.txt", text.as_str()))
     }
 
+    /// Whether a path below the folder of a bundle is one of a part of it.
+    pub fn is_part(path: &str) -> bool {
+        let of_stage = |name: &str| {
+            matches!(name, "stage.json" | "metrics.arrow")
+                || PlanText::ALL.iter().any(|text| name.strip_suffix(".txt") == Some(text.as_str()))
+        };
+        match path.split('/').collect::<Vec<_>>().as_slice() {
+            [name] => PARTS.contains(name),
+            ["stages", stage, name] => is_segment(stage) && of_stage(name),
+            _ => false,
+        }
+    }
+
     fn file(&self, name: &str) -> String {
         format!("{}/{name}", self.folder)
     }
@@ -120,9 +133,18 @@ impl RunLayout {
     }
 }
 
+/// The parts of a bundle that are not of one stage.
+const PARTS: [&str; 6] = ["run.json", "pins.json", "plan.json", "lineage.json", "registrations.json", "log.jsonl"];
+
+/// Whether a text can be what [`segment`] made of a name.
+fn is_segment(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'=');
+    !text.is_empty() && !text.starts_with('.') && text.bytes().all(is_plain)
+}
+
 /// A name as one segment of a path: letters, digits, `_`, `-` and inner dots stay, any other byte becomes `=` and two
 /// hexadecimal digits.
-fn segment(name: &str) -> String {
+pub fn segment(name: &str) -> String {
     let mut segment = String::with_capacity(name.len());
     for (position, byte) in name.bytes().enumerate() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') || (byte == b'.' && position > 0) {
@@ -137,7 +159,7 @@ fn segment(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::segment;
+    use super::{PlanText, RunLayout, segment};
 
     #[test]
     fn a_name_never_leaves_its_folder() {
@@ -146,5 +168,30 @@ mod tests {
         assert_eq!(segment("../x"), "=2E.=2Fx");
         assert_eq!(segment("=2F"), "=3D2F");
         assert_eq!(segment("größe"), "gr=C3=B6=C3=9Fe");
+    }
+
+    #[test]
+    fn the_parts_of_a_bundle_are_known() {
+        let layout = RunLayout::new("0192".into());
+        let stage = "größe".into();
+        let mut paths = vec![
+            layout.run(),
+            layout.pins(),
+            layout.plan(),
+            layout.lineage(),
+            layout.registrations(),
+            layout.log(),
+            layout.stage(&stage),
+            layout.metrics(&stage),
+        ];
+        paths.extend(PlanText::ALL.map(|text| layout.plan_text(&stage, text)));
+        for path in paths {
+            assert!(RunLayout::is_part(path.strip_prefix("runs/0192/").unwrap()), "{path}");
+        }
+        for path in
+            ["", "run.json/", "other.json", "stages/a", "stages/../stage.json", "stages/a/b/stage.json", "a/run.json"]
+        {
+            assert!(!RunLayout::is_part(path), "{path}");
+        }
     }
 }

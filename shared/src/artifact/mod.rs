@@ -19,7 +19,7 @@ mod status;
 mod table;
 
 pub use incremental::{ReuseVerdict, SourceChange, Strategy, TouchedRows};
-pub use layout::{PlanText, RUNS_PREFIX, RunLayout};
+pub use layout::{PlanText, RUNS_PREFIX, RunLayout, segment};
 pub use lineage::{LineageInput, LineageRecord, StageLineage};
 pub use log::{LOG_VERSION, LogEvent, LogKind, LogLevel, RunTotals, log_schema};
 pub use pins::{PinRecord, PinsRecord};

@@ -43,6 +43,12 @@ pub enum RecordError {
         /// Why it is not.
         source: ArrowError,
     },
+    /// A file of a bundle is a link to somewhere else.
+    #[error("the bundle's file {path} is a link that leads out of the bundle")]
+    Link {
+        /// The file.
+        path: String,
+    },
     /// A text file of a bundle is not UTF-8.
     #[error("the bundle's file {path} is not text")]
     NotText {
@@ -83,6 +89,7 @@ impl Coded for RecordError {
             Self::Remote(failure) => failure.code(),
             Self::Store { .. } | Self::Log { .. } => ErrorCode("WL0620"),
             Self::Malformed { .. } | Self::Arrow { .. } | Self::NotText { .. } => ErrorCode("WL0621"),
+            Self::Link { .. } => ErrorCode("WL0537"),
             Self::Format { .. } => ErrorCode("WL0622"),
             Self::NoSuchRun { .. } => ErrorCode("WL0623"),
             Self::Sealed { .. } => ErrorCode("WL0624"),
@@ -100,6 +107,7 @@ impl Coded for RecordError {
                 "the file was changed or cut short after it was written; the run's other files may still be readable"
                     .to_owned()
             }
+            Self::Link { .. } => "windlass makes no links in bundles: see who put it there, and remove it".to_owned(),
             Self::Format { .. } => "use the version of windlass that wrote it, or a later one".to_owned(),
             Self::NoSuchRun { .. } => "`windlass runs list` shows the runs of this home".to_owned(),
             Self::Sealed { .. } => "a run that has ended is not resumed; start a new one".to_owned(),
@@ -114,6 +122,7 @@ impl Coded for RecordError {
             Self::Malformed { .. }
             | Self::Arrow { .. }
             | Self::NotText { .. }
+            | Self::Link { .. }
             | Self::Format { .. }
             | Self::NoSuchRun { .. }
             | Self::Sealed { .. } => false,

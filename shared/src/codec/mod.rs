@@ -9,6 +9,7 @@
 mod delta_merge;
 mod delta_scan;
 mod delta_write;
+mod engine_ids;
 mod functions;
 pub mod logical;
 mod records;
@@ -99,7 +100,9 @@ impl PhysicalExtensionCodec for PlanCodec {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let envelope = Envelope::decode(buf).map_err(|error| DataFusionError::External(Box::new(error)))?;
         if envelope.node == ENGINE {
-            return self.engine.try_decode(&envelope.body, inputs, ctx, proto_converter);
+            let node = self.engine.try_decode(&envelope.body, inputs, ctx, proto_converter)?;
+            engine_ids::check(&node)?;
+            return Ok(node);
         }
         let Some(node) = NODES.iter().find(|node| node.name == envelope.node) else {
             return internal_err!(

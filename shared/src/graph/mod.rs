@@ -6,6 +6,7 @@
 mod bind;
 mod cycle;
 pub mod draw;
+mod exports;
 mod order;
 mod part;
 mod policy;

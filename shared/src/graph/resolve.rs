@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bind::same_locations;
-use super::{PipelineGraph, Stage, cycle, order, policy, semantics};
+use super::{PipelineGraph, Stage, cycle, exports, order, policy, semantics};
 use crate::ids::NodeName;
 use crate::spec::files::TESTS_DIR;
 use crate::spec::pipeline::{RelationRef, StageSpec};
@@ -72,6 +72,7 @@ impl Resolver<'_> {
         self.check_params();
         self.check_locations();
         self.check_datasets();
+        self.problems.extend(exports::check(self.spec));
         let by_name: BTreeMap<&str, usize> =
             self.spec.stages.iter().enumerate().map(|(index, stage)| (stage.name.value.as_str(), index)).collect();
         let known = self.known();

@@ -1,4 +1,4 @@
-//! Exports as files of a format: one file a save, named by the version of the table; older ones go when it is there.
+//! Exports as files of a format: one new file a save. Which older ones may go is not decided here.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,8 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::ipc::writer::FileWriter;
 use datafusion::arrow::json::LineDelimitedWriter;
 use datafusion::parquet::arrow::ArrowWriter;
-use futures::{StreamExt, TryStreamExt};
+use futures::StreamExt;
 use object_store::buffered::BufWriter;
-use object_store::path::Path as StorePath;
-use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::io::AsyncWriteExt;
 
 use super::error::Fault;
@@ -46,9 +44,6 @@ impl FileFormat {
     }
 }
 
-/// What the names of exported files begin with.
-const PREFIX: &str = "part-";
-
 /// Writes files of one format.
 #[derive(Debug)]
 pub struct FilesSaver {
@@ -60,20 +55,22 @@ impl FilesSaver {
     pub fn new(format: FileFormat) -> Self {
         Self { format }
     }
+
+    fn named(&self, name: &str) -> String {
+        format!("{name}.{}", self.format.name())
+    }
 }
 
 #[async_trait]
 impl Saver for FilesSaver {
     async fn save(&self, request: SaveRequest) -> Result<Saved, Fault> {
-        let SaveRequest { version, location, options, mut rows, stores, .. } = request;
+        let SaveRequest { name, location, options, mut rows, stores, .. } = request;
         let store = stores.store(&location)?;
-        let folder = location.path()?;
-        let extension = self.format.name();
-        let file = folder.clone().join(format!("{PREFIX}{:020}.{extension}", version.0));
         let mut encoder = Encoder::new(self.format, rows.schema(), &options)?;
-        let mut writer = BufWriter::new(store.clone(), file.clone());
+        let mut writer = BufWriter::new(store, location.path()?.join(self.named(&name)));
         let mut saved = Saved::default();
         while let Some(batch) = rows.next().await {
+            // A writer that is dropped leaves no file.
             let batch = batch?;
             saved.rows += batch.num_rows() as u64;
             encoder.write(&batch)?;
@@ -85,28 +82,12 @@ impl Saver for FilesSaver {
         saved.bytes += bytes.len() as u64;
         writer.write_all(&bytes).await?;
         writer.shutdown().await?;
-        remove_others(store.as_ref(), &folder, &file, extension).await?;
         Ok(saved)
     }
-}
 
-/// Removes the files of earlier saves.
-async fn remove_others(
-    store: &dyn ObjectStore,
-    folder: &StorePath,
-    file: &StorePath,
-    extension: &str,
-) -> Result<(), Fault> {
-    let listed: Vec<_> = store.list(Some(folder)).try_collect().await?;
-    for found in listed.into_iter().filter(|found| found.location != *file) {
-        let is_ours = found.location.prefix_match(folder).is_some_and(|rest| rest.count() == 1)
-            && found.location.filename().is_some_and(|name| name.starts_with(PREFIX))
-            && found.location.extension() == Some(extension);
-        if is_ours {
-            store.delete(&found.location).await?;
-        }
+    fn file_name(&self, name: &str) -> Option<String> {
+        Some(self.named(name))
     }
-    Ok(())
 }
 
 /// Batches to the bytes of a file, a piece at a time.

@@ -16,11 +16,20 @@ use crate::storage::{Location, Stores};
 /// A save may be repeated: after a failure, or after the process was lost. It must leave what a single save leaves.
 #[async_trait]
 pub trait Saver: fmt::Debug + Send + Sync {
-    /// Writes all rows, in place of what an earlier save wrote.
+    /// Writes all rows, in place of what an earlier save wrote; one with a [`Saver::file_name`] writes that file, and
+    /// touches nothing else.
     ///
     /// # Errors
     /// [`Fault`], in words that say what to do. The stage is then tried again, as often as it is retried at all.
     async fn save(&self, request: SaveRequest) -> Result<Saved, Fault>;
+
+    /// The one file that a save writes into its folder, by the name that it is given ([`SaveRequest::name`]).
+    ///
+    /// Windlass then keeps account of the files in the folder, removes those of earlier saves, and refuses a folder where
+    /// readers would find something else besides. A saver without such a file cares for its place itself.
+    fn file_name(&self, _name: &str) -> Option<String> {
+        None
+    }
 }
 
 /// What to write, and where.
@@ -29,6 +38,8 @@ pub struct SaveRequest {
     pub dataset: NodeName,
     /// The version of its table that the rows are of.
     pub version: TableVersion,
+    /// A name that no other save is given: of the stage, the export and the version.
+    pub name: String,
     /// The folder, resolved.
     pub location: Location,
     /// What the export is told.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::v1;
 use crate::error::{Coded, ErrorCode};
+use crate::ids::received::check_relative_path;
 use crate::spec::ProjectFiles;
 use crate::spec::files::{MAX_FILE_BYTES, MAX_STAGES};
 
@@ -116,20 +117,7 @@ pub fn manifest(files: &ProjectFiles) -> Vec<v1::ProjectFile> {
 /// # Errors
 /// [`TransferError::BadPath`].
 pub fn check_path(path: &str) -> Result<(), TransferError> {
-    let refuse = |reason| Err(TransferError::BadPath { path: path.to_owned(), reason });
-    if path.is_empty() || path.len() > 1024 {
-        return refuse("it is empty or too long");
-    }
-    if path.starts_with('/') || path.contains('\\') || path.contains(':') {
-        return refuse("it is absolute or not separated by `/`");
-    }
-    if path.chars().any(char::is_control) {
-        return refuse("it holds control characters");
-    }
-    if path.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
-        return refuse("it leads out of the project's folder or is not in its shortest form");
-    }
-    Ok(())
+    check_relative_path(path).map_err(|reason| TransferError::BadPath { path: path.to_owned(), reason })
 }
 
 /// The project that a manifest names, from the contents by digest.

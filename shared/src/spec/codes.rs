@@ -88,3 +88,10 @@ codes! {
     SUBDAG_SCOPE = "WL0255", "a stage of a sub-DAG reads what is neither an input nor a stage of it";
     SUBDAG_FILE = "WL0256", "a file below subdags/ belongs to no sub-DAG";
 }
+
+/// An export is written to where a table or a source is. As what is found when a run is planned, it has a code of runs.
+pub const EXPORT_IN_TABLE: ErrorCode = ErrorCode("WL0675");
+/// Two exports write to one folder, or one of them inside the other's.
+pub const EXPORT_TWICE: ErrorCode = ErrorCode("WL0676");
+/// Two targets export different tables to one folder.
+pub const EXPORT_TARGETS: ErrorCode = ErrorCode("WL0678");

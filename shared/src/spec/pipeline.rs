@@ -32,6 +32,8 @@ pub struct PipelineSpec {
     pub run: RunSettings,
     /// The targets by name.
     pub targets: BTreeMap<String, TargetSpec>,
+    /// Where each target is declared.
+    pub target_spans: BTreeMap<String, Span>,
     /// The datasets that the project says something of, each the name of a stage.
     pub datasets: Vec<Spanned<String>>,
     /// The schema contracts of the project.
@@ -113,6 +115,8 @@ pub struct DatasetOverride {
     pub target_file_bytes: Option<u64>,
     /// Other exports, in place of all that the dataset has.
     pub exports: Option<Vec<Export>>,
+    /// Where each of them is written.
+    pub export_spans: Vec<Span>,
 }
 
 /// The session settings that a project or a target sets; what is `None` stays as it is.
@@ -171,6 +175,8 @@ pub struct StageSpec {
     pub table: TableSettings,
     /// Where `io.location` is written, if it is.
     pub location_span: Option<Span>,
+    /// Where each export of its table is written.
+    pub export_spans: Vec<Span>,
     /// How often it is tried again after an error that may pass.
     pub retries: u32,
     /// What its columns must be, and where that is said.

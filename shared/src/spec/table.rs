@@ -64,6 +64,16 @@ pub struct Export {
     pub options: BTreeMap<String, String>,
 }
 
+/// The formats that files can be exported in.
+pub const FILE_FORMATS: [&str; 4] = ["parquet", "csv", "json", "arrow"];
+
+impl Export {
+    /// Whether it is files of a format, and not what a saver of the program makes of it.
+    pub fn is_files(&self) -> bool {
+        FILE_FORMATS.contains(&self.saver.as_str())
+    }
+}
+
 /// Whether a stage's table is brought up to date from the changes of its inputs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

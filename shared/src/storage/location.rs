@@ -146,6 +146,26 @@ impl Location {
         Self { url }
     }
 
+    /// The location with links followed, as far as its folders exist; what is in an object store stays as it is.
+    #[must_use]
+    pub fn real(&self) -> Self {
+        let Some(path) = self.local_path() else { return self.clone() };
+        let found = path.ancestors().find_map(|folder| Some((folder, folder.canonicalize().ok()?)));
+        let real = found.and_then(|(folder, real)| Some(real.join(path.strip_prefix(folder).ok()?)));
+        real.and_then(|real| Self::from_path(&real).ok()).unwrap_or_else(|| self.clone())
+    }
+
+    /// Whether one of two locations is in the other, or both are the same.
+    pub fn touches(&self, other: &Self) -> bool {
+        let parts = |location: &Self| -> Vec<String> {
+            let parts = location.url.path_segments().into_iter().flatten().filter(|part| !part.is_empty());
+            parts.map(str::to_owned).collect()
+        };
+        let (one, two) = (parts(self), parts(other));
+        self.url[..Position::BeforePath] == other.url[..Position::BeforePath]
+            && (one.starts_with(&two) || two.starts_with(&one))
+    }
+
     /// The local path, if the location is on a local disk.
     pub fn local_path(&self) -> Option<PathBuf> {
         (self.url.scheme() == "file").then(|| self.url.to_file_path().ok()).flatten()
@@ -249,6 +269,13 @@ mod tests {
         assert_eq!(resolved("/mnt/x").unwrap(), "/mnt/x");
         assert!(resolved("../../x").is_err());
         assert_eq!(parse("/base").unwrap().resolve("x").unwrap().to_string(), "/base/x");
+    }
+
+    #[test]
+    fn locations_touch_by_their_parts() {
+        let touch = |a: &str, b: &str| parse(a).unwrap().touches(&parse(b).unwrap());
+        assert!(touch("out", "./out/") && touch("out", "out/csv") && touch("s3://a/x/y", "s3://a/x"));
+        assert!(!touch("out", "outer") && !touch("s3://a/x", "s3://b/x") && !touch("/x", "s3://a/x"));
     }
 
     #[test]

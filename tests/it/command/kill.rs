@@ -70,3 +70,54 @@ fn a_run_after_kill_9_during_a_write_gives_the_right_rows_in_one_commit() {
     assert_eq!(answer[0]["s"], 4_i64 * 1_499_999 * 1_500_000 / 2);
     assert_eq!(commits(&table), 2, "one commit for the stage");
 }
+
+/// What a reader finds in the folder of an export, with the number of lines.
+fn exported(folder: &Path) -> Vec<(String, usize)> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let files = entries.filter_map(Result::ok).map(|entry| entry.path());
+    let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
+    files.map(|path| (path.display().to_string(), fs::read_to_string(&path).unwrap().lines().count())).collect()
+}
+
+#[test]
+fn an_export_that_is_killed_leaves_the_former_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = dir.path();
+    fs::create_dir_all(project.join("stages")).unwrap();
+    let manifest = "name: killed\nsources:\n  rows: { kind: listing, format: csv, location: rows.csv }\nrun: { retries: 0 }\ndatasets:\n  numbers: { exports: [{ format: json, location: out }] }\n";
+    fs::write(project.join("windlass.yaml"), manifest).unwrap();
+    let stage = "SELECT id, unnest(range(0, most)) AS n FROM rows";
+    fs::write(project.join("stages/numbers.sql"), stage).unwrap();
+    let windlass = || {
+        let mut command = Command::new(binary());
+        command.arg("--project").arg(project).env_remove("WINDLASS_HOME").stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+    };
+    fs::write(project.join("rows.csv"), "id,most\n1,10\n").unwrap();
+    assert!(windlass().arg("run").status().unwrap().success());
+    let out = project.join("out");
+    let former = exported(&out);
+    assert!(former.len() == 1 && former[0].1 == 10, "{former:?}");
+
+    // Enough rows that the file is written in pieces.
+    fs::write(project.join("rows.csv"), "id,most\n1,1500000\n2,1500000\n").unwrap();
+    let pieces = || {
+        let entries = fs::read_dir(&out).unwrap().filter_map(Result::ok);
+        entries.filter(|entry| entry.file_name().to_string_lossy().contains(".json#")).count()
+    };
+    let mut killed = windlass().arg("run").spawn().unwrap();
+    let started = Instant::now();
+    while pieces() == 0 {
+        assert!(started.elapsed() < PATIENCE, "the export never began");
+        assert!(killed.try_wait().unwrap().is_none(), "the run ended before it could be killed");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert_eq!(exported(&out), former);
+
+    assert!(windlass().arg("run").status().unwrap().success());
+    let now = exported(&out);
+    assert!(now.len() == 1 && now[0].1 == 3_000_000 && now[0].0 != former[0].0, "{now:?}");
+    assert_eq!(pieces(), 0);
+}

@@ -1,6 +1,7 @@
 //! The `windlass` command as a user meets it: a process, its output, its exit code.
 
 mod doctor;
+mod files;
 mod interrupted;
 mod kill;
 mod registry;

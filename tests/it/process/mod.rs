@@ -7,6 +7,7 @@ mod lifecycle;
 mod orphans;
 mod probes;
 mod settings;
+mod wire;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -8,6 +8,7 @@ mod cursors;
 mod datasets;
 mod event_log;
 mod expectations;
+mod exports;
 mod foreign;
 mod machine;
 mod pipeline;

@@ -141,7 +141,7 @@ It writes an object into the home and removes it again. Credentials are named, n
     #[command(after_help = "\
 Examples:
   windlass query 'SELECT kind, count(*) FROM cpg_nodes GROUP BY kind'
-  windlass query 'SELECT * FROM cpg_edges' --limit 0 --output parquet --to edges.parquet
+  windlass query 'SELECT * FROM cpg_edges' --output parquet --to edges.parquet
   windlass query 'SELECT * FROM repo_summary' --as-of-run latest
   windlass query --file question.sql")]
     Query(QueryArgs),
@@ -222,6 +222,9 @@ pub(crate) struct GraphArgs {
     /// A file to write to instead of stdout
     #[arg(long, value_name = "FILE")]
     pub(crate) to: Option<PathBuf>,
+    /// Replace the file if it is there
+    #[arg(long, requires = "to")]
+    pub(crate) force: bool,
     /// What is settled before.
     #[command(flatten)]
     pub(crate) bind: BindArgs,
@@ -272,9 +275,12 @@ pub(crate) struct PlanArgs {
     /// What to plan.
     #[command(flatten)]
     pub(crate) select: SelectArgs,
-    /// A file to save the plan to, for `windlass apply`
+    /// A file to save the plan to, for `windlass apply`; an older plan there is replaced
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    /// Replace the file even if it holds something else than a plan
+    #[arg(long, requires = "out")]
+    pub(crate) force: bool,
     /// What to compute anew.
     #[command(flatten)]
     pub(crate) refresh: RefreshArgs,
@@ -340,6 +346,9 @@ pub(crate) struct InferArgs {
     /// A file to write to instead of stdout
     #[arg(long, value_name = "FILE")]
     pub(crate) to: Option<PathBuf>,
+    /// Replace the file if it is there
+    #[arg(long, requires = "to")]
+    pub(crate) force: bool,
     /// What is settled before.
     #[command(flatten)]
     pub(crate) bind: BindArgs,
@@ -485,9 +494,9 @@ pub(crate) struct QueryArgs {
     /// A file that holds the question
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
-    /// The most rows to give; 0 gives all
-    #[arg(long, default_value_t = 1000)]
-    pub(crate) limit: usize,
+    /// The most rows to give; 0 gives all. Unless said, all are given, but a table on stdout ends after 1000
+    #[arg(long, value_name = "ROWS")]
+    pub(crate) limit: Option<usize>,
     /// Read a table or Delta source at that version; may be given again
     #[arg(long = "at", value_name = "NAME=VERSION", value_parser = name_and_version)]
     pub(crate) versions: Vec<(String, u64)>,
@@ -497,6 +506,9 @@ pub(crate) struct QueryArgs {
     /// A file to write to instead of stdout
     #[arg(long, value_name = "FILE")]
     pub(crate) to: Option<PathBuf>,
+    /// Replace the file if it is there
+    #[arg(long, requires = "to")]
+    pub(crate) force: bool,
     /// What is settled before.
     #[command(flatten)]
     pub(crate) bind: BindArgs,

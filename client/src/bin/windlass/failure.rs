@@ -37,6 +37,12 @@ pub(crate) enum CommandError {
         #[source]
         source: io::Error,
     },
+    /// A file is there already, and was not to be replaced.
+    #[error("{} exists already", .file.display())]
+    Exists {
+        /// The file.
+        file: PathBuf,
+    },
     /// A file cannot be read.
     #[error("{} cannot be read", .file.display())]
     Read {
@@ -197,6 +203,7 @@ impl Coded for CommandError {
             Self::Unwell { .. } => ErrorCode("WL0724"),
             Self::Write { .. } => ErrorCode("WL0702"),
             Self::Read { .. } => ErrorCode("WL0703"),
+            Self::Exists { .. } => ErrorCode("WL0719"),
             Self::Stdout(_) => ErrorCode("WL0704"),
             Self::Form { .. } => ErrorCode("WL0705"),
             Self::Usage { .. } => ErrorCode("WL0706"),
@@ -217,6 +224,7 @@ impl Coded for CommandError {
             Self::FolderInUse { .. } => "name a folder that does not exist yet".to_owned(),
             Self::Write { .. } => "check that the folder exists and can be written".to_owned(),
             Self::Read { .. } => "check the file's name".to_owned(),
+            Self::Exists { .. } => "name another file, or give `--force` to replace this one".to_owned(),
             Self::Stdout(_) => return None,
             Self::Form { .. } => "choose another `--output`, or cast the columns that it cannot hold".to_owned(),
             Self::Usage { help, .. } => help.clone(),

@@ -9,6 +9,7 @@ mod args;
 mod command;
 mod failure;
 mod output;
+mod output_file;
 mod progress;
 
 use std::process::ExitCode;

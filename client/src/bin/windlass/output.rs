@@ -1,22 +1,55 @@
 //! Printing: tables for people, one JSON document for programs.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 
 /// Prints one JSON document and nothing else.
 pub(crate) fn json<T: Serialize>(value: &T) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, value)?;
-    writeln!(out)
+    let mut text = serde_json::to_string_pretty(value)?;
+    text.push('\n');
+    self::text(&text)
 }
 
 /// Prints text as it is; a closed pipe (`| head`) is no error.
 pub(crate) fn text(text: &str) -> io::Result<()> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+    match Stdout.write_all(text.as_bytes()).and_then(|()| Stdout.flush()) {
+        Err(_) if reader_has_left() => Ok(()),
         outcome => outcome,
+    }
+}
+
+/// Whether whoever read stdout wants no more.
+static LEFT: AtomicBool = AtomicBool::new(false);
+
+/// Whether whoever read stdout wants no more, as `head` after its last line.
+pub(crate) fn reader_has_left() -> bool {
+    LEFT.load(Ordering::Relaxed)
+}
+
+/// Stdout, which remembers that its reader has left.
+pub(crate) struct Stdout;
+
+impl Stdout {
+    fn note<T>(outcome: io::Result<T>) -> io::Result<T> {
+        if let Err(error) = &outcome
+            && error.kind() == io::ErrorKind::BrokenPipe
+        {
+            LEFT.store(true, Ordering::Relaxed);
+        }
+        outcome
+    }
+}
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Self::note(io::stdout().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Self::note(io::stdout().flush())
     }
 }
 

@@ -65,6 +65,7 @@ pub(super) struct Manifest {
     session: SessionSettings,
     run: RunSettings,
     targets: BTreeMap<String, TargetSpec>,
+    target_spans: BTreeMap<String, Span>,
     tag_policy: Option<TagPolicy>,
     /// The instances of sub-DAGs.
     pub(super) subdags: Option<Node>,
@@ -108,6 +109,7 @@ impl Manifest {
             session: self.session,
             run: self.run,
             targets: self.targets,
+            target_spans: self.target_spans,
             datasets: self.defaults.datasets.into_iter().map(|(name, of)| Spanned::new(name, of.name)).collect(),
             contracts,
             tag_policy: self.tag_policy,
@@ -172,10 +174,29 @@ pub(super) fn decode(
             )
         })
         .unwrap_or_default();
+    let target_spans = fields.get("targets").and_then(|node| match &node.value {
+        Value::Map(entries) => {
+            Some(entries.iter().map(|entry| (entry.key.value.clone(), entry.key.span.clone())).collect())
+        }
+        _ => None,
+    });
+    let target_spans = target_spans.unwrap_or_default();
     let tag_policy = fields.get("tag_policy").map(|node| tag_policy::decode(node, files, problems));
     let name = name.unwrap_or_else(|| PipelineName::new("unnamed"));
     let subdags = fields.get("subdags").cloned();
-    Some(Manifest { name, description, sources, params, session, run, targets, tag_policy, subdags, defaults })
+    Some(Manifest {
+        name,
+        description,
+        sources,
+        params,
+        session,
+        run,
+        targets,
+        target_spans,
+        tag_policy,
+        subdags,
+        defaults,
+    })
 }
 
 fn name_of(node: &Node, problems: &mut Vec<Problem>) -> Option<PipelineName> {

@@ -161,6 +161,7 @@ pub(super) fn decode_parts(
             materialize: settings.materialize,
             table: settings.table.settings,
             location_span: settings.table.location_span,
+            export_spans: settings.table.export_spans,
             retries: settings.retries,
             contract: settings.contract,
             expectations: settings.expected.list,

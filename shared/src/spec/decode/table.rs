@@ -10,7 +10,7 @@ use crate::spec::codes;
 use crate::spec::problem::Problem;
 use crate::spec::span::Span;
 use crate::spec::sql;
-use crate::spec::table::{Export, TableSettings, WriteMode};
+use crate::spec::table::{Export, FILE_FORMATS, TableSettings, WriteMode};
 use crate::spec::yaml::{Node, Value};
 
 const KEYS: Keys = Keys {
@@ -35,15 +35,14 @@ const EXPORT: Keys = Keys { what: "an export", known: &["name", "format", "saver
 const MODES: [WriteMode; 4] =
     [WriteMode::Overwrite, WriteMode::Append, WriteMode::Upsert, WriteMode::ReplacePartitions];
 
-/// The formats that files can be exported in.
-pub(super) const EXPORT_FORMATS: [&str; 4] = ["parquet", "csv", "json", "arrow"];
-
 /// Below this a table would drown in files.
 pub(super) const LEAST_FILE_BYTES: u64 = 64 * 1024;
 
 pub(super) struct Table {
     pub(super) settings: TableSettings,
     pub(super) location_span: Option<Span>,
+    /// Where each export is written.
+    pub(super) export_spans: Vec<Span>,
     /// Where it is said whether the table is incremental: in `io` or in the defaults.
     pub(super) incremental_span: Option<Span>,
     /// Where `key` and `partition_by` are written, if they are.
@@ -62,6 +61,7 @@ impl Table {
         Self {
             settings: defaults.table.clone(),
             location_span: None,
+            export_spans: Vec::new(),
             incremental_span,
             key_span: None,
             partition_span: None,
@@ -89,6 +89,10 @@ pub(super) fn decode(node: &Node, base: &Table, problems: &mut Vec<Problem>) -> 
     let mut properties = defaults.properties.clone();
     properties
         .extend(fields.get("properties").and_then(|node| text_map(node, "`properties`", problems)).unwrap_or_default());
+    let (own_exports, export_spans) = match fields.get("exports") {
+        Some(node) => exports(node, problems),
+        None => (defaults.exports.clone(), base.export_spans.clone()),
+    };
     let location_node = fields.get("location");
     let mut settings = TableSettings {
         location: location_node
@@ -106,7 +110,7 @@ pub(super) fn decode(node: &Node, base: &Table, problems: &mut Vec<Problem>) -> 
             .and_then(|node| size(node, "`target_file_size`", LEAST_FILE_BYTES, problems))
             .or(defaults.target_file_bytes),
         key: key.flatten().unwrap_or_else(|| defaults.key.clone()),
-        exports: fields.get("exports").map_or_else(|| defaults.exports.clone(), |node| exports(node, problems)),
+        exports: own_exports,
         ..defaults.clone()
     };
     let said = incremental::read(&fields, &mut settings, problems);
@@ -116,6 +120,7 @@ pub(super) fn decode(node: &Node, base: &Table, problems: &mut Vec<Problem>) -> 
     Some(Table {
         settings,
         location_span: span("location", &base.location_span),
+        export_spans,
         incremental_span: said.or_else(|| base.incremental_span.clone()),
         key_span: span("key", &base.key_span),
         partition_span: span("partition_by", &base.partition_span),
@@ -136,9 +141,10 @@ pub(super) fn refuse_twice(dataset: &Node, io: &Node, problems: &mut Vec<Problem
     }
 }
 
-/// Where else the rows go.
-pub(super) fn exports(node: &Node, problems: &mut Vec<Problem>) -> Vec<Export> {
+/// Where else the rows go, and where that is said.
+pub(super) fn exports(node: &Node, problems: &mut Vec<Problem>) -> (Vec<Export>, Vec<Span>) {
     let mut exports: Vec<Export> = Vec::new();
+    let mut spans = Vec::new();
     for item in list(node, "`exports`", problems).unwrap_or_default() {
         let Some(export) = export(item, problems) else { continue };
         if exports.iter().any(|other| other.name == export.name || other.location == export.location) {
@@ -147,13 +153,14 @@ pub(super) fn exports(node: &Node, problems: &mut Vec<Problem>) -> Vec<Export> {
             problems.push(problem.help("give each a `name` and a `location` of its own"));
         }
         exports.push(export);
+        spans.push(item.span.clone());
     }
-    exports
+    (exports, spans)
 }
 
 fn export(node: &Node, problems: &mut Vec<Problem>) -> Option<Export> {
     let fields = Fields::open(node, &EXPORT, problems)?;
-    let formats = EXPORT_FORMATS.map(|format| (format, format));
+    let formats = FILE_FORMATS.map(|format| (format, format));
     let saver = match (fields.get("format"), fields.get("saver")) {
         (Some(_), Some(saver)) => {
             let problem = Problem::new(codes::DOES_NOT_APPLY, "an export has a `format` or a `saver`, not both");

@@ -136,10 +136,11 @@ fn datasets(node: &Node, problems: &mut Vec<Problem>) -> BTreeMap<NodeName, Data
         let properties = fields.get("properties").and_then(|node| text_map(node, "`properties`", problems));
         let bytes = fields.get("target_file_size");
         let target_file_bytes = bytes.and_then(|node| size(node, "`target_file_size`", LEAST_FILE_BYTES, problems));
-        let exports = fields.get("exports").map(|node| table::exports(node, problems));
+        let (exports, export_spans) = fields.get("exports").map(|node| table::exports(node, problems)).unzip();
         let properties = properties.unwrap_or_default();
         let span = entry.key.span.clone();
-        let dataset = DatasetOverride { span, location, properties, target_file_bytes, exports };
+        let export_spans = export_spans.unwrap_or_default();
+        let dataset = DatasetOverride { span, location, properties, target_file_bytes, exports, export_spans };
         datasets.insert(NodeName::new(entry.key.value.clone()), dataset);
     }
     datasets

@@ -14,6 +14,7 @@ use super::{open_project, start};
 use crate::args::{BindArgs, ContractCommand, ContractDiffArgs, Global, InferArgs, Output};
 use crate::failure::CommandError;
 use crate::output;
+use crate::output_file::OutputFile;
 
 /// Writes or compares contracts.
 pub(crate) async fn run(global: &Global, command: &ContractCommand) -> Result<(), CommandError> {
@@ -24,6 +25,9 @@ pub(crate) async fn run(global: &Global, command: &ContractCommand) -> Result<()
 }
 
 async fn infer(global: &Global, args: &InferArgs) -> Result<(), CommandError> {
+    if let Some(file) = &args.to {
+        OutputFile::check(file, args.force)?;
+    }
     let project = open_project(global, &args.bind)?;
     let windlass = start(global, &project).await?;
     let sql = format!("SELECT * FROM \"{}\" LIMIT 0", args.table.replace('"', "\"\""));
@@ -58,8 +62,7 @@ async fn infer(global: &Global, args: &InferArgs) -> Result<(), CommandError> {
         partition_by: settings.map(|settings| settings.partition_by.clone()).unwrap_or_default(),
     };
     if let Some(file) = &args.to {
-        std::fs::write(file, to_yaml(&contract))
-            .map_err(|source| CommandError::Write { file: file.clone(), source })?;
+        OutputFile::write(file, args.force, &to_yaml(&contract))?;
     }
     match (global.output, &args.to) {
         (Output::Json, _) => Ok(output::json(&contract)?),

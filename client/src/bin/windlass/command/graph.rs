@@ -6,6 +6,7 @@ use super::open_project;
 use crate::args::{Global, GraphArgs, GraphFormat, Output};
 use crate::failure::CommandError;
 use crate::output;
+use crate::output_file::OutputFile;
 
 /// Draws the pipeline to a file or stdout. `--output json` draws it as JSON.
 pub(crate) fn run(global: &Global, args: &GraphArgs) -> Result<(), CommandError> {
@@ -23,7 +24,7 @@ pub(crate) fn run(global: &Global, args: &GraphArgs) -> Result<(), CommandError>
     };
     match &args.to {
         Some(file) => {
-            std::fs::write(file, drawing).map_err(|source| CommandError::Write { file: file.clone(), source })?
+            OutputFile::write(file, args.force, &drawing)?;
         }
         None => output::text(&drawing)?,
     }

@@ -1,14 +1,22 @@
 //! `windlass plan`: what a run would do.
 
+use std::path::Path;
+
 use windlass_shared::artifact::{PlannedRun, SavedPlan, SourceChange, StageDecision};
 
 use super::{open_project, run_options, start};
 use crate::args::{Global, Output, PlanArgs};
 use crate::failure::CommandError;
 use crate::output::{self, bytes, count};
+use crate::output_file::OutputFile;
 
 /// Pins the sources, plans every selected stage and shows both. Nothing is written but the file that is asked for.
 pub(crate) async fn run(global: &Global, args: &PlanArgs) -> Result<(), CommandError> {
+    // A plan that was saved before is replaced without a word; anything else was put there for another purpose.
+    let force = args.force || args.out.as_deref().is_some_and(is_plan);
+    if let Some(file) = &args.out {
+        OutputFile::check(file, force)?;
+    }
     let project = open_project(global, &args.select.bind)?;
     let windlass = start(global, &project).await?;
     let options = run_options(&args.select, &args.refresh);
@@ -17,7 +25,7 @@ pub(crate) async fn run(global: &Global, args: &PlanArgs) -> Result<(), CommandE
     let plan = plan?;
     if let Some(file) = &args.out {
         let saved = SavedPlan::new(options.to_be_saved(&project), &plan).to_json();
-        std::fs::write(file, saved + "\n").map_err(|source| CommandError::Write { file: file.clone(), source })?;
+        OutputFile::write(file, force, &(saved + "\n"))?;
     }
     if global.output == Output::Json {
         return Ok(output::json(&plan)?);
@@ -28,6 +36,11 @@ pub(crate) async fn run(global: &Global, args: &PlanArgs) -> Result<(), CommandE
         text.push_str(&format!("\nsaved in {file}; carry it out with `windlass apply {file}`\n"));
     }
     Ok(output::text(&text)?)
+}
+
+/// Whether a file is a saved plan.
+fn is_plan(file: &Path) -> bool {
+    std::fs::read_to_string(file).is_ok_and(|text| SavedPlan::read(&text).is_ok())
 }
 
 /// The plan for people: what is read, what becomes of each stage and why, and what has changed.

@@ -1,8 +1,7 @@
 //! `windlass query`: a question in SQL to the project's tables and sources.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Write};
+use std::io::Write;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::csv;
@@ -17,6 +16,11 @@ use windlass_shared::ids::{NodeName, TableVersion};
 use super::{open_project, start};
 use crate::args::{Global, Output, QueryArgs};
 use crate::failure::CommandError;
+use crate::output::{Stdout, reader_has_left};
+use crate::output_file::OutputFile;
+
+/// As many rows are shown to people who have not said how many they want.
+const SHOWN: usize = 1000;
 
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
@@ -35,9 +39,12 @@ pub(crate) async fn run(global: &Global, args: &QueryArgs) -> Result<(), Command
             help: "name a file with `--to FILE`".to_owned(),
         });
     }
+    if let Some(file) = &args.to {
+        OutputFile::check(file, args.force)?;
+    }
     let project = open_project(global, &args.bind)?;
     let windlass = start(global, &project).await?;
-    let limit = (args.limit > 0).then_some(args.limit);
+    let limit = limit(global, args);
     let answer = async {
         let options = options(&windlass, &project, args, limit).await?;
         let rows = windlass.query(&project, &sql, &options).await?;
@@ -46,6 +53,13 @@ pub(crate) async fn run(global: &Global, args: &QueryArgs) -> Result<(), Command
     let answer = answer.await;
     windlass.stop().await;
     answer
+}
+
+/// The most rows to give. Only what is for people's eyes is cut without being asked to: files and programs get all.
+fn limit(global: &Global, args: &QueryArgs) -> Option<usize> {
+    let for_people = global.output == Output::Table && args.to.is_none();
+    let asked = args.limit.unwrap_or(if for_people { SHOWN } else { 0 });
+    (asked > 0).then_some(asked)
 }
 
 /// What is asked for besides the question. One row more than the limit tells whether there are more.
@@ -78,11 +92,10 @@ async fn versions_of_run(
 }
 
 async fn write(global: &Global, args: &QueryArgs, rows: QueryRows, limit: Option<usize>) -> Result<(), CommandError> {
-    let out: Box<dyn Write + Send> = match &args.to {
-        Some(file) => {
-            Box::new(File::create(file).map_err(|source| CommandError::Write { file: file.clone(), source })?)
-        }
-        None => Box::new(io::stdout()),
+    let file = args.to.as_ref().map(|file| OutputFile::create(file, args.force)).transpose()?;
+    let out: Box<dyn Write + Send> = match &file {
+        Some(file) => Box::new(file.writer()?),
+        None => Box::new(Stdout),
     };
     let (form, mut sink): (&'static str, Box<dyn Sink>) = match global.output {
         Output::Table => ("a table", Box::new(Pretty { out, batches: vec![RecordBatch::new_empty(rows.schema())] })),
@@ -105,9 +118,18 @@ async fn write(global: &Global, args: &QueryArgs, rows: QueryRows, limit: Option
         more |= batch.num_rows() > left;
         let batch = batch.slice(0, batch.num_rows().min(left));
         left -= batch.num_rows();
-        sink.take(batch).map_err(fault)?;
+        match sink.take(batch) {
+            Err(_) if reader_has_left() => return Ok(()),
+            taken => taken.map_err(fault)?,
+        }
     }
-    sink.end().map_err(fault)?;
+    match sink.end() {
+        Err(_) if reader_has_left() => return Ok(()),
+        ended => ended.map_err(fault)?,
+    }
+    if let Some(file) = file {
+        file.finish()?;
+    }
     if more {
         eprintln!("only the first {} rows are shown; `--limit 0` gives all", limit.unwrap_or_default());
     }
@@ -133,7 +155,7 @@ impl Sink for Pretty {
 
     fn end(mut self: Box<Self>) -> Result<(), Fault> {
         writeln!(self.out, "{}", pretty_format_batches(&self.batches)?)?;
-        Ok(())
+        Ok(self.out.flush()?)
     }
 }
 
@@ -148,7 +170,7 @@ impl Sink for Json {
         self.0.finish()?;
         let mut out = self.0.into_inner();
         writeln!(out)?;
-        Ok(())
+        Ok(out.flush()?)
     }
 }
 

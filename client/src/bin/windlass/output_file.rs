@@ -1,0 +1,114 @@
+//! Files that a user names for what a command gives: never half a file, and never in place of another unless asked for.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::failure::CommandError;
+
+/// A file that is being written. It has its name only once it is whole; until then it lies beside, and is removed when
+/// this is dropped.
+#[derive(Debug)]
+pub(crate) struct OutputFile {
+    /// The file as the user named it.
+    named: PathBuf,
+    /// Where it goes: behind links, if it replaces what is there.
+    target: PathBuf,
+    /// Where it is written; `None` if straight to the target, which is a pipe or a device.
+    beside: Option<PathBuf>,
+    file: File,
+    force: bool,
+}
+
+impl OutputFile {
+    /// Refuses a name that is taken. For before the work that the file is for.
+    pub(crate) fn check(file: &Path, force: bool) -> Result<(), CommandError> {
+        match !force && is_taken(file) {
+            true => Err(CommandError::Exists { file: file.to_owned() }),
+            false => Ok(()),
+        }
+    }
+
+    /// Begins a file.
+    pub(crate) fn create(named: &Path, force: bool) -> Result<Self, CommandError> {
+        Self::check(named, force)?;
+        let failed = |source| CommandError::Write { file: named.to_owned(), source };
+        let target = fs::canonicalize(named).unwrap_or_else(|_| named.to_owned());
+        if is_special(&target) {
+            let file = File::options().write(true).open(&target).map_err(failed)?;
+            return Ok(Self { named: named.to_owned(), target, beside: None, file, force });
+        }
+        if target.is_dir() {
+            return Err(failed(io::ErrorKind::IsADirectory.into()));
+        }
+        let beside = beside(&target).ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?;
+        let file = File::create_new(&beside).map_err(failed)?;
+        Ok(Self { named: named.to_owned(), target, beside: Some(beside), file, force })
+    }
+
+    /// Writes a whole file.
+    pub(crate) fn write(named: &Path, force: bool, text: &str) -> Result<(), CommandError> {
+        let mut file = Self::create(named, force)?;
+        file.file.write_all(text.as_bytes()).map_err(|source| file.failed(source))?;
+        file.finish()
+    }
+
+    /// Something to write the file with.
+    pub(crate) fn writer(&self) -> Result<File, CommandError> {
+        self.file.try_clone().map_err(|source| self.failed(source))
+    }
+
+    /// Gives the file its name.
+    pub(crate) fn finish(mut self) -> Result<(), CommandError> {
+        let Some(beside) = self.beside.clone() else { return Ok(()) };
+        self.file.sync_all().map_err(|source| self.failed(source))?;
+        let placed = match self.force {
+            true => fs::rename(&beside, &self.target),
+            // Unlike renaming, this fails if somebody was faster.
+            false => fs::hard_link(&beside, &self.target),
+        };
+        match placed {
+            Ok(()) if self.force => self.beside = None,
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists || is_taken(&self.target) => {
+                return Err(CommandError::Exists { file: self.named.clone() });
+            }
+            // Not every file system has links.
+            Err(_) => {
+                fs::rename(&beside, &self.target).map_err(|source| self.failed(source))?;
+                self.beside = None;
+            }
+        }
+        Ok(())
+    }
+
+    fn failed(&self, source: io::Error) -> CommandError {
+        CommandError::Write { file: self.named.clone(), source }
+    }
+}
+
+impl Drop for OutputFile {
+    fn drop(&mut self) {
+        if let Some(beside) = &self.beside {
+            // It may have got its name by a link already.
+            let _ = fs::remove_file(beside);
+        }
+    }
+}
+
+/// Whether something has the name that writing would replace.
+fn is_taken(file: &Path) -> bool {
+    file.symlink_metadata().is_ok() && !is_special(file)
+}
+
+/// Whether it is a pipe, a terminal or another device: what is written there replaces nothing.
+fn is_special(file: &Path) -> bool {
+    file.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir())
+}
+
+/// A name in the same folder that nothing else has.
+fn beside(target: &Path) -> Option<PathBuf> {
+    let name = target.file_name()?.to_string_lossy();
+    let short: String = name.chars().take(64).collect();
+    Some(target.with_file_name(format!(".{short}.{}", uuid::Uuid::new_v4().simple())))
+}

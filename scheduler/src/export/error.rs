@@ -1,0 +1,122 @@
+//! Why an export may not go where it should.
+
+use windlass_shared::error::{Coded, ErrorCode};
+use windlass_shared::storage::StorageError;
+
+/// Why an export may not go where it should.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// Its folder is needed for something else.
+    #[error("{export} is written to {folder}, and {what} is {place}")]
+    InTheWay {
+        /// The export, in words.
+        export: String,
+        /// Its folder.
+        folder: String,
+        /// What else is there.
+        what: String,
+        /// Where that is.
+        place: String,
+    },
+    /// Another export of the project has the folder.
+    #[error("{export} and {other} write to {folder}, or one of them inside the other's folder")]
+    Twice {
+        /// The export, in words.
+        export: String,
+        /// The other.
+        other: String,
+        /// The folder.
+        folder: String,
+    },
+    /// The folder holds files of an export that this home knows nothing of.
+    #[error("{folder}, where {export} is written, holds `{file}`, which is of {of}")]
+    Foreign {
+        /// The export, in words.
+        export: String,
+        /// Its folder.
+        folder: String,
+        /// The file.
+        file: String,
+        /// Whose it is, as far as that is known.
+        of: String,
+    },
+    /// A file is not as the export has written it.
+    #[error("`{file}` in {folder} is not as {export} has written it")]
+    Changed {
+        /// The export, in words.
+        export: String,
+        /// Its folder.
+        folder: String,
+        /// The file.
+        file: String,
+    },
+    /// What the home remembers of the folder cannot be read.
+    #[error("what the home remembers of {folder} cannot be read: {record}")]
+    Record {
+        /// The folder.
+        folder: String,
+        /// The record's file.
+        record: String,
+        /// Why not.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A later version of Windlass has written to the folder.
+    #[error("a later version of windlass has exported to {folder}: its record {record} has format {found}")]
+    LaterRecord {
+        /// The folder.
+        folder: String,
+        /// The record's file.
+        record: String,
+        /// Its format.
+        found: u32,
+    },
+    /// The folder's location is none.
+    #[error("the folder of an export cannot be used")]
+    Location(#[from] StorageError),
+    /// A store failed.
+    #[error("the folder of an export cannot be looked at, or its record not written")]
+    Store(#[from] object_store::Error),
+}
+
+impl Coded for ExportError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::InTheWay { .. } => ErrorCode("WL0675"),
+            Self::Twice { .. } => ErrorCode("WL0676"),
+            Self::Foreign { .. } | Self::Changed { .. } => ErrorCode("WL0677"),
+            Self::Record { .. } | Self::LaterRecord { .. } => ErrorCode("WL0679"),
+            Self::Location(error) => error.code(),
+            Self::Store(_) => ErrorCode("WL0344"),
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::InTheWay { .. } | Self::Twice { .. } => "give the export a folder of its own".to_owned(),
+            Self::Foreign { .. } => {
+                "remove such files if nobody needs them any more, or give the export a folder of its own".to_owned()
+            }
+            Self::Changed { .. } => {
+                "move the file elsewhere if it is to be kept, or remove it; the export is then written anew".to_owned()
+            }
+            Self::Record { record, .. } => {
+                format!("remove {record} and the files in the folder that begin with `windlass-`, then run again")
+            }
+            Self::LaterRecord { .. } => "use that version, or give the export a folder of its own".to_owned(),
+            Self::Location(error) => return error.help(),
+            Self::Store(_) => {
+                "the stage's table is committed; run again to write the export, which is then made good".to_owned()
+            }
+        })
+    }
+
+    fn is_retryable(&self) -> bool {
+        match self {
+            Self::Location(error) => error.is_retryable(),
+            // Nothing counts before all of it is there, so trying again does no harm.
+            Self::Store(_) => true,
+            _ => false,
+        }
+    }
+}

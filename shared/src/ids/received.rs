@@ -1,0 +1,147 @@
+//! What ids and paths that another process has sent must look like before anything is done with them.
+//!
+//! They become parts of paths of files. So nothing is cleaned up or decoded: a text is taken as it is, or refused.
+
+use crate::error::{Coded, ErrorCode};
+
+/// The longest id and the longest path that are taken, in bytes.
+const LONGEST_ID: usize = 128;
+const LONGEST_PATH: usize = 1024;
+/// As much of a refused text is shown.
+const SHOWN: usize = 100;
+
+/// Why a text from another process is not taken for what it should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{shown} is no {what}: {reason}")]
+pub struct Refused {
+    what: &'static str,
+    shown: String,
+    reason: &'static str,
+}
+
+impl Refused {
+    /// That `text` is no `what`, because of `reason`.
+    pub fn new(what: &'static str, text: &str, reason: &'static str) -> Self {
+        let mut shown: String = text.chars().take(SHOWN).collect();
+        if shown.len() < text.len() {
+            shown.push('…');
+        }
+        // Quoted as in code, so that control characters do no harm in a log.
+        Self { what, shown: format!("{shown:?}"), reason }
+    }
+}
+
+impl Coded for Refused {
+    fn code(&self) -> ErrorCode {
+        ErrorCode("WL0536")
+    }
+
+    fn help(&self) -> Option<String> {
+        Some("no scheduler or client of Windlass sends this: let only them reach this process's ports".to_owned())
+    }
+
+    fn is_retryable(&self) -> bool {
+        false
+    }
+}
+
+/// Whether a text can be an id: ASCII letters, digits, `_` and `-` alone, so that it is the name of one file or folder on
+/// every system.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_id(text: &str) -> Result<(), &'static str> {
+    if text.is_empty() || text.len() > LONGEST_ID {
+        return Err("it is empty or too long");
+    }
+    match text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
+        true => Ok(()),
+        false => Err("it has other characters than ASCII letters, digits, `_` and `-`"),
+    }
+}
+
+/// Whether a path stays below the folder that it starts in, whatever system reads it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_relative_path(path: &str) -> Result<(), &'static str> {
+    if path.is_empty() || path.len() > LONGEST_PATH {
+        return Err("it is empty or too long");
+    }
+    if path.starts_with('/') || path.contains('\\') || path.contains(':') {
+        return Err("it is absolute or not separated by `/`");
+    }
+    if path.chars().any(char::is_control) {
+        return Err("it holds control characters");
+    }
+    match path.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
+        true => Err("it leads out of its folder or is not in its shortest form"),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{EngineJobId, PipelineName, RunId};
+
+    /// What leads elsewhere in one way or another.
+    const FOREIGN: [&str; 21] = [
+        "",
+        ".",
+        "..",
+        "/",
+        "/etc",
+        "../x",
+        "../../x",
+        "a/..",
+        "a/../../b",
+        "./a",
+        "a//b",
+        "a/",
+        "%2e%2e",
+        "%2e%2e%2fx",
+        "..%2fx",
+        ".\t.",
+        "a\0b",
+        "C:\\x",
+        "C:x",
+        "\\\\host\\x",
+        "..\\x",
+    ];
+
+    #[test]
+    fn ids_are_the_name_of_one_folder() {
+        for text in FOREIGN {
+            assert!(EngineJobId::parse(text).is_err(), "{text:?}");
+            assert!(PipelineName::parse(text).is_err(), "{text:?}");
+            assert!(RunId::parse(text).is_err(), "{text:?}");
+        }
+        for text in ["a b", "größe", "a.b", "~", "$HOME", "a\nb", &"x".repeat(129)] {
+            assert!(EngineJobId::parse(text).is_err(), "{text:?}");
+        }
+        EngineJobId::parse("0S3D81CKG4000").unwrap();
+        PipelineName::parse("code_graph").unwrap();
+        let run = RunId::generate();
+        assert_eq!(RunId::parse(run.as_str()), Ok(run.clone()));
+        assert!(RunId::parse(&run.as_str().to_uppercase()).is_err());
+    }
+
+    #[test]
+    fn paths_stay_below_their_folder() {
+        for path in FOREIGN.iter().filter(|path| !path.contains('%')) {
+            assert!(check_relative_path(path).is_err(), "{path:?}");
+        }
+        for path in ["a", "a/b.sql", "stages/..x.sql", "a%2f..", "größe/a b"] {
+            check_relative_path(path).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_refused_is_shown_harmlessly() {
+        let error = Refused::new("id of a job", &format!("\u{1b}[2J{}", "x".repeat(500)), "it is empty or too long");
+        let text = error.to_string();
+        assert!(text.len() < 200 && !text.contains('\u{1b}'), "{text}");
+        assert_eq!(error.code().0, "WL0536");
+    }
+}
