@@ -115,8 +115,8 @@ fn remove(folder: &Path) -> io::Result<()> {
 fn remove_abandoned(parent: &Path) -> io::Result<()> {
     for entry in fs::read_dir(parent)? {
         let path = entry?.path();
-        let ours = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX)) && path.is_dir();
-        if !ours {
+        let id = path.file_name().and_then(|name| name.to_str()?.strip_prefix(PREFIX));
+        if !id.is_some_and(|id| uuid::Uuid::parse_str(id).is_ok()) || !path.is_dir() {
             continue;
         }
         let Ok(lock) = File::open(lock_of(&path)) else { continue };

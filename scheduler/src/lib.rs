@@ -13,7 +13,7 @@ pub mod cursors;
 mod exact_graph;
 pub mod execute;
 mod executor_service;
-mod export;
+pub mod export;
 pub mod home;
 pub mod metrics;
 pub mod plan;

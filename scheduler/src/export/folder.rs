@@ -31,9 +31,7 @@ impl<'p> ExportFolder<'p> {
         let store = stores.store(&place.folder)?;
         let path = place.folder.path()?;
         let mut record = FolderRecord::read(stores, &place.record, &place.folder).await?;
-        let listed = store.list_with_delimiter(Some(&path)).await?.objects.into_iter();
-        let found: BTreeMap<String, ObjectMeta> =
-            listed.filter_map(|file| Some((file.location.filename()?.to_owned(), file))).collect();
+        let found = files_in(store.as_ref(), &path).await?;
         let former = record::former(stores, &place.former_record, &place.saver, &place.location).await?;
         if let Some((version, written)) = former {
             let name = former_name(version, &place.saver);
@@ -101,9 +99,11 @@ impl<'p> ExportFolder<'p> {
     /// Remembers that a file of that name is about to be written. Until then, and until it is whole, nothing changes for
     /// readers.
     pub(crate) async fn begin(&mut self, file: &str) -> Result<(), ExportError> {
-        self.record.begun.retain(|name| self.found.contains_key(name) || self.has_pieces(name));
+        let mut begun = std::mem::take(&mut self.record.begun);
+        begun.retain(|name| self.found.contains_key(name) || !self.pieces(name).is_empty());
+        begun.push(file.to_owned());
+        self.record.begun = begun;
         self.record.replaced.retain(|old| self.found.contains_key(&old.name));
-        self.record.begun.push(file.to_owned());
         self.record.write(&self.stores, &self.place.record).await
     }
 
@@ -111,8 +111,11 @@ impl<'p> ExportFolder<'p> {
     pub(crate) async fn complete(&mut self, file: Option<&str>, now: Exported, by: Mark) -> Result<(), ExportError> {
         let mut files = Vec::new();
         if let Some(name) = file {
-            let found = self.store.head(&self.path.clone().join(name)).await?;
-            files.push(ExportedFile::of(name, &found));
+            // As lists tell of it: some stores say times and tags otherwise when asked for one file.
+            let found = files_in(self.store.as_ref(), &self.path).await?;
+            let path = self.path.clone().join(name).to_string();
+            let missing = || object_store::Error::NotFound { path, source: "the file is not listed".into() };
+            files.push(ExportedFile::of(name, found.get(name).ok_or_else(missing)?));
             self.record.begun.retain(|begun| begun != name);
         }
         let former = std::mem::replace(&mut self.record.files, files);
@@ -156,10 +159,6 @@ impl<'p> ExportFolder<'p> {
         entries.flatten().filter(is_piece).map(|entry| entry.path()).collect()
     }
 
-    fn has_pieces(&self, name: &str) -> bool {
-        !self.pieces(name).is_empty()
-    }
-
     fn remove_pieces(&self, name: &str) {
         for piece in self.pieces(name) {
             if let Err(error) = std::fs::remove_file(&piece) {
@@ -167,4 +166,10 @@ impl<'p> ExportFolder<'p> {
             }
         }
     }
+}
+
+/// The files directly in a folder, by name.
+async fn files_in(store: &dyn ObjectStore, folder: &StorePath) -> Result<BTreeMap<String, ObjectMeta>, ExportError> {
+    let listed = store.list_with_delimiter(Some(folder)).await?.objects.into_iter();
+    Ok(listed.filter_map(|file| Some((file.location.filename()?.to_owned(), file))).collect())
 }

@@ -1,4 +1,4 @@
-//! The folders of exports: whether one may be written to, what lies in it, and which of that an export has written.
+//! Folders of exports: whether one may be written to, what lies in it, and which of that an export has written.
 //!
 //! ```text
 //! plan:   check ── not in the home, no Delta table around, no other export's ──→ or the run is refused

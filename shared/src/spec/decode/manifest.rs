@@ -17,7 +17,7 @@ use crate::spec::pipeline::{PipelineSpec, RunSettings, SourceSpec, StageSpec, Ta
 use crate::spec::problem::Problem;
 use crate::spec::span::{Span, Spanned};
 use crate::spec::table::{Materialize, TableSettings};
-use crate::spec::yaml::{self, Entry, Node};
+use crate::spec::yaml::{self, Entry, Node, Value};
 use crate::tag::{TagPolicy, Tags};
 
 const KEYS: Keys = Keys {
