@@ -113,7 +113,7 @@ pub fn strategy_for(
 }
 
 /// Whether other rows decide if a row of the stage goes to quarantine: those with its key, or those that it refers to.
-pub fn judges_among_rows(stage: &Stage) -> bool {
+fn judges_among_rows(stage: &Stage) -> bool {
     stage.expectations.iter().any(|expectation| {
         let is_among_rows = matches!(expectation.rule, Rule::Unique { .. } | Rule::References { .. });
         is_among_rows && expectation.severity == Severity::Quarantine
