@@ -145,7 +145,7 @@ impl Planner<'_> {
         check_key(graph, stage, &columns)?;
         expect::check(graph, &session.context, stage, &columns).await?;
         self.check_table(stage, &role, &columns).await?;
-        self.check_incremental(stage, &mut role, &plan)?;
+        self.check_incremental(stage, &role, &plan)?;
         check_runs(graph, &session.context, stage, &logical).await?;
         let (decision, refusal) = match self.decision(stage, &mut role, &plan).await {
             Ok(decision) => (decision, None),
@@ -246,7 +246,7 @@ impl Planner<'_> {
     }
 
     /// Whether changes can be followed through the query at all; if not, a strict stage is a problem of the project.
-    fn check_incremental(&self, stage: &Stage, role: &mut TableRole, plan: &LogicalPlan) -> Result<(), PlanError> {
+    fn check_incremental(&self, stage: &Stage, role: &TableRole, plan: &LogicalPlan) -> Result<(), PlanError> {
         if stage.table.incremental == Incremental::Off {
             return Ok(());
         }

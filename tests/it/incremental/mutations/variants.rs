@@ -76,7 +76,6 @@ variants!(#[expect(deprecated)] expr_name, Expr, EXPRESSIONS = {
     Expr::Literal(_, _) => "Literal",
     Expr::BinaryExpr(_) => "BinaryExpr",
     Expr::Like(_) => "Like",
-    Expr::SimilarTo(_) => "SimilarTo",
     Expr::Not(_) => "Not",
     Expr::IsNotNull(_) => "IsNotNull",
     Expr::IsNull(_) => "IsNull",
@@ -103,6 +102,8 @@ variants!(#[expect(deprecated)] expr_name, Expr, EXPRESSIONS = {
     Expr::Placeholder(_) => "Placeholder",
     Expr::OuterReferenceColumn(_, _) => "OuterReferenceColumn",
 }, others {
+    // Refused by the project: the engine takes it for a search.
+    Expr::SimilarTo(_) => "SimilarTo",
     // Settled while the plan is made.
     Expr::Wildcard { .. } => "Wildcard",
     Expr::Unnest(_) => "Unnest",
