@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use datafusion::arrow::array::{Int64Array, Int64Builder, ListBuilder};
+use datafusion::arrow::array::{Int64Array, Int64Builder, ListBuilder, RecordBatch};
 use windlass_client::RunOptions;
 use windlass_shared::artifact::{PlanText, Strategy};
 

@@ -157,7 +157,8 @@ async fn an_executor_knows_no_files_but_those_of_jobs() {
     let spill = jobs.parent().unwrap().join("spill");
     assert!(jobs.is_dir() && spill.is_dir());
     let mut executor = ExecutorGrpcClient::connect(format!("http://{grpc}")).await.unwrap();
-    let mut flight = FlightServiceClient::connect(format!("http://{shuffle}")).await.unwrap();
+    let mut flight =
+        FlightServiceClient::new(Channel::from_shared(format!("http://{shuffle}")).unwrap().connect().await.unwrap());
 
     // What a job has written is handed out, and what is beside it is not.
     fs::create_dir_all(jobs.join("GOOD/1/0")).unwrap();
@@ -228,7 +229,8 @@ async fn a_scheduler_answers_executors_and_clients_and_hands_out_bundles_alone()
         assert_eq!(code(&engine.update_task_status(update).await.unwrap_err()), "WL0536", "{name:?}");
         let stopped = ExecutorStoppedParams { executor_id: name.clone(), reason: String::new() };
         assert_eq!(code(&engine.executor_stopped(stopped).await.unwrap_err()), "WL0536", "{name:?}");
-        let clean = engine.clean_job_data(CleanJobDataParams { job_id: name.clone() }).await;
+        let clean =
+            engine.clean_job_data(CleanJobDataParams { job_id: name.clone(), remove_stage_ids: Vec::new() }).await;
         assert_eq!(clean.unwrap_err().code(), Code::Unimplemented);
     }
     let cancel = engine.cancel_job(CancelJobParams { job_id: "JOB".to_owned() }).await;

@@ -78,7 +78,7 @@ impl Lab {
         let manifest = "name: p\nsources: { t: { kind: delta, location: t } }\nrun: { max_parallel_stages: 1 }\n";
         files.insert("windlass.yaml", manifest);
         for (name, io, sql) in stages {
-            files.insert(&format!("stages/{name}.sql"), &format!("/* windlass\nio: {{ {io} }}\n*/\n{sql}\n"));
+            files.insert(format!("stages/{name}.sql"), &format!("/* windlass\nio: {{ {io} }}\n*/\n{sql}\n"));
         }
         let source = dir.path().join("t");
         std::fs::create_dir_all(&source).unwrap();
