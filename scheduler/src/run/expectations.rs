@@ -19,7 +19,7 @@ use datafusion::common::{Column, ScalarValue};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result as EngineResult;
 use datafusion::functions::string::expr_fn::concat_ws;
-use datafusion::functions_aggregate::expr_fn::{count, max, sum};
+use datafusion::functions_aggregate::expr_fn::{count, max};
 use datafusion::logical_expr::{Expr, ExprFunctionExt, JoinType, LogicalPlan, LogicalPlanBuilder, cast, lit, when};
 use datafusion::prelude::SessionContext;
 use windlass_shared::artifact::{ExpectationRecord, LogKind};
@@ -29,6 +29,7 @@ use windlass_shared::delta::table::{SchemaChange, TableDefinition, TableState, e
 use windlass_shared::delta::write::{StagedFiles, delta_write_plan};
 use windlass_shared::error::{Coded, Failure};
 use windlass_shared::expect::{Expectation, Rule, Severity};
+use windlass_shared::function::exact::sum_of;
 use windlass_shared::storage::Location;
 use windlass_shared::values::{is_changed_by_storing, stored};
 
@@ -172,7 +173,7 @@ impl StageRun<'_> {
                 rule => match rule.condition() {
                     Some(condition) => {
                         let met = self.condition(context, rows, &condition)?;
-                        sum(self.expr(when(met.is_true(), lit(0_i64)).otherwise(lit(1_i64)))?)
+                        sum_of(self.expr(when(met.is_true(), lit(0_i64)).otherwise(lit(1_i64)))?)
                     }
                     None => continue,
                 },

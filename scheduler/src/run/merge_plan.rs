@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::{Column, NullEquality, Result};
-use datafusion::functions_aggregate::expr_fn::sum;
 use datafusion::logical_expr::{
     Expr, Join, JoinConstraint, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr, lit, when,
 };
 use windlass_shared::delta::merge::{DELETE, INSERT, NEW_PREFIX, OLD_PREFIX, OP, ROW_FILE, ROW_POSITION, UPDATE};
+use windlass_shared::function::exact::sum_of;
 
 const OLD: &str = "__wl_o";
 const NEW: &str = "__wl_n";
@@ -34,7 +34,7 @@ pub(super) fn shared_keys(parts: Vec<Counted>, key: &[String], most: usize) -> R
     let all = all.unwrap_or_else(|| LogicalPlanBuilder::empty(false));
     let each = Expr::Column(Column::new_unqualified(EACH));
     let counted = Expr::Column(Column::new_unqualified(COUNT));
-    all.aggregate(columns(), [sum(each).alias(COUNT)])?.filter(counted.gt(lit(1_i64)))?.limit(0, Some(most))?.build()
+    all.aggregate(columns(), [sum_of(each).alias(COUNT)])?.filter(counted.gt(lit(1_i64)))?.limit(0, Some(most))?.build()
 }
 
 const EACH: &str = "__wl_each";

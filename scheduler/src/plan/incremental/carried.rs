@@ -5,8 +5,8 @@
 //! to know which rows it had.
 
 use datafusion::common::{Column, Result};
-use datafusion::functions_aggregate::expr_fn::sum;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan, col, lit, when};
+use windlass_shared::function::exact::sum_of;
 use windlass_shared::ids::NodeName;
 
 use super::columns::unnamed;
@@ -60,7 +60,7 @@ impl<'p> CarriedKey<'p> {
         let new = when(col(SIGN).gt(lit(0_i64)), col(SIGN)).otherwise(lit(0_i64))?;
         LogicalPlanBuilder::from(net)
             .project(self.named().chain([new.alias(NEW)]))?
-            .aggregate(self.bare(), [sum(col(NEW)).alias(NEW)])?
+            .aggregate(self.bare(), [sum_of(col(NEW)).alias(NEW)])?
             .build()
             .map(Some)
     }
@@ -78,7 +78,7 @@ impl<'p> CarriedKey<'p> {
         LogicalPlanBuilder::from(changed.clone())
             .project(self.renamed().chain([col(NEW).alias(NEW)]))?
             .union(now)?
-            .aggregate(self.bare(), [sum(col(NEW)).alias(SURPLUS)])?
+            .aggregate(self.bare(), [sum_of(col(NEW)).alias(SURPLUS)])?
             .filter(col(SURPLUS).not_eq(lit(0_i64)).or(has_null))?
             .project(self.bare())?
             .limit(0, Some(1))?

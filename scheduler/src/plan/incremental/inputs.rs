@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, Result};
-use datafusion::functions_aggregate::expr_fn::sum;
 use datafusion::functions_nested::expr_fn::gen_series;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan, TableSource, col, lit, when};
 use windlass_shared::delta::changes::CHANGE_TYPE;
+use windlass_shared::function::exact::sum_of;
 use windlass_shared::ids::NodeName;
 
 use super::columns::{column_at, identified, key_column, key_name, restored, unnamed};
@@ -124,7 +124,7 @@ fn former_rows(now: &LogicalPlan, scan: &TableScan, net: LogicalPlan) -> Result<
     let values: Vec<Expr> = values.collect::<Result<_>>()?;
     LogicalPlanBuilder::from(counted(now.clone(), lit(1_i64))?)
         .union(counted(net, lit(0_i64) - col(SIGN))?)?
-        .aggregate(keys(), [sum(col(SIGN)).alias(SUM)])?
+        .aggregate(keys(), [sum_of(col(SIGN)).alias(SUM)])?
         .filter(col(SUM).gt(lit(0_i64)))?
         .project(keys().chain([gen_series(lit(1_i64), col(SUM), lit(1_i64)).alias(COPIES)]))?
         .unnest_column(Column::new_unqualified(COPIES))?
@@ -150,7 +150,7 @@ fn net_rows(scan: &TableScan, feed: &Arc<dyn TableSource>) -> Result<LogicalPlan
     let values: Vec<Expr> = values.collect::<Result<_>>()?;
     LogicalPlanBuilder::from(feed_rows(scan, feed)?)
         .project(columns.map(|index| identified(schema, index)).chain([sign.alias(SIGN)]))?
-        .aggregate(scanned(scan).map(Expr::Column), [sum(col(SIGN)).alias(SUM)])?
+        .aggregate(scanned(scan).map(Expr::Column), [sum_of(col(SIGN)).alias(SUM)])?
         .filter(col(SUM).not_eq(lit(0_i64)))?
         .project(values.into_iter().chain([col(SUM).alias(SIGN)]))?
         .build()

@@ -3,11 +3,11 @@
 use std::cell::Cell;
 
 use datafusion::common::{Column, DFSchema, DataFusionError, NullEquality, Result, TableReference};
-use datafusion::functions_aggregate::expr_fn::sum;
 use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::{
     Aggregate, Distinct, Expr, Filter, LogicalPlan, LogicalPlanBuilder, Projection, Union, Unnest, Window, col, lit,
 };
+use windlass_shared::function::exact::sum_of;
 
 use super::blocker::{TraceError, blocked, unless_blocked};
 use super::columns::{
@@ -179,7 +179,7 @@ impl<'c> Tracer<'c> {
         let values: Vec<Expr> = values.collect::<Result<_>>()?;
         LogicalPlanBuilder::from(signed(now, 1)?)
             .union(signed(before, -1)?)?
-            .aggregate(columns.clone().map(key_column), [sum(col(SIGN)).alias("__wl_sum")])?
+            .aggregate(columns.clone().map(key_column), [sum_of(col(SIGN)).alias("__wl_sum")])?
             .filter(col("__wl_sum").not_eq(lit(0_i64)))?
             .project(values)?
             .build()

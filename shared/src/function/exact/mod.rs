@@ -13,7 +13,7 @@ mod sum;
 use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::{AggregateUDF, ScalarUDF, WindowUDF};
+use datafusion::logical_expr::{AggregateUDF, Expr, ScalarUDF, WindowUDF};
 
 use crate::error::{ErrorCode, Failure};
 
@@ -41,6 +41,11 @@ pub(crate) fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
 /// Whether a function of a window keeps to itself how it is called, so that what the engine says about it makes no difference.
 pub fn carries_its_call(function: &WindowUDF) -> bool {
     function.inner().is::<Shifted>()
+}
+
+/// `sum(value)` for plans that are built by hand: the one that executors have under that name.
+pub fn sum_of(value: Expr) -> Expr {
+    exact_sum().call(vec![value])
 }
 
 /// The error of a result that its type cannot hold.
