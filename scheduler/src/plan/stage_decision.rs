@@ -140,7 +140,7 @@ impl Planner<'_> {
             return self.reused(stage, role).await;
         }
         let plan = optimized(graph, &session.context, stage, &logical)?;
-        check_names(graph, stage, &plan)?;
+        check_names(graph, stage, &logical)?;
         let (table, columns) = self.definition(stage, plan.schema().as_arrow())?;
         check_key(graph, stage, &columns)?;
         expect::check(graph, &session.context, stage, &columns).await?;
@@ -559,7 +559,7 @@ pub(super) fn as_nullable(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(fields))
 }
 
-/// Whether no column or relation of a query has a name that plans made of it need for themselves.
+/// Whether no column or relation of a query, as it was written, has a name that plans made of it need for themselves.
 fn check_names(graph: &PipelineGraph, stage: &Stage, plan: &LogicalPlan) -> Result<(), PlanError> {
     let mut found = BTreeSet::new();
     let walked = plan.apply_with_subqueries(|node| {
