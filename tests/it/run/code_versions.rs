@@ -185,12 +185,6 @@ async fn whatever_decides_rows_is_part_of_the_code_version_and_is_named() {
         ("stages/known.sql", "amount > 0", "amount > 1", &[("referring", DEFINITION)]),
         ("stages/known.sql", "SELECT id", "SELECT id, amount", &[]),
         ("stages/expecting.sql", "amount < 1000", "amount < 999", &[("expecting", DEFINITION)]),
-        (
-            "windlass.yaml",
-            "format: csv",
-            "format: csv, delimiter: ';'",
-            &[("rated", "what the project says of `rates` has changed")],
-        ),
         ("windlass.yaml", "[2, b]", "[2, c]", &[("rated", "what the project says of `codes` has changed")]),
         (
             "windlass.yaml",

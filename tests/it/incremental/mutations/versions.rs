@@ -14,6 +14,7 @@ use windlass_scheduler::plan::PlanError;
 use windlass_scheduler::run::RunError;
 use windlass_shared::artifact::PlanDecision;
 use windlass_shared::config::SessionSettings;
+use windlass_shared::error::Coded;
 use windlass_shared::storage::Location;
 
 use crate::delta_read::tables::{append, array, batch};
@@ -127,6 +128,8 @@ impl Versions {
                 Verdicts::Reused(verdict.collect())
             }
             Err(ClientError::Run(RunError::Plan(PlanError::Sql(_)))) => Verdicts::Refused,
+            // Files are not of the form that the project says now.
+            Err(error) if error.code().0.starts_with("WL038") => Verdicts::Refused,
             Err(error) => panic!("{error}"),
         }
     }
