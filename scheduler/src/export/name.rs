@@ -20,11 +20,14 @@ pub(crate) fn file_stem(stage: &NodeName, export: &str, version: TableVersion) -
 
 /// Whether a file has the name of an export, whoever's.
 pub(super) fn is_of_an_export(file: &str) -> bool {
-    let Some((stem, _)) = file.strip_prefix(PREFIX).and_then(|rest| rest.rsplit_once('.')) else { return false };
+    let Some((stem, extension)) = file.strip_prefix(PREFIX).and_then(|rest| rest.rsplit_once('.')) else {
+        return false;
+    };
     let mut parts = stem.rsplitn(3, '-');
     let token = parts.next().unwrap_or_default();
     let version = parts.next().unwrap_or_default();
-    token.len() == TOKEN
+    extension.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        && token.len() == TOKEN
         && token.bytes().all(|byte| byte.is_ascii_hexdigit())
         && version.len() == VERSION
         && version.bytes().all(|byte| byte.is_ascii_digit())
@@ -60,6 +63,7 @@ mod tests {
             "part-00000-1b7a3c9e-c000.snappy.parquet",
             "windlass-notes.csv",
             "windlass-a-csv-00000000000000000001.csv",
+            "windlass-a-csv-00000000000000000001-aaaaaaaaaaaa.csv#x",
             "totals.csv",
         ] {
             assert!(!is_of_an_export(name), "{name}");
