@@ -57,20 +57,20 @@ async fn joins_whose_keys_use_no_column_and_joins_of_everything_are_followed() {
         ),
     ];
     let project = lab.project(stages);
-    lab.check(&project, "first").await;
+    lab.fine(&project, "first").await;
     lab.append("u", numbers(U, &[[3, 300]])).await;
-    lab.check(&project, "a row without a partner").await;
+    lab.fine(&project, "a row without a partner").await;
     lab.append("t", numbers(T, &[[4, 3, 41]])).await;
-    lab.check(&project, "its partner").await;
+    lab.fine(&project, "its partner").await;
     lab.update("t", "id = 1", "g", "2").await;
     lab.update("u", "g = 1", "w", "90").await;
-    lab.check(&project, "both sides").await;
+    lab.fine(&project, "both sides").await;
     lab.delete("t", "g = 3").await;
     lab.delete("u", "w > 200").await;
     lab.append("u", numbers(U, &[[7, 700]])).await;
-    lab.check(&project, "gone again").await;
+    lab.fine(&project, "gone again").await;
     lab.delete("t", "true").await;
-    lab.check(&project, "nothing left").await;
+    lab.fine(&project, "nothing left").await;
     lab.windlass.stop().await;
 }
 
@@ -91,13 +91,13 @@ async fn a_side_that_cannot_be_followed_stands_against_nothing_while_it_stays_as
             "SELECT t.id, t.v, x.w FROM t JOIN (SELECT g, w FROM u ORDER BY w DESC LIMIT 1) AS x ON t.g = x.g",
         ),
     ]);
-    lab.check(&project, "first").await;
+    lab.fine(&project, "first").await;
     lab.append("t", numbers(T, &[[4, 2, 40]])).await;
     let plan = lab.plan(&project).await;
     for stage in &plan.stages {
         assert_eq!((stage.decision, stage.strategy), (PlanDecision::Incremental, Some(Strategy::AffectedKeys)));
     }
-    lab.check(&project, "the side that can be followed").await;
+    lab.fine(&project, "the side that can be followed").await;
     lab.append("u", numbers(U, &[[2, 500]])).await;
     fs::write(lab.source("names.csv"), "g,name\n1,one\n2,zwei\n3,three\n").unwrap();
     let plan = lab.plan(&project).await;
@@ -106,7 +106,7 @@ async fn a_side_that_cannot_be_followed_stands_against_nothing_while_it_stays_as
         assert!(stage.reason.contains("has changed, and changes cannot be followed"), "{}", stage.reason);
     }
     lab.delete("u", "w = 200").await;
-    lab.check(&project, "the other one").await;
+    lab.fine(&project, "the other one").await;
     lab.windlass.stop().await;
 }
 
@@ -125,19 +125,19 @@ async fn a_table_that_is_partitioned_anew_is_followed_by_its_readers() {
             ),
         ])
     };
-    lab.check(&project(""), "first").await;
+    lab.fine(&project(""), "first").await;
     lab.update("t", "id = 2", "v", "21").await;
     lab.append("t", numbers(T, &[[4, 3, 40]])).await;
     for partition_by in [", partition_by: [g]", ", partition_by: [g, v]", ", partition_by: [v]", ""] {
-        lab.check(&project(partition_by), partition_by).await;
+        lab.fine(&project(partition_by), partition_by).await;
         lab.update("t", "id = 1", "v", "v + 1").await;
-        lab.check(&project(partition_by), "and then as usual").await;
+        lab.fine(&project(partition_by), "and then as usual").await;
         // Two of its versions at once, of which one is partitioned otherwise.
         lab.update("t", "id = 3", "g", "g + 1").await;
         let base = RunOptions { select: vec!["base".to_owned()], ..RunOptions::default() };
         lab.run(&project(partition_by), &base).await;
     }
-    lab.check(&project(""), "in the end").await;
+    lab.fine(&project(""), "in the end").await;
     lab.windlass.stop().await;
 }
 
@@ -149,15 +149,15 @@ async fn cursors_are_seen_and_set_through_views_and_caches() {
         ("seen", "materialize: view", "SELECT * FROM kept"),
         ("sums", "io: { key: [g], incremental: strict }", "SELECT g, sum(v) AS v, count(*) AS n FROM seen GROUP BY g"),
     ]);
-    lab.check(&project, "first").await;
+    lab.fine(&project, "first").await;
     lab.append("t", numbers(T, &[[4, 2, 40]])).await;
-    lab.check(&project, "appended").await;
+    lab.fine(&project, "appended").await;
     let cursors = lab.windlass.cursors(&project).await.unwrap();
     let names: Vec<&str> = cursors[0].sources.iter().map(|source| source.source.as_str()).collect();
     assert_eq!(names, ["t"]);
     assert_eq!(cursors[0].sources[0].version, Some(2));
     lab.set_cursor(&project, "sums", "t", 1).await;
-    lab.check(&project, "set back").await;
+    lab.fine(&project, "set back").await;
     let record = lab.run(&project, &RunOptions::default()).await;
     assert_eq!(strategy(&record, "sums"), None, "there was something left to do");
     lab.windlass.stop().await;
@@ -183,6 +183,6 @@ async fn names_for_internal_use_are_refused_wherever_they_stand() {
         }
     }
     // A column of that name that nobody reads is no matter.
-    lab.check(&lab.project(&[("s", strict, "SELECT id FROM t")]), "unread").await;
+    lab.fine(&lab.project(&[("s", strict, "SELECT id FROM t")]), "unread").await;
     lab.windlass.stop().await;
 }

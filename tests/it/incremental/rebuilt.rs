@@ -111,7 +111,18 @@ impl Rebuilt {
         self.check_with(project, &RunOptions::default(), when).await
     }
 
+    /// The same, and no stage may fail.
+    pub(super) async fn fine(&self, project: &Project, when: &str) {
+        self.fine_with(project, &RunOptions::default(), when).await;
+    }
+
     /// The same, with options for the run.
+    pub(super) async fn fine_with(&self, project: &Project, options: &RunOptions, when: &str) {
+        let outcomes = self.check_with(project, options, when).await;
+        assert!(outcomes.values().all(Result::is_ok), "{when}: {outcomes:?}");
+    }
+
+    /// What [`Self::check`] does, with options for the run.
     pub(super) async fn check_with(
         &self,
         project: &Project,

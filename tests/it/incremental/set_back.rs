@@ -86,7 +86,7 @@ fn range(stage: &str, source: &str, from: Option<u64>, to: Option<u64>) -> RunOp
 async fn a_cursor_that_is_set_back_gives_what_a_rebuild_gives() {
     let lab = lab().await;
     let project = lab.project(STAGES);
-    lab.check(&project, "first").await;
+    lab.fine(&project, "first").await;
     let mut random = StdRng::seed_from_u64(7);
     let (mut next, mut told) = (3, Vec::new());
     let mut taken = version(&lab, "t").await;
@@ -95,7 +95,7 @@ async fn a_cursor_that_is_set_back_gives_what_a_rebuild_gives() {
             told.push(change(&lab, &mut random, &mut next).await);
         }
         if round % 2 == 0 {
-            lab.check(&project, &format!("round {round}: {told:?}")).await;
+            lab.fine(&project, &format!("round {round}: {told:?}")).await;
             told.push("run".to_owned());
             taken = version(&lab, "t").await;
         }
@@ -111,8 +111,8 @@ async fn a_cursor_that_is_set_back_gives_what_a_rebuild_gives() {
             super::tables::open(&lab.source("t")).await.restore().with_version_to_restore(before).await.unwrap();
             told.push(format!("restore {before}"));
         }
-        lab.check(&project, &format!("round {round}, set back: {told:?}")).await;
-        lab.check(&project, &format!("round {round}, once more: {told:?}")).await;
+        lab.fine(&project, &format!("round {round}, set back: {told:?}")).await;
+        lab.fine(&project, &format!("round {round}, once more: {told:?}")).await;
         taken = version(&lab, "t").await;
     }
     lab.windlass.stop().await;
@@ -124,19 +124,19 @@ async fn a_range_that_is_taken_in_again_never_takes_a_table_back() {
     let auto = ("auto_rows", "io: { key: [id], incremental: auto }", "SELECT id, v FROM t");
     let stages: Vec<Stage<'_>> = STAGES.iter().copied().filter(|(name, ..)| *name != "behind").chain([auto]).collect();
     let project = lab.project(&stages);
-    lab.check(&project, "first").await;
+    lab.fine(&project, "first").await;
     lab.update("t", "id = 1", "v", "50").await;
     for id in 4..8 {
         lab.append("t", numbers(T, &[[id, id % 3, id * 5]])).await;
     }
-    lab.check(&project, "five versions on").await;
+    lab.fine(&project, "five versions on").await;
     let newest = version(&lab, "t").await;
     for (stage, ..) in &stages {
         let what = format!("{stage}, a range behind the cursor");
-        lab.check_with(&project, &range(stage, "t", Some(2), Some(3)), &what).await;
-        lab.check_with(&project, &range(stage, "t", Some(1), Some(2)), &what).await;
+        lab.fine_with(&project, &range(stage, "t", Some(2), Some(3)), &what).await;
+        lab.fine_with(&project, &range(stage, "t", Some(1), Some(2)), &what).await;
         let what = format!("{stage}, up to a version behind the cursor");
-        lab.check_with(&project, &range(stage, "t", None, Some(2)), &what).await;
+        lab.fine_with(&project, &range(stage, "t", None, Some(2)), &what).await;
     }
     let cursors = lab.windlass.cursors(&project).await.unwrap();
     for cursor in cursors {
@@ -147,7 +147,7 @@ async fn a_range_that_is_taken_in_again_never_takes_a_table_back() {
     // A change that is undone: in sum nothing has changed since the first version of the range.
     lab.update("t", "id = 1", "v", "10").await;
     for (stage, ..) in &stages {
-        lab.check_with(&project, &range(stage, "t", Some(2), None), &format!("{stage}, undone")).await;
+        lab.fine_with(&project, &range(stage, "t", Some(2), None), &format!("{stage}, undone")).await;
     }
     // A full refresh of an older version is what was asked for.
     let old = RunOptions {
@@ -163,14 +163,14 @@ async fn a_range_that_is_taken_in_again_never_takes_a_table_back() {
 async fn a_table_that_is_only_added_to_is_computed_anew_and_says_why() {
     let lab = lab().await;
     let project = lab.project(&[("log", "io: { mode: append, incremental: strict }", "SELECT id, v FROM t")]);
-    lab.check(&project, "first").await;
+    lab.fine(&project, "first").await;
     lab.append("t", numbers(T, &[[4, 2, 40]])).await;
-    lab.check(&project, "appended").await;
+    lab.fine(&project, "appended").await;
     lab.set_cursor(&project, "log", "t", 1).await;
     let plan = lab.plan(&project).await;
     assert_eq!(plan.stages[0].decision, PlanDecision::Full);
     assert!(plan.stages[0].reason.contains("once more"), "{}", plan.stages[0].reason);
-    lab.check(&project, "set back").await;
+    lab.fine(&project, "set back").await;
     lab.append("t", numbers(T, &[[5, 2, 50]])).await;
     let record = lab.run(&project, &RunOptions::default()).await;
     assert_eq!(strategy(&record, "log"), Some(Strategy::Append));
@@ -200,12 +200,12 @@ async fn a_source_that_was_put_back_from_a_backup_is_noticed() {
     ];
     let all: Vec<Stage<'_>> = strict.iter().chain(others).copied().collect();
     let project = lab.project(&all);
-    lab.check(&project, "first").await;
+    lab.fine(&project, "first").await;
     let backup = lab.dir.path().join("backup");
     copy(&lab.source("t"), &backup);
     lab.append("t", numbers(T, &[[4, 1, 40]])).await;
     lab.append("t", numbers(T, &[[5, 1, 50]])).await;
-    lab.check(&project, "two more").await;
+    lab.fine(&project, "two more").await;
 
     // Back to the backup, and two other versions: as many as there were, then one more.
     for more in [2, 3] {
@@ -223,7 +223,7 @@ async fn a_source_that_was_put_back_from_a_backup_is_noticed() {
             assert_eq!(stage.decision, PlanDecision::Full, "{stage:?}");
             assert!(stage.reason.contains("another history"), "{}", stage.reason);
         }
-        lab.check(&project, &format!("put back, and {more} more")).await;
+        lab.fine(&project, &format!("put back, and {more} more")).await;
     }
     // From then on all is as before.
     lab.append("t", numbers(T, &[[99, 2, 60]])).await;
