@@ -179,7 +179,7 @@ impl Planner<'_> {
     /// The rows of a stage that has none to make any more.
     async fn rows_done(&self, stage: &Stage, role: &TableRole) -> Result<Option<Input>, PlanError> {
         let Verdict::Done { .. } = role.verdict else { return Ok(None) };
-        let Some(version) = role.memory.as_ref().and_then(|memory| memory.run_version) else { return Ok(None) };
+        let Some(version) = role.memory.as_ref().and_then(|memory| memory.rows_version) else { return Ok(None) };
         let location = table_location(self.request, stage)?;
         let pinned = pin_table(self.sessions, &stage.name, &location, PinAt::Version(version.0)).await?;
         Ok(Some(Input::Pinned(Arc::new(pinned))))

@@ -129,7 +129,7 @@ impl<'w> StageRun<'w> {
     /// run after this one does not take them for its own.
     async fn record_as_done(&mut self, role: &TableRole) -> Result<StagedWrite, Failure> {
         let table = self.table_as_planned(role, SchemaChange::Refuse).await?;
-        let done_in = role.memory.as_ref().and_then(|memory| memory.run_version);
+        let done_in = role.memory.as_ref().and_then(|memory| memory.rows_version);
         {
             let mut notes = self.work.notes.lock();
             let notes = notes.entry(self.stage.name.clone()).or_default();

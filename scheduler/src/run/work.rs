@@ -20,7 +20,7 @@ use windlass_shared::artifact::{
 use windlass_shared::delta::commit::{
     BaseExpectation, CommitMode, CommitOutcome, CommitRequest, commit, maybe_checkpoint,
 };
-use windlass_shared::delta::cursor::CODE_PARTS;
+use windlass_shared::delta::cursor::{CODE_PARTS, DONE_IN};
 use windlass_shared::delta::table::TableChange;
 use windlass_shared::delta::write::StagedFiles;
 use windlass_shared::error::{Coded, Failure, full_message};
@@ -370,6 +370,9 @@ impl StageWork for RunWork {
             info.insert(CODE_PARTS.to_owned(), serde_json::to_value(role.code.parts()).unwrap_or_default());
         }
         let done_in = write.done_in;
+        if let Some(done_in) = done_in {
+            info.insert(DONE_IN.to_owned(), json!(done_in));
+        }
         let request = CommitRequest {
             location: planned.table.location.clone(),
             staged: write.files,

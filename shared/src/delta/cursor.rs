@@ -33,6 +33,9 @@ use crate::storage::{Location, Stores};
 /// What `commitInfo` calls the parts of the definition that made the rows.
 pub const CODE_PARTS: &str = "windlass.code";
 
+/// What `commitInfo` calls the version that held the rows of a run already, in a commit that says no more than that.
+pub const DONE_IN: &str = "windlass.done_in";
+
 /// What a cursor says once it was reset: nothing is taken in.
 pub const RESET: i64 = -1;
 
@@ -91,6 +94,9 @@ pub struct TableMemory {
     pub run_version: Option<TableVersion>,
     /// Its id, if its commit is still in the log.
     pub run_id: Option<RunId>,
+    /// The version that has held its rows since, if its commit is still in the log: an earlier one than its own if it found
+    /// them done by a run that was interrupted.
+    pub rows_version: Option<TableVersion>,
     /// Which definition made the rows, as [`hash_mark`] has it.
     pub code: Option<i64>,
     /// The parts of that definition, as the last run's commit says.
@@ -199,6 +205,8 @@ impl TableMemory {
             self.code_parts = commit.iter().find_map(|line| line.commit_info.as_ref()?.code_parts.clone());
             self.last_run = Some(RunSequence(run.version));
             self.run_version = Some(version);
+            let done_in = commit.iter().find_map(|line| line.commit_info.as_ref()?.done_in);
+            self.rows_version = Some(done_in.unwrap_or(version));
             self.run_id = commit.iter().find_map(|line| line.commit_info.as_ref()?.run_id.clone());
             return true;
         }
@@ -276,6 +284,9 @@ struct Info {
     /// As commits of a run name it.
     #[serde(rename = "windlass.run_id")]
     run_id: Option<RunId>,
+    /// As [`DONE_IN`] names it.
+    #[serde(default, rename = "windlass.done_in")]
+    done_in: Option<TableVersion>,
     /// As [`CODE_PARTS`] names them.
     #[serde(default, rename = "windlass.code")]
     code_parts: Option<CodeParts>,

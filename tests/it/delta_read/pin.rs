@@ -178,7 +178,7 @@ async fn broken_logs_are_told_apart() {
       help: copy the table (a shallow clone keeps its files elsewhere; a deep clone does not)
     WL0407 the log of the Delta table at `…` is invalid: its column mapping mode is `shuffled`
       help: restore the missing or damaged files of `_delta_log`, or pin a version before the damage
-    WL0407 the log of the Delta table at `…` is invalid: line 2 of version 1 is not JSON
+    WL0407 the log of the Delta table at `…` is invalid: the commit file `_delta_log/00000000000000000001.json` is damaged or cut off (expected value at line 2 column 9)
       help: restore the missing or damaged files of `_delta_log`, or pin a version before the damage
     WL0407 the log of the Delta table at `…` is invalid: version 1 has no commit file
       help: restore the missing or damaged files of `_delta_log`, or pin a version before the damage
