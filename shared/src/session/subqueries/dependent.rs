@@ -63,7 +63,7 @@ fn scalar_subqueries(plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<
             if subquery.outer_ref_columns.is_empty() || engine_takes_apart(plan, false)? {
                 return Ok(Transformed::new(expr, false, TreeNodeRecursion::Jump));
             }
-            let alias = config.alias_generator().next("__wl_dependent");
+            let alias = config.alias_generator().next("__sq_dependent");
             let Some(dependent) = Dependent::on(&input, plan, &alias)? else {
                 return Ok(Transformed::new(expr, false, TreeNodeRecursion::Jump));
             };
@@ -109,7 +109,7 @@ fn lateral_join(join: &Join, config: &dyn OptimizerConfig) -> Result<Option<Logi
         None => plan.clone(),
     };
     let left = join.left.as_ref();
-    let name = config.alias_generator().next("__wl_dependent");
+    let name = config.alias_generator().next("__sq_dependent");
     let Some(dependent) = Dependent::on_keeping_names(left, &plan, &name)? else { return Ok(None) };
     let joined = dependent.join(left.clone(), join.join_type, join.filter.clone())?;
     let wanted = join.schema.columns().into_iter().map(Expr::Column);
@@ -271,9 +271,19 @@ impl Domain {
         let (input, by) = if group.is_empty() {
             let alias = format!("{}_values", self.name);
             let found = format!("{}_found", self.name);
-            let columns = input.schema().columns().into_iter().map(Expr::Column);
-            let input =
-                LogicalPlanBuilder::from(input.clone()).project(columns.chain([lit(true).alias(&found)]))?.build()?;
+            // Beside the values themselves, those of the rows have other names.
+            let own: Vec<Column> =
+                (0..keys.len()).map(|index| Column::new_unqualified(format!("{}_own_{index}", self.name))).collect();
+            let mut columns: Vec<Expr> = Vec::new();
+            for column in input.schema().columns() {
+                columns.push(match keys.iter().position(|key| *key == column) {
+                    Some(index) => Expr::Column(column).alias(&own[index].name),
+                    None => Expr::Column(column),
+                });
+            }
+            columns.push(lit(true).alias(&found));
+            let input = LogicalPlanBuilder::from(input.clone()).project(columns)?.build()?;
+            let keys = own;
             let by: Vec<Column> = self.names.iter().map(|name| Column::new(Some(alias.clone()), name)).collect();
             for expr in aggregates {
                 let name = saved(expr);

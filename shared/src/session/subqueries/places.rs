@@ -24,7 +24,7 @@ pub(super) fn moved(plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<T
             Expr::ScalarSubquery(_) => {
                 let known = found.iter().find(|(subquery, _)| *subquery == expr).map(|(_, name)| name.clone());
                 let name = known.unwrap_or_else(|| {
-                    let name = config.alias_generator().next("__wl_value");
+                    let name = config.alias_generator().next("__sq_value");
                     found.push((expr, name.clone()));
                     name
                 });

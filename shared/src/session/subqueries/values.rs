@@ -26,7 +26,7 @@ use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use super::places::moved;
 
 /// The name of a count.
-const COUNT: &str = "__wl_count";
+const COUNT: &str = "__sq_count";
 
 #[derive(Debug)]
 pub(super) struct SubqueryValues;
