@@ -44,7 +44,7 @@ doc: setup ## Build the API documentation
 soak: setup ## Run the slow tests: many more seeds of simulations and of incremental runs (an hour)
 	cargo build --workspace --bins --locked
 	WINDLASS_SIM_SEEDS=100000 cargo test --workspace --locked --test it -- run::simulation run::machine
-	WINDLASS_SEEDS=2000 cargo test --workspace --locked --test it -- incremental::random_sequences
+	WINDLASS_SEEDS=3000 cargo test --workspace --locked --test it -- incremental::random_sequences
 
 clean-demo: ## Remove the demo's tables and bundles
 	rm -rf "$(DEMO_HOME)"

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use windlass_shared::artifact::{StageLineage, Strategy};
 
+use super::sequence::OUTSIDE;
+
 /// Counts of what has been met.
 #[derive(Debug, Default)]
 pub(super) struct Coverage {
@@ -19,6 +21,10 @@ pub(super) struct Coverage {
     pub(super) refused: u64,
     /// Processes that were killed before their run had ended.
     pub(super) killed: u64,
+    /// Stages that were refused because of their keys, and rightly.
+    pub(super) keys_refused: u64,
+    /// What came from outside: set-back cursors, commits of others, keys that are no keys.
+    pub(super) outside: BTreeMap<&'static str, u64>,
 }
 
 impl Coverage {
@@ -45,6 +51,8 @@ impl Coverage {
         self.refused += other.refused;
         self.cancelled += other.cancelled;
         self.killed += other.killed;
+        self.keys_refused += other.keys_refused;
+        other.outside.into_iter().for_each(|(what, count)| *self.outside.entry(what).or_default() += count);
     }
 
     /// What has not been met and should have been.
@@ -66,6 +74,13 @@ impl Coverage {
             missing.extend(
                 names.filter(|name| !self.strategies.contains_key(name)).map(|name| format!("strategy {name}")),
             );
+        }
+        if incremental {
+            let outside = OUTSIDE.iter().filter(|what| !self.outside.contains_key(*what));
+            missing.extend(outside.map(|what| (*what).to_owned()));
+        }
+        if self.keys_refused == 0 {
+            missing.push("a stage that was refused because of its keys".to_owned());
         }
         if self.cancelled == 0 {
             missing.push("a cancelled run".to_owned());

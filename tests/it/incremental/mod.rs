@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! seed ─→ sources (source) and stages (templates, pipeline) ─→ Sequence
-//!     changes of sources ─→ run: whole, partial, cancelled, killed ─→ tables = SQL over the sources as they are (oracle)
+//!     changes of sources, and what else comes from outside ─→ run: whole, partial, cancelled, killed ─→ tables = SQL over the sources as they are (oracle)
 //!     …
 //! ```
 //!
@@ -48,7 +48,7 @@ use templates::TEMPLATES;
 const INCREMENTAL: bool = true;
 
 /// The sequences of an ordinary test run.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 300;
 
 /// Sequences that are played side by side.
 const SIDE_BY_SIDE: usize = 3;

@@ -1,8 +1,9 @@
 //! What the tables must hold: the stages' SQL by plain DataFusion over the sources as they are now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::datasource::ViewTable;
 use datafusion::physical_plan::collect;
 
@@ -16,23 +17,20 @@ pub(super) struct Expected {
 }
 
 impl Expected {
-    /// The stages `ran`, in any order, over the sources as they are now and the tables of the others as they were.
-    pub(super) async fn advance(&mut self, pipeline: &Pipeline, ran: &[String]) {
+    /// The stages `ran`, in any order, over the sources as they are now and the tables of the others as they were. Returns
+    /// the rows that every stage would have, those that did not run included.
+    pub(super) async fn advance(&mut self, pipeline: &Pipeline, ran: &[String]) -> BTreeMap<String, Rows> {
         let ctx = plain_session();
+        let mut computed = BTreeMap::new();
         for source in &pipeline.sources {
             ctx.register_table(source.relation.name.as_str(), source.rows().await.table()).unwrap();
         }
         for stage in &pipeline.stages {
             let name = stage.name.as_str();
-            if !stage.view && !ran.contains(&stage.name) {
-                // A stage that has not run yet has no readers that have.
-                if let Some(rows) = self.tables.get(name) {
-                    ctx.register_table(name, rows.table()).unwrap();
-                }
-                continue;
-            }
+            let held = !stage.view && !ran.contains(&stage.name);
             let Ok(frame) = ctx.sql(&stage.sql()).await else {
-                assert!(stage.view, "{} cannot be planned:\n{}", name, stage.sql());
+                // A stage that has not run yet has no readers that have.
+                assert!(stage.view || held, "{} cannot be planned:\n{}", name, stage.sql());
                 continue;
             };
             if stage.view {
@@ -43,10 +41,36 @@ impl Expected {
             let schema = plan.schema();
             let batches = collect(plan, ctx.task_ctx()).await.unwrap();
             let rows = Rows { schema, batches };
-            ctx.register_table(name, rows.table()).unwrap();
-            self.tables.insert(name.to_owned(), rows);
+            if !held {
+                self.tables.insert(name.to_owned(), rows.clone());
+            }
+            if let Some(rows) = self.tables.get(name) {
+                ctx.register_table(name, rows.table()).unwrap();
+            }
+            computed.insert(name.to_owned(), rows);
+        }
+        computed
+    }
+}
+
+/// What is wrong with the key of some rows: two of them have it, or it is null.
+pub(super) fn broken_key(rows: &Rows, key: &[String]) -> Option<String> {
+    let mut seen = BTreeSet::new();
+    for batch in &rows.batches {
+        let columns: Vec<_> = key.iter().map(|name| batch.column_by_name(name).unwrap()).collect();
+        for row in 0..batch.num_rows() {
+            if columns.iter().any(|column| column.is_null(row)) {
+                return Some("a key is null".to_owned());
+            }
+            let values: Vec<String> =
+                columns.iter().map(|column| array_value_to_string(column, row).unwrap()).collect();
+            if seen.contains(&values) {
+                return Some(format!("two rows have the key {values:?}"));
+            }
+            seen.insert(values);
         }
     }
+    None
 }
 
 /// How the rows of a table differ from those expected; none if they do not.

@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use windlass_client::Project;
 
 use super::INCREMENTAL;
-use super::relation::{Column, Draw, MOST_ROWS, Relation};
+use super::relation::{Column, Draw, Kind, MOST_ROWS, Relation};
 use super::source::{Source, items, links, notes, teams};
 use super::templates::TEMPLATES;
 
@@ -30,7 +30,7 @@ pub(super) struct StageDef {
     pub(super) template: &'static str,
     sql: String,
     columns: Vec<Column>,
-    key: Vec<String>,
+    pub(super) key: Vec<String>,
     partition_by: Vec<String>,
     pub(super) wish: Wish,
     pub(super) merge: &'static str,
@@ -77,6 +77,36 @@ impl StageDef {
             }
         }
         format!("/* windlass\nio: {{ {io} }}\n*/\n{}\n", self.sql())
+    }
+
+    /// A condition that leaves out some of its rows, written so that a change of it may lie far behind in a list.
+    fn narrowing(&self, random: &mut StdRng) -> String {
+        let column = self.columns.iter().find(|column| column.name == self.key[0]).unwrap();
+        let (name, last) = (&column.name, column.kind.literal(random));
+        let others: Vec<String> = (0..7)
+            .map(|n| match column.kind {
+                Kind::Int => format!("{}", 500 + n),
+                Kind::Day => format!("DATE '1990-01-0{}'", n + 1),
+                _ => format!("'none {n}'"),
+            })
+            .collect();
+        match random.random_range(0..3) {
+            0 => format!("w.{name} <> {last}"),
+            1 => format!("w.{name} NOT IN ({}, {last})", others.join(", ")),
+            _ => format!(
+                "NOT EXISTS (SELECT 1 FROM (VALUES ({}), ({last})) AS listed (item) WHERE listed.item = w.{name})",
+                others.join("), (")
+            ),
+        }
+    }
+
+    /// A condition that some of its rows may well meet.
+    pub(super) fn key_condition(&self, random: &mut StdRng) -> String {
+        let column = self.columns.iter().find(|column| column.name == self.key[0]).unwrap();
+        match column.kind {
+            Kind::Int if random.random_bool(0.5) => format!("{} % 2 = 0", column.name),
+            kind => format!("{} >= {}", column.name, kind.literal(random)),
+        }
     }
 
     fn relation(&self, rows: usize) -> Relation {
@@ -157,13 +187,11 @@ impl Pipeline {
     pub(super) fn redefine(&mut self, random: &mut StdRng) -> (String, Vec<String>) {
         let index = random.random_range(0..self.stages.len());
         let stage = &mut self.stages[index];
-        stage.narrowed = match &stage.narrowed {
-            Some(_) => None,
-            None => {
-                let column = stage.columns.iter().find(|column| column.name == stage.key[0]).unwrap();
-                Some(format!("w.{} <> {}", column.name, column.kind.literal(random)))
-            }
-        };
+        let former = stage.narrowed.clone();
+        while stage.narrowed == former {
+            stage.narrowed =
+                if former.is_some() && random.random_bool(0.4) { None } else { Some(stage.narrowing(random)) };
+        }
         let told = format!("{} is now {}", stage.name, stage.sql());
         let changed = self.readers_through_views(index);
         (told, changed)

@@ -8,9 +8,10 @@ use datafusion::arrow::array::{
     ArrayRef, AsArray, BooleanArray, Date32Array, Float64Array, Int64Array, Int64Builder, ListBuilder, RecordBatch,
     StringArray,
 };
-use datafusion::arrow::compute::cast;
+use datafusion::arrow::compute::{cast, concat_batches};
 use datafusion::arrow::datatypes::{DataType, Int64Type};
-use datafusion::prelude::SessionContext;
+use datafusion::functions_aggregate::expr_fn::count;
+use datafusion::prelude::{SessionContext, col, lit};
 use deltalake::kernel::{ArrayType, DataType as DeltaType};
 use deltalake::protocol::SaveMode;
 use deltalake::{DeltaResult, DeltaTable};
@@ -19,7 +20,7 @@ use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 
 use super::relation::{Column, Kind, Relation, TEXTS};
-use super::tables::{Rows, load, open};
+use super::tables::{Rows, load, open, plain_session};
 
 /// Days since 1970 of 2026-01-01.
 const FIRST_DAY: i32 = 20_454;
@@ -40,6 +41,26 @@ enum Value {
 }
 
 type Row = Vec<Value>;
+
+/// A way in which a source's key is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BrokenKey {
+    /// Two rows have it.
+    Twice,
+    /// It is null.
+    Null,
+}
+
+impl BrokenKey {
+    pub(super) const ALL: [Self; 2] = [Self::Twice, Self::Null];
+
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Twice => "two rows of a key",
+            Self::Null => "a key that is null",
+        }
+    }
+}
 
 /// A source of a generated project.
 #[derive(Debug, Clone)]
@@ -253,7 +274,68 @@ impl Source {
         }
         let version = random.random_range(newest.saturating_sub(4)..newest);
         table.restore().with_version_to_restore(version).await?;
-        Ok(format!("restore v{version}"))
+        // The version may be one with a broken key.
+        Ok(format!("restore v{version}; {}", self.repair().await))
+    }
+
+    /// Whether it has a key that can be broken.
+    pub(super) fn can_break(&self) -> bool {
+        !self.texts && self.relation.is_keyed()
+    }
+
+    /// Appends a row that breaks the key: one more of an id, the same row or, if `otherwise`, perhaps another; or one
+    /// without an id. Says what; none if there is no row yet.
+    pub(super) async fn break_key(&self, how: BrokenKey, otherwise: bool, random: &mut StdRng) -> Option<String> {
+        let key = self.relation.key.first()?;
+        let table = open(&self.folder).await;
+        let batch = match how {
+            BrokenKey::Null => {
+                let mut row = self.row(random, Some(0));
+                row[0] = Value::Null;
+                self.batch(&[row])
+            }
+            BrokenKey::Twice => {
+                let id = *ids(&table, key).await.choose(random)?;
+                if otherwise && random.random_bool(0.5) {
+                    self.batch(&[self.row(random, Some(id))])
+                } else {
+                    let rows = load(&table).await;
+                    let ctx = plain_session();
+                    let frame = ctx.read_table(rows.table()).unwrap().filter(col(key).eq(lit(id))).unwrap();
+                    let rows = frame.collect().await.unwrap();
+                    concat_batches(&rows[0].schema(), &rows).unwrap()
+                }
+            }
+        };
+        let told = format!("{}: {} ({} rows)", self.relation.name, how.as_str(), batch.num_rows());
+        table.write(vec![batch]).with_save_mode(SaveMode::Append).await.unwrap();
+        Some(told)
+    }
+
+    /// Deletes the rows that break the key; says how many ids that were.
+    pub(super) async fn repair(&self) -> String {
+        let Some(key) = self.relation.key.first().filter(|_| !self.texts) else {
+            return "nothing to repair".to_owned();
+        };
+        let table = open(&self.folder).await;
+        let rows = load(&table).await;
+        let ctx = plain_session();
+        let frame = ctx.read_table(rows.table()).unwrap();
+        let counted = frame.aggregate(vec![col(key)], vec![count(lit(1)).alias("n")]).unwrap();
+        let broken = counted.filter(col(key).is_null().or(col("n").gt(lit(1)))).unwrap().collect().await.unwrap();
+        let ids =
+            broken.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().iter().collect::<Vec<_>>());
+        let ids: Vec<Option<i64>> = ids.collect();
+        if ids.is_empty() {
+            return "nothing to repair".to_owned();
+        }
+        let condition = |id: &Option<i64>| match id {
+            Some(id) => format!("{key} = {id}"),
+            None => format!("{key} IS NULL"),
+        };
+        let predicate = ids.iter().map(condition).collect::<Vec<_>>().join(" OR ");
+        table.delete().with_predicate(predicate.as_str()).await.unwrap();
+        format!("{} repaired: delete where {predicate}", self.relation.name)
     }
 
     /// How many ids there are for this source.

@@ -1,6 +1,8 @@
 //! One random sequence: changes of the sources and runs by turns, and what is checked after each run.
 
-use std::collections::BTreeSet;
+mod outside;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -16,11 +18,13 @@ use windlass_shared::artifact::{Refresh, RunRecord, RunStatus, StageLineage, Sta
 use windlass_shared::error::{Coded, ErrorCode, full_message};
 use windlass_shared::storage::Location;
 
+pub(super) use outside::OUTSIDE;
+
 use super::INCREMENTAL;
 use super::coverage::Coverage;
-use super::oracle::{Expected, difference};
+use super::oracle::{Expected, broken_key, difference};
 use super::pipeline::{Pipeline, Wish};
-use super::tables::{load, open};
+use super::tables::{Rows, load, open};
 use crate::command::binary;
 
 /// Where a sequence runs.
@@ -45,6 +49,10 @@ pub(super) struct Sequence<'a> {
     expected: Expected,
     /// The stages whose rows of the present definition are in their tables.
     settled: BTreeSet<String>,
+    /// The stages that may compute all rows once, although they are `strict`: somebody has set their cursor back.
+    set_back: BTreeSet<String>,
+    /// The stages whose tables another program has written to since their last commit.
+    foreign: BTreeSet<String>,
     /// Whether anything has changed since the last whole run.
     dirty: bool,
     /// Whether a run was broken off, so that tables may be of different moments.
@@ -64,9 +72,19 @@ impl<'a> Sequence<'a> {
             trace.push(format!("{} ({}, {:?}, {kind}): {}", stage.name, stage.template, stage.wish, stage.sql()));
         }
         let coverage = Coverage::of_templates(pipeline.stages.iter().map(|stage| stage.template));
-        let settled = BTreeSet::new();
-        let expected = Expected::default();
-        Self { arena, random, pipeline, expected, settled, dirty: true, broken: false, trace, coverage }
+        Self {
+            arena,
+            random,
+            pipeline,
+            expected: Expected::default(),
+            settled: BTreeSet::new(),
+            set_back: BTreeSet::new(),
+            foreign: BTreeSet::new(),
+            dirty: true,
+            broken: false,
+            trace,
+            coverage,
+        }
     }
 
     /// Everything that happens.
@@ -78,8 +96,11 @@ impl<'a> Sequence<'a> {
             if self.random.random_bool(0.12) {
                 self.optimize_a_table().await;
             }
-            if self.random.random_bool(0.08) {
+            if self.random.random_bool(0.12) {
                 self.redefine();
+            }
+            if INCREMENTAL {
+                self.meet_the_outside().await?;
             }
             match self.random.random_range(0..100) {
                 0..6 => self.cancelled_run().await?,
@@ -156,6 +177,13 @@ impl<'a> Sequence<'a> {
         Ok(())
     }
 
+    /// Starts a run and waits for its end, whatever that is.
+    async fn run(&self, options: &RunOptions) -> Outcome<RunRecord> {
+        let project = self.pipeline.open();
+        let handle = self.arena.windlass.run(&project, options).await.map_err(|error| full_message(&error))?;
+        handle.wait().await.map_err(|error| format!("the run did not take place: {}", full_message(&error)))
+    }
+
     /// Runs a part of the pipeline on the tables that are there.
     async fn partial_run(&mut self) -> Outcome {
         let stage = self.pipeline.tables().choose(&mut self.random).unwrap().name.clone();
@@ -170,19 +198,47 @@ impl<'a> Sequence<'a> {
     }
 
     async fn checked_run(&mut self, options: &RunOptions) -> Outcome {
-        let project = self.pipeline.open();
-        let handle = self.arena.windlass.run(&project, options).await.map_err(|error| full_message(&error))?;
-        let record =
-            handle.wait().await.map_err(|error| format!("the run did not take place: {}", full_message(&error)))?;
+        let record = self.run(options).await?;
         self.tell(&record);
         if record.status != RunStatus::Succeeded {
             return Err(format!("the run ended as {:?}", record.status));
         }
-        let ran: Vec<String> = record.stages.iter().map(|stage| stage.stage.to_string()).collect();
-        self.check_decisions(&record, &ran).await?;
-        self.expected.advance(&self.pipeline, &ran).await;
-        self.settled.extend(ran);
+        self.check_committed(&record).await
+    }
+
+    /// The stages that have committed did so for a reason, and their tables hold what they must; the other tables hold
+    /// what they did.
+    async fn check_committed(&mut self, record: &RunRecord) -> Outcome {
+        let committed = record.stages.iter().filter(|stage| stage.status == StageStatus::Committed);
+        let committed: Vec<String> = committed.map(|stage| stage.stage.to_string()).collect();
+        self.check_decisions(record, &committed).await?;
+        let computed = self.expected.advance(&self.pipeline, &committed).await;
+        self.check_keys(record, &computed)?;
+        for stage in &committed {
+            self.set_back.remove(stage);
+            self.foreign.remove(stage);
+        }
+        self.settled.extend(committed);
         self.check_tables().await
+    }
+
+    /// No table holds two rows of a key or a key that is null, and no stage failed unless its rows would have.
+    fn check_keys(&mut self, record: &RunRecord, computed: &BTreeMap<String, Rows>) -> Outcome {
+        for summary in &record.stages {
+            let name = summary.stage.as_str();
+            let Some(stage) = self.pipeline.stage(name) else { continue };
+            let broken_key = computed.get(name).and_then(|rows| broken_key(rows, &stage.key));
+            match (summary.status, broken_key) {
+                (StageStatus::Committed, Some(key)) => {
+                    return Err(format!("{name} was committed although {key}"));
+                }
+                (StageStatus::Failed, None) if self.foreign.contains(name) => {}
+                (StageStatus::Failed, None) => return Err(format!("{name} failed although its keys are in order")),
+                (StageStatus::Failed, Some(_)) => self.coverage.keys_refused += 1,
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Starts a run and stops it after some of its events.
@@ -249,7 +305,7 @@ impl<'a> Sequence<'a> {
         let lineage = runs.bundles.lineage(&record.run_id).await.map_err(|error| full_message(&error))?;
         let lineage = lineage.unwrap_or_default().stages;
         let plan = runs.bundles.plan(&record.run_id).await.map_err(|error| full_message(&error))?.unwrap_or_default();
-        for stage in &record.stages {
+        for stage in record.stages.iter().filter(|_| record.status == RunStatus::Succeeded) {
             if stage.status != StageStatus::Committed {
                 return Err(format!("{} is {} in a run that succeeded", stage.stage, stage.status.as_str()));
             }
@@ -271,7 +327,12 @@ impl<'a> Sequence<'a> {
 
     fn check_decision(&self, name: &str, of: &StageLineage) -> Outcome {
         let stage = self.pipeline.stage(name).ok_or_else(|| format!("{name} is no stage"))?;
-        if stage.wish == Wish::Strict && self.settled.contains(name) && of.strategy == Some(Strategy::Full) {
+        let may_be_full = self.set_back.contains(name) || self.foreign.contains(name);
+        if stage.wish == Wish::Strict
+            && self.settled.contains(name)
+            && !may_be_full
+            && of.strategy == Some(Strategy::Full)
+        {
             return Err(format!(
                 "{name} is strict and was computed in full, with reason to reuse missed: {:?}",
                 of.reuse.missed
@@ -290,6 +351,9 @@ impl<'a> Sequence<'a> {
     async fn check_tables(&mut self) -> Outcome {
         for stage in self.pipeline.tables() {
             let Some(expected) = self.expected.tables.get(&stage.name) else { continue };
+            if self.foreign.contains(&stage.name) {
+                continue;
+            }
             let table = open(&self.pipeline.table(stage)).await;
             let actual = load(&table).await;
             let difference = difference(&expected.texts(&expected.schema), &actual.texts(&expected.schema));
@@ -310,7 +374,7 @@ impl<'a> Sequence<'a> {
             let rows = self.arena.windlass.query(&project, &sql, &QueryOptions::default()).await;
             let batches = rows.map_err(|error| full_message(&error))?.collect().await;
             let batches = batches.map_err(|error| full_message(&error))?;
-            let actual = super::tables::Rows { schema: Arc::clone(&expected.schema), batches };
+            let actual = Rows { schema: Arc::clone(&expected.schema), batches };
             let difference = difference(&expected.texts(&expected.schema), &actual.texts(&expected.schema));
             if let Some(difference) = difference {
                 return Err(format!("{}, as Windlass reads it: {difference}", stage.name));

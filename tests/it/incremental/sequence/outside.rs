@@ -1,0 +1,227 @@
+//! What meets a pipeline from outside: cursors that somebody sets back, ranges taken in again, other programs that write to
+//! its tables, sources whose keys are none.
+//!
+//! ```text
+//! set_a_cursor_back, take_a_range_in_again ─→ the next run gives what a rebuild gives
+//! another_writes, another_writes_during_a_run ─→ seen, or refused and put right by computing that stage anew
+//! break_a_key ─→ strained_run: whoever would have two rows of a key fails, with its table as it was ─→ repair
+//! ```
+
+use rand::Rng;
+use rand::seq::{IndexedRandom, IteratorRandom};
+use windlass_client::{CursorReset, RunOptions};
+use windlass_shared::artifact::{Refresh, RunStatus, SourceCursor, StageStatus};
+use windlass_shared::error::full_message;
+use windlass_shared::ids::{NodeName, TableVersion};
+
+use super::super::pipeline::Wish;
+use super::super::source::BrokenKey;
+use super::super::tables::open;
+use super::{Outcome, Sequence};
+
+/// Everything of this kind that can happen.
+pub(in crate::incremental) const OUTSIDE: [&str; 6] = [
+    SET_BACK,
+    TAKEN_IN_AGAIN,
+    ANOTHER_WROTE,
+    ANOTHER_WROTE_DURING_A_RUN,
+    BrokenKey::Twice.as_str(),
+    BrokenKey::Null.as_str(),
+];
+
+const SET_BACK: &str = "a cursor set back";
+const TAKEN_IN_AGAIN: &str = "a range taken in again";
+const ANOTHER_WROTE: &str = "a commit of another program";
+const ANOTHER_WROTE_DURING_A_RUN: &str = "a commit of another program during a run";
+
+/// Two rows of one key.
+const TWO_ROWS: &str = "WL0657";
+
+/// Templates whose rows depend on the order of rows that are equal but for columns that are no key.
+const ORDERED: [&str; 4] = ["row number", "first of group", "window values", "correlated scalar"];
+
+impl Sequence<'_> {
+    /// Perhaps one thing of the kind.
+    pub(super) async fn meet_the_outside(&mut self) -> Outcome {
+        match self.random.random_range(0..100) {
+            0..7 => self.set_a_cursor_back().await,
+            7..13 if !self.broken => self.take_a_range_in_again().await,
+            13..20 => self.another_writes().await,
+            20..26 => self.another_writes_during_a_run().await,
+            26..38 => self.break_a_key().await,
+            _ => Ok(()),
+        }
+    }
+
+    fn met(&mut self, what: &'static str) {
+        *self.coverage.outside.entry(what).or_default() += 1;
+    }
+
+    /// A stage, a Delta source of it, and the version that it has taken in.
+    async fn a_cursor(&mut self) -> Outcome<Option<(NodeName, SourceCursor, u64)>> {
+        let project = self.pipeline.open();
+        let cursors = self.arena.windlass.cursors(&project).await.map_err(|error| full_message(&error))?;
+        let taken = cursors.into_iter().flat_map(|cursor| {
+            let stage = cursor.stage;
+            cursor.sources.into_iter().map(move |source| (stage.clone(), source))
+        });
+        let versions = taken.filter_map(|(stage, source)| {
+            let version = source.table_id.as_ref().and(source.version).and_then(|version| u64::try_from(version).ok());
+            version.filter(|version| *version > 0).map(|version| (stage, source, version))
+        });
+        Ok(versions.choose(&mut self.random))
+    }
+
+    async fn set_a_cursor_back(&mut self) -> Outcome {
+        let Some((stage, source, version)) = self.a_cursor().await? else { return Ok(()) };
+        let to = self.random.random_range(0..version);
+        let reset = CursorReset {
+            stage: stage.clone(),
+            source: Some(source.source.clone()),
+            to: Some(TableVersion(to)),
+            reason: None,
+        };
+        self.trace.push(format!("the cursor of {stage} for {} is set back from {version} to {to}", source.source));
+        let project = self.pipeline.open();
+        self.arena.windlass.reset_cursor(&project, &reset).await.map_err(|error| full_message(&error))?;
+        self.set_back.insert(stage.to_string());
+        self.dirty = true;
+        self.met(SET_BACK);
+        Ok(())
+    }
+
+    /// A run of one stage over a range of versions that begins behind its cursor.
+    async fn take_a_range_in_again(&mut self) -> Outcome {
+        let Some((stage, source, version)) = self.a_cursor().await? else { return Ok(()) };
+        let from = self.random.random_range(1..=version);
+        let to = self.random.random_bool(0.5).then(|| self.random.random_range(from..=version));
+        let name = Some(source.source.clone());
+        let refresh = Refresh {
+            from_versions: vec![(name.clone(), from)],
+            to_versions: to.map(|to| (name, to)).into_iter().collect(),
+            ..Refresh::default()
+        };
+        self.trace
+            .push(format!("{stage} takes in {} from {from} to {to:?}, its cursor being {version}", source.source));
+        let options = RunOptions { select: vec![stage.to_string()], refresh, ..RunOptions::default() };
+        let record = self.run(&options).await?;
+        self.tell(&record);
+        let two_rows = |failure: &windlass_shared::error::Failure| failure.code == TWO_ROWS;
+        let failed = record.stages.iter().find(|stage| stage.status == StageStatus::Failed);
+        // The source may have had two rows of a key at that version.
+        if failed.is_some_and(|stage| !stage.failure.as_ref().is_some_and(two_rows)) {
+            return Err("a range cannot be taken in again".to_owned());
+        }
+        self.set_back.insert(stage.to_string());
+        self.broke_off();
+        self.met(TAKEN_IN_AGAIN);
+        Ok(())
+    }
+
+    /// Has another program delete rows of a stage's table; whose, if it did.
+    async fn delete_behind_its_back(&mut self) -> Option<String> {
+        let stage = self.pipeline.tables().choose(&mut self.random).unwrap().clone();
+        let condition = stage.key_condition(&mut self.random);
+        let folder = self.pipeline.table(&stage);
+        let table = open(&folder).await;
+        let before = table.version();
+        match table.delete().with_predicate(condition.as_str()).await {
+            Ok((table, _)) if table.version() > before => {
+                self.trace.push(format!("another program deletes from {} where {condition}", stage.name));
+                self.foreign.insert(stage.name.clone());
+                self.dirty = true;
+                Some(stage.name)
+            }
+            // The library cannot write tables with deletion vectors, and a run may have been faster.
+            _ => None,
+        }
+    }
+
+    async fn another_writes(&mut self) -> Outcome {
+        if self.delete_behind_its_back().await.is_none() {
+            return Ok(());
+        }
+        self.met(ANOTHER_WROTE);
+        self.run_over_the_commits_of_others().await
+    }
+
+    async fn another_writes_during_a_run(&mut self) -> Outcome {
+        let after = self.random.random_range(0..14);
+        let project = self.pipeline.open();
+        let handle = self.arena.windlass.run(&project, &RunOptions::default()).await;
+        let mut handle = handle.map_err(|error| full_message(&error))?;
+        for _ in 0..after {
+            handle.events.recv().await;
+        }
+        let wrote = self.delete_behind_its_back().await;
+        self.trace.push(format!("that was {after} events after the start of a run: {}", wrote.is_some()));
+        match handle.wait().await {
+            Ok(record) => self.tell(&record),
+            Err(error) => self.trace.push(full_message(&error)),
+        }
+        self.broke_off();
+        if wrote.is_some() {
+            self.met(ANOTHER_WROTE_DURING_A_RUN);
+        }
+        self.run_over_the_commits_of_others().await
+    }
+
+    /// A run after others have written: it puts every table right, but for those of `strict` stages, which it may refuse.
+    /// Computing those anew puts them right as well.
+    async fn run_over_the_commits_of_others(&mut self) -> Outcome {
+        let strict = |name: &String| self.pipeline.stage(name).is_some_and(|stage| stage.wish == Wish::Strict);
+        let may_fail = self.foreign.iter().any(strict);
+        match self.run(&RunOptions { fail_fast: Some(false), ..RunOptions::default() }).await {
+            Ok(record) => {
+                self.tell(&record);
+                for stage in record.stages.iter().filter(|stage| stage.status == StageStatus::Failed) {
+                    let name = stage.stage.to_string();
+                    if !self.foreign.contains(&name) || !may_fail {
+                        return Err(format!("{name} failed, and no other program has written to it"));
+                    }
+                }
+                self.broke_off();
+                self.check_committed(&record).await?;
+            }
+            Err(message) if may_fail => self.trace.push(message),
+            Err(message) => return Err(message),
+        }
+        if self.foreign.is_empty() {
+            return Ok(());
+        }
+        self.trace.push(format!("anew: {:?}", self.foreign));
+        let refresh = Refresh { full: self.foreign.iter().cloned().collect(), ..Refresh::default() };
+        self.checked_run(&RunOptions { refresh, ..RunOptions::default() }).await
+    }
+
+    /// A source gets a second row of a key, or one without, for a run or two.
+    async fn break_a_key(&mut self) -> Outcome {
+        let keyed = self.pipeline.sources.iter().filter(|source| source.can_break());
+        let Some(source) = keyed.choose(&mut self.random).cloned() else { return Ok(()) };
+        let ordered = self.pipeline.stages.iter().any(|stage| ORDERED.contains(&stage.template));
+        let how = *BrokenKey::ALL.choose(&mut self.random).unwrap();
+        let Some(told) = source.break_key(how, !ordered, &mut self.random).await else { return Ok(()) };
+        self.trace.push(told);
+        self.met(how.as_str());
+        self.strained_run().await?;
+        if self.random.random_bool(0.4) {
+            let told = source.mutate(&mut self.random).await;
+            self.trace.push(told);
+            self.strained_run().await?;
+        }
+        self.trace.push(source.repair().await);
+        Ok(())
+    }
+
+    /// A run in which stages may fail because of their keys, and only because of them.
+    async fn strained_run(&mut self) -> Outcome {
+        self.dirty = true;
+        let record = self.run(&RunOptions { fail_fast: Some(false), ..RunOptions::default() }).await?;
+        self.tell(&record);
+        if !matches!(record.status, RunStatus::Succeeded | RunStatus::Failed) {
+            return Err(format!("the run ended as {:?}", record.status));
+        }
+        self.broke_off();
+        self.check_committed(&record).await
+    }
+}
