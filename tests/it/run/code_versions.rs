@@ -299,23 +299,27 @@ async fn an_approved_plan_is_not_carried_out_with_other_arguments() {
         SavedPlan::new(RunOptions::default().to_be_saved(project), &plan)
     };
     let plan = approved(&shop.project(&[])).await;
+    // The comparison is made under the lease of the run.
+    let refusal = async |project: &Project| {
+        shop.windlass.run(project, &RunOptions::apply(plan.clone())).await.unwrap().wait().await.unwrap_err()
+    };
     for (path, old, new, stage) in [
         ("stages/series.sql", "100", "5000", "series"),
         ("stages/literals.sql", "(70)", "(71)", "literals"),
         ("stages/crossed.sql", "range(0, 3)", "range(0, 4)", "crossed"),
     ] {
         let edited = shop.edited(path, old, new);
-        let refused = shop.windlass.run(&edited, &RunOptions::apply(plan.clone())).await.unwrap_err();
+        let refused = refusal(&edited).await;
         assert_eq!(refused.code().0, "WL0661");
         let message = refused.to_string();
         assert!(message.contains(&format!("stage {stage}: its definition has changed")), "{message}");
         assert_eq!(message.lines().count(), 2, "{message}");
     }
     let changed = shop.edited("windlass.yaml", "last: 7", "last: 8");
-    let refused = shop.windlass.run(&changed, &RunOptions::apply(plan.clone())).await.unwrap_err().to_string();
+    let refused = refusal(&changed).await.to_string();
     assert!(refused.contains("stage given: the parameter `last` has changed"), "{refused}");
     assert!(!refused.contains("definition"), "{refused}");
-    let run = shop.windlass.run(&shop.project(&[]), &RunOptions::apply(plan)).await.unwrap();
+    let run = shop.windlass.run(&shop.project(&[]), &RunOptions::apply(plan.clone())).await.unwrap();
     assert_eq!(run.wait().await.unwrap().status, RunStatus::Succeeded);
 }
 
