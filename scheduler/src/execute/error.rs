@@ -135,7 +135,8 @@ impl Coded for EngineError {
             Self::Io(_) => "WL0506",
             Self::ShuffleLost(_) => "WL0507",
             Self::NoExecutors(_) => "WL0508",
-            Self::Raised(_) => "WL0509",
+            // The error has a code of its own; this one stands for those that do not look like one.
+            Self::Raised(failure) => return ErrorCode::parse(&failure.code).unwrap_or(ErrorCode("WL0509")),
             Self::Cancelled => "WL0510",
             Self::Lost => "WL0511",
             Self::Fetch(_) => "WL0512",
