@@ -1,5 +1,6 @@
 //! CSV and JSON files of odd shapes: the value that is there, or a refusal that names the file and the line.
 
+use windlass_shared::config::SessionSettings;
 use windlass_shared::error::Coded;
 use windlass_shared::session::{Registration, SessionError};
 use windlass_shared::spec::column_type::ColumnType;
@@ -27,7 +28,9 @@ impl Folder {
         for (path, text) in files {
             write(folder.path(), path, text);
         }
-        Self { folder, fixture: Fixture::new() }
+        // In one partition rows come in the order of the files and of their lines.
+        let settings = SessionSettings { target_partitions: 1, ..SessionSettings::default() };
+        Self { folder, fixture: Fixture::with(settings) }
     }
 
     async fn register(&self, source: ListingSource) -> Result<Registration, SessionError> {
