@@ -15,6 +15,7 @@ use windlass_shared::delta::table::TableState;
 use windlass_shared::delta::write::StagedFiles;
 use windlass_shared::error::{Coded, Failure};
 use windlass_shared::ids::NodeName;
+use windlass_shared::spec::table::Incremental;
 
 use super::merge_plan::{COUNT, Counted, shared_keys};
 use super::stage_run::StageRun;
@@ -29,7 +30,7 @@ const MANY_ROWS: u64 = 4;
 impl StageRun<'_> {
     /// Whether rows of the stage's table have a key of their own each.
     pub(super) fn is_keyed(&self) -> bool {
-        !self.stage.table.key.is_empty()
+        !self.stage.table.key.is_empty() && self.stage.table.incremental != Incremental::Off
     }
 
     /// An error with examples if two of `rows` have a key in common.
