@@ -222,14 +222,15 @@ impl<'a> Sequence<'a> {
         self.check_tables().await
     }
 
-    /// No table holds two rows of a key or a key that is null, and no stage failed unless its rows would have.
+    /// No table of an incremental stage holds two rows of a key or a key that is null, and no stage failed unless its rows
+    /// would have.
     fn check_keys(&mut self, record: &RunRecord, computed: &BTreeMap<String, Rows>) -> Outcome {
         for summary in &record.stages {
             let name = summary.stage.as_str();
             let Some(stage) = self.pipeline.stage(name) else { continue };
             let broken_key = computed.get(name).and_then(|rows| broken_key(rows, &stage.key));
             match (summary.status, broken_key) {
-                (StageStatus::Committed, Some(key)) => {
+                (StageStatus::Committed, Some(key)) if stage.wish != Wish::Off => {
                     return Err(format!("{name} was committed although {key}"));
                 }
                 (StageStatus::Failed, None) if self.foreign.contains(name) => {}
