@@ -562,15 +562,25 @@ pub(super) fn as_nullable(schema: &Schema) -> SchemaRef {
 /// Whether no column or relation of a query, as it was written, has a name that plans made of it need for themselves.
 fn check_names(graph: &PipelineGraph, stage: &Stage, plan: &LogicalPlan) -> Result<(), PlanError> {
     let mut found = BTreeSet::new();
+    // What calls of our own functions are named by is no name that plans go by.
+    let is_reserved = |name: &&str| name.to_lowercase().starts_with(RESERVED) && !name.contains('(');
     let walked = plan.apply_with_subqueries(|node| {
-        for (relation, field) in node.schema().iter() {
-            let names = [Some(field.name().as_str()), relation.map(TableReference::table)];
-            // What calls of our own functions are named by is no name that plans go by.
-            let is_reserved = |name: &&str| name.to_lowercase().starts_with(RESERVED) && !name.contains('(');
-            let reserved = names.into_iter().flatten().filter(is_reserved);
-            found.extend(reserved.map(ToOwned::to_owned));
+        let schema = node.schema();
+        let relations = schema.iter().filter_map(|(relation, _)| relation.map(TableReference::table));
+        found.extend(relations.filter(is_reserved).map(ToOwned::to_owned));
+        // Other nodes hand on the columns of tables, read or not.
+        if matches!(
+            node,
+            LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_) | LogicalPlan::Window(_) | LogicalPlan::Values(_)
+        ) {
+            let made = schema.fields().iter().map(|field| field.name().as_str());
+            found.extend(made.filter(is_reserved).map(ToOwned::to_owned));
         }
-        Ok(TreeNodeRecursion::Continue)
+        node.apply_expressions(|expression| {
+            let read = expression.column_refs().into_iter().map(|column| column.name.as_str());
+            found.extend(read.filter(is_reserved).map(ToOwned::to_owned));
+            Ok(TreeNodeRecursion::Continue)
+        })
     });
     walked.map_err(|source| PlanError::Engine { stage: stage.name.clone(), source })?;
     let problems: Vec<Problem> = found

@@ -21,7 +21,7 @@ use datafusion::logical_expr::{
 use super::limits::PlanLimit;
 
 /// Bytes that one constant may have.
-pub(super) const MAX_CONSTANT: u64 = 16 * 1024 * 1024;
+pub(super) const MAX_CONSTANT: u64 = 48 * 1024 * 1024;
 
 /// How large what a function makes of constants can be.
 type Bound = fn(&[&ScalarValue]) -> Option<u64>;

@@ -184,6 +184,10 @@ async fn columns_may_be_added_and_nothing_else() {
     // A reader that stops before still sees the columns of that time.
     assert_eq!(feed(&sessions, folder.path(), 0, 1).await.unwrap().schema().fields().len(), 4);
 
+    // How rows are laid out in files is no matter.
+    Log::at(folder.path(), 5).commit(&[metadata(&[id.clone(), name.clone()], &["id"], &on)]);
+    assert!(feed(&sessions, folder.path(), 5, 5).await.is_ok());
+
     let mut told = Vec::new();
     let replaced = json!({"metaData": {
         "id": "another", "format": {"provider": "parquet", "options": {}}, "partitionColumns": [], "configuration": on,
@@ -194,7 +198,6 @@ async fn columns_may_be_added_and_nothing_else() {
         metadata(&[name.clone(), id.clone()], &[], &on),
         metadata(&[id_as_text, name.clone()], &[], &on),
         metadata(&[id.clone(), name.clone(), required], &[], &on),
-        metadata(&[id.clone(), name.clone()], &["id"], &on),
         replaced,
     ] {
         Log::at(folder.path(), 5).commit(&[action]);
@@ -205,7 +208,6 @@ async fn columns_may_be_added_and_nothing_else() {
     WL0412 the columns of the Delta table at `…` changed in version 5, so that earlier changes cannot be read with later ones: `name`, `id`
     WL0412 the columns of the Delta table at `…` changed in version 5, so that earlier changes cannot be read with later ones: `id`
     WL0412 the columns of the Delta table at `…` changed in version 5, so that earlier changes cannot be read with later ones: `size`
-    WL0412 the columns of the Delta table at `…` changed in version 5, so that earlier changes cannot be read with later ones: `id`
     WL0413 the Delta table at `…` was replaced by another in version 5
     "#);
 }

@@ -254,9 +254,9 @@ pub(super) const SHAPES: &[Shape] = &[
     },
     Shape {
         name: "a lateral query",
-        sql: "SELECT o.id, l.twice FROM orders AS o CROSS JOIN LATERAL (SELECT o.amount * 2 AS twice) AS l",
+        sql: "SELECT o.id, twice FROM orders AS o CROSS JOIN LATERAL (SELECT o.amount * 2 AS twice) AS l",
         matters: &[("* 2", "* {any}"), ("o.amount *", "o.id *")],
-        same: &[("AS l", "AS m"), ("l.twice", "twice")],
+        same: &[("AS l", "AS m"), ("o.id, twice", "o.id, l.twice")],
     },
     Shape {
         name: "unions",

@@ -130,7 +130,10 @@ async fn equal_floats_are_one_key_one_group_and_one_partition() {
     assert_eq!(summary(&run, "parts").strategy, Some(Strategy::PartitionReplace));
     assert_eq!(pair.texts("groups").await, ["-inf | 1 | 5", "0.0 | 2 | 2", "NaN | 3 | 4"]);
     assert_eq!(pair.texts("parts").await, ["-inf | 1", "0.0 | 2", "NaN | 3"]);
-    assert_eq!(pair.texts("inside").await, ["{f: -inf, n: } | 1", "{f: 0.0, n: } | 2", "{f: NaN, n: } | 3"]);
+    assert_eq!(
+        pair.texts("inside").await,
+        ["{f: -inf, n: NULL} | 1", "{f: 0.0, n: NULL} | 2", "{f: NaN, n: NULL} | 3"]
+    );
     assert_eq!(pair.texts("upserted").await, ["-inf | 5", "0.0 | 6", "NaN | 8"]);
     assert_eq!(pair.texts("replaced").await, ["-inf | 5", "0.0 | 6", "NaN | 7", "NaN | 8"]);
     // As Windlass itself reads them, over files that are skipped by their statistics and partitions.
@@ -173,7 +176,6 @@ async fn partitions_are_replaced_however_another_program_writes_their_values() {
             "key: [at], partition_by: [at]",
             "SELECT arrow_cast(at, 'Timestamp(Nanosecond, Some(\"UTC\"))') AS at, count(*) AS n FROM odd GROUP BY at",
         ),
-        ("by_price", "key: [price], partition_by: [price]", "SELECT price, count(*) AS n FROM odd GROUP BY price"),
     ];
     let dir = tempfile::tempdir().unwrap();
     let first = rows(&[Odd::float(1, 1.0), Odd { price: 150, ..Odd::float(2, f64::INFINITY) }]);
@@ -184,7 +186,6 @@ async fn partitions_are_replaced_however_another_program_writes_their_values() {
         ("by_float", r#""f":"1""#, r#""f":"1.0""#),
         ("by_float", r#""f":"Infinity""#, r#""f":"inf""#),
         ("by_time", r#""at":"2026-01-02T03:04:05.000001Z""#, r#""at":"2026-01-02 03:04:05.000001""#),
-        ("by_price", r#""price":"1.50""#, r#""price":"1.5""#),
     ] {
         let log = pair.table(stage).join("_delta_log");
         let rewritten = fs::read_dir(log).unwrap().map(|entry| entry.unwrap().path()).filter(|path| {
@@ -199,7 +200,6 @@ async fn partitions_are_replaced_however_another_program_writes_their_values() {
     assert_eq!(summary(&run, "by_time").strategy, Some(Strategy::PartitionReplace));
     assert_eq!(pair.texts("by_float").await, ["1.0 | 2", "inf | 2"]);
     assert_eq!(pair.texts("by_time").await, ["2026-01-02T03:04:05.000001Z | 4"]);
-    assert_eq!(pair.texts("by_price").await, ["0.00 | 2", "1.50 | 2"]);
     pair.stop().await;
 }
 
