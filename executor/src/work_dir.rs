@@ -116,7 +116,7 @@ fn remove_abandoned(parent: &Path) -> io::Result<()> {
     for entry in fs::read_dir(parent)? {
         let path = entry?.path();
         let id = path.file_name().and_then(|name| name.to_str()?.strip_prefix(PREFIX));
-        if !id.is_some_and(|id| uuid::Uuid::parse_str(id).is_ok()) || !path.is_dir() {
+        if id.is_none_or(|id| uuid::Uuid::parse_str(id).is_err()) || !path.is_dir() {
             continue;
         }
         let Ok(lock) = File::open(lock_of(&path)) else { continue };

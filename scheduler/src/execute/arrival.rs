@@ -36,6 +36,10 @@ pub(super) fn check(
 /// The first operator of `sent` that is another one in `arrived`.
 fn first_difference(sent: &Arc<dyn ExecutionPlan>, arrived: &Arc<dyn ExecutionPlan>) -> Option<String> {
     let (below, arrived_below) = (sent.children(), arrived.children());
+    if below.is_empty() && arrived_below.is_empty() && sent.name() == arrived.name() {
+        // A scan names its files and columns; how it is cut and what is known of them may be said otherwise.
+        return None;
+    }
     let same = sent.name() == arrived.name()
         && below.len() == arrived_below.len()
         && sent.schema().fields().len() == arrived.schema().fields().len()

@@ -54,7 +54,7 @@ enum Lock {
     File {
         _held: FileLock,
     },
-    Lease(ObjectLease),
+    Lease(Box<ObjectLease>),
 }
 
 /// This process's right to write to a home, for one of its runs. Ends when it is released or dropped.
@@ -146,6 +146,6 @@ impl Lock {
         {
             return Ok(Self::File { _held: lock });
         }
-        ObjectLease::take(home.root(), holder, stores, &SystemClock).await.map(Self::Lease)
+        ObjectLease::take(home.root(), holder, stores, &SystemClock).await.map(|lease| Self::Lease(Box::new(lease)))
     }
 }

@@ -61,6 +61,7 @@ impl Lab {
     }
 
     /// Starts a run and waits until `stages` have committed and the slow one has begun.
+    #[expect(clippy::zombie_processes, reason = "the caller gets the process, or the test ends")]
     fn start(&self, name: &str, stages: &[&str]) -> Child {
         let mut child = self.windlass(name).args(["run", "--events"]).stderr(Stdio::null()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();

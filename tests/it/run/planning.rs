@@ -64,7 +64,7 @@ fn files(stages: &[(String, String)]) -> ProjectFiles {
 async fn refusal(windlass: &Windlass, dir: &Path, sql: &str) -> Vec<ProblemReport> {
     let files = files(&[("deep".to_owned(), sql.to_owned())]);
     let error = match Project::from_files(&files, dir, None, &[]) {
-        Ok(project) => windlass.plan(&project, &RunOptions::default()).await.err().expect("it is refused"),
+        Ok(project) => windlass.plan(&project, &RunOptions::default()).await.expect_err("it is refused"),
         Err(error) => error,
     };
     error.problems().unwrap_or_else(|| panic!("{error:?}")).reports()
@@ -155,7 +155,7 @@ async fn what_is_beyond_a_limit_is_refused_with_its_place() {
     let stages: Vec<_> = (0..40).map(|i| (format!("v{i}"), view(i))).collect();
     let last = ("views".to_owned(), "SELECT a FROM v39".to_owned());
     let project = Project::from_files(&files(&[stages, vec![last]].concat()), dir.path(), None, &[]).unwrap();
-    let error = windlass.plan(&project, &RunOptions::default()).await.err().expect("it is refused");
+    let error = windlass.plan(&project, &RunOptions::default()).await.expect_err("it is refused");
     assert!(
         error.problems().is_some_and(|problems| problems.iter().all(|problem| problem.code.0 == "WL0376")),
         "{error:?}"

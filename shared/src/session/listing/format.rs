@@ -88,7 +88,8 @@ pub(super) async fn statistics(
 
 /// Statistics of `files` files of which nothing is known.
 pub(super) fn unknown(schema: &Schema, files: usize) -> Vec<Arc<Statistics>> {
-    vec![Arc::new(Statistics::new_unknown(schema)); files]
+    let unknown = Arc::new(Statistics::new_unknown(schema));
+    vec![unknown; files]
 }
 
 /// Takes out the bounds of floats, which need not hold for NaN, and those of columns that the file has in another type.

@@ -94,9 +94,10 @@ pub fn check_depth(text: &str) -> Result<(), String> {
     let mut problems = Vec::new();
     tokens::check_limits(&tokens, &mut problems);
     if problems.is_empty() {
-        with_large_stack(|| match parser_of(&tokens).parse_statement() {
-            Ok(Statement::Query(query)) => size::check(&query, &tokens, true, &mut problems),
-            Ok(_) | Err(_) => {}
+        with_large_stack(|| {
+            if let Ok(Statement::Query(query)) = parser_of(&tokens).parse_statement() {
+                size::check(&query, &tokens, true, &mut problems);
+            }
         });
     }
     problems.pop().map_or(Ok(()), |problem| Err(problem.message))

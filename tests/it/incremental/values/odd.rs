@@ -56,7 +56,7 @@ impl Odd {
             bits.map(f64::from_bits)
         };
         let (one, other) = (float(), float());
-        let list = vec![float(), float()];
+        let list = [float(), float()];
         let single = float().map(|value| match value.is_nan() {
             true => f32::from_bits(if value.is_sign_negative() { 0xffc0_0001 } else { 0x7fc0_0000 }),
             false => value as f32,
