@@ -229,7 +229,7 @@ impl Look for JsonLook {
     fn look(&mut self, input: &[u8], at_end: bool) -> Result<usize, Fault> {
         let mut at = 0;
         loop {
-            let (step, text) = self.lines.read(&input[at..], at_end);
+            let (step, text) = self.lines.read(&input[at..], at_end, usize::MAX);
             match step {
                 Step::More(bytes) => return Ok(at + bytes),
                 Step::Record(bytes) => at += bytes,

@@ -19,10 +19,15 @@ impl Lines {
         self.line
     }
 
-    /// Reads the next line that holds anything of `input`, and gives its text. `at_end` says that nothing follows `input`.
-    pub(super) fn read<'i>(&mut self, input: &'i [u8], at_end: bool) -> (Step, &'i [u8]) {
+    /// Reads the next line that holds anything of `input` and starts in its first `within` bytes, and gives its text.
+    /// `at_end` says that nothing follows `input`.
+    pub(super) fn read<'i>(&mut self, input: &'i [u8], at_end: bool, within: usize) -> (Step, &'i [u8]) {
         let mut start = 0;
         loop {
+            // Behind lines that hold nothing, the next may be another reader's.
+            if start >= within {
+                return (Step::More(start), &[]);
+            }
             self.line = self.next_line;
             let rest = &input[start..];
             let Some(length) = rest.iter().position(|byte| *byte == b'\n') else {
@@ -54,7 +59,7 @@ mod tests {
             let (mut lines, mut found, mut start) = (Lines::new(), Vec::new(), 0);
             for end in (0..text.len()).step_by(piece).chain([text.len()]) {
                 loop {
-                    let (step, line) = lines.read(&text[start..end], end == text.len());
+                    let (step, line) = lines.read(&text[start..end], end == text.len(), usize::MAX);
                     match step {
                         Step::Record(read) => start += read,
                         Step::More(read) => {

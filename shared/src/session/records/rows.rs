@@ -125,7 +125,7 @@ impl Rows {
             Way::Json { lines, places, seen, records } => {
                 let mut at = 0;
                 while *rows < most && at < within {
-                    let (step, text) = lines.read(&input[at..], at_end);
+                    let (step, text) = lines.read(&input[at..], at_end, within - at);
                     match step {
                         Step::More(bytes) => return Ok(at + bytes),
                         Step::Record(bytes) => at += bytes,
