@@ -2,7 +2,7 @@
 //! name and place.
 //!
 //! The engine's planner passes over parts of the syntax tree without a word, and others only fail in the middle of a run.
-//! So the files here declare the tree node by node, field by field, with [`nodes!`], and leave nothing out: a version of the
+//! So the files here declare the tree node by node, field by field, with `nodes!`, and leave nothing out: a version of the
 //! parser that has one more field or variant does not compile before it is said here what becomes of it. The same
 //! declarations make the table in `docs/sql.md`.
 
