@@ -48,6 +48,12 @@ impl Input {
         if offset <= self.mark { 0 } else { offset }
     }
 
+    /// How many of them lie before byte `end` of the file. A mark at the file's start is a part of what comes first.
+    pub(super) fn before(&self, end: u64) -> u64 {
+        let start = self.read - self.held.len() as u64;
+        if end <= self.offset() { 0 } else { end.saturating_sub(start).max(1) }
+    }
+
     /// Whether nothing follows them in the file.
     pub(super) fn is_at_end(&self) -> bool {
         self.read >= self.object.size

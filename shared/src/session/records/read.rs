@@ -85,8 +85,7 @@ impl Reading {
             self.first = self.input.offset();
         }
         loop {
-            let within = self.end.saturating_sub(self.input.offset());
-            let within = usize::try_from(within).unwrap_or(usize::MAX);
+            let within = usize::try_from(self.input.before(self.end)).unwrap_or(usize::MAX);
             let most = self.opener.batch_size;
             match self.rows.read(self.input.unused(), self.input.is_at_end(), within, most) {
                 Ok(used) => self.input.use_up(used),
