@@ -4,6 +4,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::FileScanConfig;
+use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
 use datafusion::execution::TaskContext;
 use datafusion::physical_expr::window::{PlainAggregateWindowExpr, SlidingAggregateWindowExpr, StandardWindowExpr};
@@ -37,8 +40,8 @@ pub(super) fn check(
 fn first_difference(sent: &Arc<dyn ExecutionPlan>, arrived: &Arc<dyn ExecutionPlan>) -> Option<String> {
     let (below, arrived_below) = (sent.children(), arrived.children());
     if below.is_empty() && arrived_below.is_empty() && sent.name() == arrived.name() {
-        // A scan names its files and columns; how it is cut and what is known of them may be said otherwise.
-        return None;
+        let same = read_by(sent) == read_by(arrived);
+        return (!same).then(|| Shown(sent.as_ref()).to_string());
     }
     let same = sent.name() == arrived.name()
         && below.len() == arrived_below.len()
@@ -52,12 +55,27 @@ fn first_difference(sent: &Arc<dyn ExecutionPlan>, arrived: &Arc<dyn ExecutionPl
     below.into_iter().zip(arrived_below).find_map(|(sent, arrived)| first_difference(sent, arrived))
 }
 
-/// What an operator says of itself, without what may differ: what is known of the files of a scan, which travels as far as
-/// executors need it, and what follows from that.
+/// What decides the rows of a scan of files: which parts of which files, the columns made of them, the rows that may be left
+/// out. What else is known of the files travels as far as executors need it, and may be said otherwise.
+fn read_by(node: &Arc<dyn ExecutionPlan>) -> Option<String> {
+    let source = node.downcast_ref::<DataSourceExec>()?.data_source();
+    let scan = source.downcast_ref::<FileScanConfig>()?;
+    let part = |file: &PartitionedFile| {
+        let range = file.range.as_ref().map(|range| (range.start, range.end));
+        format!("{} {range:?} {:?}", file.object_meta.location, file.partition_values)
+    };
+    let groups: Vec<Vec<String>> =
+        scan.file_groups.iter().map(|group| group.files().iter().map(part).collect()).collect();
+    let columns = scan
+        .file_source()
+        .projection()
+        .map(|columns| columns.iter().map(|column| format!("{} as {}", column.expr, column.alias)).collect::<Vec<_>>());
+    let filter = scan.file_source().filter().map(|filter| filter.to_string());
+    Some(format!("{groups:?} {columns:?} {filter:?} {:?}", scan.limit))
+}
+
+/// What an operator says of itself, without what follows from what is known of the files of a scan.
 fn text(node: &Arc<dyn ExecutionPlan>) -> String {
-    if node.children().is_empty() {
-        return String::new();
-    }
     let text = Shown(node.as_ref()).to_string();
     text.split_once(", ordering_mode=").map(|(before, _)| before.to_owned()).unwrap_or(text)
 }

@@ -214,12 +214,12 @@ fn other_code(facts: &StageFacts<'_>, memory: &TableMemory) -> Option<String> {
     if memory.code != Some(facts.code) {
         return Some(facts.parts.reason(memory.code_parts.as_ref()));
     }
-    // Only what is incremental holds its rows to their key, and makes the rows of every run those of a whole.
+    // Only what is incremental refuses nulls in keys, and makes the rows of every run those of a whole.
     let unchecked =
         facts.incremental != Incremental::Off && !memory.code_parts.as_ref().is_some_and(|parts| parts.incremental);
     let since = match facts.mode {
         WriteMode::Append => "every run added all of its rows",
-        _ => "its key was not checked",
+        _ => "its key could be null",
     };
     unchecked.then(|| format!("`incremental` was off when its rows were made, and {since}"))
 }

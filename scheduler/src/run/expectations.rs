@@ -331,7 +331,7 @@ impl StageRun<'_> {
             help: Some(format!("move the table at {location} away: it keeps rows in other columns")),
             ..error.to_failure()
         })?;
-        let spec = table.write_spec(format!("{}{QUARANTINE}", self.stage.name));
+        let spec = self.write_spec_as(&table, &format!("{}{QUARANTINE}", self.stage.name));
         let batches = self.run(context, "quarantine", bad, |plan, state| delta_write_plan(plan, spec, state)).await?;
         let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
         Ok(StagedQuarantine { location, files, base: BaseExpectation::of(&table) })

@@ -312,7 +312,13 @@ impl<'w> StageRun<'w> {
     }
 
     pub(super) fn write_spec(&self, table: &TableState) -> WriteSpec {
-        let mut spec = table.write_spec(self.stage.name.as_str());
+        self.write_spec_as(table, self.stage.name.as_str())
+    }
+
+    /// How rows of the stage are written to one of its tables, with files as large as its author wants them. What goes wrong
+    /// while writing is reported under `name`.
+    pub(super) fn write_spec_as(&self, table: &TableState, name: &str) -> WriteSpec {
+        let mut spec = table.write_spec(name);
         if let Some(bytes) = self.stage.table.target_file_bytes {
             spec.target_file_bytes = bytes;
         }
@@ -386,7 +392,7 @@ impl<'w> StageRun<'w> {
         let info = self.work.commit_info(&self.stage.name, "");
         let table =
             ensure_table(&definition, SchemaChange::Refuse, stores, &info).await.map_err(|error| error.to_failure())?;
-        let spec = table.write_spec(self.stage.name.as_str());
+        let spec = self.write_spec(&table);
         let batches = self.run(context, step, logical, |plan, state| delta_write_plan(plan, spec, state)).await?;
         let request = CommitRequest {
             location: location.clone(),

@@ -1,12 +1,14 @@
-//! No two rows of a key: the rows that are about to be committed, held against each other and against those that stay.
+//! No two rows of a key: the rows that are about to be committed, compared with each other and with those that stay.
 //!
 //! The table has one row a key before. So what a merge replaces by key needs no look at the table, and where rows are added
-//! beside those that are there, it is enough to look there for the keys of the new ones.
+//! beside existing ones, it is enough to look there for the keys of the new ones. A null in a key is a value like any other
+//! here; the tables of incremental stages and of `mode: upsert` have none.
 
 use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::common::Result as EngineResult;
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::SessionContext;
@@ -15,12 +17,11 @@ use windlass_shared::delta::table::TableState;
 use windlass_shared::delta::write::StagedFiles;
 use windlass_shared::error::{Coded, Failure};
 use windlass_shared::ids::NodeName;
-use windlass_shared::spec::table::Incremental;
 
 use super::merge_plan::{COUNT, Counted, shared_keys};
 use super::stage_run::StageRun;
 use super::target_rows::Target;
-use crate::plan::incremental::rows_of_keys;
+use crate::plan::incremental::{rows_of_keys, rows_of_null_keys};
 
 /// Keys that are shown of those that several rows have.
 const SHOWN_KEYS: usize = 5;
@@ -30,7 +31,13 @@ const MANY_ROWS: u64 = 4;
 impl StageRun<'_> {
     /// Whether rows of the stage's table have a key of their own each.
     pub(super) fn is_keyed(&self) -> bool {
-        !self.stage.table.key.is_empty() && self.stage.table.incremental != Incremental::Off
+        !self.stage.table.key.is_empty()
+    }
+
+    /// Whether a row of the stage's table may have a null in its key.
+    fn has_null_keys(&self) -> bool {
+        let settings = &self.stage.table;
+        !settings.key.iter().all(|column| settings.not_null.contains(column))
     }
 
     /// An error with examples if two of `rows` have a key in common.
@@ -58,6 +65,7 @@ impl StageRun<'_> {
         let are_many = count.zip(there).is_some_and(|(new, there)| new.saturating_mul(MANY_ROWS) >= there);
         let like_the_new = |of: &LogicalPlan| match are_many {
             true => Ok(of.clone()),
+            false if self.has_null_keys() => self.built(same_values(of, key, rows)),
             false => self.built(rows_of_keys(of, key, rows)),
         };
         let mut parts = vec![Counted { rows: rows.clone(), each: 1 }];
@@ -101,20 +109,24 @@ impl StageRun<'_> {
     }
 }
 
+/// The rows of `of` that have the values of one of `rows` in `columns`, where a null is a value like any other.
+pub(super) fn same_values(of: &LogicalPlan, columns: &[String], rows: &LogicalPlan) -> EngineResult<LogicalPlan> {
+    let with_nulls = rows_of_null_keys(of, columns, rows)?;
+    LogicalPlanBuilder::from(rows_of_keys(of, columns, rows)?).union(with_nulls)?.build()
+}
+
 /// Rows that have a key in common.
 fn in_common(stage: &NodeName, key: &[String], found: &[RecordBatch]) -> Failure {
     let options = FormatOptions::default().with_null("null");
+    let value = |batch: &RecordBatch, row: usize, name: &str| {
+        let column = batch.column_by_name(name).and_then(|column| ArrayFormatter::try_new(column, &options).ok());
+        column.and_then(|column| column.value(row).try_to_string().ok()).unwrap_or_default()
+    };
     let mut examples = Vec::new();
     for batch in found {
         for row in 0..batch.num_rows() {
-            let value = |name: &str| {
-                let column = batch.column_by_name(name)?;
-                let shown = ArrayFormatter::try_new(column, &options).ok()?;
-                shown.value(row).try_to_string().ok()
-            };
-            let values: Vec<String> =
-                key.iter().map(|name| format!("{name} = {}", value(name).unwrap_or_default())).collect();
-            examples.push(format!("({}) {} times", values.join(", "), value(COUNT).unwrap_or_default()));
+            let values: Vec<String> = key.iter().map(|name| format!("{name} = {}", value(batch, row, name))).collect();
+            examples.push(format!("({}) {} times", values.join(", "), value(batch, row, COUNT)));
         }
     }
     Failure {

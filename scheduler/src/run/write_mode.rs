@@ -9,6 +9,7 @@ use windlass_shared::error::{Coded, Failure};
 
 use super::incremental_run::{Update, columns};
 use super::stage_run::StageRun;
+use super::unique_keys::same_values;
 use super::work::StagedWrite;
 use crate::plan::incremental::{Choice, rows_of_keys};
 use crate::plan::{Feeds, TableRole};
@@ -45,8 +46,29 @@ impl StageRun<'_> {
             return self.touch(role, &update.query, &update.table).await;
         }
         let by = self.stage.table.partition_by.clone();
+        self.refuse_taken_elsewhere(&update, &files, &by).await?;
         let mode = CommitMode::ReplacePartitions { values: files.partitions(&by), by };
         self.staged(role, &update.query, &update.table, files, mode).await
+    }
+
+    /// An error if two of the rows in `files` have a key in common, or one of them and a row of a partition that stays.
+    async fn refuse_taken_elsewhere(
+        &mut self,
+        update: &Update<'_>,
+        files: &StagedFiles,
+        by: &[String],
+    ) -> Result<(), Failure> {
+        if !self.is_keyed() {
+            return Ok(());
+        }
+        let context = &update.query.context;
+        if by.iter().all(|column| self.stage.table.key.contains(column)) {
+            return self.check_key(context, &update.table, files).await;
+        }
+        let rows = self.written(context, &update.table, files)?;
+        let target = self.target(&update.table).await?;
+        let leaving = self.built(same_values(&target.plan, by, &rows))?;
+        self.refuse_taken(context, &target, &rows, Some(files.rows()), Some(&leaving)).await
     }
 
     async fn update<'r>(&mut self, role: &'r TableRole) -> Result<Update<'r>, Failure> {

@@ -13,6 +13,8 @@ pub(super) struct Coverage {
     pub(super) templates: BTreeMap<&'static str, u64>,
     /// Stages of runs by strategy, and those reused as `reuse`.
     pub(super) strategies: BTreeMap<&'static str, u64>,
+    /// Sequences over sources with -0.0 and NaN.
+    pub(super) odd_floats: u64,
     /// Tables compared.
     pub(super) tables: u64,
     /// Runs that were cancelled before they had ended.
@@ -47,6 +49,7 @@ impl Coverage {
     pub(super) fn add(&mut self, other: Self) {
         other.templates.into_iter().for_each(|(name, count)| *self.templates.entry(name).or_default() += count);
         other.strategies.into_iter().for_each(|(name, count)| *self.strategies.entry(name).or_default() += count);
+        self.odd_floats += other.odd_floats;
         self.tables += other.tables;
         self.refused += other.refused;
         self.cancelled += other.cancelled;
@@ -81,6 +84,9 @@ impl Coverage {
         }
         if self.keys_refused == 0 {
             missing.push("a stage that was refused because of its keys".to_owned());
+        }
+        if self.odd_floats == 0 {
+            missing.push("floats that are equal in one place only".to_owned());
         }
         if self.cancelled == 0 {
             missing.push("a cancelled run".to_owned());

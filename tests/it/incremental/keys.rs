@@ -34,6 +34,7 @@ const STAGES: &[Stage<'static>] = &[
         "SELECT g, v, count(*) AS n FROM t WHERE v < 50 GROUP BY g, v",
     ),
     ("behind", "io: { key: [id], incremental: strict }", "SELECT id, v + 1 AS v FROM plain"),
+    ("whole", "io: { key: [id] }", "SELECT id, v FROM t"),
 ];
 
 /// The stages that failed, with the code.
@@ -61,6 +62,7 @@ async fn two_rows_of_a_key_are_refused_whatever_the_strategy_and_forgotten_when_
         ("parts", "WL0657"),
         ("plain", "WL0657"),
         ("ranked", "WL0657"),
+        ("whole", "WL0657"),
     ];
     lab.append("t", numbers(T, &[[1, 2, 61], [7, 2, 62]])).await;
     assert_eq!(failed(&lab.check(&project, "appended").await), all_by_id);
@@ -174,21 +176,73 @@ async fn new_keys_are_looked_up_in_the_files_that_can_hold_them() {
     lab.windlass.stop().await;
 }
 
+/// The failure of a run of the stage alone, or the rows of its table after it.
+async fn alone(lab: &Rebuilt, (name, header, query): Stage<'_>) -> Result<Vec<String>, String> {
+    let record = lab.run(&lab.project(&[(name, header, query)]), &RunOptions::default()).await;
+    match record.stages[0].failure.clone() {
+        Some(failure) => Err(format!("{}: {}", failure.code, failure.message)),
+        None => Ok(lab.rows("home", name).await),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_table_that_was_not_held_to_its_key_is_looked_at_before_rows_are_replaced_by_it() {
+async fn a_table_that_had_no_key_is_looked_at_before_rows_are_replaced_by_it() {
     let lab = Rebuilt::new(&[("t", numbers(T, &[[1, 1, 60], [1, 1, 61], [2, 1, 70]]))]).await;
-    let by_mode = |mode: &'static str| {
-        let header = match mode {
-            "upsert" => "io: { mode: upsert, key: [id] }",
-            _ => "io: { mode: append, key: [id], not_null: [id] }",
-        };
-        lab.project(&[("kept", header, "SELECT id, v FROM t")])
-    };
-    let record = lab.run(&by_mode("append"), &RunOptions::default()).await;
-    assert!(record.stages[0].failure.is_none(), "{record:?}");
+    let all = "SELECT id, v FROM t";
+    let twice = ["1 | 60", "1 | 61", "2 | 70"];
+    assert_eq!(alone(&lab, ("kept", "io: { mode: append, not_null: [id] }", all)).await.unwrap(), twice);
     lab.delete("t", "v = 61").await;
-    let record = lab.run(&by_mode("upsert"), &RunOptions::default()).await;
-    assert_eq!(record.stages[0].failure.clone().unwrap().code, "WL0657");
-    assert_eq!(lab.rows("home", "kept").await, ["1 | 60", "1 | 61", "2 | 70"]);
+    let refused = alone(&lab, ("kept", "io: { mode: upsert, key: [id] }", all)).await.unwrap_err();
+    assert!(refused.starts_with("WL0657") && refused.contains("(id = 1) 2 times"), "{refused}");
+    assert_eq!(lab.rows("home", "kept").await, twice);
+    lab.windlass.stop().await;
+}
+
+const NO_KEY: &str = "SELECT CAST(NULL AS BIGINT) AS id, 5 AS g, 5 AS v";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_added_in_every_run_have_keys_of_their_own() {
+    let lab = Rebuilt::new(&[("t", numbers(T, &[[1, 1, 60], [2, 1, 70], [3, 2, 80]]))]).await;
+    let add = async |query: &str| alone(&lab, ("added", "io: { mode: append, key: [id] }", query)).await;
+    assert_eq!(add("SELECT id, g, v FROM t").await.unwrap().len(), 3);
+    let refused = add("SELECT id, g, v FROM t WHERE id = 3").await.unwrap_err();
+    assert!(refused.starts_with("WL0657") && refused.contains("(id = 3) 2 times"), "{refused}");
+    let more = add(&format!("SELECT id + 10 AS id, g, v FROM t UNION ALL {NO_KEY}")).await.unwrap();
+    assert_eq!(more.len(), 7);
+    // A null is a value like any other.
+    let refused = add(NO_KEY).await.unwrap_err();
+    assert!(refused.starts_with("WL0657") && refused.contains("(id = null) 2 times"), "{refused}");
+    assert_eq!(lab.rows("home", "added").await, more);
+    lab.windlass.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_of_replaced_partitions_have_keys_of_their_own() {
+    let lab = Rebuilt::new(&[("t", numbers(T, &[[1, 1, 60], [2, 1, 70], [3, 2, 80]]))]).await;
+    let header = "io: { mode: replace_partitions, key: [id], partition_by: [g] }";
+    let put = async |query: &str| alone(&lab, ("parted", header, query)).await;
+    let first = put("SELECT id, g, v FROM t").await.unwrap();
+    // The key of a row of a partition that stays, and two of a new one.
+    let refused = put("SELECT 1 AS id, 2 AS g, 1 AS v").await.unwrap_err();
+    assert!(refused.starts_with("WL0657") && refused.contains("(id = 1) 2 times"), "{refused}");
+    let refused = put("SELECT id, 7 AS g, 1 AS v FROM (VALUES (8), (8)) AS r(id)").await.unwrap_err();
+    assert!(refused.starts_with("WL0657") && refused.contains("(id = 8) 2 times"), "{refused}");
+    assert_eq!(lab.rows("home", "parted").await, first);
+    assert_eq!(put("SELECT 1 AS id, 1 AS g, 9 AS v").await.unwrap().len(), 2);
+    // A partition of null is one like any other.
+    let unnamed = "SELECT 4 AS id, CAST(NULL AS BIGINT) AS g, 4 AS v";
+    assert_eq!(put(unnamed).await.unwrap().len(), 3);
+    assert_eq!(put(&unnamed.replace("4 AS v", "5 AS v")).await.unwrap().len(), 3);
+    lab.windlass.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_would_replace_none_is_refused() {
+    let lab = Rebuilt::new(&[("t", numbers(T, &[[1, 1, 60], [2, 1, 70]]))]).await;
+    let put = async |query: &str| alone(&lab, ("upserted", "io: { mode: upsert, key: [id] }", query)).await;
+    let first = put("SELECT id, g, v FROM t").await.unwrap();
+    let refused = put(NO_KEY).await.unwrap_err();
+    assert!(refused.starts_with("WL0426") && refused.contains("null in column `id`"), "{refused}");
+    assert_eq!(lab.rows("home", "upserted").await, first);
     lab.windlass.stop().await;
 }

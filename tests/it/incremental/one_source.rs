@@ -60,11 +60,17 @@ impl OneSource {
 
     /// Runs the pipeline and holds every table against its query.
     pub(super) async fn run(&self) -> RunRecord {
-        let record = self.windlass.run(&self.project, &RunOptions::default()).await.unwrap().wait().await.unwrap();
-        assert_eq!(record.status, RunStatus::Succeeded, "{:?}", record.stages);
+        let record = self.run_with(&RunOptions::default()).await;
         for (name, _, sql) in self.stages {
             assert_eq!(self.rows(&format!("SELECT * FROM {name}")).await, self.rows(sql).await, "{name}");
         }
+        record
+    }
+
+    /// A run that succeeds.
+    pub(super) async fn run_with(&self, options: &RunOptions) -> RunRecord {
+        let record = self.windlass.run(&self.project, options).await.unwrap().wait().await.unwrap();
+        assert_eq!(record.status, RunStatus::Succeeded, "{:?}", record.stages);
         record
     }
 
@@ -90,6 +96,11 @@ impl OneSource {
 
     pub(super) async fn append(&self, rows: RecordBatch) {
         append(&self.table, rows, &[]).await;
+    }
+
+    /// Adds rows to the table of a stage, as another program.
+    pub(super) async fn append_to(&self, stage: &str, rows: RecordBatch) {
+        append(&self.home.local_path().unwrap().join("tables").join(stage), rows, &[]).await;
     }
 
     pub(super) async fn update(&self, predicate: &str, column: &str, value: &str) {

@@ -46,6 +46,8 @@ pub(super) struct Pipeline {
     pub(super) stages: Vec<StageDef>,
     name: String,
     partitions: usize,
+    /// Whether its sources hold -0.0 and NaN.
+    pub(super) odd_floats: bool,
 }
 
 impl StageDef {
@@ -124,14 +126,16 @@ impl Pipeline {
             2 => sources.extend([links(dir, random), teams(dir, random)]),
             _ => sources.extend([teams(dir, random), notes(dir)]),
         }
-        let mut told = Vec::new();
-        for source in &sources {
+        let odd_floats = random.random_bool(ODD_FLOATS);
+        let mut told = if odd_floats { vec!["with odd floats".to_owned()] } else { Vec::new() };
+        for source in &mut sources {
+            source.odd_floats = odd_floats;
             told.push(source.create(random).await);
         }
         let relations = sources.iter().map(|source| source.relation.clone()).collect();
         let stages = stages(relations, random);
         let name = format!("sequence_{seed}");
-        let pipeline = Self { dir: dir.to_owned(), sources, stages, name, partitions };
+        let pipeline = Self { dir: dir.to_owned(), sources, stages, name, partitions, odd_floats };
         (pipeline, told)
     }
 
@@ -212,6 +216,9 @@ impl Pipeline {
         changed
     }
 }
+
+/// The share of sequences whose sources hold -0.0 and NaN.
+const ODD_FLOATS: f64 = 0.25;
 
 /// Rows in a batch.
 pub(super) const BATCH_SIZE: usize = 64;

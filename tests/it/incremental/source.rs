@@ -70,6 +70,8 @@ pub(super) struct Source {
     /// The table's partition columns; none for texts.
     partition_by: Vec<String>,
     texts: bool,
+    /// Whether its floats are sometimes -0.0 or NaN.
+    pub(super) odd_floats: bool,
 }
 
 /// Items: keyed, with a column of every kind.
@@ -117,7 +119,7 @@ pub(super) fn notes(dir: &Path) -> Source {
         rows: 8,
         derived: false,
     };
-    Source { relation, folder: dir.join("notes"), partition_by: Vec::new(), texts: true }
+    Source { relation, folder: dir.join("notes"), partition_by: Vec::new(), texts: true, odd_floats: false }
 }
 
 impl Source {
@@ -127,7 +129,7 @@ impl Source {
             columns.iter().map(|(name, kind)| Column::new(*name, *kind, !key.iter().any(|key| key == name))).collect();
         let relation = Relation { name: name.to_owned(), columns, key, rows: IDS as usize, derived: false };
         let partition_by = partition_by.iter().map(ToString::to_string).collect();
-        Self { relation, folder: dir.join(name), partition_by, texts: false }
+        Self { relation, folder: dir.join(name), partition_by, texts: false, odd_floats: false }
     }
 
     /// Its line in `windlass.yaml`.
@@ -217,7 +219,7 @@ impl Source {
             (Kind::Int, 1) => format!("{name} + 1"),
             (Kind::Half, 1) => format!("{name} + 0.5"),
             (Kind::Flag, 1) => format!("NOT {name}"),
-            (kind, _) => format!("CAST({} AS {})", kind.literal(random), sql_type(kind)),
+            (kind, _) => format!("CAST({} AS {})", self.literal(kind, random), sql_type(kind)),
         };
         let update = open(&self.folder).await.update().with_predicate(predicate.as_str());
         update.with_update(name, value.as_str()).await?;
@@ -362,9 +364,29 @@ impl Source {
         columns
             .map(|(index, column)| match id {
                 Some(id) if keyed && index == 0 => Value::Int(id),
-                _ => value(random, column.kind),
+                _ => self.value(random, column.kind),
             })
             .collect()
+    }
+
+    /// A value of a column.
+    fn value(&self, random: &mut StdRng, kind: Kind) -> Value {
+        match kind {
+            Kind::Half if self.odd_floats && random.random_bool(0.3) => {
+                Value::Half(*[-0.0, 0.0, f64::NAN].choose(random).unwrap())
+            }
+            kind => value(random, kind),
+        }
+    }
+
+    /// A value of a column in SQL.
+    fn literal(&self, kind: Kind, random: &mut StdRng) -> String {
+        match kind {
+            Kind::Half if self.odd_floats && random.random_bool(0.3) => {
+                format!("'{}'", ["-0.0", "0.0", "NaN"].choose(random).unwrap())
+            }
+            kind => kind.literal(random),
+        }
     }
 
     /// Which rows a change is about.

@@ -71,7 +71,8 @@ impl<'a> Sequence<'a> {
             let kind = if stage.view { "view" } else { stage.merge };
             trace.push(format!("{} ({}, {:?}, {kind}): {}", stage.name, stage.template, stage.wish, stage.sql()));
         }
-        let coverage = Coverage::of_templates(pipeline.stages.iter().map(|stage| stage.template));
+        let mut coverage = Coverage::of_templates(pipeline.stages.iter().map(|stage| stage.template));
+        coverage.odd_floats += u64::from(pipeline.odd_floats);
         Self {
             arena,
             random,
@@ -222,15 +223,15 @@ impl<'a> Sequence<'a> {
         self.check_tables().await
     }
 
-    /// No table of an incremental stage holds two rows of a key or a key that is null, and no stage failed unless its rows
+    /// No table holds two rows of a key, none of an incremental stage a key that is null, and no stage failed unless its rows
     /// would have.
     fn check_keys(&mut self, record: &RunRecord, computed: &BTreeMap<String, Rows>) -> Outcome {
         for summary in &record.stages {
             let name = summary.stage.as_str();
             let Some(stage) = self.pipeline.stage(name) else { continue };
-            let broken_key = computed.get(name).and_then(|rows| broken_key(rows, &stage.key));
+            let broken_key = computed.get(name).and_then(|rows| broken_key(rows, &stage.key, stage.wish));
             match (summary.status, broken_key) {
-                (StageStatus::Committed, Some(key)) if stage.wish != Wish::Off => {
+                (StageStatus::Committed, Some(key)) => {
                     return Err(format!("{name} was committed although {key}"));
                 }
                 (StageStatus::Failed, None) if self.foreign.contains(name) => {}
