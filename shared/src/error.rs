@@ -6,7 +6,7 @@ use std::fmt;
 use parking_lot::Mutex;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::storage::without_secrets;
+use crate::secrets::without_secrets;
 
 /// A stable error code such as `WL0201`; docs/errors.md has a paragraph on each.
 ///

@@ -28,6 +28,7 @@ pub mod io;
 pub mod process;
 pub mod proto;
 pub mod rows;
+pub mod secrets;
 pub mod session;
 pub mod spec;
 pub mod stack;

@@ -7,7 +7,7 @@
 use std::fmt::Write;
 
 use crate::error::Failure;
-use crate::storage::without_secrets;
+use crate::secrets::without_secrets;
 
 const START: &str = "<<windlass-task|";
 const END: &str = ">>";

@@ -14,7 +14,7 @@ use url::Url;
 
 use super::value::{LogFilter, LogFormat};
 use super::{ProcessError, Values};
-use crate::storage::DiscreetStderr;
+use crate::secrets::DiscreetStderr;
 
 /// How a process logs.
 #[derive(Debug, Clone)]

@@ -12,12 +12,13 @@ mod counting;
 mod disk;
 mod error;
 mod location;
-mod secrets;
 mod stores;
 
 pub use change_mark::change_marks;
 pub use counting::{RequestCounts, counting};
 pub use error::StorageError;
 pub use location::Location;
-pub use secrets::{DiscreetStderr, credential_variables, without_secrets};
 pub use stores::{SYNC_VARIABLE, Stores};
+
+// Where other crates look for them.
+pub use crate::secrets::{DiscreetStderr, credential_variables, without_secrets};
