@@ -33,6 +33,7 @@ pub mod session;
 pub mod spec;
 pub mod stack;
 pub mod storage;
+pub mod suggest;
 pub mod tag;
 pub mod task_failure;
 pub mod values;

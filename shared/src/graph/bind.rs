@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::PipelineGraph;
 use crate::ids::NodeName;
 use crate::spec::pipeline::{DatasetOverride, SourceOverride};
-use crate::spec::suggest::did_you_mean;
+use crate::suggest::did_you_mean;
 use crate::spec::table::TableSettings;
 use crate::spec::{ParamSpec, ParamValue, Problem, Problems, ProjectFiles, SourceSpec, Span, codes};
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Node, PipelineGraph, Stage};
 use crate::ids::NodeName;
-use crate::spec::suggest::{did_you_mean, listed};
+use crate::suggest::{did_you_mean, listed};
 use crate::spec::{PipelineSpec, Problem, Span, codes};
 use crate::tag::{TagDefault, TagPolicy, TagScope, Violation, keys};
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::policy::Places;
 use super::{Node, PipelineGraph};
 use crate::ids::NodeName;
-use crate::spec::suggest::did_you_mean;
+use crate::suggest::did_you_mean;
 use crate::spec::table::Materialize;
 use crate::spec::{Problem, codes};
 use crate::tag::{NodeKind, SemanticNode, SemanticRegistry, keys};

@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::error::{ProcessError, key};
 use super::setting::Setting;
-use crate::spec::suggest::did_you_mean;
+use crate::suggest::did_you_mean;
 
 /// What a file says, by setting: the text and its line.
 pub(super) type FileValues = BTreeMap<&'static str, (String, usize)>;

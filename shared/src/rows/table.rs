@@ -6,7 +6,7 @@ use super::literal::Mismatch;
 use super::spec::RowsSpec;
 use super::{Columns, Row};
 use crate::contract::TYPE_HELP;
-use crate::spec::suggest::did_you_mean;
+use crate::suggest::did_you_mean;
 use crate::spec::{Problem, Spanned, codes};
 
 /// The columns of the table of that name by the looks of all values, in the order in which they first appear.

@@ -17,7 +17,6 @@ pub mod size;
 pub mod source;
 pub mod span;
 mod sql;
-pub mod suggest;
 pub mod table;
 mod yaml;
 
@@ -31,3 +30,6 @@ pub use problem::{Label, Problem, ProblemReport, Problems};
 pub use render::RenderStyle;
 pub use span::{Position, Span, Spanned};
 pub use sql::{Call, CallClause, QUESTION, calls, check_depth, check_question, grammar, question_files};
+
+// Where other crates look for it.
+pub use crate::suggest;

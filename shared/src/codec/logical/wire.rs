@@ -20,7 +20,7 @@ use datafusion_proto::logical_plan::LogicalExtensionCodec;
 use parking_lot::Mutex;
 
 use super::PlanWireError;
-use crate::spec::suggest::did_you_mean;
+use crate::suggest::did_you_mean;
 
 /// What a scan reads, by name.
 pub(super) type Tables = HashMap<String, Arc<dyn TableProvider>>;

@@ -7,7 +7,7 @@ use globset::{Glob, GlobMatcher};
 
 use crate::graph::{Node, PipelineGraph};
 use crate::spec::pipeline::SubdagInstance;
-use crate::spec::suggest::did_you_mean;
+use crate::suggest::did_you_mean;
 use crate::spec::{Problem, Span, codes};
 use crate::tag::ITEM_SEPARATOR;
 

@@ -13,7 +13,7 @@ use crate::spec::codes;
 use crate::spec::files::{CONTRACTS_DIR, ProjectFiles};
 use crate::spec::problem::{Problem, Problems};
 use crate::spec::span::{Span, Spanned};
-use crate::spec::suggest::did_you_mean;
+use crate::suggest::did_you_mean;
 use crate::spec::table::Materialize;
 use crate::spec::yaml::{self, Node, Value};
 

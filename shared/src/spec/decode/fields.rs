@@ -4,7 +4,7 @@ use super::values::wrong_type;
 use crate::spec::codes;
 use crate::spec::problem::Problem;
 use crate::spec::span::Span;
-use crate::spec::suggest::did_you_mean;
+use crate::suggest::did_you_mean;
 use crate::spec::yaml::{Entry, Node, Value};
 
 /// The keys that a mapping may have.

@@ -19,7 +19,7 @@ use crate::spec::source::{
     CustomSource, DeltaSource, FileFormat, ListingSource, PinAt, RowsSource, SortColumn, SourceKind, TextFilesSource,
 };
 use crate::spec::span::Spanned;
-use crate::spec::suggest::did_you_mean;
+use crate::suggest::did_you_mean;
 use crate::spec::yaml::{Node, Value};
 
 const DELTA: Keys = Keys {

@@ -15,7 +15,7 @@ use crate::spec::param::{ParamSpec, ParamValue};
 use crate::spec::pipeline::{DatasetOverride, SourceOverride, SourceSpec, TargetSpec};
 use crate::spec::problem::Problem;
 use crate::spec::span::Spanned;
-use crate::spec::suggest::did_you_mean;
+use crate::suggest::did_you_mean;
 use crate::spec::yaml::{Node, Value};
 
 const KEYS: Keys = Keys { what: "a target", known: &["params", "session", "sources", "datasets", "home"] };

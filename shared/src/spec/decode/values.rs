@@ -10,7 +10,7 @@ use crate::spec::problem::Problem;
 use crate::spec::render::passwords;
 use crate::spec::size::{UNITS, parse_bytes};
 use crate::spec::span::{Span, Spanned};
-use crate::spec::suggest::did_you_mean;
+use crate::suggest::did_you_mean;
 use crate::spec::yaml::{Node, Scalar, Value};
 use crate::tag::{ITEM_SEPARATOR, LEADS_TO, Tags, keys};
 

@@ -26,7 +26,7 @@ use super::files::ProjectFiles;
 use super::pipeline::{RelationRef, SqlText};
 use super::problem::{Problem, Problems};
 use super::span::{Span, Spanned};
-use super::suggest::nearest;
+use crate::suggest::nearest;
 use crate::stack::with_large_stack;
 
 /// How deep a query may nest; the engine's own limit.

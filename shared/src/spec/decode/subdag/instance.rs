@@ -11,7 +11,7 @@ use crate::spec::decode::values::{check_name, filled_text, list, tag_places, tag
 use crate::spec::param::ParamValue;
 use crate::spec::problem::Problem;
 use crate::spec::span::{Span, Spanned};
-use crate::spec::suggest::did_you_mean;
+use crate::suggest::did_you_mean;
 use crate::spec::yaml::{Entry, Node, Value};
 use crate::tag::Tags;
 

@@ -11,7 +11,7 @@ use crate::spec::decode::values::{check_name, filled_text, names, text};
 use crate::spec::files::{ProjectFiles, SUBDAGS_DIR};
 use crate::spec::problem::Problem;
 use crate::spec::span::{Span, Spanned};
-use crate::spec::suggest::did_you_mean;
+use crate::suggest::did_you_mean;
 use crate::spec::yaml::{self, Node, Value};
 
 pub(super) const KEYS: Keys =

@@ -12,7 +12,7 @@ use crate::spec::pipeline::RelationRef;
 use crate::spec::problem::Problem;
 use crate::spec::span::Span;
 use crate::spec::sql;
-use crate::spec::suggest::{listed, nearest};
+use crate::suggest::{listed, nearest};
 
 /// What the names inside of an instance mean.
 pub(in crate::spec::decode) struct Scope<'a> {

@@ -6,7 +6,7 @@ use super::argument::Argument;
 use crate::spec::codes;
 use crate::spec::problem::Problem;
 use crate::spec::span::{Span, Spanned};
-use crate::spec::suggest::did_you_mean;
+use crate::suggest::did_you_mean;
 use crate::spec::yaml::{Entry, Node, Scalar, Value};
 
 /// A `$name` in a text.
