@@ -23,6 +23,7 @@ pub mod expect;
 pub mod fixture;
 pub mod function;
 pub mod graph;
+pub mod identity;
 pub mod ids;
 pub mod io;
 pub mod process;

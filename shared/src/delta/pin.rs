@@ -22,7 +22,7 @@ use super::scan::files::DataFiles;
 use super::scan::{DeltaScan, ScanOptions};
 use super::{DeltaError, ReadError};
 use crate::ids::TableVersion;
-use crate::session::ScanIdentity;
+use crate::identity::ScanIdentity;
 use crate::spec::source::PinAt;
 use crate::storage::{Location, Stores};
 

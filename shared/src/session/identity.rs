@@ -1,15 +1,12 @@
-//! Identities: what two runs must have in common for their results to be comparable.
+//! What the identities of sessions are made of.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use datafusion::execution::SessionState;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::function::{FunctionRecord, Functions};
-
-/// Hexadecimal digits of an identity: 128 bits of a BLAKE3 hash.
-const DIGITS: usize = 32;
+use crate::identity::{ResultIdentity, SessionIdentity};
 
 /// Options that change neither a plan nor a result: how a plan is printed, how a client and the parts of a cluster
 /// talk to each other, and how much a machine does at once. Everything else counts, options of later versions too.
@@ -42,58 +39,6 @@ const OF_EXECUTION: [&str; 6] = [
 
 /// Options of execution that do have a say in results.
 const OF_RESULTS: [&str; 1] = ["datafusion.execution.time_zone"];
-
-macro_rules! identity {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
-        #[serde(transparent)]
-        pub struct $name(String);
-
-        impl $name {
-            /// The identity of a value: a hash of its JSON. Maps in it must be sorted.
-            ///
-            /// # Errors
-            /// If the value cannot be written as JSON.
-            pub fn of<T: Serialize>(value: &T) -> Result<Self, serde_json::Error> {
-                Ok(Self(digest(&serde_json::to_vec(value)?)))
-            }
-
-            /// 32 hexadecimal digits.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-    };
-}
-
-identity! {
-    /// Everything besides a query and its tables that decides its plan and its result: options, optimizer rules,
-    /// functions and the engine's versions. Equal in every process that is set up equally.
-    SessionIdentity
-}
-identity! {
-    /// The options that decide what comes out of a query and not how fast. It is the same on a cluster of any size. The
-    /// engine's version and the functions, which have a say as well, are not part of it.
-    ResultIdentity
-}
-identity! {
-    /// How a table is read: from where, in which format, with which schema, partition columns and sort order. What the
-    /// table holds at the time is not part of it.
-    ScanIdentity
-}
-
-fn digest(bytes: &[u8]) -> String {
-    let mut hex = blake3::hash(bytes).to_hex().to_string();
-    hex.truncate(DIGITS);
-    hex
-}
 
 /// What a session identity is made of. It is public through its hash alone, so fields may be added.
 #[derive(Serialize)]

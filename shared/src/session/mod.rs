@@ -32,7 +32,6 @@ mod types;
 pub use builder::Sessions;
 pub use called::refused_calls;
 pub use error::SessionError;
-pub use identity::{ResultIdentity, ScanIdentity, SessionIdentity};
 pub use planning::planning_context;
 pub use register::{ProviderInput, TableInput, register, register_schema};
 pub use registration::{ColumnRecord, Registration, SortRecord, TableKind};
@@ -41,3 +40,6 @@ pub use scan_stores::with_stores_of;
 pub use table_changes::{ChangesCall, TABLE_CHANGES, changes_calls, register_table_changes};
 pub use text_files::{ListingChange, PATH_COLUMN, TextListing};
 pub use types::contract_data_type;
+
+// Where other crates look for them.
+pub use crate::identity::{ResultIdentity, ScanIdentity, SessionIdentity};

@@ -3,7 +3,7 @@
 use datafusion::arrow::datatypes::Schema;
 use serde::{Deserialize, Serialize};
 
-use super::ScanIdentity;
+use crate::identity::ScanIdentity;
 use crate::ids::{NodeName, TableVersion};
 
 /// What was registered, in the same form whatever the kind of table: the evidence of what a run read, and how.

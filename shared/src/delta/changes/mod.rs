@@ -31,7 +31,7 @@ use super::scan::column_mapping::ColumnMapping;
 use super::scan::files::DataFiles;
 use super::{DeltaError, ReadError};
 use crate::ids::TableVersion;
-use crate::session::ScanIdentity;
+use crate::identity::ScanIdentity;
 use crate::storage::{Location, Stores};
 use range::ChangeRange;
 
