@@ -25,7 +25,7 @@ pub use log::{LOG_VERSION, LogEvent, LogKind, LogLevel, RunTotals, log_schema};
 pub use pins::{PinRecord, PinsRecord};
 pub use plan::{PlanDecision, PlanRecord, PlannedColumn, PlannedRun, PlannedTable, StageDecision};
 pub use refresh::Refresh;
-pub use registration::RegistrationsRecord;
+pub use registration::{ColumnRecord, Registration, RegistrationsRecord, SortRecord, TableKind};
 pub use run::{BUNDLE_FORMAT, EngineVersions, RunRecord, StageSummary};
 pub use saved_plan::{
     Moved, PlanMoved, SAVED_PLAN_FORMAT, SavedCursor, SavedPlan, SavedPlanError, SavedRequest, SavedStage, moved,

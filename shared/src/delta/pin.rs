@@ -21,8 +21,8 @@ use super::scan::column_mapping::ColumnMapping;
 use super::scan::files::DataFiles;
 use super::scan::{DeltaScan, ScanOptions};
 use super::{DeltaError, ReadError};
-use crate::ids::TableVersion;
 use crate::identity::ScanIdentity;
+use crate::ids::TableVersion;
 use crate::spec::source::PinAt;
 use crate::storage::{Location, Stores};
 

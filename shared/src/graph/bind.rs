@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::PipelineGraph;
 use crate::ids::NodeName;
 use crate::spec::pipeline::{DatasetOverride, SourceOverride};
-use crate::suggest::did_you_mean;
 use crate::spec::table::TableSettings;
 use crate::spec::{ParamSpec, ParamValue, Problem, Problems, ProjectFiles, SourceSpec, Span, codes};
+use crate::suggest::did_you_mean;
 
 impl PipelineGraph {
     /// The pipeline against a target: its parameter defaults, session settings, source locations and home.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Node, PipelineGraph, Stage};
 use crate::ids::NodeName;
-use crate::suggest::{did_you_mean, listed};
 use crate::spec::{PipelineSpec, Problem, Span, codes};
+use crate::suggest::{did_you_mean, listed};
 use crate::tag::{TagDefault, TagPolicy, TagScope, Violation, keys};
 
 /// Where a node and its tags are written.

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::policy::Places;
 use super::{Node, PipelineGraph};
 use crate::ids::NodeName;
-use crate::suggest::did_you_mean;
 use crate::spec::table::Materialize;
 use crate::spec::{Problem, codes};
+use crate::suggest::did_you_mean;
 use crate::tag::{NodeKind, SemanticNode, SemanticRegistry, keys};
 
 /// Notes semantic ids that two nodes have, and those that join keys lead to and no node has.

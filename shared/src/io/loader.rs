@@ -5,11 +5,12 @@ use std::fmt;
 use async_trait::async_trait;
 
 use super::error::{Fault, IoError};
+use crate::artifact::TableKind;
 use crate::delta::check_built;
 use crate::delta::pin::{PinnedTable, pin};
 use crate::delta::scan::ScanOptions;
 use crate::ids::NodeName;
-use crate::session::{ProviderInput, SessionError, Sessions, TableInput, TableKind};
+use crate::session::{ProviderInput, SessionError, Sessions, TableInput};
 use crate::spec::SourceSpec;
 use crate::spec::source::{CustomSource, PinAt, SourceKind};
 use crate::storage::Location;

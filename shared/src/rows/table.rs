@@ -6,8 +6,8 @@ use super::literal::Mismatch;
 use super::spec::RowsSpec;
 use super::{Columns, Row};
 use crate::contract::TYPE_HELP;
-use crate::suggest::did_you_mean;
 use crate::spec::{Problem, Spanned, codes};
+use crate::suggest::did_you_mean;
 
 /// The columns of the table of that name by the looks of all values, in the order in which they first appear.
 pub(crate) fn columns_of(table: &Spanned<String>, all: &[&RowsSpec], problems: &mut Vec<Problem>) -> Option<Columns> {

@@ -34,7 +34,6 @@ pub use called::refused_calls;
 pub use error::SessionError;
 pub use planning::planning_context;
 pub use register::{ProviderInput, TableInput, register, register_schema};
-pub use registration::{ColumnRecord, Registration, SortRecord, TableKind};
 pub use rows::{batch_of, cells_of, scalar_of, schema_of};
 pub use scan_stores::with_stores_of;
 pub use table_changes::{ChangesCall, TABLE_CHANGES, changes_calls, register_table_changes};
@@ -42,4 +41,5 @@ pub use text_files::{ListingChange, PATH_COLUMN, TextListing};
 pub use types::contract_data_type;
 
 // Where other crates look for them.
+pub use crate::artifact::{ColumnRecord, Registration, SortRecord, TableKind};
 pub use crate::identity::{ResultIdentity, ScanIdentity, SessionIdentity};

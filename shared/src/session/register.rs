@@ -13,10 +13,11 @@ use datafusion::prelude::SessionContext;
 use serde::Serialize;
 use serde_json::json;
 
-use super::registration::{ColumnRecord, Registration, TableKind, columns};
+use super::registration::columns;
 use super::rows::{batch_of, schema_of};
 use super::text_files::TextFilesTable;
-use super::{SessionError, SortRecord, listing, text_files};
+use super::{SessionError, listing, text_files};
+use crate::artifact::{ColumnRecord, Registration, SortRecord, TableKind};
 use crate::canonical::{Names, canonical};
 use crate::identity::ScanIdentity;
 use crate::ids::{NodeName, TableVersion};

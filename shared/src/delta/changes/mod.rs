@@ -30,8 +30,8 @@ use super::scan::ScanOptions;
 use super::scan::column_mapping::ColumnMapping;
 use super::scan::files::DataFiles;
 use super::{DeltaError, ReadError};
-use crate::ids::TableVersion;
 use crate::identity::ScanIdentity;
+use crate::ids::TableVersion;
 use crate::storage::{Location, Stores};
 use range::ChangeRange;
 

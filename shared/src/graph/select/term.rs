@@ -7,8 +7,8 @@ use globset::{Glob, GlobMatcher};
 
 use crate::graph::{Node, PipelineGraph};
 use crate::spec::pipeline::SubdagInstance;
-use crate::suggest::did_you_mean;
 use crate::spec::{Problem, Span, codes};
+use crate::suggest::did_you_mean;
 use crate::tag::ITEM_SEPARATOR;
 
 /// The methods that may stand before a `:`.

@@ -20,12 +20,13 @@ use super::format::{self, Way};
 use super::partitions;
 use super::table::{ListedTable, Scanner};
 use super::typed::TypedFiles;
+use crate::artifact::{Registration, SortRecord, TableKind};
 use crate::ids::NodeName;
+use crate::session::SessionError;
 use crate::session::records::{self, Origin, RecordFormat};
 use crate::session::register::{FilesDigest, identity};
 use crate::session::registration::columns;
 use crate::session::types::{data_type, field};
-use crate::session::{Registration, SessionError, SortRecord, TableKind};
 use crate::spec::source::{FileFormat, ListingSource};
 use crate::storage::{Location, Stores, change_marks};
 

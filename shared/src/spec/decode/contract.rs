@@ -13,9 +13,9 @@ use crate::spec::codes;
 use crate::spec::files::{CONTRACTS_DIR, ProjectFiles};
 use crate::spec::problem::{Problem, Problems};
 use crate::spec::span::{Span, Spanned};
-use crate::suggest::did_you_mean;
 use crate::spec::table::Materialize;
 use crate::spec::yaml::{self, Node, Value};
+use crate::suggest::did_you_mean;
 
 const KEYS: Keys = Keys {
     what: "a contract",

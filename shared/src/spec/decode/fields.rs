@@ -4,8 +4,8 @@ use super::values::wrong_type;
 use crate::spec::codes;
 use crate::spec::problem::Problem;
 use crate::spec::span::Span;
-use crate::suggest::did_you_mean;
 use crate::spec::yaml::{Entry, Node, Value};
+use crate::suggest::did_you_mean;
 
 /// The keys that a mapping may have.
 pub(super) struct Keys {

@@ -19,8 +19,8 @@ use crate::spec::source::{
     CustomSource, DeltaSource, FileFormat, ListingSource, PinAt, RowsSource, SortColumn, SourceKind, TextFilesSource,
 };
 use crate::spec::span::Spanned;
-use crate::suggest::did_you_mean;
 use crate::spec::yaml::{Node, Value};
+use crate::suggest::did_you_mean;
 
 const DELTA: Keys = Keys {
     what: "a source of kind `delta`",

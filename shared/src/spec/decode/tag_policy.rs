@@ -7,8 +7,8 @@ use crate::spec::codes;
 use crate::spec::files::{POLICIES_DIR, ProjectFiles};
 use crate::spec::problem::Problem;
 use crate::spec::span::Span;
-use crate::suggest::did_you_mean;
 use crate::spec::yaml::{self, Node, Value};
+use crate::suggest::did_you_mean;
 use crate::tag::{KeyRule, TagDefault, TagPattern, TagPolicy, TagRules, TagScope, keys};
 
 const POLICY: Keys =

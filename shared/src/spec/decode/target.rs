@@ -15,8 +15,8 @@ use crate::spec::param::{ParamSpec, ParamValue};
 use crate::spec::pipeline::{DatasetOverride, SourceOverride, SourceSpec, TargetSpec};
 use crate::spec::problem::Problem;
 use crate::spec::span::Spanned;
-use crate::suggest::did_you_mean;
 use crate::spec::yaml::{Node, Value};
+use crate::suggest::did_you_mean;
 
 const KEYS: Keys = Keys { what: "a target", known: &["params", "session", "sources", "datasets", "home"] };
 const SOURCE: Keys = Keys { what: "a target's source", known: &["location"] };

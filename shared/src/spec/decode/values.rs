@@ -10,8 +10,8 @@ use crate::spec::problem::Problem;
 use crate::spec::render::passwords;
 use crate::spec::size::{UNITS, parse_bytes};
 use crate::spec::span::{Span, Spanned};
-use crate::suggest::did_you_mean;
 use crate::spec::yaml::{Node, Scalar, Value};
+use crate::suggest::did_you_mean;
 use crate::tag::{ITEM_SEPARATOR, LEADS_TO, Tags, keys};
 
 /// Notes that `what` is of the wrong type, unless that was noted before.

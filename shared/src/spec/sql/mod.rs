@@ -26,8 +26,8 @@ use super::files::ProjectFiles;
 use super::pipeline::{RelationRef, SqlText};
 use super::problem::{Problem, Problems};
 use super::span::{Span, Spanned};
-use crate::suggest::nearest;
 use crate::stack::with_large_stack;
+use crate::suggest::nearest;
 
 /// How deep a query may nest; the engine's own limit.
 const RECURSION_LIMIT: usize = 50;

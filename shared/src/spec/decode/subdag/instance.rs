@@ -11,8 +11,8 @@ use crate::spec::decode::values::{check_name, filled_text, list, tag_places, tag
 use crate::spec::param::ParamValue;
 use crate::spec::problem::Problem;
 use crate::spec::span::{Span, Spanned};
-use crate::suggest::did_you_mean;
 use crate::spec::yaml::{Entry, Node, Value};
+use crate::suggest::did_you_mean;
 use crate::tag::Tags;
 
 const KEYS: Keys =

@@ -11,8 +11,8 @@ use crate::spec::decode::values::{check_name, filled_text, names, text};
 use crate::spec::files::{ProjectFiles, SUBDAGS_DIR};
 use crate::spec::problem::Problem;
 use crate::spec::span::{Span, Spanned};
-use crate::suggest::did_you_mean;
 use crate::spec::yaml::{self, Node, Value};
+use crate::suggest::did_you_mean;
 
 pub(super) const KEYS: Keys =
     Keys { what: "a sub-DAG", known: &["description", "params", "inputs", "outputs", "pipes", "subdags"] };

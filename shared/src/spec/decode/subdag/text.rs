@@ -6,8 +6,8 @@ use super::argument::Argument;
 use crate::spec::codes;
 use crate::spec::problem::Problem;
 use crate::spec::span::{Span, Spanned};
-use crate::suggest::did_you_mean;
 use crate::spec::yaml::{Entry, Node, Scalar, Value};
+use crate::suggest::did_you_mean;
 
 /// A `$name` in a text.
 pub(super) struct Reference<'t> {
