@@ -34,6 +34,7 @@ pub mod session;
 pub mod spec;
 pub mod stack;
 pub mod storage;
+pub mod strategy;
 pub mod suggest;
 pub mod tag;
 pub mod task_failure;

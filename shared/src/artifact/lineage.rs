@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::incremental::{ReuseVerdict, SourceChange, Strategy, TouchedRows};
+use super::incremental::{ReuseVerdict, SourceChange, TouchedRows};
 use crate::ids::{NodeName, TableVersion};
+use crate::strategy::Strategy;
 
 /// The lineage of everything that a run committed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,11 +4,11 @@ use chrono::{DateTime, Utc};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
-use super::incremental::Strategy;
 use super::plan::PlanDecision;
 use super::status::{RunStatus, StageReceipt};
 use crate::error::Failure;
 use crate::ids::{NodeName, PipelineName, RunId, RunSequence, TableVersion};
+use crate::strategy::Strategy;
 use crate::tag::Tags;
 
 /// The version of the log's schema. It grows when a reader of the old one could misread a line; a new kind of event or

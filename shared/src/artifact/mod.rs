@@ -18,7 +18,7 @@ mod stage;
 mod status;
 mod table;
 
-pub use incremental::{ReuseVerdict, SourceChange, Strategy, TouchedRows};
+pub use incremental::{ReuseVerdict, SourceChange, TouchedRows};
 pub use layout::{PlanText, RUNS_PREFIX, RunLayout, segment};
 pub use lineage::{LineageInput, LineageRecord, StageLineage};
 pub use log::{LOG_VERSION, LogEvent, LogKind, LogLevel, RunTotals, log_schema};
@@ -36,3 +36,6 @@ pub use stage::{
 };
 pub use status::{AttemptStatus, CommitOutcome, RunStatus, StageReceipt, StageStatus};
 pub use table::{CursorReset, CursorStatus, PinStatus, SourceCursor, TableStatus};
+
+// Where other crates look for it.
+pub use crate::strategy::Strategy;

@@ -3,12 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::incremental::{ReuseVerdict, SourceChange, Strategy};
+use super::incremental::{ReuseVerdict, SourceChange};
 use super::pins::PinRecord;
 use super::saved_plan::SavedCursor;
 use crate::code_parts::CodeParts;
 use crate::ids::{NodeName, PipelineName};
 use crate::spec::table::WriteMode;
+use crate::strategy::Strategy;
 use crate::tag::Tags;
 
 /// How a stage's rows come about in a run.

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::incremental::{Strategy, TouchedRows};
+use super::incremental::TouchedRows;
 use super::refresh::Refresh;
 use super::status::{RunStatus, StageReceipt, StageStatus};
 use crate::error::Failure;
 use crate::ids::{NodeName, PipelineName, RunId, RunSequence};
+use crate::strategy::Strategy;
 
 /// The version of the bundle's layout and types that this Windlass writes. A reader refuses greater ones.
 pub const BUNDLE_FORMAT: u32 = 1;

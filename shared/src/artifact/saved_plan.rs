@@ -11,13 +11,13 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::incremental::Strategy;
 use super::pins::PinRecord;
 use super::plan::{PlanDecision, PlannedRun, StageDecision};
 use super::refresh::Refresh;
 use crate::code_parts::CodeParts;
 use crate::error::{Coded, ErrorCode};
 use crate::ids::{NodeName, PipelineName, TableVersion};
+use crate::strategy::Strategy;
 
 /// The form of the file that this Windlass writes. A reader refuses greater ones.
 pub const SAVED_PLAN_FORMAT: u32 = 1;
