@@ -11,13 +11,11 @@
 mod builder;
 mod called;
 mod error;
-pub(crate) mod float_bounds;
 mod identity;
 mod large_values;
 pub mod limits;
 mod listing;
 mod planning;
-pub(crate) mod prune;
 pub(crate) mod records;
 mod register;
 mod registration;

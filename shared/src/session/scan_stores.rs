@@ -10,7 +10,7 @@ use datafusion::error::Result;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::ExecutionPlan;
 
-use super::float_bounds::FloatBounds;
+use crate::delta::scan::float_bounds::FloatBounds;
 use crate::delta::scan::source::DeltaSource;
 
 /// `plan` with scans that read through the stores of `runtime`.

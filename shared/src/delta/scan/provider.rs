@@ -26,10 +26,10 @@ use super::ScanOptions;
 use super::address::{self, ROW_FILE, ROW_POSITION};
 use super::file_table::FileTable;
 use super::files::DataFiles;
+use super::float_bounds::FloatBounds;
 use super::prune::{is_about_partitions, prune};
 use super::selection::{RowSet, Selections};
 use super::source::{DeletionVectors, DeltaSource};
-use crate::session::float_bounds::FloatBounds;
 
 /// The files of a pinned table, or of its changes, as the engine scans them.
 #[derive(Debug)]

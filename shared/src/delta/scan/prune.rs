@@ -11,7 +11,7 @@ use datafusion::logical_expr::Expr;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 
 use super::files::DataFiles;
-use crate::session::prune::rows_that_meet;
+use super::known_rows::rows_that_meet;
 
 /// Whether `filter` asks for partition values alone, so that it holds for all rows of a file or for none.
 pub(super) fn is_about_partitions(filter: &Expr, partition_columns: &[String]) -> bool {

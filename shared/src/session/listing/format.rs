@@ -12,8 +12,8 @@ use datafusion::datasource::file_format::parquet::ParquetFormat;
 use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectMeta, ObjectStore};
 
+use crate::delta::scan::float_bounds::without_bounds;
 use crate::session::SessionError;
-use crate::session::float_bounds::without_bounds;
 use crate::session::records::RecordFormat;
 use crate::spec::source::FileFormat;
 

@@ -22,7 +22,7 @@ use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 
-use crate::session::prune::rows_that_meet;
+use crate::delta::scan::known_rows::rows_that_meet;
 use crate::session::records::{Origin, RecordFormat, RecordsScan};
 use crate::session::scan_stores::with_stores_of;
 use crate::spec::source::SortColumn;

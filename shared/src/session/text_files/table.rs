@@ -19,7 +19,7 @@ use object_store::path::Path as StorePath;
 
 use super::chunks::{TextFile, into_groups};
 use super::scan::{SCHEMA, TextFilesScan};
-use crate::session::prune::rows_that_meet;
+use crate::delta::scan::known_rows::rows_that_meet;
 
 /// The columns that the listing alone knows; a filter over them decides which files a scan has.
 const LISTED: [&str; 2] = ["path", "size"];
