@@ -6,8 +6,8 @@
 
 use std::fmt::Write;
 
-use crate::error::Failure;
-use crate::secrets::without_secrets;
+use windlass_base::error::Failure;
+use windlass_base::secrets::without_secrets;
 
 const START: &str = "<<windlass-task|";
 const END: &str = ">>";

@@ -1,8 +1,7 @@
 //! How a stage's rows came about when not all of them were computed again, and why.
 
 use serde::{Deserialize, Serialize};
-
-use crate::ids::{NodeName, TableVersion};
+use windlass_base::ids::{NodeName, TableVersion};
 
 /// What of one source a stage has to take in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,8 +3,7 @@
 use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
-
-use crate::ids::{NodeName, RunId};
+use windlass_base::ids::{NodeName, RunId};
 
 /// The folder that holds one folder a run.
 pub const RUNS_PREFIX: &str = "runs";

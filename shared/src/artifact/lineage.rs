@@ -1,9 +1,9 @@
 //! `lineage.json`: what each new version was made of.
 
 use serde::{Deserialize, Serialize};
+use windlass_base::ids::{NodeName, TableVersion};
 
 use super::incremental::{ReuseVerdict, SourceChange, TouchedRows};
-use crate::ids::{NodeName, TableVersion};
 use crate::strategy::Strategy;
 
 /// The lineage of everything that a run committed.

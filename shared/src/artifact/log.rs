@@ -3,11 +3,11 @@
 use chrono::{DateTime, Utc};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+use windlass_base::error::Failure;
+use windlass_base::ids::{NodeName, PipelineName, RunId, RunSequence, TableVersion};
 
 use super::plan::PlanDecision;
 use super::status::{RunStatus, StageReceipt};
-use crate::error::Failure;
-use crate::ids::{NodeName, PipelineName, RunId, RunSequence, TableVersion};
 use crate::strategy::Strategy;
 use crate::tag::Tags;
 

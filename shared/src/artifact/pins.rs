@@ -2,8 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-
-use crate::ids::{NodeName, TableVersion};
+use windlass_base::ids::{NodeName, TableVersion};
 
 /// Every pin of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,12 +2,12 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use windlass_base::code_parts::CodeParts;
+use windlass_base::ids::{NodeName, PipelineName};
 
 use super::incremental::{ReuseVerdict, SourceChange};
 use super::pins::PinRecord;
 use super::saved_plan::SavedCursor;
-use crate::code_parts::CodeParts;
-use crate::ids::{NodeName, PipelineName};
 use crate::spec::table::WriteMode;
 use crate::strategy::Strategy;
 use crate::tag::Tags;

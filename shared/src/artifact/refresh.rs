@@ -1,8 +1,7 @@
 //! What a run is asked to compute anew, or from which versions on.
 
 use serde::{Deserialize, Serialize};
-
-use crate::ids::NodeName;
+use windlass_base::ids::NodeName;
 
 /// What a run is asked to compute anew, or to take in otherwise than from its cursors. Nothing, by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,9 +1,8 @@
 //! `registrations.json`: every table as the sessions of the run came to know it.
 
 use serde::{Deserialize, Serialize};
-
-use crate::identity::ScanIdentity;
-use crate::ids::{NodeName, TableVersion};
+use windlass_base::identity::ScanIdentity;
+use windlass_base::ids::{NodeName, TableVersion};
 
 /// Every registration of a run, each table once, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

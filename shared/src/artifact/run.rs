@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use windlass_base::error::Failure;
+use windlass_base::ids::{NodeName, PipelineName, RunId, RunSequence};
 
 use super::incremental::TouchedRows;
 use super::refresh::Refresh;
 use super::status::{RunStatus, StageReceipt, StageStatus};
-use crate::error::Failure;
-use crate::ids::{NodeName, PipelineName, RunId, RunSequence};
 use crate::strategy::Strategy;
 
 /// The version of the bundle's layout and types that this Windlass writes. A reader refuses greater ones.

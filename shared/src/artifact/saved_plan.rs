@@ -10,13 +10,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use windlass_base::code_parts::CodeParts;
+use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::ids::{NodeName, PipelineName, TableVersion};
 
 use super::pins::PinRecord;
 use super::plan::{PlanDecision, PlannedRun, StageDecision};
 use super::refresh::Refresh;
-use crate::code_parts::CodeParts;
-use crate::error::{Coded, ErrorCode};
-use crate::ids::{NodeName, PipelineName, TableVersion};
 use crate::strategy::Strategy;
 
 /// The form of the file that this Windlass writes. A reader refuses greater ones.

@@ -2,11 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use windlass_base::error::Failure;
+use windlass_base::ids::{NodeName, TableVersion};
 
 use super::status::{AttemptStatus, StageReceipt, StageStatus};
-use crate::error::Failure;
 use crate::expect::Severity;
-use crate::ids::{NodeName, TableVersion};
 use crate::tag::Tags;
 
 /// Everything measured about one stage. Its operators' metrics are also in `metrics.arrow`, one row a metric.

@@ -2,8 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-
-use crate::ids::{AppId, NodeName, PipelineName, RunId, RunSequence, TableVersion};
+use windlass_base::ids::{AppId, NodeName, PipelineName, RunId, RunSequence, TableVersion};
 
 /// A stage's table as it is now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

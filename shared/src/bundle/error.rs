@@ -1,9 +1,10 @@
 //! What goes wrong with run bundles.
 
-use crate::error::{Coded, ErrorCode, Failure};
-use crate::ids::RunId;
-use crate::storage::StorageError;
 use datafusion::arrow::error::ArrowError;
+use windlass_base::error::{Coded, ErrorCode, Failure};
+use windlass_base::ids::RunId;
+
+use crate::storage::StorageError;
 
 /// What goes wrong with run bundles.
 #[derive(Debug, thiserror::Error)]

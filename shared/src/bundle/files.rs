@@ -4,9 +4,9 @@ use std::fmt;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use windlass_base::ids::RunId;
 
 use super::RecordError;
-use crate::ids::RunId;
 
 /// The files of the bundles of one home: in an object store, or behind a scheduler.
 #[async_trait]

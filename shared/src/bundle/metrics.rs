@@ -3,14 +3,15 @@
 use std::io::Cursor;
 use std::sync::Arc;
 
-use crate::artifact::OperatorMetrics;
-use crate::ids::{NodeName, RunId};
 use bytes::Bytes;
 use datafusion::arrow::array::{RecordBatch, StringBuilder, UInt32Builder, UInt64Builder};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::ipc::reader::FileReader;
 use datafusion::arrow::ipc::writer::FileWriter;
+use windlass_base::ids::{NodeName, RunId};
+
+use crate::artifact::OperatorMetrics;
 
 /// The columns of `metrics.arrow`; docs/run-bundle.md explains them. Columns are only ever added, at the end.
 pub fn metrics_schema() -> SchemaRef {

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use datafusion::arrow::array::RecordBatch;
+use serde::de::DeserializeOwned;
+use windlass_base::ids::{NodeName, RunId};
+
 use crate::artifact::{
     BUNDLE_FORMAT, LineageRecord, LogEvent, PinsRecord, PlanRecord, PlanText, RegistrationsRecord, RunLayout,
     RunRecord, RunStatus, StageRecord,
 };
-use crate::ids::{NodeName, RunId};
-use datafusion::arrow::array::RecordBatch;
-use serde::de::DeserializeOwned;
 
 use super::error::RecordError;
 use super::files::BundleFiles;

@@ -8,9 +8,8 @@ use ballista_core::execution_plans::{
 use ballista_core::serde::scheduler::PartitionLocation;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_plan::ExecutionPlan;
-
-use crate::error::Coded;
-use crate::ids::EngineJobId;
+use windlass_base::error::Coded;
+use windlass_base::ids::EngineJobId;
 
 /// Refuses a node whose files would not lie in the folder of a job.
 pub(super) fn check(node: &Arc<dyn ExecutionPlan>) -> Result<()> {

@@ -156,10 +156,10 @@ mod tests {
         physical_plan_from_bytes_with_extension_codec, physical_plan_to_bytes_with_extension_codec,
     };
     use object_store::ObjectStoreExt;
+    use windlass_base::config::SessionSettings;
 
     use super::*;
     use crate::codec::PlanCodec;
-    use crate::config::SessionSettings;
     use crate::function::Functions;
     use crate::session::{Sessions, TableInput, register};
     use crate::spec::source::TextFilesSource;

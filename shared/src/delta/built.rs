@@ -2,13 +2,13 @@
 //! there that no run has committed to.
 
 use serde::Deserialize;
+use windlass_base::ids::NodeName;
 
 use super::cursor::{FileAction, Txn, is_run};
 use super::history::commit_lines;
 use super::log_store::log_store;
 use super::pin::PinnedTable;
 use super::{DeltaError, ReadError};
-use crate::ids::NodeName;
 use crate::storage::Stores;
 
 /// The fields of a commit's lines that matter here; lines of other kinds have none of them.

@@ -38,6 +38,7 @@ use deltalake::protocol::{DeltaOperation, SaveMode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
+use windlass_base::ids::{AppId, RunId, RunSequence, TableVersion};
 
 pub use checkpoint::maybe_checkpoint;
 use decide::{Decision, LogFacts, decide};
@@ -49,7 +50,6 @@ use super::log_store::log_store;
 use super::merge::MergeCounts;
 use super::table::{TableChange, TableState, fingerprint};
 use super::write::{StagedFiles, WriteError};
-use crate::ids::{AppId, RunId, RunSequence, TableVersion};
 use crate::storage::{Location, Stores};
 
 /// How often a commit is tried before the table counts as too busy.

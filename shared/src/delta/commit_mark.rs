@@ -2,12 +2,12 @@
 //! backup and written to since, or another table under the same id.
 
 use object_store::{GetOptions, GetRange, ObjectStore};
+use windlass_base::ids::TableVersion;
 
 use super::DeltaError;
 use super::cursor::hash_mark;
 use super::history::{commit_path, store_error};
 use super::log_store::log_store;
-use crate::ids::TableVersion;
 use crate::storage::{Location, Stores};
 
 /// As much of a commit as is looked at: it names times and files of its own from the first lines on.

@@ -21,13 +21,13 @@ use deltalake::kernel::EagerSnapshot;
 use deltalake::logstore::LogStoreRef;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use windlass_base::code_parts::CodeParts;
+use windlass_base::ids::{AppId, NodeName, RunId, RunSequence, TableVersion};
 
 use super::DeltaError;
 use super::history::{History, commit_lines};
 use super::log_store::log_store;
 use super::table::same_shape;
-use crate::code_parts::CodeParts;
-use crate::ids::{AppId, NodeName, RunId, RunSequence, TableVersion};
 use crate::storage::{Location, Stores};
 
 /// What `commitInfo` calls the parts of the definition that made the rows.

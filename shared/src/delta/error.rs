@@ -1,11 +1,11 @@
 //! Why a Delta table cannot be read, written or committed to.
 
 use deltalake::DeltaTableError;
+use windlass_base::error::{Coded, ErrorCode};
 
 use super::ReadError;
 use super::changes::ChangeError;
 use super::write::WriteError;
-use crate::error::{Coded, ErrorCode};
 use crate::storage::StorageError;
 
 /// Why a Delta table cannot be read, written or committed to.

@@ -13,6 +13,8 @@ use deltalake::logstore::LogStoreRef;
 use futures::TryStreamExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use windlass_base::identity::ScanIdentity;
+use windlass_base::ids::TableVersion;
 
 use super::feature::ReaderProtocol;
 use super::history::{self, History, IN_COMMIT_TIMESTAMPS};
@@ -21,8 +23,6 @@ use super::scan::column_mapping::ColumnMapping;
 use super::scan::files::DataFiles;
 use super::scan::{DeltaScan, ScanOptions};
 use super::{DeltaError, ReadError};
-use crate::identity::ScanIdentity;
-use crate::ids::TableVersion;
 use crate::spec::source::PinAt;
 use crate::storage::{Location, Stores};
 

@@ -1,10 +1,10 @@
 //! Why a Delta table cannot be pinned or scanned.
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::ids::NodeName;
 
 use super::feature::{NEWEST_READER_VERSION, READABLE_FEATURES};
-use crate::error::{Coded, ErrorCode};
-use crate::ids::NodeName;
 
 /// Why a Delta table cannot be pinned or scanned.
 #[derive(Debug, thiserror::Error)]

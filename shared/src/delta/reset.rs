@@ -13,12 +13,12 @@ use deltalake::kernel::transaction::TransactionError;
 use deltalake::logstore::{CommitOrBytes, LogStoreRef};
 use serde_json::{Value, json};
 use uuid::Uuid;
+use windlass_base::ids::{AppId, TableVersion};
 
 use super::DeltaError;
 use super::log_store::log_store;
 use super::table::unsupported;
 use super::write::WriteError;
-use crate::ids::{AppId, TableVersion};
 use crate::storage::{Location, Stores};
 
 /// The operation's name in the table's history.

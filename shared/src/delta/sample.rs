@@ -8,8 +8,8 @@ use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake::kernel::{StructField, StructType};
 use deltalake::protocol::SaveMode;
 use deltalake::{DeltaResult, DeltaTable, DeltaTableError};
+use windlass_base::error::{Coded, ErrorCode};
 
-use crate::error::{Coded, ErrorCode};
 use crate::storage::Location;
 
 /// Why the rows of a small table cannot be written.

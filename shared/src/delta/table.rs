@@ -22,6 +22,7 @@ use deltalake::logstore::LogStoreRef;
 use deltalake::{DeltaResult, DeltaTableError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use windlass_base::ids::TableVersion;
 
 pub(in crate::delta) use column_type::{delta_type, type_name};
 pub use contract::contract_columns;
@@ -32,7 +33,6 @@ use super::history::check_commits;
 use super::log_store::log_store;
 use super::write::{DEFAULT_STATS_COLUMNS, DEFAULT_TARGET_FILE_BYTES, WriteError, WriteSpec};
 use super::{DeltaError, pin};
-use crate::ids::TableVersion;
 use crate::storage::{Location, Stores};
 
 /// What precedes a constraint's name among a table's properties.

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use windlass_base::ids::NodeName;
 
-use crate::ids::NodeName;
 use crate::spec::Span;
 use crate::tag::Tags;
 

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use windlass_base::ids::NodeName;
+use windlass_base::suggest::did_you_mean;
+
 use super::PipelineGraph;
-use crate::ids::NodeName;
 use crate::spec::pipeline::{DatasetOverride, SourceOverride};
 use crate::spec::table::TableSettings;
 use crate::spec::{ParamSpec, ParamValue, Problem, Problems, ProjectFiles, SourceSpec, Span, codes};
-use crate::suggest::did_you_mean;
 
 impl PipelineGraph {
     /// The pipeline against a target: its parameter defaults, session settings, source locations and home.

@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::ids::NodeName;
+use windlass_base::ids::NodeName;
+
 use crate::spec::pipeline::StageSpec;
 use crate::spec::source::SourceKind;
 use crate::spec::table::{Export, Materialize};

@@ -17,10 +17,11 @@ mod semantics;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::config::SessionSettings;
+use windlass_base::config::SessionSettings;
+use windlass_base::ids::{NodeName, PipelineName};
+
 use crate::contract::{Contract, Contracts};
 use crate::expect::Expectation;
-use crate::ids::{NodeName, PipelineName};
 use crate::spec::pipeline::{StageQuery, SubdagInstance};
 use crate::spec::table::{Materialize, TableSettings};
 use crate::spec::{ParamSpec, Position, ProjectFiles, RunSettings, SourceSpec, Span, Spanned, TargetSpec};

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use windlass_base::ids::NodeName;
+
 use super::Stage;
-use crate::ids::NodeName;
 use crate::spec::table::Materialize;
 
 /// Who reads each node, sorted.

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use windlass_base::ids::{NodeName, PipelineName};
+
 use super::{PipelineGraph, order};
-use crate::ids::{NodeName, PipelineName};
 use crate::spec::SourceSpec;
 
 impl PipelineGraph {

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use windlass_base::ids::NodeName;
+use windlass_base::suggest::{did_you_mean, listed};
+
 use super::{Node, PipelineGraph, Stage};
-use crate::ids::NodeName;
 use crate::spec::{PipelineSpec, Problem, Span, codes};
-use crate::suggest::{did_you_mean, listed};
 use crate::tag::{TagDefault, TagPolicy, TagScope, Violation, keys};
 
 /// Where a node and its tags are written.

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use windlass_base::ids::NodeName;
+use windlass_base::suggest::{did_you_mean, listed, nearest};
+
 use super::bind::same_locations;
 use super::{PipelineGraph, Stage, cycle, exports, order, policy, semantics};
-use crate::ids::NodeName;
 use crate::spec::files::TESTS_DIR;
 use crate::spec::pipeline::{RelationRef, StageSpec};
 use crate::spec::{Draft, PipelineSpec, Problem, Problems, ProjectFiles, Span, Spanned, codes, draft};
-use crate::suggest::{did_you_mean, listed, nearest};
 
 /// The schema of what a project says of itself, which questions can read and stages cannot.
 const INFORMATION_SCHEMA: &str = "information_schema";

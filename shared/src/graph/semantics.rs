@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use windlass_base::ids::NodeName;
+use windlass_base::suggest::did_you_mean;
+
 use super::policy::Places;
 use super::{Node, PipelineGraph};
-use crate::ids::NodeName;
 use crate::spec::table::Materialize;
 use crate::spec::{Problem, codes};
-use crate::suggest::did_you_mean;
 use crate::tag::{NodeKind, SemanticNode, SemanticRegistry, keys};
 
 /// Notes semantic ids that two nodes have, and those that join keys lead to and no node has.

@@ -1,8 +1,9 @@
 //! What can go wrong when a source is opened or an export is written.
 
+use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::ids::NodeName;
+
 use crate::delta::DeltaError;
-use crate::error::{Coded, ErrorCode};
-use crate::ids::NodeName;
 use crate::session::SessionError;
 use crate::storage::StorageError;
 

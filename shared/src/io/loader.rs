@@ -3,13 +3,13 @@
 use std::fmt;
 
 use async_trait::async_trait;
+use windlass_base::ids::NodeName;
 
 use super::error::{Fault, IoError};
 use crate::artifact::TableKind;
 use crate::delta::check_built;
 use crate::delta::pin::{PinnedTable, pin};
 use crate::delta::scan::ScanOptions;
-use crate::ids::NodeName;
 use crate::session::{ProviderInput, SessionError, Sessions, TableInput};
 use crate::spec::SourceSpec;
 use crate::spec::source::{CustomSource, PinAt, SourceKind};

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use windlass_base::error::{Coded, ErrorCode};
+
 use super::setting::Origin;
-use crate::error::{Coded, ErrorCode};
 
 /// What is wrong with a process's settings or surroundings.
 #[derive(Debug, thiserror::Error)]

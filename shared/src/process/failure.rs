@@ -3,8 +3,9 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use windlass_base::error::{Coded, full_message};
+
 use super::ProcessError;
-use crate::error::{Coded, full_message};
 
 /// Why a process ends before its time: any coded error, and the exit code that it asks for.
 pub struct ProcessFailure {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
+use windlass_base::suggest::did_you_mean;
 
 use super::error::{ProcessError, key};
 use super::setting::Setting;
-use crate::suggest::did_you_mean;
 
 /// What a file says, by setting: the text and its line.
 pub(super) type FileValues = BTreeMap<&'static str, (String, usize)>;

@@ -165,8 +165,9 @@ fn bad_value(setting: &Setting, given: &Given, reason: &str) -> ProcessError {
 mod tests {
     use std::fs;
 
+    use windlass_base::error::Coded;
+
     use super::*;
-    use crate::error::Coded;
 
     static SETTINGS: [Setting; 4] = [
         Setting::new::<Period>("drain-deadline", "DURATION", Fallback::Value("60s"), "How long to drain."),

@@ -11,10 +11,10 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt};
 use url::Url;
+use windlass_base::secrets::DiscreetStderr;
 
 use super::value::{LogFilter, LogFormat};
 use super::{ProcessError, Values};
-use crate::secrets::DiscreetStderr;
 
 /// How a process logs.
 #[derive(Debug, Clone)]

@@ -199,7 +199,7 @@ impl SettingValue for Location {
 
     fn parse(text: &str) -> Result<Self, String> {
         let here = std::env::current_dir().map_err(|error| error.to_string())?;
-        Location::parse(text, &here).map_err(|error| crate::error::full_message(&error))
+        Location::parse(text, &here).map_err(|error| windlass_base::error::full_message(&error))
     }
 }
 

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::hash::BuildHasher;
 
 use bytes::Bytes;
+use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::ids::received::check_relative_path;
 
 use super::v1;
-use crate::error::{Coded, ErrorCode};
-use crate::ids::received::check_relative_path;
 use crate::spec::ProjectFiles;
 use crate::spec::files::{MAX_FILE_BYTES, MAX_STAGES};
 

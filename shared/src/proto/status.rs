@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use serde::Serialize;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
+use windlass_base::error::{Coded, Failure};
 
 use crate::artifact::{Moved, PlanMoved};
-use crate::error::{Coded, Failure};
 use crate::spec::{Problem, Problems, ProjectFiles};
 
 const DOMAIN: &str = "windlass";

@@ -1,5 +1,7 @@
 //! Rows in the types of their columns.
 
+use windlass_base::suggest::did_you_mean;
+
 use super::cell::Cell;
 use super::infer::Guess;
 use super::literal::Mismatch;
@@ -7,7 +9,6 @@ use super::spec::RowsSpec;
 use super::{Columns, Row};
 use crate::contract::TYPE_HELP;
 use crate::spec::{Problem, Spanned, codes};
-use crate::suggest::did_you_mean;
 
 /// The columns of the table of that name by the looks of all values, in the order in which they first appear.
 pub(crate) fn columns_of(table: &Spanned<String>, all: &[&RowsSpec], problems: &mut Vec<Problem>) -> Option<Columns> {

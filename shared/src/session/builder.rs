@@ -13,6 +13,8 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
+use windlass_base::config::SessionSettings;
+use windlass_base::identity::{ResultIdentity, SessionIdentity};
 
 use super::identity::{result_identity, session_identity};
 use super::large_values::bound_constants;
@@ -20,9 +22,7 @@ use super::limits::{Clock, PLANNING_TIME, limited_analyzer, limited_optimizer, l
 use super::rules;
 use super::{SessionError, subqueries};
 use crate::codec::PlanCodec;
-use crate::config::SessionSettings;
 use crate::function::{Functions, exact};
-use crate::identity::{ResultIdentity, SessionIdentity};
 use crate::io::IoRegistry;
 use crate::storage::Stores;
 use crate::values::{self, ComparedFloats};

@@ -1,9 +1,9 @@
 //! Why a session cannot be built or a table cannot be registered.
 
 use datafusion::error::DataFusionError;
+use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::ids::NodeName;
 
-use crate::error::{Coded, ErrorCode};
-use crate::ids::NodeName;
 use crate::storage::StorageError;
 
 /// Why a session cannot be built or a table cannot be registered.

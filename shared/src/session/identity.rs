@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use datafusion::execution::SessionState;
 use serde::Serialize;
+use windlass_base::identity::{ResultIdentity, SessionIdentity};
 
 use crate::function::{FunctionRecord, Functions};
-use crate::identity::{ResultIdentity, SessionIdentity};
 
 /// Options that change neither a plan nor a result: how a plan is printed, how a client and the parts of a cluster
 /// talk to each other, and how much a machine does at once. Everything else counts, options of later versions too.

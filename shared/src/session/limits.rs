@@ -19,9 +19,9 @@ use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use datafusion::physical_optimizer::optimizer::{PhysicalOptimizer, PhysicalOptimizerContext, PhysicalOptimizerRule};
 use datafusion::physical_plan::ExecutionPlan;
 use parking_lot::Mutex;
+use windlass_base::error::{Coded, ErrorCode};
 
 use super::large_values::constant_bytes;
-use crate::error::{Coded, ErrorCode};
 
 /// Operators that a query's plan may have, views and common table expressions seen through.
 pub const MAX_OPERATORS: usize = 10_000;
@@ -116,7 +116,7 @@ impl Coded for PlanLimit {
 /// # Errors
 /// [`PlanLimit::Size`].
 pub fn check_plan_size(plan: &LogicalPlan) -> Result<(), PlanLimit> {
-    crate::stack::with_large_stack(|| Size::default().plan(plan, 0, usize::MAX))
+    windlass_base::stack::with_large_stack(|| Size::default().plan(plan, 0, usize::MAX))
 }
 
 /// What was counted so far.

@@ -39,5 +39,6 @@ pub use text_files::{ListingChange, PATH_COLUMN, TextListing};
 pub use types::contract_data_type;
 
 // Where other crates look for them.
+pub use windlass_base::identity::{ResultIdentity, ScanIdentity, SessionIdentity};
+
 pub use crate::artifact::{ColumnRecord, Registration, SortRecord, TableKind};
-pub use crate::identity::{ResultIdentity, ScanIdentity, SessionIdentity};

@@ -6,11 +6,11 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::TableReference;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::prelude::SessionContext;
+use windlass_base::config::SessionSettings;
+use windlass_base::ids::NodeName;
 
 use super::{SessionError, Sessions};
-use crate::config::SessionSettings;
 use crate::function::Functions;
-use crate::ids::NodeName;
 
 /// A session that knows tables by name and columns, and `functions` besides the engine's own. The tables have no rows here:
 /// plans are made over them, and are run where the tables are.

@@ -12,6 +12,8 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use serde::Serialize;
 use serde_json::json;
+use windlass_base::identity::ScanIdentity;
+use windlass_base::ids::{NodeName, TableVersion};
 
 use super::registration::columns;
 use super::rows::{batch_of, schema_of};
@@ -19,8 +21,6 @@ use super::text_files::TextFilesTable;
 use super::{SessionError, listing, text_files};
 use crate::artifact::{ColumnRecord, Registration, SortRecord, TableKind};
 use crate::canonical::{Names, canonical};
-use crate::identity::ScanIdentity;
-use crate::ids::{NodeName, TableVersion};
 use crate::rows::Cell;
 use crate::spec::source::{ListingSource, RowsSource, TextFilesSource};
 use crate::storage::{Location, Stores};

@@ -15,8 +15,7 @@ use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     self, FunctionArg, FunctionArgExpr, ObjectNamePart, TableFactor, Visit, Visitor,
 };
-
-use crate::ids::{NodeName, TableVersion};
+use windlass_base::ids::{NodeName, TableVersion};
 
 /// The function's name.
 pub const TABLE_CHANGES: &str = "table_changes";

@@ -1,6 +1,6 @@
 //! The codes of what can be wrong with a project, its graph, or a selection of its nodes.
 
-use crate::error::ErrorCode;
+use windlass_base::error::ErrorCode;
 
 macro_rules! codes {
     ($($name:ident = $code:literal, $meaning:literal;)*) => {

@@ -32,4 +32,4 @@ pub use span::{Position, Span, Spanned};
 pub use sql::{Call, CallClause, QUESTION, calls, check_depth, check_question, grammar, question_files};
 
 // Where other crates look for it.
-pub use crate::suggest;
+pub use windlass_base::suggest;

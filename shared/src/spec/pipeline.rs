@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use windlass_base::config::SessionSettings;
+use windlass_base::ids::{NodeName, PipelineName};
 
 use super::param::{ParamSpec, ParamValue};
 use super::source::SourceKind;
 use super::span::{Span, Spanned};
 use super::table::{Export, Materialize, TableSettings};
-use crate::config::SessionSettings;
 use crate::contract::{Contract, Contracts};
 use crate::expect::Expectation;
-use crate::ids::{NodeName, PipelineName};
 use crate::tag::{TagPolicy, Tags};
 
 /// A project as its files say it.

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use windlass_base::error::{Coded, ErrorCode};
 
 use super::expanded::Expanded;
 use super::files::{MANIFEST, ProjectFiles};
 use super::render::{self, RenderStyle};
 use super::span::{Position, Span};
-use crate::error::{Coded, ErrorCode};
 
 /// A place that a problem points at.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! Why a location cannot be used.
 
-use crate::error::{Coded, ErrorCode};
+use windlass_base::error::{Coded, ErrorCode};
 
 /// Why a location cannot be used.
 #[derive(Debug, thiserror::Error)]

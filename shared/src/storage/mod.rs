@@ -21,4 +21,4 @@ pub use location::Location;
 pub use stores::{SYNC_VARIABLE, Stores};
 
 // Where other crates look for them.
-pub use crate::secrets::{DiscreetStderr, credential_variables, without_secrets};
+pub use windlass_base::secrets::{DiscreetStderr, credential_variables, without_secrets};

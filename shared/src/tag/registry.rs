@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use windlass_base::ids::NodeName;
 
 use super::{Tags, keys};
-use crate::ids::NodeName;
 
 /// What the registry needs to know of a node.
 #[derive(Debug, Clone)]

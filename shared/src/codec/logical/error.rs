@@ -1,8 +1,7 @@
 //! Why a plan cannot travel, or does not fit where it arrives.
 
 use datafusion::error::DataFusionError;
-
-use crate::error::{Coded, ErrorCode};
+use windlass_base::error::{Coded, ErrorCode};
 
 /// Why a plan cannot travel, or does not fit where it arrives.
 #[derive(Debug, thiserror::Error)]

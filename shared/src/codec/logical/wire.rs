@@ -18,9 +18,9 @@ use datafusion::logical_expr::{
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::logical_plan::LogicalExtensionCodec;
 use parking_lot::Mutex;
+use windlass_base::suggest::did_you_mean;
 
 use super::PlanWireError;
-use crate::suggest::did_you_mean;
 
 /// What a scan reads, by name.
 pub(super) type Tables = HashMap<String, Arc<dyn TableProvider>>;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::error::{Coded, ErrorCode};
+use windlass_base::error::{Coded, ErrorCode};
 
 /// Why the changes of a table cannot be read from one version to another.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -23,6 +23,8 @@ use datafusion::catalog::TableProvider;
 use deltalake::DeltaTableError;
 use deltalake::kernel::StructType;
 use deltalake::kernel::engine::arrow_conversion::TryIntoArrow;
+use windlass_base::identity::ScanIdentity;
+use windlass_base::ids::TableVersion;
 
 use super::log_store::log_store;
 use super::pin::{described, without_metadata};
@@ -30,8 +32,6 @@ use super::scan::ScanOptions;
 use super::scan::column_mapping::ColumnMapping;
 use super::scan::files::DataFiles;
 use super::{DeltaError, ReadError};
-use crate::identity::ScanIdentity;
-use crate::ids::TableVersion;
 use crate::storage::{Location, Stores};
 use range::ChangeRange;
 

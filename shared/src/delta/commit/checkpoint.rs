@@ -2,10 +2,10 @@
 
 use deltalake::checkpoints::create_checkpoint;
 use deltalake::{DeltaResult, DeltaTable};
+use windlass_base::ids::TableVersion;
 
 use crate::delta::DeltaError;
 use crate::delta::log_store::log_store;
-use crate::ids::TableVersion;
 use crate::storage::{Location, Stores};
 
 /// Versions from one checkpoint to the next when the table does not say otherwise (`delta.checkpointInterval`).

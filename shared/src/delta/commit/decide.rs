@@ -1,7 +1,8 @@
 //! What to do about a commit, given what the log says: the pure part.
 
+use windlass_base::ids::{RunSequence, TableVersion};
+
 use super::{CommitMode, CommitRequest};
-use crate::ids::{RunSequence, TableVersion};
 
 /// What one snapshot of the log says that matters to a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,11 +68,12 @@ mod tests {
     use std::collections::BTreeMap;
     use std::path::Path;
 
+    use windlass_base::ids::{AppId, RunId};
+
     use super::*;
     use crate::delta::commit::BaseExpectation;
     use crate::delta::merge::Replacement;
     use crate::delta::write::StagedFiles;
-    use crate::ids::{AppId, RunId};
     use crate::storage::Location;
 
     fn request(sequence: i64, mode: CommitMode, version: Option<u64>) -> CommitRequest {

@@ -5,12 +5,12 @@ use deltalake::kernel::Action;
 use deltalake::logstore::LogStoreRef;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use windlass_base::ids::{AppId, RunId, RunSequence, TableVersion};
 
 use super::CommitReceipt;
 use crate::delta::DeltaError;
 use crate::delta::history::commit_lines;
 use crate::delta::merge::MergeCounts;
-use crate::ids::{AppId, RunId, RunSequence, TableVersion};
 use crate::storage::Location;
 
 /// A commit of a run.

@@ -9,9 +9,9 @@ use datafusion::common::DFSchema;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
 use datafusion::physical_plan::PhysicalExpr;
+use windlass_base::error::Coded;
 
 use super::{WriteError, WriteSpec};
-use crate::error::Coded;
 
 /// Characters of one value in a message.
 const SHOWN_VALUE: usize = 40;
@@ -61,7 +61,7 @@ pub(in crate::delta) fn compile_constraints(
 /// Checks every row of `batch`, which has the table's columns.
 ///
 /// # Errors
-/// The first broken demand, as a [`Failure`](crate::error::Failure) inside [`DataFusionError::External`].
+/// The first broken demand, as a [`Failure`](windlass_base::error::Failure) inside [`DataFusionError::External`].
 pub(in crate::delta) fn check(batch: &RecordBatch, spec: &WriteSpec, constraints: &[RowConstraint]) -> Result<()> {
     for (field, column) in spec.schema.fields().iter().zip(batch.columns()) {
         if field.is_nullable() {

@@ -3,14 +3,14 @@
 use std::fmt;
 
 use deltalake::DeltaTableError;
+use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::ids::TableVersion;
 
 use crate::delta::error::is_transient;
 use crate::delta::table::Difference;
-use crate::error::{Coded, ErrorCode};
-use crate::ids::TableVersion;
 
 /// Why a table cannot be written or committed to. Inside a task it travels as its
-/// [`Failure`](crate::error::Failure), so that a cluster reports code and text unharmed.
+/// [`Failure`](windlass_base::error::Failure), so that a cluster reports code and text unharmed.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// A column's type has no counterpart in Delta.

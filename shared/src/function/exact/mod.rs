@@ -14,8 +14,7 @@ use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{AggregateUDF, Expr, ScalarUDF, WindowUDF};
-
-use crate::error::{ErrorCode, Failure};
+use windlass_base::error::{ErrorCode, Failure};
 
 pub(crate) use arithmetic::{ArithmeticOp, checked, negated};
 pub(crate) use filtered::Filtered;

@@ -9,9 +9,9 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
 use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, ReversedUDAF, Signature, Volatility};
+use windlass_base::error::Failure;
 
 use super::SEVERAL_ROWS;
-use crate::error::Failure;
 
 /// `single_value(x)`: the value of the only row of a group.
 pub(crate) fn single_value() -> Arc<AggregateUDF> {

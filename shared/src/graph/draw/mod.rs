@@ -11,8 +11,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
+use windlass_base::ids::NodeName;
+
 use super::{Node, PipelineGraph};
-use crate::ids::NodeName;
 use crate::spec::files::MANIFEST;
 use crate::spec::pipeline::SubdagInstance;
 use crate::spec::table::Materialize;

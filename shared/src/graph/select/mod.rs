@@ -16,10 +16,11 @@ mod term;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use windlass_base::ids::NodeName;
+
 use term::Term;
 
 use super::{Direction, PipelineGraph};
-use crate::ids::NodeName;
 use crate::spec::{Problem, Problems, ProjectFiles, Span};
 
 /// The name under which problems show a selection's text.

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use globset::{Glob, GlobMatcher};
+use windlass_base::suggest::did_you_mean;
 
 use crate::graph::{Node, PipelineGraph};
 use crate::spec::pipeline::SubdagInstance;
 use crate::spec::{Problem, Span, codes};
-use crate::suggest::did_you_mean;
 use crate::tag::ITEM_SEPARATOR;
 
 /// The methods that may stand before a `:`.

@@ -14,6 +14,7 @@ use datafusion::execution::SessionState;
 use datafusion::prelude::SessionContext;
 use object_store::ObjectStore;
 use serde_json::json;
+use windlass_base::ids::NodeName;
 
 use super::files::{Files, find};
 use super::format::{self, Way};
@@ -21,7 +22,6 @@ use super::partitions;
 use super::table::{ListedTable, Scanner};
 use super::typed::TypedFiles;
 use crate::artifact::{Registration, SortRecord, TableKind};
-use crate::ids::NodeName;
 use crate::session::SessionError;
 use crate::session::records::{self, Origin, RecordFormat};
 use crate::session::register::{FilesDigest, identity};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
+use windlass_base::error::Coded;
 
-use crate::error::Coded;
 use crate::session::SessionError;
 use crate::storage::StorageError;
 

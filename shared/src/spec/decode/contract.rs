@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use windlass_base::suggest::did_you_mean;
+
 use super::fields::{Fields, Keys, entries};
 use super::manifest::Defaults;
 use super::readable;
@@ -15,7 +17,6 @@ use crate::spec::problem::{Problem, Problems};
 use crate::spec::span::{Span, Spanned};
 use crate::spec::table::Materialize;
 use crate::spec::yaml::{self, Node, Value};
-use crate::suggest::did_you_mean;
 
 const KEYS: Keys = Keys {
     what: "a contract",

@@ -1,10 +1,11 @@
 //! The `expect` of a stage: a list, each item with one rule.
 
+use windlass_base::ids::NodeName;
+
 use super::fields::{Fields, Keys};
 use super::subdag::Scope;
 use super::values::{choice, filled_text, list, plain_names, tag_places, tags, text, whole, wrong_type};
 use crate::expect::{Expectation, Rule, Severity};
-use crate::ids::NodeName;
 use crate::spec::codes;
 use crate::spec::pipeline::RelationRef;
 use crate::spec::problem::Problem;

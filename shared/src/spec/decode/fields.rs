@@ -1,11 +1,12 @@
 //! The keys of a mapping: which there may be, and the values of those that are there.
 
+use windlass_base::suggest::did_you_mean;
+
 use super::values::wrong_type;
 use crate::spec::codes;
 use crate::spec::problem::Problem;
 use crate::spec::span::Span;
 use crate::spec::yaml::{Entry, Node, Value};
-use crate::suggest::did_you_mean;
 
 /// The keys that a mapping may have.
 pub(super) struct Keys {

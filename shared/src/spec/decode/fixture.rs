@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use windlass_base::error::ErrorCode;
+
 use super::fields::{Fields, Keys, entries};
 use super::values::{any_text, choice, filled_text, list, names, text, wrong_type};
 use super::{readable, rows};
-use crate::error::ErrorCode;
 use crate::fixture::{ExpectSpec, FixtureSpec, GivenSpec, TurnSpec, strategy_names};
 use crate::rows::RowsSpec;
 use crate::spec::codes;

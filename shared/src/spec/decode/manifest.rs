@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use windlass_base::config::SessionSettings;
+use windlass_base::ids::{NodeName, PipelineName};
+
 use super::fields::{Fields, Keys, entries};
 use super::table::LEAST_FILE_BYTES;
 use super::values::{boolean, check_name, choice, size, tag_places, tags, text, text_map, whole};
 use super::{contract, incremental, param, session, source, tag_policy, target};
-use crate::config::SessionSettings;
 use crate::contract::Contracts;
-use crate::ids::{NodeName, PipelineName};
 use crate::spec::codes;
 use crate::spec::files::ProjectFiles;
 use crate::spec::param::ParamSpec;

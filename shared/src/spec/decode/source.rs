@@ -1,6 +1,8 @@
 //! One source of `sources`.
 
 use chrono::{DateTime, Utc};
+use windlass_base::ids::NodeName;
+use windlass_base::suggest::did_you_mean;
 
 use super::contract;
 use super::fields::{Fields, Keys, entries};
@@ -8,7 +10,6 @@ use super::values::{
     boolean, check_name, choice, filled_text, list, location, names, size, tag_places, tags, text, text_map, whole,
     wrong_type,
 };
-use crate::ids::NodeName;
 use crate::rows::{Columns, check_name as check_column, columns_of, rows_of};
 use crate::spec::codes;
 use crate::spec::column_type::ColumnType;
@@ -20,7 +21,6 @@ use crate::spec::source::{
 };
 use crate::spec::span::Spanned;
 use crate::spec::yaml::{Node, Value};
-use crate::suggest::did_you_mean;
 
 const DELTA: Keys = Keys {
     what: "a source of kind `delta`",

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use windlass_base::ids::NodeName;
+
 use super::fields::{Fields, Keys};
 use super::manifest::{Defaults, MATERIALIZE, MOST_RETRIES, Manifest};
 use super::plan;
@@ -11,7 +13,6 @@ use super::table::{self, Table};
 use super::values::{check_name, choice, is_name, tag_places, tags, text, whole};
 use super::{contract, expect, incremental};
 use crate::contract::Contract;
-use crate::ids::NodeName;
 use crate::spec::codes;
 use crate::spec::files::STAGE_EXTENSIONS;
 use crate::spec::pipeline::{RelationRef, RunSettings, StageQuery, StageSpec};

@@ -1,5 +1,7 @@
 //! `tag_policy` of `windlass.yaml`, and the file of an organisation that it includes.
 
+use windlass_base::suggest::did_you_mean;
+
 use super::fields::{Fields, Keys, entries};
 use super::readable;
 use super::values::{choice, filled_text, list, names, plain_names, tag_places, tags};
@@ -8,7 +10,6 @@ use crate::spec::files::{POLICIES_DIR, ProjectFiles};
 use crate::spec::problem::Problem;
 use crate::spec::span::Span;
 use crate::spec::yaml::{self, Node, Value};
-use crate::suggest::did_you_mean;
 use crate::tag::{KeyRule, TagDefault, TagPattern, TagPolicy, TagRules, TagScope, keys};
 
 const POLICY: Keys =

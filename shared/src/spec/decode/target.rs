@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use windlass_base::ids::NodeName;
+use windlass_base::suggest::did_you_mean;
+
 use super::contract;
 use super::fields::{Fields, Keys, entries};
 use super::session;
 use super::table::{self, LEAST_FILE_BYTES};
 use super::values::{check_name, location, size, text_map};
 use super::{manifest::Names, param, source};
-use crate::ids::NodeName;
 use crate::spec::codes;
 use crate::spec::files::ProjectFiles;
 use crate::spec::param::{ParamSpec, ParamValue};
@@ -16,7 +18,6 @@ use crate::spec::pipeline::{DatasetOverride, SourceOverride, SourceSpec, TargetS
 use crate::spec::problem::Problem;
 use crate::spec::span::Spanned;
 use crate::spec::yaml::{Node, Value};
-use crate::suggest::did_you_mean;
 
 const KEYS: Keys = Keys { what: "a target", known: &["params", "session", "sources", "datasets", "home"] };
 const SOURCE: Keys = Keys { what: "a target's source", known: &["location"] };

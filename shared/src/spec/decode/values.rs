@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
+use windlass_base::suggest::did_you_mean;
+
 use super::fields::entries;
 use crate::spec::codes;
 use crate::spec::problem::Problem;
@@ -11,7 +13,6 @@ use crate::spec::render::passwords;
 use crate::spec::size::{UNITS, parse_bytes};
 use crate::spec::span::{Span, Spanned};
 use crate::spec::yaml::{Node, Scalar, Value};
-use crate::suggest::did_you_mean;
 use crate::tag::{ITEM_SEPARATOR, LEADS_TO, Tags, keys};
 
 /// Notes that `what` is of the wrong type, unless that was noted before.

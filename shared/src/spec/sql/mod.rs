@@ -16,6 +16,8 @@ use sqlparser::ast::{Query as Ast, SetExpr, Statement};
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
+use windlass_base::stack::with_large_stack;
+use windlass_base::suggest::nearest;
 
 pub use called::{Call, CallClause, calls};
 pub(super) use header::{Header, split_header};
@@ -26,8 +28,6 @@ use super::files::ProjectFiles;
 use super::pipeline::{RelationRef, SqlText};
 use super::problem::{Problem, Problems};
 use super::span::{Span, Spanned};
-use crate::stack::with_large_stack;
-use crate::suggest::nearest;
 
 /// How deep a query may nest; the engine's own limit.
 const RECURSION_LIMIT: usize = 50;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use windlass_base::suggest::did_you_mean;
+
 use super::argument::{Argument, INSTANCE, bind};
 use super::library::{Library, Subdag};
 use super::text::{Arguments, reference};
@@ -12,7 +14,6 @@ use crate::spec::param::ParamValue;
 use crate::spec::problem::Problem;
 use crate::spec::span::{Span, Spanned};
 use crate::spec::yaml::{Entry, Node, Value};
-use crate::suggest::did_you_mean;
 use crate::tag::Tags;
 
 const KEYS: Keys =

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use windlass_base::suggest::did_you_mean;
+
 use super::argument::{Param, params};
 use crate::spec::codes;
 use crate::spec::decode::fields::{Fields, Keys, entries};
@@ -12,7 +14,6 @@ use crate::spec::files::{ProjectFiles, SUBDAGS_DIR};
 use crate::spec::problem::Problem;
 use crate::spec::span::{Span, Spanned};
 use crate::spec::yaml::{self, Node, Value};
-use crate::suggest::did_you_mean;
 
 pub(super) const KEYS: Keys =
     Keys { what: "a sub-DAG", known: &["description", "params", "inputs", "outputs", "pipes", "subdags"] };

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use windlass_base::suggest::{listed, nearest};
+
 use super::argument::identifier;
 use super::text::Arguments;
 use crate::spec::codes;
@@ -12,7 +14,6 @@ use crate::spec::pipeline::RelationRef;
 use crate::spec::problem::Problem;
 use crate::spec::span::Span;
 use crate::spec::sql;
-use crate::suggest::{listed, nearest};
 
 /// What the names inside of an instance mean.
 pub(in crate::spec::decode) struct Scope<'a> {

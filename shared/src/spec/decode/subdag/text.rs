@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use windlass_base::suggest::did_you_mean;
+
 use super::argument::Argument;
 use crate::spec::codes;
 use crate::spec::problem::Problem;
 use crate::spec::span::{Span, Spanned};
 use crate::spec::yaml::{Entry, Node, Scalar, Value};
-use crate::suggest::did_you_mean;
 
 /// A `$name` in a text.
 pub(super) struct Reference<'t> {
