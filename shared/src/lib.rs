@@ -14,22 +14,21 @@ pub mod artifact;
 pub mod bundle;
 pub mod canonical;
 pub mod codec;
-pub mod contract;
 pub mod delta;
-pub mod expect;
-pub mod fixture;
 pub mod function;
-pub mod graph;
 pub mod io;
 pub mod process;
 pub mod proto;
-pub mod rows;
 pub mod session;
-pub mod spec;
 pub mod storage;
-pub mod strategy;
-pub mod tag;
 pub mod task_failure;
 pub mod values;
 
 pub use windlass_base::{code_parts, config, error, ids, stack};
+pub use windlass_project::{contract, expect, fixture, graph, rows, tag};
+
+/// Reading a project, and the suggestions for what was mistyped in one.
+pub mod spec {
+    pub use windlass_base::suggest;
+    pub use windlass_project::spec::*;
+}

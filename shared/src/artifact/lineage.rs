@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use windlass_base::ids::{NodeName, TableVersion};
+use windlass_project::strategy::Strategy;
 
 use super::incremental::{ReuseVerdict, SourceChange, TouchedRows};
-use crate::strategy::Strategy;
 
 /// The lineage of everything that a run committed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

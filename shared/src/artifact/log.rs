@@ -5,11 +5,11 @@ use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use windlass_base::error::Failure;
 use windlass_base::ids::{NodeName, PipelineName, RunId, RunSequence, TableVersion};
+use windlass_project::strategy::Strategy;
+use windlass_project::tag::Tags;
 
 use super::plan::PlanDecision;
 use super::status::{RunStatus, StageReceipt};
-use crate::strategy::Strategy;
-use crate::tag::Tags;
 
 /// The version of the log's schema. It grows when a reader of the old one could misread a line; a new kind of event or
 /// a new optional field does not change it.

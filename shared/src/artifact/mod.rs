@@ -38,4 +38,4 @@ pub use status::{AttemptStatus, CommitOutcome, RunStatus, StageReceipt, StageSta
 pub use table::{CursorReset, CursorStatus, PinStatus, SourceCursor, TableStatus};
 
 // Where other crates look for it.
-pub use crate::strategy::Strategy;
+pub use windlass_project::strategy::Strategy;

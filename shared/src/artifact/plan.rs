@@ -4,13 +4,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use windlass_base::code_parts::CodeParts;
 use windlass_base::ids::{NodeName, PipelineName};
+use windlass_project::spec::table::WriteMode;
+use windlass_project::strategy::Strategy;
+use windlass_project::tag::Tags;
 
 use super::incremental::{ReuseVerdict, SourceChange};
 use super::pins::PinRecord;
 use super::saved_plan::SavedCursor;
-use crate::spec::table::WriteMode;
-use crate::strategy::Strategy;
-use crate::tag::Tags;
 
 /// How a stage's rows come about in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]

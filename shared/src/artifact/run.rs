@@ -6,11 +6,11 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use windlass_base::error::Failure;
 use windlass_base::ids::{NodeName, PipelineName, RunId, RunSequence};
+use windlass_project::strategy::Strategy;
 
 use super::incremental::TouchedRows;
 use super::refresh::Refresh;
 use super::status::{RunStatus, StageReceipt, StageStatus};
-use crate::strategy::Strategy;
 
 /// The version of the bundle's layout and types that this Windlass writes. A reader refuses greater ones.
 pub const BUNDLE_FORMAT: u32 = 1;

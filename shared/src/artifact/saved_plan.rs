@@ -13,11 +13,11 @@ use serde_json::Value;
 use windlass_base::code_parts::CodeParts;
 use windlass_base::error::{Coded, ErrorCode};
 use windlass_base::ids::{NodeName, PipelineName, TableVersion};
+use windlass_project::strategy::Strategy;
 
 use super::pins::PinRecord;
 use super::plan::{PlanDecision, PlannedRun, StageDecision};
 use super::refresh::Refresh;
-use crate::strategy::Strategy;
 
 /// The form of the file that this Windlass writes. A reader refuses greater ones.
 pub const SAVED_PLAN_FORMAT: u32 = 1;

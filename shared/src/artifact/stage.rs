@@ -4,10 +4,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use windlass_base::error::Failure;
 use windlass_base::ids::{NodeName, TableVersion};
+use windlass_project::expect::Severity;
+use windlass_project::tag::Tags;
 
 use super::status::{AttemptStatus, StageReceipt, StageStatus};
-use crate::expect::Severity;
-use crate::tag::Tags;
 
 /// Everything measured about one stage. Its operators' metrics are also in `metrics.arrow`, one row a metric.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use windlass_base::identity::ScanIdentity;
 use windlass_base::ids::TableVersion;
+use windlass_project::spec::source::PinAt;
 
 use super::feature::ReaderProtocol;
 use super::history::{self, History, IN_COMMIT_TIMESTAMPS};
@@ -23,7 +24,6 @@ use super::scan::column_mapping::ColumnMapping;
 use super::scan::files::DataFiles;
 use super::scan::{DeltaScan, ScanOptions};
 use super::{DeltaError, ReadError};
-use crate::spec::source::PinAt;
 use crate::storage::{Location, Stores};
 
 /// Which version of which table a run reads: what is recorded, leased and shown.

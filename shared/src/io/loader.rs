@@ -4,6 +4,8 @@ use std::fmt;
 
 use async_trait::async_trait;
 use windlass_base::ids::NodeName;
+use windlass_project::spec::SourceSpec;
+use windlass_project::spec::source::{CustomSource, PinAt, SourceKind};
 
 use super::error::{Fault, IoError};
 use crate::artifact::TableKind;
@@ -11,8 +13,6 @@ use crate::delta::check_built;
 use crate::delta::pin::{PinnedTable, pin};
 use crate::delta::scan::ScanOptions;
 use crate::session::{ProviderInput, SessionError, Sessions, TableInput};
-use crate::spec::SourceSpec;
-use crate::spec::source::{CustomSource, PinAt, SourceKind};
 use crate::storage::Location;
 
 /// Opens sources of one kind.

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use windlass_base::ids::NodeName;
+use windlass_project::spec::source::{PinAt, SourceKind};
 
 use super::error::IoError;
 use super::files::{FileFormat, FilesSaver};
 use super::loader::{DeltaLoader, ListingLoader, LoadRequest, Loaded, Loader, RowsLoader, TextFilesLoader, load_table};
 use super::saver::Saver;
 use crate::session::Sessions;
-use crate::spec::source::{PinAt, SourceKind};
 use crate::storage::Location;
 
 /// The loaders and savers of a process.

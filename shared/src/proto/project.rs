@@ -6,10 +6,10 @@ use std::hash::BuildHasher;
 use bytes::Bytes;
 use windlass_base::error::{Coded, ErrorCode};
 use windlass_base::ids::received::check_relative_path;
+use windlass_project::spec::ProjectFiles;
+use windlass_project::spec::files::{MAX_FILE_BYTES, MAX_STAGES};
 
 use super::v1;
-use crate::spec::ProjectFiles;
-use crate::spec::files::{MAX_FILE_BYTES, MAX_STAGES};
 
 /// Why the files of a project cannot be taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

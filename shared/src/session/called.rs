@@ -2,9 +2,8 @@
 //! word, and only a session knows what a function is a function of.
 
 use datafusion::execution::SessionState;
-
-use crate::spec::pipeline::SqlText;
-use crate::spec::{Call, CallClause, Problem, calls, codes};
+use windlass_project::spec::pipeline::SqlText;
+use windlass_project::spec::{Call, CallClause, Problem, calls, codes};
 
 /// What a name is the name of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

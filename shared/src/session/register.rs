@@ -14,6 +14,8 @@ use serde::Serialize;
 use serde_json::json;
 use windlass_base::identity::ScanIdentity;
 use windlass_base::ids::{NodeName, TableVersion};
+use windlass_project::rows::Cell;
+use windlass_project::spec::source::{ListingSource, RowsSource, TextFilesSource};
 
 use super::registration::columns;
 use super::rows::{batch_of, schema_of};
@@ -21,8 +23,6 @@ use super::text_files::TextFilesTable;
 use super::{SessionError, listing, text_files};
 use crate::artifact::{ColumnRecord, Registration, SortRecord, TableKind};
 use crate::canonical::{Names, canonical};
-use crate::rows::Cell;
-use crate::spec::source::{ListingSource, RowsSource, TextFilesSource};
 use crate::storage::{Location, Stores};
 
 /// A table to register.

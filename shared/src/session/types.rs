@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, TimeUnit};
-
-use crate::contract::ContractType;
-use crate::spec::column_type::ColumnType;
+use windlass_project::contract::ContractType;
+use windlass_project::spec::column_type::ColumnType;
 
 /// The Arrow type in which the engine reads and writes a column of this type.
 pub(super) fn data_type(column_type: ColumnType) -> DataType {

@@ -1,12 +1,12 @@
 //! How replaced rows leave a table.
 
 use serde::{Deserialize, Serialize};
+use windlass_project::spec::table::MergeWrite;
 
 use super::StagedMerge;
 use super::touched::touched;
 use crate::delta::DeltaError;
 use crate::delta::pin::PinnedTable;
-use crate::spec::table::MergeWrite;
 
 /// [`MergeWrite::Auto`] marks rows if fewer than one in so many rows of the touched files is replaced. Rewriting reads
 /// and writes all the others, once; marking makes every later scan of the files skip rows.

@@ -1,9 +1,9 @@
 //! The columns of a schema as a contract names them.
 
 use datafusion::arrow::datatypes::{DataType, Schema};
+use windlass_project::contract::{Column, ContractType};
 
 use super::column_type::{delta_type, type_name};
-use crate::contract::{Column, ContractType};
 use crate::delta::write::WriteError;
 
 /// The columns of `schema` in the types in which Delta stores them.

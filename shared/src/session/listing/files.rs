@@ -4,9 +4,9 @@ use futures::{StreamExt, TryStreamExt};
 use globset::GlobBuilder;
 use object_store::path::Path as StorePath;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use windlass_project::spec::source::FileFormat;
 
 use crate::session::SessionError;
-use crate::spec::source::FileFormat;
 use crate::storage::Location;
 
 /// The extensions of compressed files.

@@ -11,11 +11,11 @@ use datafusion::datasource::file_format::avro::AvroFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectMeta, ObjectStore};
+use windlass_project::spec::source::FileFormat;
 
 use crate::delta::scan::float_bounds::without_bounds;
 use crate::session::SessionError;
 use crate::session::records::RecordFormat;
-use crate::spec::source::FileFormat;
 
 /// Who reads files of a format.
 pub(super) enum Way {

@@ -21,11 +21,11 @@ use datafusion::physical_expr::expressions::col;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use windlass_project::spec::source::SortColumn;
 
 use crate::delta::scan::known_rows::rows_that_meet;
 use crate::session::records::{Origin, RecordFormat, RecordsScan};
 use crate::session::scan_stores::with_stores_of;
-use crate::spec::source::SortColumn;
 
 /// A scan that keeps a declared order may have this many times more partitions than asked for.
 const ORDERED_PARTITIONS_FACTOR: usize = 4;

@@ -30,6 +30,3 @@ pub use problem::{Label, Problem, ProblemReport, Problems};
 pub use render::RenderStyle;
 pub use span::{Position, Span, Spanned};
 pub use sql::{Call, CallClause, QUESTION, calls, check_depth, check_question, grammar, question_files};
-
-// Where other crates look for it.
-pub use windlass_base::suggest;
