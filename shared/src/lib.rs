@@ -20,7 +20,6 @@ pub mod io;
 pub mod process;
 pub mod proto;
 pub mod session;
-pub mod storage;
 pub mod task_failure;
 pub mod values;
 
@@ -31,4 +30,10 @@ pub use windlass_project::{contract, expect, fixture, graph, rows, tag};
 pub mod spec {
     pub use windlass_base::suggest;
     pub use windlass_project::spec::*;
+}
+
+/// Locations and stores, and what keeps their credentials out of texts.
+pub mod storage {
+    pub use windlass_base::secrets::{DiscreetStderr, credential_variables, without_secrets};
+    pub use windlass_storage::*;
 }

@@ -3,8 +3,7 @@
 use datafusion::arrow::error::ArrowError;
 use windlass_base::error::{Coded, ErrorCode, Failure};
 use windlass_base::ids::RunId;
-
-use crate::storage::StorageError;
+use windlass_storage::StorageError;
 
 /// What goes wrong with run bundles.
 #[derive(Debug, thiserror::Error)]

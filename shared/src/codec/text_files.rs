@@ -158,12 +158,12 @@ mod tests {
     use object_store::ObjectStoreExt;
     use windlass_base::config::SessionSettings;
     use windlass_project::spec::source::TextFilesSource;
+    use windlass_storage::Location;
 
     use super::*;
     use crate::codec::PlanCodec;
     use crate::function::Functions;
     use crate::session::{Sessions, TableInput, register};
-    use crate::storage::Location;
 
     async fn session(files: &[(String, String)]) -> (Sessions, SessionContext) {
         let settings = SessionSettings { target_partitions: 2, ..SessionSettings::default() };

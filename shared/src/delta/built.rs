@@ -3,13 +3,13 @@
 
 use serde::Deserialize;
 use windlass_base::ids::NodeName;
+use windlass_storage::Stores;
 
 use super::cursor::{FileAction, Txn, is_run};
 use super::history::commit_lines;
 use super::log_store::log_store;
 use super::pin::PinnedTable;
 use super::{DeltaError, ReadError};
-use crate::storage::Stores;
 
 /// The fields of a commit's lines that matter here; lines of other kinds have none of them.
 #[derive(Debug, Deserialize)]

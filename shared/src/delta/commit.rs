@@ -39,6 +39,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use windlass_base::ids::{AppId, RunId, RunSequence, TableVersion};
+use windlass_storage::{Location, Stores};
 
 pub use checkpoint::maybe_checkpoint;
 use decide::{Decision, LogFacts, decide};
@@ -50,7 +51,6 @@ use super::log_store::log_store;
 use super::merge::MergeCounts;
 use super::table::{TableChange, TableState, fingerprint};
 use super::write::{StagedFiles, WriteError};
-use crate::storage::{Location, Stores};
 
 /// How often a commit is tried before the table counts as too busy.
 const ATTEMPTS: usize = 100;

@@ -3,12 +3,12 @@
 
 use object_store::{GetOptions, GetRange, ObjectStore};
 use windlass_base::ids::TableVersion;
+use windlass_storage::{Location, Stores};
 
 use super::DeltaError;
 use super::cursor::hash_mark;
 use super::history::{commit_path, store_error};
 use super::log_store::log_store;
-use crate::storage::{Location, Stores};
 
 /// As much of a commit as is looked at: it names times and files of its own from the first lines on.
 const LOOKED_AT: u64 = 64 * 1024;

@@ -23,12 +23,12 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use windlass_base::code_parts::CodeParts;
 use windlass_base::ids::{AppId, NodeName, RunId, RunSequence, TableVersion};
+use windlass_storage::{Location, Stores};
 
 use super::DeltaError;
 use super::history::{History, commit_lines};
 use super::log_store::log_store;
 use super::table::same_shape;
-use crate::storage::{Location, Stores};
 
 /// What `commitInfo` calls the parts of the definition that made the rows.
 pub const CODE_PARTS: &str = "windlass.code";

@@ -2,11 +2,11 @@
 
 use deltalake::DeltaTableError;
 use windlass_base::error::{Coded, ErrorCode};
+use windlass_storage::StorageError;
 
 use super::ReadError;
 use super::changes::ChangeError;
 use super::write::WriteError;
-use crate::storage::StorageError;
 
 /// Why a Delta table cannot be read, written or committed to.
 #[derive(Debug, thiserror::Error)]

@@ -4,9 +4,9 @@
 //! listed for writers alone changes nothing about the rows of a snapshot.
 
 use serde::Deserialize;
+use windlass_storage::Location;
 
 use super::read_error::ReadError;
-use crate::storage::Location;
 
 /// The newest reader version whose meaning is known: version 3 lists its features by name.
 pub(super) const NEWEST_READER_VERSION: i32 = 3;

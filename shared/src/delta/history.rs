@@ -11,10 +11,10 @@ use object_store::path::Path as StorePath;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use windlass_storage::Location;
 
 use super::feature::ReaderProtocol;
 use super::{DeltaError, ReadError};
-use crate::storage::Location;
 
 const LOG_FOLDER: &str = "_delta_log";
 

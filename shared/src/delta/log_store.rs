@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use object_store::prefix::PrefixStore;
+use windlass_storage::{Location, Stores};
 
 use super::DeltaError;
-use crate::storage::{Location, Stores};
 
 /// The log store of the table at `location`. It commits by conditional put (hard links on a local disk).
 ///

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use windlass_base::identity::ScanIdentity;
 use windlass_base::ids::TableVersion;
 use windlass_project::spec::source::PinAt;
+use windlass_storage::{Location, Stores};
 
 use super::feature::ReaderProtocol;
 use super::history::{self, History, IN_COMMIT_TIMESTAMPS};
@@ -24,7 +25,6 @@ use super::scan::column_mapping::ColumnMapping;
 use super::scan::files::DataFiles;
 use super::scan::{DeltaScan, ScanOptions};
 use super::{DeltaError, ReadError};
-use crate::storage::{Location, Stores};
 
 /// Which version of which table a run reads: what is recorded, leased and shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

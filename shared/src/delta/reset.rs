@@ -14,12 +14,12 @@ use deltalake::logstore::{CommitOrBytes, LogStoreRef};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use windlass_base::ids::{AppId, TableVersion};
+use windlass_storage::{Location, Stores};
 
 use super::DeltaError;
 use super::log_store::log_store;
 use super::table::unsupported;
 use super::write::WriteError;
-use crate::storage::{Location, Stores};
 
 /// The operation's name in the table's history.
 const OPERATION: &str = "CURSOR RESET";

@@ -9,8 +9,7 @@ use deltalake::kernel::{StructField, StructType};
 use deltalake::protocol::SaveMode;
 use deltalake::{DeltaResult, DeltaTable, DeltaTableError};
 use windlass_base::error::{Coded, ErrorCode};
-
-use crate::storage::Location;
+use windlass_storage::Location;
 
 /// Why the rows of a small table cannot be written.
 #[derive(Debug, thiserror::Error)]

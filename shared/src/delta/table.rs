@@ -23,6 +23,7 @@ use deltalake::{DeltaResult, DeltaTableError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use windlass_base::ids::TableVersion;
+use windlass_storage::{Location, Stores};
 
 pub(in crate::delta) use column_type::{delta_type, type_name};
 pub use contract::contract_columns;
@@ -33,7 +34,6 @@ use super::history::check_commits;
 use super::log_store::log_store;
 use super::write::{DEFAULT_STATS_COLUMNS, DEFAULT_TARGET_FILE_BYTES, WriteError, WriteSpec};
 use super::{DeltaError, pin};
-use crate::storage::{Location, Stores};
 
 /// What precedes a constraint's name among a table's properties.
 const CONSTRAINT: &str = "delta.constraints.";

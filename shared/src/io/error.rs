@@ -2,10 +2,10 @@
 
 use windlass_base::error::{Coded, ErrorCode};
 use windlass_base::ids::NodeName;
+use windlass_storage::StorageError;
 
 use crate::delta::DeltaError;
 use crate::session::SessionError;
-use crate::storage::StorageError;
 
 /// What a loader or a saver that is not Windlass's own says went wrong.
 pub type Fault = Box<dyn std::error::Error + Send + Sync>;

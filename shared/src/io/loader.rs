@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use windlass_base::ids::NodeName;
 use windlass_project::spec::SourceSpec;
 use windlass_project::spec::source::{CustomSource, PinAt, SourceKind};
+use windlass_storage::Location;
 
 use super::error::{Fault, IoError};
 use crate::artifact::TableKind;
@@ -13,7 +14,6 @@ use crate::delta::check_built;
 use crate::delta::pin::{PinnedTable, pin};
 use crate::delta::scan::ScanOptions;
 use crate::session::{ProviderInput, SessionError, Sessions, TableInput};
-use crate::storage::Location;
 
 /// Opens sources of one kind.
 ///

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use windlass_base::ids::NodeName;
 use windlass_project::spec::source::{PinAt, SourceKind};
+use windlass_storage::Location;
 
 use super::error::IoError;
 use super::files::{FileFormat, FilesSaver};
 use super::loader::{DeltaLoader, ListingLoader, LoadRequest, Loaded, Loader, RowsLoader, TextFilesLoader, load_table};
 use super::saver::Saver;
 use crate::session::Sessions;
-use crate::storage::Location;
 
 /// The loaders and savers of a process.
 #[derive(Debug, Clone)]

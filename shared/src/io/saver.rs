@@ -7,9 +7,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::execution::SendableRecordBatchStream;
 use windlass_base::ids::{NodeName, TableVersion};
+use windlass_storage::{Location, Stores};
 
 use super::error::Fault;
-use crate::storage::{Location, Stores};
 
 /// Writes the rows of a table where others read them.
 ///

@@ -9,8 +9,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use tracing_subscriber::EnvFilter;
 use url::Url;
-
-use crate::storage::Location;
+use windlass_storage::Location;
 
 /// A kind of value that a setting can have.
 pub trait SettingValue: Sized {

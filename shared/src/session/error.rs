@@ -3,8 +3,7 @@
 use datafusion::error::DataFusionError;
 use windlass_base::error::{Coded, ErrorCode};
 use windlass_base::ids::NodeName;
-
-use crate::storage::StorageError;
+use windlass_storage::StorageError;
 
 /// Why a session cannot be built or a table cannot be registered.
 #[derive(Debug, thiserror::Error)]

@@ -16,6 +16,7 @@ use windlass_base::identity::ScanIdentity;
 use windlass_base::ids::{NodeName, TableVersion};
 use windlass_project::rows::Cell;
 use windlass_project::spec::source::{ListingSource, RowsSource, TextFilesSource};
+use windlass_storage::{Location, Stores};
 
 use super::registration::columns;
 use super::rows::{batch_of, schema_of};
@@ -23,7 +24,6 @@ use super::text_files::TextFilesTable;
 use super::{SessionError, listing, text_files};
 use crate::artifact::{ColumnRecord, Registration, SortRecord, TableKind};
 use crate::canonical::{Names, canonical};
-use crate::storage::{Location, Stores};
 
 /// A table to register.
 #[derive(Debug)]

@@ -5,13 +5,13 @@ use deltalake::logstore::LogStoreRef;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectStoreExt;
 use serde::Deserialize;
+use windlass_storage::Location;
 
 use super::range::{CommitFacts, FileFacts, LogFacts};
 use super::table_facts::TableFacts;
 use crate::delta::feature::ReaderProtocol;
 use crate::delta::history::{History, commit_lines, commit_path, store_error};
 use crate::delta::{DeltaError, ReadError, pin};
-use crate::storage::Location;
 
 /// How many commits are read side by side.
 const AT_ONCE: usize = 16;

@@ -11,6 +11,7 @@ use deltalake::DeltaTableError;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path as StorePath;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use windlass_storage::Location;
 
 use super::range::{ChangeKind, ChangeRange, ChangedFile, NeededFile, RowsRead, VectorFacts};
 use super::{CHANGE_TYPE, change_type, commit_timestamp, commit_version};
@@ -19,7 +20,6 @@ use crate::delta::scan::column_mapping::ColumnMapping;
 use crate::delta::scan::deletion_vector::DeletionVector;
 use crate::delta::scan::files::{DataFile, DataFiles, resolve};
 use crate::delta::{DeltaError, ReadError};
-use crate::storage::Location;
 
 /// The kind of change of a whole file, beside the column [`CHANGE_TYPE`] that some files have.
 pub(super) const CONSTANT_TYPE: &str = "__wl_change_type";

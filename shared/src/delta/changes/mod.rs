@@ -25,6 +25,7 @@ use deltalake::kernel::StructType;
 use deltalake::kernel::engine::arrow_conversion::TryIntoArrow;
 use windlass_base::identity::ScanIdentity;
 use windlass_base::ids::TableVersion;
+use windlass_storage::{Location, Stores};
 
 use super::log_store::log_store;
 use super::pin::{described, without_metadata};
@@ -32,7 +33,6 @@ use super::scan::ScanOptions;
 use super::scan::column_mapping::ColumnMapping;
 use super::scan::files::DataFiles;
 use super::{DeltaError, ReadError};
-use crate::storage::{Location, Stores};
 use range::ChangeRange;
 
 pub use error::{ChangeError, Gap};

@@ -3,10 +3,10 @@
 use deltalake::checkpoints::create_checkpoint;
 use deltalake::{DeltaResult, DeltaTable};
 use windlass_base::ids::TableVersion;
+use windlass_storage::{Location, Stores};
 
 use crate::delta::DeltaError;
 use crate::delta::log_store::log_store;
-use crate::storage::{Location, Stores};
 
 /// Versions from one checkpoint to the next when the table does not say otherwise (`delta.checkpointInterval`).
 const DEFAULT_INTERVAL: u64 = 100;

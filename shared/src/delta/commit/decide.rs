@@ -69,12 +69,12 @@ mod tests {
     use std::path::Path;
 
     use windlass_base::ids::{AppId, RunId};
+    use windlass_storage::Location;
 
     use super::*;
     use crate::delta::commit::BaseExpectation;
     use crate::delta::merge::Replacement;
     use crate::delta::write::StagedFiles;
-    use crate::storage::Location;
 
     fn request(sequence: i64, mode: CommitMode, version: Option<u64>) -> CommitRequest {
         CommitRequest {

@@ -6,12 +6,12 @@ use deltalake::logstore::LogStoreRef;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use windlass_base::ids::{AppId, RunId, RunSequence, TableVersion};
+use windlass_storage::Location;
 
 use super::CommitReceipt;
 use crate::delta::DeltaError;
 use crate::delta::history::commit_lines;
 use crate::delta::merge::MergeCounts;
-use crate::storage::Location;
 
 /// A commit of a run.
 #[derive(Debug)]

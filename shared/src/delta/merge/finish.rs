@@ -2,6 +2,7 @@
 
 use deltalake::kernel::{Action, DeletionVectorDescriptor};
 use serde::{Deserialize, Serialize};
+use windlass_storage::Stores;
 
 use super::touched::{Touched, gone, touched};
 use super::vectors::VectorFile;
@@ -9,7 +10,6 @@ use super::{MergeCounts, MergeWay, StagedMerge};
 use crate::delta::DeltaError;
 use crate::delta::pin::PinnedTable;
 use crate::delta::write::{StagedFiles, WriteError};
-use crate::storage::Stores;
 
 /// What a merge's commit holds, for [`CommitRequest`](crate::delta::commit::CommitRequest): `added` is what is staged,
 /// `replacement` goes into [`CommitMode::Merge`](crate::delta::commit::CommitMode::Merge).

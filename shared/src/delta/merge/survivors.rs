@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
 use deltalake::DeltaTableError;
+use windlass_storage::Stores;
 
 use super::StagedMerge;
 use super::touched::{gone, touched};
@@ -12,7 +13,6 @@ use crate::delta::pin::PinnedTable;
 use crate::delta::scan::ScanOptions;
 use crate::delta::scan::deletion_vector::DeletionVector;
 use crate::delta::write::WriteError;
-use crate::storage::Stores;
 
 /// The rows that stay of the files of `table` that `staged` takes rows from: what a merge by rewriting copies to new
 /// files. `None` if nothing stays.

@@ -6,6 +6,7 @@ use deltalake::DeltaTableError;
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 use roaring::RoaringTreemap;
+use windlass_storage::Stores;
 
 use super::StagedMerge;
 use super::positions::Positions;
@@ -13,7 +14,6 @@ use crate::delta::pin::PinnedTable;
 use crate::delta::scan::deletion_vector::VectorError;
 use crate::delta::write::WriteError;
 use crate::delta::{DeltaError, ReadError};
-use crate::storage::Stores;
 
 /// Deletion vectors that are read at one time.
 const READS: usize = 16;

@@ -4,11 +4,11 @@ use deltalake::kernel::{DeletionVectorDescriptor, StorageType};
 use object_store::ObjectStoreExt;
 use roaring::RoaringTreemap;
 use uuid::Uuid;
+use windlass_storage::{Location, Stores};
 
 use crate::delta::DeltaError;
 use crate::delta::scan::deletion_vector::serialized;
 use crate::delta::write::WriteError;
-use crate::storage::{Location, Stores};
 
 /// The first byte of a file of vectors.
 const FORMAT_VERSION: u8 = 1;

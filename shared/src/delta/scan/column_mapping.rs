@@ -25,9 +25,9 @@ use deltalake::kernel::{ColumnMetadataKey, DataType, MetadataValue, StructField,
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use windlass_storage::Location;
 
 use crate::delta::ReadError;
-use crate::storage::Location;
 
 /// The table property that turns mapping on.
 const MODE: &str = "delta.columnMapping.mode";

@@ -11,10 +11,10 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use prost::Message;
 use roaring::RoaringTreemap;
 use uuid::Uuid;
+use windlass_storage::Location;
 
 use super::files::resolve;
 use crate::delta::ReadError;
-use crate::storage::Location;
 
 /// The four bytes before a bitmap in the portable format.
 const MAGIC: u32 = 1_681_511_377;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
+use windlass_storage::Location;
 
 use super::column_mapping::ColumnMapping;
 use super::files::DataFiles;
 use crate::delta::pin::PinnedTable;
-use crate::storage::Location;
 
 /// Files to be read as one table: those of a pinned version, or those that hold a table's changes. Cheap to clone.
 #[derive(Debug, Clone)]

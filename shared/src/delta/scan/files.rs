@@ -12,12 +12,12 @@ use datafusion::arrow::error::ArrowError;
 use deltalake::DeltaTableError;
 use object_store::path::Path as StorePath;
 use url::Url;
+use windlass_storage::Location;
 
 use super::column_mapping::ColumnMapping;
 use super::deletion_vector::DeletionVector;
 use super::statistics::FileStatistics;
 use crate::delta::{DeltaError, ReadError};
-use crate::storage::Location;
 
 /// Compressed bytes of a row where nothing is known of it.
 const GUESSED_BYTES_A_ROW: u64 = 64;

@@ -6,9 +6,9 @@ use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::parquet::basic::{Compression, ZstdLevel};
 use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use serde::{Deserialize, Serialize};
+use windlass_storage::Location;
 
 use super::stats::float_paths;
-use crate::storage::Location;
 
 /// Bytes that a data file should come to when nobody says otherwise.
 pub const DEFAULT_TARGET_FILE_BYTES: u64 = 128 * 1024 * 1024;

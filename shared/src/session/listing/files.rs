@@ -5,9 +5,9 @@ use globset::GlobBuilder;
 use object_store::path::Path as StorePath;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use windlass_project::spec::source::FileFormat;
+use windlass_storage::Location;
 
 use crate::session::SessionError;
-use crate::storage::Location;
 
 /// The extensions of compressed files.
 const COMPRESSIONS: [&str; 12] = ["7z", "br", "bz2", "deflate", "gz", "lz4", "lzma", "snappy", "xz", "z", "zip", "zst"];

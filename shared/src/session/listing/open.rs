@@ -16,6 +16,7 @@ use object_store::ObjectStore;
 use serde_json::json;
 use windlass_base::ids::NodeName;
 use windlass_project::spec::source::{FileFormat, ListingSource};
+use windlass_storage::{Location, Stores, change_marks};
 
 use super::files::{Files, find};
 use super::format::{self, Way};
@@ -28,7 +29,6 @@ use crate::session::records::{self, Origin, RecordFormat};
 use crate::session::register::{FilesDigest, identity};
 use crate::session::registration::columns;
 use crate::session::types::{data_type, field};
-use crate::storage::{Location, Stores, change_marks};
 
 /// Lists the files of `source`, finds their schema and statistics, and makes a table of them.
 pub(in crate::session) async fn open(

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use object_store::ObjectMeta;
+use windlass_storage::Location;
 
 use crate::session::SessionError;
-use crate::storage::Location;
 
 /// The files of a source with the columns that each has.
 pub(super) struct TypedFiles<'a> {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
 use windlass_base::error::Coded;
+use windlass_storage::StorageError;
 
 use crate::session::SessionError;
-use crate::storage::StorageError;
 
 /// Bytes of the first block; each further one is four times as large, up to the largest.
 const FIRST_BLOCK: u64 = 256 * 1024;

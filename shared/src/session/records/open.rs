@@ -6,6 +6,7 @@ use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::Session;
 use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectMeta, ObjectStore};
+use windlass_storage::Location;
 
 use super::fault::Fault;
 use super::header::{self, Origin};
@@ -13,7 +14,6 @@ use super::infer::{self, CsvLook, JsonLook, Look};
 use super::input::Input;
 use super::rows::RecordFormat;
 use crate::session::SessionError;
-use crate::storage::Location;
 
 /// Bytes that are looked at of all files together, unless there are so many that each has a right to more.
 const LOOKED_AT: u64 = 64 * 1024 * 1024;

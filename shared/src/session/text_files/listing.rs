@@ -5,10 +5,10 @@ use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use object_store::ObjectMeta;
 use object_store::path::Path as StorePath;
 use windlass_project::spec::source::TextFilesSource;
+use windlass_storage::{Location, Stores, change_marks};
 
 use super::chunks::TextFile;
 use crate::session::SessionError;
-use crate::storage::{Location, Stores, change_marks};
 
 /// The files below `location` that the source's globs select, sorted by path.
 ///

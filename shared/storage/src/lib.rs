@@ -4,6 +4,7 @@
 //! "tables/nodes" or "s3://bucket/nodes" ─Location::parse→ Location ─Stores→ object store + path below its root
 //! ```
 //!
+//! Requests are counted where one asks for it ([`counting()`]); a put on a local disk is synced before it counts.
 //! Credentials come from the environment of the process that opens a store (`AWS_*`, `GOOGLE_*`, `AZURE_*`), never
 //! from a project file, and they stay inside the store.
 
@@ -19,6 +20,3 @@ pub use counting::{RequestCounts, counting};
 pub use error::StorageError;
 pub use location::Location;
 pub use stores::{SYNC_VARIABLE, Stores};
-
-// Where other crates look for them.
-pub use windlass_base::secrets::{DiscreetStderr, credential_variables, without_secrets};
