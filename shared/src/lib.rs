@@ -17,13 +17,13 @@ pub mod codec;
 pub mod delta;
 pub mod function;
 pub mod io;
-pub mod process;
 pub mod proto;
 pub mod session;
 pub mod task_failure;
 pub mod values;
 
 pub use windlass_base::{code_parts, config, error, ids, stack};
+pub use windlass_process as process;
 pub use windlass_project::{contract, expect, fixture, graph, rows, tag};
 
 /// Reading a project, and the suggestions for what was mistyped in one.
