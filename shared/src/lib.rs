@@ -10,8 +10,6 @@
 //! `delta` is the only module that imports deltalake; `session` is the only one that builds a session or
 //! registers a table or a function.
 
-pub mod artifact;
-pub mod bundle;
 pub mod canonical;
 pub mod codec;
 pub mod delta;
@@ -23,6 +21,7 @@ pub mod task_failure;
 pub mod values;
 
 pub use windlass_base::{code_parts, config, error, ids, stack};
+pub use windlass_evidence::bundle;
 pub use windlass_process as process;
 pub use windlass_project::{contract, expect, fixture, graph, rows, tag};
 
@@ -36,4 +35,10 @@ pub mod spec {
 pub mod storage {
     pub use windlass_base::secrets::{DiscreetStderr, credential_variables, without_secrets};
     pub use windlass_storage::*;
+}
+
+/// What a run leaves behind.
+pub mod artifact {
+    pub use windlass_evidence::artifact::*;
+    pub use windlass_project::strategy::Strategy;
 }

@@ -8,9 +8,8 @@ use serde::Serialize;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 use windlass_base::error::{Coded, Failure};
+use windlass_evidence::artifact::{Moved, PlanMoved};
 use windlass_project::spec::{Problem, Problems, ProjectFiles};
-
-use crate::artifact::{Moved, PlanMoved};
 
 const DOMAIN: &str = "windlass";
 const HELP: &str = "help";

@@ -1,9 +1,9 @@
 //! Our values as messages, and back.
 
 use windlass_base::ids::{AppId, NodeName, RunSequence, TableVersion};
+use windlass_evidence::artifact::{CursorStatus, Refresh, SourceCursor};
 
 use super::v1;
-use crate::artifact::{CursorStatus, Refresh, SourceCursor};
 
 /// What is to be computed anew, as a message; `None` if nothing is.
 pub fn refresh_to_wire(refresh: &Refresh) -> Option<v1::Refresh> {

@@ -40,5 +40,4 @@ pub use types::contract_data_type;
 
 // Where other crates look for them.
 pub use windlass_base::identity::{ResultIdentity, ScanIdentity, SessionIdentity};
-
-pub use crate::artifact::{ColumnRecord, Registration, SortRecord, TableKind};
+pub use windlass_evidence::artifact::{ColumnRecord, Registration, SortRecord, TableKind};

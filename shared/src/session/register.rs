@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::json;
 use windlass_base::identity::ScanIdentity;
 use windlass_base::ids::{NodeName, TableVersion};
+use windlass_evidence::artifact::{ColumnRecord, Registration, SortRecord, TableKind};
 use windlass_project::rows::Cell;
 use windlass_project::spec::source::{ListingSource, RowsSource, TextFilesSource};
 use windlass_storage::{Location, Stores};
@@ -22,7 +23,6 @@ use super::registration::columns;
 use super::rows::{batch_of, schema_of};
 use super::text_files::TextFilesTable;
 use super::{SessionError, listing, text_files};
-use crate::artifact::{ColumnRecord, Registration, SortRecord, TableKind};
 use crate::canonical::{Names, canonical};
 
 /// A table to register.

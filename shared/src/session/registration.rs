@@ -1,8 +1,7 @@
 //! The columns of a registered table as the run's evidence has them.
 
 use datafusion::arrow::datatypes::{FieldRef, Schema};
-
-use crate::artifact::ColumnRecord;
+use windlass_evidence::artifact::ColumnRecord;
 
 /// The columns of `schema`.
 pub(super) fn columns(schema: &Schema) -> Vec<ColumnRecord> {

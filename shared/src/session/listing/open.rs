@@ -15,6 +15,7 @@ use datafusion::prelude::SessionContext;
 use object_store::ObjectStore;
 use serde_json::json;
 use windlass_base::ids::NodeName;
+use windlass_evidence::artifact::{Registration, SortRecord, TableKind};
 use windlass_project::spec::source::{FileFormat, ListingSource};
 use windlass_storage::{Location, Stores, change_marks};
 
@@ -23,7 +24,6 @@ use super::format::{self, Way};
 use super::partitions;
 use super::table::{ListedTable, Scanner};
 use super::typed::TypedFiles;
-use crate::artifact::{Registration, SortRecord, TableKind};
 use crate::session::SessionError;
 use crate::session::records::{self, Origin, RecordFormat};
 use crate::session::register::{FilesDigest, identity};

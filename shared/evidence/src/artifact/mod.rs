@@ -36,6 +36,3 @@ pub use stage::{
 };
 pub use status::{AttemptStatus, CommitOutcome, RunStatus, StageReceipt, StageStatus};
 pub use table::{CursorReset, CursorStatus, PinStatus, SourceCursor, TableStatus};
-
-// Where other crates look for it.
-pub use windlass_project::strategy::Strategy;
