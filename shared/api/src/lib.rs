@@ -5,7 +5,7 @@
 //! Failure, Problems ─status→ tonic::Status ─told→ Failure, Problems
 //! ```
 //!
-//! `shared/proto/windlass/v1/windlass.proto` documents every message.
+//! `shared/api/proto/windlass/v1/windlass.proto` documents every message.
 
 mod project;
 mod status;
