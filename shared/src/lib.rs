@@ -12,15 +12,15 @@
 
 pub mod canonical;
 pub mod codec;
-pub mod delta;
 pub mod function;
 pub mod io;
 pub mod session;
 pub mod task_failure;
-pub mod values;
 
 pub use windlass_api as proto;
 pub use windlass_base::{code_parts, config, error, ids, stack};
+pub use windlass_delta as delta;
+pub use windlass_delta::values;
 pub use windlass_evidence::bundle;
 pub use windlass_process as process;
 pub use windlass_project::{contract, expect, fixture, graph, rows, tag};

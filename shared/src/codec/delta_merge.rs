@@ -6,10 +6,10 @@ use datafusion::common::internal_err;
 use datafusion::error::Result;
 use datafusion::physical_plan::ExecutionPlan;
 use prost::Message;
+use windlass_delta::merge::DeltaMergeExec;
 
 use super::delta_write::{WriteBody, external};
 use super::{Decoding, Encoding, NodeCodec};
-use crate::delta::merge::DeltaMergeExec;
 
 pub(super) const NODE: NodeCodec = NodeCodec { name: "delta_merge", encode, decode };
 

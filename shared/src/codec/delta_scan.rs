@@ -14,12 +14,12 @@ use datafusion_proto::physical_plan::PhysicalPlanDecodeContext;
 use datafusion_proto::protobuf::PhysicalPlanNode;
 use object_store::path::Path as StorePath;
 use prost::Message;
+use windlass_delta::scan::address;
+use windlass_delta::scan::deletion_vector::DeletionVector;
+use windlass_delta::scan::selection::{RowSet, Selections};
+use windlass_delta::scan::source::{DeletionVectors, DeltaSource};
 
 use super::{Decoding, Encoding, NodeCodec};
-use crate::delta::scan::address;
-use crate::delta::scan::deletion_vector::DeletionVector;
-use crate::delta::scan::selection::{RowSet, Selections};
-use crate::delta::scan::source::{DeletionVectors, DeltaSource};
 
 pub(super) const NODE: NodeCodec = NodeCodec { name: "delta_scan", encode, decode };
 

@@ -9,9 +9,9 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::physical_plan::PhysicalPlanDecodeContext;
 use datafusion_proto::protobuf::PhysicalExprNode;
 use prost::Message;
+use windlass_delta::write::{DeltaWriteExec, RowConstraint, WriteSpec};
 
 use super::{Decoding, Encoding, NodeCodec};
-use crate::delta::write::{DeltaWriteExec, RowConstraint, WriteSpec};
 
 pub(super) const NODE: NodeCodec = NodeCodec { name: "delta_write", encode, decode };
 

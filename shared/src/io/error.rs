@@ -2,9 +2,9 @@
 
 use windlass_base::error::{Coded, ErrorCode};
 use windlass_base::ids::NodeName;
+use windlass_delta::DeltaError;
 use windlass_storage::StorageError;
 
-use crate::delta::DeltaError;
 use crate::session::SessionError;
 
 /// What a loader or a saver that is not Windlass's own says went wrong.

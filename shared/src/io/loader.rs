@@ -4,15 +4,15 @@ use std::fmt;
 
 use async_trait::async_trait;
 use windlass_base::ids::NodeName;
+use windlass_delta::check_built;
+use windlass_delta::pin::{PinnedTable, pin};
+use windlass_delta::scan::ScanOptions;
 use windlass_evidence::artifact::TableKind;
 use windlass_project::spec::SourceSpec;
 use windlass_project::spec::source::{CustomSource, PinAt, SourceKind};
 use windlass_storage::Location;
 
 use super::error::{Fault, IoError};
-use crate::delta::check_built;
-use crate::delta::pin::{PinnedTable, pin};
-use crate::delta::scan::ScanOptions;
 use crate::session::{ProviderInput, SessionError, Sessions, TableInput};
 
 /// Opens sources of one kind.

@@ -6,7 +6,7 @@
 //! Export ────name─→ IoRegistry ─Saver→ Saved: rows and bytes of what was written        (parquet, csv, json, arrow, …)
 //! ```
 //!
-//! A stage's own table is not written through a saver: it is committed, once, by [`crate::delta::commit`].
+//! A stage's own table is not written through a saver: it is committed, once, by [`windlass_delta::commit`].
 
 mod error;
 mod files;

@@ -15,6 +15,7 @@ use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use windlass_base::config::SessionSettings;
 use windlass_base::identity::{ResultIdentity, SessionIdentity};
+use windlass_delta::values::{self, ComparedFloats};
 use windlass_storage::Stores;
 
 use super::identity::{result_identity, session_identity};
@@ -25,7 +26,6 @@ use super::{SessionError, subqueries};
 use crate::codec::PlanCodec;
 use crate::function::{Functions, exact};
 use crate::io::IoRegistry;
-use crate::values::{self, ComparedFloats};
 
 /// Bytes below which a file is not split between tasks: handing a task out costs more than reading so little.
 const REPARTITION_FILE_MIN_BYTES: usize = 4 * 1024 * 1024;

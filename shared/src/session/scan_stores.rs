@@ -9,9 +9,8 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::ExecutionPlan;
-
-use crate::delta::scan::float_bounds::FloatBounds;
-use crate::delta::scan::source::DeltaSource;
+use windlass_delta::scan::float_bounds::FloatBounds;
+use windlass_delta::scan::source::DeltaSource;
 
 /// `plan` with scans that read through the stores of `runtime`.
 ///

@@ -11,9 +11,9 @@ use datafusion::datasource::file_format::avro::AvroFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectMeta, ObjectStore};
+use windlass_delta::scan::float_bounds::without_bounds;
 use windlass_project::spec::source::FileFormat;
 
-use crate::delta::scan::float_bounds::without_bounds;
 use crate::session::SessionError;
 use crate::session::records::RecordFormat;
 

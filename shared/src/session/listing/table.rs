@@ -21,9 +21,9 @@ use datafusion::physical_expr::expressions::col;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
+use windlass_delta::scan::known_rows::rows_that_meet;
 use windlass_project::spec::source::SortColumn;
 
-use crate::delta::scan::known_rows::rows_that_meet;
 use crate::session::records::{Origin, RecordFormat, RecordsScan};
 use crate::session::scan_stores::with_stores_of;
 

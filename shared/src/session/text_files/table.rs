@@ -16,10 +16,10 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use object_store::path::Path as StorePath;
+use windlass_delta::scan::known_rows::rows_that_meet;
 
 use super::chunks::{TextFile, into_groups};
 use super::scan::{SCHEMA, TextFilesScan};
-use crate::delta::scan::known_rows::rows_that_meet;
 
 /// The columns that the listing alone knows; a filter over them decides which files a scan has.
 const LISTED: [&str; 2] = ["path", "size"];
