@@ -1,26 +1,18 @@
-//! What the scheduler, the executors and the clients of Windlass must agree on, and nothing else.
+//! The crates of this folder under one name, for those who need most of them. Nothing of its own is here.
 //!
 //! ```text
 //! project files ─parse→ PipelineSpec ─resolve→ PipelineGraph ─pin+decide→ RunPlan ─per stage→ StageRun
 //!     ─execute on Ballista→ StagedFiles ─commit→ CommitReceipt ─record→ RunBundle
-//!     └──── spec/ ────┘└──── graph/ ────┘     └────── delta/, session/, codec/ ──────┘     └ artifact/ ┘
+//!     └────────── windlass-project ─────────┘     └─ windlass-delta, windlass-engine ─┘  └ windlass-evidence ┘
 //! ```
 //!
-//! `spec`, `graph`, `tag`, `contract`, `expect`, `rows`, `fixture` and `ids` are pure: text and values in, values out, no tokio and no engine types.
-//! `delta` is the only module that imports deltalake; `session` is the only one that builds a session or
-//! registers a table or a function.
-
-pub mod canonical;
-pub mod codec;
-pub mod function;
-pub mod io;
-pub mod session;
-pub mod task_failure;
+//! ARCHITECTURE.md says what each crate holds and which may depend on which.
 
 pub use windlass_api as proto;
 pub use windlass_base::{code_parts, config, error, ids, stack};
 pub use windlass_delta as delta;
 pub use windlass_delta::values;
+pub use windlass_engine::{canonical, codec, function, io, task_failure};
 pub use windlass_evidence::bundle;
 pub use windlass_process as process;
 pub use windlass_project::{contract, expect, fixture, graph, rows, tag};
@@ -41,4 +33,11 @@ pub mod storage {
 pub mod artifact {
     pub use windlass_evidence::artifact::*;
     pub use windlass_project::strategy::Strategy;
+}
+
+/// Sessions and what is registered in them, with the records and identities of both.
+pub mod session {
+    pub use windlass_base::identity::{ResultIdentity, ScanIdentity, SessionIdentity};
+    pub use windlass_engine::session::*;
+    pub use windlass_evidence::artifact::{ColumnRecord, Registration, SortRecord, TableKind};
 }

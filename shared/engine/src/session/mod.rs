@@ -37,7 +37,3 @@ pub use scan_stores::with_stores_of;
 pub use table_changes::{ChangesCall, TABLE_CHANGES, changes_calls, register_table_changes};
 pub use text_files::{ListingChange, PATH_COLUMN, TextListing};
 pub use types::contract_data_type;
-
-// Where other crates look for them.
-pub use windlass_base::identity::{ResultIdentity, ScanIdentity, SessionIdentity};
-pub use windlass_evidence::artifact::{ColumnRecord, Registration, SortRecord, TableKind};
