@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// Everything a user may set about a session. Only `shared/session` turns it into a session.
+/// Everything a user may set about a session. Only `windlass_engine::session` turns it into a session.
 ///
 /// The first group can change a plan or a result and is part of the `session_identity`; the second is about the
 /// machine a process runs on and is not.

@@ -1,7 +1,7 @@
 //! What a source is: a Delta table, a folder of files, text files read whole, rows of the project itself, or what a
 //! loader of the program that runs it makes.
 //!
-//! Locations are texts as the author wrote them (a path relative to the project, or a URL); `shared/storage`
+//! Locations are texts as the author wrote them (a path relative to the project, or a URL); `windlass_storage`
 //! resolves them.
 
 use std::collections::BTreeMap;
