@@ -43,7 +43,7 @@ impl PlanText {
 /// The object paths of one run's bundle, `/`-separated and relative.
 ///
 /// ```
-/// use windlass_shared::artifact::{PlanText, RunLayout};
+/// use windlass_evidence::artifact::{PlanText, RunLayout};
 ///
 /// let layout = RunLayout::new("0192".into());
 /// assert_eq!(layout.run(), "runs/0192/run.json");
