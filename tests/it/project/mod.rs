@@ -1,5 +1,6 @@
 //! Projects: what good ones become, what bad ones are told.
 
+mod architecture;
 mod bad;
 mod draw;
 mod good;

@@ -1,0 +1,29 @@
+//! The gRPC API `windlass.v1`: the generated messages and services, and how our values travel in them.
+//!
+//! ```text
+//! ProjectFiles ─manifest→ v1::ProjectFile (path, digest, size) ─assemble→ ProjectFiles
+//! Failure, Problems ─status→ tonic::Status ─told→ Failure, Problems
+//! ```
+//!
+//! `shared/api/proto/windlass/v1/windlass.proto` documents every message.
+
+mod project;
+mod status;
+mod values;
+
+pub use project::{TransferError, assemble, check_path, digest, manifest};
+pub use status::{Told, status, status_of_moved, status_of_problems, told};
+pub use values::{cursor_from_wire, cursor_to_wire, refresh_from_wire, refresh_to_wire};
+
+/// The version of the API that this library speaks.
+pub const API_VERSION: u32 = 1;
+/// The header in which a client says which version it speaks.
+pub const API_HEADER: &str = "windlass-api";
+/// The largest message of the API: a file of a project with room around it.
+pub const API_MESSAGE_BYTES: usize = 8 * 1024 * 1024;
+
+/// The messages and services as generated from the proto.
+#[allow(missing_docs, clippy::all, clippy::unwrap_used)]
+pub mod v1 {
+    tonic::include_proto!("windlass.v1");
+}

@@ -1,0 +1,206 @@
+//! The files of a project on the wire: by what is in them.
+
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+
+use bytes::Bytes;
+use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::ids::received::check_relative_path;
+use windlass_project::spec::ProjectFiles;
+use windlass_project::spec::files::{MAX_FILE_BYTES, MAX_STAGES};
+
+use super::v1;
+
+/// Why the files of a project cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TransferError {
+    /// A path is not one of a project.
+    #[error("`{path}` is no path of a file in a project: {reason}")]
+    BadPath {
+        /// The path.
+        path: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// Two files have the same path.
+    #[error("`{path}` is given twice")]
+    Twice {
+        /// The path.
+        path: String,
+    },
+    /// The project is too large.
+    #[error("the project's files have {bytes} bytes, and the scheduler takes up to {limit}")]
+    TooLarge {
+        /// Bytes of all files.
+        bytes: u64,
+        /// Bytes that are taken.
+        limit: u64,
+    },
+    /// There are too many files, or one is too large.
+    #[error("`{path}` has {bytes} bytes, and a project file may have {MAX_FILE_BYTES}")]
+    FileTooLarge {
+        /// The path or digest.
+        path: String,
+        /// Its size.
+        bytes: u64,
+    },
+    /// There are too many files.
+    #[error("the project has {files} files, and may have {}", MAX_STAGES + 1)]
+    TooMany {
+        /// How many.
+        files: usize,
+    },
+    /// The content is not what its digest says.
+    #[error("the content put as {digest} has another digest")]
+    WrongDigest {
+        /// The digest that was given.
+        digest: String,
+    },
+    /// A file's content is not here.
+    #[error("the content of `{path}` has not been put")]
+    Missing {
+        /// The path.
+        path: String,
+    },
+    /// A file is not UTF-8.
+    #[error("`{path}` is not UTF-8 text")]
+    NotUtf8 {
+        /// The path.
+        path: String,
+    },
+}
+
+impl Coded for TransferError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::BadPath { .. } | Self::Twice { .. } | Self::NotUtf8 { .. } => ErrorCode("WL0801"),
+            Self::TooLarge { .. } | Self::FileTooLarge { .. } | Self::TooMany { .. } => ErrorCode("WL0802"),
+            Self::WrongDigest { .. } | Self::Missing { .. } => ErrorCode("WL0803"),
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        let help = match self {
+            Self::BadPath { .. } | Self::Twice { .. } | Self::NotUtf8 { .. } => {
+                "send text files by their path below the project's folder, parts separated by `/`"
+            }
+            Self::TooLarge { .. } | Self::FileTooLarge { .. } | Self::TooMany { .. } => {
+                "keep data out of project files, split the project, or raise `project-limit` of the scheduler"
+            }
+            Self::WrongDigest { .. } | Self::Missing { .. } => "put the project's files again, then submit again",
+        };
+        Some(help.to_owned())
+    }
+
+    fn is_retryable(&self) -> bool {
+        matches!(self, Self::Missing { .. } | Self::WrongDigest { .. })
+    }
+}
+
+/// What a content is known by: BLAKE3 in 64 hexadecimal digits.
+pub fn digest(content: &[u8]) -> String {
+    blake3::hash(content).to_hex().to_string()
+}
+
+/// The files of a project as a submission names them.
+pub fn manifest(files: &ProjectFiles) -> Vec<v1::ProjectFile> {
+    let entry = |(path, text): (&std::sync::Arc<str>, &std::sync::Arc<str>)| v1::ProjectFile {
+        path: path.to_string(),
+        digest: digest(text.as_bytes()),
+        size: text.len() as u64,
+    };
+    files.iter().map(entry).collect()
+}
+
+/// Whether a path stays inside a project's folder.
+///
+/// # Errors
+/// [`TransferError::BadPath`].
+pub fn check_path(path: &str) -> Result<(), TransferError> {
+    check_relative_path(path).map_err(|reason| TransferError::BadPath { path: path.to_owned(), reason })
+}
+
+/// The project that a manifest names, from the contents by digest.
+///
+/// # Errors
+/// [`TransferError`]; sizes are checked before anything is looked at.
+pub fn assemble<S: BuildHasher>(
+    manifest: &[v1::ProjectFile],
+    contents: &HashMap<String, Bytes, S>,
+    limit: u64,
+) -> Result<ProjectFiles, TransferError> {
+    check_manifest(manifest, limit)?;
+    let mut files = ProjectFiles::new();
+    for file in manifest {
+        let path = || file.path.clone();
+        let content = contents.get(&file.digest).ok_or_else(|| TransferError::Missing { path: path() })?;
+        if content.len() as u64 != file.size {
+            return Err(TransferError::WrongDigest { digest: file.digest.clone() });
+        }
+        let text = std::str::from_utf8(content).map_err(|_| TransferError::NotUtf8 { path: path() })?;
+        if files.get(&file.path).is_some() {
+            return Err(TransferError::Twice { path: path() });
+        }
+        files.insert(file.path.as_str(), text);
+    }
+    Ok(files)
+}
+
+/// Whether a manifest stays within the limits.
+fn check_manifest(manifest: &[v1::ProjectFile], limit: u64) -> Result<(), TransferError> {
+    if manifest.len() > MAX_STAGES + 1 {
+        return Err(TransferError::TooMany { files: manifest.len() });
+    }
+    let bytes = manifest.iter().fold(0_u64, |sum, file| sum.saturating_add(file.size));
+    if bytes > limit {
+        return Err(TransferError::TooLarge { bytes, limit });
+    }
+    for file in manifest {
+        check_path(&file.path)?;
+        if file.size > MAX_FILE_BYTES as u64 {
+            return Err(TransferError::FileTooLarge { path: file.path.clone(), bytes: file.size });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn project(files: &[(&str, &str)]) -> ProjectFiles {
+        files.iter().copied().collect()
+    }
+
+    fn contents(files: &ProjectFiles) -> HashMap<String, Bytes> {
+        files.iter().map(|(_, text)| (digest(text.as_bytes()), Bytes::copy_from_slice(text.as_bytes()))).collect()
+    }
+
+    #[test]
+    fn a_project_arrives_as_it_was_sent() {
+        let files = project(&[("windlass.yaml", "name: a\n"), ("stages/b.sql", "SELECT 1"), ("stages/c.sql", "")]);
+        assert_eq!(assemble(&manifest(&files), &contents(&files), 100).unwrap(), files);
+    }
+
+    #[test]
+    fn paths_stay_inside() {
+        for path in ["a.sql", "stages/x/y.sql", "stages/..x.sql"] {
+            check_path(path).unwrap();
+        }
+        for path in ["", "/etc/passwd", "../a", "stages/../../a", "a//b", "./a", "C:/a", "a\\b", "a\nb", "a/"] {
+            assert!(check_path(path).is_err(), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn limits_and_digests_hold() {
+        let files = project(&[("windlass.yaml", "name: a\n")]);
+        let mut entries = manifest(&files);
+        assert!(matches!(assemble(&entries, &contents(&files), 7), Err(TransferError::TooLarge { .. })));
+        assert!(matches!(assemble(&entries, &HashMap::new(), 8), Err(TransferError::Missing { .. })));
+        entries[0].size = 7;
+        assert!(matches!(assemble(&entries, &contents(&files), 8), Err(TransferError::WrongDigest { .. })));
+        entries.push(v1::ProjectFile { size: MAX_FILE_BYTES as u64 + 1, ..entries[0].clone() });
+        assert!(matches!(assemble(&entries, &contents(&files), 1 << 30), Err(TransferError::FileTooLarge { .. })));
+    }
+}

@@ -1,0 +1,108 @@
+//! Why a Delta table cannot be read, written or committed to.
+
+use deltalake::DeltaTableError;
+use windlass_base::error::{Coded, ErrorCode};
+use windlass_storage::StorageError;
+
+use super::ReadError;
+use super::changes::ChangeError;
+use super::write::WriteError;
+
+/// Why a Delta table cannot be read, written or committed to.
+#[derive(Debug, thiserror::Error)]
+pub enum DeltaError {
+    /// The location or its store cannot be used.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The table cannot be pinned or scanned.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The changes of the table cannot be read.
+    #[error(transparent)]
+    Changes(#[from] ChangeError),
+    /// The log cannot be read, or the store failed.
+    #[error("the Delta table at `{location}` cannot be read")]
+    Log {
+        /// The table's root.
+        location: String,
+        /// The library's own words.
+        #[source]
+        source: DeltaTableError,
+    },
+    /// The table cannot be written or committed to.
+    #[error(transparent)]
+    Write(Box<WriteError>),
+}
+
+impl DeltaError {
+    /// Whether the changes of a table cannot be told any more, which trying again does not help.
+    pub fn is_change_gap(&self) -> bool {
+        matches!(self, Self::Changes(_))
+    }
+
+    /// Whether no run has committed to the table yet, if there is one at all.
+    pub fn is_not_built(&self) -> bool {
+        self.is_not_a_table() || matches!(self, Self::Read(ReadError::NotBuilt { .. }))
+    }
+
+    /// Whether there is no Delta table at all where one was looked for.
+    pub fn is_not_a_table(&self) -> bool {
+        matches!(self, Self::Read(ReadError::NotATable { .. }))
+    }
+}
+
+impl From<WriteError> for DeltaError {
+    fn from(error: WriteError) -> Self {
+        Self::Write(Box::new(error))
+    }
+}
+
+impl Coded for DeltaError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Storage(error) => error.code(),
+            Self::Read(error) => error.code(),
+            Self::Changes(error) => error.code(),
+            Self::Log { .. } => ErrorCode("WL0401"),
+            Self::Write(error) => error.code(),
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        match self {
+            Self::Storage(error) => error.help(),
+            Self::Read(error) => error.help(),
+            Self::Changes(error) => error.help(),
+            Self::Write(error) => error.help(),
+            Self::Log { .. } => {
+                let help = "check that the folder holds a complete `_delta_log`, and that this process can reach its store \
+                            and may read it";
+                Some(help.to_owned())
+            }
+        }
+    }
+
+    fn is_retryable(&self) -> bool {
+        match self {
+            Self::Storage(error) => error.is_retryable(),
+            Self::Read(error) => error.is_retryable(),
+            Self::Changes(error) => error.is_retryable(),
+            Self::Log { source, .. } => is_transient(source),
+            Self::Write(error) => error.is_retryable(),
+        }
+    }
+}
+
+/// Whether `error` comes from a store that may answer differently when asked again: what it wraps is searched too.
+///
+/// An object store says [`object_store::Error::Generic`] for what remains after its own retries. The kernel below
+/// deltalake keeps such an error in its text only.
+pub(super) fn is_transient(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| {
+        let in_kernel = match error.downcast_ref::<DeltaTableError>() {
+            Some(DeltaTableError::KernelError(kernel)) => kernel.to_string().contains("object store: Generic "),
+            _ => false,
+        };
+        in_kernel || matches!(error.downcast_ref::<object_store::Error>(), Some(object_store::Error::Generic { .. }))
+    })
+}

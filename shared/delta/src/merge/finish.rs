@@ -1,0 +1,124 @@
+//! From what tasks have staged to what the commit holds.
+
+use deltalake::kernel::{Action, DeletionVectorDescriptor};
+use serde::{Deserialize, Serialize};
+use windlass_storage::Stores;
+
+use super::touched::{Touched, gone, touched};
+use super::vectors::VectorFile;
+use super::{MergeCounts, MergeWay, StagedMerge};
+use crate::DeltaError;
+use crate::pin::PinnedTable;
+use crate::write::{StagedFiles, WriteError};
+
+/// What a merge's commit holds, for [`CommitRequest`](crate::commit::CommitRequest): `added` is what is staged,
+/// `replacement` goes into [`CommitMode::Merge`](crate::commit::CommitMode::Merge).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MergedFiles {
+    /// Files with new rows and, if files are rewritten, those with the rows that stay.
+    pub added: StagedFiles,
+    /// What becomes of the files that the table has.
+    pub replacement: Replacement,
+}
+
+/// What becomes of the files that a merge takes rows from, and the record of its changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replacement {
+    /// How many rows are changed.
+    pub counts: MergeCounts,
+    /// Files that rows are taken from.
+    pub files: Vec<ReplacedFile>,
+    /// Change data files: all changes of the commit, if there are any.
+    pub(crate) changes: Vec<Action>,
+}
+
+/// A file that a merge takes rows from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplacedFile {
+    /// As the log names it.
+    pub path: String,
+    /// The vector of all its rows that are gone; `None` if the file goes.
+    pub(crate) vector: Option<DeletionVectorDescriptor>,
+}
+
+impl ReplacedFile {
+    /// Whether the file stays, with rows marked.
+    pub fn is_marked(&self) -> bool {
+        self.vector.is_some()
+    }
+}
+
+/// Makes the commit's part of a merge into `table`, the version that the positions are of. `copies` are the files with
+/// the rows of [`survivors`](super::survivors), written for [`MergeWay::Rewrite`]. For
+/// [`MergeWay::DeletionVectors`] this writes the file of vectors, which nothing refers to before the commit.
+///
+/// # Errors
+/// [`WriteError::BadMerge`] if the merge is not one into this version of the table, or if the copies are not the rows
+/// that stay; [`WriteError::Vectors`] if vectors cannot be written; [`DeltaError::Log`] if the ones there are cannot be
+/// read.
+pub async fn finish(
+    table: &PinnedTable,
+    staged: &StagedMerge,
+    way: MergeWay,
+    copies: Option<StagedFiles>,
+    stores: &Stores,
+) -> Result<MergedFiles, DeltaError> {
+    let touched = touched(table, staged)?;
+    check_copies(table, &touched, way, copies.as_ref())?;
+    let files = match way {
+        MergeWay::Rewrite => touched.iter().map(removed).collect(),
+        MergeWay::DeletionVectors => marked(table, &touched, stores).await?,
+    };
+    let replacement = Replacement { counts: staged.counts(), files, changes: staged.changes.clone() };
+    Ok(MergedFiles { added: staged.added.clone().and(copies.unwrap_or_default()), replacement })
+}
+
+fn removed(file: &Touched<'_>) -> ReplacedFile {
+    ReplacedFile { path: file.named.to_owned(), vector: None }
+}
+
+/// Writes the vectors of `touched`, all in one file.
+async fn marked(
+    table: &PinnedTable,
+    touched: &[Touched<'_>],
+    stores: &Stores,
+) -> Result<Vec<ReplacedFile>, DeltaError> {
+    let mut file = VectorFile::new();
+    let mut replaced = Vec::with_capacity(touched.len());
+    for (touched, gone) in touched.iter().zip(gone(table, touched, stores).await?) {
+        if touched.rows.is_none() {
+            let reason = format!("the log does not count the rows of `{}`, so none can be marked", touched.named);
+            return Err(WriteError::BadMerge { table: table.location().to_string(), reason }.into());
+        }
+        let vector = if touched.is_whole() { None } else { Some(file.push(&gone)?) };
+        replaced.push(ReplacedFile { path: touched.named.to_owned(), vector });
+    }
+    if replaced.iter().any(ReplacedFile::is_marked) {
+        file.write(table.location(), stores).await?;
+    }
+    Ok(replaced)
+}
+
+/// No row may be lost with a file that is removed, and none may be there twice.
+fn check_copies(
+    table: &PinnedTable,
+    touched: &[Touched<'_>],
+    way: MergeWay,
+    copies: Option<&StagedFiles>,
+) -> Result<(), WriteError> {
+    let copied = copies.map_or(0, StagedFiles::rows);
+    let staying: Option<u64> = match way {
+        MergeWay::Rewrite => touched.iter().map(Touched::staying).sum(),
+        MergeWay::DeletionVectors => Some(0),
+    };
+    let complete = match staying {
+        Some(rows) => rows == copied,
+        None => copies.is_some(),
+    };
+    if complete {
+        return Ok(());
+    }
+    let expected = staying.map_or_else(|| "some".to_owned(), |rows| rows.to_string());
+    let reason = format!("{expected} rows of the touched files stay, but {copied} were copied");
+    Err(WriteError::BadMerge { table: table.location().to_string(), reason })
+}

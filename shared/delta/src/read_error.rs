@@ -1,0 +1,161 @@
+//! Why a Delta table cannot be pinned or scanned.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::ids::NodeName;
+
+use super::feature::{NEWEST_READER_VERSION, READABLE_FEATURES};
+
+/// Why a Delta table cannot be pinned or scanned.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// There is no Delta log at the location.
+    #[error("`{location}` is not a Delta table: it has no `_delta_log` with a commit or a checkpoint")]
+    NotATable {
+        /// The table's root.
+        location: String,
+    },
+    /// A run has made the table, and none has committed to it.
+    #[error(
+        "the Delta table at `{location}` is not built yet: a run has made it for the stage `{stage}`, and none has committed to it"
+    )]
+    NotBuilt {
+        /// The table's root.
+        location: String,
+        /// The stage that it was made for.
+        stage: NodeName,
+    },
+    /// The version is not, or no longer, there.
+    #[error("the Delta table at `{location}` has no version {version}; it has versions {oldest} to {newest}")]
+    VersionNotFound {
+        /// The table's root.
+        location: String,
+        /// The version asked for.
+        version: u64,
+        /// The oldest version that can still be read.
+        oldest: u64,
+        /// The newest version.
+        newest: u64,
+    },
+    /// Every version that can be read is younger than the time asked for.
+    #[error(
+        "the Delta table at `{location}` has no version as old as {}; its oldest, version {oldest}, is of {}",
+        shown(.timestamp), shown(.oldest_timestamp)
+    )]
+    BeforeFirstCommit {
+        /// The table's root.
+        location: String,
+        /// The time asked for.
+        timestamp: DateTime<Utc>,
+        /// The oldest version whose time is known.
+        oldest: u64,
+        /// Its time.
+        oldest_timestamp: DateTime<Utc>,
+    },
+    /// The table asks its readers for a feature that is not read.
+    #[error("the Delta table at `{location}` needs the reader feature `{feature}`, which is not supported")]
+    Feature {
+        /// The table's root.
+        location: String,
+        /// The feature, as the protocol names it.
+        feature: String,
+        /// What to do, for a feature that is known.
+        advice: Option<&'static str>,
+    },
+    /// The table asks for a newer reader altogether.
+    #[error(
+        "the Delta table at `{location}` needs reader version {version}; versions up to {NEWEST_READER_VERSION} are read"
+    )]
+    ReaderVersion {
+        /// The table's root.
+        location: String,
+        /// The version its protocol asks for.
+        version: i32,
+    },
+    /// The log breaks the protocol.
+    #[error("the log of the Delta table at `{location}` is invalid: {reason}")]
+    InvalidLog {
+        /// The table's root.
+        location: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file of the table is in another object store than the table.
+    #[error("the Delta table at `{location}` holds a file of another object store: `{file}`")]
+    ForeignFile {
+        /// The table's root.
+        location: String,
+        /// The file, as the log names it.
+        file: String,
+    },
+    /// A deletion vector is not what the log says it is.
+    #[error("the deletion vector of `{file}` cannot be applied: {reason}")]
+    DeletionVector {
+        /// The data file.
+        file: String,
+        /// What is wrong with the vector.
+        reason: String,
+    },
+}
+
+fn shown(time: &DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+impl Coded for ReadError {
+    fn code(&self) -> ErrorCode {
+        ErrorCode(match self {
+            Self::NotATable { .. } => "WL0402",
+            Self::NotBuilt { .. } => "WL0443",
+            Self::VersionNotFound { .. } => "WL0403",
+            Self::BeforeFirstCommit { .. } => "WL0404",
+            Self::Feature { .. } => "WL0405",
+            Self::ReaderVersion { .. } => "WL0406",
+            Self::InvalidLog { .. } => "WL0407",
+            Self::ForeignFile { .. } => "WL0408",
+            Self::DeletionVector { .. } => "WL0409",
+        })
+    }
+
+    fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::NotATable { .. } => {
+                "check the location: it must be the folder that holds `_delta_log`, and its store must be the one that \
+                 this process has credentials for"
+                    .to_owned()
+            }
+            Self::NotBuilt { stage, .. } => {
+                format!("run `{stage}` in its project; if its last run failed, see why with `windlass runs show`")
+            }
+            Self::VersionNotFound { .. } => {
+                "pin a version of that range, or a time, or nothing for the newest; older versions go when the log is \
+                 cleaned up"
+                    .to_owned()
+            }
+            Self::BeforeFirstCommit { .. } => "pin a later time, or a version".to_owned(),
+            Self::Feature { advice: Some(advice), .. } => (*advice).to_owned(),
+            Self::Feature { advice: None, .. } => format!(
+                "drop the feature with the engine that added it, or copy the table without it; these are read: {}",
+                READABLE_FEATURES.join(", ")
+            ),
+            Self::ReaderVersion { .. } => {
+                "the version is newer than this Windlass, or the log is damaged; read a copy written with an older \
+                 protocol"
+                    .to_owned()
+            }
+            Self::InvalidLog { .. } => {
+                "restore the missing or damaged files of `_delta_log`, or pin a version before the damage".to_owned()
+            }
+            Self::ForeignFile { .. } => {
+                "copy the table (a shallow clone keeps its files elsewhere; a deep clone does not)".to_owned()
+            }
+            Self::DeletionVector { .. } => {
+                "the table is damaged: restore the file that the log names, or pin an earlier version".to_owned()
+            }
+        })
+    }
+
+    fn is_retryable(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,126 @@
+//! Why a plan cannot travel, or does not fit where it arrives.
+
+use datafusion::error::DataFusionError;
+use windlass_base::error::{Coded, ErrorCode};
+
+/// Why a plan cannot travel, or does not fit where it arrives.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanWireError {
+    /// Something that a plan stage cannot hold.
+    #[error("the plan holds {what}, which the plan of a stage cannot")]
+    Refused {
+        /// What it is.
+        what: String,
+        /// What to do about it.
+        help: &'static str,
+    },
+    /// The engine cannot write a part of the plan.
+    #[error("the plan cannot be sent: {reason}")]
+    NotSendable {
+        /// The engine's own words.
+        reason: String,
+    },
+    /// The plan would not arrive as it is.
+    #[error("the plan cannot be sent: {what} would be lost")]
+    Lost {
+        /// What would.
+        what: String,
+    },
+    /// The plan nests deeper than can be read.
+    #[error("the plan is too deep to be sent")]
+    TooDeep,
+    /// The bytes are not a plan.
+    #[error("the plan cannot be read: {reason}")]
+    Unreadable {
+        /// Why.
+        reason: String,
+    },
+    /// The plan reads more than its author says.
+    #[error("the plan reads `{table}`, which `reads` does not name")]
+    Undeclared {
+        /// The table.
+        table: String,
+    },
+    /// The plan takes a parameter that its author does not name.
+    #[error("the plan takes the parameter `${param}`, which `params` does not name")]
+    UndeclaredParam {
+        /// The parameter.
+        param: String,
+    },
+    /// A table lacks a column.
+    #[error("the plan reads the column `{column}` of `{table}`, which has none of that name")]
+    NoColumn {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// The columns that there are.
+        help: Option<String>,
+    },
+    /// A column has another type.
+    #[error("the column `{column}` of `{table}` is {found}, and the plan was made for {wanted}")]
+    ColumnType {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// The type that it has.
+        found: String,
+        /// The type that the plan knows.
+        wanted: String,
+    },
+    /// A function that the session does not have.
+    #[error("the plan calls the function `{function}`, which this cluster does not have")]
+    NoFunction {
+        /// The function.
+        function: String,
+    },
+    /// The plan does not fit together over the tables that there are.
+    #[error("the plan does not fit what it reads")]
+    Engine(#[source] DataFusionError),
+}
+
+impl PlanWireError {
+    /// The engine's refusal to write a plan.
+    pub(super) fn refused(error: &DataFusionError) -> Self {
+        let reason = error.strip_backtrace();
+        let reason = reason.rsplit_once("Proto serialization error: ").map_or(reason.as_str(), |(_, reason)| reason);
+        Self::NotSendable { reason: reason.to_owned() }
+    }
+}
+
+impl Coded for PlanWireError {
+    fn code(&self) -> ErrorCode {
+        ErrorCode(match self {
+            Self::Refused { .. } | Self::NotSendable { .. } | Self::Lost { .. } | Self::TooDeep => "WL0354",
+            Self::Unreadable { .. } | Self::Engine(_) => "WL0355",
+            Self::Undeclared { .. } | Self::UndeclaredParam { .. } => "WL0356",
+            Self::NoColumn { .. } | Self::ColumnType { .. } => "WL0357",
+            Self::NoFunction { .. } => "WL0358",
+        })
+    }
+
+    fn help(&self) -> Option<String> {
+        let help = match self {
+            Self::Refused { help, .. } => help,
+            Self::NotSendable { .. } | Self::Lost { .. } => "write this stage in SQL, or the plan without that part",
+            Self::TooDeep => "split it: a stage may read what another one computes",
+            Self::Unreadable { .. } => "write the file again: `StageBuilder::plan` of the client library makes it",
+            Self::Undeclared { table } => return Some(format!("add `{table}` to `reads`, or write the file again")),
+            Self::UndeclaredParam { param } => {
+                return Some(format!("add `{param}` to `params`, or write the file again"));
+            }
+            Self::NoColumn { help, .. } => {
+                return help.clone().or_else(|| Some("make the plan for the columns that there are".to_owned()));
+            }
+            Self::ColumnType { .. } => "make the plan for the type that the column has, and cast it there",
+            Self::NoFunction { .. } => "register the function in every process, or write the plan without it",
+            Self::Engine(_) => "make the plan for the tables as they are",
+        };
+        Some(help.to_owned())
+    }
+
+    fn is_retryable(&self) -> bool {
+        false
+    }
+}

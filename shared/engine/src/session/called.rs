@@ -1,0 +1,107 @@
+//! Calls of functions with clauses that the functions do not take. The engine leaves such clauses out of the plan without a
+//! word, and only a session knows what a function is a function of.
+
+use datafusion::execution::SessionState;
+use windlass_project::spec::pipeline::SqlText;
+use windlass_project::spec::{Call, CallClause, Problem, calls, codes};
+
+/// What a name is the name of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Callee {
+    /// A function of a row.
+    Row,
+    /// A function of a window alone, which passes over nulls if it is told so.
+    Window { sees_nulls: bool },
+    /// A function of a group, over a window or not.
+    Group { sees_nulls: bool, is_ordered_set: bool, of_all_rows: bool },
+    /// Nothing that the session knows: the engine says so.
+    Unknown,
+}
+
+/// Functions of a window that number its rows, and look at no values that could be null.
+const NUMBERING: [&str; 6] = ["row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile"];
+/// Functions of a group of which the window has one of its own.
+const OF_WINDOWS: [&str; 3] = ["first_value", "last_value", "nth_value"];
+/// Functions of a group that are written with WITHIN GROUP and do not say so of themselves.
+const ORDERED_SETS: [&str; 4] =
+    ["percentile_cont", "quantile_cont", "approx_percentile_cont", "approx_percentile_cont_with_weight"];
+/// Functions of a group that the engine gives all rows to, whether DISTINCT is written or not.
+const OF_ALL_ROWS: [&str; 15] = [
+    "approx_percentile_cont",
+    "approx_percentile_cont_with_weight",
+    "corr",
+    "covar_pop",
+    "covar_samp",
+    "nth_value",
+    "regr_avgx",
+    "regr_avgy",
+    "regr_count",
+    "regr_intercept",
+    "regr_r2",
+    "regr_slope",
+    "regr_sxx",
+    "regr_sxy",
+    "regr_syy",
+];
+/// What the engine plans like a function of a row, though it is none.
+const BUILT_IN: [&str; 4] = ["make_map", "map", "unnest", "unnest_outer"];
+
+/// What is wrong with the calls of functions in `sql`, in a session that has the functions of `state`.
+pub fn refused_calls(state: &SessionState, sql: &SqlText) -> Vec<Problem> {
+    calls(sql).iter().filter_map(|call| refused(call, callee(state, call))).collect()
+}
+
+fn callee(state: &SessionState, call: &Call) -> Callee {
+    let name = call.name.as_str();
+    let is_of_a_row = state.scalar_functions().contains_key(name)
+        || state.higher_order_functions().contains_key(name)
+        || BUILT_IN.contains(&name);
+    if is_of_a_row {
+        return Callee::Row;
+    }
+    let over = call.clauses.contains(&CallClause::Over);
+    let of_a_group = state.aggregate_functions().get(name);
+    match of_a_group.filter(|function| !(over && OF_WINDOWS.contains(&function.name()))) {
+        Some(function) => Callee::Group {
+            sees_nulls: function.supports_null_handling_clause(),
+            is_ordered_set: function.supports_within_group_clause() || ORDERED_SETS.contains(&name),
+            of_all_rows: OF_ALL_ROWS.contains(&function.name()),
+        },
+        None => match state.window_functions().get(name) {
+            Some(function) if over => Callee::Window { sees_nulls: !NUMBERING.contains(&function.name()) },
+            _ => Callee::Unknown,
+        },
+    }
+}
+
+fn refused(call: &Call, callee: Callee) -> Option<Problem> {
+    let (clause, what, help) = call.clauses.iter().find_map(|clause| match (callee, clause) {
+        (Callee::Unknown, _) | (Callee::Row, CallClause::ArgumentName) => None,
+        (Callee::Row, clause) => Some((clause, "a function of a row", "take it out, or call a function of a group")),
+        (Callee::Window { .. }, CallClause::Filter) => Some((
+            clause,
+            "a function of a window alone, which looks at all of its rows",
+            "put the condition into the argument with CASE, or filter in a query below",
+        )),
+        (Callee::Window { .. }, CallClause::Distinct | CallClause::OrderBy { .. } | CallClause::WithinGroup) => {
+            Some((clause, "a function of a window alone", "say it in the parentheses of OVER, or in a query below"))
+        }
+        (Callee::Window { sees_nulls: false }, CallClause::Nulls) => {
+            Some((clause, "a function that numbers rows", "take it out, or filter the nulls in a query below"))
+        }
+        (Callee::Group { sees_nulls: false, .. }, CallClause::Nulls) => {
+            Some((clause, "a function that passes over nulls", "take it out"))
+        }
+        (Callee::Group { of_all_rows: true, .. }, CallClause::Distinct) => {
+            Some((clause, "a function that is given every row", "take it out, and call it over a SELECT DISTINCT"))
+        }
+        (Callee::Group { is_ordered_set: true, .. }, CallClause::OrderBy { by_argument: false }) => Some((
+            clause,
+            "a function of sorted values, of which the first argument would be left out",
+            "write `WITHIN GROUP (ORDER BY …)` behind the other arguments",
+        )),
+        _ => None,
+    })?;
+    let message = format!("`{}` says nothing to `{}`, which is {what}", clause.name(), call.name);
+    Some(Problem::new(codes::FUNCTION_CLAUSE, message).at(&call.span).help(help))
+}

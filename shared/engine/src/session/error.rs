@@ -1,0 +1,234 @@
+//! Why a session cannot be built or a table cannot be registered.
+
+use datafusion::error::DataFusionError;
+use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::ids::NodeName;
+use windlass_storage::StorageError;
+
+/// Why a session cannot be built or a table cannot be registered.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The engine refuses the settings.
+    #[error("the session cannot be built")]
+    Build(#[source] DataFusionError),
+    /// The location or its store cannot be used.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The store cannot list what is below a location.
+    #[error("the files of `{location}` cannot be listed")]
+    List {
+        /// The location.
+        location: String,
+        /// The store's own words.
+        #[source]
+        source: object_store::Error,
+    },
+    /// A location holds nothing that the source could read.
+    #[error("`{location}` holds no {wanted}{}", found.as_ref().map(|found| format!("; it holds {found}")).unwrap_or_default())]
+    NoFiles {
+        /// The location.
+        location: String,
+        /// What was looked for.
+        wanted: String,
+        /// An example of what is there instead.
+        found: Option<String>,
+    },
+    /// A glob cannot be read.
+    #[error("`{glob}` is not a glob: {reason}")]
+    BadGlob {
+        /// The glob.
+        glob: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A file is not of the format that the source declares.
+    #[error("`{file}` cannot be read as {format}")]
+    WrongFormat {
+        /// The file.
+        file: String,
+        /// The declared format.
+        format: &'static str,
+        /// The reader's own words.
+        #[source]
+        source: DataFusionError,
+    },
+    /// Each file can be read, but their columns do not fit together.
+    #[error("`{file}` does not agree on its columns with the other files: {reason}")]
+    SchemaConflict {
+        /// The first file that does not fit.
+        file: String,
+        /// What does not fit.
+        reason: String,
+    },
+    /// A record of a CSV or JSON file cannot be read.
+    #[error("`{file}`, line {line}: {reason}")]
+    BadRecord {
+        /// The file.
+        file: String,
+        /// The line that the record starts at.
+        line: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A value in a CSV or JSON file is none of its column's type.
+    #[error("`{file}`, line {line}: `{found}` does not fit the column `{column}`, which is {expected}")]
+    BadValue {
+        /// The file.
+        file: String,
+        /// The line that its record starts at.
+        line: u64,
+        /// The column.
+        column: String,
+        /// The column's type.
+        expected: String,
+        /// The value, as it is written.
+        found: String,
+    },
+    /// A file does not have the columns that it should have.
+    #[error("`{file}` {reason}")]
+    OtherColumns {
+        /// The file.
+        file: String,
+        /// What is wrong with its columns.
+        reason: String,
+    },
+    /// A declared column is in no file.
+    #[error("no file of `{location}` has the column `{column}`{}", similar.as_ref().map(|similar| format!("; one has `{similar}`")).unwrap_or_default())]
+    NoSuchColumn {
+        /// The location.
+        location: String,
+        /// The column.
+        column: String,
+        /// A column that is called almost the same.
+        similar: Option<String>,
+    },
+    /// A declared type cannot hold every value of the type that a file has.
+    #[error("`{file}` has the column `{column}` as {found}, not every value of which is one of {declared}")]
+    LossyType {
+        /// The file.
+        file: String,
+        /// The column.
+        column: String,
+        /// Its type in the file.
+        found: String,
+        /// Its declared type.
+        declared: String,
+    },
+    /// A file that looks as if it belonged to the source is of a kind that is not read.
+    #[error("`{file}` is not read: {reason}")]
+    NotRead {
+        /// The file.
+        file: String,
+        /// Why not.
+        reason: String,
+    },
+    /// A file does not lie in the folders that its partition columns ask for.
+    #[error("`{file}` has no value for the partition column `{column}`: {reason}")]
+    Partition {
+        /// The file.
+        file: String,
+        /// The column.
+        column: String,
+        /// What is wrong with the path.
+        reason: String,
+    },
+    /// A declared sort order names a column that the files do not have.
+    #[error("the sort order of `{table}` names the column `{column}`, which its files do not have")]
+    SortColumn {
+        /// The table.
+        table: NodeName,
+        /// The column.
+        column: String,
+    },
+    /// A file is not what it was when the run listed it.
+    #[error("the file `{path}` changed or vanished while it was in use")]
+    FileChanged {
+        /// The file, below its source's folder.
+        path: String,
+    },
+    /// The SQL of a view cannot be planned.
+    #[error("the view `{view}` cannot be planned")]
+    View {
+        /// The view.
+        view: NodeName,
+        /// The engine's own words.
+        #[source]
+        source: DataFusionError,
+    },
+    /// The engine refuses a table.
+    #[error("the table `{table}` cannot be registered")]
+    Register {
+        /// The table.
+        table: NodeName,
+        /// The engine's own words.
+        #[source]
+        source: DataFusionError,
+    },
+}
+
+impl Coded for SessionError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Storage(error) => error.code(),
+            Self::Build(_) => ErrorCode("WL0303"),
+            Self::List { .. } => ErrorCode("WL0304"),
+            Self::NoFiles { .. } => ErrorCode("WL0305"),
+            Self::BadGlob { .. } => ErrorCode("WL0306"),
+            Self::WrongFormat { .. } => ErrorCode("WL0307"),
+            Self::Partition { .. } => ErrorCode("WL0308"),
+            Self::SortColumn { .. } => ErrorCode("WL0309"),
+            Self::FileChanged { .. } => ErrorCode("WL0310"),
+            Self::View { .. } => ErrorCode("WL0311"),
+            Self::Register { .. } => ErrorCode("WL0312"),
+            Self::SchemaConflict { .. } => ErrorCode("WL0313"),
+            Self::BadRecord { .. } => ErrorCode("WL0380"),
+            Self::BadValue { .. } => ErrorCode("WL0381"),
+            Self::OtherColumns { .. } | Self::NoSuchColumn { .. } => ErrorCode("WL0382"),
+            Self::LossyType { .. } => ErrorCode("WL0383"),
+            Self::NotRead { .. } => ErrorCode("WL0384"),
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        let text = match self {
+            Self::Storage(error) => return error.help(),
+            Self::Build(_) => "check the `session` settings: sizes, and that the spill folder can be written",
+            Self::List { .. } => "check that the location is right and that this process may read it",
+            Self::NoFiles { .. } => {
+                "check the location, the format and the globs; files and folders whose names start with `.` or `_` \
+                 do not belong to a listing"
+            }
+            Self::BadGlob { .. } => "write a glob such as `**/*.rs`; `[`, `{` and `\\` need their counterparts",
+            Self::WrongFormat { .. } => {
+                "set the source's format to what the files are, or move files of other formats elsewhere"
+            }
+            Self::Partition { .. } => {
+                "partition columns are folders named `column=value`, in the declared order, below the location"
+            }
+            Self::SortColumn { .. } => "name columns of the files or partition columns in `file_sort_order`",
+            Self::FileChanged { .. } => "run again when nothing writes to the source's files any more",
+            Self::View { .. } => "correct the SQL: it must be one query over tables of the project",
+            Self::Register { .. } => "check the source's declaration against its files",
+            Self::SchemaConflict { .. } => "write the files alike, or split them into several sources",
+            Self::BadRecord { .. } => "correct the file, or set `delimiter` and `has_header` to what it is",
+            Self::BadValue { .. } => {
+                "correct the value, or declare the column in `schema` with a type that holds it: `string` holds any"
+            }
+            Self::OtherColumns { .. } | Self::NoSuchColumn { .. } => {
+                "columns go by their names, in upper and lower case as they are written: correct the file or the source's \
+                 `schema`, or split the files into several sources"
+            }
+            Self::LossyType { .. } => "declare the type that the file has, or a wider one, and CAST in a stage",
+            Self::NotRead { .. } => "unpack the file, or move it elsewhere",
+        };
+        Some(text.to_owned())
+    }
+
+    fn is_retryable(&self) -> bool {
+        match self {
+            Self::Storage(error) => error.is_retryable(),
+            Self::List { source, .. } => matches!(source, object_store::Error::Generic { .. }),
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! What planning one query may take: operators, expressions, constants and time.
+//!
+//! Plans are measured before they are optimized and after every rule that changes them, and the clock is looked at before
+//! every rule and every node, so a query that grows without end while it is planned is given up within the limits.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use datafusion::common::ScalarValue;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison};
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::optimizer::analyzer::{Analyzer, AnalyzerRule};
+use datafusion::optimizer::optimizer::ApplyOrder;
+use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
+use datafusion::physical_optimizer::optimizer::{PhysicalOptimizer, PhysicalOptimizerContext, PhysicalOptimizerRule};
+use datafusion::physical_plan::ExecutionPlan;
+use parking_lot::Mutex;
+use windlass_base::error::{Coded, ErrorCode};
+
+use super::large_values::constant_bytes;
+
+/// Operators that a query's plan may have, views and common table expressions seen through.
+pub const MAX_OPERATORS: usize = 10_000;
+/// Operators that may stand above one another.
+pub const MAX_LEVELS: usize = 4_000;
+/// Expressions that a plan may have, all operators together, each part of an expression counted.
+pub const MAX_EXPRESSIONS: usize = 200_000;
+/// Parts of an expression that may stand above one another: those that were written, and what analysis puts between them.
+pub const MAX_EXPRESSION_LEVELS: usize = 4_000;
+/// Bytes that the constants of a plan may have together.
+pub const MAX_CONSTANT_BYTES: usize = 64 * 1024 * 1024;
+/// How long optimizing a query and making its physical plan may take.
+pub const PLANNING_TIME: Duration = Duration::from_secs(60);
+
+/// A limit that a query goes beyond.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanLimit {
+    /// The plan is too large.
+    #[error("its plan has more than {limit} {what}")]
+    Size {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much there may be.
+        limit: usize,
+    },
+    /// A function would make a constant that is too large.
+    #[error("`{function}` would make a constant of {bytes} bytes, and one may have {limit}")]
+    Constant {
+        /// The function.
+        function: String,
+        /// The bytes of the constant, at least.
+        bytes: u64,
+        /// The bytes that it may have.
+        limit: u64,
+    },
+    /// Planning takes too long.
+    #[error("planning it takes more than {seconds} s")]
+    Time {
+        /// How long it may take.
+        seconds: u64,
+    },
+}
+
+impl PlanLimit {
+    /// The limit because of which the engine gave up, if that is why.
+    pub fn find_in(error: &DataFusionError) -> Option<&Self> {
+        let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+        while let Some(error) = cause {
+            if let Some(limit) = error.downcast_ref::<Self>() {
+                return Some(limit);
+            }
+            cause = error.source();
+        }
+        None
+    }
+}
+
+impl From<PlanLimit> for DataFusionError {
+    fn from(limit: PlanLimit) -> Self {
+        Self::External(Box::new(limit))
+    }
+}
+
+impl Coded for PlanLimit {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Size { .. } | Self::Constant { .. } => ErrorCode("WL0376"),
+            Self::Time { .. } => ErrorCode("WL0377"),
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        let text = match self {
+            Self::Size { .. } => {
+                "split it: let a stage in between keep a table (`materialize: table` or `cache`), and write long chains \
+                 as IN lists, VALUES or joins"
+            }
+            Self::Constant { .. } => "make such values from columns, in smaller pieces, or read them from a source",
+            Self::Time { .. } => "split it: let a stage in between keep a table (`materialize: table` or `cache`)",
+        };
+        Some(text.to_owned())
+    }
+
+    fn is_retryable(&self) -> bool {
+        false
+    }
+}
+
+/// Refuses a plan that is beyond a limit. A plan that is shared by several of its own parts counts for each of them, as it
+/// does for whoever walks over it; counting ends at the limit.
+///
+/// # Errors
+/// [`PlanLimit::Size`].
+pub fn check_plan_size(plan: &LogicalPlan) -> Result<(), PlanLimit> {
+    windlass_base::stack::with_large_stack(|| Size::default().plan(plan, 0, usize::MAX))
+}
+
+/// What was counted so far.
+#[derive(Default)]
+struct Size {
+    operators: usize,
+    expressions: usize,
+    constant_bytes: usize,
+}
+
+impl Size {
+    /// Counts `plan`, which stands `level` operators deep, and `further` operators below it.
+    fn plan(&mut self, plan: &LogicalPlan, level: usize, further: usize) -> Result<(), PlanLimit> {
+        let mut open = vec![(plan, level, further)];
+        while let Some((plan, level, further)) = open.pop() {
+            self.operators += 1;
+            limited("operators", self.operators, MAX_OPERATORS)?;
+            limited("operators above one another", level, MAX_LEVELS)?;
+            let mut beyond = None;
+            // The closure stops instead of failing.
+            let _ = plan.apply_expressions(|expr| match self.expression(expr, level, further) {
+                Ok(()) => Ok(TreeNodeRecursion::Continue),
+                Err(limit) => {
+                    beyond = Some(limit);
+                    Ok(TreeNodeRecursion::Stop)
+                }
+            });
+            if let Some(limit) = beyond {
+                return Err(limit);
+            }
+            if further > 0 {
+                open.extend(plan.inputs().into_iter().map(|input| (input, level + 1, further - 1)));
+            }
+        }
+        Ok(())
+    }
+
+    fn expression(&mut self, root: &Expr, level: usize, further: usize) -> Result<(), PlanLimit> {
+        let mut open = vec![(root, 0)];
+        while let Some((expr, depth)) = open.pop() {
+            self.expressions += 1;
+            limited("expressions", self.expressions, MAX_EXPRESSIONS)?;
+            limited("expressions inside one another", depth, MAX_EXPRESSION_LEVELS)?;
+            match expr {
+                Expr::Literal(value, _) => self.constant_bytes = self.constant_bytes.saturating_add(bytes_of(value)),
+                Expr::ScalarFunction(call) => {
+                    let bytes = constant_bytes(call).and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(0);
+                    self.constant_bytes = self.constant_bytes.saturating_add(bytes);
+                }
+                Expr::ScalarSubquery(subquery)
+                | Expr::Exists(Exists { subquery, .. })
+                | Expr::InSubquery(InSubquery { subquery, .. })
+                | Expr::SetComparison(SetComparison { subquery, .. })
+                    if further > 0 =>
+                {
+                    self.plan(&subquery.subquery, level + 1, further - 1)?;
+                }
+                _ => {}
+            }
+            limited("bytes of constants", self.constant_bytes, MAX_CONSTANT_BYTES)?;
+            // The closure cannot fail.
+            let _ = expr.apply_children(|child| {
+                open.push((child, depth + 1));
+                Ok(TreeNodeRecursion::Continue)
+            });
+        }
+        Ok(())
+    }
+}
+
+fn limited(what: &'static str, found: usize, limit: usize) -> Result<(), PlanLimit> {
+    if found > limit { Err(PlanLimit::Size { what, limit }) } else { Ok(()) }
+}
+
+/// The bytes of a constant beyond those that every constant takes.
+fn bytes_of(value: &ScalarValue) -> usize {
+    value.size().saturating_sub(size_of::<ScalarValue>())
+}
+
+/// When planning the query at hand began. The rules of a session share it.
+#[derive(Debug, Clone)]
+pub(super) struct Clock {
+    began: Arc<Mutex<Instant>>,
+    limit: Duration,
+}
+
+impl Clock {
+    pub(super) fn new(limit: Duration) -> Self {
+        Self { began: Arc::new(Mutex::new(Instant::now())), limit }
+    }
+
+    fn start(&self) {
+        *self.began.lock() = Instant::now();
+    }
+
+    fn check(&self) -> Result<(), PlanLimit> {
+        match self.began.lock().elapsed() > self.limit {
+            true => Err(PlanLimit::Time { seconds: self.limit.as_secs() }),
+            false => Ok(()),
+        }
+    }
+}
+
+/// The engine's analyzer rules, behind one that measures the plan and starts the clock.
+pub(super) fn limited_analyzer(clock: &Clock) -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
+    let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(Start { clock: clock.clone() })];
+    rules.extend(Analyzer::new().rules);
+    rules
+}
+
+/// `rules`, each of which ends with an error when it goes beyond a limit.
+pub(super) fn limited_optimizer(
+    rules: Vec<Arc<dyn OptimizerRule + Send + Sync>>,
+    clock: &Clock,
+) -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
+    let limited = |rule| Arc::new(LimitedRule { rule, clock: clock.clone() }) as Arc<dyn OptimizerRule + Send + Sync>;
+    rules.into_iter().map(limited).collect()
+}
+
+/// The engine's physical optimizer rules, none of which begins when the time is over.
+pub(super) fn limited_physical_optimizer(clock: &Clock) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+    let limited = |rule| {
+        Arc::new(LimitedPhysicalRule { rule, clock: clock.clone() }) as Arc<dyn PhysicalOptimizerRule + Send + Sync>
+    };
+    PhysicalOptimizer::new().rules.into_iter().map(limited).collect()
+}
+
+#[derive(Debug)]
+struct Start {
+    clock: Clock,
+}
+
+impl AnalyzerRule for Start {
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        self.clock.start();
+        check_plan_size(&plan)?;
+        Ok(plan)
+    }
+
+    fn name(&self) -> &str {
+        "plan_limits"
+    }
+}
+
+#[derive(Debug)]
+struct LimitedRule {
+    rule: Arc<dyn OptimizerRule + Send + Sync>,
+    clock: Clock,
+}
+
+impl OptimizerRule for LimitedRule {
+    fn name(&self) -> &str {
+        self.rule.name()
+    }
+
+    fn apply_order(&self) -> Option<ApplyOrder> {
+        self.rule.apply_order()
+    }
+
+    fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
+        self.clock.check()?;
+        let rewritten = self.rule.rewrite(plan, config)?;
+        if rewritten.transformed {
+            // A rule that is applied to a node changes it and what it puts right below it.
+            let further = self.rule.apply_order().map_or(usize::MAX, |_| 2);
+            Size::default().plan(&rewritten.data, 0, further)?;
+        }
+        Ok(rewritten)
+    }
+}
+
+#[derive(Debug)]
+struct LimitedPhysicalRule {
+    rule: Arc<dyn PhysicalOptimizerRule + Send + Sync>,
+    clock: Clock,
+}
+
+impl PhysicalOptimizerRule for LimitedPhysicalRule {
+    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
+        self.clock.check()?;
+        self.rule.optimize(plan, config)
+    }
+
+    fn optimize_with_context(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        context: &dyn PhysicalOptimizerContext,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.clock.check()?;
+        self.rule.optimize_with_context(plan, context)
+    }
+
+    fn name(&self) -> &str {
+        self.rule.name()
+    }
+
+    fn schema_check(&self) -> bool {
+        self.rule.schema_check()
+    }
+}

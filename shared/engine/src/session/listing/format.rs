@@ -1,0 +1,111 @@
+//! The engine's readers, set up from a source's declaration.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::catalog::Session;
+use datafusion::common::Statistics;
+use datafusion::datasource::file_format::FileFormat as Reader;
+use datafusion::datasource::file_format::arrow::ArrowFormat;
+use datafusion::datasource::file_format::avro::AvroFormat;
+use datafusion::datasource::file_format::parquet::ParquetFormat;
+use futures::{StreamExt, TryStreamExt};
+use object_store::{ObjectMeta, ObjectStore};
+use windlass_delta::scan::float_bounds::without_bounds;
+use windlass_project::spec::source::FileFormat;
+
+use crate::session::SessionError;
+use crate::session::records::RecordFormat;
+
+/// Who reads files of a format.
+pub(super) enum Way {
+    /// Our own reader of records.
+    Records(RecordFormat),
+    /// One of the engine's, for formats whose files have types of their own.
+    Typed(Arc<dyn Reader>),
+}
+
+/// Who reads files of `format`.
+pub(super) fn way(state: &dyn Session, format: &FileFormat) -> Way {
+    match format {
+        FileFormat::Parquet => {
+            Way::Typed(Arc::new(ParquetFormat::default().with_options(state.default_table_options().parquet)))
+        }
+        FileFormat::Csv { has_header, delimiter } => {
+            Way::Records(RecordFormat::Csv { has_header: *has_header, delimiter: *delimiter })
+        }
+        FileFormat::Json => Way::Records(RecordFormat::Json),
+        FileFormat::Avro => Way::Typed(Arc::new(AvroFormat)),
+        FileFormat::Arrow => Way::Typed(Arc::new(ArrowFormat)),
+    }
+}
+
+/// The columns that each file has, in the files' order.
+///
+/// # Errors
+/// [`SessionError::WrongFormat`] naming the first file that cannot be read.
+pub(super) async fn schemas(
+    state: &dyn Session,
+    store: &Arc<dyn ObjectStore>,
+    reader: &dyn Reader,
+    format: &FileFormat,
+    objects: &[ObjectMeta],
+) -> Result<Vec<SchemaRef>, SessionError> {
+    let of_one = objects.iter().map(|object| async move {
+        let schema = reader.infer_schema(state, store, std::slice::from_ref(object)).await;
+        schema.map_err(|source| wrong_format(object, format, source))
+    });
+    // Collected first: a stream over the lazy iterator would borrow it for longer than the compiler can prove.
+    let of_one: Vec<_> = of_one.collect();
+    futures::stream::iter(of_one).buffered(at_once(state)).try_collect().await
+}
+
+/// The statistics of each file by column of `schema`, in the files' order: what they are sure to prove. `schemas` are those of
+/// the files themselves.
+///
+/// # Errors
+/// [`SessionError::WrongFormat`] naming the first file that cannot be read.
+pub(super) async fn statistics(
+    state: &dyn Session,
+    store: &Arc<dyn ObjectStore>,
+    reader: &dyn Reader,
+    format: &FileFormat,
+    schema: &SchemaRef,
+    objects: &[(&ObjectMeta, SchemaRef)],
+) -> Result<Vec<Arc<Statistics>>, SessionError> {
+    if !state.config().collect_statistics() {
+        return Ok(unknown(schema, objects.len()));
+    }
+    let of_one = objects.iter().map(|(object, own)| async move {
+        let statistics = reader.infer_stats(state, store, Arc::clone(schema), object).await;
+        let mut statistics = statistics.map_err(|source| wrong_format(object, format, source))?;
+        keep_proven(&mut statistics, schema, own);
+        Ok(Arc::new(statistics))
+    });
+    let of_one: Vec<_> = of_one.collect();
+    futures::stream::iter(of_one).buffered(at_once(state)).try_collect().await
+}
+
+/// Statistics of `files` files of which nothing is known.
+pub(super) fn unknown(schema: &Schema, files: usize) -> Vec<Arc<Statistics>> {
+    let unknown = Arc::new(Statistics::new_unknown(schema));
+    vec![unknown; files]
+}
+
+/// Takes out the bounds of floats, which need not hold for NaN, and those of columns that the file has in another type.
+fn keep_proven(statistics: &mut Statistics, schema: &Schema, own: &Schema) {
+    for (field, column) in schema.fields().iter().zip(&mut statistics.column_statistics) {
+        let same_type = own.field_with_name(field.name()).is_ok_and(|own| own.data_type() == field.data_type());
+        if field.data_type().is_floating() || !same_type {
+            without_bounds(column);
+        }
+    }
+}
+
+fn at_once(state: &dyn Session) -> usize {
+    state.config_options().execution.meta_fetch_concurrency.get()
+}
+
+fn wrong_format(object: &ObjectMeta, format: &FileFormat, source: datafusion::error::DataFusionError) -> SessionError {
+    SessionError::WrongFormat { file: object.location.to_string(), format: format.name(), source }
+}

@@ -1,0 +1,39 @@
+//! The only place that builds a session or registers a table or a function.
+//!
+//! ```text
+//! SessionSettings + Functions ─Sessions→ SessionContext, SessionIdentity        (builder, identity)
+//!     what planning may take (limits, large_values), subqueries in every place (subqueries)
+//! TableInput ─register→ a table of that session, Registration                   (register, registration)
+//!     files of one format (listing; records of text), text files (text_files), a Delta table's provider, a view
+//! ChangesCall ─its range, planned before─→ an answer of table_changes in that session (table_changes)
+//! ```
+
+mod builder;
+mod called;
+mod error;
+mod identity;
+mod large_values;
+pub mod limits;
+mod listing;
+mod planning;
+pub(crate) mod records;
+mod register;
+mod registration;
+mod rows;
+mod rules;
+mod scan_stores;
+mod subqueries;
+mod table_changes;
+pub(crate) mod text_files;
+mod types;
+
+pub use builder::Sessions;
+pub use called::refused_calls;
+pub use error::SessionError;
+pub use planning::planning_context;
+pub use register::{ProviderInput, TableInput, register, register_schema};
+pub use rows::{batch_of, cells_of, scalar_of, schema_of};
+pub use scan_stores::with_stores_of;
+pub use table_changes::{ChangesCall, TABLE_CHANGES, changes_calls, register_table_changes};
+pub use text_files::{ListingChange, PATH_COLUMN, TextListing};
+pub use types::contract_data_type;

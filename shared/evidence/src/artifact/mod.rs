@@ -1,0 +1,38 @@
+//! The types and the directory layout of a run bundle: the evidence that a run leaves behind.
+//!
+//! Plain data that serialises to JSON, without engine types; docs/run-bundle.md describes the files to a reader.
+//! Unknown fields are ignored when reading, and fields that were added later have defaults, so that a bundle stays
+//! readable by versions older and newer than the one that wrote it.
+
+mod incremental;
+mod layout;
+mod lineage;
+mod log;
+mod pins;
+mod plan;
+mod refresh;
+mod registration;
+mod run;
+mod saved_plan;
+mod stage;
+mod status;
+mod table;
+
+pub use incremental::{ReuseVerdict, SourceChange, TouchedRows};
+pub use layout::{PlanText, RUNS_PREFIX, RunLayout, segment};
+pub use lineage::{LineageInput, LineageRecord, StageLineage};
+pub use log::{LOG_VERSION, LogEvent, LogKind, LogLevel, RunTotals, log_schema};
+pub use pins::{PinRecord, PinsRecord};
+pub use plan::{PlanDecision, PlanRecord, PlannedColumn, PlannedRun, PlannedTable, StageDecision};
+pub use refresh::Refresh;
+pub use registration::{ColumnRecord, Registration, RegistrationsRecord, SortRecord, TableKind};
+pub use run::{BUNDLE_FORMAT, EngineVersions, RunRecord, StageSummary};
+pub use saved_plan::{
+    Moved, PlanMoved, SAVED_PLAN_FORMAT, SavedCursor, SavedPlan, SavedPlanError, SavedRequest, SavedStage, moved,
+};
+pub use stage::{
+    AttemptRecord, ExpectationRecord, MetricUnit, OperatorMetric, OperatorMetrics, OutputRecord, QuarantineRecord,
+    StageRecord, TaskTiming,
+};
+pub use status::{AttemptStatus, CommitOutcome, RunStatus, StageReceipt, StageStatus};
+pub use table::{CursorReset, CursorStatus, PinStatus, SourceCursor, TableStatus};

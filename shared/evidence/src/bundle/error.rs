@@ -1,0 +1,131 @@
+//! What goes wrong with run bundles.
+
+use datafusion::arrow::error::ArrowError;
+use windlass_base::error::{Coded, ErrorCode, Failure};
+use windlass_base::ids::RunId;
+use windlass_storage::StorageError;
+
+/// What goes wrong with run bundles.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The store of the bundles cannot be opened.
+    #[error("the run bundles cannot be opened")]
+    Location(#[from] StorageError),
+    /// An object cannot be read or written.
+    #[error("the bundle's file {path} cannot be read or written")]
+    Store {
+        /// The object.
+        path: String,
+        /// What its store said.
+        source: object_store::Error,
+    },
+    /// The log file on a local disk cannot be written.
+    #[error("the bundle's file {path} cannot be written")]
+    Log {
+        /// The file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A part of a bundle is not what its name says.
+    #[error("the bundle's file {path} is not readable as such")]
+    Malformed {
+        /// The object.
+        path: String,
+        /// Why it is not.
+        source: serde_json::Error,
+    },
+    /// The metrics are not a readable Arrow file.
+    #[error("the bundle's file {path} is not readable as Arrow")]
+    Arrow {
+        /// The object.
+        path: String,
+        /// Why it is not.
+        source: ArrowError,
+    },
+    /// A file of a bundle is a link to somewhere else.
+    #[error("the bundle's file {path} is a link that leads out of the bundle")]
+    Link {
+        /// The file.
+        path: String,
+    },
+    /// A text file of a bundle is not UTF-8.
+    #[error("the bundle's file {path} is not text")]
+    NotText {
+        /// The object.
+        path: String,
+    },
+    /// The bundle was written by a later version of Windlass.
+    #[error("the bundle of run {run_id} has format {found}, and this version of windlass reads up to {supported}")]
+    Format {
+        /// The run.
+        run_id: RunId,
+        /// Its format.
+        found: u32,
+        /// The greatest format that is read.
+        supported: u32,
+    },
+    /// There is no bundle of that run.
+    #[error("there is no run {run_id}")]
+    NoSuchRun {
+        /// The run.
+        run_id: RunId,
+    },
+    /// The scheduler that keeps the bundles says no.
+    #[error(transparent)]
+    Remote(#[from] Failure),
+    /// The run has ended, and its bundle does not change any more.
+    #[error("the bundle of run {run_id} is sealed")]
+    Sealed {
+        /// The run.
+        run_id: RunId,
+    },
+}
+
+impl Coded for RecordError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Location(source) => source.code(),
+            Self::Remote(failure) => failure.code(),
+            Self::Store { .. } | Self::Log { .. } => ErrorCode("WL0620"),
+            Self::Malformed { .. } | Self::Arrow { .. } | Self::NotText { .. } => ErrorCode("WL0621"),
+            Self::Link { .. } => ErrorCode("WL0537"),
+            Self::Format { .. } => ErrorCode("WL0622"),
+            Self::NoSuchRun { .. } => ErrorCode("WL0623"),
+            Self::Sealed { .. } => ErrorCode("WL0624"),
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::Location(source) => return source.help(),
+            Self::Remote(failure) => return failure.help(),
+            Self::Store { .. } | Self::Log { .. } => {
+                "check that the home is reachable and writable and has free space".to_owned()
+            }
+            Self::Malformed { .. } | Self::Arrow { .. } | Self::NotText { .. } => {
+                "the file was changed or cut short after it was written; the run's other files may still be readable"
+                    .to_owned()
+            }
+            Self::Link { .. } => "windlass makes no links in bundles: see who put it there, and remove it".to_owned(),
+            Self::Format { .. } => "use the version of windlass that wrote it, or a later one".to_owned(),
+            Self::NoSuchRun { .. } => "`windlass runs list` shows the runs of this home".to_owned(),
+            Self::Sealed { .. } => "a run that has ended is not resumed; start a new one".to_owned(),
+        })
+    }
+
+    fn is_retryable(&self) -> bool {
+        match self {
+            Self::Location(source) => source.is_retryable(),
+            Self::Remote(failure) => failure.is_retryable(),
+            Self::Store { .. } | Self::Log { .. } => true,
+            Self::Malformed { .. }
+            | Self::Arrow { .. }
+            | Self::NotText { .. }
+            | Self::Link { .. }
+            | Self::Format { .. }
+            | Self::NoSuchRun { .. }
+            | Self::Sealed { .. } => false,
+        }
+    }
+}

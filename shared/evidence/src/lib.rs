@@ -1,0 +1,12 @@
+//! The evidence of a run: the types of its bundle, where they lie, and how they are read again.
+//!
+//! ```text
+//! a run ─record→ RunRecord, PlanRecord, StageRecord, … as JSON, metrics as Arrow       (artifact)
+//!     └ RunLayout: a file each, below runs/<run id>/                                   (artifact)
+//! BundleFiles, wherever they lie ─BundleReader→ the same types                         (bundle)
+//! ```
+//!
+//! docs/run-bundle.md describes the files. Nothing here plans or runs a query.
+
+pub mod artifact;
+pub mod bundle;

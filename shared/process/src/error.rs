@@ -1,0 +1,154 @@
+//! What is wrong with a process's settings or surroundings.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use windlass_base::error::{Coded, ErrorCode};
+
+use super::setting::Origin;
+
+/// What is wrong with a process's settings or surroundings.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// The settings file cannot be read.
+    #[error("the settings file {} cannot be read", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The settings file is not valid TOML.
+    #[error("{}:{line}: {message}", .path.display())]
+    Toml {
+        /// The file.
+        path: PathBuf,
+        /// The line, from one.
+        line: usize,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The settings file has a key that no setting has.
+    #[error("{}:{line}: no setting is called `{key}`", .path.display())]
+    UnknownKey {
+        /// The file.
+        path: PathBuf,
+        /// The line, from one.
+        line: usize,
+        /// The key.
+        key: String,
+        /// What it was probably meant to be.
+        hint: String,
+    },
+    /// A value is not of the form that its setting asks for.
+    #[error("`{name}` cannot be `{value}` ({origin}){}", because(.reason))]
+    BadValue {
+        /// The setting.
+        name: &'static str,
+        /// The value, without secrets.
+        value: String,
+        /// Where it was given.
+        origin: Origin,
+        /// Why not; may be empty.
+        reason: String,
+        /// What it should look like.
+        expected: &'static str,
+    },
+    /// A setting that must be given is not.
+    #[error("`{name}` is not set")]
+    Missing {
+        /// The setting.
+        name: &'static str,
+        /// What a value looks like.
+        expected: &'static str,
+    },
+    /// Settings are well formed but cannot be used as they are, alone or together.
+    #[error("{message}")]
+    Unusable {
+        /// What cannot be.
+        message: String,
+        /// What to do instead.
+        help: String,
+    },
+    /// Logs cannot be written or exported.
+    #[error("logs and traces cannot be set up: {reason}")]
+    Logs {
+        /// Why not.
+        reason: String,
+    },
+    /// The port for probes and metrics cannot be had.
+    #[error("cannot listen on {address} for probes and metrics")]
+    Http {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The process lacks something of the operating system.
+    #[error("the process cannot {what}")]
+    System {
+        /// What it cannot do.
+        what: &'static str,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+fn because(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(": {reason}") }
+}
+
+impl ProcessError {
+    /// Whether the one who started the process has to change what it was given.
+    pub(super) fn is_usage(&self) -> bool {
+        !matches!(self, Self::Logs { .. } | Self::Http { .. } | Self::System { .. })
+    }
+}
+
+impl Coded for ProcessError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Unreadable { .. } => ErrorCode("WL0901"),
+            Self::Toml { .. } => ErrorCode("WL0902"),
+            Self::UnknownKey { .. } => ErrorCode("WL0903"),
+            Self::BadValue { .. } => ErrorCode("WL0904"),
+            Self::Missing { .. } => ErrorCode("WL0905"),
+            Self::Unusable { .. } => ErrorCode("WL0906"),
+            Self::Logs { .. } => ErrorCode("WL0907"),
+            Self::Http { .. } => ErrorCode("WL0908"),
+            Self::System { .. } => ErrorCode("WL0909"),
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::Unreadable { .. } => "check `--config` and `WINDLASS_CONFIG`".to_owned(),
+            Self::Toml { .. } => "write one `key = value` a line; texts are quoted".to_owned(),
+            Self::UnknownKey { hint, .. } => hint.clone(),
+            Self::BadValue { expected, .. } => format!("write {expected}"),
+            Self::Missing { name, expected } => {
+                format!("give `--{name}`, {} or `{}` in the settings file: {expected}", variable(name), key(name))
+            }
+            Self::Unusable { help, .. } => help.clone(),
+            Self::Logs { .. } => "check `--log` and `--otlp-endpoint`".to_owned(),
+            Self::Http { .. } => {
+                "choose another `--http-bind`: the address must belong to this machine and the port be free".to_owned()
+            }
+            Self::System { .. } => "check the limits on threads and open files".to_owned(),
+        })
+    }
+
+    fn is_retryable(&self) -> bool {
+        false
+    }
+}
+
+/// The environment variable of the setting `name`.
+pub(super) fn variable(name: &str) -> String {
+    format!("WINDLASS_{}", key(name).to_uppercase())
+}
+
+/// The key of the setting `name` in a file.
+pub(super) fn key(name: &str) -> String {
+    name.replace('-', "_")
+}

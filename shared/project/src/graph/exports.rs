@@ -1,0 +1,245 @@
+//! Where exports go, by what the project says: no two to one folder, and none to where a table or a source is.
+//!
+//! Looked at for the project as it is and for each of its targets, and between them: a target that leads to another table
+//! but to the same folder would put that table's rows in place of the others'.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use windlass_base::ids::NodeName;
+
+use crate::spec::pipeline::StageSpec;
+use crate::spec::source::SourceKind;
+use crate::spec::table::{Export, Materialize};
+use crate::spec::{PipelineSpec, Problem, Span, TargetSpec, codes};
+
+/// Notes exports that would get in the way of each other, of a table or of a source.
+pub(super) fn check(spec: &PipelineSpec) -> Vec<Problem> {
+    let all = Places::of(spec);
+    let mut problems = Vec::new();
+    for (index, export) in all.exports.iter().enumerate() {
+        for other in &all.exports[index + 1..] {
+            problems.extend(between(export, other, spec));
+        }
+        for table in all.tables.iter().filter(|table| table.folder.touches(&export.folder)) {
+            let message = format!("{} is written to where the table `{}` is", export.words(), table.stage);
+            let problem = Problem::new(codes::EXPORT_IN_TABLE, message).label(export.span, "the export goes here");
+            problems.push(problem.label(table.span, "and the table here").help(OWN_FOLDER));
+        }
+        problems.extend(spec.sources.iter().filter(|source| is_read(&source.kind, export)).map(|source| {
+            let message = format!("{} is written to where the source `{}` is read", export.words(), source.name.value);
+            let problem = Problem::new(codes::EXPORT_IN_TABLE, message).label(export.span, "the export goes here");
+            problem.label(&source.name.span, "and this is read there").help(OWN_FOLDER)
+        }));
+    }
+    // Instances of a sub-DAG, and several targets, have the same problems.
+    let mut seen = BTreeSet::new();
+    problems.retain(|problem| seen.insert(problem.message.clone()));
+    problems
+}
+
+const OWN_FOLDER: &str = "give the export a folder of its own";
+
+/// Everything that is written, with the targets that have it so.
+#[derive(Default)]
+struct Places<'s> {
+    exports: Vec<ExportPlace<'s>>,
+    tables: Vec<TablePlace<'s>>,
+}
+
+struct ExportPlace<'s> {
+    stage: &'s NodeName,
+    export: &'s Export,
+    folder: Folder,
+    span: &'s Span,
+    /// The table that is exported.
+    table: TableAt<'s>,
+    /// The targets; `None` is the project without one.
+    targets: BTreeSet<Option<&'s str>>,
+}
+
+struct TablePlace<'s> {
+    stage: &'s NodeName,
+    folder: Folder,
+    span: &'s Span,
+}
+
+/// What tells one table from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum TableAt<'s> {
+    /// A table at a place of its own.
+    Location(&'s str),
+    /// The stage's table in a home.
+    Home(Option<&'s str>),
+}
+
+impl<'s> Places<'s> {
+    fn of(spec: &'s PipelineSpec) -> Self {
+        let mut places = Self::default();
+        let mut tables = BTreeMap::new();
+        let stages = || spec.stages.iter().filter(|stage| stage.materialize == Materialize::Table);
+        let targets = spec.targets.iter().map(|(name, target)| (Some(name.as_str()), Some(target)));
+        for (name, target) in std::iter::once((None, None)).chain(targets) {
+            for stage in stages() {
+                let table = places.add_exports(stage, name, target);
+                if let Some((location, span)) = table {
+                    tables.entry((&stage.name.value, location)).or_insert(span);
+                }
+            }
+        }
+        let place = |((stage, location), span)| TablePlace { stage, folder: Folder::of(location), span };
+        places.tables = tables.into_iter().map(place).collect();
+        places
+    }
+
+    /// Adds the exports of a stage with a target. Gives the place of its table, if it says one.
+    fn add_exports(
+        &mut self,
+        stage: &'s StageSpec,
+        name: Option<&'s str>,
+        target: Option<&'s TargetSpec>,
+    ) -> Option<(&'s str, &'s Span)> {
+        let change = target.and_then(|target| target.datasets.get(&stage.name.value));
+        let moved = change.and_then(|change| change.location.as_ref());
+        let own = || Some((stage.table.location.as_deref()?, stage.location_span.as_ref().unwrap_or(&stage.name.span)));
+        let location = moved.map(|location| (location.value.as_str(), &location.span)).or_else(own);
+        let table = match location {
+            Some((location, _)) => TableAt::Location(location),
+            None => TableAt::Home(target.and_then(|target| target.home.as_deref())),
+        };
+        let (exports, spans) = match change.and_then(|change| Some((change.exports.as_ref()?, &change.export_spans))) {
+            Some((exports, spans)) => (exports, spans),
+            None => (&stage.table.exports, &stage.export_spans),
+        };
+        for (export, span) in exports.iter().zip(spans).filter(|(export, _)| export.is_files()) {
+            let known = self
+                .exports
+                .iter_mut()
+                .find(|known| known.stage == &stage.name.value && known.export == export && known.table == table);
+            match known {
+                Some(known) => drop(known.targets.insert(name)),
+                None => self.exports.push(ExportPlace {
+                    stage: &stage.name.value,
+                    export,
+                    folder: Folder::of(&export.location),
+                    span,
+                    table,
+                    targets: BTreeSet::from([name]),
+                }),
+            }
+        }
+        location
+    }
+}
+
+impl ExportPlace<'_> {
+    fn words(&self) -> String {
+        format!("the export `{}` of `{}`", self.export.name, self.stage)
+    }
+}
+
+/// What is wrong between two exports.
+fn between(one: &ExportPlace<'_>, other: &ExportPlace<'_>, spec: &PipelineSpec) -> Option<Problem> {
+    if !one.folder.touches(&other.folder) {
+        return None;
+    }
+    let is_same = (one.stage, &one.export.name) == (other.stage, &other.export.name);
+    // Of one export with several targets: it may say other options for the same table.
+    if is_same && one.table == other.table && one.folder == other.folder {
+        return None;
+    }
+    let how = if one.folder == other.folder { "to the same folder" } else { "to folders one of which is in the other" };
+    if !one.targets.is_disjoint(&other.targets) {
+        let message = format!("{} and {} write {how}", one.words(), other.words());
+        let problem = Problem::new(codes::EXPORT_TWICE, message).label(one.span, "one writes here");
+        return Some(problem.label(other.span, "the other here").help(OWN_FOLDER));
+    }
+    let target = |place: &ExportPlace<'_>| place.targets.iter().next().copied().flatten().map(str::to_owned);
+    let named = |target: &Option<String>| match target {
+        Some(target) => format!("with the target `{target}`"),
+        None => "without a target".to_owned(),
+    };
+    let (first, second) = (target(one), target(other));
+    let message = format!("{}, {}, and {}, {}, write {how}", one.words(), named(&first), other.words(), named(&second));
+    let problem = Problem::new(codes::EXPORT_TARGETS, message).label(one.span, format!("written {}", named(&first)));
+    let elsewhere = second.as_ref().and_then(|target| spec.target_spans.get(target));
+    let place = if one.span == other.span { elsewhere.unwrap_or(other.span) } else { other.span };
+    let problem = problem.label(place, format!("and {}, of another table", named(&second)));
+    let target = second.or(first).unwrap_or_default();
+    Some(problem.help(format!(
+        "give the dataset `{}` `exports` of its own in the target `{target}`, or `exports: []`",
+        other.stage
+    )))
+}
+
+/// Whether a source would take an export for rows of its own.
+fn is_read(kind: &SourceKind, export: &ExportPlace<'_>) -> bool {
+    match kind {
+        SourceKind::Delta(source) => Folder::of(&source.location).touches(&export.folder),
+        SourceKind::Listing(source) => {
+            source.format.name() == export.export.saver && export.folder.is_in(&Folder::of(&source.location))
+        }
+        _ => false,
+    }
+}
+
+/// A location by its text alone: what is the same by its text is the same. What is the same in other words is found when
+/// the run is planned.
+#[derive(Debug, PartialEq, Eq)]
+struct Folder {
+    /// The scheme and host of a URL, `/` for absolute paths, nothing for relative ones.
+    root: String,
+    parts: Vec<String>,
+}
+
+impl Folder {
+    fn of(text: &str) -> Self {
+        let text = text.trim();
+        let text = text.strip_prefix("file://").unwrap_or(text);
+        let (root, path) = match text.split_once("://") {
+            Some((scheme, rest)) => {
+                let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+                (format!("{}://{host}", scheme.to_ascii_lowercase()), path)
+            }
+            None if text.starts_with('/') => ("/".to_owned(), text),
+            None => (String::new(), text),
+        };
+        let mut parts: Vec<String> = Vec::new();
+        for part in path.split('/') {
+            match part {
+                "" | "." => {}
+                ".." if parts.last().is_some_and(|last| last != "..") => drop(parts.pop()),
+                // Above the root of a store, or of the disk, there is nothing.
+                ".." if !root.is_empty() => {}
+                part => parts.push(part.to_owned()),
+            }
+        }
+        Self { root, parts }
+    }
+
+    fn is_in(&self, other: &Self) -> bool {
+        self.root == other.root && self.parts.starts_with(&other.parts)
+    }
+
+    fn touches(&self, other: &Self) -> bool {
+        self.is_in(other) || other.is_in(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Folder;
+
+    #[test]
+    fn folders_are_compared_by_their_parts() {
+        let same = |a: &str, b: &str| assert_eq!(Folder::of(a), Folder::of(b), "{a} {b}");
+        same("out", "./out/");
+        same("out", "x/../out");
+        same("../out", "./../out");
+        same("/a/b", "file:///a//b");
+        same("s3://lake/a", "S3://lake/a/");
+        let touch = |a: &str, b: &str| Folder::of(a).touches(&Folder::of(b));
+        assert!(touch("out", "out/csv") && touch("out/csv", "out") && touch(".", "out"));
+        assert!(!touch("out", "outer") && !touch("out", "/out") && !touch("s3://a/x", "s3://b/x"));
+        assert!(!touch("../out", "out") && !touch("out/csv", "out/json"));
+    }
+}

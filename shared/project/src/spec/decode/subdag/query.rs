@@ -1,0 +1,87 @@
+//! The query of a stage in a sub-DAG to the query of a stage in a project: parameters become literals or names, tables
+//! become those that the names mean outside.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use windlass_base::suggest::{listed, nearest};
+
+use super::argument::identifier;
+use super::text::Arguments;
+use crate::spec::codes;
+use crate::spec::expanded::{Pieces, replace};
+use crate::spec::pipeline::RelationRef;
+use crate::spec::problem::Problem;
+use crate::spec::span::Span;
+use crate::spec::sql;
+
+/// What the names inside of an instance mean.
+pub(in crate::spec::decode) struct Scope<'a> {
+    /// The sub-DAG's name.
+    pub(super) subdag: &'a str,
+    pub(super) arguments: &'a Arguments,
+    /// Per table name inside, the node's name outside.
+    pub(in crate::spec::decode) names: &'a BTreeMap<String, String>,
+    /// Whether unquoted names fold to lower case.
+    pub(super) normalize: bool,
+}
+
+/// A text with its query, which starts at the byte `body`, as it is outside. `places` says where in `origin` the text is.
+pub(super) fn expand(
+    origin: &Arc<str>,
+    places: &Pieces,
+    text: &str,
+    body: usize,
+    scope: &Scope<'_>,
+    problems: &mut Vec<Problem>,
+) -> (String, Pieces) {
+    let mut edits = Vec::new();
+    // A text that has no tokens is complained of where the stage is read.
+    for param in sql::placeholders_in(origin, text, body).unwrap_or_default() {
+        let range = param.span.start..param.span.end;
+        let place = places.original(range.clone());
+        if let Some(argument) = scope.arguments.find(&param.value, &Span::new(origin, place.start, place.end), problems)
+        {
+            edits.push((range, argument.sql()));
+        }
+    }
+    let (filled, first) = replace(text, edits);
+    let first = places.then(&first);
+    let mut edits = Vec::new();
+    for relation in sql::relations_in(origin, &filled, body, scope.normalize) {
+        let [name] = relation.parts.as_slice() else { continue };
+        match scope.names.get(name) {
+            Some(outside) if outside == name => {}
+            Some(outside) => edits.push((relation.span.start..relation.span.end, renamed(&relation, outside))),
+            None => {
+                let place = first.original(relation.span.start..relation.span.end);
+                problems.push(scope.unknown(&relation.written, &Span::new(origin, place.start, place.end)));
+            }
+        }
+    }
+    let (made, second) = replace(&filled, edits);
+    (made, first.then(&second))
+}
+
+/// The table under its name outside. Inside, columns go on calling it by the name that it has there.
+fn renamed(relation: &RelationRef, outside: &str) -> String {
+    match relation.has_alias {
+        true => identifier(outside),
+        false => format!("{} AS {}", identifier(outside), relation.written),
+    }
+}
+
+impl Scope<'_> {
+    /// What to say of a table that there is not inside.
+    pub(in crate::spec::decode) fn unknown(&self, name: &str, place: &Span) -> Problem {
+        let message = format!("`{name}` is neither an input of the sub-DAG `{}` nor a stage of it", self.subdag);
+        let mut problem = Problem::new(codes::SUBDAG_SCOPE, message).label(place, "not known inside");
+        let known: Vec<&str> = self.names.keys().map(String::as_str).collect();
+        problem.help = Some(match nearest(name, known.iter().copied()) {
+            Some(other) => format!("did you mean `{other}`? what comes from outside is declared under `inputs`"),
+            None if known.is_empty() => "declare it under `inputs`".to_owned(),
+            None => format!("declare it under `inputs`; it knows {}", listed(&known)),
+        });
+        problem
+    }
+}

@@ -1,0 +1,32 @@
+//! The project as its author wrote it: files in, a [`PipelineSpec`] with source spans out, or every problem at once.
+//!
+//! [`files`] holds the texts, `yaml` and `sql` read them, `decode` turns what was read into a [`PipelineSpec`],
+//! [`problem`] and [`render`] say what is wrong and show where.
+
+pub mod codes;
+pub mod column_type;
+mod decode;
+pub(crate) mod expanded;
+pub mod files;
+pub mod param;
+pub mod pipeline;
+pub mod plan_text;
+pub mod problem;
+pub mod render;
+pub mod size;
+pub mod source;
+pub mod span;
+mod sql;
+pub mod table;
+mod yaml;
+
+pub use decode::is_name;
+pub(crate) use decode::{Draft, draft, draft_fixtures};
+pub use decode::{parse_contract, parse_project};
+pub use files::ProjectFiles;
+pub use param::{ParamSpec, ParamValue};
+pub use pipeline::{EncodedPlan, PipelineSpec, RunSettings, SourceSpec, StageQuery, StageSpec, TargetSpec};
+pub use problem::{Label, Problem, ProblemReport, Problems};
+pub use render::RenderStyle;
+pub use span::{Position, Span, Spanned};
+pub use sql::{Call, CallClause, QUESTION, calls, check_depth, check_question, grammar, question_files};

@@ -1,0 +1,185 @@
+//! What a source is: a Delta table, a folder of files, text files read whole, rows of the project itself, or what a
+//! loader of the program that runs it makes.
+//!
+//! Locations are texts as the author wrote them (a path relative to the project, or a URL); `windlass_storage`
+//! resolves them.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::column_type::ColumnType;
+use crate::rows::{Columns, Row};
+
+/// The kind of a source, with what that kind needs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum SourceKind {
+    /// A Delta table.
+    Delta(DeltaSource),
+    /// A folder of files of one format.
+    Listing(ListingSource),
+    /// Text files, a row each.
+    TextFiles(TextFilesSource),
+    /// Rows that the project holds.
+    Rows(RowsSource),
+    /// Whatever a loader of the program that runs the project makes of it.
+    Custom(CustomSource),
+}
+
+impl SourceKind {
+    /// The kind in one word, as a project writes it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Delta(_) => "delta",
+            Self::Listing(_) => "listing",
+            Self::TextFiles(_) => "text_files",
+            Self::Rows(_) => "rows",
+            Self::Custom(source) => &source.loader,
+        }
+    }
+
+    /// The kind as a person reads it in a drawing.
+    pub fn caption(&self) -> &str {
+        match self {
+            Self::Listing(source) => source.format.name(),
+            Self::TextFiles(_) => "text files",
+            _ => self.name(),
+        }
+    }
+
+    /// Whether it is at a place that can be another one.
+    pub fn has_location(&self) -> bool {
+        match self {
+            Self::Rows(_) => false,
+            Self::Custom(source) => source.location.is_some(),
+            Self::Delta(_) | Self::Listing(_) | Self::TextFiles(_) => true,
+        }
+    }
+
+    /// Where it is, if it is anywhere.
+    pub fn location_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Delta(source) => Some(&mut source.location),
+            Self::Listing(source) => Some(&mut source.location),
+            Self::TextFiles(source) => Some(&mut source.location),
+            Self::Custom(source) => source.location.as_mut(),
+            Self::Rows(_) => None,
+        }
+    }
+}
+
+/// Rows that the project holds. They are part of its code: what reads them is computed again when they change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RowsSource {
+    /// The columns.
+    pub columns: Columns,
+    /// The rows, a cell a column.
+    pub rows: Vec<Row>,
+}
+
+/// A source that a loader of the program that runs the project reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomSource {
+    /// The loader's name.
+    pub loader: String,
+    /// Path or URL, if it has one.
+    pub location: Option<String>,
+    /// What else the loader is told.
+    pub options: BTreeMap<String, String>,
+}
+
+/// A Delta table, pinned once a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeltaSource {
+    /// Path or URL of the table's root.
+    pub location: String,
+    /// Which version to read; the newest when the author says nothing.
+    pub pin: PinAt,
+}
+
+/// Which version of a Delta table is meant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PinAt {
+    /// The newest when the run starts.
+    #[default]
+    Latest,
+    /// Exactly this one.
+    Version(u64),
+    /// The newest whose commit is not younger than this.
+    Timestamp(DateTime<Utc>),
+}
+
+/// A folder of files of one format, optionally partitioned by folder names (`date=2026-01-01/`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListingSource {
+    /// Path or URL of the folder or of one file.
+    pub location: String,
+    /// The files' format.
+    pub format: FileFormat,
+    /// Partition columns in the order of the folders.
+    pub partition_columns: Vec<(String, ColumnType)>,
+    /// The order that every file's rows are already in, which the planner may rely on.
+    pub file_sort_order: Vec<SortColumn>,
+    /// The columns, when they shall not be inferred from the files.
+    pub schema: Option<Vec<(String, ColumnType)>>,
+}
+
+/// One column of a declared sort order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SortColumn {
+    /// The column.
+    pub column: String,
+    /// Whether the order is falling.
+    pub descending: bool,
+    /// Whether nulls come first.
+    pub nulls_first: bool,
+}
+
+/// The format of the files of a [`ListingSource`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileFormat {
+    /// Apache Parquet.
+    Parquet,
+    /// Comma-separated values.
+    Csv {
+        /// Whether the first line names the columns.
+        has_header: bool,
+        /// The byte between two values.
+        delimiter: u8,
+    },
+    /// One JSON object a line.
+    Json,
+    /// Apache Avro.
+    Avro,
+    /// Arrow IPC files.
+    Arrow,
+}
+
+impl FileFormat {
+    /// The format's name in a project file, which is also the files' extension.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Parquet => "parquet",
+            Self::Csv { .. } => "csv",
+            Self::Json => "json",
+            Self::Avro => "avro",
+            Self::Arrow => "arrow",
+        }
+    }
+}
+
+/// Text files below a folder, read whole: columns `path`, `size`, `content_hash`, `content`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TextFilesSource {
+    /// Path or URL of the folder.
+    pub location: String,
+    /// Globs over the path below the folder, `/` between its parts; a file is read if one matches.
+    pub include: Vec<String>,
+    /// Globs of files to leave out although included.
+    pub exclude: Vec<String>,
+    /// Files above this many bytes are listed with a null content.
+    pub max_file_bytes: u64,
+}

@@ -1,0 +1,62 @@
+//! Why a location cannot be used.
+
+use windlass_base::error::{Coded, ErrorCode};
+
+/// Why a location cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// The text is neither a path nor a URL of a known scheme.
+    #[error("`{location}` is not a location: {reason}")]
+    BadLocation {
+        /// The text, without user information or query.
+        location: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The store cannot be opened with what the environment holds.
+    #[error("the object store of `{location}` cannot be opened")]
+    Open {
+        /// The store's root.
+        location: String,
+        /// The store's own words.
+        #[source]
+        source: object_store::Error,
+    },
+    /// An object cannot be read or written.
+    #[error("`{location}` cannot be read or written")]
+    Access {
+        /// The object.
+        location: String,
+        /// The store's own words.
+        #[source]
+        source: object_store::Error,
+    },
+}
+
+impl Coded for StorageError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::BadLocation { .. } => ErrorCode("WL0301"),
+            Self::Open { .. } => ErrorCode("WL0302"),
+            Self::Access { .. } => ErrorCode("WL0319"),
+        }
+    }
+
+    fn help(&self) -> Option<String> {
+        Some(match self {
+            Self::BadLocation { .. } => {
+                "write a path (relative ones start at the project's folder) or a URL that starts with file://, s3://, \
+                 gs://, az:// or abfss://"
+                    .to_owned()
+            }
+            Self::Open { .. } => "set the store's credentials and endpoint in this process's environment, for example \
+                 AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL"
+                .to_owned(),
+            Self::Access { .. } => "see what the store says, and that this process may read and write there".to_owned(),
+        })
+    }
+
+    fn is_retryable(&self) -> bool {
+        matches!(self, Self::Access { source: object_store::Error::Generic { .. }, .. })
+    }
+}

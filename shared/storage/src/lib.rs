@@ -1,0 +1,22 @@
+//! Where data lives: one reading of locations for local paths, S3, GCS and Azure.
+//!
+//! ```text
+//! "tables/nodes" or "s3://bucket/nodes" ─Location::parse→ Location ─Stores→ object store + path below its root
+//! ```
+//!
+//! Requests are counted where one asks for it ([`counting()`]); a put on a local disk is synced before it counts.
+//! Credentials come from the environment of the process that opens a store (`AWS_*`, `GOOGLE_*`, `AZURE_*`), never
+//! from a project file, and they stay inside the store.
+
+mod change_mark;
+mod counting;
+mod disk;
+mod error;
+mod location;
+mod stores;
+
+pub use change_mark::change_marks;
+pub use counting::{RequestCounts, counting};
+pub use error::StorageError;
+pub use location::Location;
+pub use stores::{SYNC_VARIABLE, Stores};
