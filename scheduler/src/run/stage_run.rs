@@ -32,7 +32,7 @@ use windlass_shared::delta::write::{StagedFiles, WriteError, WriteSpec, delta_wr
 use windlass_shared::error::{Coded, Failure};
 use windlass_shared::graph::Stage;
 use windlass_shared::ids::{AppId, NodeName, TableVersion};
-use windlass_shared::session::{Registration, Sessions};
+use windlass_shared::session::{Registration, SessionError, Sessions, check_unchanged};
 use windlass_shared::spec::source::PinAt;
 use windlass_shared::spec::table::{Incremental, WriteMode};
 
@@ -93,8 +93,23 @@ impl<'w> StageRun<'w> {
     /// Executes the stage; its plans and its evidence are kept however it ends.
     pub(super) async fn execute(mut self) -> Result<StagedWrite, Failure> {
         let outcome = self.decide_and_run().await;
+        let outcome = match self.check_files().await {
+            Err(changed @ SessionError::FileChanged { .. }) if !self.stop.is_cancelled() => Err(changed.to_failure()),
+            Err(error) => outcome.and(Err(error.to_failure())),
+            Ok(()) => outcome,
+        };
         self.keep_evidence().await;
         outcome
+    }
+
+    /// Whether the files that the stage has read are still what they were when the run listed them.
+    async fn check_files(&self) -> Result<(), SessionError> {
+        for name in self.needs().leaves {
+            if let Some(input) = self.inputs.pinned_input(&name) {
+                check_unchanged(input.provider.as_ref(), self.work.sessions.stores()).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn decide_and_run(&mut self) -> Result<StagedWrite, Failure> {

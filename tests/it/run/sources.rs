@@ -10,7 +10,7 @@ use datafusion::arrow::util::display::array_value_to_string;
 use futures::TryStreamExt;
 use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{Project, QueryOptions, RunOptions, Windlass};
-use windlass_shared::artifact::{PlanDecision, RunRecord, RunStatus};
+use windlass_shared::artifact::{LogKind, PlanDecision, Refresh, RunRecord, RunStatus};
 use windlass_shared::config::SessionSettings;
 use windlass_shared::spec::ProjectFiles;
 use windlass_shared::storage::Location;
@@ -175,4 +175,51 @@ async fn a_replaced_file_is_read_anew_and_a_value_that_does_not_fit_is_named() {
         failed.contains("WL0381") && failed.contains("a.csv`, line 3: `2.5` does not fit the column `n`"),
         "{failed}"
     );
+}
+
+/// The engine's readers do not look whether a file is still the one that was listed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_replaced_during_a_run_fails_the_stage_that_reads_it() {
+    let lab = Lab::new().await;
+    let numbers = |last: i64| RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from_iter_values(0..last)) as _)]);
+    let file = lab.root.join("data/p/a.parquet");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    write_parquet(&file, &[numbers(5).unwrap()]);
+    let project = lab.project(
+        "  p: { kind: listing, location: data/p, format: parquet }\n",
+        &[
+            ("long", "SELECT sum(a.value * b.value % 7) AS s FROM range(0, 3000) AS a CROSS JOIN range(0, 3000) AS b"),
+            ("reading", "SELECT sum(p.n) AS s, count(*) AS n, max(long.s) > 0 AS more FROM p CROSS JOIN long"),
+        ],
+    );
+    let run = async |change: &dyn Fn()| {
+        let refresh = Refresh { full: vec![Refresh::EVERYTHING.to_owned()], ..Refresh::default() };
+        let mut handle = lab.windlass.run(&project, &RunOptions { refresh, ..RunOptions::default() }).await.unwrap();
+        while let Some(event) = handle.events.recv().await {
+            if matches!(&event.kind, LogKind::StageStarted { stage, .. } if stage.as_str() == "long") {
+                change();
+            }
+        }
+        handle.wait().await.unwrap()
+    };
+    // Another file beside it is none that the run has listed.
+    let record = run(&|| write_parquet(&lab.root.join("data/p/b.parquet"), &[numbers(9).unwrap()])).await;
+    assert_eq!(record.status, RunStatus::Succeeded, "{:?}", record.stages);
+    assert_eq!(lab.rows(&project, "reading").await, ["10|5|true"]);
+    fs::remove_file(lab.root.join("data/p/b.parquet")).unwrap();
+    for gone in [false, true] {
+        write_parquet(&file, &[numbers(6).unwrap()]);
+        let record = run(&|| {
+            fs::remove_file(&file).unwrap();
+            if !gone {
+                write_parquet(&file, &[numbers(7).unwrap()]);
+            }
+        });
+        let record = record.await;
+        assert_eq!(record.status, RunStatus::Failed, "{:?}", record.stages);
+        let failure = record.stages.iter().find_map(|stage| stage.failure.clone()).unwrap();
+        assert_eq!(failure.code, "WL0310", "{failure:?}");
+        assert!(failure.message.contains("a.parquet"), "{failure:?}");
+        assert_eq!(lab.rows(&project, "reading").await, ["10|5|true"]);
+    }
 }

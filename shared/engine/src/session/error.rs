@@ -143,7 +143,7 @@ pub enum SessionError {
     /// A file is not what it was when the run listed it.
     #[error("the file `{path}` changed or vanished while it was in use")]
     FileChanged {
-        /// The file, below its source's folder.
+        /// The file, below its source's folder or in its store.
         path: String,
     },
     /// The SQL of a view cannot be planned.

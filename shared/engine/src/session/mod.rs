@@ -30,6 +30,7 @@ mod types;
 pub use builder::Sessions;
 pub use called::refused_calls;
 pub use error::SessionError;
+pub use listing::check_unchanged;
 pub use planning::planning_context;
 pub use register::{ProviderInput, TableInput, register, register_schema};
 pub use rows::{batch_of, cells_of, scalar_of, schema_of};

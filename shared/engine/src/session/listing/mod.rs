@@ -13,7 +13,9 @@ mod files;
 mod format;
 mod open;
 mod partitions;
+mod recheck;
 mod table;
 mod typed;
 
 pub(super) use open::open;
+pub use recheck::check_unchanged;

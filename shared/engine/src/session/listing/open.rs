@@ -22,6 +22,7 @@ use windlass_storage::{Location, Stores, change_marks};
 use super::files::{Files, find};
 use super::format::{self, Way};
 use super::partitions;
+use super::recheck::AsListed;
 use super::table::{ListedTable, Scanner};
 use super::typed::TypedFiles;
 use crate::session::SessionError;
@@ -59,6 +60,12 @@ pub(in crate::session) async fn open(
         table_schema,
         sort_order: source.file_sort_order.clone(),
         files: pinned,
+        as_listed: AsListed {
+            location: location.clone(),
+            format: source.format.clone(),
+            objects: files.objects,
+            marks,
+        },
     };
     Ok((Arc::new(table), registration))
 }

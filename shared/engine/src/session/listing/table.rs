@@ -24,6 +24,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 use windlass_delta::scan::known_rows::rows_that_meet;
 use windlass_project::spec::source::SortColumn;
 
+use super::recheck::AsListed;
 use crate::session::records::{Origin, RecordFormat, RecordsScan};
 use crate::session::scan_stores::with_stores_of;
 
@@ -70,6 +71,7 @@ pub(super) struct ListedTable {
     pub(super) sort_order: Vec<SortColumn>,
     /// Sorted by path, with statistics and partition values.
     pub(super) files: Vec<PartitionedFile>,
+    pub(super) as_listed: AsListed,
 }
 
 #[async_trait]
