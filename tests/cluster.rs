@@ -8,12 +8,12 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
 use tokio::sync::OnceCell;
 use tracing_subscriber::EnvFilter;
+use windlass_base::config::SessionSettings;
+use windlass_engine::function::Functions;
+use windlass_engine::session::Sessions;
 use windlass_executor::{EmbeddedExecutor, ExecutorConfig};
 use windlass_scheduler::cluster::{ClusterConfig, SchedulerProcess};
 use windlass_scheduler::execute::{Engine, EngineError, FinishedJob, JobRequest, RunningJob};
-use windlass_shared::config::SessionSettings;
-use windlass_shared::function::Functions;
-use windlass_shared::session::Sessions;
 
 /// A scheduler and executors inside this process.
 pub struct EmbeddedCluster {

@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use datafusion::arrow::util::pretty::pretty_format_batches;
+use windlass_base::error::{Coded, full_message};
 use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{ClientError, Project, QueryOptions, RunHandle, RunOptions, Runs, Windlass};
-use windlass_shared::artifact::{PlanText, RunRecord, RunStatus};
-use windlass_shared::error::{Coded, full_message};
+use windlass_evidence::artifact::{PlanText, RunRecord, RunStatus};
 
 #[tokio::main]
 async fn main() -> ExitCode {

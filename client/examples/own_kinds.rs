@@ -13,14 +13,14 @@ use async_trait::async_trait;
 use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use datafusion::datasource::MemTable;
 use futures::TryStreamExt;
+use windlass_base::error::full_message;
 use windlass_client::builder::{ProjectBuilder, Source, StageBuilder};
 use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{ClientError, Project, RunOptions, Windlass};
-use windlass_shared::artifact::RunStatus;
-use windlass_shared::error::full_message;
-use windlass_shared::io::{Fault, IoRegistry, LoadRequest, Loaded, Loader, SaveRequest, Saved, Saver};
-use windlass_shared::session::{ProviderInput, TableInput};
-use windlass_shared::spec::table::{Export, TableSettings};
+use windlass_engine::io::{Fault, IoRegistry, LoadRequest, Loaded, Loader, SaveRequest, Saved, Saver};
+use windlass_engine::session::{ProviderInput, TableInput};
+use windlass_evidence::artifact::RunStatus;
+use windlass_project::spec::table::{Export, TableSettings};
 
 /// The first squares, as many as the option `count` says.
 #[derive(Debug)]

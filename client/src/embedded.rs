@@ -7,6 +7,13 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use windlass_base::config::SessionSettings;
+use windlass_base::ids::RunId;
+use windlass_engine::function::Functions;
+use windlass_engine::io::IoRegistry;
+use windlass_engine::session::Sessions;
+use windlass_evidence::artifact::{CursorReset, CursorStatus, PinStatus, PlannedRun, TableStatus};
+use windlass_evidence::bundle::{BundleReader, RecordError};
 use windlass_executor::{EmbeddedExecutor, ExecutorConfig};
 use windlass_scheduler::Scheduler;
 use windlass_scheduler::cluster::{ClusterConfig, SchedulerProcess};
@@ -18,14 +25,7 @@ use windlass_scheduler::query::{QueryRequest, query};
 use windlass_scheduler::record::BundleStore;
 use windlass_scheduler::run::{RunError, RunRequest, run_pipeline};
 use windlass_scheduler::state::{RedbStore, StateStore};
-use windlass_shared::artifact::{CursorReset, CursorStatus, PinStatus, PlannedRun, TableStatus};
-use windlass_shared::bundle::{BundleReader, RecordError};
-use windlass_shared::config::SessionSettings;
-use windlass_shared::function::Functions;
-use windlass_shared::ids::RunId;
-use windlass_shared::io::IoRegistry;
-use windlass_shared::session::Sessions;
-use windlass_shared::storage::Location;
+use windlass_storage::Location;
 
 use crate::error::ClientError;
 use crate::project::Project;
@@ -203,7 +203,7 @@ impl Embedded {
 /// # Errors
 /// [`ClientError`] if the home cannot be read.
 pub async fn local_runs(home: &Location) -> Result<Runs, ClientError> {
-    let stores = windlass_shared::storage::Stores::default();
+    let stores = windlass_storage::Stores::default();
     let bundles = BundleReader::new(Arc::new(BundleStore::open(&stores, home)?));
     let mut live = BTreeSet::new();
     if let Some(file) = Home::new(home.clone()).state_file().filter(|file| file.exists()) {

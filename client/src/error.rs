@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use datafusion::error::DataFusionError;
-use windlass_shared::artifact::{Moved, PlanMoved, SavedPlanError};
-use windlass_shared::bundle::RecordError;
-use windlass_shared::error::{Coded, ErrorCode, Failure};
-use windlass_shared::spec::Problems;
+use windlass_base::error::{Coded, ErrorCode, Failure};
+use windlass_evidence::artifact::{Moved, PlanMoved, SavedPlanError};
+use windlass_evidence::bundle::RecordError;
+use windlass_project::spec::Problems;
 
 use crate::builder::BuildError;
 use crate::project::LoadError;
@@ -29,10 +29,10 @@ pub enum ClientError {
     Fixture(#[from] crate::fixture::FixtureError),
     /// A location is wrong.
     #[error(transparent)]
-    Storage(#[from] windlass_shared::storage::StorageError),
+    Storage(#[from] windlass_storage::StorageError),
     /// The sessions cannot be built.
     #[error(transparent)]
-    Session(#[from] windlass_shared::session::SessionError),
+    Session(#[from] windlass_engine::session::SessionError),
     /// The home's folder cannot be made.
     #[error("the home folder {} cannot be made", .folder.display())]
     Home {

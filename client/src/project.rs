@@ -7,15 +7,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use windlass_shared::artifact::SavedPlan;
-use windlass_shared::error::{Coded, ErrorCode};
-use windlass_shared::graph::{PipelineGraph, check};
-use windlass_shared::spec::files::{
+use windlass_base::error::{Coded, ErrorCode};
+use windlass_evidence::artifact::SavedPlan;
+use windlass_project::graph::{PipelineGraph, check};
+use windlass_project::spec::files::{
     CONTRACTS_DIR, MANIFEST, MAX_FILE_BYTES, MAX_FILES, POLICIES_DIR, SEED_EXTENSIONS, SEEDS_DIR, STAGE_EXTENSIONS,
     STAGES_DIR, SUBDAG_EXTENSIONS, SUBDAGS_DIR, TEST_EXTENSIONS, TESTS_DIR,
 };
-use windlass_shared::spec::{ProjectFiles, codes};
-use windlass_shared::storage::Location;
+use windlass_project::spec::{ProjectFiles, codes};
+use windlass_storage::Location;
 
 use crate::error::ClientError;
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use windlass_shared::artifact::{LogEvent, Refresh, RunRecord, SavedPlan, SavedRequest};
-use windlass_shared::ids::{NodeName, RunId, TableVersion};
+use windlass_base::ids::{NodeName, RunId, TableVersion};
+use windlass_evidence::artifact::{LogEvent, Refresh, RunRecord, SavedPlan, SavedRequest};
 
 use crate::error::ClientError;
 use crate::project::Project;

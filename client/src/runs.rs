@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use windlass_shared::bundle::BundleReader;
-use windlass_shared::ids::RunId;
+use windlass_base::ids::RunId;
+use windlass_evidence::bundle::BundleReader;
 
 use crate::error::ClientError;
 

@@ -1,8 +1,8 @@
 //! Windlass, wherever it runs.
 
-use windlass_shared::artifact::PlannedRun;
-pub use windlass_shared::artifact::{CursorReset, CursorStatus, PinStatus, TableStatus};
-use windlass_shared::ids::RunId;
+use windlass_base::ids::RunId;
+use windlass_evidence::artifact::PlannedRun;
+pub use windlass_evidence::artifact::{CursorReset, CursorStatus, PinStatus, TableStatus};
 
 #[cfg(feature = "embedded")]
 use crate::embedded::{Embedded, EmbeddedConfig};

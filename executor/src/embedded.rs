@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use windlass_shared::session::Sessions;
+use windlass_engine::session::Sessions;
 
 use crate::metrics::TaskMetrics;
 use crate::node::ExecutorNode;

@@ -1,6 +1,6 @@
 //! Why an executor cannot start.
 
-use windlass_shared::error::{Coded, ErrorCode};
+use windlass_base::error::{Coded, ErrorCode};
 
 /// Why an executor cannot start.
 #[derive(Debug, thiserror::Error)]

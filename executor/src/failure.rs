@@ -7,8 +7,8 @@ use std::io;
 use ballista_core::error::BallistaError;
 use datafusion::error::DataFusionError;
 use object_store::Error as StoreError;
-use windlass_shared::error::{Failure, full_message};
-use windlass_shared::task_failure::{TaskFailure, TaskFailureKind};
+use windlass_base::error::{Failure, full_message};
+use windlass_engine::task_failure::{TaskFailure, TaskFailureKind};
 
 /// The error with a [`TaskFailure`] marker as its text, of a class that the scheduler treats as that failure asks:
 /// only an I/O error is tried again. Errors that mean something to the engine, such as a lost shuffle file, stay.

@@ -13,12 +13,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Builder;
+use windlass_base::config::SessionSettings;
+use windlass_base::stack::THREAD_STACK_BYTES;
+use windlass_engine::function::Functions;
+use windlass_engine::session::Sessions;
 use windlass_executor::{Drained, ExecutorError, ExecutorNode, TaskMetrics, WorkDir, memory};
-use windlass_shared::config::SessionSettings;
-use windlass_shared::function::Functions;
-use windlass_shared::process::{HttpPort, LogGuard, ProcessError, ProcessFailure, Signals, Size};
-use windlass_shared::session::Sessions;
-use windlass_shared::stack::THREAD_STACK_BYTES;
+use windlass_process::{HttpPort, LogGuard, ProcessError, ProcessFailure, Signals, Size};
 
 use crate::probes::ExecutorProbes;
 use crate::settings::{ExecutorSettings, PROGRAM};

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::time::sleep;
-use windlass_shared::session::Sessions;
-use windlass_shared::stack::THREAD_STACK_BYTES;
+use windlass_base::stack::THREAD_STACK_BYTES;
+use windlass_engine::session::Sessions;
 
 use crate::drain::{Drained, drain};
 use crate::membership::{Ending, Membership, join, leave};
@@ -265,7 +265,7 @@ async fn join_patiently(shared: &Shared, id: &str) -> Option<(Membership, Ending
             Ok(joined) => return Some(joined),
             Err(error) => error,
         };
-        let reason = windlass_shared::error::full_message(error.as_ref());
+        let reason = windlass_base::error::full_message(error.as_ref());
         tracing::warn!(
             scheduler = %shared.services.config.scheduler,
             reason,

@@ -9,7 +9,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{IntGauge, Registry};
 use serde_json::{Map, json};
 use windlass_executor::{ExecutorStatus, TaskMetrics};
-use windlass_shared::process::{Probes, Readiness};
+use windlass_process::{Probes, Readiness};
 
 /// The executor, seen from outside.
 pub(crate) struct ExecutorProbes {

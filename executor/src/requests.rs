@@ -7,8 +7,8 @@ use datafusion::execution::TaskContext;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::{Count, Metric, MetricValue, MetricsSet};
-use windlass_shared::session::with_stores_of;
-use windlass_shared::storage::{RequestCounts, counting};
+use windlass_engine::session::with_stores_of;
+use windlass_storage::{RequestCounts, counting};
 
 /// The counts of one task.
 #[derive(Debug, Default)]

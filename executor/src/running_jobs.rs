@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
-use windlass_shared::ids::EngineJobId;
+use windlass_base::ids::EngineJobId;
 
 /// How often the scheduler is asked. A task that is shorter is never asked about.
 const PERIOD: Duration = Duration::from_secs(1);

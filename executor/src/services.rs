@@ -15,8 +15,8 @@ use ballista_executor::executor::Executor;
 use ballista_executor::executor_process::{ExecutorProcessConfig, structure_executor_metadata};
 use ballista_executor::metrics::{ExecutorMetricCollectionPolicy, LoggingMetricsCollector};
 use tonic::transport::Channel;
-use windlass_shared::codec::PlanCodec;
-use windlass_shared::session::Sessions;
+use windlass_engine::codec::PlanCodec;
+use windlass_engine::session::Sessions;
 
 use crate::ExecutorConfig;
 use crate::metrics::TaskMetrics;

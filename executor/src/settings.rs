@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 use windlass_executor::{ExecutorConfig, memory};
-use windlass_shared::process::{
+use windlass_process::{
     Fallback, HostPort, LogFilter, LogFormat, LogSettings, Period, ProcessError, Program, Setting, Size, Values,
     advertised_host,
 };

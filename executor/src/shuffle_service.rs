@@ -17,9 +17,9 @@ use ballista_core::serde::decode_protobuf;
 use ballista_core::serde::scheduler::{Action as FetchAction, ShuffleLayout};
 use ballista_executor::flight_service::BallistaFlightService;
 use tonic::{Code, Request, Response, Status, Streaming};
-use windlass_shared::error::Coded;
-use windlass_shared::ids::{EngineJobId, Refused};
-use windlass_shared::proto;
+use windlass_api as proto;
+use windlass_base::error::Coded;
+use windlass_base::ids::{EngineJobId, Refused};
 
 type Engine = BallistaFlightService;
 

@@ -19,8 +19,8 @@ use datafusion::prelude::SessionConfig;
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
-use windlass_shared::error::Coded;
-use windlass_shared::ids::{EngineJobId, Refused};
+use windlass_base::error::Coded;
+use windlass_base::ids::{EngineJobId, Refused};
 
 use crate::failure;
 use crate::metrics::{RunningTask, TaskMetrics};

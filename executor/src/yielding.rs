@@ -27,7 +27,7 @@ use datafusion::physical_plan::{
 };
 use futures::{Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
-use windlass_shared::stack::with_room;
+use windlass_base::stack::with_room;
 
 /// `plan` with every operator below its root yielding. The root, which writes the shuffle files, stays what it is,
 /// because the engine looks for it. `work_dir` holds the shuffle files of this executor: the engine would tell it to

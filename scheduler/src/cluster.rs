@@ -16,10 +16,10 @@ use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use futures::StreamExt;
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle, Runtime};
-use windlass_shared::codec::PlanCodec;
-use windlass_shared::error::{Coded, ErrorCode};
-use windlass_shared::session::Sessions;
-use windlass_shared::stack::THREAD_STACK_BYTES;
+use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::stack::THREAD_STACK_BYTES;
+use windlass_engine::codec::PlanCodec;
+use windlass_engine::session::Sessions;
 
 use crate::corrected_cluster::CorrectedCluster;
 use crate::executor_service::ExecutorService;

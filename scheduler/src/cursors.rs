@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use windlass_shared::artifact::{CursorReset, CursorStatus};
-use windlass_shared::delta::cursor::{RESET, files_key, source_key};
-use windlass_shared::delta::reset_cursors;
-use windlass_shared::error::{Coded, ErrorCode};
-use windlass_shared::graph::Stage;
-use windlass_shared::ids::{AppId, NodeName, TableVersion};
-use windlass_shared::spec::suggest::did_you_mean;
-use windlass_shared::spec::table::Materialize;
+use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::ids::{AppId, NodeName, TableVersion};
+use windlass_base::suggest::did_you_mean;
+use windlass_delta::cursor::{RESET, files_key, source_key};
+use windlass_delta::reset_cursors;
+use windlass_evidence::artifact::{CursorReset, CursorStatus};
+use windlass_project::graph::Stage;
+use windlass_project::spec::table::Materialize;
 
 use crate::Scheduler;
 use crate::plan::cursors::{Upstream, Upstreams, cursors, look_at, memory_of};

@@ -13,10 +13,10 @@ use ballista_core::serde::protobuf::{
     RemoveSessionParams, RemoveSessionResult, UpdateTaskStatusParams, UpdateTaskStatusResult,
 };
 use tonic::{Code, Request, Response, Status};
-use windlass_shared::error::Coded;
-use windlass_shared::ids::received::check_id;
-use windlass_shared::ids::{EngineJobId, Refused};
-use windlass_shared::proto;
+use windlass_api as proto;
+use windlass_base::error::Coded;
+use windlass_base::ids::received::check_id;
+use windlass_base::ids::{EngineJobId, Refused};
 
 use crate::cluster::EngineServer;
 

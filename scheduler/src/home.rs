@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use windlass_shared::artifact::segment;
-use windlass_shared::ids::{NodeName, RunId};
-use windlass_shared::storage::Location;
+use windlass_base::ids::{NodeName, RunId};
+use windlass_evidence::artifact::segment;
+use windlass_storage::Location;
 
 /// The home of a project's runs.
 ///

@@ -27,7 +27,7 @@ pub mod writer;
 
 use std::sync::Arc;
 
-use windlass_shared::session::Sessions;
+use windlass_engine::session::Sessions;
 
 use crate::execute::Engine;
 use crate::state::StateStore;

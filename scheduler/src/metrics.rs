@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use prometheus::{IntCounterVec, Opts, Registry};
-use windlass_shared::artifact::{RunStatus, StageStatus};
+use windlass_evidence::artifact::{RunStatus, StageStatus};
 
 /// Layers that have series of their own. Tags are the users', and series stay in memory for good.
 const MOST_LAYERS: usize = 32;

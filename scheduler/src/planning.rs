@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use tokio::runtime::{Builder, Handle, Runtime, RuntimeFlavor};
 use tokio::task::{JoinError, JoinHandle};
-use windlass_shared::stack::THREAD_STACK_BYTES;
+use windlass_base::stack::THREAD_STACK_BYTES;
 
 /// Threads that plan. A query that is planned for long holds one of them until its time is over.
 const PLANNING_THREADS: usize = 4;

@@ -10,11 +10,11 @@ use prometheus::{IntGauge, Registry};
 use serde_json::{Map, json};
 use tokio::sync::RwLock;
 use tokio::time::timeout;
+use windlass_base::error::full_message;
+use windlass_process::{Probes, Readiness};
 use windlass_scheduler::Scheduler;
 use windlass_scheduler::cluster::{ClusterLoad, SchedulerProcess};
 use windlass_scheduler::service::ApiServer;
-use windlass_shared::error::full_message;
-use windlass_shared::process::{Probes, Readiness};
 
 /// A key to read in order to see that the state store answers; nothing is ever put there.
 const PROBED_KEY: &str = "probe";

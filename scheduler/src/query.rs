@@ -10,23 +10,23 @@ use datafusion::execution::SessionState;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::physical_plan::SendableRecordBatchStream;
-use windlass_shared::artifact::Refresh;
-use windlass_shared::delta::DeltaError;
-use windlass_shared::delta::changes::changes_between;
-use windlass_shared::delta::scan::ScanOptions;
-use windlass_shared::error::{Coded, ErrorCode};
-use windlass_shared::graph::PipelineGraph;
-use windlass_shared::ids::{NodeName, RunId, TableVersion};
-use windlass_shared::session::limits::PlanLimit;
-use windlass_shared::session::{
+use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::ids::{NodeName, RunId, TableVersion};
+use windlass_base::suggest::did_you_mean;
+use windlass_delta::DeltaError;
+use windlass_delta::changes::changes_between;
+use windlass_delta::scan::ScanOptions;
+use windlass_engine::session::limits::PlanLimit;
+use windlass_engine::session::{
     ChangesCall, Sessions, TABLE_CHANGES, changes_calls, refused_calls, register_schema, register_table_changes,
 };
-use windlass_shared::spec::pipeline::SqlText;
-use windlass_shared::spec::source::{PinAt, SourceKind};
-use windlass_shared::spec::suggest::did_you_mean;
-use windlass_shared::spec::table::Materialize;
-use windlass_shared::spec::{ParamValue, Problems, QUESTION, check_depth, check_question, question_files};
-use windlass_shared::storage::Location;
+use windlass_evidence::artifact::Refresh;
+use windlass_project::graph::PipelineGraph;
+use windlass_project::spec::pipeline::SqlText;
+use windlass_project::spec::source::{PinAt, SourceKind};
+use windlass_project::spec::table::Materialize;
+use windlass_project::spec::{ParamValue, Problems, QUESTION, check_depth, check_question, question_files};
+use windlass_storage::Location;
 
 use crate::Scheduler;
 use crate::execute::{EngineError, FinishedJob, JobRequest};

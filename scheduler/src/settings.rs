@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use url::Url;
-use windlass_scheduler::cluster::{ClusterConfig, ClusterTimeouts};
-use windlass_shared::process::{
+use windlass_process::{
     Fallback, LogFilter, LogFormat, LogSettings, Period, ProcessError, Program, Setting, Size, Values, advertised_host,
 };
-use windlass_shared::storage::Location;
+use windlass_scheduler::cluster::{ClusterConfig, ClusterTimeouts};
+use windlass_storage::Location;
 
 /// How long an executor that leaves is kept without a word; it says something about twice a second.
 const LEAVING: Duration = Duration::from_secs(10);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use windlass_client::Project;
-use windlass_shared::spec::source::SourceKind;
+use windlass_project::spec::source::SourceKind;
 
 use super::pipeline::{Pipeline, Programs, Sample, Side, StageSample, work_folder};
 use super::plain::Engine;

@@ -80,7 +80,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("windlass-bench: {}", windlass_shared::error::full_message(error.as_ref()));
+            eprintln!("windlass-bench: {}", windlass_base::error::full_message(error.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -7,8 +7,8 @@ use std::process::Command;
 
 use serde::Deserialize;
 use tempfile::TempDir;
-use windlass_shared::artifact::{LineageRecord, RunRecord};
-use windlass_shared::ids::RunId;
+use windlass_base::ids::RunId;
+use windlass_evidence::artifact::{LineageRecord, RunRecord};
 use windlass_tests::plain::PlainReport;
 
 use super::Outcome;

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 
 use datafusion::error::DataFusionError;
 use deltalake::DeltaTableError;
+use windlass_base::ids::NodeName;
 use windlass_client::error::ClientError;
-use windlass_shared::graph::Stage;
-use windlass_shared::ids::NodeName;
-use windlass_shared::session::SessionError;
-use windlass_shared::spec::Problems;
-use windlass_shared::storage::StorageError;
+use windlass_engine::session::SessionError;
+use windlass_project::graph::Stage;
+use windlass_project::spec::Problems;
+use windlass_storage::StorageError;
 
 /// Why a plain run fails.
 #[derive(Debug, thiserror::Error)]

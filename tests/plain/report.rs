@@ -1,9 +1,9 @@
 //! What a plain run came to.
 
 use serde::{Deserialize, Serialize};
-use windlass_shared::graph::Stage;
-use windlass_shared::ids::NodeName;
-use windlass_shared::spec::table::Materialize;
+use windlass_base::ids::NodeName;
+use windlass_project::graph::Stage;
+use windlass_project::spec::table::Materialize;
 
 /// What a plain run came to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

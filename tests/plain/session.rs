@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use deltalake::delta_datafusion::planner::DeltaPlanner;
-use windlass_shared::session::Sessions;
+use windlass_engine::session::Sessions;
 
 use super::PlainError;
 

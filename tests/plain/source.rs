@@ -8,10 +8,10 @@ use datafusion::common::TableReference;
 use datafusion::error::Result as EngineResult;
 use datafusion::prelude::SessionContext;
 use deltalake::{DeltaResult, DeltaTable, DeltaTableBuilder};
-use windlass_shared::ids::NodeName;
-use windlass_shared::session::{SessionError, TableInput, register};
-use windlass_shared::spec::source::{DeltaSource, FileFormat, ListingSource, PinAt, SourceKind};
-use windlass_shared::storage::{Location, Stores};
+use windlass_base::ids::NodeName;
+use windlass_engine::session::{SessionError, TableInput, register};
+use windlass_project::spec::source::{DeltaSource, FileFormat, ListingSource, PinAt, SourceKind};
+use windlass_storage::{Location, Stores};
 
 use super::PlainError;
 

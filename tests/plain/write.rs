@@ -19,10 +19,10 @@ use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::SaveMode;
 use deltalake::{DeltaResult, DeltaTable, DeltaTableBuilder, DeltaTableError};
 use futures::TryStreamExt;
-use windlass_shared::delta::write::DEFAULT_TARGET_FILE_BYTES;
-use windlass_shared::graph::Stage;
-use windlass_shared::spec::table::WriteMode;
-use windlass_shared::storage::Location;
+use windlass_delta::write::DEFAULT_TARGET_FILE_BYTES;
+use windlass_project::graph::Stage;
+use windlass_project::spec::table::WriteMode;
+use windlass_storage::Location;
 
 use super::report::Files;
 

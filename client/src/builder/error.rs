@@ -3,8 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use windlass_shared::codec::logical::PlanWireError;
-use windlass_shared::error::{Coded, ErrorCode};
+use windlass_base::error::{Coded, ErrorCode};
+use windlass_engine::codec::logical::PlanWireError;
 
 /// Why a project cannot be built, besides what its check says.
 #[derive(Debug, thiserror::Error)]

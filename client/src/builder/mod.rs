@@ -7,7 +7,7 @@
 //! use datafusion::functions_aggregate::expr_fn::sum;
 //! use datafusion::prelude::{col, placeholder};
 //! use windlass_client::builder::{ProjectBuilder, Source, StageBuilder, planning_context};
-//! use windlass_shared::spec::{ParamValue, StageQuery};
+//! use windlass_project::spec::{ParamValue, StageQuery};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -49,12 +49,12 @@ use std::path::{Path, PathBuf};
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::prelude::SessionContext;
-use windlass_shared::function::Functions;
-use windlass_shared::graph::check;
-use windlass_shared::spec::files::{MANIFEST, STAGES_DIR};
-use windlass_shared::spec::pipeline::{SessionPatch, SourceOverride};
-use windlass_shared::spec::table::{Incremental, Materialize, MergeWrite, OnDefinitionChange};
-use windlass_shared::spec::{ProjectFiles, RunSettings, TargetSpec};
+use windlass_engine::function::Functions;
+use windlass_project::graph::check;
+use windlass_project::spec::files::{MANIFEST, STAGES_DIR};
+use windlass_project::spec::pipeline::{SessionPatch, SourceOverride};
+use windlass_project::spec::table::{Incremental, Materialize, MergeWrite, OnDefinitionChange};
+use windlass_project::spec::{ProjectFiles, RunSettings, TargetSpec};
 
 pub use error::BuildError;
 pub use source::{Param, Source};
@@ -70,7 +70,7 @@ use crate::project::Project;
 /// # Errors
 /// [`ClientError::Session`] if a table is given twice.
 pub fn planning_context(tables: &[(&str, SchemaRef)]) -> Result<SessionContext, ClientError> {
-    Ok(windlass_shared::session::planning_context(tables, Functions::standard())?)
+    Ok(windlass_engine::session::planning_context(tables, Functions::standard())?)
 }
 
 /// A project that is put together in code.

@@ -1,10 +1,10 @@
 //! Sources and parameters of a project that is built in code.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use windlass_shared::rows::{Cell, Columns, Row};
-use windlass_shared::spec::ParamValue;
-use windlass_shared::spec::column_type::ColumnType;
-use windlass_shared::spec::source::{FileFormat, PinAt, SortColumn, SourceKind};
+use windlass_project::rows::{Cell, Columns, Row};
+use windlass_project::spec::ParamValue;
+use windlass_project::spec::column_type::ColumnType;
+use windlass_project::spec::source::{FileFormat, PinAt, SortColumn, SourceKind};
 
 use super::yaml::{Map, Yaml};
 
@@ -68,7 +68,7 @@ impl Source {
     }
 
     /// What a loader of the program that runs the project opens; see
-    /// [`IoRegistry::with_loader`](windlass_shared::io::IoRegistry::with_loader).
+    /// [`IoRegistry::with_loader`](windlass_engine::io::IoRegistry::with_loader).
     pub fn custom(loader: impl Into<String>) -> Self {
         Self::of_kind("custom").with("loader", Yaml::text(loader))
     }

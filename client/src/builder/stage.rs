@@ -2,11 +2,12 @@
 
 use datafusion::dataframe::DataFrame;
 use datafusion::logical_expr::LogicalPlan;
-use windlass_shared::codec::logical::encode_plan;
-use windlass_shared::spec::is_name;
-use windlass_shared::spec::pipeline::DatasetOverride;
-use windlass_shared::spec::plan_text::{self, ENGINE_VERSION};
-use windlass_shared::spec::table::{
+use windlass_engine::codec::logical::encode_plan;
+use windlass_project::spec::is_name;
+use windlass_project::spec::pipeline::DatasetOverride;
+use windlass_project::spec::plan_text;
+use windlass_project::spec::plan_text::ENGINE_VERSION;
+use windlass_project::spec::table::{
     Export, Incremental, Materialize, MergeWrite, OnDefinitionChange, TableSettings, WriteMode,
 };
 

@@ -2,12 +2,12 @@
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use windlass_shared::artifact::RUNS_PREFIX;
-use windlass_shared::bundle::{BundleFiles, RecordError};
-use windlass_shared::error::{Coded, Failure};
-use windlass_shared::ids::RunId;
-use windlass_shared::proto::v1;
-use windlass_shared::spec::ProjectFiles;
+use windlass_api::v1;
+use windlass_base::error::{Coded, Failure};
+use windlass_base::ids::RunId;
+use windlass_evidence::artifact::RUNS_PREFIX;
+use windlass_evidence::bundle::{BundleFiles, RecordError};
+use windlass_project::spec::ProjectFiles;
 
 use super::connection::{Connection, Retry, is_lost};
 

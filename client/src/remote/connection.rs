@@ -7,10 +7,10 @@ use tonic::metadata::MetadataValue;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status};
-use windlass_shared::proto::v1::windlass_service_client::WindlassServiceClient;
-use windlass_shared::proto::v1::{GetServerInfoRequest, GetServerInfoResponse};
-use windlass_shared::proto::{API_HEADER, API_MESSAGE_BYTES, API_VERSION, Told, told};
-use windlass_shared::spec::ProjectFiles;
+use windlass_api::v1::windlass_service_client::WindlassServiceClient;
+use windlass_api::v1::{GetServerInfoRequest, GetServerInfoResponse};
+use windlass_api::{API_HEADER, API_MESSAGE_BYTES, API_VERSION, Told, told};
+use windlass_project::spec::ProjectFiles;
 
 use crate::error::ClientError;
 

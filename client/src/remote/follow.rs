@@ -6,11 +6,11 @@ use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
-use windlass_shared::artifact::{LogEvent, RunRecord};
-use windlass_shared::bundle::BundleReader;
-use windlass_shared::ids::RunId;
-use windlass_shared::proto::v1;
-use windlass_shared::spec::ProjectFiles;
+use windlass_api::v1;
+use windlass_base::ids::RunId;
+use windlass_evidence::artifact::{LogEvent, RunRecord};
+use windlass_evidence::bundle::BundleReader;
+use windlass_project::spec::ProjectFiles;
 
 use super::bundle::RemoteBundles;
 use super::connection::{Connection, Retry, is_lost};

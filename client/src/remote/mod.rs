@@ -16,12 +16,12 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use windlass_shared::artifact::{CursorReset, CursorStatus, PinStatus, PlannedRun, TableStatus};
-use windlass_shared::bundle::BundleReader;
-use windlass_shared::graph::PipelineGraph;
-use windlass_shared::ids::{NodeName, PipelineName, RunId, TableVersion};
-use windlass_shared::proto::{cursor_from_wire, refresh_to_wire, v1};
-use windlass_shared::spec::ProjectFiles;
+use windlass_api::{cursor_from_wire, refresh_to_wire, v1};
+use windlass_base::ids::{NodeName, PipelineName, RunId, TableVersion};
+use windlass_evidence::artifact::{CursorReset, CursorStatus, PinStatus, PlannedRun, TableStatus};
+use windlass_evidence::bundle::BundleReader;
+use windlass_project::graph::PipelineGraph;
+use windlass_project::spec::ProjectFiles;
 
 pub use connection::ConnectOptions;
 

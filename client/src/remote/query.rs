@@ -8,9 +8,10 @@ use datafusion::error::DataFusionError;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, TryStreamExt};
 use prost::Message;
-use windlass_shared::proto::API_MESSAGE_BYTES;
-use windlass_shared::proto::v1::{DataRequest, Query, data_request::Kind};
-use windlass_shared::spec::{ProjectFiles, question_files};
+use windlass_api::API_MESSAGE_BYTES;
+use windlass_api::v1::data_request::Kind;
+use windlass_api::v1::{DataRequest, Query};
+use windlass_project::spec::{ProjectFiles, question_files};
 
 use super::connection::{Connection, Retry, is_lost};
 use crate::error::ClientError;

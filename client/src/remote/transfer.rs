@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
-use windlass_shared::proto::{digest, manifest, v1};
+use windlass_api::{digest, manifest, v1};
 
 use super::connection::Connection;
 use crate::error::ClientError;

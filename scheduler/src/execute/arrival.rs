@@ -14,7 +14,7 @@ use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec, Wi
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, WindowExpr};
 use datafusion_proto::physical_plan::{AsExecutionPlan, PhysicalExtensionCodec};
 use datafusion_proto::protobuf::PhysicalPlanNode;
-use windlass_shared::function::exact::carries_its_call;
+use windlass_engine::function::exact::carries_its_call;
 
 use super::EngineError;
 

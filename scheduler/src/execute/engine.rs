@@ -14,9 +14,9 @@ use datafusion::prelude::SessionContext;
 use parking_lot::RwLock;
 use tokio::runtime::Handle;
 use tokio::sync::{RwLock as AsyncRwLock, mpsc, watch};
-use windlass_shared::codec::PlanCodec;
-use windlass_shared::session::{SessionError, Sessions};
-use windlass_shared::stack::with_large_stack;
+use windlass_base::stack::with_large_stack;
+use windlass_engine::codec::PlanCodec;
+use windlass_engine::session::{SessionError, Sessions};
 
 use super::arrival;
 use super::distributable::distributable;

@@ -1,8 +1,8 @@
 //! Why a job fails, in words and with what to do about it.
 
 use datafusion::error::DataFusionError;
-use windlass_shared::error::{Coded, ErrorCode, Failure};
-use windlass_shared::task_failure::{TaskFailure, TaskFailureKind};
+use windlass_base::error::{Coded, ErrorCode, Failure};
+use windlass_engine::task_failure::{TaskFailure, TaskFailureKind};
 
 use crate::exact_graph::MISCOUNTED;
 

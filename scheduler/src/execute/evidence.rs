@@ -10,7 +10,7 @@ use ballista_scheduler::state::execution_stage::{ExecutionStage, TaskInfo};
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
 use datafusion::physical_plan::{ExecutionPlan, displayable};
-use windlass_shared::task_failure::TaskFailure;
+use windlass_engine::task_failure::TaskFailure;
 
 use super::task_size::plan_bytes;
 

@@ -10,8 +10,8 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use datafusion_proto::physical_plan::AsExecutionPlan;
 use datafusion_proto::protobuf::PhysicalPlanNode;
-use windlass_shared::codec::PlanCodec;
-use windlass_shared::stack::with_large_stack;
+use windlass_base::stack::with_large_stack;
+use windlass_engine::codec::PlanCodec;
 
 use super::engine::{JobControl, Outcome};
 use super::local::LocalJob;

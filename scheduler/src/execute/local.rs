@@ -16,8 +16,8 @@ use futures::TryStreamExt;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use windlass_shared::error::Failure;
-use windlass_shared::stack::with_large_stack;
+use windlass_base::error::Failure;
+use windlass_base::stack::with_large_stack;
 
 use super::{EngineError, JobEvidence, JobRequest, StageState, TaskState, evidence};
 use crate::planning::running_threads;

@@ -17,8 +17,8 @@ use datafusion::physical_plan::{ExecutionPlan, displayable};
 use datafusion::prelude::SessionContext;
 use datafusion_proto::physical_plan::AsExecutionPlan;
 use datafusion_proto::protobuf::PhysicalPlanNode;
-use windlass_shared::codec::PlanCodec;
-use windlass_shared::stack::with_large_stack;
+use windlass_base::stack::with_large_stack;
+use windlass_engine::codec::PlanCodec;
 
 use super::distributable::distributable;
 use super::{EngineError, arrival};

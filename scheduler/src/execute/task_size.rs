@@ -7,7 +7,7 @@ use ballista_scheduler::state::task_builder::restrict_plan_to_partitions;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion_proto::physical_plan::AsExecutionPlan;
 use datafusion_proto::protobuf::PhysicalPlanNode;
-use windlass_shared::codec::PlanCodec;
+use windlass_engine::codec::PlanCodec;
 
 /// The bytes of the plan that a task for `partitions` of `stage` is sent; 0 if it cannot be encoded, so never was.
 ///

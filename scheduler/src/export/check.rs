@@ -5,11 +5,11 @@ use std::sync::Arc;
 use futures::StreamExt;
 use object_store::ObjectStore;
 use object_store::path::Path as StorePath;
-use windlass_shared::graph::{PipelineGraph, Stage};
-use windlass_shared::ids::{NodeName, PipelineName};
-use windlass_shared::session::Sessions;
-use windlass_shared::spec::table::{Export, Materialize};
-use windlass_shared::storage::{Location, StorageError, Stores};
+use windlass_base::ids::{NodeName, PipelineName};
+use windlass_engine::session::Sessions;
+use windlass_project::graph::{PipelineGraph, Stage};
+use windlass_project::spec::table::{Export, Materialize};
+use windlass_storage::{Location, StorageError, Stores};
 
 use super::error::ExportError;
 use super::folder::ExportFolder;

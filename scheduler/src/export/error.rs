@@ -1,7 +1,7 @@
 //! Why an export may not go where it should.
 
-use windlass_shared::error::{Coded, ErrorCode};
-use windlass_shared::storage::StorageError;
+use windlass_base::error::{Coded, ErrorCode};
+use windlass_storage::StorageError;
 
 /// Why an export may not go where it should.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use object_store::path::Path as StorePath;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
-use windlass_shared::storage::{Location, Stores};
+use windlass_storage::{Location, Stores};
 
 use super::check::ExportPlace;
 use super::error::ExportError;

@@ -1,7 +1,7 @@
 //! The names of exported files: of the stage, the export and the version, and never used twice.
 
-use windlass_shared::artifact::segment;
-use windlass_shared::ids::{NodeName, TableVersion};
+use windlass_base::ids::{NodeName, TableVersion};
+use windlass_evidence::artifact::segment;
 
 const PREFIX: &str = "windlass-";
 /// Digits of the version.

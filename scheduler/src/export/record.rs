@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use object_store::{ObjectMeta, ObjectStoreExt, PutPayload};
 use serde::{Deserialize, Serialize};
-use windlass_shared::ids::{NodeName, PipelineName, RunId, TableVersion};
-use windlass_shared::storage::{Location, Stores};
+use windlass_base::ids::{NodeName, PipelineName, RunId, TableVersion};
+use windlass_storage::{Location, Stores};
 
 use super::error::ExportError;
 

@@ -9,16 +9,16 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::Schema;
 use datafusion::common::ParamValues;
-use windlass_shared::contract::ContractType;
-use windlass_shared::delta::table::contract_columns;
-use windlass_shared::graph::Node;
-use windlass_shared::ids::NodeName;
-use windlass_shared::rows::{Cell, Row};
-use windlass_shared::session::Sessions;
-use windlass_shared::spec::column_type::ColumnType;
-use windlass_shared::spec::source::{RowsSource, SourceKind};
-use windlass_shared::spec::table::Materialize;
-use windlass_shared::tag::{NodeKind, SemanticRegistry};
+use windlass_base::ids::NodeName;
+use windlass_delta::table::contract_columns;
+use windlass_engine::session::Sessions;
+use windlass_project::contract::ContractType;
+use windlass_project::graph::Node;
+use windlass_project::rows::{Cell, Row};
+use windlass_project::spec::column_type::ColumnType;
+use windlass_project::spec::source::{RowsSource, SourceKind};
+use windlass_project::spec::table::Materialize;
+use windlass_project::tag::{NodeKind, SemanticRegistry};
 
 use super::error::PlanError;
 use super::input::{Input, Inputs};

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use object_store::ObjectStoreExt;
 use parking_lot::Mutex;
-use windlass_shared::artifact::SourceChange;
-use windlass_shared::delta::DeltaError;
-use windlass_shared::delta::changes::{TableChanges, changes_between};
-use windlass_shared::delta::commit_mark::commit_mark;
-use windlass_shared::delta::pin::PinnedTable;
-use windlass_shared::ids::TableVersion;
-use windlass_shared::session::TextListing;
-use windlass_shared::storage::{Location, StorageError, Stores};
+use windlass_base::ids::TableVersion;
+use windlass_delta::DeltaError;
+use windlass_delta::changes::{TableChanges, changes_between};
+use windlass_delta::commit_mark::commit_mark;
+use windlass_delta::pin::PinnedTable;
+use windlass_engine::session::TextListing;
+use windlass_evidence::artifact::SourceChange;
+use windlass_storage::{Location, StorageError, Stores};
 
 use super::decide::Again;
 use crate::home::Home;

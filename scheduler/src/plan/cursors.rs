@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use windlass_shared::artifact::{CursorStatus, SourceCursor};
-use windlass_shared::delta::cursor::{CursorQuestion, TableMemory, remember};
-use windlass_shared::delta::pin::{Pin, pin};
-use windlass_shared::delta::{DeltaError, check_built};
-use windlass_shared::graph::Stage;
-use windlass_shared::ids::{AppId, NodeName};
-use windlass_shared::session::Sessions;
-use windlass_shared::spec::source::{PinAt, SourceKind};
-use windlass_shared::spec::table::{Incremental, Materialize};
+use windlass_base::ids::{AppId, NodeName};
+use windlass_delta::cursor::{CursorQuestion, TableMemory, remember};
+use windlass_delta::pin::{Pin, pin};
+use windlass_delta::{DeltaError, check_built};
+use windlass_engine::session::Sessions;
+use windlass_evidence::artifact::{CursorStatus, SourceCursor};
+use windlass_project::graph::Stage;
+use windlass_project::spec::source::{PinAt, SourceKind};
+use windlass_project::spec::table::{Incremental, Materialize};
 
 use super::{Needs, PlanError, PlanRequest, table_location};
 

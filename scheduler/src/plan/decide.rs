@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use windlass_shared::code_parts::CodeParts;
-use windlass_shared::delta::cursor::{RESET, TableMemory};
-use windlass_shared::ids::{NodeName, TableVersion};
-use windlass_shared::spec::table::{Incremental, OnDefinitionChange, WriteMode};
+use windlass_base::code_parts::CodeParts;
+use windlass_base::ids::{NodeName, TableVersion};
+use windlass_delta::cursor::{RESET, TableMemory};
+use windlass_project::spec::table::{Incremental, OnDefinitionChange, WriteMode};
 
 /// What is known of a stage when it is decided about.
 #[derive(Debug, Clone)]
@@ -344,7 +344,7 @@ fn again(input: &InputFacts, cursor: TableVersion, taken: TableVersion) -> Optio
 
 #[cfg(test)]
 mod tests {
-    use windlass_shared::ids::RunSequence;
+    use windlass_base::ids::RunSequence;
 
     use super::*;
 

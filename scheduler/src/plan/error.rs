@@ -1,14 +1,14 @@
 //! Why a run cannot be planned.
 
 use datafusion::error::DataFusionError;
-use windlass_shared::delta::DeltaError;
-use windlass_shared::error::{Coded, ErrorCode};
-use windlass_shared::ids::NodeName;
-use windlass_shared::io::IoError;
-use windlass_shared::session::SessionError;
-use windlass_shared::session::limits::PlanLimit;
-use windlass_shared::spec::Problems;
-use windlass_shared::storage::StorageError;
+use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::ids::NodeName;
+use windlass_delta::DeltaError;
+use windlass_engine::io::IoError;
+use windlass_engine::session::SessionError;
+use windlass_engine::session::limits::PlanLimit;
+use windlass_project::spec::Problems;
+use windlass_storage::StorageError;
 
 use crate::export::ExportError;
 

@@ -4,11 +4,11 @@ use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::DFSchema;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
-use windlass_shared::error::ErrorCode;
-use windlass_shared::expect::{Expectation, Rule};
-use windlass_shared::graph::{PipelineGraph, Stage};
-use windlass_shared::spec::suggest::did_you_mean;
-use windlass_shared::spec::{Problem, Problems};
+use windlass_base::error::ErrorCode;
+use windlass_base::suggest::did_you_mean;
+use windlass_project::expect::{Expectation, Rule};
+use windlass_project::graph::{PipelineGraph, Stage};
+use windlass_project::spec::{Problem, Problems};
 
 use super::error::PlanError;
 

@@ -9,14 +9,14 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, col, lit};
-use windlass_shared::artifact::Strategy;
-use windlass_shared::delta::changes::{TableChanges, with_change_columns};
-use windlass_shared::delta::scan::ScanOptions;
-use windlass_shared::expect::{Rule, Severity};
-use windlass_shared::graph::Stage;
-use windlass_shared::ids::NodeName;
-use windlass_shared::session::{ListingChange, PATH_COLUMN};
-use windlass_shared::spec::table::WriteMode;
+use windlass_base::ids::NodeName;
+use windlass_delta::changes::{TableChanges, with_change_columns};
+use windlass_delta::scan::ScanOptions;
+use windlass_engine::session::{ListingChange, PATH_COLUMN};
+use windlass_project::expect::{Rule, Severity};
+use windlass_project::graph::Stage;
+use windlass_project::spec::table::WriteMode;
+use windlass_project::strategy::Strategy;
 
 use super::incremental::{
     Blocker, ChangedInputs, Choice, InputChanges, StrategyRequest, TraceError, choose, is_row_wise,

@@ -2,7 +2,7 @@
 
 use datafusion::error::Result;
 use datafusion::logical_expr::LogicalPlan;
-use windlass_shared::canonical::{Names, canonical};
+use windlass_engine::canonical::{Names, canonical};
 
 /// A hash of the plan as it follows from the SQL, in its canonical form: white space, comments and the case of keywords do
 /// not change it.

@@ -7,14 +7,15 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
 use datafusion::prelude::SessionContext;
-use windlass_shared::artifact::PinRecord;
-use windlass_shared::delta::pin::PinnedTable;
-use windlass_shared::ids::{NodeName, RunId};
-use windlass_shared::io::{LoadRequest, Loaded};
-use windlass_shared::session::{Registration, Sessions, TableInput, TextListing, register};
-use windlass_shared::spec::SourceSpec;
-use windlass_shared::spec::source::PinAt;
-use windlass_shared::storage::Location;
+use windlass_base::ids::{NodeName, RunId};
+use windlass_delta::pin::PinnedTable;
+use windlass_engine::io::{LoadRequest, Loaded};
+use windlass_engine::session::{Sessions, TableInput, TextListing, register};
+use windlass_evidence::artifact::PinRecord;
+use windlass_evidence::artifact::Registration;
+use windlass_project::spec::SourceSpec;
+use windlass_project::spec::source::PinAt;
+use windlass_storage::Location;
 
 use super::error::PlanError;
 

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use object_store::ObjectStoreExt;
 use parking_lot::Mutex;
 use serde::Deserialize;
-use windlass_shared::artifact::{RunLayout, RunStatus};
-use windlass_shared::ids::RunId;
-use windlass_shared::storage::{StorageError, Stores};
+use windlass_base::ids::RunId;
+use windlass_evidence::artifact::{RunLayout, RunStatus};
+use windlass_storage::{StorageError, Stores};
 
 use crate::home::Home;
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::{Distinct, Expr, JoinType, LogicalPlan};
-use windlass_shared::ids::NodeName;
+use windlass_base::ids::NodeName;
 
 /// A column of a source or a stage.
 pub type Origin = (NodeName, String);

@@ -46,4 +46,4 @@ pub use query::{Needs, QuerySession, logical_plan};
 pub use run_plan::{PlanRequest, PlannedStage, RunPlan, pin_for_query, plan_all, plan_run, table_location};
 pub use stage_decision::{ReusedStage, TableRole, executed_needs};
 pub use tables::tables;
-pub use windlass_shared::artifact::Refresh;
+pub use windlass_evidence::artifact::Refresh;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::NaiveDate;
 use datafusion::common::ParamValues;
 use datafusion::scalar::ScalarValue;
-use windlass_shared::spec::param::ParamValue;
+use windlass_project::spec::param::ParamValue;
 
 /// The parameters as the engine takes them: `$name` by name.
 pub fn engine_params(params: &BTreeMap<String, ParamValue>) -> ParamValues {

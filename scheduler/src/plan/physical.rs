@@ -9,7 +9,7 @@ use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::ExecutionPlan;
-use windlass_shared::session::limits::PlanLimit;
+use windlass_engine::session::limits::PlanLimit;
 
 use crate::planning::heavily;
 

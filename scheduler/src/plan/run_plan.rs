@@ -6,20 +6,20 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::common::ParamValues;
 use futures::{StreamExt, TryStreamExt, stream};
-use windlass_shared::artifact::{
+use windlass_base::ids::{AppId, NodeName, RunId, TableVersion};
+use windlass_delta::cursor::{CursorQuestion, TableMemory, remember};
+use windlass_delta::table::TableDefinition;
+use windlass_delta::{DeltaError, check_built};
+use windlass_engine::session::Sessions;
+use windlass_evidence::artifact::{
     PinRecord, PinsRecord, PlanDecision, PlanRecord, PlannedColumn, PlannedRun, PlannedTable, Refresh, SavedCursor,
     SavedPlan, SavedRequest, StageDecision,
 };
-use windlass_shared::delta::cursor::{CursorQuestion, TableMemory, remember};
-use windlass_shared::delta::table::TableDefinition;
-use windlass_shared::delta::{DeltaError, check_built};
-use windlass_shared::graph::{PipelineGraph, Stage};
-use windlass_shared::ids::{AppId, NodeName, RunId, TableVersion};
-use windlass_shared::session::Sessions;
-use windlass_shared::spec::source::{PinAt, SourceKind};
-use windlass_shared::spec::table::{Materialize, WriteMode};
-use windlass_shared::spec::{ParamValue, Problem, Problems};
-use windlass_shared::storage::Location;
+use windlass_project::graph::{PipelineGraph, Stage};
+use windlass_project::spec::source::{PinAt, SourceKind};
+use windlass_project::spec::table::{Materialize, WriteMode};
+use windlass_project::spec::{ParamValue, Problem, Problems};
+use windlass_storage::Location;
 
 use super::changes::KnownChanges;
 use super::contract;

@@ -7,21 +7,22 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{ParamValues, TableReference};
 use datafusion::logical_expr::LogicalPlan;
-use windlass_shared::artifact::{PlanDecision, ReuseVerdict, SourceChange, StageDecision, Strategy};
-use windlass_shared::delta::DeltaError;
-use windlass_shared::delta::changes::changes as delta_changes;
-use windlass_shared::delta::cursor::{TableMemory, hash_mark};
-use windlass_shared::delta::pin::PinnedTable;
-use windlass_shared::delta::table::TableDefinition;
-use windlass_shared::error::{Coded, ErrorCode, Failure, full_message};
-use windlass_shared::graph::{PipelineGraph, Stage};
-use windlass_shared::ids::{NodeName, TableVersion};
-use windlass_shared::session::Sessions;
-use windlass_shared::spec::source::PinAt;
-use windlass_shared::spec::suggest::did_you_mean;
-use windlass_shared::spec::table::{Incremental, WriteMode};
-use windlass_shared::spec::{Problem, Problems};
-use windlass_shared::storage::Stores;
+use windlass_base::error::{Coded, ErrorCode, Failure, full_message};
+use windlass_base::ids::{NodeName, TableVersion};
+use windlass_base::suggest::did_you_mean;
+use windlass_delta::DeltaError;
+use windlass_delta::changes::changes as delta_changes;
+use windlass_delta::cursor::{TableMemory, hash_mark};
+use windlass_delta::pin::PinnedTable;
+use windlass_delta::table::TableDefinition;
+use windlass_engine::session::Sessions;
+use windlass_evidence::artifact::{PlanDecision, ReuseVerdict, SourceChange, StageDecision};
+use windlass_project::graph::{PipelineGraph, Stage};
+use windlass_project::spec::source::PinAt;
+use windlass_project::spec::table::{Incremental, WriteMode};
+use windlass_project::spec::{Problem, Problems};
+use windlass_project::strategy::Strategy;
+use windlass_storage::Stores;
 
 use super::changes::{KnownChanges, count_changes, kept_listing};
 use super::code::{CodeVersion, StageCode};
@@ -549,7 +550,7 @@ pub fn executed_needs(graph: &PipelineGraph, stage: &Stage) -> Needs {
 }
 
 fn is_cache(stage: &Stage) -> bool {
-    stage.materialize == windlass_shared::spec::table::Materialize::Cache
+    stage.materialize == windlass_project::spec::table::Materialize::Cache
 }
 
 /// Columns that may all hold null: what the planner happens to know about nulls is no promise of the author's.

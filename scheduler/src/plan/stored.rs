@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use datafusion::common::{Column, Result};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::SessionContext;
-use windlass_shared::delta::stored_type;
-use windlass_shared::graph::Stage;
-use windlass_shared::spec::table::Materialize;
-use windlass_shared::values::{is_changed_by_storing, stored};
+use windlass_delta::stored_type;
+use windlass_delta::values::{is_changed_by_storing, stored};
+use windlass_project::graph::Stage;
+use windlass_project::spec::table::Materialize;
 
 /// The plan of a stage's query with the values that are stored in place of those that come out. The rows of a view are
 /// stored nowhere.

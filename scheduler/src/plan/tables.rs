@@ -1,10 +1,10 @@
 //! The tables of a project as they are now.
 
 use futures::{StreamExt, TryStreamExt, stream};
-use windlass_shared::artifact::TableStatus;
-use windlass_shared::session::Sessions;
-use windlass_shared::spec::source::PinAt;
-use windlass_shared::spec::table::Materialize;
+use windlass_engine::session::Sessions;
+use windlass_evidence::artifact::TableStatus;
+use windlass_project::spec::source::PinAt;
+use windlass_project::spec::table::Materialize;
 
 use super::run_plan::pin_built;
 use super::{PlanError, PlanRequest, table_location};

@@ -10,9 +10,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use windlass_shared::artifact::{LOG_VERSION, LogEvent, LogKind, LogLevel};
-use windlass_shared::bundle::{BundleFiles, RecordError, complete_lines};
-use windlass_shared::ids::RunId;
+use windlass_base::ids::RunId;
+use windlass_evidence::artifact::{LOG_VERSION, LogEvent, LogKind, LogLevel};
+use windlass_evidence::bundle::{BundleFiles, RecordError, complete_lines};
 
 use super::store::{BundleStore, malformed};
 

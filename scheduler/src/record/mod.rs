@@ -10,5 +10,5 @@ mod store;
 mod writer;
 
 pub use store::BundleStore;
-pub use windlass_shared::bundle::RecordError;
+pub use windlass_evidence::bundle::RecordError;
 pub use writer::BundleWriter;

@@ -9,11 +9,11 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use windlass_shared::storage::{Location, Stores};
+use windlass_storage::{Location, Stores};
 
-use windlass_shared::artifact::RUNS_PREFIX;
-use windlass_shared::bundle::{BundleFiles, RecordError};
-use windlass_shared::ids::RunId;
+use windlass_base::ids::RunId;
+use windlass_evidence::artifact::RUNS_PREFIX;
+use windlass_evidence::bundle::{BundleFiles, RecordError};
 
 /// The folder, on a disk or in an object store, below which the bundles lie as `runs/<run_id>/…`.
 #[derive(Debug, Clone)]

@@ -3,12 +3,12 @@
 use chrono::{DateTime, Utc};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Mutex;
-use windlass_shared::artifact::{
+use windlass_base::ids::{NodeName, RunId};
+use windlass_evidence::artifact::{
     LineageRecord, LogEvent, LogKind, PinsRecord, PlanRecord, PlanText, RegistrationsRecord, RunLayout, RunRecord,
     StageRecord,
 };
-use windlass_shared::bundle::{RecordError, encode_metrics};
-use windlass_shared::ids::{NodeName, RunId};
+use windlass_evidence::bundle::{RecordError, encode_metrics};
 
 use super::log_file::LogFile;
 use super::store::BundleStore;

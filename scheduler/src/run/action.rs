@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use windlass_shared::artifact::RunStatus;
-use windlass_shared::ids::NodeName;
+use windlass_base::ids::NodeName;
+use windlass_evidence::artifact::RunStatus;
 
 use super::event::Staged;
 use super::phase::Drain;

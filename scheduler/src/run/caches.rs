@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
-use windlass_shared::ids::RunId;
-use windlass_shared::storage::{Location, Stores};
+use windlass_base::ids::RunId;
+use windlass_storage::{Location, Stores};
 
 use crate::home::Home;
 

@@ -1,8 +1,8 @@
 //! Counts and sums that a table holds, with those of the changed rows added.
 
 use datafusion::arrow::array::RecordBatch;
-use windlass_shared::error::Failure;
-use windlass_shared::expect::Severity;
+use windlass_base::error::Failure;
+use windlass_project::expect::Severity;
 
 use super::incremental_run::Update;
 use super::stage_run::StageRun;

@@ -14,9 +14,9 @@ use chrono::Utc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use windlass_shared::artifact::StageReceipt;
-use windlass_shared::error::{Coded, Failure};
-use windlass_shared::ids::NodeName;
+use windlass_base::error::{Coded, Failure};
+use windlass_base::ids::NodeName;
+use windlass_evidence::artifact::StageReceipt;
 
 use super::action::RunAction;
 use super::event::{RunEvent, RunEventKind, Staged};

@@ -1,7 +1,7 @@
 //! What goes wrong when an event does not fit a run.
 
-use windlass_shared::error::{Coded, ErrorCode};
-use windlass_shared::ids::NodeName;
+use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::ids::NodeName;
 
 use super::schedule::ScheduleError;
 

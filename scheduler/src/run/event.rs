@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use windlass_shared::artifact::StageReceipt;
-use windlass_shared::error::Failure;
-use windlass_shared::ids::NodeName;
+use windlass_base::error::Failure;
+use windlass_base::ids::NodeName;
+use windlass_evidence::artifact::StageReceipt;
 
 /// What an execution left to be committed, or where to find it: the machine keeps it and hands it on, unread.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use windlass_shared::error::{Coded, ErrorCode};
-use windlass_shared::ids::RunId;
+use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::ids::RunId;
 
 use super::event::RunEvent;
 use super::schedule::RunSchedule;

@@ -1,9 +1,9 @@
 //! Why a run did not take place or could not be carried on. A stage that fails is not one of these: the run's record
 //! tells of it.
 
-use windlass_shared::artifact::PlanMoved;
-use windlass_shared::error::{Coded, ErrorCode};
-use windlass_shared::spec::Problems;
+use windlass_base::error::{Coded, ErrorCode};
+use windlass_evidence::artifact::PlanMoved;
+use windlass_project::spec::Problems;
 
 use super::error::{ReplayError, StepError};
 use super::event_log::EventLogError;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use chrono::Utc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use windlass_shared::error::full_message;
-use windlass_shared::ids::{PipelineName, RunId};
+use windlass_base::error::full_message;
+use windlass_base::ids::{PipelineName, RunId};
 
 use super::failure::RunError;
 use crate::Scheduler;

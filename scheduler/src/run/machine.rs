@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
-use windlass_shared::artifact::{RunStatus, StageReceipt};
-use windlass_shared::error::Failure;
-use windlass_shared::ids::NodeName;
+use windlass_base::error::Failure;
+use windlass_base::ids::NodeName;
+use windlass_evidence::artifact::{RunStatus, StageReceipt};
 
 use super::action::RunAction;
 use super::error::{Refusal, ReplayError, StepError};

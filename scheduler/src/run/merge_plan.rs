@@ -7,8 +7,8 @@ use datafusion::common::{Column, NullEquality, Result};
 use datafusion::logical_expr::{
     Expr, Join, JoinConstraint, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr, lit, when,
 };
-use windlass_shared::delta::merge::{DELETE, INSERT, NEW_PREFIX, OLD_PREFIX, OP, ROW_FILE, ROW_POSITION, UPDATE};
-use windlass_shared::function::exact::sum_of;
+use windlass_delta::merge::{DELETE, INSERT, NEW_PREFIX, OLD_PREFIX, OP, ROW_FILE, ROW_POSITION, UPDATE};
+use windlass_engine::function::exact::sum_of;
 
 const OLD: &str = "__wl_o";
 const NEW: &str = "__wl_n";

@@ -1,8 +1,8 @@
 //! What the run log says of an event.
 
 use chrono::{DateTime, Utc};
-use windlass_shared::artifact::LogKind;
-use windlass_shared::ids::NodeName;
+use windlass_base::ids::NodeName;
+use windlass_evidence::artifact::LogKind;
 
 use super::action::RunAction;
 use super::event::{RunEvent, RunEventKind, Staged};

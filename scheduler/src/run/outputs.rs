@@ -10,14 +10,14 @@ use std::sync::Arc;
 
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::LogicalPlanBuilder;
-use windlass_shared::artifact::{LogKind, OutputRecord, StageReceipt};
-use windlass_shared::delta::table::contract_columns;
-use windlass_shared::error::{Coded, Failure, full_message};
-use windlass_shared::graph::Stage;
-use windlass_shared::ids::TableVersion;
-use windlass_shared::io::{IoError, SaveRequest, Saver};
-use windlass_shared::spec::table::Export;
-use windlass_shared::storage::Location;
+use windlass_base::error::{Coded, Failure, full_message};
+use windlass_base::ids::TableVersion;
+use windlass_delta::table::contract_columns;
+use windlass_engine::io::{IoError, SaveRequest, Saver};
+use windlass_evidence::artifact::{LogKind, OutputRecord, StageReceipt};
+use windlass_project::graph::Stage;
+use windlass_project::spec::table::Export;
+use windlass_storage::Location;
 
 use super::work::RunWork;
 use crate::execute::JobRequest;

@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use windlass_shared::artifact::{StageReceipt, StageStatus};
-use windlass_shared::error::Failure;
-use windlass_shared::ids::NodeName;
+use windlass_base::error::Failure;
+use windlass_base::ids::NodeName;
+use windlass_evidence::artifact::{StageReceipt, StageStatus};
 
 use super::event::Staged;
 

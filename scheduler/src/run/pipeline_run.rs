@@ -6,13 +6,13 @@ use std::sync::Arc;
 use chrono::Utc;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
-use windlass_shared::artifact::{
+use windlass_base::error::full_message;
+use windlass_base::ids::{NodeName, RunSequence};
+use windlass_evidence::artifact::{
     BUNDLE_FORMAT, CommitOutcome, EngineVersions, LineageRecord, LogEvent, LogKind, PlanMoved, RunRecord, RunStatus,
     RunTotals, SavedPlan, StageReceipt, StageStatus, StageSummary, moved,
 };
-use windlass_shared::error::full_message;
-use windlass_shared::ids::{NodeName, RunSequence};
-use windlass_shared::spec::ParamValue;
+use windlass_project::spec::ParamValue;
 
 use super::caches::{drop_abandoned, drop_cache};
 use super::driver::{Signals, drive};
@@ -198,7 +198,7 @@ fn opening_record(scheduler: &Scheduler, plan: &RunPlan, sequence: RunSequence) 
             windlass: env!("CARGO_PKG_VERSION").to_owned(),
             ballista: ballista_core::BALLISTA_VERSION.to_owned(),
             datafusion: datafusion::DATAFUSION_VERSION.to_owned(),
-            deltalake: windlass_shared::delta::library_version().to_owned(),
+            deltalake: windlass_delta::library_version().to_owned(),
         },
         session_identity: scheduler.sessions.session_identity().to_string(),
         params: request.params.iter().map(|(name, value)| (name.clone(), shown(value))).collect(),

@@ -7,8 +7,8 @@
 use datafusion::common::Result as EngineResult;
 use datafusion::functions_aggregate::expr_fn::max;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, col, lit};
-use windlass_shared::error::Failure;
-use windlass_shared::ids::NodeName;
+use windlass_base::error::Failure;
+use windlass_base::ids::NodeName;
 
 use super::incremental_run::{KeptKeys, Update, columns};
 use super::merge_plan::Counted;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use windlass_shared::error::{Coded, ErrorCode};
-use windlass_shared::ids::NodeName;
+use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::ids::NodeName;
 
 /// One stage of a run: a query whose result is committed to a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

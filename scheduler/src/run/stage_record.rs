@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use windlass_shared::artifact::{
+use windlass_base::ids::NodeName;
+use windlass_evidence::artifact::{
     AttemptRecord, AttemptStatus, MetricUnit, OperatorMetric, OperatorMetrics, StageRecord, StageStatus, TaskTiming,
 };
-use windlass_shared::ids::NodeName;
 
 use super::phase::{Attempt, AttemptOutcome, StageState};
 use crate::execute::{JobEvidence, OperatorEvidence, TaskEvidence, TaskState};

@@ -6,12 +6,12 @@ use datafusion::datasource::provider_as_source;
 use datafusion::error::Result as EngineResult;
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
-use windlass_shared::artifact::TouchedRows;
-use windlass_shared::delta::merge::{ROW_FILE, ROW_POSITION, rows_at};
-use windlass_shared::delta::pin::{PinnedTable, pin};
-use windlass_shared::delta::table::TableState;
-use windlass_shared::error::{Coded, Failure};
-use windlass_shared::spec::source::PinAt;
+use windlass_base::error::{Coded, Failure};
+use windlass_delta::merge::{ROW_FILE, ROW_POSITION, rows_at};
+use windlass_delta::pin::{PinnedTable, pin};
+use windlass_delta::table::TableState;
+use windlass_evidence::artifact::TouchedRows;
+use windlass_project::spec::source::PinAt;
 
 use super::incremental_run::{Update, columns};
 use super::stage_run::StageRun;

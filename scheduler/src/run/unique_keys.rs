@@ -12,11 +12,11 @@ use datafusion::common::Result as EngineResult;
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::SessionContext;
-use windlass_shared::delta::scan::ScanOptions;
-use windlass_shared::delta::table::TableState;
-use windlass_shared::delta::write::StagedFiles;
-use windlass_shared::error::{Coded, Failure};
-use windlass_shared::ids::NodeName;
+use windlass_base::error::{Coded, Failure};
+use windlass_base::ids::NodeName;
+use windlass_delta::scan::ScanOptions;
+use windlass_delta::table::TableState;
+use windlass_delta::write::StagedFiles;
 
 use super::merge_plan::{COUNT, Counted, shared_keys};
 use super::stage_run::StageRun;

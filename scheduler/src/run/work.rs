@@ -12,23 +12,23 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
-use windlass_shared::artifact::{
+use windlass_base::error::{Coded, Failure, full_message};
+use windlass_base::ids::{AppId, NodeName, PipelineName, RunId, RunSequence, TableVersion};
+use windlass_delta::commit::{BaseExpectation, CommitMode, CommitOutcome, CommitRequest, commit, maybe_checkpoint};
+use windlass_delta::cursor::{CODE_PARTS, DONE_IN};
+use windlass_delta::table::TableChange;
+use windlass_delta::write::StagedFiles;
+use windlass_engine::session::Sessions;
+use windlass_evidence::artifact::Registration;
+use windlass_evidence::artifact::{
     CommitOutcome as Outcome, ExpectationRecord, LineageInput, LineageRecord, LogEvent, LogKind, OutputRecord,
-    PlanText, QuarantineRecord, RegistrationsRecord, ReuseVerdict, SourceChange, StageLineage, StageReceipt, Strategy,
+    PlanText, QuarantineRecord, RegistrationsRecord, ReuseVerdict, SourceChange, StageLineage, StageReceipt,
     TouchedRows,
 };
-use windlass_shared::delta::commit::{
-    BaseExpectation, CommitMode, CommitOutcome, CommitRequest, commit, maybe_checkpoint,
-};
-use windlass_shared::delta::cursor::{CODE_PARTS, DONE_IN};
-use windlass_shared::delta::table::TableChange;
-use windlass_shared::delta::write::StagedFiles;
-use windlass_shared::error::{Coded, Failure, full_message};
-use windlass_shared::graph::Stage;
-use windlass_shared::ids::{AppId, NodeName, PipelineName, RunId, RunSequence, TableVersion};
-use windlass_shared::session::{Registration, Sessions};
-use windlass_shared::spec::source::PinAt;
-use windlass_shared::storage::Location;
+use windlass_project::graph::Stage;
+use windlass_project::spec::source::PinAt;
+use windlass_project::strategy::Strategy;
+use windlass_storage::Location;
 
 use super::action::RunAction;
 use super::driver::StageWork;

@@ -1,11 +1,11 @@
 //! All rows of a query, saved among rows that stay: `mode: upsert` by key, `mode: replace_partitions` by partition.
 
 use datafusion::logical_expr::LogicalPlanBuilder;
-use windlass_shared::artifact::Strategy;
-use windlass_shared::delta::commit::CommitMode;
-use windlass_shared::delta::table::SchemaChange;
-use windlass_shared::delta::write::{StagedFiles, delta_write_plan};
-use windlass_shared::error::{Coded, Failure};
+use windlass_base::error::{Coded, Failure};
+use windlass_delta::commit::CommitMode;
+use windlass_delta::table::SchemaChange;
+use windlass_delta::write::{StagedFiles, delta_write_plan};
+use windlass_project::strategy::Strategy;
 
 use super::incremental_run::{Update, columns};
 use super::stage_run::StageRun;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::stream::{BoxStream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
-use windlass_shared::artifact::{CursorReset, SavedPlan};
-use windlass_shared::ids::{NodeName, RunId, TableVersion};
-use windlass_shared::proto::v1::windlass_service_server::WindlassService;
-use windlass_shared::proto::v1::*;
-use windlass_shared::proto::{API_VERSION, cursor_to_wire};
+use windlass_api::v1::windlass_service_server::WindlassService;
+use windlass_api::v1::*;
+use windlass_api::{API_VERSION, cursor_to_wire};
+use windlass_base::ids::{NodeName, RunId, TableVersion};
+use windlass_evidence::artifact::{CursorReset, SavedPlan};
 
 use super::bundle::{bundle_of, part, run_ids};
 use super::error::{ServiceError, bad_request};
@@ -130,7 +130,7 @@ impl WindlassService for Api {
             bytes += put.content.len() as u64;
             let limit = self.shared.config.project_limit;
             if bytes > limit {
-                let error = windlass_shared::proto::TransferError::TooLarge { bytes, limit };
+                let error = windlass_api::TransferError::TooLarge { bytes, limit };
                 return Err(ServiceError::from(error).into());
             }
             self.shared.files.put(put.digest, put.content).map_err(ServiceError::from)?;

@@ -1,10 +1,10 @@
 //! The bundles of runs, file by file.
 
-use windlass_shared::artifact::RunLayout;
-use windlass_shared::bundle::{BundleFiles, RecordError};
-use windlass_shared::ids::RunId;
-use windlass_shared::proto::check_path;
-use windlass_shared::proto::v1::BundleChunk;
+use windlass_api::check_path;
+use windlass_api::v1::BundleChunk;
+use windlass_base::ids::RunId;
+use windlass_evidence::artifact::RunLayout;
+use windlass_evidence::bundle::{BundleFiles, RecordError};
 
 use super::error::ServiceError;
 use super::server::Shared;

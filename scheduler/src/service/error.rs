@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use tonic::{Code, Status};
-use windlass_shared::artifact::SavedPlanError;
-use windlass_shared::bundle::RecordError;
-use windlass_shared::error::{Coded, ErrorCode};
-use windlass_shared::ids::RunId;
-use windlass_shared::proto::{self, TransferError};
-use windlass_shared::spec::Problems;
+use windlass_api as proto;
+use windlass_api::TransferError;
+use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::ids::RunId;
+use windlass_evidence::artifact::SavedPlanError;
+use windlass_evidence::bundle::RecordError;
+use windlass_project::spec::Problems;
 
 use crate::cursors::ResetError;
 use crate::plan::PlanError;

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use windlass_shared::proto::v1::ProjectFile;
-use windlass_shared::proto::{TransferError, digest};
-use windlass_shared::spec::files::MAX_FILE_BYTES;
+use windlass_api::v1::ProjectFile;
+use windlass_api::{TransferError, digest};
+use windlass_project::spec::files::MAX_FILE_BYTES;
 
 /// Contents by digest, in memory only: a project that is refused leaves nothing behind.
 #[derive(Debug)]

@@ -20,9 +20,11 @@ use datafusion::error::DataFusionError;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
-use windlass_shared::bundle::{BundleReader, metrics_schema};
-use windlass_shared::ids::{NodeName, RunId, TableVersion};
-use windlass_shared::proto::v1::{self, DataRequest, data_request::Kind};
+use windlass_api::v1;
+use windlass_api::v1::DataRequest;
+use windlass_api::v1::data_request::Kind;
+use windlass_base::ids::{NodeName, RunId, TableVersion};
+use windlass_evidence::bundle::{BundleReader, metrics_schema};
 
 use super::api::run_id;
 use super::bundle::bundle_of;

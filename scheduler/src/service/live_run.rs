@@ -7,10 +7,10 @@ use std::time::Instant;
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use windlass_shared::artifact::{LogEvent, LogKind, RunRecord};
-use windlass_shared::ids::{NodeName, PipelineName, RunId};
-use windlass_shared::proto::v1;
-use windlass_shared::tag::keys;
+use windlass_api::v1;
+use windlass_base::ids::{NodeName, PipelineName, RunId};
+use windlass_evidence::artifact::{LogEvent, LogKind, RunRecord};
+use windlass_project::tag::keys;
 
 use crate::home::Home;
 use crate::run::{RunError, RunRequest, run_pipeline};

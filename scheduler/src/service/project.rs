@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use windlass_shared::graph::{PipelineGraph, check};
-use windlass_shared::ids::{NodeName, PipelineName, RunId};
-use windlass_shared::proto::{assemble, refresh_from_wire, v1};
-use windlass_shared::spec::{Problem, Problems};
-use windlass_shared::storage::Location;
+use windlass_api::{assemble, refresh_from_wire, v1};
+use windlass_base::ids::{NodeName, PipelineName, RunId};
+use windlass_project::graph::{PipelineGraph, check};
+use windlass_project::spec::{Problem, Problems};
+use windlass_storage::Location;
 
 use super::error::{ServiceError, bad_request};
 use super::file_cache::FileCache;
@@ -83,7 +83,7 @@ impl Submitted {
         match self.graph.node(&node) {
             Some(_) => Ok(node),
             None => {
-                let code = windlass_shared::spec::codes::UNKNOWN_SOURCE;
+                let code = windlass_project::spec::codes::UNKNOWN_SOURCE;
                 let problem = Problem::new(code, format!("the project has no source or stage `{name}`"));
                 Err(Problems::one(problem, &self.graph.files).into())
             }

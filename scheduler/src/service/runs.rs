@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use windlass_shared::ids::RunId;
+use windlass_base::ids::RunId;
 
 use super::error::ServiceError;
 use super::live_run::LiveRun;

@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 use tonic::{Request, Status};
-use windlass_shared::proto::v1::windlass_service_server::WindlassServiceServer;
-use windlass_shared::proto::{API_HEADER, API_MESSAGE_BYTES, API_VERSION};
-use windlass_shared::storage::Location;
+use windlass_api::v1::windlass_service_server::WindlassServiceServer;
+use windlass_api::{API_HEADER, API_MESSAGE_BYTES, API_VERSION};
+use windlass_storage::Location;
 
 use super::api::Api;
 use super::error::ServiceError;

@@ -1,8 +1,8 @@
 //! The tables of a project on the wire.
 
-use windlass_shared::artifact::{CursorReset, CursorStatus, TableStatus};
-use windlass_shared::ids::RunId;
-use windlass_shared::proto::v1::Table;
+use windlass_api::v1::Table;
+use windlass_base::ids::RunId;
+use windlass_evidence::artifact::{CursorReset, CursorStatus, TableStatus};
 
 use super::error::ServiceError;
 use super::project::Submitted;

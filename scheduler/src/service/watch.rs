@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tonic::Status;
-use windlass_shared::artifact::RunLayout;
-use windlass_shared::bundle::{BundleFiles, RecordError, complete_lines};
-use windlass_shared::ids::RunId;
-use windlass_shared::proto::v1::RunEvent;
+use windlass_api::v1::RunEvent;
+use windlass_base::ids::RunId;
+use windlass_evidence::artifact::RunLayout;
+use windlass_evidence::bundle::{BundleFiles, RecordError, complete_lines};
 
 use super::error::ServiceError;
 use super::live_run::LiveRun;

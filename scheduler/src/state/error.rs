@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use windlass_shared::error::{Coded, ErrorCode};
+use windlass_base::error::{Coded, ErrorCode};
 
 /// What goes wrong with a state store.
 #[derive(Debug, thiserror::Error)]

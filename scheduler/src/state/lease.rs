@@ -8,8 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
-use windlass_shared::error::{Coded, ErrorCode};
-use windlass_shared::ids::RunId;
+use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::ids::RunId;
 
 use super::clock::Clock;
 use super::error::StateError;

@@ -1,7 +1,7 @@
 //! Why a home cannot be written to.
 
 use chrono::{DateTime, Utc};
-use windlass_shared::error::{Coded, ErrorCode};
+use windlass_base::error::{Coded, ErrorCode};
 
 use crate::state::LeaseHolder;
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chrono::Utc;
-use windlass_shared::storage::Location;
+use windlass_storage::Location;
 
 use super::{Record, WriterError};
 use crate::state::{LeaseHolder, ProcessIdentity};

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use uuid::Uuid;
-use windlass_shared::storage::{Location, Stores};
+use windlass_storage::{Location, Stores};
 
 use super::{Record, WriterError};
 use crate::state::{Clock, LeaseHolder, ProcessIdentity};
@@ -124,7 +124,7 @@ impl ObjectLease {
 impl Objects {
     fn of(home: &Location, stores: &Stores) -> Result<Self, WriterError> {
         let folder = home.join(FOLDER);
-        let found = (|| Ok::<_, windlass_shared::storage::StorageError>((stores.store(&folder)?, folder.path()?)))();
+        let found = (|| Ok::<_, windlass_storage::StorageError>((stores.store(&folder)?, folder.path()?)))();
         let home = home.to_string();
         let (store, folder) =
             found.map_err(|source| WriterError::Unusable { home: home.clone(), source: source.into() })?;

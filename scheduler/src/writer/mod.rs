@@ -18,8 +18,8 @@ use std::sync::{Arc, Weak};
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use windlass_shared::ids::RunId;
-use windlass_shared::storage::Stores;
+use windlass_base::ids::RunId;
+use windlass_storage::Stores;
 
 pub use error::WriterError;
 use file::FileLock;

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast;
+use windlass_base::error::Coded;
 use windlass_client::{RunOptions, Windlass};
-use windlass_shared::artifact::{LogKind, RunStatus};
-use windlass_shared::error::Coded;
+use windlass_evidence::artifact::{LogKind, RunStatus};
 use windlass_tests::shared_cluster;
 
 use super::support::{Lab, Limits, TOTALS, impatient, shop};

@@ -3,15 +3,15 @@
 use bytes::Bytes;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
-use windlass_client::{QueryOptions, RunOptions};
-use windlass_shared::error::Coded;
-use windlass_shared::ids::RunId;
-use windlass_shared::proto::digest;
-use windlass_shared::proto::v1::windlass_service_client::WindlassServiceClient;
-use windlass_shared::proto::v1::{
+use windlass_api::digest;
+use windlass_api::v1::windlass_service_client::WindlassServiceClient;
+use windlass_api::v1::{
     GetBundlePartRequest, GetServerInfoRequest, Project, ProjectFile, PutFilesRequest, Scope, SubmitRunRequest,
 };
-use windlass_shared::spec::RenderStyle;
+use windlass_base::error::Coded;
+use windlass_base::ids::RunId;
+use windlass_client::{QueryOptions, RunOptions};
+use windlass_project::spec::RenderStyle;
 
 use super::support::{Lab, Limits, TOTALS, shop};
 

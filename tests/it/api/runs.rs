@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
+use windlass_base::error::Coded;
+use windlass_base::ids::TableVersion;
 use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{CursorReset, Project, QueryOptions, RunOptions, Windlass};
-use windlass_shared::artifact::{LogKind, PlanText, Refresh, RunStatus, SavedPlan};
-use windlass_shared::error::Coded;
-use windlass_shared::ids::TableVersion;
-use windlass_shared::storage::Location;
+use windlass_evidence::artifact::{LogKind, PlanText, Refresh, RunStatus, SavedPlan};
+use windlass_storage::Location;
 
 use super::support::{Lab, Limits, ORDERS, SLOW, TOTALS, ask, shop};
 

@@ -12,7 +12,7 @@ use windlass_scheduler::Scheduler;
 use windlass_scheduler::metrics::ServiceMetrics;
 use windlass_scheduler::service::{ApiConfig, ApiServer};
 use windlass_scheduler::state::MemoryStore;
-use windlass_shared::storage::Location;
+use windlass_storage::Location;
 use windlass_tests::shared_cluster;
 
 /// A scheduler's API, its home and its data in a folder of its own.

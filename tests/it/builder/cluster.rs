@@ -13,9 +13,9 @@ use windlass_client::Project;
 use windlass_client::builder::{StageBuilder, planning_context};
 use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{QueryOptions, RunOptions, Windlass};
-use windlass_shared::artifact::RunStatus;
-use windlass_shared::spec::table::Materialize;
-use windlass_shared::spec::{ParamValue, RunSettings};
+use windlass_evidence::artifact::RunStatus;
+use windlass_project::spec::table::Materialize;
+use windlass_project::spec::{ParamValue, RunSettings};
 
 use super::{columns, customers, plan, session, shop};
 

@@ -13,7 +13,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use windlass_client::builder::{ProjectBuilder, Source, planning_context};
-use windlass_shared::spec::source::FileFormat;
+use windlass_project::spec::source::FileFormat;
 
 const ORDERS: &str = "id,customer,amount\n1,ada,5\n2,ada,20\n3,bo,30\n4,bo,40\n5,cy,40\n6,,7\n";
 const CUSTOMERS: &str = "customer,city\nada,Rome\nbo,Oslo\ndi,Rome\n";

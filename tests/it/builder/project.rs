@@ -5,20 +5,20 @@ use std::fs;
 
 use chrono::{TimeZone, Utc};
 use proptest::prelude::*;
+use windlass_base::error::Coded;
 use windlass_client::Project;
 use windlass_client::builder::{Param, ProjectBuilder, Source, StageBuilder};
-use windlass_shared::contract::ContractType;
-use windlass_shared::error::Coded;
-use windlass_shared::graph::draw::DrawFormat;
-use windlass_shared::graph::{PipelineGraph, check};
-use windlass_shared::rows::Cell;
-use windlass_shared::spec::column_type::ColumnType;
-use windlass_shared::spec::pipeline::{SessionPatch, SourceOverride};
-use windlass_shared::spec::source::{DeltaSource, FileFormat, PinAt, SortColumn, SourceKind};
-use windlass_shared::spec::table::{
+use windlass_project::contract::ContractType;
+use windlass_project::graph::draw::DrawFormat;
+use windlass_project::graph::{PipelineGraph, check};
+use windlass_project::rows::Cell;
+use windlass_project::spec::column_type::ColumnType;
+use windlass_project::spec::pipeline::{SessionPatch, SourceOverride};
+use windlass_project::spec::source::{DeltaSource, FileFormat, PinAt, SortColumn, SourceKind};
+use windlass_project::spec::table::{
     Export, Incremental, Materialize, MergeWrite, OnDefinitionChange, TableSettings, WriteMode,
 };
-use windlass_shared::spec::{ParamValue, ProjectFiles, RunSettings, TargetSpec};
+use windlass_project::spec::{ParamValue, ProjectFiles, RunSettings, TargetSpec};
 
 use super::{plan, shop};
 

@@ -13,17 +13,18 @@ use datafusion_proto::protobuf::{
     ProjectionNode, ScalarUdfExprNode, UnionNode, ValuesNode,
 };
 use proptest::prelude::*;
+use windlass_base::ids::RunId;
 use windlass_client::builder::{ProjectBuilder, StageBuilder, planning_context};
+use windlass_engine::codec::logical::{decode_plan, encode_plan};
+use windlass_engine::function::Functions;
+use windlass_engine::session::Sessions;
+use windlass_project::graph::check;
+use windlass_project::spec::plan_text;
+use windlass_project::spec::plan_text::ENGINE_VERSION;
+use windlass_project::spec::{ParamValue, ProjectFiles, RenderStyle};
 use windlass_scheduler::home::Home;
 use windlass_scheduler::plan::{PlanError, PlanRequest, plan_run};
-use windlass_shared::codec::logical::{decode_plan, encode_plan};
-use windlass_shared::function::Functions;
-use windlass_shared::graph::check;
-use windlass_shared::ids::RunId;
-use windlass_shared::session::Sessions;
-use windlass_shared::spec::plan_text::{self, ENGINE_VERSION};
-use windlass_shared::spec::{ParamValue, ProjectFiles, RenderStyle};
-use windlass_shared::storage::Location;
+use windlass_storage::Location;
 
 use super::{columns, plan, session, shop};
 

@@ -12,10 +12,10 @@ use datafusion::logical_expr::{
     Expr, ExprSchemable, Like, LogicalPlan, LogicalPlanBuilder, Volatility, create_udf, table_scan,
 };
 use datafusion::prelude::{SessionContext, col, lit, placeholder};
+use windlass_base::error::Coded;
 use windlass_client::builder::planning_context;
-use windlass_shared::codec::logical::{PlanWireError, decode_plan, encode_plan};
-use windlass_shared::error::Coded;
-use windlass_shared::spec::plan_text::ENGINE_VERSION;
+use windlass_engine::codec::logical::{PlanWireError, decode_plan, encode_plan};
+use windlass_project::spec::plan_text::ENGINE_VERSION;
 
 use super::{columns, orders, plan, session};
 

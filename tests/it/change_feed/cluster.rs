@@ -2,11 +2,11 @@
 
 use datafusion::prelude::SessionContext;
 use tempfile::TempDir;
-use windlass_shared::delta::changes::TableChanges;
-use windlass_shared::delta::pin::pin;
-use windlass_shared::delta::scan::ScanOptions;
-use windlass_shared::spec::source::PinAt;
-use windlass_shared::storage::Location;
+use windlass_delta::changes::TableChanges;
+use windlass_delta::pin::pin;
+use windlass_delta::scan::ScanOptions;
+use windlass_project::spec::source::PinAt;
+use windlass_storage::Location;
 
 use super::golden::feeds;
 use super::support::{feed, feed_rows};

@@ -12,7 +12,7 @@ use super::support::{feed, feed_batches};
 use crate::delta_read::cluster_like::{pinned, sessions};
 use crate::delta_read::golden::golden_root;
 use crate::delta_read::tables::rows_of;
-use windlass_shared::spec::source::PinAt;
+use windlass_project::spec::source::PinAt;
 
 /// The golden tables that have a change feed, with the version from which on it is on.
 pub(crate) fn feeds() -> Vec<(PathBuf, u64)> {

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use windlass_shared::delta::changes::range::{
+use windlass_delta::changes::range::{
     ChangeKind, ChangeRange, CommitFacts, FileFacts, LogFacts, NeededFile, RowsRead, VectorFacts, plan,
 };
-use windlass_shared::delta::changes::{ChangeError, Gap, TableFacts};
+use windlass_delta::changes::{ChangeError, Gap, TableFacts};
 
 /// What happens next to the table or its reader. Numbers choose among what there is, modulo how much that is.
 #[derive(Debug, Clone)]

@@ -5,7 +5,7 @@ use std::path::Path;
 use datafusion::arrow::array::{Int64Array, RecordBatch, StringArray};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use windlass_shared::error::Coded;
+use windlass_base::error::Coded;
 
 use super::support::{feed, feed_rows};
 use super::tables::{append, create};

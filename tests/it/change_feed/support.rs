@@ -12,14 +12,14 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, collect}
 use datafusion_proto::bytes::{
     physical_plan_from_bytes_with_extension_codec, physical_plan_to_bytes_with_extension_codec,
 };
-use windlass_shared::codec::PlanCodec;
-use windlass_shared::delta::DeltaError;
-use windlass_shared::delta::changes::{TableChanges, changes_between};
-use windlass_shared::delta::scan::ScanOptions;
-use windlass_shared::ids::TableVersion;
-use windlass_shared::session::Sessions;
-use windlass_shared::spec::source::PinAt;
-use windlass_shared::storage::Location;
+use windlass_base::ids::TableVersion;
+use windlass_delta::DeltaError;
+use windlass_delta::changes::{TableChanges, changes_between};
+use windlass_delta::scan::ScanOptions;
+use windlass_engine::codec::PlanCodec;
+use windlass_engine::session::Sessions;
+use windlass_project::spec::source::PinAt;
+use windlass_storage::Location;
 
 use crate::delta_read::cluster_like::{pinned, planned, provider, scan_all, sessions_with};
 use crate::delta_read::tables::rows_of;

@@ -9,7 +9,7 @@ use deltalake::protocol::SaveMode;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tempfile::TempDir;
-use windlass_shared::session::Sessions;
+use windlass_engine::session::Sessions;
 
 use super::support::{applied, feed, feed_rows, state};
 use crate::delta_read::cluster_like::sessions;

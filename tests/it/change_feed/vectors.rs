@@ -8,9 +8,9 @@ use datafusion::prelude::SessionContext;
 use roaring::RoaringTreemap;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use windlass_shared::config::SessionSettings;
-use windlass_shared::delta::scan::ScanOptions;
-use windlass_shared::error::Coded;
+use windlass_base::config::SessionSettings;
+use windlass_base::error::Coded;
+use windlass_delta::scan::ScanOptions;
 
 use super::support::{feed, run_as_tasks};
 use crate::delta_read::cluster_like::sessions_with;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use windlass_client::{Project, RunOptions, Windlass};
-use windlass_shared::artifact::RunStatus;
+use windlass_evidence::artifact::RunStatus;
 use windlass_tests::processes::ProcessCluster;
 
 const CANCELS: usize = 20;

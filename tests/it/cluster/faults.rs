@@ -5,9 +5,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use datafusion::arrow::util::pretty::pretty_format_batches;
+use windlass_base::error::Coded;
 use windlass_client::{Project, QueryOptions, RunOptions, Windlass};
-use windlass_shared::artifact::{LogKind, RunRecord, RunStatus};
-use windlass_shared::error::Coded;
+use windlass_evidence::artifact::{LogKind, RunRecord, RunStatus};
 use windlass_tests::processes::{ClusterOptions, ProcessCluster, ServerProcess};
 
 type Stages = [(&'static str, &'static str)];

@@ -1,11 +1,11 @@
 //! A scheduler and a program that embeds Windlass, each with a state of its own, want the same home.
 
+use windlass_base::error::Coded;
 use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{Project, RunOptions, Windlass};
-use windlass_shared::artifact::{CommitOutcome, LogKind, RunRecord, RunStatus};
-use windlass_shared::error::Coded;
-use windlass_shared::spec::ProjectFiles;
-use windlass_shared::storage::Location;
+use windlass_evidence::artifact::{CommitOutcome, LogKind, RunRecord, RunStatus};
+use windlass_project::spec::ProjectFiles;
+use windlass_storage::Location;
 use windlass_tests::processes::ProcessCluster;
 
 /// A query that takes minutes.

@@ -4,8 +4,8 @@
 use std::process::Output;
 
 use assert_cmd::Command;
-use windlass_shared::proto::v1::windlass_service_client::WindlassServiceClient;
-use windlass_shared::proto::v1::{GetServerInfoRequest, ListRunsRequest, Scope, WatchRunRequest};
+use windlass_api::v1::windlass_service_client::WindlassServiceClient;
+use windlass_api::v1::{GetServerInfoRequest, ListRunsRequest, Scope, WatchRunRequest};
 use windlass_tests::StorageServer;
 use windlass_tests::processes::{ClusterOptions, ProcessCluster};
 

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use assert_cmd::Command;
-use windlass_shared::contract::{Contract, ContractType, to_yaml};
-use windlass_shared::spec::parse_contract;
+use windlass_project::contract::{Contract, ContractType, to_yaml};
+use windlass_project::spec::parse_contract;
 
 use crate::command::binary;
 

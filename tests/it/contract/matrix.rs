@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use windlass_base::ids::NodeName;
 use windlass_client::RunOptions;
-use windlass_shared::contract::{Column, Contract, ContractColumn, ContractType, Evolution};
-use windlass_shared::ids::NodeName;
+use windlass_project::contract::{Column, Contract, ContractColumn, ContractType, Evolution};
 
 use super::{POLICIES, everything, project, said, stage, succeed, windlass};
 
@@ -157,7 +157,7 @@ async fn queries_are_held_to_their_contracts_before_anything_runs() {
         for stage in &good.graph.stages {
             let rows = windlass.query(&good, &format!("SELECT x FROM {}", stage.name), &Default::default()).await;
             let schema = rows.unwrap().schema();
-            let columns = windlass_shared::delta::table::contract_columns(&schema).unwrap();
+            let columns = windlass_delta::table::contract_columns(&schema).unwrap();
             let contract = &good.graph.stage(&stage.name).unwrap().contract.as_ref().unwrap().value;
             assert_eq!(columns[0].data_type, contract.columns[0].data_type, "{} under {policy}", stage.name);
         }

@@ -7,13 +7,13 @@ mod runs;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use windlass_base::config::SessionSettings;
 use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::error::ClientError;
 use windlass_client::{Project, RunOptions, Windlass};
-use windlass_shared::artifact::{RunRecord, RunStatus};
-use windlass_shared::config::SessionSettings;
-use windlass_shared::spec::ProjectFiles;
-use windlass_shared::storage::Location;
+use windlass_evidence::artifact::{RunRecord, RunStatus};
+use windlass_project::spec::ProjectFiles;
+use windlass_storage::Location;
 
 /// The policies by name.
 const POLICIES: [&str; 3] = ["exact", "additive", "ignore_extra"];

@@ -1,8 +1,8 @@
 //! Runs of stages with contracts: columns left out and kept, nulls, incremental stages, evolution over versions.
 
+use windlass_base::ids::NodeName;
 use windlass_client::{Project, RunOptions, Windlass};
-use windlass_shared::artifact::{PlanDecision, RunStatus};
-use windlass_shared::ids::NodeName;
+use windlass_evidence::artifact::{PlanDecision, RunStatus};
 
 use super::{everything, project, run, said, stage, succeed, windlass};
 

@@ -6,11 +6,11 @@ use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::prelude::{SessionContext, col, lit};
 use tempfile::TempDir;
-use windlass_shared::delta::merge::{ROW_FILE, ROW_POSITION};
-use windlass_shared::delta::pin::PinnedTable;
-use windlass_shared::delta::scan::ScanOptions;
-use windlass_shared::session::Sessions;
-use windlass_shared::spec::source::PinAt;
+use windlass_delta::merge::{ROW_FILE, ROW_POSITION};
+use windlass_delta::pin::PinnedTable;
+use windlass_delta::scan::ScanOptions;
+use windlass_engine::session::Sessions;
+use windlass_project::spec::source::PinAt;
 
 use crate::delta_read::cluster_like::{cut, pinned, planned, run_scan, scan_all, scan_of, sessions};
 use crate::delta_read::mapping::write_table;

@@ -7,13 +7,13 @@ use std::sync::atomic::Ordering;
 use datafusion::arrow::array::RecordBatch;
 use futures::future::join_all;
 use serde_json::Value;
-use windlass_shared::delta::commit::{BaseExpectation, CommitMode, CommitOutcome, CommitRequest, commit};
-use windlass_shared::delta::merge::{MergeCounts, MergeWay, Replacement, StagedMerge};
-use windlass_shared::delta::table::TableState;
-use windlass_shared::delta::write::{StagedFiles, partition_values};
-use windlass_shared::error::Coded;
-use windlass_shared::ids::{AppId, TableVersion};
-use windlass_shared::spec::table::WriteMode;
+use windlass_base::error::Coded;
+use windlass_base::ids::{AppId, TableVersion};
+use windlass_delta::commit::{BaseExpectation, CommitMode, CommitOutcome, CommitRequest, commit};
+use windlass_delta::merge::{MergeCounts, MergeWay, Replacement, StagedMerge};
+use windlass_delta::table::TableState;
+use windlass_delta::write::{StagedFiles, partition_values};
+use windlass_project::spec::table::WriteMode;
 
 use super::lab::{define, finished, merge, others_rows, own_rows, pinned, request, small_files, stage};
 use crate::delta_write::faults::Faulty;
@@ -32,7 +32,7 @@ fn rows_alone(batch: &RecordBatch) -> RecordBatch {
 }
 
 /// A table of ids 1 to 30 in three files.
-async fn table(lab: &Lab) -> windlass_shared::delta::table::TableDefinition {
+async fn table(lab: &Lab) -> windlass_delta::table::TableDefinition {
     let rows = rows_alone(&wanted(lab, 1, 30, "old", false).await);
     let definition = define(lab, rows.schema());
     lab.write(&definition, &rows, WriteMode::Append, 0).await;

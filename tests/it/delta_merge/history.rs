@@ -12,10 +12,10 @@ use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use windlass_shared::delta::commit::CommitReceipt;
-use windlass_shared::delta::merge::{MergeCounts, MergeWay};
-use windlass_shared::delta::table::TableDefinition;
-use windlass_shared::spec::table::WriteMode;
+use windlass_delta::commit::CommitReceipt;
+use windlass_delta::merge::{MergeCounts, MergeWay};
+use windlass_delta::table::TableDefinition;
+use windlass_project::spec::table::WriteMode;
 
 use super::lab::{define, merge, others_rows, own_rows, small_files};
 use crate::delta_read::tables::rows_of;

@@ -6,16 +6,16 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::physical_plan::{ExecutionPlan, collect_partitioned};
 use datafusion::prelude::SessionContext;
-use windlass_shared::delta::commit::{BaseExpectation, CommitMode, CommitReceipt, CommitRequest};
-use windlass_shared::delta::merge::{
+use windlass_delta::commit::{BaseExpectation, CommitMode, CommitReceipt, CommitRequest};
+use windlass_delta::merge::{
     MergeWay, MergedFiles, NEW_PREFIX, OLD_PREFIX, OP, ROW_FILE, ROW_POSITION, StagedMerge, delta_merge_plan, finish,
     survivors,
 };
-use windlass_shared::delta::pin::{PinnedTable, pin};
-use windlass_shared::delta::scan::ScanOptions;
-use windlass_shared::delta::table::{TableDefinition, TableState};
-use windlass_shared::delta::write::{StagedFiles, WriteSpec, delta_write_plan};
-use windlass_shared::spec::source::PinAt;
+use windlass_delta::pin::{PinnedTable, pin};
+use windlass_delta::scan::ScanOptions;
+use windlass_delta::table::{TableDefinition, TableState};
+use windlass_delta::write::{StagedFiles, WriteSpec, delta_write_plan};
+use windlass_project::spec::source::PinAt;
 
 use crate::delta_read::tables::rows_of;
 use crate::delta_write::lab::{Lab, receipt};

@@ -6,14 +6,12 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::physical_plan::{ExecutionPlan, collect_partitioned, displayable};
 use datafusion_proto::physical_plan::AsExecutionPlan;
 use datafusion_proto::protobuf::PhysicalPlanNode;
-use windlass_shared::codec::PlanCodec;
-use windlass_shared::delta::merge::{
-    DeltaMergeExec, MergeCounts, MergeWay, StagedMerge, choose, delta_merge_plan, finish,
-};
-use windlass_shared::delta::table::TableDefinition;
-use windlass_shared::delta::write::StagedFiles;
-use windlass_shared::error::Coded;
-use windlass_shared::spec::table::{MergeWrite, WriteMode};
+use windlass_base::error::Coded;
+use windlass_delta::merge::{DeltaMergeExec, MergeCounts, MergeWay, StagedMerge, choose, delta_merge_plan, finish};
+use windlass_delta::table::TableDefinition;
+use windlass_delta::write::StagedFiles;
+use windlass_engine::codec::PlanCodec;
+use windlass_project::spec::table::{MergeWrite, WriteMode};
 
 use super::lab::{FEED, VECTORS, changes_sql, copies, define, merge, pinned, session, small_files, stage};
 use crate::delta_write::lab::Lab;
@@ -138,7 +136,7 @@ async fn changes_that_do_not_fit_together_are_refused() {
     External error: the changes for the table `people` cannot be merged: a row has no operation [WL0441]
     "#);
     // In two tasks, nobody sees it before the reports come together.
-    let one = |lab: Arc<Lab>, state: windlass_shared::delta::table::TableState, sql: String| async move {
+    let one = |lab: Arc<Lab>, state: windlass_delta::table::TableState, sql: String| async move {
         let input = lab.input(&lab.rows(&sql).await, 1).await;
         let plan = delta_merge_plan(input, state.write_spec("people"), true, &lab.context.state()).unwrap();
         collect_partitioned(plan, lab.context.task_ctx()).await.unwrap().concat()

@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use windlass_shared::delta::merge::MergeWay;
-use windlass_shared::spec::table::WriteMode;
+use windlass_delta::merge::MergeWay;
+use windlass_project::spec::table::WriteMode;
 
 use super::lab::{define, merge};
 use crate::delta_write::lab::Lab;

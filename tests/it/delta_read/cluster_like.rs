@@ -12,14 +12,14 @@ use datafusion::prelude::SessionContext;
 use datafusion_proto::bytes::{
     physical_plan_from_bytes_with_extension_codec, physical_plan_to_bytes_with_extension_codec,
 };
-use windlass_shared::codec::PlanCodec;
-use windlass_shared::config::SessionSettings;
-use windlass_shared::delta::pin::{PinnedTable, pin};
-use windlass_shared::delta::scan::ScanOptions;
-use windlass_shared::function::Functions;
-use windlass_shared::session::Sessions;
-use windlass_shared::spec::source::PinAt;
-use windlass_shared::storage::Location;
+use windlass_base::config::SessionSettings;
+use windlass_delta::pin::{PinnedTable, pin};
+use windlass_delta::scan::ScanOptions;
+use windlass_engine::codec::PlanCodec;
+use windlass_engine::function::Functions;
+use windlass_engine::session::Sessions;
+use windlass_project::spec::source::PinAt;
+use windlass_storage::Location;
 
 pub(crate) fn sessions(partitions: usize) -> Sessions {
     sessions_with(SessionSettings { target_partitions: partitions, ..SessionSettings::default() })

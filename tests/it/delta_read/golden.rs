@@ -7,10 +7,10 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
 use datafusion::prelude::{DataFrame, ParquetReadOptions, SessionContext, col, lit};
-use windlass_shared::error::Coded;
-use windlass_shared::session::Sessions;
-use windlass_shared::spec::source::PinAt;
-use windlass_shared::storage::Location;
+use windlass_base::error::Coded;
+use windlass_engine::session::Sessions;
+use windlass_project::spec::source::PinAt;
+use windlass_storage::Location;
 
 use super::cluster_like::{pinned, provider, scan_all, sessions};
 use super::tables::rows_of;
@@ -105,7 +105,7 @@ async fn invalid_logs_are_told_apart() {
     let mut told = Vec::new();
     for name in ["deltalog-invalid-protocol-version", "deltalog-state-reconstruction-without-metadata"] {
         let location = Location::from_path(&root.join("tables").join(name).join("delta")).unwrap();
-        let error = windlass_shared::delta::pin::pin(&location, PinAt::Latest, sessions.stores()).await.unwrap_err();
+        let error = windlass_delta::pin::pin(&location, PinAt::Latest, sessions.stores()).await.unwrap_err();
         let message = error.to_string().replace(root.to_str().unwrap(), "…");
         told.push(format!("{} {message}\n  help: {}", error.code(), error.help().unwrap()));
     }

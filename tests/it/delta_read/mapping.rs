@@ -11,8 +11,8 @@ use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema};
 use datafusion::prelude::{col, lit};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use windlass_shared::config::SessionSettings;
-use windlass_shared::spec::source::PinAt;
+use windlass_base::config::SessionSettings;
+use windlass_project::spec::source::PinAt;
 
 use super::cluster_like::{pinned, provider, scan_all, scanned_files, sessions, sessions_with, with_table};
 use super::tables::{Log, add, array, metadata, protocol, rows_of, write_parquet};

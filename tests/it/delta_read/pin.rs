@@ -7,11 +7,11 @@ use chrono::{DateTime, TimeZone, Utc};
 use datafusion::arrow::array::Int32Array;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use windlass_shared::delta::pin::{Pin, pin};
-use windlass_shared::error::Coded;
-use windlass_shared::ids::TableVersion;
-use windlass_shared::spec::source::PinAt;
-use windlass_shared::storage::Location;
+use windlass_base::error::Coded;
+use windlass_base::ids::TableVersion;
+use windlass_delta::pin::{Pin, pin};
+use windlass_project::spec::source::PinAt;
+use windlass_storage::Location;
 
 use super::cluster_like::{pinned, sessions};
 use super::tables::{Log, add, append, array, batch, field, metadata, protocol};

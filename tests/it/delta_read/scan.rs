@@ -16,9 +16,9 @@ use datafusion::physical_plan::{ExecutionPlan, displayable};
 use datafusion::prelude::{Expr, SessionContext, col, lit};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use windlass_shared::config::SessionSettings;
-use windlass_shared::delta::scan::ScanOptions;
-use windlass_shared::spec::source::PinAt;
+use windlass_base::config::SessionSettings;
+use windlass_delta::scan::ScanOptions;
+use windlass_project::spec::source::PinAt;
 
 use super::cluster_like::{
     cut, pinned, planned, provider, run_scan, scan_all, scan_of, scanned_files, sessions, sessions_with, task_bytes,

@@ -8,10 +8,10 @@ use roaring::RoaringTreemap;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
-use windlass_shared::config::SessionSettings;
-use windlass_shared::error::Coded;
-use windlass_shared::session::Sessions;
-use windlass_shared::spec::source::PinAt;
+use windlass_base::config::SessionSettings;
+use windlass_base::error::Coded;
+use windlass_engine::session::Sessions;
+use windlass_project::spec::source::PinAt;
 
 use super::cluster_like::{cut, pinned, planned, provider, run_scan, scan_of, sessions, sessions_with, with_table};
 use super::tables::{Log, add, array, batch, field, metadata, protocol, rows_of, write_parquet};
@@ -218,8 +218,8 @@ async fn damaged(damage: impl Fn(&Path, &mut Value)) -> String {
     add["add"]["deletionVector"] = vector;
     Log::new(path).commit(&[protocol(&["deletionVectors"]), metadata(&[field("id", "long")], &[], &json!({})), add]);
     let sessions = sessions(1);
-    let location = windlass_shared::storage::Location::from_path(path).unwrap();
-    let table = match windlass_shared::delta::pin::pin(&location, PinAt::Latest, sessions.stores()).await {
+    let location = windlass_storage::Location::from_path(path).unwrap();
+    let table = match windlass_delta::pin::pin(&location, PinAt::Latest, sessions.stores()).await {
         Ok(table) => table,
         Err(error) => return format!("{} {error}", error.code()),
     };

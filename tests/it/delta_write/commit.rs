@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use futures::future::join_all;
-use windlass_shared::delta::changes::changes;
-use windlass_shared::delta::commit::{CommitMode, CommitOutcome, CommitRequest, commit, maybe_checkpoint};
-use windlass_shared::delta::cursor::remember;
-use windlass_shared::delta::table::{SchemaChange, ensure_table};
-use windlass_shared::delta::write::StagedFiles;
-use windlass_shared::error::Coded;
-use windlass_shared::ids::{AppId, RunId, TableVersion};
-use windlass_shared::spec::table::WriteMode;
+use windlass_base::error::Coded;
+use windlass_base::ids::{AppId, RunId, TableVersion};
+use windlass_delta::changes::changes;
+use windlass_delta::commit::{CommitMode, CommitOutcome, CommitRequest, commit, maybe_checkpoint};
+use windlass_delta::cursor::remember;
+use windlass_delta::table::{SchemaChange, ensure_table};
+use windlass_delta::write::StagedFiles;
+use windlass_project::spec::table::WriteMode;
 
 use super::lab::{Lab, info, receipt};
 

@@ -19,8 +19,8 @@ use object_store::{
 use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use windlass_shared::delta::commit::{CommitOutcome, commit};
-use windlass_shared::error::Coded;
+use windlass_base::error::Coded;
+use windlass_delta::commit::{CommitOutcome, commit};
 
 use super::lab::{Lab, open};
 

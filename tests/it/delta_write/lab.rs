@@ -19,18 +19,16 @@ use object_store::memory::InMemory;
 use serde_json::Value;
 use tempfile::TempDir;
 use url::Url;
-use windlass_shared::config::SessionSettings;
-use windlass_shared::delta::DeltaError;
-use windlass_shared::delta::commit::{
-    BaseExpectation, CommitMode, CommitOutcome, CommitReceipt, CommitRequest, commit,
-};
-use windlass_shared::delta::table::{SchemaChange, TableDefinition, TableState, ensure_table};
-use windlass_shared::delta::write::{StagedFiles, WriteSpec, delta_write_plan};
-use windlass_shared::function::Functions;
-use windlass_shared::ids::{AppId, RunId, RunSequence};
-use windlass_shared::session::Sessions;
-use windlass_shared::spec::table::WriteMode;
-use windlass_shared::storage::{Location, Stores};
+use windlass_base::config::SessionSettings;
+use windlass_base::ids::{AppId, RunId, RunSequence};
+use windlass_delta::DeltaError;
+use windlass_delta::commit::{BaseExpectation, CommitMode, CommitOutcome, CommitReceipt, CommitRequest, commit};
+use windlass_delta::table::{SchemaChange, TableDefinition, TableState, ensure_table};
+use windlass_delta::write::{StagedFiles, WriteSpec, delta_write_plan};
+use windlass_engine::function::Functions;
+use windlass_engine::session::Sessions;
+use windlass_project::spec::table::WriteMode;
+use windlass_storage::{Location, Stores};
 
 /// A store with tables, and a session that writes to it.
 pub(crate) struct Lab {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, displayable};
 use datafusion_proto::physical_plan::AsExecutionPlan;
 use datafusion_proto::protobuf::PhysicalPlanNode;
-use windlass_shared::codec::PlanCodec;
-use windlass_shared::delta::write::{DeltaWriteExec, StagedFiles};
+use windlass_delta::write::{DeltaWriteExec, StagedFiles};
+use windlass_engine::codec::PlanCodec;
 
 use super::lab::Lab;
 

@@ -1,9 +1,9 @@
 //! Rows that a table must not have: the write fails, says why, and changes nothing.
 
 use datafusion::error::DataFusionError;
-use windlass_shared::delta::table::TableDefinition;
-use windlass_shared::delta::write::delta_write_plan;
-use windlass_shared::error::{Coded, Failure};
+use windlass_base::error::{Coded, Failure};
+use windlass_delta::table::TableDefinition;
+use windlass_delta::write::delta_write_plan;
 
 use super::lab::Lab;
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::Schema;
-use windlass_shared::delta::write::{FileCompression, StagedFiles};
-use windlass_shared::spec::table::WriteMode;
+use windlass_delta::write::{FileCompression, StagedFiles};
+use windlass_project::spec::table::WriteMode;
 
 use super::lab::{Lab, like_input, receipt};
 

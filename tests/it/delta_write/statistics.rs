@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use windlass_shared::spec::table::WriteMode;
+use windlass_project::spec::table::WriteMode;
 
 use super::lab::Lab;
 

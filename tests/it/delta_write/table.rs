@@ -7,9 +7,9 @@ use deltalake::DeltaTable;
 use deltalake::protocol::SaveMode;
 use futures::future::join_all;
 use serde_json::{Value, json};
-use windlass_shared::delta::table::TableDefinition;
-use windlass_shared::error::Coded;
-use windlass_shared::spec::table::WriteMode;
+use windlass_base::error::Coded;
+use windlass_delta::table::TableDefinition;
+use windlass_project::spec::table::WriteMode;
 
 use super::lab::Lab;
 

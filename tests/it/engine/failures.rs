@@ -5,8 +5,8 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
 use datafusion::physical_plan::test::TestMemoryExec;
+use windlass_base::error::{Coded, Failure};
 use windlass_scheduler::execute::{EngineError, StageState, TaskState};
-use windlass_shared::error::{Coded, Failure};
 use windlass_tests::shared_cluster;
 
 use super::functions::refusal;

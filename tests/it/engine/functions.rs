@@ -9,8 +9,8 @@ use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::exec_err;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
-use windlass_shared::error::Failure;
-use windlass_shared::function::Functions;
+use windlass_base::error::Failure;
+use windlass_engine::function::Functions;
 
 /// The standard functions and `fail`, `fall`, `refuse`, `drop_connection`: each gives back its argument unless a row's is 35.
 pub(super) fn functions() -> Functions {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use windlass_base::config::SessionSettings;
+use windlass_engine::function::Functions;
 use windlass_scheduler::execute::{EngineError, RunningJob, StageState, TaskState};
-use windlass_shared::config::SessionSettings;
-use windlass_shared::function::Functions;
 use windlass_tests::{EmbeddedCluster, embedded_cluster, shared_cluster};
 
 use super::functions::gate;

@@ -10,9 +10,9 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::prelude::{ParquetReadOptions, SessionContext};
 use futures::TryStreamExt;
-use windlass_shared::config::SessionSettings;
-use windlass_shared::error::Coded;
-use windlass_shared::function::Functions;
+use windlass_base::config::SessionSettings;
+use windlass_base::error::Coded;
+use windlass_engine::function::Functions;
 use windlass_tests::{EmbeddedCluster, embedded_cluster};
 
 const ROWS: i64 = 200_000;

@@ -16,7 +16,7 @@ use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::prelude::{ParquetReadOptions, SessionContext};
-use windlass_shared::config::SessionSettings;
+use windlass_base::config::SessionSettings;
 use windlass_tests::{EmbeddedCluster, embedded_cluster};
 
 const ROWS_PER_FILE: i64 = 10;

@@ -1,9 +1,10 @@
 //! Rows that one row of an input becomes, found again by that row's key.
 
 use datafusion::arrow::array::{Int64Array, RecordBatch, StringArray};
+use windlass_base::config::SessionSettings;
 use windlass_client::RunOptions;
-use windlass_shared::artifact::{PlanText, RunRecord, Strategy};
-use windlass_shared::config::SessionSettings;
+use windlass_evidence::artifact::{PlanText, RunRecord};
+use windlass_project::strategy::Strategy;
 
 use super::one_source::{OneSource, Stage, has, summary};
 use crate::delta_read::tables::{array, batch};

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use windlass_shared::artifact::{StageLineage, Strategy};
+use windlass_evidence::artifact::StageLineage;
+use windlass_project::strategy::Strategy;
 
 use super::sequence::OUTSIDE;
 

@@ -8,7 +8,8 @@ use datafusion::arrow::util::pretty::pretty_format_batches;
 use deltalake::kernel::{DataType, StructField};
 use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{Project, RunOptions, Windlass};
-use windlass_shared::artifact::{PlanDecision, RunStatus, Strategy};
+use windlass_evidence::artifact::{PlanDecision, RunStatus};
+use windlass_project::strategy::Strategy;
 
 use super::tables::open;
 use crate::delta_read::tables::{append, array, batch};

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{BooleanArray, Int64Array, RecordBatch};
+use windlass_base::config::SessionSettings;
 use windlass_client::RunOptions;
-use windlass_shared::artifact::{RunRecord, RunStatus};
-use windlass_shared::config::SessionSettings;
+use windlass_evidence::artifact::{RunRecord, RunStatus};
 
 use super::one_source::{OneSource, Stage, summary};
 use crate::delta_read::tables::batch;

@@ -3,7 +3,8 @@
 use std::fs;
 
 use windlass_client::RunOptions;
-use windlass_shared::artifact::{PlanDecision, Strategy};
+use windlass_evidence::artifact::PlanDecision;
+use windlass_project::strategy::Strategy;
 
 use super::rebuilt::{Rebuilt, Stage, numbers, strategy};
 

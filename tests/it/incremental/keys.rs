@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use datafusion::arrow::array::{Int64Array, Int64Builder, ListBuilder, RecordBatch};
 use windlass_client::RunOptions;
-use windlass_shared::artifact::{PlanText, Strategy};
+use windlass_evidence::artifact::PlanText;
+use windlass_project::strategy::Strategy;
 
 use super::rebuilt::{Outcome, Rebuilt, Stage, numbers, strategy};
 use crate::delta_read::tables::{array, batch};

@@ -35,10 +35,10 @@ use std::sync::Arc;
 
 use futures::{FutureExt, StreamExt};
 use tempfile::TempDir;
+use windlass_base::config::SessionSettings;
 use windlass_client::Windlass;
 use windlass_client::embedded::EmbeddedConfig;
-use windlass_shared::config::SessionSettings;
-use windlass_shared::storage::Location;
+use windlass_storage::Location;
 
 use coverage::Coverage;
 use sequence::{Arena, Sequence};

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::util::pretty::pretty_format_batches;
+use windlass_base::config::SessionSettings;
 use windlass_client::embedded::{EmbeddedConfig, local_runs};
 use windlass_client::{Project, RunOptions, Runs, Windlass};
-use windlass_shared::artifact::{PlanText, RunRecord, RunStatus, StageSummary};
-use windlass_shared::config::SessionSettings;
-use windlass_shared::storage::Location;
+use windlass_evidence::artifact::{PlanText, RunRecord, RunStatus, StageSummary};
+use windlass_storage::Location;
 
 use super::tables::open;
 use crate::delta_read::tables::append;

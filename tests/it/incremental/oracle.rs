@@ -10,10 +10,10 @@ use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::datasource::ViewTable;
 use datafusion::physical_plan::collect;
 use datafusion::prelude::SessionContext;
-use windlass_shared::config::SessionSettings;
-use windlass_shared::function::Functions;
-use windlass_shared::session::Sessions;
-use windlass_shared::values::normalised;
+use windlass_base::config::SessionSettings;
+use windlass_delta::values::normalised;
+use windlass_engine::function::Functions;
+use windlass_engine::session::Sessions;
 
 use super::pipeline::{Pipeline, Wish};
 use super::tables::{Rows, plain_session};

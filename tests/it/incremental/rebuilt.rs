@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 
 use datafusion::arrow::array::{Int64Array, RecordBatch};
 use tempfile::TempDir;
+use windlass_base::config::SessionSettings;
+use windlass_base::ids::TableVersion;
 use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{CursorReset, Project, RunOptions, Windlass};
-use windlass_shared::artifact::{PlannedRun, Refresh, RunRecord, Strategy};
-use windlass_shared::config::SessionSettings;
-use windlass_shared::ids::TableVersion;
-use windlass_shared::storage::Location;
+use windlass_evidence::artifact::{PlannedRun, Refresh, RunRecord};
+use windlass_project::strategy::Strategy;
+use windlass_storage::Location;
 
 use super::tables::{load, open};
 use crate::delta_read::tables::{append, array, batch};

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use windlass_base::error::Coded;
 use windlass_client::RunOptions;
-use windlass_shared::artifact::{PlanDecision, Refresh, Strategy};
-use windlass_shared::error::Coded;
+use windlass_evidence::artifact::{PlanDecision, Refresh};
+use windlass_project::strategy::Strategy;
 
 use super::rebuilt::{Rebuilt, Stage, numbers, strategy};
 

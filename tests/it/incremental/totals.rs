@@ -1,8 +1,9 @@
 //! Counts and sums, carried on from what the table holds.
 
 use datafusion::arrow::array::{Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray};
-use windlass_shared::artifact::{PlanText, Strategy};
-use windlass_shared::config::SessionSettings;
+use windlass_base::config::SessionSettings;
+use windlass_evidence::artifact::PlanText;
+use windlass_project::strategy::Strategy;
 
 use super::one_source::{OneSource, Stage, has, summary};
 use crate::delta_read::tables::{array, batch};

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use datafusion::arrow::array::{Int64Array, StringArray};
-use windlass_shared::artifact::{PlanText, Strategy, TouchedRows};
+use windlass_evidence::artifact::{PlanText, TouchedRows};
+use windlass_project::strategy::Strategy;
 
 use super::one_source::{OneSource, Stage, summary};
 use crate::delta_read::tables::{array, batch};

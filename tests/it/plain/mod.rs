@@ -6,7 +6,7 @@ use std::path::Path;
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use datafusion::prelude::SessionContext;
 use tempfile::TempDir;
-use windlass_shared::error::full_message;
+use windlass_base::error::full_message;
 use windlass_tests::plain::{PlainEngine, PlainError, PlainOptions, PlainReport, run_project};
 
 const EVENTS: &str = "id,team,amount\n1,red,5\n2,red,1\n3,blue,7\n4,blue,2\n5,green,-4\n";

@@ -10,11 +10,11 @@ use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::prelude::ParquetReadOptions;
+use windlass_base::config::SessionSettings;
+use windlass_engine::function::Functions;
+use windlass_engine::session::Sessions;
 use windlass_scheduler::cluster::{ClusterConfig, SchedulerProcess};
 use windlass_scheduler::execute::{Engine, JobRequest, TaskState};
-use windlass_shared::config::SessionSettings;
-use windlass_shared::function::Functions;
-use windlass_shared::session::Sessions;
 use windlass_tests::processes::{PATIENCE, ServerProcess, executor_args};
 
 use super::collector::collector;

@@ -7,10 +7,10 @@ use ballista_core::serde::protobuf::executor_grpc_client::ExecutorGrpcClient;
 use ballista_core::serde::protobuf::{LaunchMultiTaskParams, MultiTaskDefinition, TaskId};
 use datafusion_proto::physical_plan::AsExecutionPlan;
 use datafusion_proto::protobuf::PhysicalPlanNode;
-use windlass_shared::codec::PlanCodec;
-use windlass_shared::config::SessionSettings;
-use windlass_shared::function::Functions;
-use windlass_shared::session::Sessions;
+use windlass_base::config::SessionSettings;
+use windlass_engine::codec::PlanCodec;
+use windlass_engine::function::Functions;
+use windlass_engine::session::Sessions;
 use windlass_tests::processes::{ClusterOptions, ProcessCluster, ServerProcess, free_address};
 
 /// Takes hours.

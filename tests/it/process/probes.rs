@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use prometheus::proto::MetricFamily;
-use windlass_shared::process::{HttpPort, Probes, Readiness};
+use windlass_process::{HttpPort, Probes, Readiness};
 use windlass_tests::processes::http_get;
 
 struct Ready;

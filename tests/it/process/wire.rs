@@ -28,12 +28,12 @@ use tonic::transport::Channel;
 use tonic::{Code, Status};
 use tonic_prost::prost::Message;
 use tonic_types::StatusExt;
-use windlass_shared::codec::PlanCodec;
-use windlass_shared::ids::RunId;
-use windlass_shared::proto::v1::windlass_service_client::WindlassServiceClient;
-use windlass_shared::proto::v1::{
+use windlass_api::v1::windlass_service_client::WindlassServiceClient;
+use windlass_api::v1::{
     CancelRunRequest, GetBundlePartRequest, ListRunsRequest, Scope, SubmitRunRequest, WatchRunRequest,
 };
+use windlass_base::ids::RunId;
+use windlass_engine::codec::PlanCodec;
 use windlass_tests::processes::{ClusterOptions, ProcessCluster, free_address};
 
 /// The stable code of a status.

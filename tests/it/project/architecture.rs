@@ -10,7 +10,7 @@ use serde_json::Value;
 type Edges = BTreeMap<String, BTreeSet<String>>;
 
 /// The crates of the workspace, each with those that it may depend on.
-const RULE: [(&str, &[&str]); 13] = [
+const RULE: [(&str, &[&str]); 12] = [
     ("base", &[]),
     ("project", &["base"]),
     ("storage", &["base"]),
@@ -19,14 +19,13 @@ const RULE: [(&str, &[&str]); 13] = [
     ("engine", &["base", "project", "storage", "delta", "evidence"]),
     ("api", &["base", "project", "evidence"]),
     ("process", &["base", "storage"]),
-    ("shared", OF_SHARED),
     ("scheduler", OF_SHARED),
     ("executor", OF_SHARED),
     ("client", OF_SHARED),
     ("tests", OF_SHARED),
 ];
-/// What the crates behind shared/ may depend on of it: everything, also under the one name.
-const OF_SHARED: &[&str] = &["base", "project", "storage", "delta", "evidence", "engine", "api", "process", "shared"];
+/// What the crates behind shared/ may depend on of it: everything.
+const OF_SHARED: &[&str] = &["base", "project", "storage", "delta", "evidence", "engine", "api", "process"];
 /// What they may depend on besides.
 const BESIDES: [(&str, &[&str]); 2] =
     [("client", &["scheduler", "executor"]), ("tests", &["scheduler", "executor", "client"])];

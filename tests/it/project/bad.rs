@@ -5,10 +5,10 @@
 
 use std::collections::BTreeSet;
 
-use windlass_shared::fixture::check_with_fixtures;
-use windlass_shared::graph::check;
-use windlass_shared::spec::files::{MAX_FILE_BYTES, MAX_STAGES};
-use windlass_shared::spec::{Position, ProblemReport, Problems, ProjectFiles, RenderStyle};
+use windlass_project::fixture::check_with_fixtures;
+use windlass_project::graph::check;
+use windlass_project::spec::files::{MAX_FILE_BYTES, MAX_STAGES};
+use windlass_project::spec::{Position, ProblemReport, Problems, ProjectFiles, RenderStyle};
 
 const MARK: char = '§';
 

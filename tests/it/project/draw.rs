@@ -1,6 +1,6 @@
 //! Drawings: word for word, deterministic, and safe against what descriptions hold.
 
-use windlass_shared::graph::draw::DrawFormat;
+use windlass_project::graph::draw::DrawFormat;
 
 use super::{code_graph, graph_of};
 

@@ -6,14 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use regex::Regex;
-use windlass_shared::graph::check;
-use windlass_shared::ids::NodeName;
-use windlass_shared::spec::column_type::ColumnType;
-use windlass_shared::spec::source::{FileFormat, ListingSource, PinAt, SortColumn, SourceKind};
-use windlass_shared::spec::table::{
+use windlass_base::ids::NodeName;
+use windlass_project::graph::check;
+use windlass_project::spec::column_type::ColumnType;
+use windlass_project::spec::source::{FileFormat, ListingSource, PinAt, SortColumn, SourceKind};
+use windlass_project::spec::table::{
     Incremental, Materialize, MergeWrite, OnDefinitionChange, TableSettings, WriteMode,
 };
-use windlass_shared::spec::{ParamValue, Problems, ProjectFiles, RenderStyle, codes, parse_project};
+use windlass_project::spec::{ParamValue, Problems, ProjectFiles, RenderStyle, codes, parse_project};
 
 use super::{CODE_GRAPH, code_graph, graph_of};
 

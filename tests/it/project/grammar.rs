@@ -4,9 +4,9 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use windlass_shared::graph::check;
-use windlass_shared::spec::grammar::{Part, Verdict, sections};
-use windlass_shared::spec::{ProblemReport, ProjectFiles, check_question, codes};
+use windlass_project::graph::check;
+use windlass_project::spec::grammar::{Part, Verdict, sections};
+use windlass_project::spec::{ProblemReport, ProjectFiles, check_question, codes};
 
 const BEGIN: &str = "<!-- from here on made by a test: UPDATE_DOCS=1 -->\n";
 

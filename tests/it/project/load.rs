@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use windlass_base::error::Coded;
 use windlass_client::project::{LoadError, find_project_dir, load_project};
-use windlass_shared::error::Coded;
-use windlass_shared::spec::{codes, parse_project};
+use windlass_project::spec::{codes, parse_project};
 
 fn write(dir: &Path, path: &str, bytes: impl AsRef<[u8]>) {
     let path = dir.join(path);

@@ -11,8 +11,8 @@ mod select;
 pub(crate) mod subdag;
 mod travel;
 
-use windlass_shared::graph::{PipelineGraph, check};
-use windlass_shared::spec::{ProjectFiles, RenderStyle};
+use windlass_project::graph::{PipelineGraph, check};
+use windlass_project::spec::{ProjectFiles, RenderStyle};
 
 /// The graph of a project that must be good.
 fn graph_of(files: &[(&str, &str)]) -> PipelineGraph {

@@ -1,9 +1,9 @@
 //! Damaged projects: whatever the files hold, reading them gives a graph or problems, never a panic.
 
 use proptest::prelude::*;
-use windlass_shared::graph::check;
-use windlass_shared::graph::draw::DrawFormat;
-use windlass_shared::spec::{ProjectFiles, RenderStyle};
+use windlass_project::graph::check;
+use windlass_project::graph::draw::DrawFormat;
+use windlass_project::spec::{ProjectFiles, RenderStyle};
 
 use super::CODE_GRAPH;
 

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use windlass_shared::graph::PipelineGraph;
-use windlass_shared::spec::RenderStyle;
+use windlass_project::graph::PipelineGraph;
+use windlass_project::spec::RenderStyle;
 
 use super::{code_graph, graph_of};
 

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use windlass_shared::graph::draw::DrawFormat;
-use windlass_shared::graph::{PipelineGraph, check};
-use windlass_shared::spec::{ProjectFiles, RenderStyle};
+use windlass_project::graph::draw::DrawFormat;
+use windlass_project::graph::{PipelineGraph, check};
+use windlass_project::spec::{ProjectFiles, RenderStyle};
 
 use super::graph_of;
 

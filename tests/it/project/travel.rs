@@ -1,8 +1,8 @@
 //! Problems that are sent to another process and shown there.
 
-use windlass_shared::error::ErrorCode;
-use windlass_shared::graph::check;
-use windlass_shared::spec::{Problem, Problems, ProjectFiles, RenderStyle, Span};
+use windlass_base::error::ErrorCode;
+use windlass_project::graph::check;
+use windlass_project::spec::{Problem, Problems, ProjectFiles, RenderStyle, Span};
 
 fn bad_project() -> ProjectFiles {
     let manifest = "name: p\nparams: { days: { type: long, defualt: 1 } }\nsources: [a]\n";
@@ -53,7 +53,7 @@ fn problems_are_shown_beside_files_that_differ() {
 fn codes_of_another_version_are_kept_and_other_texts_refused() {
     let later: ErrorCode = serde_json::from_str("\"WL9876\"").unwrap();
     assert_eq!(later, ErrorCode("WL9876"));
-    assert_eq!(ErrorCode::parse("WL0101"), Some(windlass_shared::spec::codes::YAML_SYNTAX));
+    assert_eq!(ErrorCode::parse("WL0101"), Some(windlass_project::spec::codes::YAML_SYNTAX));
     for text in ["", "WL", "WL01", "WL01011", "XX0101", "WL010a", "WL٠١٠١"] {
         assert_eq!(ErrorCode::parse(text), None, "{text}");
     }

@@ -2,11 +2,11 @@
 
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use futures::TryStreamExt;
+use windlass_base::error::Coded;
 use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{Project, QueryOptions, Windlass};
-use windlass_shared::error::Coded;
-use windlass_shared::spec::ProjectFiles;
-use windlass_shared::storage::Location;
+use windlass_project::spec::ProjectFiles;
+use windlass_storage::Location;
 
 const PROJECT: &[(&str, &str)] = &[
     (

@@ -7,19 +7,20 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::datatypes::UInt64Type;
-use windlass_scheduler::record::{BundleStore, BundleWriter};
-use windlass_shared::artifact::{
+use windlass_base::error::{Coded, Failure};
+use windlass_base::identity::ScanIdentity;
+use windlass_base::ids::{RunId, RunSequence, TableVersion};
+use windlass_evidence::artifact::{
     AttemptRecord, AttemptStatus, BUNDLE_FORMAT, CommitOutcome, EngineVersions, LineageInput, LineageRecord, LogKind,
     LogLevel, MetricUnit, OperatorMetric, OperatorMetrics, PinRecord, PinsRecord, PlanDecision, PlanRecord, PlanText,
     Refresh, RegistrationsRecord, ReuseVerdict, RunRecord, RunStatus, RunTotals, StageDecision, StageLineage,
     StageReceipt, StageRecord, StageStatus, StageSummary, TaskTiming,
 };
-use windlass_shared::bundle::{BundleReader, RecordError, metrics_schema};
-use windlass_shared::error::{Coded, Failure};
-use windlass_shared::ids::{RunId, RunSequence, TableVersion};
-use windlass_shared::session::{ColumnRecord, Registration, ScanIdentity, SortRecord, TableKind};
-use windlass_shared::storage::{Location, Stores};
-use windlass_shared::tag::Tags;
+use windlass_evidence::artifact::{ColumnRecord, Registration, SortRecord, TableKind};
+use windlass_evidence::bundle::{BundleReader, RecordError, metrics_schema};
+use windlass_project::tag::Tags;
+use windlass_scheduler::record::{BundleStore, BundleWriter};
+use windlass_storage::{Location, Stores};
 
 fn on_disk(home: &Path) -> BundleStore {
     BundleStore::open(&Stores::default(), &Location::from_path(home).unwrap()).unwrap()

@@ -13,19 +13,19 @@ use datafusion::datasource::MemTable;
 use datafusion::physical_plan::collect_partitioned;
 use datafusion::prelude::{DataFrame, SessionContext};
 use futures::TryStreamExt;
+use windlass_base::config::SessionSettings;
 use windlass_client::Project;
 use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::project::load_project;
 use windlass_client::{QueryOptions, RunOptions, Windlass};
-use windlass_shared::artifact::RunStatus;
-use windlass_shared::config::SessionSettings;
-use windlass_shared::function::Functions;
-use windlass_shared::graph::{PipelineGraph, Stage, check};
-use windlass_shared::session::{Sessions, TableInput, register};
-use windlass_shared::spec::ParamValue;
-use windlass_shared::spec::source::SourceKind;
-use windlass_shared::spec::table::Materialize;
-use windlass_shared::storage::Location;
+use windlass_engine::function::Functions;
+use windlass_engine::session::{Sessions, TableInput, register};
+use windlass_evidence::artifact::RunStatus;
+use windlass_project::graph::{PipelineGraph, Stage, check};
+use windlass_project::spec::ParamValue;
+use windlass_project::spec::source::SourceKind;
+use windlass_project::spec::table::Materialize;
+use windlass_storage::Location;
 
 /// What is asked of the project's tables, with a heading each. The rows of an answer are in a definite order.
 const FACTS: [(&str, &str); 9] = [

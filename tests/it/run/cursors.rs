@@ -4,12 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use windlass_base::error::Coded;
+use windlass_base::ids::TableVersion;
 use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{CursorReset, CursorStatus, Project, RunOptions, Windlass};
+use windlass_evidence::artifact::{RunStatus, SourceCursor};
 use windlass_scheduler::state::{LeaseHolder, ProcessIdentity, RedbStore, StateStore};
-use windlass_shared::artifact::{RunStatus, SourceCursor};
-use windlass_shared::error::Coded;
-use windlass_shared::ids::TableVersion;
 
 const MANIFEST: &str = "
 name: shop

@@ -14,14 +14,14 @@ use datafusion::datasource::MemTable;
 use deltalake::kernel::{DataType, StructField};
 use futures::TryStreamExt;
 use parking_lot::Mutex;
+use windlass_base::config::SessionSettings;
 use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{Project, QueryOptions, RunOptions, Windlass};
-use windlass_shared::artifact::{CommitOutcome, OutputRecord, PlanDecision, RunRecord, RunStatus};
-use windlass_shared::config::SessionSettings;
-use windlass_shared::io::{Fault, IoRegistry, LoadRequest, Loaded, Loader, SaveRequest, Saved, Saver};
-use windlass_shared::session::{ProviderInput, TableInput};
-use windlass_shared::spec::ProjectFiles;
-use windlass_shared::storage::Location;
+use windlass_engine::io::{Fault, IoRegistry, LoadRequest, Loaded, Loader, SaveRequest, Saved, Saver};
+use windlass_engine::session::{ProviderInput, TableInput};
+use windlass_evidence::artifact::{CommitOutcome, OutputRecord, PlanDecision, RunRecord, RunStatus};
+use windlass_project::spec::ProjectFiles;
+use windlass_storage::Location;
 
 use crate::delta_read::tables::{append, array, batch};
 use crate::incremental::tables::open;
@@ -358,7 +358,7 @@ async fn a_program_brings_its_own_loaders_and_savers() {
 async fn what_a_program_does_not_have_is_said() {
     let lab = Lab::new().await;
     let error = lab.windlass.plan(&lab.project(OWN, None), &RunOptions::default()).await.unwrap_err();
-    insta::assert_snapshot!(windlass_shared::error::full_message(&error), @"`squares` asks for the loader `squares`, which this program does not have");
+    insta::assert_snapshot!(windlass_base::error::full_message(&error), @"`squares` asks for the loader `squares`, which this program does not have");
     let mut files = OWN.to_vec();
     files[0].1 = "name: p\nsources: { squares: { kind: rows, rows: [{ n: 1 }] } }\n";
     let project = lab.project(&files, None);
@@ -369,7 +369,7 @@ async fn what_a_program_does_not_have_is_said() {
     let lab = Lab::with(io).await;
     files[0].1 = "name: p\nsources: { squares: { kind: custom, loader: squares } }\n";
     let error = lab.windlass.plan(&lab.project(&files, None), &RunOptions::default()).await.unwrap_err();
-    let told = windlass_shared::error::full_message(&error);
+    let told = windlass_base::error::full_message(&error);
     assert!(told.contains("say how many"), "{told}");
 }
 

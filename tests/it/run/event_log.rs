@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use chrono::DateTime;
+use windlass_base::ids::RunId;
 use windlass_scheduler::run::event::{RunEvent, RunEventKind};
 use windlass_scheduler::run::event_log::{self, EventLog, EventLogError};
 use windlass_scheduler::run::schedule::{RetryPolicy, RunSchedule};
 use windlass_scheduler::state::{MemoryStore, PutOutcome, StateStore};
-use windlass_shared::ids::RunId;
 
 fn schedule() -> RunSchedule {
     RunSchedule { stages: Vec::new(), max_parallel: 1, fail_fast: false, retry: RetryPolicy::default(), seed: 0 }

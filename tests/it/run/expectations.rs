@@ -9,8 +9,9 @@ use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array, StringArray};
 use datafusion::arrow::datatypes::Int64Type;
 use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{Project, RunOptions, Windlass};
-use windlass_shared::artifact::{RunRecord, RunStatus, StageRecord, Strategy};
-use windlass_shared::spec::ProjectFiles;
+use windlass_evidence::artifact::{RunRecord, RunStatus, StageRecord};
+use windlass_project::spec::ProjectFiles;
+use windlass_project::strategy::Strategy;
 
 use crate::command::binary;
 use crate::delta_read::tables::{append, array, batch};
@@ -35,8 +36,8 @@ impl Shop {
         let fields = fields.map(|(name, of)| deltalake::kernel::StructField::nullable(name, of));
         let create = open(&orders).await.create().with_columns(fields);
         create.with_configuration([("delta.enableChangeDataFeed", Some("true"))]).await.unwrap();
-        let home = windlass_shared::storage::Location::from_path(&dir.path().join("home")).unwrap();
-        let session = windlass_shared::config::SessionSettings { target_partitions: 2, ..Default::default() };
+        let home = windlass_storage::Location::from_path(&dir.path().join("home")).unwrap();
+        let session = windlass_base::config::SessionSettings { target_partitions: 2, ..Default::default() };
         let windlass = Windlass::embedded(EmbeddedConfig::new(home, session)).await.unwrap();
         Self { dir, windlass }
     }
@@ -196,7 +197,7 @@ async fn quarantined_and_committed_rows_are_the_computed_ones_on_every_path() {
 
         // Once more from the first version on.
         let backfill = RunOptions {
-            refresh: windlass_shared::artifact::Refresh { from_versions: vec![(None, 1)], ..Default::default() },
+            refresh: windlass_evidence::artifact::Refresh { from_versions: vec![(None, 1)], ..Default::default() },
             ..RunOptions::default()
         };
         if strategy == Strategy::AffectedKeys {

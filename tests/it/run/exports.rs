@@ -6,9 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use windlass_base::error::Coded;
 use windlass_client::{Project, RunOptions};
-use windlass_shared::error::Coded;
-use windlass_shared::spec::ProjectFiles;
+use windlass_project::spec::ProjectFiles;
 
 use super::datasets::{Lab, exported};
 use crate::delta_read::tables::{append, array, batch};
@@ -28,14 +28,14 @@ fn project(lab: &Lab, exports: &str) -> Project {
 /// The code with which a plan is refused.
 async fn refusal(lab: &Lab, project: &Project) -> (String, String) {
     let error = lab.windlass.plan(project, &RunOptions::default()).await.unwrap_err();
-    (error.code().to_string(), windlass_shared::error::full_message(&error))
+    (error.code().to_string(), windlass_base::error::full_message(&error))
 }
 
 /// The problems of a project that is refused unseen: code, message and the places.
 fn problems(manifest: &str, stages: &[(&str, &str)]) -> Vec<(String, String, usize)> {
     let mut files: ProjectFiles = [("windlass.yaml", manifest)].into_iter().collect();
     stages.iter().for_each(|(name, sql)| files.insert(format!("stages/{name}.sql"), sql));
-    match windlass_shared::graph::check(&files) {
+    match windlass_project::graph::check(&files) {
         Ok(_) => Vec::new(),
         Err(found) => {
             found.iter().map(|found| (found.code.to_string(), found.message.clone(), found.labels.len())).collect()

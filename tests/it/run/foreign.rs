@@ -11,14 +11,15 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
 use deltalake::kernel::{DataType as DeltaType, StructField};
+use windlass_base::config::SessionSettings;
+use windlass_base::error::Coded;
 use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{Project, RunHandle, RunOptions, Windlass};
-use windlass_shared::artifact::{PlanDecision, RunRecord, RunStatus, StageStatus, Strategy};
-use windlass_shared::config::SessionSettings;
-use windlass_shared::error::Coded;
-use windlass_shared::function::Functions;
-use windlass_shared::spec::ProjectFiles;
-use windlass_shared::storage::Location;
+use windlass_engine::function::Functions;
+use windlass_evidence::artifact::{PlanDecision, RunRecord, RunStatus, StageStatus};
+use windlass_project::spec::ProjectFiles;
+use windlass_project::strategy::Strategy;
+use windlass_storage::Location;
 
 use crate::delta_read::tables::{append, array, batch};
 use crate::incremental::tables::open;
@@ -305,7 +306,7 @@ async fn a_table_that_another_program_has_given_other_columns_is_made_anew() {
     let error = lab.start(&fail_fast).await.wait().await.unwrap_err();
     assert_eq!(error.code().0, "WL0368", "{error}");
 
-    let refresh = windlass_shared::artifact::Refresh { full: vec!["strict".into()], ..Default::default() };
+    let refresh = windlass_evidence::artifact::Refresh { full: vec!["strict".into()], ..Default::default() };
     let refresh = RunOptions { refresh, ..RunOptions::default() };
     assert_eq!(lab.start(&refresh).await.wait().await.unwrap().status, RunStatus::Succeeded);
     lab.check(&SHAPED).await;

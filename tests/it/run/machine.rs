@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
+use windlass_base::error::{Coded, Failure};
+use windlass_base::ids::{NodeName, TableVersion};
+use windlass_evidence::artifact::{CommitOutcome, RunStatus, StageReceipt, StageStatus};
 use windlass_scheduler::run::action::RunAction;
 use windlass_scheduler::run::error::{Refusal, ReplayError};
 use windlass_scheduler::run::event::{RunEvent, RunEventKind, Staged};
 use windlass_scheduler::run::machine::{RunState, replay};
 use windlass_scheduler::run::phase::{AttemptOutcome, Drain, StagePhase};
 use windlass_scheduler::run::schedule::{RetryPolicy, RunSchedule, ScheduleError, StagePlanNode};
-use windlass_shared::artifact::{CommitOutcome, RunStatus, StageReceipt, StageStatus};
-use windlass_shared::error::{Coded, Failure};
-use windlass_shared::ids::{NodeName, TableVersion};
 
 /// `a` feeds `b` and `c`, which feed `d`; `e` stands alone. `b` is the dearest.
 fn diamond() -> RunSchedule {

@@ -6,13 +6,13 @@ use std::path::Path;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use futures::TryStreamExt;
+use windlass_base::error::Coded;
 use windlass_client::embedded::{EmbeddedConfig, local_runs};
 use windlass_client::{Project, QueryOptions, RunOptions, Windlass};
+use windlass_evidence::artifact::{LogKind, PlanText, RunRecord, RunStatus, StageStatus};
 use windlass_scheduler::run::RunError;
 use windlass_scheduler::state::{LeaseHolder, ProcessIdentity, RedbStore, StateStore};
-use windlass_shared::artifact::{LogKind, PlanText, RunRecord, RunStatus, StageStatus};
-use windlass_shared::error::Coded;
-use windlass_shared::storage::Location;
+use windlass_storage::Location;
 
 const PROJECT: &str = "
 name: shop

@@ -4,12 +4,12 @@
 use std::path::Path;
 
 use datafusion::arrow::util::display::array_value_to_string;
+use windlass_base::config::SessionSettings;
 use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{Project, QueryOptions, RunOptions, Windlass};
-use windlass_shared::artifact::RunStatus;
-use windlass_shared::config::SessionSettings;
-use windlass_shared::spec::{ProblemReport, ProjectFiles};
-use windlass_shared::storage::Location;
+use windlass_evidence::artifact::RunStatus;
+use windlass_project::spec::{ProblemReport, ProjectFiles};
+use windlass_storage::Location;
 
 const SOURCES: &str = "name: deep
 run: { max_parallel_stages: 2 }

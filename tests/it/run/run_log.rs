@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde_json::Value;
-use windlass_shared::artifact::log_schema;
+use windlass_evidence::artifact::log_schema;
 
 /// The schema in docs/ is that of the types. `WINDLASS_UPDATE=1` writes it.
 #[test]

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{TimeDelta, TimeZone, Utc};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use windlass_shared::artifact::{
+use windlass_base::code_parts::CodeParts;
+use windlass_base::error::Coded;
+use windlass_base::ids::TableVersion;
+use windlass_evidence::artifact::{
     Moved, PinRecord, PlanDecision, PlanMoved, PlannedRun, Refresh, SAVED_PLAN_FORMAT, SavedCursor, SavedPlan,
-    SavedPlanError, SavedRequest, StageDecision, Strategy as Way, moved,
+    SavedPlanError, SavedRequest, StageDecision, moved,
 };
-use windlass_shared::code_parts::CodeParts;
-use windlass_shared::error::Coded;
-use windlass_shared::ids::TableVersion;
+use windlass_project::strategy::Strategy as Way;
 
 fn decision(stage: &str, decision: PlanDecision, strategy: Option<Way>) -> StageDecision {
     StageDecision {

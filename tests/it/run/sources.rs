@@ -8,12 +8,12 @@ use std::time::{Duration, SystemTime};
 use datafusion::arrow::array::{Float64Array, Int64Array, RecordBatch};
 use datafusion::arrow::util::display::array_value_to_string;
 use futures::TryStreamExt;
+use windlass_base::config::SessionSettings;
 use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{Project, QueryOptions, RunOptions, Windlass};
-use windlass_shared::artifact::{LogKind, PlanDecision, Refresh, RunRecord, RunStatus};
-use windlass_shared::config::SessionSettings;
-use windlass_shared::spec::ProjectFiles;
-use windlass_shared::storage::Location;
+use windlass_evidence::artifact::{LogKind, PlanDecision, Refresh, RunRecord, RunStatus};
+use windlass_project::spec::ProjectFiles;
+use windlass_storage::Location;
 
 use crate::delta_read::tables::{append, write_parquet};
 

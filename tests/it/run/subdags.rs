@@ -8,9 +8,9 @@ use deltalake::kernel::{DataType, StructField};
 use futures::TryStreamExt;
 use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{Project, QueryOptions, RunOptions, Windlass};
-use windlass_shared::artifact::{PlanDecision, RunStatus};
-use windlass_shared::spec::{ProjectFiles, RenderStyle};
-use windlass_shared::storage::Location;
+use windlass_evidence::artifact::{PlanDecision, RunStatus};
+use windlass_project::spec::{ProjectFiles, RenderStyle};
+use windlass_storage::Location;
 
 use crate::delta_read::tables::{append, array, batch};
 use crate::incremental::tables::open;

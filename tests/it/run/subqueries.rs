@@ -2,8 +2,8 @@
 //! process can run runs, on the cluster or beside the scheduler; what nobody can plan is refused before anything runs.
 
 use windlass_client::{Project, RunOptions, Windlass};
-use windlass_shared::artifact::RunStatus;
-use windlass_shared::spec::ProjectFiles;
+use windlass_evidence::artifact::RunStatus;
+use windlass_project::spec::ProjectFiles;
 
 use super::planning::{rows_of, windlass};
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
-use windlass_shared::config::SessionSettings;
-use windlass_shared::function::Functions;
-use windlass_shared::session::{Sessions, refused_calls};
-use windlass_shared::spec::pipeline::SqlText;
-use windlass_shared::spec::{Problems, codes, question_files};
+use windlass_base::config::SessionSettings;
+use windlass_engine::function::Functions;
+use windlass_engine::session::{Sessions, refused_calls};
+use windlass_project::spec::pipeline::SqlText;
+use windlass_project::spec::{Problems, codes, question_files};
 
 /// The places and messages of what is refused.
 fn told(sql: &str) -> Vec<(usize, String)> {

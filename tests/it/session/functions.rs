@@ -98,9 +98,9 @@ async fn nodes_of_files_and_of_literals_agree() {
 
 #[tokio::test]
 async fn a_library_user_can_add_languages() {
-    use windlass_shared::config::SessionSettings;
-    use windlass_shared::function::{Functions, Language, Languages, syntax_nodes};
-    use windlass_shared::session::Sessions;
+    use windlass_base::config::SessionSettings;
+    use windlass_engine::function::{Functions, Language, Languages, syntax_nodes};
+    use windlass_engine::session::Sessions;
     let snake = Language::new("Snake", tree_sitter_python()).also_known_as("sn").named_by("call", "function");
     let functions = Functions::standard().with_scalar(syntax_nodes(Languages::standard().with(snake)));
     let sessions = Sessions::new(SessionSettings::default(), functions).unwrap();
@@ -109,8 +109,8 @@ async fn a_library_user_can_add_languages() {
 }
 
 /// A grammar: the one that `Languages` already holds for Python.
-fn tree_sitter_python() -> windlass_shared::function::Grammar {
-    windlass_shared::function::Languages::standard().get("python").unwrap().grammar().clone()
+fn tree_sitter_python() -> windlass_engine::function::Grammar {
+    windlass_engine::function::Languages::standard().get("python").unwrap().grammar().clone()
 }
 
 /// These ids are in users' tables: they must never change.

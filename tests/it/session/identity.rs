@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
-use windlass_shared::config::SessionSettings;
-use windlass_shared::function::Functions;
-use windlass_shared::session::{SessionIdentity, Sessions};
+use windlass_base::config::SessionSettings;
+use windlass_base::identity::SessionIdentity;
+use windlass_engine::function::Functions;
+use windlass_engine::session::Sessions;
 
 const PRINTS: &str = "session::identity::prints_the_identity_for_another_process";
 const MARK: &str = "session identity: ";

@@ -1,10 +1,10 @@
 //! Files of one format as a table.
 
-use windlass_shared::config::SessionSettings;
-use windlass_shared::error::Coded;
-use windlass_shared::session::TableInput;
-use windlass_shared::spec::column_type::ColumnType;
-use windlass_shared::spec::source::{FileFormat, ListingSource, SortColumn};
+use windlass_base::config::SessionSettings;
+use windlass_base::error::Coded;
+use windlass_engine::session::TableInput;
+use windlass_project::spec::column_type::ColumnType;
+use windlass_project::spec::source::{FileFormat, ListingSource, SortColumn};
 
 use super::support::{Fixture, labelled, listing, listing_source, write, write_parquet};
 

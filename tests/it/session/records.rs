@@ -1,10 +1,11 @@
 //! CSV and JSON files of odd shapes: the value that is there, or a refusal that names the file and the line.
 
-use windlass_shared::config::SessionSettings;
-use windlass_shared::error::Coded;
-use windlass_shared::session::{Registration, SessionError};
-use windlass_shared::spec::column_type::ColumnType;
-use windlass_shared::spec::source::{FileFormat, ListingSource};
+use windlass_base::config::SessionSettings;
+use windlass_base::error::Coded;
+use windlass_engine::session::SessionError;
+use windlass_evidence::artifact::Registration;
+use windlass_project::spec::column_type::ColumnType;
+use windlass_project::spec::source::{FileFormat, ListingSource};
 
 use super::support::{Fixture, listing, listing_source, write};
 

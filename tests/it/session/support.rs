@@ -9,11 +9,12 @@ use datafusion::arrow::util::pretty::pretty_format_batches;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::physical_plan::displayable;
 use datafusion::prelude::SessionContext;
-use windlass_shared::config::SessionSettings;
-use windlass_shared::function::Functions;
-use windlass_shared::session::{Registration, SessionError, Sessions, TableInput, register};
-use windlass_shared::spec::source::{FileFormat, ListingSource, TextFilesSource};
-use windlass_shared::storage::Location;
+use windlass_base::config::SessionSettings;
+use windlass_engine::function::Functions;
+use windlass_engine::session::{SessionError, Sessions, TableInput, register};
+use windlass_evidence::artifact::Registration;
+use windlass_project::spec::source::{FileFormat, ListingSource, TextFilesSource};
+use windlass_storage::Location;
 
 /// A session of its own with its own stores.
 pub(crate) struct Fixture {

@@ -107,9 +107,9 @@ async fn roles_must_be_known_text_that_is_the_same_for_every_row() {
 
 #[tokio::test]
 async fn a_library_user_can_give_roles() {
-    use windlass_shared::config::SessionSettings;
-    use windlass_shared::function::{Functions, Language, Languages, Role, syntax_nodes};
-    use windlass_shared::session::Sessions;
+    use windlass_base::config::SessionSettings;
+    use windlass_engine::function::{Functions, Language, Languages, Role, syntax_nodes};
+    use windlass_engine::session::Sessions;
     let grammar = Languages::standard().get("python").unwrap().grammar().clone();
     let snake = Language::new("snake", grammar)
         .named_by("assignment", "left")

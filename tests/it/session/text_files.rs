@@ -2,9 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use windlass_shared::config::SessionSettings;
-use windlass_shared::error::Coded;
-use windlass_shared::session::TableInput;
+use windlass_base::config::SessionSettings;
+use windlass_base::error::Coded;
+use windlass_engine::session::TableInput;
 
 use super::support::{Fixture, text_files, write};
 
@@ -165,7 +165,7 @@ async fn the_digest_tells_whether_the_files_changed_and_the_identity_how_they_ar
 
 #[tokio::test]
 async fn files_of_an_object_store_are_read_alike() {
-    use windlass_shared::storage::Location;
+    use windlass_storage::Location;
     let fixture = Fixture::new();
     let location = Location::parse("memory:///code", std::path::Path::new("/")).unwrap();
     let store = fixture.sessions.stores().store(&location).unwrap();

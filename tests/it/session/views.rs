@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use datafusion::datasource::MemTable;
-use windlass_shared::error::Coded;
-use windlass_shared::ids::TableVersion;
-use windlass_shared::session::{ProviderInput, ScanIdentity, TableInput, TableKind};
+use windlass_base::error::Coded;
+use windlass_base::identity::ScanIdentity;
+use windlass_base::ids::TableVersion;
+use windlass_engine::session::{ProviderInput, TableInput};
+use windlass_evidence::artifact::TableKind;
 
 use super::support::{Fixture, labelled};
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
-use windlass_shared::config::SessionSettings;
-use windlass_shared::error::{Coded, Failure};
-use windlass_shared::function::Functions;
-use windlass_shared::session::Sessions;
+use windlass_base::config::SessionSettings;
+use windlass_base::error::{Coded, Failure};
+use windlass_engine::function::Functions;
+use windlass_engine::session::Sessions;
 
 use super::values::rows;
 

@@ -18,10 +18,10 @@ use datafusion::arrow::array::{
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::prelude::SessionContext;
 use tempfile::TempDir;
-use windlass_shared::session::{TableInput, register as register_table};
-use windlass_shared::spec::column_type::ColumnType;
-use windlass_shared::spec::source::{FileFormat, ListingSource, SortColumn, TextFilesSource};
-use windlass_shared::storage::{Location, Stores};
+use windlass_engine::session::{TableInput, register as register_table};
+use windlass_project::spec::column_type::ColumnType;
+use windlass_project::spec::source::{FileFormat, ListingSource, SortColumn, TextFilesSource};
+use windlass_storage::{Location, Stores};
 
 /// Registers the tables. The generated ones live in the returned folder.
 pub(crate) async fn register(ctx: &SessionContext, stores: &Stores) -> TempDir {

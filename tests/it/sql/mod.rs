@@ -17,10 +17,10 @@ use std::sync::Arc;
 use datafusion::error::DataFusionError;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::FutureExt;
-use windlass_shared::config::SessionSettings;
-use windlass_shared::function::Functions;
-use windlass_shared::session::Sessions;
-use windlass_shared::storage::Stores;
+use windlass_base::config::SessionSettings;
+use windlass_engine::function::Functions;
+use windlass_engine::session::Sessions;
+use windlass_storage::Stores;
 
 use runner::{RunSql, run_all};
 

@@ -4,8 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use bytes::Bytes;
+use windlass_base::error::Coded;
 use windlass_scheduler::state::{PutOutcome, RedbStore, Revision, StateError, StateStore};
-use windlass_shared::error::Coded;
 
 const FILE: &str = "WINDLASS_TEST_STATE_FILE";
 

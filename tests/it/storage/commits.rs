@@ -7,8 +7,8 @@ use futures::future::join_all;
 use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::path::Path as StorePath;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
-use windlass_shared::delta::commit::{CommitOutcome, CommitRequest};
-use windlass_shared::ids::AppId;
+use windlass_base::ids::AppId;
+use windlass_delta::commit::{CommitOutcome, CommitRequest};
 use windlass_tests::StorageServer;
 
 use crate::delta_write::lab::{Lab, receipt};

@@ -11,7 +11,7 @@ use serde_json::json;
 use windlass_client::Project;
 use windlass_client::embedded::{EmbeddedConfig, local_runs};
 use windlass_client::{QueryOptions, RunOptions, Windlass};
-use windlass_shared::artifact::{RunStatus, StageRecord};
+use windlass_evidence::artifact::{RunStatus, StageRecord};
 
 use crate::delta_read::tables::{Log, add, array, batch, field, metadata, protocol, write_parquet};
 

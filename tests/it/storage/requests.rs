@@ -2,8 +2,8 @@
 
 use datafusion::arrow::array::{Int64Array, StringArray};
 use datafusion::prelude::SessionContext;
+use windlass_project::spec::source::PinAt;
 use windlass_scheduler::execute::JobEvidence;
-use windlass_shared::spec::source::PinAt;
 use windlass_tests::{EmbeddedCluster, shared_cluster};
 
 use crate::delta_read::cluster_like::{pinned, provider};

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use windlass_shared::artifact::Refresh;
-use windlass_shared::ids::NodeName;
+use windlass_base::ids::NodeName;
+use windlass_evidence::artifact::Refresh;
 
 /// Declarative data pipelines over Delta Lake tables, run on Ballista and DataFusion.
 #[derive(Debug, Parser)]

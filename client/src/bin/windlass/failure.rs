@@ -4,12 +4,12 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use windlass_base::error::{Coded, ErrorCode, full_message};
+use windlass_base::ids::{NodeName, RunId};
 use windlass_client::error::ClientError;
-use windlass_shared::artifact::Moved;
-use windlass_shared::delta::write::WriteError;
-use windlass_shared::error::{Coded, ErrorCode, full_message};
-use windlass_shared::ids::{NodeName, RunId};
-use windlass_shared::spec::{Problems, RenderStyle};
+use windlass_delta::write::WriteError;
+use windlass_evidence::artifact::Moved;
+use windlass_project::spec::{Problems, RenderStyle};
 
 use crate::output;
 

@@ -16,8 +16,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
-use windlass_shared::stack::{THREAD_STACK_BYTES, with_large_stack};
-use windlass_shared::storage::DiscreetStderr;
+use windlass_base::secrets::DiscreetStderr;
+use windlass_base::stack::{THREAD_STACK_BYTES, with_large_stack};
 
 use crate::args::{Cli, Command, Global, Output};
 use crate::failure::CommandError;

@@ -5,8 +5,8 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use windlass_shared::artifact::{LogEvent, LogKind, RunStatus};
-use windlass_shared::ids::NodeName;
+use windlass_base::ids::NodeName;
+use windlass_evidence::artifact::{LogEvent, LogKind, RunStatus};
 
 use crate::output::{bytes, count, duration};
 

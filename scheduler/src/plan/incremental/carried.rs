@@ -6,8 +6,8 @@
 
 use datafusion::common::{Column, Result};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan, col, lit, when};
-use windlass_shared::function::exact::sum_of;
-use windlass_shared::ids::NodeName;
+use windlass_base::ids::NodeName;
+use windlass_engine::function::exact::sum_of;
 
 use super::columns::unnamed;
 use super::inputs::{ChangedInputs, SIGN};

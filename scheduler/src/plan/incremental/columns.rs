@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, DFSchema, DataFusionError, Result, plan_datafusion_err};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
-use windlass_shared::values::{identity, value_of};
+use windlass_delta::values::{identity, value_of};
 
 /// The `index`-th column of `schema` such that rows are alike only if they are so bit by bit: a change from 0.0 to -0.0 is
 /// one, since a query can tell. Under the column's name.

@@ -8,9 +8,9 @@ use datafusion::common::{Column, Result};
 use datafusion::functions_nested::expr_fn::gen_series;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, TableScan, TableSource, col, lit, when};
-use windlass_shared::delta::changes::CHANGE_TYPE;
-use windlass_shared::function::exact::sum_of;
-use windlass_shared::ids::NodeName;
+use windlass_base::ids::NodeName;
+use windlass_delta::changes::CHANGE_TYPE;
+use windlass_engine::function::exact::sum_of;
 
 use super::columns::{column_at, identified, key_column, key_name, restored, unnamed};
 
@@ -20,7 +20,7 @@ const SUM: &str = "__wl_sum";
 /// The column that repeats a row.
 pub(super) const COPIES: &str = "__wl_copies";
 
-/// The change feeds of one input: its columns, and those of [`windlass_shared::delta::changes`].
+/// The change feeds of one input: its columns, and those of [`windlass_delta::changes`].
 #[derive(Clone)]
 pub struct InputChanges {
     /// What the table has yet to take in; `None` if that is nothing.

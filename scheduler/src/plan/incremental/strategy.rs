@@ -3,7 +3,7 @@
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{NullEquality, Result};
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Volatility, lit};
-use windlass_shared::artifact::Strategy;
+use windlass_project::strategy::Strategy;
 
 use super::blocker::{Blocker, TraceError, unless_blocked};
 use super::bounds::Bounds;

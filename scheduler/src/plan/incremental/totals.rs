@@ -16,9 +16,9 @@ use datafusion::common::{Column, Result};
 use datafusion::functions_aggregate::count::count_udaf;
 use datafusion::logical_expr::expr::AggregateFunctionParams;
 use datafusion::logical_expr::{Aggregate, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, cast, lit};
-use windlass_shared::values::has_floats;
+use windlass_delta::values::has_floats;
 
-use windlass_shared::function::exact::exact_sum;
+use windlass_engine::function::exact::exact_sum;
 
 use super::columns::{column_at, unnamed};
 use super::inputs::ChangedInputs;

@@ -7,7 +7,7 @@ use datafusion::logical_expr::expr::WindowFunction;
 use datafusion::logical_expr::{
     Aggregate, Distinct, Expr, Filter, LogicalPlan, LogicalPlanBuilder, Projection, Union, Unnest, Window, col, lit,
 };
-use windlass_shared::function::exact::sum_of;
+use windlass_engine::function::exact::sum_of;
 
 use super::blocker::{TraceError, blocked, unless_blocked};
 use super::columns::{

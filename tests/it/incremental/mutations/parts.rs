@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use windlass_shared::spec::ProjectFiles;
+use windlass_project::spec::ProjectFiles;
 
 /// A key of a YAML mapping with what stands behind it, in one line.
 type Entry = (String, String);

@@ -12,12 +12,12 @@ use datafusion::functions_nested::array_transform::array_transform_higher_order_
 use datafusion::logical_expr::expr::{HigherOrderFunction, Lambda, LambdaVariable, Placeholder};
 use datafusion::logical_expr::{Distinct, Expr, LogicalPlan, LogicalPlanBuilder, Partitioning, col, lit};
 use datafusion::prelude::SessionContext;
+use windlass_base::config::SessionSettings;
+use windlass_engine::canonical::{Names, canonical, canonical_expr};
+use windlass_engine::function::Functions;
+use windlass_engine::session::Sessions;
+use windlass_project::spec::ParamValue;
 use windlass_scheduler::plan::engine_params;
-use windlass_shared::canonical::{Names, canonical, canonical_expr};
-use windlass_shared::config::SessionSettings;
-use windlass_shared::function::Functions;
-use windlass_shared::session::Sessions;
-use windlass_shared::spec::ParamValue;
 
 use super::shapes::SHAPES;
 use super::versions::schemas;

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Date32Array, Int64Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::SchemaRef;
 use tokio::sync::Mutex;
+use windlass_base::config::SessionSettings;
+use windlass_base::error::Coded;
 use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{ClientError, Project, RunOptions, Windlass};
+use windlass_evidence::artifact::PlanDecision;
 use windlass_scheduler::plan::PlanError;
 use windlass_scheduler::run::RunError;
-use windlass_shared::artifact::PlanDecision;
-use windlass_shared::config::SessionSettings;
-use windlass_shared::error::Coded;
-use windlass_shared::storage::Location;
+use windlass_storage::Location;
 
 use crate::delta_read::tables::{append, array, batch};
 

@@ -12,11 +12,12 @@ use std::sync::Arc;
 use rand::rngs::StdRng;
 use rand::seq::IteratorRandom;
 use rand::{Rng, SeedableRng};
+use windlass_base::error::{Coded, ErrorCode, full_message};
 use windlass_client::embedded::local_runs;
 use windlass_client::{Project, QueryOptions, RunOptions, Windlass};
-use windlass_shared::artifact::{Refresh, RunRecord, RunStatus, StageLineage, StageStatus, Strategy};
-use windlass_shared::error::{Coded, ErrorCode, full_message};
-use windlass_shared::storage::Location;
+use windlass_evidence::artifact::{Refresh, RunRecord, RunStatus, StageLineage, StageStatus};
+use windlass_project::strategy::Strategy;
+use windlass_storage::Location;
 
 pub(super) use outside::OUTSIDE;
 

@@ -9,10 +9,10 @@
 
 use rand::Rng;
 use rand::seq::{IndexedRandom, IteratorRandom};
+use windlass_base::error::full_message;
+use windlass_base::ids::{NodeName, TableVersion};
 use windlass_client::{CursorReset, RunOptions};
-use windlass_shared::artifact::{Refresh, RunStatus, SourceCursor, StageStatus};
-use windlass_shared::error::full_message;
-use windlass_shared::ids::{NodeName, TableVersion};
+use windlass_evidence::artifact::{Refresh, RunStatus, SourceCursor, StageStatus};
 
 use super::super::pipeline::Wish;
 use super::super::source::BrokenKey;
@@ -106,7 +106,7 @@ impl Sequence<'_> {
         let options = RunOptions { select: vec![stage.to_string()], refresh, ..RunOptions::default() };
         let record = self.run(&options).await?;
         self.tell(&record);
-        let two_rows = |failure: &windlass_shared::error::Failure| failure.code == TWO_ROWS;
+        let two_rows = |failure: &windlass_base::error::Failure| failure.code == TWO_ROWS;
         let failed = record.stages.iter().find(|stage| stage.status == StageStatus::Failed);
         // The source may have had two rows of a key at that version.
         if failed.is_some_and(|stage| !stage.failure.as_ref().is_some_and(two_rows)) {

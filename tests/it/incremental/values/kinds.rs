@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use windlass_base::error::Coded;
 use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{Project, RunOptions, Windlass};
-use windlass_shared::artifact::{RunRecord, RunStatus, Strategy};
-use windlass_shared::error::Coded;
+use windlass_evidence::artifact::{RunRecord, RunStatus};
+use windlass_project::strategy::Strategy;
 
 use super::odd::{Odd, rows};
 use super::pair::{Pair, Stage};

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::arrow::util::pretty::pretty_format_batches;
+use windlass_base::config::SessionSettings;
 use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{Project, RunOptions, Windlass};
-use windlass_shared::artifact::{Refresh, RunRecord, RunStatus};
-use windlass_shared::config::SessionSettings;
-use windlass_shared::values::normalised;
+use windlass_delta::values::normalised;
+use windlass_evidence::artifact::{Refresh, RunRecord, RunStatus};
 
 use crate::delta_read::tables::append;
 use crate::incremental::tables::{Rows, load, open};

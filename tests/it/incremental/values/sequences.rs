@@ -3,7 +3,8 @@
 use rand::rngs::StdRng;
 use rand::seq::IteratorRandom;
 use rand::{Rng, SeedableRng};
-use windlass_shared::artifact::{RunRecord, Strategy};
+use windlass_evidence::artifact::RunRecord;
+use windlass_project::strategy::Strategy;
 
 use super::odd::{Odd, rows};
 use super::pair::{Pair, Stage};

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use windlass_base::ids::{NodeName, RunId};
+use windlass_evidence::artifact::{CommitOutcome, RunStatus};
 use windlass_scheduler::run::action::RunAction;
 use windlass_scheduler::run::event::{RunEvent, RunEventKind, Staged};
 use windlass_scheduler::run::event_log::{EventLog, EventLogError};
 use windlass_scheduler::run::machine::{RunState, replay, step};
 use windlass_scheduler::run::schedule::RunSchedule;
-use windlass_shared::artifact::{CommitOutcome, RunStatus};
-use windlass_shared::ids::{NodeName, RunId};
 
 use super::faulty_store::FaultyStore;
 use super::rules::Rules;

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use windlass_base::ids::NodeName;
+use windlass_evidence::artifact::{RunStatus, StageStatus};
 use windlass_scheduler::run::action::RunAction;
 use windlass_scheduler::run::event::{RunEvent, RunEventKind, Staged};
 use windlass_scheduler::run::machine::RunState;
 use windlass_scheduler::run::phase::{AttemptOutcome, Drain, StagePhase};
 use windlass_scheduler::run::schedule::{RunSchedule, StagePlanNode};
-use windlass_shared::artifact::{RunStatus, StageStatus};
-use windlass_shared::ids::NodeName;
 
 use super::world::Tables;
 

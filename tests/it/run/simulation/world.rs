@@ -6,11 +6,11 @@ use std::sync::Arc;
 use rand::Rng;
 use rand::rngs::StdRng;
 use serde_json::json;
+use windlass_base::error::Failure;
+use windlass_base::ids::{NodeName, TableVersion};
+use windlass_evidence::artifact::{CommitOutcome, StageReceipt};
 use windlass_scheduler::run::event::Staged;
 use windlass_scheduler::run::schedule::{RetryPolicy, RunSchedule, StagePlanNode};
-use windlass_shared::artifact::{CommitOutcome, StageReceipt};
-use windlass_shared::error::Failure;
-use windlass_shared::ids::{NodeName, TableVersion};
 
 /// How bad a run is to be, all as shares of 1.
 #[derive(Debug, Clone)]

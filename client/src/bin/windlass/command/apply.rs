@@ -2,7 +2,7 @@
 
 use windlass_client::error::ClientError;
 use windlass_client::{Project, RunOptions};
-use windlass_shared::artifact::SavedPlan;
+use windlass_evidence::artifact::SavedPlan;
 
 use super::run::run_and_tell;
 use super::{project_dir, start};

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use serde_json::json;
+use windlass_base::ids::NodeName;
+use windlass_base::suggest::did_you_mean;
 use windlass_client::QueryOptions;
-use windlass_shared::contract::{Change, Contract, ContractColumn, Evolution, compare, to_yaml};
-use windlass_shared::delta::table::contract_columns;
-use windlass_shared::ids::NodeName;
-use windlass_shared::spec::parse_contract;
-use windlass_shared::spec::suggest::did_you_mean;
+use windlass_delta::table::contract_columns;
+use windlass_project::contract::{Change, Contract, ContractColumn, Evolution, compare, to_yaml};
+use windlass_project::spec::parse_contract;
 
 use super::{open_project, start};
 use crate::args::{BindArgs, ContractCommand, ContractDiffArgs, Global, InferArgs, Output};

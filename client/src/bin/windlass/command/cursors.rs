@@ -1,9 +1,9 @@
 //! `windlass cursors`: how far each table has come, and setting that by hand.
 
+use windlass_base::ids::NodeName;
+use windlass_base::suggest::did_you_mean;
 use windlass_client::{CursorReset, CursorStatus};
-use windlass_shared::artifact::SourceCursor;
-use windlass_shared::ids::NodeName;
-use windlass_shared::spec::suggest::did_you_mean;
+use windlass_evidence::artifact::SourceCursor;
 
 use super::{open_project, start};
 use crate::args::{BindArgs, CursorsCommand, Global, Output, ResetArgs};
@@ -57,7 +57,7 @@ async fn reset(global: &Global, args: &ResetArgs) -> Result<(), CommandError> {
     let reset = CursorReset {
         stage: NodeName::new(args.stage.clone()),
         source: args.source.clone().map(NodeName::new),
-        to: args.to.map(windlass_shared::ids::TableVersion),
+        to: args.to.map(windlass_base::ids::TableVersion),
         reason: args.reason.clone(),
     };
     let cursor = windlass.reset_cursor(&project, &reset).await;

@@ -15,10 +15,11 @@ use futures::StreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use serde::Serialize;
 use uuid::Uuid;
+use windlass_base::error::full_message;
+use windlass_base::secrets::{credential_variables, without_secrets};
 use windlass_client::{Project, Windlass};
-use windlass_shared::error::full_message;
-use windlass_shared::spec::source::SourceKind;
-use windlass_shared::storage::{Location, StorageError, Stores, credential_variables, without_secrets};
+use windlass_project::spec::source::SourceKind;
+use windlass_storage::{Location, StorageError, Stores};
 
 use super::open_project;
 use crate::args::{BindArgs, Global, Output};
@@ -117,7 +118,7 @@ fn machine() -> Vec<Check> {
     vec![
         Check::ok("windlass", env!("CARGO_PKG_VERSION")),
         Check::ok("datafusion", datafusion::DATAFUSION_VERSION),
-        Check::ok("deltalake", windlass_shared::delta::library_version()),
+        Check::ok("deltalake", windlass_delta::library_version()),
         Check::ok("cores", cores.to_string()),
         match memory {
             Some(bytes) => Check::ok("memory", output::bytes(bytes)),

@@ -1,9 +1,9 @@
 //! `windlass explain`: a plan of a stage, as a run kept it.
 
 use serde_json::json;
+use windlass_base::ids::NodeName;
 use windlass_client::error::ClientError;
-use windlass_shared::artifact::PlanText;
-use windlass_shared::ids::NodeName;
+use windlass_evidence::artifact::PlanText;
 
 use super::{open_project, open_runs};
 use crate::args::{BindArgs, ExplainArgs, Global, Output, PlanKind};

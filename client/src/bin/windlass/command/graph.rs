@@ -1,6 +1,6 @@
 //! `windlass graph`: the pipeline as a drawing.
 
-use windlass_shared::graph::draw::DrawFormat;
+use windlass_project::graph::draw::DrawFormat;
 
 use super::open_project;
 use crate::args::{Global, GraphArgs, GraphFormat, Output};

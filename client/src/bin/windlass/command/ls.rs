@@ -1,8 +1,8 @@
 //! `windlass ls`: the sources and stages of a project.
 
 use serde_json::{Value, json};
-use windlass_shared::graph::Node;
-use windlass_shared::spec::table::Materialize;
+use windlass_project::graph::Node;
+use windlass_project::spec::table::Materialize;
 
 use super::open_project;
 use crate::args::{Global, LsArgs, Output};

@@ -25,7 +25,7 @@ use windlass_client::embedded::{EmbeddedConfig, local_runs};
 use windlass_client::error::ClientError;
 use windlass_client::project::find_project_dir;
 use windlass_client::{Project, RunOptions, Runs, Windlass};
-use windlass_shared::artifact::{CommitOutcome, Refresh, StageSummary};
+use windlass_evidence::artifact::{CommitOutcome, Refresh, StageSummary};
 
 use crate::args::{BindArgs, Global, RefreshArgs, SelectArgs};
 use crate::failure::CommandError;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use windlass_shared::artifact::{PlannedRun, SavedPlan, SourceChange, StageDecision};
+use windlass_evidence::artifact::{PlannedRun, SavedPlan, SourceChange, StageDecision};
 
 use super::{open_project, run_options, start};
 use crate::args::{Global, Output, PlanArgs};

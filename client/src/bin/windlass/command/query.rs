@@ -9,9 +9,9 @@ use datafusion::arrow::json::ArrayWriter;
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use datafusion::parquet::arrow::ArrowWriter;
 use futures::StreamExt;
+use windlass_base::ids::{NodeName, TableVersion};
 use windlass_client::error::ClientError;
 use windlass_client::{Project, QueryOptions, QueryRows, Windlass};
-use windlass_shared::ids::{NodeName, TableVersion};
 
 use super::{open_project, start};
 use crate::args::{Global, Output, QueryArgs};

@@ -1,9 +1,9 @@
 //! `windlass registry`: the semantic ids of a project.
 
 use datafusion::arrow::array::{AsArray, StringArray};
+use windlass_base::ids::NodeName;
 use windlass_client::{Project, QueryOptions, Windlass};
-use windlass_shared::ids::NodeName;
-use windlass_shared::tag::ColumnOrigin;
+use windlass_project::tag::ColumnOrigin;
 
 use super::{open_project, start};
 use crate::args::{Global, Output, RegistryArgs};

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use windlass_client::{Project, RunHandle, RunOptions, Windlass};
-use windlass_shared::artifact::{LogEvent, RunRecord, RunStatus};
+use windlass_evidence::artifact::{LogEvent, RunRecord, RunStatus};
 
 use super::{open_project, run_options, start, status_of};
 use crate::args::{Global, Output, RunArgs};

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use windlass_client::error::ClientError;
 use windlass_client::{Project, Runs, Windlass};
-use windlass_shared::artifact::{LogEvent, RunRecord, StageSummary};
+use windlass_evidence::artifact::{LogEvent, RunRecord, StageSummary};
 
 use super::{open_project, open_runs, status_of};
 use crate::args::{BindArgs, Global, Output, RunsCommand};

@@ -1,8 +1,8 @@
 //! `windlass schema`: the columns of the stages' tables, before or after they are built.
 
 use serde_json::{Value, json};
-use windlass_shared::artifact::{PlannedColumn, PlannedTable, Refresh};
-use windlass_shared::contract::{ContractColumn, ContractType};
+use windlass_evidence::artifact::{PlannedColumn, PlannedTable, Refresh};
+use windlass_project::contract::{ContractColumn, ContractType};
 
 use super::{open_project, start};
 use crate::args::{Global, Output, RefreshArgs, SelectArgs};
