@@ -352,6 +352,8 @@ impl Planner<'_> {
         }
         let mut changes = Vec::new();
         let mut insert_only = true;
+        // A version can be a newer one without a row that is another: the source was compacted, or got a property.
+        let mut without_changes = BTreeSet::new();
         for name in &cursors.changed {
             let pinned = self.inputs.pinned_input(name);
             let mut change = SourceChange {
@@ -379,6 +381,9 @@ impl Planner<'_> {
                 let again = cursors.again.get(name);
                 match self.changes.with_again(table, from, again, self.sessions.stores()).await {
                     Ok((found, again)) => {
+                        if again.iter().chain([&found]).all(|changes| changes.is_empty()) {
+                            without_changes.insert(name);
+                        }
                         count_changes(&mut change, again.iter().chain([&found]));
                         insert_only &= found.insert_only();
                     }
@@ -396,7 +401,9 @@ impl Planner<'_> {
             changes.push(change);
         }
         let insert_only = insert_only || stage.table.mode == WriteMode::Append;
-        let feeds = Feeds::imagined(&cursors.changed, &self.inputs, insert_only);
+        let can_have: Vec<NodeName> =
+            cursors.changed.iter().filter(|name| !without_changes.contains(name)).cloned().collect();
+        let feeds = Feeds::imagined(&can_have, &self.inputs, insert_only);
         let engine = |source| PlanError::Engine { stage: stage.name.clone(), source };
         if cursors.repair.is_some() && feeds.is_empty() {
             return Ok(Foreseen::Possible { strategy: Strategy::AffectedKeys, changes });
@@ -407,7 +414,7 @@ impl Planner<'_> {
             }
             Ok(choice) => Ok(Foreseen::Possible { strategy: choice.strategy, changes }),
             Err(blocker) => {
-                let changed = changed_text(&cursors.changed);
+                let changed = changed_text(&can_have);
                 self.no_way(stage, format!("{changed}, and changes cannot be followed through {blocker}"))
             }
         }

@@ -2,6 +2,7 @@
 
 use datafusion::arrow::array::RecordBatch;
 use windlass_base::error::Failure;
+use windlass_engine::function::exact::OVERFLOW;
 use windlass_project::expect::Severity;
 
 use super::incremental_run::Update;
@@ -11,13 +12,25 @@ use super::work::StagedWrite;
 use crate::plan::incremental::{Totals, rows_of_keys};
 
 impl StageRun<'_> {
-    /// Takes the changes in without reading the inputs, if the query only counts and sums and the table tells enough;
+    /// Applies the changes without reading the inputs, if the query only counts and sums and the table tells enough;
     /// else `None`, and nothing is done yet.
     pub(super) async fn carried_totals(
         &mut self,
         update: &Update<'_>,
         target: &Target,
     ) -> Result<Option<StagedWrite>, Failure> {
+        match self.add_totals(update, target).await {
+            // The sum of the changed rows alone can be too large where no sum of a group is.
+            Err(failure) if failure.code == OVERFLOW.0 => Ok(None),
+            Ok(Some(staged)) => {
+                self.note_from_changes();
+                Ok(Some(staged))
+            }
+            other => other,
+        }
+    }
+
+    async fn add_totals(&mut self, update: &Update<'_>, target: &Target) -> Result<Option<StagedWrite>, Failure> {
         let key = &self.stage.table.key;
         let Some(totals) = Totals::find(&update.query.optimized, target.table.schema(), key) else { return Ok(None) };
         // Rows in quarantine are missing in the table, and what was counted before would be counted twice.
@@ -27,7 +40,6 @@ impl StageRun<'_> {
         }
         let change = self.built(totals.change(&update.feeds.tables))?;
         let Some(change) = self.keep_keys(update, "change", &change).await? else {
-            self.note_from_changes();
             return self.touch(update.role, &update.query, &update.table).await.map(Some);
         };
         let there = self.found(update, target, key, |plan| rows_of_keys(plan, key, &change.plan)).await?;
@@ -37,7 +49,6 @@ impl StageRun<'_> {
         if doubtful.iter().map(RecordBatch::num_rows).sum::<usize>() > 0 {
             return Ok(None);
         }
-        self.note_from_changes();
         let new = self.keep_rows(update, &new).await?;
         self.merge(update, &target.table, new, there.rows).await.map(Some)
     }

@@ -203,19 +203,20 @@ async fn a_file_that_is_replaced_during_a_run_fails_the_stage_that_reads_it() {
         handle.wait().await.unwrap()
     };
     // Another file beside it is none that the run has listed.
-    let record = run(&|| write_parquet(&lab.root.join("data/p/b.parquet"), &[numbers(9).unwrap()])).await;
+    let add = || write_parquet(&lab.root.join("data/p/b.parquet"), &[numbers(9).unwrap()]);
+    let record = run(&add).await;
     assert_eq!(record.status, RunStatus::Succeeded, "{:?}", record.stages);
     assert_eq!(lab.rows(&project, "reading").await, ["10|5|true"]);
     fs::remove_file(lab.root.join("data/p/b.parquet")).unwrap();
     for gone in [false, true] {
         write_parquet(&file, &[numbers(6).unwrap()]);
-        let record = run(&|| {
+        let change = || {
             fs::remove_file(&file).unwrap();
             if !gone {
                 write_parquet(&file, &[numbers(7).unwrap()]);
             }
-        });
-        let record = record.await;
+        };
+        let record = run(&change).await;
         assert_eq!(record.status, RunStatus::Failed, "{:?}", record.stages);
         let failure = record.stages.iter().find_map(|stage| stage.failure.clone()).unwrap();
         assert_eq!(failure.code, "WL0310", "{failure:?}");

@@ -29,8 +29,14 @@ nodes! {
         IsNotNull(of: carried);
         IsUnknown(of: carried);
         IsNotUnknown(of: carried);
-        IsDistinctFrom(left: carried, right: carried);
-        IsNotDistinctFrom(left: carried, right: carried);
+        IsDistinctFrom(
+            left: carried,
+            right: (except unbounded, "AND, OR or XOR behind IS DISTINCT FROM" "write parentheses, such as `(a IS DISTINCT FROM b) AND c`: the parser takes all that follows for what is compared")
+        );
+        IsNotDistinctFrom(
+            left: carried,
+            right: (except unbounded, "AND, OR or XOR behind IS NOT DISTINCT FROM" "write parentheses, such as `(a IS NOT DISTINCT FROM b) AND c`: the parser takes all that follows for what is compared")
+        );
         IsNormalized: (refused "IS NORMALIZED or IS NOT NORMALIZED" "normalize the text with a function of your own");
         InList { expr: carried, list: carried, negated: carried };
         InSubquery { expr: carried, subquery: carried, negated: carried };
@@ -300,6 +306,13 @@ fn elements(array: &Array, walk: &mut Walk<'_>) {
     let outside = std::mem::replace(&mut walk.in_array, true);
     array.walk(walk);
     walk.in_array = outside;
+}
+
+/// Whether the parser has taken the conditions that follow for what is compared, which other engines do not: in
+/// parentheses it would be [`Expr::Nested`].
+fn unbounded(right: &Expr) -> bool {
+    use BinaryOperator::{And, Or, Xor};
+    matches!(right, Expr::BinaryOp { op: And | Or | Xor, .. })
 }
 
 fn unusual_escape(escape: &Option<ValueWithSpan>) -> bool {
