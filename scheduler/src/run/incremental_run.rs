@@ -30,7 +30,7 @@ use windlass_evidence::artifact::SourceChange;
 use windlass_project::spec::table::Incremental;
 use windlass_project::strategy::Strategy;
 
-use super::merge_plan::merge_input;
+use super::merge_plan::{Pair, merge_input, numbered_copies};
 use super::stage_run::{StageQueryPlan, StageRun};
 use super::work::{StagedCommit, StagedWrite};
 use crate::plan::decide::Cursors;
@@ -409,7 +409,12 @@ impl StageRun<'_> {
         new: LogicalPlan,
         there: LogicalPlan,
     ) -> Result<StagedWrite, Failure> {
-        let input = self.built(merge_input(new, there, target.schema(), &self.stage.table.key))?;
+        let key = &self.stage.table.key;
+        let pair = match update.repair {
+            Some(_) => self.built(numbered_copies(new, there, key))?,
+            None => Pair { new, there, by: key.clone() },
+        };
+        let input = self.built(merge_input(pair, target.schema(), key))?;
         let spec = self.write_spec(&update.table);
         let feed = target.properties().get("delta.enableChangeDataFeed").is_some_and(|value| value == "true");
         let batches = self

@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::{Column, NullEquality, Result};
+use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::{
-    Expr, Join, JoinConstraint, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr, lit, when,
+    Expr, ExprFunctionExt, Join, JoinConstraint, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, binary_expr, lit,
+    when,
 };
 use windlass_delta::merge::{DELETE, INSERT, NEW_PREFIX, OLD_PREFIX, OP, ROW_FILE, ROW_POSITION, UPDATE};
 use windlass_engine::function::exact::sum_of;
 
 const OLD: &str = "__wl_o";
 const NEW: &str = "__wl_n";
+/// Which of the rows of its key a row is.
+const COPY: &str = "__wl_copy";
 
 /// Rows whose keys count: once, or, of rows that go, less one.
 pub(super) struct Counted {
@@ -41,18 +45,36 @@ const EACH: &str = "__wl_each";
 /// The column of [`shared_keys`] with the number of rows.
 pub(super) const COUNT: &str = "__wl_count";
 
-/// The input of a merge that turns the rows `there`, of an addressed scan, into the rows `new`: matched by `key`; rows
-/// that are the same in all columns of `schema` are left alone.
-pub(super) fn merge_input(
-    new: LogicalPlan,
-    there: LogicalPlan,
-    schema: &SchemaRef,
-    key: &[String],
-) -> Result<LogicalPlan> {
-    let new = LogicalPlanBuilder::from(new).alias(NEW)?.build()?;
-    let old = LogicalPlanBuilder::from(there).alias(OLD)?.build()?;
+/// The rows that a merge turns into others, and those.
+pub(super) struct Pair {
+    /// The rows that there are to be.
+    pub(super) new: LogicalPlan,
+    /// The existing ones, of an addressed scan.
+    pub(super) there: LogicalPlan,
+    /// The columns by which a row of one is that of the other.
+    pub(super) by: Vec<String>,
+}
+
+/// The pair for a table in which another program may have put several rows of a `key`: all but one of them match no new row.
+pub(super) fn numbered_copies(new: LogicalPlan, there: LogicalPlan, key: &[String]) -> Result<Pair> {
+    let column = |name: &str| Expr::Column(Column::new_unqualified(name));
+    let number = row_number()
+        .partition_by(key.iter().map(|name| column(name)).collect())
+        .order_by(vec![column(ROW_FILE).sort(true, false), column(ROW_POSITION).sort(true, false)])
+        .build()?;
+    let there = LogicalPlanBuilder::from(there).window([number.alias(COPY)])?.build()?;
+    let all = new.schema().columns().into_iter().map(Expr::Column).chain([lit(1_u64).alias(COPY)]);
+    let new = LogicalPlanBuilder::from(new.clone()).project(all)?.build()?;
+    Ok(Pair { new, there, by: key.iter().cloned().chain([COPY.to_owned()]).collect() })
+}
+
+/// The input of a merge of a `pair`; rows that are the same in all columns of `schema` are left alone. Those of `key` are the
+/// same in rows that match.
+pub(super) fn merge_input(pair: Pair, schema: &SchemaRef, key: &[String]) -> Result<LogicalPlan> {
+    let new = LogicalPlanBuilder::from(pair.new).alias(NEW)?.build()?;
+    let old = LogicalPlanBuilder::from(pair.there).alias(OLD)?.build()?;
     let of = |side: &str, name: &str| Expr::Column(Column::new(Some(side), name));
-    let on = key.iter().map(|name| (of(NEW, name), of(OLD, name))).collect();
+    let on = pair.by.iter().map(|name| (of(NEW, name), of(OLD, name))).collect();
     let joined = Join::try_new(
         Arc::new(new),
         Arc::new(old),

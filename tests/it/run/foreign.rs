@@ -128,6 +128,12 @@ impl Lab {
         table.version().unwrap()
     }
 
+    /// Another program adds a row to a stage's table.
+    async fn add(&self, stage: &str, row: [(&str, i64); 3]) {
+        let columns = row.map(|(name, value)| (name, array(Int64Array::from(vec![value]))));
+        append(&self.table(stage), batch(columns.to_vec()), &[]).await;
+    }
+
     async fn version(&self, stage: &str) -> u64 {
         open(&self.table(stage)).await.version().unwrap()
     }
@@ -228,10 +234,32 @@ async fn what_others_did_to_a_strict_table_is_undone_by_key() {
         let update = open(&lab.table(name)).await.update().with_predicate("g >= 3");
         update.with_update(column, "77").await.unwrap();
     }
-    let extra = |value: i64| array(Int64Array::from(vec![value]));
-    append(&lab.table("rows_of_it"), batch(vec![("id", extra(99)), ("g", extra(9)), ("z", extra(0))]), &[]).await;
-    append(&lab.table("counts"), batch(vec![("g", extra(9)), ("n", extra(1)), ("s", extra(1))]), &[]).await;
+    lab.add("rows_of_it", [("id", 99), ("g", 9), ("z", 0)]).await;
+    lab.add("counts", [("g", 9), ("n", 1), ("s", 1)]).await;
     lab.touch_source("g = 2", "z + 5").await;
+    lab.succeed().await;
+    lab.check(&REPAIRED).await;
+    lab.windlass.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_others_add_under_a_key_that_is_there_are_taken_away_again() {
+    let lab = Lab::new(&REPAIRED).await;
+    lab.succeed().await;
+    // A row that is there once more, twice even, and another row of a key.
+    for _ in 0..2 {
+        lab.add("counts", [("g", 1), ("n", 6), ("s", 0)]).await;
+        lab.add("rows_of_it", [("id", 1), ("g", 1), ("z", 0)]).await;
+    }
+    lab.add("counts", [("g", 2), ("n", 1), ("s", 1)]).await;
+    lab.add("rows_of_it", [("id", 2), ("g", 2), ("z", 50)]).await;
+    lab.add("parts", [("id", 0), ("g", 1), ("z", 9)]).await;
+    lab.succeed().await;
+    lab.check(&REPAIRED).await;
+    // Once more, with changes of the source that touch the same keys.
+    lab.add("counts", [("g", 3), ("n", 6), ("s", 0)]).await;
+    lab.add("rows_of_it", [("id", 3), ("g", 3), ("z", 0)]).await;
+    lab.touch_source("g = 3", "z + 5").await;
     lab.succeed().await;
     lab.check(&REPAIRED).await;
     lab.windlass.stop().await;
