@@ -411,7 +411,7 @@ impl StageRun<'_> {
     ) -> Result<StagedWrite, Failure> {
         let key = &self.stage.table.key;
         let pair = match update.repair {
-            Some(_) => self.built(numbered_copies(new, there, key))?,
+            Some(_) => numbered_copies(new, there, key).map_err(|error| self.engine_failure(error))?,
             None => Pair { new, there, by: key.clone() },
         };
         let input = self.built(merge_input(pair, target.schema(), key))?;

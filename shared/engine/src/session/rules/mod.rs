@@ -2,8 +2,10 @@
 //! the engine computes only nearly, or loses on the way to executors, functions that do it exactly.
 
 mod arithmetic;
+mod decimals;
 mod single_rows;
 mod windows;
+mod zeros;
 
 use std::sync::Arc;
 
@@ -11,5 +13,11 @@ use datafusion::optimizer::AnalyzerRule;
 
 /// The rules, in their order.
 pub(super) fn rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    vec![Arc::new(single_rows::SingleRows), Arc::new(arithmetic::ExactArithmetic), Arc::new(windows::WholeWindows)]
+    vec![
+        Arc::new(single_rows::SingleRows),
+        Arc::new(decimals::ExactDecimals),
+        Arc::new(zeros::OneZero),
+        Arc::new(arithmetic::ExactArithmetic),
+        Arc::new(windows::WholeWindows),
+    ]
 }

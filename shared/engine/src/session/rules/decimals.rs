@@ -1,0 +1,153 @@
+//! Numbers with a point beside decimals.
+//!
+//! A number that stands in SQL is a float to the engine, which makes a decimal of many digits of it to compare it with one:
+//! of 99999.99 it makes 99999.990000000005, which no amount is equal to. Here it is the decimal that was written. A column of
+//! floats has no such text: there both sides are compared as floats.
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, DFSchemaRef, ScalarValue};
+use datafusion::error::Result;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Join, LogicalPlan, lit};
+use datafusion::optimizer::AnalyzerRule;
+
+/// Takes numbers that are compared with decimals for what is written, and compares decimals with floats as floats.
+#[derive(Debug)]
+pub(super) struct ExactDecimals;
+
+impl AnalyzerRule for ExactDecimals {
+    fn name(&self) -> &str {
+        "exact_decimals"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        Ok(plan.transform_up_with_subqueries(exact_node)?.data)
+    }
+}
+
+fn exact_node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let inputs = node.inputs();
+    let columns: DFSchemaRef = if inputs.is_empty() { node.schema().clone() } else { merge_schema(&inputs).into() };
+    let names = NamePreserver::new(&node);
+    let node = node.map_expressions(|expr| {
+        let name = names.save(&expr);
+        let exact = expr.transform_up(|expr| exact_expr(expr, &columns))?;
+        Ok(exact.update_data(|expr| name.restore(expr)))
+    })?;
+    let node = node.transform_data(of_join)?;
+    if node.transformed { node.map_data(LogicalPlan::recompute_schema) } else { Ok(node) }
+}
+
+fn exact_expr(expr: Expr, columns: &DFSchema) -> Result<Transformed<Expr>> {
+    let exact = match &expr {
+        Expr::Cast(cast) => written(cast).map(lit),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) if op.supports_propagation() => {
+            as_floats((left, columns), (right, columns))
+                .map(|(left, right)| Expr::BinaryExpr(BinaryExpr::new(Box::new(left), *op, Box::new(right))))
+        }
+        _ => None,
+    };
+    Ok(exact.map_or_else(|| Transformed::no(expr), Transformed::yes))
+}
+
+fn of_join(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let LogicalPlan::Join(join) = node else { return Ok(Transformed::no(node)) };
+    let mut changed = false;
+    let pairs = join.on.iter().map(|(left, right)| {
+        let pair = as_floats((left, join.left.schema()), (right, join.right.schema()));
+        changed |= pair.is_some();
+        pair.unwrap_or_else(|| (left.clone(), right.clone()))
+    });
+    let on = pairs.collect();
+    let join = LogicalPlan::Join(Join { on, ..join });
+    Ok(if changed { Transformed::yes(join) } else { Transformed::no(join) })
+}
+
+/// The decimal that is written in SQL, if it is a float that is taken for one.
+fn written(cast: &Cast) -> Option<ScalarValue> {
+    let DataType::Decimal128(precision, scale) = *cast.field.data_type() else { return None };
+    let (negative, value) = match cast.expr.as_ref() {
+        Expr::Negative(value) => (true, value.as_ref()),
+        value => (false, value),
+    };
+    let Expr::Literal(ScalarValue::Float64(Some(value)), _) = value else { return None };
+    let digits = decimal_of(&value.to_string(), precision, scale)?;
+    Some(ScalarValue::Decimal128(Some(if negative { -digits } else { digits }), precision, scale))
+}
+
+/// The digits of a decimal type that `text` is, if it needs no other ones.
+fn decimal_of(text: &str, precision: u8, scale: i8) -> Option<i128> {
+    let scale = usize::try_from(scale).ok()?;
+    let (negative, number) = text.strip_prefix('-').map_or((false, text), |number| (true, number));
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let fraction = fraction.trim_end_matches('0');
+    let zeros = scale.checked_sub(fraction.len())?;
+    let digits = format!("{whole}{fraction}{}", "0".repeat(zeros));
+    let digits = digits.trim_start_matches('0');
+    if digits.len() > usize::from(precision) || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let value: i128 = if digits.is_empty() { 0 } else { digits.parse().ok()? };
+    Some(if negative { -value } else { value })
+}
+
+/// A value and the columns that it is made of.
+type Side<'s> = (&'s Expr, &'s DFSchema);
+
+/// Both sides of a comparison as floats, if one is a float that the engine takes for a decimal.
+fn as_floats(left: Side<'_>, right: Side<'_>) -> Option<(Expr, Expr)> {
+    match (float_of(left), float_of(right)) {
+        (Some(left), None) => Some((left, to_float(right)?)),
+        (None, Some(right)) => Some((to_float(left)?, right)),
+        _ => None,
+    }
+}
+
+/// The float below a cast to a decimal.
+fn float_of((expr, columns): Side<'_>) -> Option<Expr> {
+    let Expr::Cast(cast) = expr else { return None };
+    let is_float = cast.expr.get_type(columns).is_ok_and(|data_type| data_type.is_floating());
+    (is_decimal(cast.field.data_type()) && is_float).then(|| double(cast.expr.as_ref().clone()))
+}
+
+/// A decimal as a float, without the digits that it was given to be compared.
+fn to_float((expr, columns): Side<'_>) -> Option<Expr> {
+    if !is_decimal(&expr.get_type(columns).ok()?) {
+        return None;
+    }
+    let inner = match expr {
+        Expr::Cast(cast) if cast.expr.get_type(columns).is_ok_and(|data_type| is_decimal(&data_type)) => &cast.expr,
+        expr => expr,
+    };
+    Some(double(inner.clone()))
+}
+
+fn double(expr: Expr) -> Expr {
+    datafusion::logical_expr::cast(expr, DataType::Float64)
+}
+
+fn is_decimal(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Decimal128(..) | DataType::Decimal256(..))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decimal_of;
+
+    #[test]
+    fn a_number_is_the_decimal_that_is_written() {
+        assert_eq!(decimal_of("99999.99", 30, 15), Some(99_999_990_000_000_000_000));
+        assert_eq!(decimal_of("-0.5", 10, 2), Some(-50));
+        assert_eq!(decimal_of("70.1", 10, 2), Some(7_010));
+        assert_eq!(decimal_of("12", 4, 2), Some(1_200));
+        assert_eq!(decimal_of("0", 4, 2), Some(0));
+        // More digits than the type has.
+        assert_eq!(decimal_of("1.234", 10, 2), None);
+        assert_eq!(decimal_of("123.5", 4, 2), None);
+        assert_eq!(decimal_of("inf", 10, 2), None);
+        assert_eq!(decimal_of("NaN", 10, 2), None);
+    }
+}

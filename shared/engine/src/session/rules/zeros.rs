@@ -1,0 +1,69 @@
+//! Zeros of either sign in lists.
+//!
+//! The engine compares a few floats one by one, where -0.0 is equal to 0.0, and looks many up in a set, or in a table of the
+//! values of a `CASE`, where it is not.
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, DFSchemaRef, ScalarValue};
+use datafusion::error::Result;
+use datafusion::logical_expr::expr::InList;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Case, Expr, ExprSchemable, LogicalPlan};
+use datafusion::optimizer::AnalyzerRule;
+use windlass_delta::values::compared;
+
+/// Looks values up in `IN (…)` and `CASE … WHEN` with one zero, where a zero may be among those that are listed.
+#[derive(Debug)]
+pub(super) struct OneZero;
+
+impl AnalyzerRule for OneZero {
+    fn name(&self) -> &str {
+        "one_zero"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        Ok(plan.transform_up_with_subqueries(of_node)?.data)
+    }
+}
+
+fn of_node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let inputs = node.inputs();
+    let columns: DFSchemaRef = if inputs.is_empty() { node.schema().clone() } else { merge_schema(&inputs).into() };
+    let names = NamePreserver::new(&node);
+    let node = node.map_expressions(|expr| {
+        let name = names.save(&expr);
+        let one = expr.transform_up(|expr| Ok(of_expr(expr, &columns)))?;
+        Ok(one.update_data(|expr| name.restore(expr)))
+    })?;
+    if node.transformed { node.map_data(LogicalPlan::recompute_schema) } else { Ok(node) }
+}
+
+fn of_expr(expr: Expr, columns: &DFSchema) -> Transformed<Expr> {
+    let is_float = |expr: &Expr| expr.get_type(columns).is_ok_and(|data_type| data_type.is_floating());
+    match expr {
+        Expr::InList(InList { expr, list, negated }) if is_float(&expr) && list.iter().any(may_be_zero) => {
+            let list = list.into_iter().map(compared).collect();
+            Transformed::yes(Expr::InList(InList { expr: Box::new(compared(*expr)), list, negated }))
+        }
+        Expr::Case(Case { expr: Some(value), when_then_expr, else_expr })
+            if is_float(&value) && when_then_expr.iter().any(|(when, _)| may_be_zero(when)) =>
+        {
+            let arms = when_then_expr.into_iter().map(|(when, then)| (Box::new(compared(*when)), then));
+            let (value, when_then_expr) = (Some(Box::new(compared(*value))), arms.collect());
+            Transformed::yes(Expr::Case(Case { expr: value, when_then_expr, else_expr }))
+        }
+        expr => Transformed::no(expr),
+    }
+}
+
+/// Whether a listed value is a zero, for all that is known.
+fn may_be_zero(listed: &Expr) -> bool {
+    match listed {
+        Expr::Literal(ScalarValue::Float64(value), _) => value.is_some_and(|value| value == 0.0),
+        Expr::Literal(ScalarValue::Float32(value), _) => value.is_some_and(|value| value == 0.0),
+        Expr::Literal(ScalarValue::Float16(value), _) => value.is_some_and(|value| value.to_f32() == 0.0),
+        _ => true,
+    }
+}
