@@ -20,6 +20,9 @@ const TABLES: &[&str] = &[
      ('90000000000000000000000000000000000000'), ('90000000000000000000000000000000000000')) AS t(x)",
     "CREATE TABLE s AS SELECT arrow_cast(x, 'Int32') AS x, arrow_cast(u, 'UInt64') AS u, arrow_cast(m, 'Int64') AS m \
      FROM (VALUES (2147483647, 0, -9223372036854775807 - 1)) AS t(x, u, m)",
+    "CREATE TABLE p AS SELECT arrow_cast(x, 'Decimal128(10, 2)') AS c, arrow_cast(x, 'Float64') AS f \
+     FROM (VALUES ('99999.99'), ('70.10'), ('0.29')) AS t(x)",
+    "CREATE TABLE z AS SELECT id, arrow_cast(x, 'Float64') AS x FROM (VALUES (1, '-0.0'), (2, '0.0'), (3, '7')) AS t(id, x)",
 ];
 
 /// Queries that give several rows where one value is asked for.
@@ -59,6 +62,18 @@ const OVERFLOW: &[&str] = &[
 
 /// Queries near the edge that have a result, and the result.
 const RIGHT: &[(&str, &str)] = &[
+    ("SELECT c FROM p WHERE c = 99999.99", "99999.99"),
+    ("SELECT c FROM p WHERE c < 99999.99 ORDER BY c", "0.29|70.10"),
+    ("SELECT c FROM p WHERE c IN (70.1, 0.29, 5.5, 6.5) ORDER BY c", "0.29|70.10"),
+    ("SELECT c FROM p WHERE c BETWEEN 70.1 AND 99999.98", "70.10"),
+    ("SELECT c FROM p WHERE -c = -0.29", "0.29"),
+    ("SELECT CASE c WHEN 99999.99 THEN 1 ELSE 0 END AS r FROM p ORDER BY c", "0|0|1"),
+    ("SELECT count(*) AS n FROM p AS a JOIN p AS b ON a.c = b.f", "3"),
+    ("SELECT count(*) AS n FROM p WHERE c = f", "3"),
+    ("SELECT id FROM z WHERE x IN (0.0, 5.0, 6.0, 7.5, 8.0) ORDER BY id", "1|2"),
+    ("SELECT id FROM z WHERE x NOT IN (0.0, 5.0, 6.0, 7.5, 8.0)", "3"),
+    ("SELECT CASE x WHEN 0.0 THEN 1 ELSE 0 END AS r FROM z ORDER BY id", "1|1|0"),
+    ("SELECT id FROM z WHERE NULLIF(x, 0.0) IS NULL ORDER BY id", "1|2"),
     ("SELECT (SELECT rate FROM c WHERE rate > 9) AS r", "NULL"),
     ("SELECT (SELECT rate FROM c WHERE rate > 4) AS r", "5"),
     ("SELECT (SELECT max(rate) FROM c) AS r", "5"),

@@ -1,20 +1,21 @@
 //! Zeros of either sign in lists.
 //!
 //! The engine compares a few floats one by one, where -0.0 is equal to 0.0, and looks many up in a set, or in a table of the
-//! values of a `CASE`, where it is not.
+//! values of a `CASE`, where it is not; nor is it to `NULLIF`.
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, DFSchemaRef, ScalarValue};
 use datafusion::error::Result;
-use datafusion::logical_expr::expr::InList;
+use datafusion::logical_expr::expr::{InList, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Case, Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 use windlass_delta::values::compared;
 
-/// Looks values up in `IN (…)` and `CASE … WHEN` with one zero, where a zero may be among those that are listed.
+/// Looks values up in `IN (…)`, `CASE … WHEN` and `NULLIF` with one zero, where a zero may be among those that are listed.
 #[derive(Debug)]
 pub(super) struct OneZero;
 
@@ -54,7 +55,23 @@ fn of_expr(expr: Expr, columns: &DFSchema) -> Transformed<Expr> {
             let (value, when_then_expr) = (Some(Box::new(compared(*value))), arms.collect());
             Transformed::yes(Expr::Case(Case { expr: value, when_then_expr, else_expr }))
         }
+        Expr::ScalarFunction(call) if call.name() == "nullif" => null_if(call, columns),
         expr => Transformed::no(expr),
+    }
+}
+
+/// `NULLIF` as the comparison that it stands for, unless its value could be another one when it is asked for twice.
+fn null_if(call: ScalarFunction, columns: &DFSchema) -> Transformed<Expr> {
+    let [value, other] = call.args.as_slice() else { return Transformed::no(Expr::ScalarFunction(call)) };
+    let null =
+        value.get_type(columns).ok().filter(DataType::is_floating).and_then(|of| ScalarValue::try_from(&of).ok());
+    match null {
+        Some(null) if may_be_zero(other) && !value.is_volatile() => {
+            let same = compared(value.clone()).eq(compared(other.clone()));
+            let arms = vec![(Box::new(same), Box::new(Expr::Literal(null, None)))];
+            Transformed::yes(Expr::Case(Case::new(None, arms, Some(Box::new(value.clone())))))
+        }
+        _ => Transformed::no(Expr::ScalarFunction(call)),
     }
 }
 
