@@ -6,6 +6,7 @@ use super::csv::{Records, Step};
 use super::fault::Fault;
 use super::header;
 use super::json::{self, Stopped};
+use super::kind;
 pub(super) use super::kind::Kind;
 use super::lines::Lines;
 
@@ -161,7 +162,7 @@ impl Shape {
 
     fn data_type(&self) -> DataType {
         match self {
-            Self::Value(kind) => kind.data_type(),
+            Self::Value(kind) => kind::data_type(*kind),
             Self::List(item) => DataType::new_list(item.data_type(), true),
             Self::Struct(fields) => DataType::Struct(fields_of(fields).into()),
         }
@@ -268,6 +269,6 @@ pub(super) fn no_json(line: u64, error: &serde_json::Error) -> Fault {
 
 /// The schema of columns with these names and kinds.
 pub(super) fn csv_schema(names: &[String], kinds: &[Kind]) -> Schema {
-    let field = |(name, kind): (&String, &Kind)| Field::new(name, kind.data_type(), true);
+    let field = |(name, kind): (&String, &Kind)| Field::new(name, kind::data_type(*kind), true);
     Schema::new(names.iter().zip(kinds).map(field).collect::<Vec<_>>())
 }
