@@ -10,6 +10,10 @@ use super::kind;
 pub(super) use super::kind::Kind;
 use super::lines::Lines;
 
+/// Levels that the values of a JSON record may have, the record itself among them. Each is taken apart anew, so that the time
+/// that a record takes grows with them.
+const MOST_LEVELS: usize = 200;
+
 /// Takes note of the values of a file.
 pub(super) trait Look {
     /// Looks at the records at the start of `input`, and says how many bytes they have. `at_end` says that nothing follows.
@@ -237,6 +241,10 @@ impl Look for JsonLook {
             }
             let line = self.lines.line();
             let object = object(line, text)?;
+            if self.values && json::is_deeper(object, MOST_LEVELS) {
+                let reason = format!("its values are nested more than {MOST_LEVELS} levels deep");
+                return Err(Fault::Record { line, reason });
+            }
             self.seen = true;
             look_at(&mut self.fields, object, self.values).map_err(|stopped| match stopped {
                 Stopped::Json(error) => no_json(line, &error),
