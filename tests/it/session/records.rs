@@ -145,6 +145,10 @@ async fn csv_texts_of_odd_shapes_are_read_as_they_are() {
     ] {
         assert_eq!(read(&[("a.csv", text)], listing_source(CSV)).await.unwrap().1, rows, "{text:?}");
     }
+    for source in [listing_source(BARE), declared(BARE, &[("a", "long")])] {
+        let blank = read(&[("a.csv", "\n1\n\n2\n"), ("b.csv", "\n\n")], source).await.unwrap();
+        assert_eq!(blank.1, ["∅", "1", "∅", "2", "∅", "∅"]);
+    }
 }
 
 #[tokio::test]
