@@ -13,6 +13,14 @@ pub enum StorageError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A local path has a name that URLs, and so the stores and logs that are found by them, take for two.
+    #[error(
+        "`{location}` cannot be a location: there is a backslash in one of its names, which a URL takes for a slash"
+    )]
+    Backslash {
+        /// The path.
+        location: String,
+    },
     /// The store cannot be opened with what the environment holds.
     #[error("the object store of `{location}` cannot be opened")]
     Open {
@@ -36,7 +44,7 @@ pub enum StorageError {
 impl Coded for StorageError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::BadLocation { .. } => ErrorCode("WL0301"),
+            Self::BadLocation { .. } | Self::Backslash { .. } => ErrorCode("WL0301"),
             Self::Open { .. } => ErrorCode("WL0302"),
             Self::Access { .. } => ErrorCode("WL0319"),
         }
@@ -49,6 +57,7 @@ impl Coded for StorageError {
                  gs://, az:// or abfss://"
                     .to_owned()
             }
+            Self::Backslash { .. } => "rename the folder or file, or move what is in it elsewhere".to_owned(),
             Self::Open { .. } => "set the store's credentials and endpoint in this process's environment, for example \
                  AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL"
                 .to_owned(),

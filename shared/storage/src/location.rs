@@ -1,5 +1,6 @@
 //! A place that holds data: a folder, a file or a prefix of an object store.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
@@ -25,7 +26,7 @@ impl Location {
     ///
     /// # Errors
     /// [`StorageError::BadLocation`] for an empty text, an unknown scheme, a URL with credentials, a query or a
-    /// fragment, and a path that no URL can hold.
+    /// fragment, and a path that no URL can hold; [`StorageError::Backslash`] for a path with a backslash in a name.
     pub fn parse(text: &str, base: &Path) -> Result<Self, StorageError> {
         let text = text.trim();
         if text.is_empty() {
@@ -88,10 +89,15 @@ impl Location {
     /// The location of an absolute local path; `.` and `..` are resolved by their text alone.
     ///
     /// # Errors
-    /// [`StorageError::BadLocation`] if the path is not absolute.
+    /// [`StorageError::BadLocation`] if the path is not absolute, [`StorageError::Backslash`] if a name in it has a backslash.
     pub fn from_path(path: &Path) -> Result<Self, StorageError> {
         let shown = || path.display().to_string();
-        let url = Url::from_file_path(normal(path)).map_err(|()| bad(shown(), "it is not an absolute path"))?;
+        let path = normal(path);
+        // Whoever joins URLs would find `x/y` in the place of `x\y`.
+        if path.components().any(|part| matches!(part, Component::Normal(name) if has_backslash(name))) {
+            return Err(StorageError::Backslash { location: shown() });
+        }
+        let url = Url::from_file_path(path).map_err(|()| bad(shown(), "it is not an absolute path"))?;
         Ok(Self { url: trimmed(url) })
     }
 
@@ -203,6 +209,10 @@ fn normal(path: &Path) -> PathBuf {
     out
 }
 
+fn has_backslash(name: &OsStr) -> bool {
+    name.as_encoded_bytes().contains(&b'\\')
+}
+
 /// `text` up to its query, with whatever stands before an `@` in its host left out.
 fn without_secrets(text: &str) -> String {
     let head = text.split(['?', '#']).next().unwrap_or_default();
@@ -248,6 +258,19 @@ mod tests {
         assert_eq!(location.resolve("../c%20d").unwrap().to_string(), "/base/project/x%20y/c%20d");
         assert_eq!(parse(location.url().as_str()).unwrap(), location);
         assert_eq!(parse("a b/c").unwrap().beside("_more").to_string(), "/base/project/a b/c_more");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_backslash_in_a_name_is_refused() {
+        for text in ["x\\y", "x\\y/z", "/a/x\\y", "file:///a/x%5Cy"] {
+            let error = parse(text).unwrap_err();
+            assert!(matches!(error, StorageError::Backslash { .. }), "{text}: {error}");
+        }
+        assert!(Location::from_path(Path::new("/a/x\\y")).is_err());
+        assert!(parse("a").unwrap().resolve("x\\y").is_err());
+        // What is left again does not matter.
+        assert_eq!(parse("x\\y/../z").unwrap().to_string(), "/base/project/z");
     }
 
     #[test]

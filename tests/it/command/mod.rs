@@ -71,6 +71,18 @@ fn a_new_project_checks_runs_answers_and_explains() {
     assert!(svg.get_output().stdout.starts_with(b"<svg"));
 }
 
+#[cfg(unix)]
+#[test]
+fn a_project_in_a_folder_with_a_backslash_in_its_name_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let project = dir.path().join("x\\y");
+    fs::rename(new_project(dir.path()), &project).unwrap();
+    let refused = windlass(&project).arg("run").assert().failure();
+    let told = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+    assert!(told.contains("WL0301") && told.contains("backslash") && told.contains("rename"), "{told}");
+    assert!(!project.join(".windlass").exists(), "the run wrote something");
+}
+
 #[test]
 fn the_events_of_a_run_are_lines_of_json() {
     let dir = tempfile::tempdir().unwrap();

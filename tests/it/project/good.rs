@@ -8,6 +8,7 @@ use std::sync::Arc;
 use regex::Regex;
 use windlass_base::ids::NodeName;
 use windlass_project::graph::check;
+use windlass_project::rows::Cell;
 use windlass_project::spec::column_type::ColumnType;
 use windlass_project::spec::source::{FileFormat, ListingSource, PinAt, SortColumn, SourceKind};
 use windlass_project::spec::table::{
@@ -46,6 +47,52 @@ fn order_is_topological_and_by_name() {
     let weights: Vec<u32> = graph.stages.iter().map(|stage| graph.weight(&stage.name)).collect();
     // A view writes nothing and weighs nothing.
     assert_eq!(weights, [3, 3, 2, 1, 1]);
+}
+
+/// A project with one source of rows: written in `windlass.yaml`, and in a seed.
+fn with_rows(source: &str, seed: &str) -> ProjectFiles {
+    let manifest = format!("name: p\nsources:\n  t: {{ kind: rows, {source} }}\n");
+    [("windlass.yaml", manifest.as_str()), ("seeds/a.csv", seed), ("stages/s.sql", "SELECT * FROM t")]
+        .into_iter()
+        .collect()
+}
+
+#[test]
+fn rows_of_the_project_keep_every_digit() {
+    for (source, seed, expected) in [
+        ("file: a.csv", "a\n9007199254740993\n1.5\n", "string: 9007199254740993 1.5"),
+        ("file: a.csv", "a\n9007199254740993\n1\n", "long: 9007199254740993 1"),
+        ("file: a.csv", "a\n9223372036854775808\n1\n", "decimal(38,0): 9223372036854775808 1"),
+        ("file: a.csv", "a\n007\n12\n", "string: 007 12"),
+        ("file: a.csv", "a\n1e400\n", "string: 1e400"),
+        ("file: a.csv", "a\n1\n2.5\n", "double: 1.0 2.5"),
+        ("file: a.csv, columns: { a: long }", "a\n1.0\n", "long: 1"),
+        ("columns: [a], rows: [[18446744073709551615]]", "", "decimal(38,0): 18446744073709551615"),
+    ] {
+        let graph = check(&with_rows(source, seed)).unwrap_or_else(|problems| panic!("{source}: {problems:?}"));
+        let SourceKind::Rows(rows) = &graph.sources["t"].kind else { panic!("no rows") };
+        let plain = |cell: &Cell| if let Cell::Text(text) = cell { text.clone() } else { cell.to_string() };
+        let cells: Vec<String> = rows.rows.iter().map(|row| plain(&row[0])).collect();
+        assert_eq!(format!("{}: {}", rows.columns[0].1, cells.join(" ")), expected, "{source} {seed:?}");
+    }
+    for (source, seed, place, expected) in [
+        ("file: a.csv, columns: { a: double }", "a\n9007199254740993\n", "seeds/a.csv:2:1", "no value of type double"),
+        ("file: a.csv, columns: { b: float }", "b\n16777217\n", "seeds/a.csv:2:1", "no value of type float"),
+        (
+            "file: a.csv, columns: { a: timestamp }",
+            "a\n2026-01-31T12:00:00.123456789Z\n",
+            "seeds/a.csv:2:1",
+            "no value of type timestamp",
+        ),
+        ("file: a.csv, columns: { a: long, b: long }", "a\n1\n", "windlass.yaml:3:", "seeds/a.csv, has no column `b`"),
+        ("columns: [a], rows: [[9007199254740993], [2.5]]", "", "windlass.yaml:3:", "would lose digits"),
+        ("columns: [a], rows: [[007]]", "", "windlass.yaml:3:", "would lose digits"),
+    ] {
+        let problems = check(&with_rows(source, seed)).expect_err(source);
+        let reports: Vec<String> = problems.reports().iter().map(ToString::to_string).collect();
+        let is_told = |told: &String| told.starts_with(place) && told.contains(expected);
+        assert!(reports.iter().any(is_told), "{source}: {reports:?}");
+    }
 }
 
 #[test]

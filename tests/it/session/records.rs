@@ -145,6 +145,10 @@ async fn csv_texts_of_odd_shapes_are_read_as_they_are() {
     ] {
         assert_eq!(read(&[("a.csv", text)], listing_source(CSV)).await.unwrap().1, rows, "{text:?}");
     }
+    for source in [listing_source(BARE), declared(BARE, &[("a", "long")])] {
+        let blank = read(&[("a.csv", "\n1\n\n2\n"), ("b.csv", "\n\n")], source).await.unwrap();
+        assert_eq!(blank.1, ["∅", "1", "∅", "2", "∅", "∅"]);
+    }
 }
 
 #[tokio::test]
@@ -211,7 +215,14 @@ async fn json_that_does_not_go_together_is_refused_with_file_and_line() {
         let refused = refused(&[("odd.json", text)], listing_source(FileFormat::Json)).await;
         assert!(refused.contains("odd.json`") && refused.contains(expected), "{text}: {refused}");
     }
+    let nested = |levels| format!("{{\"a\": 1}}\n{{\"b\": {}1{}}}\n", "[".repeat(levels), "]".repeat(levels));
+    for levels in [200, 200_000] {
+        let deep = refused(&[("odd.json", &nested(levels))], listing_source(FileFormat::Json)).await;
+        assert!(deep.contains("odd.json`, line 2: its values are nested more than 200 levels deep"), "{deep}");
+    }
     let json = |columns: &[(&str, &str)]| declared(FileFormat::Json, columns);
+    let left_out = read(&[("a.json", &nested(200_000))], json(&[("a", "long")])).await.unwrap();
+    assert_eq!(left_out.1, ["1", "∅"]);
     let twice = refused(&[("odd.json", "{\"a\": 1, \"a\": 2}\n")], json(&[("a", "long")])).await;
     assert!(twice.contains("odd.json`, line 1: the key `a` comes twice"), "{twice}");
     let none = refused(&[("a.json", "{\"b\": 1}\n")], json(&[("a", "long")])).await;

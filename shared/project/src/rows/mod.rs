@@ -8,7 +8,10 @@
 mod cell;
 mod csv;
 mod infer;
+pub mod kind;
 mod literal;
+pub mod moment;
+pub mod number;
 mod spec;
 mod table;
 
@@ -18,7 +21,7 @@ pub use cell::Cell;
 pub(crate) use csv::parse as parse_csv;
 pub use literal::{Literal, LiteralValue, Mismatch};
 pub use spec::{RowSpec, RowsSpec};
-pub(crate) use table::{check_name, columns_of, note, rows_of};
+pub(crate) use table::{check_complete, check_name, columns_of, note, rows_of};
 
 /// A row, a cell a column.
 pub type Row = Vec<Cell>;

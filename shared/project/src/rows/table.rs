@@ -3,7 +3,7 @@
 use windlass_base::suggest::did_you_mean;
 
 use super::cell::Cell;
-use super::infer::Guess;
+use super::infer::{Apart, Guess};
 use super::literal::Mismatch;
 use super::spec::RowsSpec;
 use super::{Columns, Row};
@@ -27,15 +27,18 @@ pub(crate) fn columns_of(table: &Spanned<String>, all: &[&RowsSpec], problems: &
     let mut columns = Vec::new();
     for name in &names {
         let values = all.iter().flat_map(|rows| &rows.rows).filter_map(|row| row.get(&name.value));
-        let message = match Guess::of_all(values).map(Guess::settle) {
-            Some(Some(found)) => {
+        let (reason, place) = match Guess::of_all(values).map(Guess::settle) {
+            Ok(Some(found)) => {
                 columns.push((name.value.clone(), found));
                 continue;
             }
-            Some(None) => format!("the type of `{}` cannot be told: it has no value", name.value),
-            None => format!("the type of `{}` cannot be told: its values are of several", name.value),
+            Ok(None) => ("it has no value", None),
+            Err(Apart::Several) => ("its values are of several", None),
+            Err(Apart::Digits(place)) => ("as numbers its values would lose digits; quote those that are text", place),
         };
-        problems.push(Problem::new(codes::ROWS_VALUE, message).at(&name.span).help(help.clone()));
+        let message = format!("the type of `{}` cannot be told: {reason}", name.value);
+        let place = place.as_ref().unwrap_or(&name.span);
+        problems.push(Problem::new(codes::ROWS_VALUE, message).at(place).help(help.clone()));
     }
     (columns.len() == names.len()).then_some(columns)
 }
@@ -53,6 +56,20 @@ pub(crate) fn rows_of(columns: &Columns, rows: &RowsSpec, problems: &mut Vec<Pro
         cells.collect()
     });
     rows.collect()
+}
+
+/// Notes every column that the rows of a file should have and that the file does not name.
+pub(crate) fn check_complete(table: &str, wanted: &[Spanned<String>], rows: &RowsSpec, problems: &mut Vec<Problem>) {
+    // A file without a header has its problem already.
+    for name in wanted.iter().filter(|_| !rows.columns.is_empty()) {
+        if !rows.columns.iter().any(|column| column.value == name.value) {
+            let message = format!("the file of `{table}`, {}, has no column `{}`", rows.span.file, name.value);
+            let mut problem = Problem::new(codes::ROWS_COLUMN, message).at(&name.span);
+            problem.help =
+                did_you_mean(&name.value, "its columns are", rows.columns.iter().map(|column| column.value.as_str()));
+            problems.push(problem);
+        }
+    }
 }
 
 /// Notes a value that is none of its column's type.

@@ -10,10 +10,10 @@ use datafusion::arrow::array::{
 use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::datatypes::{DataType, FieldRef, Fields, TimeUnit};
 use datafusion::arrow::error::ArrowError;
+use windlass_project::rows::moment::{Moment, date};
+use windlass_project::rows::number::{double, float, scaled};
 
 use super::json::{self, Stopped};
-use super::moment::{Moment, date};
-use super::number::{double, float, scaled};
 
 /// A column that grows by a value at a time.
 #[derive(Debug)]

@@ -65,6 +65,8 @@ pub(super) struct Records {
     delimiter: u8,
     /// How many fields each record has; the first one says.
     width: Option<usize>,
+    /// Whether a line without anything on it is a record as long as none has said how many fields there are.
+    first_may_be_blank: bool,
     record: Record,
     /// The line at which `record` starts, and the one that follows it; the first is 1.
     line: u64,
@@ -73,7 +75,12 @@ pub(super) struct Records {
 
 impl Records {
     pub(super) fn new(delimiter: u8) -> Self {
-        Self { delimiter, width: None, record: Record::default(), line: 1, next_line: 1 }
+        Self { delimiter, width: None, first_may_be_blank: false, record: Record::default(), line: 1, next_line: 1 }
+    }
+
+    /// The records of a file without a header that should have that many columns.
+    pub(super) fn of_columns(delimiter: u8, columns: usize) -> Self {
+        Self { first_may_be_blank: columns == 1, ..Self::new(delimiter) }
     }
 
     /// The record that was read last.
@@ -87,7 +94,7 @@ impl Records {
     }
 
     /// Reads the record at the start of `input`. `at_end` says that nothing follows `input`. A line without anything on it is
-    /// no record, but where records have one field: there it is one without a value.
+    /// no record, but where records have one field: there it is one without a value (the first one only if that is known).
     pub(super) fn read(&mut self, input: &[u8], at_end: bool) -> Result<Step, Fault> {
         let mut start = 0;
         loop {
@@ -98,7 +105,7 @@ impl Records {
             let Some(end) = self.split(&input[start..], at_end)? else { return Ok(Step::More(start)) };
             start += end.bytes;
             self.next_line += end.lines;
-            if self.record.is_blank() && self.width != Some(1) {
+            if self.record.is_blank() && !self.width.map_or(self.first_may_be_blank, |width| width == 1) {
                 continue;
             }
             let width = *self.width.get_or_insert(self.record.len());
@@ -184,7 +191,11 @@ mod tests {
 
     /// The records of `text`, each with its line, when it comes in pieces of `piece` bytes.
     fn records(text: &str, piece: usize) -> Result<Vec<(u64, Vec<String>)>, String> {
-        let (mut records, mut found, mut start) = (Records::new(b','), Vec::new(), 0);
+        records_of(Records::new(b','), text, piece)
+    }
+
+    fn records_of(mut records: Records, text: &str, piece: usize) -> Result<Vec<(u64, Vec<String>)>, String> {
+        let (mut found, mut start) = (Vec::new(), 0);
         let bytes = text.as_bytes();
         for end in (0..=bytes.len()).step_by(piece).chain([bytes.len()]) {
             let at_end = end == bytes.len();
@@ -233,6 +244,12 @@ mod tests {
         assert_eq!(records("a\n1\n\n3\n", 2).unwrap(), expected);
         assert_eq!(records("\n\n", 1).unwrap(), []);
         assert_eq!(records("", 1).unwrap(), []);
+        let one = |text| records_of(Records::of_columns(b',', 1), text, 2).unwrap();
+        assert_eq!(one("\n1\n"), [(1, fields(&[""])), (2, fields(&["1"]))]);
+        assert_eq!(one("\r\n\n"), [(1, fields(&[""])), (2, fields(&[""]))]);
+        assert_eq!(one(""), []);
+        let two = records_of(Records::of_columns(b',', 2), "\n1,2\n", 2).unwrap();
+        assert_eq!(two, [(2, fields(&["1", "2"]))]);
     }
 
     #[test]

@@ -6,8 +6,13 @@ use super::csv::{Records, Step};
 use super::fault::Fault;
 use super::header;
 use super::json::{self, Stopped};
+use super::kind;
 pub(super) use super::kind::Kind;
 use super::lines::Lines;
+
+/// Levels that the values of a JSON record may have, the record itself among them. Each is taken apart anew, so that the time
+/// that a record takes grows with them.
+const MOST_LEVELS: usize = 200;
 
 /// Takes note of the values of a file.
 pub(super) trait Look {
@@ -161,7 +166,7 @@ impl Shape {
 
     fn data_type(&self) -> DataType {
         match self {
-            Self::Value(kind) => kind.data_type(),
+            Self::Value(kind) => kind::data_type(*kind),
             Self::List(item) => DataType::new_list(item.data_type(), true),
             Self::Struct(fields) => DataType::Struct(fields_of(fields).into()),
         }
@@ -236,6 +241,10 @@ impl Look for JsonLook {
             }
             let line = self.lines.line();
             let object = object(line, text)?;
+            if self.values && json::is_deeper(object, MOST_LEVELS) {
+                let reason = format!("its values are nested more than {MOST_LEVELS} levels deep");
+                return Err(Fault::Record { line, reason });
+            }
             self.seen = true;
             look_at(&mut self.fields, object, self.values).map_err(|stopped| match stopped {
                 Stopped::Json(error) => no_json(line, &error),
@@ -268,6 +277,6 @@ pub(super) fn no_json(line: u64, error: &serde_json::Error) -> Fault {
 
 /// The schema of columns with these names and kinds.
 pub(super) fn csv_schema(names: &[String], kinds: &[Kind]) -> Schema {
-    let field = |(name, kind): (&String, &Kind)| Field::new(name, kind.data_type(), true);
+    let field = |(name, kind): (&String, &Kind)| Field::new(name, kind::data_type(*kind), true);
     Schema::new(names.iter().zip(kinds).map(field).collect::<Vec<_>>())
 }

@@ -53,6 +53,26 @@ pub(super) fn items<'de, E>(
     read.map_err(|error| refused.map_or(Stopped::Json(error), Stopped::Refused))
 }
 
+/// Whether lists and objects of a JSON text stand more than `most` levels inside of one another. Text that is no JSON may be
+/// taken for anything.
+pub(super) fn is_deeper(text: &str, most: usize) -> bool {
+    let (mut level, mut in_string, mut is_escaped) = (0_usize, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_string => is_escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => level += 1,
+            b']' | b'}' if !in_string => level = level.saturating_sub(1),
+            _ => {}
+        }
+        if level > most {
+            return true;
+        }
+    }
+    false
+}
+
 /// Shows the parts of an object with their keys, or those of an array.
 struct Parts<'r, 'de, E, F> {
     each: F,
@@ -118,6 +138,16 @@ mod tests {
         );
         assert_eq!(seen, ["null", "[2]", "\"c\""]);
         assert_eq!(text(r#""x\"yä""#).unwrap(), "x\"yä");
+    }
+
+    #[test]
+    fn levels_are_those_of_lists_and_objects_and_not_of_texts() {
+        for (text, levels) in
+            [(r#"{"a": [1], "b": {"c": []}}"#, 3), (r#"{"[[[\"{": "\\", "b": [["]]"]]}"#, 3), ("1", 0)]
+        {
+            assert!(!is_deeper(text, levels), "{text}");
+            assert!(levels == 0 || is_deeper(text, levels - 1), "{text}");
+        }
     }
 
     #[test]

@@ -19,8 +19,6 @@ mod input;
 mod json;
 mod kind;
 mod lines;
-mod moment;
-mod number;
 mod open;
 mod read;
 mod rows;

@@ -77,7 +77,11 @@ impl Rows {
         let columns = fields.iter().zip(&wanted.read).map(column).collect::<Result<_, _>>()?;
         let way = match format {
             RecordFormat::Csv { has_header, delimiter } => {
-                Way::Csv { records: Records::new(delimiter), has_header, places: None }
+                let records = match has_header {
+                    true => Records::new(delimiter),
+                    false => Records::of_columns(delimiter, fields.len()),
+                };
+                Way::Csv { records, has_header, places: None }
             }
             RecordFormat::Json => Way::Json {
                 lines: Lines::new(),

@@ -10,7 +10,7 @@ use super::values::{
     boolean, check_name, choice, filled_text, list, location, names, size, tag_places, tags, text, text_map, whole,
     wrong_type,
 };
-use crate::rows::{Columns, check_name as check_column, columns_of, rows_of};
+use crate::rows::{Columns, check_complete, check_name as check_column, columns_of, rows_of};
 use crate::spec::codes;
 use crate::spec::column_type::ColumnType;
 use crate::spec::files::{ProjectFiles, SEEDS_DIR};
@@ -170,7 +170,11 @@ fn rows(
             problems.push(problem.at(&file.span).help("take `rows` or `file` out"));
             return None;
         }
-        (_, Some(file)) => super::rows::file(file, SEEDS_DIR, files, problems)?,
+        (_, Some(file)) => {
+            let spec = super::rows::file(file, SEEDS_DIR, files, problems)?;
+            check_complete(name.value.as_str(), order.as_deref().unwrap_or_default(), &spec, problems);
+            spec
+        }
         (rows, None) => {
             let node = rows.or_else(|| fields.require("rows", "rows: [{ id: 1 }]", problems))?;
             super::rows::decode(node, order.as_deref(), problems)?

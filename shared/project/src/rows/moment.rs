@@ -6,7 +6,7 @@ const MICROS_A_SECOND: i64 = 1_000_000;
 
 /// A moment as its text has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Moment {
+pub struct Moment {
     /// Whole seconds since 1970 on the clock that the text shows.
     seconds: i64,
     nanos: u32,
@@ -17,7 +17,7 @@ pub(super) struct Moment {
 impl Moment {
     /// Reads `2026-01-31 12:00:00.5+01:00`: a `T` or a space between date and time, up to nine digits of a second, and a zone
     /// or none.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let (day, rest) = text.split_at_checked(10)?;
         let days = i64::from(date(day)?);
         let rest = rest.strip_prefix(['T', 't', ' '])?;
@@ -46,33 +46,33 @@ impl Moment {
     }
 
     /// Midnight of a date without a zone, or a moment.
-    pub(super) fn parse_or_midnight(text: &str) -> Option<Self> {
+    pub fn parse_or_midnight(text: &str) -> Option<Self> {
         let midnight = || date(text).map(|days| Self { seconds: i64::from(days) * 86_400, nanos: 0, zone: None });
         Self::parse(text).or_else(midnight)
     }
 
     /// Whether the text says in which zone it is.
-    pub(super) fn has_zone(&self) -> bool {
+    pub fn has_zone(&self) -> bool {
         self.zone.is_some()
     }
 
     /// Whether it is finer than a microsecond.
-    pub(super) fn is_fine(&self) -> bool {
+    pub fn is_fine(&self) -> bool {
         !self.nanos.is_multiple_of(1000)
     }
 
     /// Microseconds since 1970 on the clock that the text shows; `None` if that is not all, or if the text has a zone.
-    pub(super) fn local_micros(&self) -> Option<i64> {
+    pub fn local_micros(&self) -> Option<i64> {
         if self.zone.is_some() { None } else { self.micros_at(self.seconds) }
     }
 
     /// Microseconds since 1970 in UTC, which is also where a text without a zone is taken to be; `None` if that is not all.
-    pub(super) fn utc_micros(&self) -> Option<i64> {
+    pub fn utc_micros(&self) -> Option<i64> {
         self.micros_at(self.seconds - self.zone.unwrap_or_default())
     }
 
     /// Nanoseconds since 1970 on the clock that the text shows.
-    pub(super) fn local_nanos(&self) -> Option<i64> {
+    pub fn local_nanos(&self) -> Option<i64> {
         if self.zone.is_some() {
             return None;
         }
@@ -88,7 +88,7 @@ impl Moment {
 }
 
 /// Days since 1970 of a date such as `2026-01-31`.
-pub(super) fn date(text: &str) -> Option<i32> {
+pub fn date(text: &str) -> Option<i32> {
     let bytes = text.as_bytes();
     let well_formed = bytes.len() == 10
         && bytes.iter().enumerate().all(|(place, byte)| match place {

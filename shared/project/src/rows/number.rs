@@ -2,7 +2,7 @@
 
 /// The number `text` times ten to the power of `scale`, if that is a whole number of at most 38 digits: `12.30` at scale 1
 /// is 123, `12.34` is nothing.
-pub(super) fn scaled(text: &str, scale: u32) -> Option<i128> {
+pub fn scaled(text: &str, scale: u32) -> Option<i128> {
     let parts = Parts::of(text)?;
     let digits = || parts.whole.bytes().chain(parts.fraction.bytes()).map(|digit| digit - b'0');
     let total = i64::try_from(parts.whole.len() + parts.fraction.len()).ok()?;
@@ -29,14 +29,14 @@ const MOST: i128 = 10i128.pow(38) - 1;
 
 /// The double that is nearest to `text`. A whole number without point or exponent must be one exactly, and a number that
 /// is beyond all doubles is none; `NaN` and `inf` are.
-pub(super) fn double(text: &str) -> Option<f64> {
+pub fn double(text: &str) -> Option<f64> {
     let value: f64 = text.parse().ok()?;
     let exact = |digits: &str| digits.len() <= 15 || format!("{:.0}", value.abs()) == digits;
     is_near(text, value.is_finite(), exact).then_some(value)
 }
 
 /// The float of 32 bits that is nearest to `text`, as [`double`].
-pub(super) fn float(text: &str) -> Option<f32> {
+pub fn float(text: &str) -> Option<f32> {
     let value: f32 = text.parse().ok()?;
     let exact = |digits: &str| digits.len() <= 7 || format!("{:.0}", value.abs()) == digits;
     is_near(text, value.is_finite(), exact).then_some(value)
@@ -53,12 +53,12 @@ fn is_near(text: &str, is_finite: bool, exact: impl Fn(&str) -> bool) -> bool {
 }
 
 /// Whether `digits` are ASCII digits alone.
-pub(super) fn is_whole(digits: &str) -> bool {
+pub fn is_whole(digits: &str) -> bool {
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Whether `text` is a number in digits, with a point or an exponent if need be: not `NaN`, and not `inf`.
-pub(super) fn is_number(text: &str) -> bool {
+pub fn is_number(text: &str) -> bool {
     Parts::of(text).is_some()
 }
 
