@@ -40,7 +40,8 @@ pub(crate) async fn run(global: &Global, args: &PlanArgs) -> Result<(), CommandE
 
 /// Whether a file is a saved plan.
 fn is_plan(file: &Path) -> bool {
-    std::fs::read_to_string(file).is_ok_and(|text| SavedPlan::read(&text).is_ok())
+    // A device may have no end.
+    file.is_file() && std::fs::read_to_string(file).is_ok_and(|text| SavedPlan::read(&text).is_ok())
 }
 
 /// The plan for people: what is read, what becomes of each stage and why, and what has changed.
