@@ -60,6 +60,28 @@ async fn a_file_outside_the_partition_folders_is_named() {
 }
 
 #[tokio::test]
+async fn the_values_of_folders_are_read_as_those_of_files() {
+    for (value, of) in [("1.239", "decimal(10,2)"), ("yes", "boolean"), ("16777217", "float"), ("2026-1-3", "date")] {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &format!("folders/p={value}/a.csv"), "v\n1\n");
+        write(folder.path(), "files/a.csv", format!("p\n\"{value}\"\n"));
+        let of = vec![("p".to_owned(), ColumnType::parse(of).unwrap())];
+        let fixture = Fixture::new();
+        let source = ListingSource { partition_columns: of.clone(), ..listing_source(CSV) };
+        let error = fixture.register("t", listing(&folder.path().join("folders"), source)).await.unwrap_err();
+        assert_eq!(error.code().to_string(), "WL0308", "{value}");
+        let message = error.to_string();
+        assert!(
+            message.contains(&format!("`p={value}/a.csv`")) && message.contains(&format!("`{value}`")),
+            "{message}"
+        );
+        let source = ListingSource { schema: Some(of), ..listing_source(CSV) };
+        fixture.register("t", listing(&folder.path().join("files"), source)).await.unwrap();
+        assert!(fixture.failure("SELECT p FROM t").await.contains(value), "{value}");
+    }
+}
+
+#[tokio::test]
 async fn every_format_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let fixture = Fixture::new();
