@@ -379,3 +379,87 @@ async fn filters_find_nan_and_both_zeros_wherever_footers_leave_them_out() {
         assert!(shown.contains("row_groups_pruned_statistics=2 total → 1 matched"), "{shown}");
     }
 }
+
+/// A listing of `folder` as `format`: what it is refused with.
+async fn refusal(folder: &std::path::Path, source: ListingSource) -> String {
+    let error = Fixture::new().register("t", listing(folder, source)).await.unwrap_err();
+    let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+    format!("{} {error}: {source}", error.code())
+}
+
+#[tokio::test]
+async fn two_columns_of_one_name_are_refused() {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch};
+    use datafusion::arrow::datatypes::{DataType, Field, Schema};
+    let folder = tempfile::tempdir().unwrap();
+    let columns: Vec<_> = ["a", "b", "a"].map(|name| Field::new(name, DataType::Int64, true)).into();
+    let values: Vec<ArrayRef> = (1..=3).map(|value| Arc::new(Int64Array::from(vec![value])) as _).collect();
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(columns)), values).unwrap();
+    write_parquet(folder.path(), "a.parquet", &batch);
+    let mut writer = datafusion::arrow::ipc::writer::FileWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    write(folder.path(), "a.arrow", writer.into_inner().unwrap());
+    for format in [FileFormat::Parquet, FileFormat::Arrow] {
+        for declared in [None, Some("a"), Some("b")] {
+            let schema = declared.map(|name| vec![(name.to_owned(), ColumnType::Long)]);
+            let refusal = refusal(folder.path(), ListingSource { schema, ..listing_source(format.clone()) }).await;
+            assert!(refusal.starts_with("WL0382"), "{refusal}");
+            let file = format!("a.{}` has two columns `a`", format.name());
+            assert!(refusal.contains(&file), "{declared:?}: {refusal}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_footer_is_an_error_of_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    write_parquet(folder.path(), "whole.parquet", &labelled(0..5));
+    let whole = std::fs::read(folder.path().join("whole.parquet")).unwrap();
+    let twice = u32::try_from(whole.len() * 2).unwrap().to_le_bytes();
+    let too_long = [&whole[..whole.len() - 8], &twice[..], &b"PAR1"[..]].concat();
+    for damaged in
+        [&b"PAR1PAR1"[..], &too_long[..], b"PARExxxxxxxxxxxxxxxxxxxxPARE", &whole[..whole.len() / 2], b"PAR1"]
+    {
+        write(folder.path(), "damaged.parquet", damaged);
+        let refusal = refusal(folder.path(), listing_source(FileFormat::Parquet)).await;
+        assert!(refusal.starts_with("WL0307") && refusal.contains("damaged.parquet`"), "{refusal}");
+    }
+}
+
+/// An Avro file of records with `fields`, as JSON; each of `blocks` has a number of them and their bytes.
+fn avro(fields: &str, blocks: &[(u8, &[u8])]) -> Vec<u8> {
+    let schema = format!(r#"{{"type":"record","name":"r","fields":[{fields}]}}"#);
+    let twice = schema.len() * 2;
+    assert!((128..1 << 14).contains(&twice));
+    let length = [(twice % 128 + 128) as u8, (twice / 128) as u8];
+    let marker = b"<- end of block>";
+    let mut file =
+        [&b"Obj\x01\x02\x16avro.schema"[..], &length[..], schema.as_bytes(), &b"\0"[..], &marker[..]].concat();
+    for (rows, bytes) in blocks {
+        file.extend([rows * 2, bytes.len() as u8 * 2]);
+        file.extend(*bytes);
+        file.extend(marker);
+    }
+    file
+}
+
+#[tokio::test]
+async fn an_avro_file_that_was_cut_short_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let field = r#"{"name":"a","type":"int"}"#;
+    let whole = avro(field, &[(3, &[2, 4, 6]), (2, &[8, 10])]);
+    write(folder.path(), "a.avro", &whole);
+    write(folder.path(), "without_rows.avro", avro(field, &[]));
+    let fixture = Fixture::new();
+    fixture.register("t", listing(folder.path(), listing_source(FileFormat::Avro))).await.unwrap();
+    assert_eq!(fixture.value("SELECT sum(a) FROM t").await, "15");
+    // The last block has two bytes before its values and sixteen behind them.
+    for cut in [1, 15, 16, 18, 19, 21] {
+        write(folder.path(), "cut.avro", &whole[..whole.len() - cut]);
+        let refusal = refusal(folder.path(), listing_source(FileFormat::Avro)).await;
+        assert!(refusal.starts_with("WL0307") && refusal.contains("cut.avro`"), "{cut}: {refusal}");
+        assert!(refusal.contains("cut short"), "{cut}: {refusal}");
+    }
+}
