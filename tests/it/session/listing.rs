@@ -463,3 +463,14 @@ async fn an_avro_file_that_was_cut_short_is_refused() {
         assert!(refusal.contains("cut short"), "{cut}: {refusal}");
     }
 }
+
+#[tokio::test]
+async fn compressed_files_are_not_passed_over() {
+    for extension in ["gz", "gzip", "zst", "zstd", "lz", "lz4", "lzo", "sz", "Z"] {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "a.csv", "v\n1\n");
+        write(folder.path(), &format!("b.csv.{extension}"), "x");
+        let refusal = refusal(folder.path(), listing_source(CSV)).await;
+        assert!(refusal.starts_with("WL0384") && refusal.contains(&format!("b.csv.{extension}`")), "{refusal}");
+    }
+}
