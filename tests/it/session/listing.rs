@@ -465,6 +465,34 @@ async fn an_avro_file_that_was_cut_short_is_refused() {
 }
 
 #[tokio::test]
+async fn what_an_avro_file_lacks_is_null_also_inside_of_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = |fields: &str| {
+        format!(
+            r#"{{"name":"x","type":{{"type":"record","name":"q","fields":[{{"name":"a","type":"int"}}{fields}]}}}}"#
+        )
+    };
+    write(folder.path(), "nested/0.avro", avro(&record(""), &[(1, &[2])]));
+    let more = record(r#",{"name":"b","type":"string"}"#);
+    write(folder.path(), "nested/1.avro", avro(&more, &[(1, &[4, 2, b'z'])]));
+    let pair = |of: &str| format!(r#"{{"name":"a","type":"{of}"}},{{"name":"b","type":"int"}}"#);
+    write(folder.path(), "null/0.avro", avro(&pair("null"), &[(1, &[2])]));
+    write(folder.path(), "null/1.avro", avro(&pair("int"), &[(1, &[10, 4])]));
+    let fixture = Fixture::new();
+    for (path, sql, expected) in [
+        ("nested", "SELECT sum(x['a']) FROM t", "3"),
+        ("nested", "SELECT max(x['b']) FROM t", "z"),
+        ("nested", "SELECT count(x['b']) FROM t", "1"),
+        ("null", "SELECT sum(a) FROM t", "5"),
+        ("null", "SELECT count(*) FROM t WHERE a IS NULL AND b = 1", "1"),
+    ] {
+        let input = listing(&folder.path().join(path), listing_source(FileFormat::Avro));
+        fixture.register("t", input).await.unwrap();
+        assert_eq!(fixture.value(sql).await, expected, "{path}: {sql}");
+    }
+}
+
+#[tokio::test]
 async fn compressed_files_are_not_passed_over() {
     for extension in ["gz", "gzip", "zst", "zstd", "lz", "lz4", "lzo", "sz", "Z"] {
         let folder = tempfile::tempdir().unwrap();
