@@ -60,6 +60,28 @@ async fn a_file_outside_the_partition_folders_is_named() {
 }
 
 #[tokio::test]
+async fn the_values_of_folders_are_read_as_those_of_files() {
+    for (value, of) in [("1.239", "decimal(10,2)"), ("yes", "boolean"), ("16777217", "float"), ("2026-1-3", "date")] {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &format!("folders/p={value}/a.csv"), "v\n1\n");
+        write(folder.path(), "files/a.csv", format!("p\n\"{value}\"\n"));
+        let of = vec![("p".to_owned(), ColumnType::parse(of).unwrap())];
+        let fixture = Fixture::new();
+        let source = ListingSource { partition_columns: of.clone(), ..listing_source(CSV) };
+        let error = fixture.register("t", listing(&folder.path().join("folders"), source)).await.unwrap_err();
+        assert_eq!(error.code().to_string(), "WL0308", "{value}");
+        let message = error.to_string();
+        assert!(
+            message.contains(&format!("`p={value}/a.csv`")) && message.contains(&format!("`{value}`")),
+            "{message}"
+        );
+        let source = ListingSource { schema: Some(of), ..listing_source(CSV) };
+        fixture.register("t", listing(&folder.path().join("files"), source)).await.unwrap();
+        assert!(fixture.failure("SELECT p FROM t").await.contains(value), "{value}");
+    }
+}
+
+#[tokio::test]
 async fn every_format_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let fixture = Fixture::new();
@@ -355,5 +377,128 @@ async fn filters_find_nan_and_both_zeros_wherever_footers_leave_them_out() {
         let shown = datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(plan.as_ref());
         let shown = shown.indent(false).to_string();
         assert!(shown.contains("row_groups_pruned_statistics=2 total → 1 matched"), "{shown}");
+    }
+}
+
+/// A listing of `folder` as `format`: what it is refused with.
+async fn refusal(folder: &std::path::Path, source: ListingSource) -> String {
+    let error = Fixture::new().register("t", listing(folder, source)).await.unwrap_err();
+    let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+    format!("{} {error}: {source}", error.code())
+}
+
+#[tokio::test]
+async fn two_columns_of_one_name_are_refused() {
+    use std::sync::Arc;
+
+    use datafusion::arrow::array::{ArrayRef, Int64Array, RecordBatch};
+    use datafusion::arrow::datatypes::{DataType, Field, Schema};
+    let folder = tempfile::tempdir().unwrap();
+    let columns: Vec<_> = ["a", "b", "a"].map(|name| Field::new(name, DataType::Int64, true)).into();
+    let values: Vec<ArrayRef> = (1..=3).map(|value| Arc::new(Int64Array::from(vec![value])) as _).collect();
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(columns)), values).unwrap();
+    write_parquet(folder.path(), "a.parquet", &batch);
+    let mut writer = datafusion::arrow::ipc::writer::FileWriter::try_new(Vec::new(), &batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    write(folder.path(), "a.arrow", writer.into_inner().unwrap());
+    for format in [FileFormat::Parquet, FileFormat::Arrow] {
+        for declared in [None, Some("a"), Some("b")] {
+            let schema = declared.map(|name| vec![(name.to_owned(), ColumnType::Long)]);
+            let refusal = refusal(folder.path(), ListingSource { schema, ..listing_source(format.clone()) }).await;
+            assert!(refusal.starts_with("WL0382"), "{refusal}");
+            let file = format!("a.{}` has two columns `a`", format.name());
+            assert!(refusal.contains(&file), "{declared:?}: {refusal}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_footer_is_an_error_of_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    write_parquet(folder.path(), "whole.parquet", &labelled(0..5));
+    let whole = std::fs::read(folder.path().join("whole.parquet")).unwrap();
+    let twice = u32::try_from(whole.len() * 2).unwrap().to_le_bytes();
+    let too_long = [&whole[..whole.len() - 8], &twice[..], &b"PAR1"[..]].concat();
+    for damaged in
+        [&b"PAR1PAR1"[..], &too_long[..], b"PARExxxxxxxxxxxxxxxxxxxxPARE", &whole[..whole.len() / 2], b"PAR1"]
+    {
+        write(folder.path(), "damaged.parquet", damaged);
+        let refusal = refusal(folder.path(), listing_source(FileFormat::Parquet)).await;
+        assert!(refusal.starts_with("WL0307") && refusal.contains("damaged.parquet`"), "{refusal}");
+    }
+}
+
+/// An Avro file of records with `fields`, as JSON; each of `blocks` has a number of them and their bytes.
+fn avro(fields: &str, blocks: &[(u8, &[u8])]) -> Vec<u8> {
+    let schema = format!(r#"{{"type":"record","name":"r","fields":[{fields}]}}"#);
+    let twice = schema.len() * 2;
+    assert!((128..1 << 14).contains(&twice));
+    let length = [(twice % 128 + 128) as u8, (twice / 128) as u8];
+    let marker = b"<- end of block>";
+    let mut file =
+        [&b"Obj\x01\x02\x16avro.schema"[..], &length[..], schema.as_bytes(), &b"\0"[..], &marker[..]].concat();
+    for (rows, bytes) in blocks {
+        file.extend([rows * 2, bytes.len() as u8 * 2]);
+        file.extend(*bytes);
+        file.extend(marker);
+    }
+    file
+}
+
+#[tokio::test]
+async fn an_avro_file_that_was_cut_short_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let field = r#"{"name":"a","type":"int"}"#;
+    let whole = avro(field, &[(3, &[2, 4, 6]), (2, &[8, 10])]);
+    write(folder.path(), "a.avro", &whole);
+    write(folder.path(), "without_rows.avro", avro(field, &[]));
+    let fixture = Fixture::new();
+    fixture.register("t", listing(folder.path(), listing_source(FileFormat::Avro))).await.unwrap();
+    assert_eq!(fixture.value("SELECT sum(a) FROM t").await, "15");
+    // The last block has two bytes before its values and sixteen behind them.
+    for cut in [1, 15, 16, 18, 19, 21] {
+        write(folder.path(), "cut.avro", &whole[..whole.len() - cut]);
+        let refusal = refusal(folder.path(), listing_source(FileFormat::Avro)).await;
+        assert!(refusal.starts_with("WL0307") && refusal.contains("cut.avro`"), "{cut}: {refusal}");
+        assert!(refusal.contains("cut short"), "{cut}: {refusal}");
+    }
+}
+
+#[tokio::test]
+async fn what_an_avro_file_lacks_is_null_also_inside_of_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let record = |fields: &str| {
+        format!(
+            r#"{{"name":"x","type":{{"type":"record","name":"q","fields":[{{"name":"a","type":"int"}}{fields}]}}}}"#
+        )
+    };
+    write(folder.path(), "nested/0.avro", avro(&record(""), &[(1, &[2])]));
+    let more = record(r#",{"name":"b","type":"string"}"#);
+    write(folder.path(), "nested/1.avro", avro(&more, &[(1, &[4, 2, b'z'])]));
+    let pair = |of: &str| format!(r#"{{"name":"a","type":"{of}"}},{{"name":"b","type":"int"}}"#);
+    write(folder.path(), "null/0.avro", avro(&pair("null"), &[(1, &[2])]));
+    write(folder.path(), "null/1.avro", avro(&pair("int"), &[(1, &[10, 4])]));
+    let fixture = Fixture::new();
+    for (path, sql, expected) in [
+        ("nested", "SELECT sum(x['a']) FROM t", "3"),
+        ("nested", "SELECT max(x['b']) FROM t", "z"),
+        ("nested", "SELECT count(x['b']) FROM t", "1"),
+        ("null", "SELECT sum(a) FROM t", "5"),
+        ("null", "SELECT count(*) FROM t WHERE a IS NULL AND b = 1", "1"),
+    ] {
+        let input = listing(&folder.path().join(path), listing_source(FileFormat::Avro));
+        fixture.register("t", input).await.unwrap();
+        assert_eq!(fixture.value(sql).await, expected, "{path}: {sql}");
+    }
+}
+
+#[tokio::test]
+async fn compressed_files_are_not_passed_over() {
+    for extension in ["gz", "gzip", "zst", "zstd", "lz", "lz4", "lzo", "sz", "Z"] {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), "a.csv", "v\n1\n");
+        write(folder.path(), &format!("b.csv.{extension}"), "x");
+        let refusal = refusal(folder.path(), listing_source(CSV)).await;
+        assert!(refusal.starts_with("WL0384") && refusal.contains(&format!("b.csv.{extension}`")), "{refusal}");
     }
 }

@@ -289,7 +289,10 @@ fn help_for(code: &str) -> Option<&'static str> {
         "WL0424" => "correct or remove the property in the stage's settings",
         "WL0425" => "the condition must be a boolean SQL expression over the table's columns",
         "WL0426" => "filter such rows out, replace the null with COALESCE, or take the column from `not_null`",
-        "WL0427" => "filter such rows out or correct the constraint; a condition that is null counts as broken",
+        "WL0427" => {
+            "filter such rows out or correct the constraint; a condition that is null counts as broken. One that the project does \
+             not have was in an earlier definition, or is another program's: drop it from the table"
+        }
         "WL0428" => "partition by columns of the table that hold text, numbers, booleans, dates or timestamps",
         "WL0429" => "use NULLIF(column, '') if null is what is meant, or another value",
         "WL0430" => "cast the column in the stage's SQL to a type that holds all its values",

@@ -41,7 +41,7 @@ pub enum SessionError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A file is not of the format that the source declares.
+    /// A file is not of the format that the source declares, or not all of it is there.
     #[error("`{file}` cannot be read as {format}")]
     WrongFormat {
         /// The file.
@@ -200,10 +200,12 @@ impl Coded for SessionError {
             }
             Self::BadGlob { .. } => "write a glob such as `**/*.rs`; `[`, `{` and `\\` need their counterparts",
             Self::WrongFormat { .. } => {
-                "set the source's format to what the files are, or move files of other formats elsewhere"
+                "set the source's format to what the files are, move files of other formats elsewhere, and write a damaged \
+                 file again"
             }
             Self::Partition { .. } => {
-                "partition columns are folders named `column=value`, in the declared order, below the location"
+                "partition columns are folders named `column=value`, in the declared order, below the location; a value must \
+                 be one of its column's type exactly: `string` holds any"
             }
             Self::SortColumn { .. } => "name columns of the files or partition columns in `file_sort_order`",
             Self::FileChanged { .. } => "run again when nothing writes to the source's files any more",

@@ -10,7 +10,10 @@ use windlass_storage::Location;
 use crate::session::SessionError;
 
 /// The extensions of compressed files.
-const COMPRESSIONS: [&str; 12] = ["7z", "br", "bz2", "deflate", "gz", "lz4", "lzma", "snappy", "xz", "z", "zip", "zst"];
+const COMPRESSIONS: [&str; 17] = [
+    "7z", "br", "bz2", "deflate", "gz", "gzip", "lz", "lz4", "lzma", "lzo", "snappy", "sz", "xz", "z", "zip", "zst",
+    "zstd",
+];
 
 /// The files of a listing, sorted by path.
 pub(super) struct Files {

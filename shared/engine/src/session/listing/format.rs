@@ -1,5 +1,6 @@
 //! The engine's readers, set up from a source's declaration.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
@@ -9,11 +10,13 @@ use datafusion::datasource::file_format::FileFormat as Reader;
 use datafusion::datasource::file_format::arrow::ArrowFormat;
 use datafusion::datasource::file_format::avro::AvroFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
-use futures::{StreamExt, TryStreamExt};
+use datafusion::error::DataFusionError;
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use object_store::{ObjectMeta, ObjectStore};
 use windlass_delta::scan::float_bounds::without_bounds;
 use windlass_project::spec::source::FileFormat;
 
+use super::{avro, names};
 use crate::session::SessionError;
 use crate::session::records::RecordFormat;
 
@@ -43,7 +46,8 @@ pub(super) fn way(state: &dyn Session, format: &FileFormat) -> Way {
 /// The columns that each file has, in the files' order.
 ///
 /// # Errors
-/// [`SessionError::WrongFormat`] naming the first file that cannot be read.
+/// [`SessionError::WrongFormat`] naming the first file that cannot be read or is not whole, and
+/// [`SessionError::OtherColumns`] naming the first that has two columns of one name.
 pub(super) async fn schemas(
     state: &dyn Session,
     store: &Arc<dyn ObjectStore>,
@@ -51,13 +55,36 @@ pub(super) async fn schemas(
     format: &FileFormat,
     objects: &[ObjectMeta],
 ) -> Result<Vec<SchemaRef>, SessionError> {
-    let of_one = objects.iter().map(|object| async move {
-        let schema = reader.infer_schema(state, store, std::slice::from_ref(object)).await;
-        schema.map_err(|source| wrong_format(object, format, source))
-    });
+    let of_one = objects.iter().map(|object| schema(state, store, reader, format, object));
     // Collected first: a stream over the lazy iterator would borrow it for longer than the compiler can prove.
     let of_one: Vec<_> = of_one.collect();
     futures::stream::iter(of_one).buffered(at_once(state)).try_collect().await
+}
+
+/// The columns of one file.
+async fn schema(
+    state: &dyn Session,
+    store: &Arc<dyn ObjectStore>,
+    reader: &dyn Reader,
+    format: &FileFormat,
+    object: &ObjectMeta,
+) -> Result<SchemaRef, SessionError> {
+    let read = async {
+        let schema = reader.infer_schema(state, store, std::slice::from_ref(object)).await?;
+        let names = match format {
+            FileFormat::Parquet => names::of_parquet(state, store.as_ref(), object).await?,
+            FileFormat::Arrow => names::of_arrow(store.as_ref(), object).await?,
+            FileFormat::Avro => {
+                avro::check_end(store.as_ref(), object).await?;
+                Vec::new()
+            }
+            FileFormat::Csv { .. } | FileFormat::Json => Vec::new(),
+        };
+        Ok((schema, names))
+    };
+    let (schema, names) = caught(read).await.map_err(|source| wrong_format(object, format, source))?;
+    names::check(object, &names)?;
+    Ok(schema)
 }
 
 /// The statistics of each file by column of `schema`, in the files' order: what they are sure to prove. `schemas` are those of
@@ -77,7 +104,7 @@ pub(super) async fn statistics(
         return Ok(unknown(schema, objects.len()));
     }
     let of_one = objects.iter().map(|(object, own)| async move {
-        let statistics = reader.infer_stats(state, store, Arc::clone(schema), object).await;
+        let statistics = caught(reader.infer_stats(state, store, Arc::clone(schema), object)).await;
         let mut statistics = statistics.map_err(|source| wrong_format(object, format, source))?;
         keep_proven(&mut statistics, schema, own);
         Ok(Arc::new(statistics))
@@ -106,6 +133,12 @@ fn at_once(state: &dyn Session) -> usize {
     state.config_options().execution.meta_fetch_concurrency.get()
 }
 
-fn wrong_format(object: &ObjectMeta, format: &FileFormat, source: datafusion::error::DataFusionError) -> SessionError {
+/// What `reading` comes to, with a panic as an error: readers reckon with the lengths that a damaged file claims.
+async fn caught<T>(reading: impl Future<Output = Result<T, DataFusionError>>) -> Result<T, DataFusionError> {
+    let damaged = |_| Err(DataFusionError::Execution("it is damaged: its reader broke off".to_owned()));
+    AssertUnwindSafe(reading).catch_unwind().await.unwrap_or_else(damaged)
+}
+
+fn wrong_format(object: &ObjectMeta, format: &FileFormat, source: DataFusionError) -> SessionError {
     SessionError::WrongFormat { file: object.location.to_string(), format: format.name(), source }
 }

@@ -9,8 +9,10 @@
 //! The engine's own listing table lists anew for each scan and in no fixed order, so it can neither pin what a run
 //! reads nor give two runs the same plan text.
 
+mod avro;
 mod files;
 mod format;
+mod names;
 mod open;
 mod partitions;
 mod recheck;

@@ -46,7 +46,7 @@ impl TypedFiles<'_> {
             }
             for own in schema.fields() {
                 if !columns.iter().any(|column| column.name() == own.name()) {
-                    let nullable = own.is_nullable() || number > 0;
+                    let nullable = own.is_nullable() || number > 0 || own.data_type().is_null();
                     columns.push(Arc::new(own.as_ref().clone().with_nullable(nullable)));
                 }
             }
@@ -119,9 +119,10 @@ fn written_otherwise<'s>(schema: &'s Schema, name: &str) -> Option<&'s str> {
     schema.fields().iter().map(|field| field.name().as_str()).find(|other| other.eq_ignore_ascii_case(name))
 }
 
-/// A column that holds what both do.
+/// A column that holds what both do. A field of a structure that one of them lacks is null there, whatever the other says.
 fn in_common(column: &FieldRef, own: &Field) -> Result<FieldRef, String> {
-    let nullable = column.is_nullable() || own.is_nullable();
+    let has_nulls = |field: &Field| field.is_nullable() || field.data_type().is_null();
+    let nullable = has_nulls(column) || has_nulls(own);
     let as_type = |data_type: &DataType| {
         Arc::new(column.as_ref().clone().with_data_type(data_type.clone()).with_nullable(nullable))
     };
@@ -133,13 +134,40 @@ fn in_common(column: &FieldRef, own: &Field) -> Result<FieldRef, String> {
     }
     let mut merged = column.as_ref().clone();
     match merged.try_merge(own) {
-        Ok(()) => Ok(Arc::new(merged)),
+        Ok(()) => {
+            let data_type = nullable_where_lacking(merged.data_type(), column.data_type(), own.data_type());
+            Ok(Arc::new(merged.with_data_type(data_type)))
+        }
         Err(_) => Err(format!(
             "its column `{}` is {}, and {} in files before it",
             own.name(),
             own.data_type(),
             column.data_type()
         )),
+    }
+}
+
+/// The type `merged`, which has the fields of `one` and `other`, with those nullable that one of them lacks.
+fn nullable_where_lacking(merged: &DataType, one: &DataType, other: &DataType) -> DataType {
+    let item = |merged: &FieldRef, one: &FieldRef, other: &FieldRef| {
+        let data_type = nullable_where_lacking(merged.data_type(), one.data_type(), other.data_type());
+        Arc::new(merged.as_ref().clone().with_data_type(data_type))
+    };
+    match (merged, one, other) {
+        (DataType::Struct(merged), DataType::Struct(ones), DataType::Struct(others)) => {
+            let field = |merged: &FieldRef| match (ones.find(merged.name()), others.find(merged.name())) {
+                (Some((_, one)), Some((_, other))) => item(merged, one, other),
+                _ => Arc::new(merged.as_ref().clone().with_nullable(true)),
+            };
+            DataType::Struct(merged.iter().map(field).collect())
+        }
+        (DataType::List(merged), DataType::List(one), DataType::List(other)) => {
+            DataType::List(item(merged, one, other))
+        }
+        (DataType::LargeList(merged), DataType::LargeList(one), DataType::LargeList(other)) => {
+            DataType::LargeList(item(merged, one, other))
+        }
+        (merged, ..) => merged.clone(),
     }
 }
 
@@ -207,6 +235,24 @@ fn whole_digits(data_type: &DataType) -> Option<i16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_file_lacks_is_nullable_at_any_depth() {
+        let int = |name: &str| Field::new(name, DataType::Int32, false);
+        let list_of = |fields: Vec<Field>| {
+            let item = Field::new("item", DataType::Struct(fields.into()), false);
+            Arc::new(Field::new("x", DataType::List(Arc::new(item)), false))
+        };
+        let both = list_of(vec![int("a"), int("b").with_nullable(true), int("c").with_nullable(true)]);
+        let (one, other) = (list_of(vec![int("a"), int("b")]), list_of(vec![int("a"), int("c")]));
+        assert_eq!(in_common(&one, &other), Ok(both));
+        let nulls = Arc::new(Field::new("n", DataType::Null, false));
+        let whole = Arc::new(int("n"));
+        for (column, own) in [(&nulls, &whole), (&whole, &nulls)] {
+            assert_eq!(in_common(column, own), Ok(Arc::new(int("n").with_nullable(true))));
+        }
+        assert_eq!(in_common(&whole, &whole), Ok(Arc::clone(&whole)));
+    }
 
     #[test]
     fn a_type_holds_another_if_no_value_changes() {

@@ -10,10 +10,18 @@ use datafusion::arrow::array::{
 use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::datatypes::{DataType, FieldRef, Fields, TimeUnit};
 use datafusion::arrow::error::ArrowError;
+use datafusion::common::ScalarValue;
 use windlass_project::rows::moment::{Moment, date};
 use windlass_project::rows::number::{double, float, scaled};
 
 use super::json::{self, Stopped};
+
+/// The value of type `data_type` that `text` stands for, by the rule for values in files of text; `None` if it stands for none.
+pub(in crate::session) fn value_of_text(text: &str, data_type: &DataType) -> Option<ScalarValue> {
+    let mut column = Column::new(data_type).ok()?;
+    column.push_text(text)?;
+    ScalarValue::try_from_array(&column.finish().ok()?, 0).ok()
+}
 
 /// A column that grows by a value at a time.
 #[derive(Debug)]

@@ -24,6 +24,7 @@ mod read;
 mod rows;
 mod scan;
 
+pub(super) use column::value_of_text;
 pub(crate) use header::Origin;
 pub(super) use open::Files;
 pub(crate) use rows::RecordFormat;
