@@ -19,8 +19,11 @@ use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, PartitionMode};
+use datafusion::physical_plan::limit::GlobalLimitExec;
 use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
+use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::union::UnionExec;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, InputOrderMode};
@@ -39,7 +42,9 @@ pub(super) fn distributable(plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn Exec
         .and_then(|plan| plan.data.transform_up(with_one_probe))
         .and_then(|plan| plan.data.transform_up(with_gathered_join))
         .and_then(|plan| plan.data.transform_up(with_measured_branches))
-        .and_then(|plan| plan.data.transform_up(with_sorted_windows));
+        .and_then(|plan| plan.data.transform_up(with_sorted_windows))
+        .and_then(|plan| plan.data.transform_up(with_sorted_shuffles))
+        .and_then(|plan| with_kept_limits(plan.data, false).map(Transformed::yes));
     let plan = rewritten.map_err(|error| EngineError::Plan(error.message().into_owned()))?.data;
     match unsplittable_leaf(&plan) {
         None => Ok(plan),
@@ -69,7 +74,9 @@ fn with_one_probe(node: Arc<dyn ExecutionPlan>) -> Rewritten {
         return Ok(Transformed::no(node));
     }
     let (build, probe) = (Arc::clone(join.left()), Arc::clone(join.right()));
-    let gathered = Arc::new(CoalescePartitionsExec::new(probe));
+    // The limit keeps all rows. When the engine cuts the plan it takes out what gathers rows for an operator that does not ask
+    // for it, as this join does not; a limit does.
+    let gathered = Arc::new(GlobalLimitExec::new(Arc::new(CoalescePartitionsExec::new(probe)), 0, None));
     Ok(Transformed::yes(replace_children_if_necessary(node, vec![build, gathered])?))
 }
 
@@ -140,6 +147,40 @@ fn with_sorted_windows(node: Arc<dyn ExecutionPlan>) -> Rewritten {
     let unsorted = sort.map_or(input, |sort| sort.input());
     let sorted = SortExec::new(ordering, Arc::clone(unsorted)).with_preserve_partitioning(true);
     Ok(Transformed::yes(replace_children_if_necessary(Arc::clone(&node), vec![Arc::new(sorted)])?))
+}
+
+/// Sorts the rows of an exchange that is to keep their order.
+///
+/// In one process it merges the sorted rows of its inputs. A shuffle reads them one after the other, and operators that rely
+/// on their order, and a limit over them, would go wrong.
+fn with_sorted_shuffles(node: Arc<dyn ExecutionPlan>) -> Rewritten {
+    let Some(exchange) = node.downcast_ref::<RepartitionExec>().filter(|exchange| exchange.preserve_order()) else {
+        return Ok(Transformed::no(node));
+    };
+    let ordering = exchange.output_ordering().cloned();
+    let unordered = RepartitionExec::try_new(Arc::clone(exchange.input()), exchange.partitioning().clone())?;
+    let unordered: Arc<dyn ExecutionPlan> = Arc::new(unordered);
+    Ok(Transformed::yes(match ordering {
+        Some(ordering) => Arc::new(SortExec::new(ordering, unordered).with_preserve_partitioning(true)),
+        None => unordered,
+    }))
+}
+
+/// Sorts and cuts rows anew where a merge of sorted ones takes the first few of them, if that is `below` an exchange: the
+/// engine takes the merge out there when it cuts the plan, and its limit with it.
+fn with_kept_limits(node: Arc<dyn ExecutionPlan>, below: bool) -> Result<Arc<dyn ExecutionPlan>> {
+    let below_this = below || node.is::<CoalescePartitionsExec>() || node.is::<RepartitionExec>();
+    let inputs = node.children().into_iter().map(|input| with_kept_limits(Arc::clone(input), below_this));
+    let inputs = inputs.collect::<Result<Vec<_>>>()?;
+    let node = replace_children_if_necessary(node, inputs)?;
+    let merge = node.downcast_ref::<SortPreservingMergeExec>().filter(|_| below);
+    Ok(match merge.and_then(|merge| Some((merge, merge.fetch()?))) {
+        Some((merge, first)) => {
+            let gathered = Arc::new(CoalescePartitionsExec::new(Arc::clone(merge.input())));
+            Arc::new(SortExec::new(merge.expr().clone(), gathered).with_fetch(Some(first)))
+        }
+        None => node,
+    })
 }
 
 /// A row of nulls, as a placeholder gives it; without columns it is still a row.

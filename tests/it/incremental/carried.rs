@@ -58,6 +58,7 @@ async fn rows_are_found_by_the_key_that_they_carry_if_it_is_one() {
 
     // … unless a row that did not change has the same key.
     library.append_to("shelves", texts("shelf", &[(3, "x y")])).await;
+    library.delete_from("shelves", "shelf = 5").await;
     let only = RunOptions { select: vec!["labels".to_owned()], ..RunOptions::default() };
     let run = library.run_with(&only).await;
     let steps = steps(&library, &run, "labels").await;

@@ -100,7 +100,16 @@ impl OneSource {
 
     /// Adds rows to the table of a stage, as another program.
     pub(super) async fn append_to(&self, stage: &str, rows: RecordBatch) {
-        append(&self.home.local_path().unwrap().join("tables").join(stage), rows, &[]).await;
+        append(&self.table_of(stage), rows, &[]).await;
+    }
+
+    /// Deletes rows of the table of a stage, as another program.
+    pub(super) async fn delete_from(&self, stage: &str, predicate: &str) {
+        open(&self.table_of(stage)).await.delete().with_predicate(predicate).await.unwrap();
+    }
+
+    fn table_of(&self, stage: &str) -> PathBuf {
+        self.home.local_path().unwrap().join("tables").join(stage)
     }
 
     pub(super) async fn update(&self, predicate: &str, column: &str, value: &str) {

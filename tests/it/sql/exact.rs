@@ -62,6 +62,32 @@ const OVERFLOW: &[&str] = &[
 
 /// Queries near the edge that have a result, and the result.
 const RIGHT: &[(&str, &str)] = &[
+    (
+        "SELECT id, (SELECT rate FROM c WHERE c.id = o.id ORDER BY -rate LIMIT 1) AS r FROM o ORDER BY id",
+        "1 3|2 5|3 NULL",
+    ),
+    (
+        "SELECT o.id, t.rate FROM o LEFT JOIN LATERAL (SELECT rate FROM c WHERE c.id = o.id ORDER BY -rate LIMIT 1) AS t ON true \
+         ORDER BY o.id",
+        "1 3|2 5|3 NULL",
+    ),
+    ("SELECT id FROM o WHERE EXISTS (SELECT max(rate) FROM c WHERE c.id = o.id + 5) ORDER BY id", "1|2|3"),
+    ("SELECT id FROM o WHERE EXISTS (SELECT 1 FROM c WHERE c.id = o.id OFFSET 1) ORDER BY id", "1"),
+    ("SELECT id FROM o WHERE v NOT IN (SELECT rate FROM c WHERE c.id = o.id) ORDER BY id", "1|2|3"),
+    ("SELECT id FROM o WHERE NOT (v IN (SELECT rate * 4 FROM c WHERE c.id = o.id)) ORDER BY id", "1|3"),
+    (
+        "SELECT o.id, t.r FROM o, LATERAL (SELECT rate, row_number() OVER (ORDER BY rate) AS r FROM c WHERE c.id = o.id) AS t \
+         ORDER BY o.id, t.r",
+        "1 1|1 2|2 1",
+    ),
+    (
+        "SELECT o.id, t.n FROM o, LATERAL (SELECT count(*) AS n FROM c WHERE c.id = o.id HAVING count(*) > 1) AS t",
+        "1 2",
+    ),
+    (
+        "SELECT o.id, t.x FROM o, LATERAL (SELECT DISTINCT rate > 1 AS x FROM c WHERE c.id <= o.id) AS t ORDER BY o.id",
+        "1 true|2 true|3 true",
+    ),
     ("SELECT c FROM p WHERE c = 99999.99", "99999.99"),
     ("SELECT c FROM p WHERE c < 99999.99 ORDER BY c", "0.29|70.10"),
     ("SELECT c FROM p WHERE c IN (70.1, 0.29, 5.5, 6.5) ORDER BY c", "0.29|70.10"),

@@ -73,7 +73,7 @@ async fn options(
         Some(run) => versions_of_run(windlass, project, run).await?,
         None => args.versions.iter().map(|(name, version)| (NodeName::new(name), TableVersion(*version))).collect(),
     };
-    Ok(QueryOptions { params: args.bind.params.clone(), limit: limit.map(|limit| limit + 1), versions })
+    Ok(QueryOptions { params: args.bind.params.clone(), limit: limit.map(|limit| limit.saturating_add(1)), versions })
 }
 
 /// The versions that a run read and wrote.

@@ -11,13 +11,13 @@
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, JoinType, NullEquality, Result, TableReference};
+use datafusion::common::{Column, JoinType, NullEquality, Result, TableReference, plan_err};
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::ident;
 use datafusion::logical_expr::{
-    Distinct, Expr, ExprFunctionExt, FetchType, Join, Limit, LogicalPlan, LogicalPlanBuilder, SkipType, SortExpr,
-    SubqueryAlias, col, lit,
+    Distinct, Expr, ExprFunctionExt, FetchType, Join, Limit, LogicalPlan, LogicalPlanBuilder, Projection, SkipType,
+    SortExpr, SubqueryAlias, col, lit,
 };
 use datafusion::optimizer::decorrelate::PullUpCorrelatedExpr;
 use datafusion::optimizer::optimizer::ApplyOrder;
@@ -110,7 +110,14 @@ fn lateral_join(join: &Join, config: &dyn OptimizerConfig) -> Result<Option<Logi
     };
     let left = join.left.as_ref();
     let name = config.alias_generator().next("__sq_dependent");
-    let Some(dependent) = Dependent::on_keeping_names(left, &plan, &name)? else { return Ok(None) };
+    let Some(dependent) = Dependent::on_keeping_names(left, &plan, &name)? else {
+        return match picks_rows(&plan) {
+            true => Ok(None),
+            false => {
+                plan_err!("a LATERAL query of this shape cannot be computed for each outer row; write it as a join")
+            }
+        };
+    };
     let joined = dependent.join(left.clone(), join.join_type, join.filter.clone())?;
     let wanted = join.schema.columns().into_iter().map(Expr::Column);
     Ok(Some(LogicalPlanBuilder::from(joined).project(wanted)?.build()?))
@@ -120,7 +127,37 @@ fn lateral_join(join: &Join, config: &dyn OptimizerConfig) -> Result<Option<Logi
 fn engine_takes_apart(plan: &LogicalPlan, lateral: bool) -> Result<bool> {
     let mut rule = PullUpCorrelatedExpr::new().with_need_handle_count_bug(true);
     plan.clone().rewrite(&mut rule).data()?;
-    Ok(rule.can_pull_up && !(lateral && rule.pull_up_having_expr.is_some()))
+    Ok(rule.can_pull_up && !(lateral && (rule.pull_up_having_expr.is_some() || !picks_rows(plan))))
+}
+
+/// Whether a plan gives rows of its inputs and combinations of these, each by itself. Whatever looks at several of them looks
+/// at those of one outer row: taken apart, it would look at all.
+pub(super) fn picks_rows(plan: &LogicalPlan) -> bool {
+    let is_plain = match plan {
+        LogicalPlan::Sort(sort) => sort.fetch.is_none(),
+        LogicalPlan::TableScan(scan) => scan.fetch.is_none(),
+        LogicalPlan::Projection(_)
+        | LogicalPlan::Filter(_)
+        | LogicalPlan::SubqueryAlias(_)
+        | LogicalPlan::Subquery(_)
+        | LogicalPlan::Join(_)
+        | LogicalPlan::EmptyRelation(_)
+        | LogicalPlan::Values(_) => true,
+        _ => false,
+    };
+    is_plain && plan.inputs().into_iter().all(picks_rows)
+}
+
+/// A call over a window, over the rows of one combination of `keys` at a time.
+fn within_each(call: Expr, keys: &[Column]) -> Result<Expr> {
+    call.transform_up(|expr| match expr {
+        Expr::WindowFunction(mut call) => {
+            call.params.partition_by.extend(keys.iter().cloned().map(Expr::Column));
+            Ok(Transformed::yes(Expr::WindowFunction(call)))
+        }
+        expr => Ok(Transformed::no(expr)),
+    })
+    .data()
 }
 
 trait OuterReferences {
@@ -249,6 +286,16 @@ impl Domain {
                 let Some((input, keys)) = self.over(&aggregate.input)? else { return Ok(None) };
                 self.aggregated(plan, (input, keys), &aggregate.group_expr, &aggregate.aggr_expr)
             }
+            LogicalPlan::Window(window) => {
+                let Some((input, keys)) = self.over(&window.input)? else { return Ok(None) };
+                let names = NamePreserver::new(plan);
+                let calls = window.window_expr.iter().map(|call| {
+                    let name = names.save(call);
+                    Ok(name.restore(within_each(self.with_values(call.clone(), &keys)?, &keys)?))
+                });
+                let calls = calls.collect::<Result<Vec<_>>>()?;
+                Ok(Some((LogicalPlanBuilder::from(input).window(calls)?.build()?, keys)))
+            }
             LogicalPlan::Join(join) => self.joined(join),
             _ => Ok(None),
         }
@@ -319,6 +366,23 @@ impl Domain {
         else {
             return Ok(None);
         };
+        // The order is that of the rows below, of which other columns may be shown.
+        match limit.input.as_ref() {
+            LogicalPlan::Projection(shown) => {
+                let shown = Projection::try_new_with_schema(
+                    shown.expr.clone(),
+                    Arc::new(LogicalPlan::Limit(Limit { input: Arc::clone(&shown.input), ..limit.clone() })),
+                    Arc::clone(&shown.schema),
+                )?;
+                return self.over(&LogicalPlan::Projection(shown));
+            }
+            LogicalPlan::SubqueryAlias(named) => {
+                let limit = LogicalPlan::Limit(Limit { input: Arc::clone(&named.input), ..limit.clone() });
+                let named = SubqueryAlias::try_new(Arc::new(limit), named.alias.clone())?;
+                return self.over(&LogicalPlan::SubqueryAlias(named));
+            }
+            _ => {}
+        }
         let (input, order): (&LogicalPlan, &[SortExpr]) = match limit.input.as_ref() {
             LogicalPlan::Sort(sort) if sort.fetch.is_none() => (sort.input.as_ref(), sort.expr.as_slice()),
             other => (other, &[]),

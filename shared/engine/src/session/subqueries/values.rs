@@ -8,7 +8,9 @@
 //!                     ELSE false END
 //! ```
 //!
-//! What stands alone in a filter stays: the engine makes semi joins of it.
+//! What stands alone in a filter stays: the engine makes semi joins of it. It does so rightly if the subquery depends on
+//! nothing outside, or picks rows and does no more; and not of a `NOT IN` that depends on the outer row, for which it looks at the
+//! nulls of all rows.
 
 use std::sync::Arc;
 
@@ -23,6 +25,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuil
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
+use super::dependent::picks_rows;
 use super::places::moved;
 
 /// The name of a count.
@@ -90,19 +93,33 @@ fn has_values(plan: &LogicalPlan) -> Result<bool> {
     Ok(found)
 }
 
-/// Whether the engine makes a semi or an anti join of this part of a filter.
+/// Whether the engine makes the right semi or anti join of this part of a filter.
 fn is_predicate(expr: &Expr) -> bool {
     match expr {
-        Expr::Exists(_) | Expr::InSubquery(_) => true,
-        Expr::Not(inner) => matches!(inner.as_ref(), Expr::Exists(_) | Expr::InSubquery(_)),
+        Expr::Exists(exists) => is_plain(&exists.subquery),
+        Expr::InSubquery(member) => is_plain(&member.subquery) && !(member.negated && is_correlated(&member.subquery)),
+        Expr::Not(inner) => match inner.as_ref() {
+            Expr::Exists(exists) => is_plain(&exists.subquery),
+            Expr::InSubquery(member) => is_plain(&member.subquery) && !is_correlated(&member.subquery),
+            _ => false,
+        },
         _ => false,
     }
+}
+
+fn is_correlated(subquery: &Subquery) -> bool {
+    !subquery.outer_ref_columns.is_empty()
+}
+
+/// Whether the subquery is the same for every outer row, or picks some rows for each.
+fn is_plain(subquery: &Subquery) -> bool {
+    !is_correlated(subquery) || picks_rows(&subquery.subquery)
 }
 
 /// The expression with counts in the place of `IN`, and of `EXISTS` if asked for.
 fn with_counts(expr: Expr, schema: &DFSchema, exists_too: bool) -> Result<Transformed<Expr>> {
     expr.transform_up(|expr| match expr {
-        Expr::Exists(exists) if exists_too => Ok(Transformed::yes(existence(exists)?)),
+        Expr::Exists(exists) if exists_too || !is_plain(&exists.subquery) => Ok(Transformed::yes(existence(exists)?)),
         Expr::InSubquery(member) => match membership(&member, schema)? {
             Some(value) => Ok(Transformed::yes(value)),
             None => Ok(Transformed::no(Expr::InSubquery(member))),

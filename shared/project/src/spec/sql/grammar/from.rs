@@ -9,7 +9,7 @@ use super::{Declared, Given, Node, Part, Rule, Section, Verdict, nodes};
 
 /// Without a column in common, the planner makes any natural join a cross join.
 const NATURAL_OUTER: Rule =
-    Rule { clause: "NATURAL for a join that is not an inner one", help: "write USING and the columns" };
+    Rule { clause: "NATURAL for a join that is not an inner one", help: "write ON and the columns" };
 const NO_CONDITION: Rule =
     Rule { clause: "JOIN without ON or USING", help: "say what joins the rows, or write CROSS JOIN" };
 /// The planner looks a function up by one part of its name.
@@ -80,9 +80,9 @@ nodes! {
         Inner(on: carried);
         Left(on: carried);
         LeftOuter(on: carried);
-        Right(on: carried);
-        RightOuter(on: carried);
-        FullOuter(on: carried);
+        Right(on: (except of_both_sides, "USING after RIGHT JOIN or FULL JOIN" "write ON, and `coalesce(a.id, b.id)` where the column is meant: USING would give the left side's value alone"));
+        RightOuter(on: (except of_both_sides, "USING after RIGHT JOIN or FULL JOIN" "write ON, and `coalesce(a.id, b.id)` where the column is meant: USING would give the left side's value alone"));
+        FullOuter(on: (except of_both_sides, "USING after RIGHT JOIN or FULL JOIN" "write ON, and `coalesce(a.id, b.id)` where the column is meant: USING would give the left side's value alone"));
         CrossJoin(on: (except conditional, "ON or USING after CROSS JOIN" "write JOIN"));
         Semi: (refused "SEMI JOIN" "write LEFT SEMI JOIN");
         LeftSemi(on: carried);
@@ -111,6 +111,11 @@ nodes! {
         Identifier(name: carried);
         Function: (refused "a function in the place of a name" "write the name");
     }
+}
+
+/// Whether columns of both sides are to become one.
+fn of_both_sides(on: &JoinConstraint) -> bool {
+    matches!(on, JoinConstraint::Using(_))
 }
 
 /// The constraint of a join, and whether the join is an inner one.
