@@ -157,7 +157,7 @@ fn with_sorted_shuffles(node: Arc<dyn ExecutionPlan>) -> Rewritten {
     let Some(exchange) = node.downcast_ref::<RepartitionExec>().filter(|exchange| exchange.preserve_order()) else {
         return Ok(Transformed::no(node));
     };
-    let ordering = exchange.output_ordering().cloned();
+    let ordering = node.output_ordering().cloned();
     let unordered = RepartitionExec::try_new(Arc::clone(exchange.input()), exchange.partitioning().clone())?;
     let unordered: Arc<dyn ExecutionPlan> = Arc::new(unordered);
     Ok(Transformed::yes(match ordering {
