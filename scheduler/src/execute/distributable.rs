@@ -19,7 +19,7 @@ use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, PartitionMode};
-use datafusion::physical_plan::limit::GlobalLimitExec;
+use datafusion::physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
 use datafusion::physical_plan::placeholder_row::PlaceholderRowExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
@@ -93,11 +93,13 @@ fn with_gathered_join(node: Arc<dyn ExecutionPlan>) -> Rewritten {
     Ok(Transformed::no(node))
 }
 
-/// Puts scans of memory in the place of a union's constant leaves.
+/// Puts scans of memory in the place of a union's constant leaves, and whole sorts in that of those that keep the first rows
+/// alone.
 ///
 /// Each task runs one branch of a union, and of the others the engine leaves scans of nothing. Constant leaves have no
 /// metrics but those scans do, so the tasks of a stage would report different numbers of metrics, which the engine
-/// rejects together with the news that the tasks are done: the job would never end.
+/// rejects together with the news that the tasks are done: the job would never end. And a sort that keeps the first rows
+/// asserts that it has partitions, in debug builds, which ends the thread of the task.
 fn with_measured_branches(node: Arc<dyn ExecutionPlan>) -> Rewritten {
     if !node.is::<UnionExec>() {
         return Ok(Transformed::no(node));
@@ -109,12 +111,21 @@ fn with_measured_branches(node: Arc<dyn ExecutionPlan>) -> Rewritten {
             (vec![row], schema)
         } else if node.is::<EmptyExec>() {
             (vec![], node.schema())
+        } else if let Some((sort, first)) = first_of_each(&node) {
+            let whole = SortExec::new(sort.expr().clone(), Arc::clone(sort.input())).with_preserve_partitioning(true);
+            return Ok(Transformed::yes(Arc::new(LocalLimitExec::new(Arc::new(whole), first))));
         } else {
             return Ok(Transformed::no(node));
         };
         let scan = MemorySourceConfig::try_new_exec(&[rows], schema, None)?;
         Ok(Transformed::yes(scan as _))
     })
+}
+
+/// A sort that keeps the first rows of each partition, and how many.
+fn first_of_each(node: &Arc<dyn ExecutionPlan>) -> Option<(&SortExec, usize)> {
+    let sort = node.downcast_ref::<SortExec>().filter(|sort| sort.preserve_partitioning())?;
+    Some((sort, sort.fetch()?))
 }
 
 /// Sorts the input of a window function by all that its rows are parted by.
