@@ -4,12 +4,16 @@
 use std::fmt;
 use std::sync::Arc;
 
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
 use datafusion::execution::TaskContext;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::{Column, UnKnownColumn};
 use datafusion::physical_expr::window::{PlainAggregateWindowExpr, SlidingAggregateWindowExpr, StandardWindowExpr};
+use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec, WindowUDFExpr};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, WindowExpr};
 use datafusion_proto::physical_plan::{AsExecutionPlan, PhysicalExtensionCodec};
@@ -39,9 +43,12 @@ pub(super) fn check(
 /// The first operator of `sent` that is another one in `arrived`.
 fn first_difference(sent: &Arc<dyn ExecutionPlan>, arrived: &Arc<dyn ExecutionPlan>) -> Option<String> {
     let (below, arrived_below) = (sent.children(), arrived.children());
-    if below.is_empty() && arrived_below.is_empty() && sent.name() == arrived.name() {
-        let same = read_by(sent) == read_by(arrived);
+    if let Some(reading) = Reading::of(sent) {
+        let same = Reading::of_arrived(arrived).is_some_and(|arrived| reading == arrived);
         return (!same).then(|| Shown(sent.as_ref()).to_string());
+    }
+    if below.is_empty() && arrived_below.is_empty() && sent.name() == arrived.name() {
+        return None;
     }
     let same = sent.name() == arrived.name()
         && below.len() == arrived_below.len()
@@ -57,21 +64,55 @@ fn first_difference(sent: &Arc<dyn ExecutionPlan>, arrived: &Arc<dyn ExecutionPl
 
 /// What decides the rows of a scan of files: which parts of which files, the columns made of them, the rows that may be left
 /// out. What else is known of the files travels as far as executors need it, and may be said otherwise.
-fn read_by(node: &Arc<dyn ExecutionPlan>) -> Option<String> {
-    let source = node.downcast_ref::<DataSourceExec>()?.data_source();
-    let scan = source.downcast_ref::<FileScanConfig>()?;
-    let part = |file: &PartitionedFile| {
-        let range = file.range.as_ref().map(|range| (range.start, range.end));
-        format!("{} {range:?} {:?}", file.object_meta.location, file.partition_values)
-    };
-    let groups: Vec<Vec<String>> =
-        scan.file_groups.iter().map(|group| group.files().iter().map(part).collect()).collect();
-    let columns = scan
-        .file_source()
-        .projection()
-        .map(|columns| columns.iter().map(|column| format!("{} as {}", column.expr, column.alias)).collect::<Vec<_>>());
-    let filter = scan.file_source().filter().map(|filter| filter.to_string());
-    Some(format!("{groups:?} {columns:?} {filter:?} {:?}", scan.limit))
+#[derive(PartialEq)]
+struct Reading {
+    files: Vec<Vec<String>>,
+    columns: Option<Vec<String>>,
+    filter: Option<String>,
+    limit: Option<usize>,
+}
+
+impl Reading {
+    /// Of a scan; `None` of other operators.
+    fn of(node: &Arc<dyn ExecutionPlan>) -> Option<Self> {
+        let source = node.downcast_ref::<DataSourceExec>()?.data_source();
+        let scan = source.downcast_ref::<FileScanConfig>()?;
+        let part = |file: &PartitionedFile| {
+            let range = file.range.as_ref().map(|range| (range.start, range.end));
+            format!("{} {range:?} {:?}", file.object_meta.location, file.partition_values)
+        };
+        let columns = scan
+            .file_source()
+            .projection()
+            .map(|columns| columns.iter().map(|column| made_as(&column.expr, &column.alias)).collect());
+        Some(Self {
+            files: scan.file_groups.iter().map(|group| group.files().iter().map(part).collect()).collect(),
+            columns,
+            filter: scan.file_source().filter().map(|filter| filter.to_string()),
+            limit: scan.limit,
+        })
+    }
+
+    /// Of a scan, or of one below a projection: what a scan is to compute can arrive as an operator of its own.
+    fn of_arrived(node: &Arc<dyn ExecutionPlan>) -> Option<Self> {
+        let Some(made) = node.downcast_ref::<ProjectionExec>() else { return Self::of(node) };
+        let below = Self::of(made.input())?;
+        let is_plain = |column: &String| column.split_once(" as ").is_some_and(|(from, to)| from == to);
+        let columns = made.expr().iter().map(|column| made_as(&column.expr, &column.alias)).collect();
+        below.columns.iter().flatten().all(is_plain).then_some(Self { columns: Some(columns), ..below })
+    }
+}
+
+/// A column and what it is made of, by the names of columns: their numbers are other ones above a scan that reads a few.
+fn made_as(expr: &Arc<dyn PhysicalExpr>, name: &str) -> String {
+    let named = Arc::clone(expr).transform_up(|expr| {
+        Ok(match expr.downcast_ref::<Column>() {
+            Some(column) => Transformed::yes(Arc::new(UnKnownColumn::new(column.name())) as Arc<dyn PhysicalExpr>),
+            None => Transformed::no(expr),
+        })
+    });
+    // Giving names cannot fail.
+    named.map_or_else(|error| error.to_string(), |named| format!("{} as {name}", named.data))
 }
 
 /// What an operator says of itself, without what follows from what is known of the files of a scan.

@@ -106,7 +106,7 @@ async fn every_rule_finds_its_rows() {
   - { row_count: { min: 6 }, on_failure: warn }
   - { freshness: { column: at, within: 1h }, on_failure: warn }";
     let sql = "SELECT id, amount, kind, TIMESTAMP '2020-01-01T00:00:00' AS at FROM orders";
-    let project = shop.project("io: { key: [id] }", expect, sql);
+    let project = shop.project("io: { key: [id, kind] }", expect, sql);
     let (record, stage) = shop.run(&project, &RunOptions::default()).await;
     assert_eq!(record.status, RunStatus::Succeeded, "{:?}", record.stages);
     assert_eq!(shop.ids("good").await.len(), 5, "a warning kept rows back");
@@ -125,13 +125,13 @@ async fn every_rule_finds_its_rows() {
         ));
     }
     insta::assert_snapshot!(told.join("\n"), @"
-    not_null_amount (no null in amount): 1 of 5, broken (id = 2, amount = null)
-    unique_id (no two rows with one (id)): 2 of 5, broken (id = 1) (id = 1)
+    not_null_amount (no null in amount): 1 of 5, broken (id = 2, kind = c, amount = null)
+    unique_id (no two rows with one (id)): 2 of 5, broken (id = 1, kind = a) (id = 1, kind = b)
     accepted_values_kind (kind is one of 'a', 'b', 'c'): 1 of 5, broken (id = 3, kind = x1)
-    range_amount (amount is from 0 to 50): 2 of 5, broken (id = 3, amount = 90) (id = 4, amount = -1)
+    range_amount (amount is from 0 to 50): 2 of 5, broken (id = 3, kind = x1, amount = 90) (id = 4, kind = a, amount = -1)
     matches_kind (kind matches `^[a-z]$`): 1 of 5, broken (id = 3, kind = x1)
-    references_amount ((amount) is a (id) of `orders`): 4 of 5, broken (id = 1, amount = 5) (id = 1, amount = 7) (id = 3, amount = 90) (id = 4, amount = -1)
-    positive (amount > 0): 2 of 5, broken (id = 2, amount = null, kind = c, at = 2020-01-01T00:00:00) (id = 4, amount = -1, kind = a, at = 2020-01-01T00:00:00)
+    references_amount ((amount) is a (id) of `orders`): 4 of 5, broken (id = 1, kind = a, amount = 5) (id = 1, kind = b, amount = 7) (id = 3, kind = x1, amount = 90) (id = 4, kind = a, amount = -1)
+    positive (amount > 0): 2 of 5, broken (id = 2, kind = c, amount = null, at = 2020-01-01T00:00:00) (id = 4, kind = a, amount = -1, at = 2020-01-01T00:00:00)
     row_count (at least 6 rows): 0 of 5, broken
     freshness_at (the newest at is at most 3600 s old): 0 of 5, broken
     ");

@@ -131,7 +131,8 @@ impl Lab {
     /// Another program adds a row to a stage's table.
     async fn add(&self, stage: &str, row: [(&str, i64); 3]) {
         let columns = row.map(|(name, value)| (name, array(Int64Array::from(vec![value]))));
-        append(&self.table(stage), batch(columns.to_vec()), &[]).await;
+        let partition_by: &[&str] = if stage == "parts" { &["g"] } else { &[] };
+        append(&self.table(stage), batch(columns.to_vec()), partition_by).await;
     }
 
     async fn version(&self, stage: &str) -> u64 {

@@ -127,7 +127,22 @@ fn lateral_join(join: &Join, config: &dyn OptimizerConfig) -> Result<Option<Logi
 fn engine_takes_apart(plan: &LogicalPlan, lateral: bool) -> Result<bool> {
     let mut rule = PullUpCorrelatedExpr::new().with_need_handle_count_bug(true);
     plan.clone().rewrite(&mut rule).data()?;
-    Ok(rule.can_pull_up && !(lateral && (rule.pull_up_having_expr.is_some() || !picks_rows(plan))))
+    let is_right = match lateral {
+        true => rule.pull_up_having_expr.is_none() && picks_rows(plan),
+        false => totals_of_rows(plan),
+    };
+    Ok(rule.can_pull_up && is_right)
+}
+
+/// Whether a plan aggregates at most once, and what it aggregates are rows that it picks.
+fn totals_of_rows(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Aggregate(aggregate) => picks_rows(&aggregate.input),
+        LogicalPlan::Projection(projection) => totals_of_rows(&projection.input),
+        LogicalPlan::Filter(filter) => totals_of_rows(&filter.input),
+        LogicalPlan::SubqueryAlias(named) => totals_of_rows(&named.input),
+        plan => picks_rows(plan),
+    }
 }
 
 /// Whether a plan gives rows of its inputs and combinations of these, each by itself. Whatever looks at several of them looks
