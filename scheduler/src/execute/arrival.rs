@@ -4,14 +4,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::FileScanConfig;
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
 use datafusion::execution::TaskContext;
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_expr::expressions::{Column, UnKnownColumn};
+use datafusion::physical_expr::expressions::{CastExpr, Column};
+use datafusion::physical_expr::projection::ProjectionExpr;
 use datafusion::physical_expr::window::{PlainAggregateWindowExpr, SlidingAggregateWindowExpr, StandardWindowExpr};
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec, WindowUDFExpr};
@@ -43,8 +42,11 @@ pub(super) fn check(
 /// The first operator of `sent` that is another one in `arrived`.
 fn first_difference(sent: &Arc<dyn ExecutionPlan>, arrived: &Arc<dyn ExecutionPlan>) -> Option<String> {
     let (below, arrived_below) = (sent.children(), arrived.children());
+    if let Some(input) = unchanged(arrived).filter(|_| !sent.is::<ProjectionExec>()) {
+        return first_difference(sent, input);
+    }
     if let Some(reading) = Reading::of(sent) {
-        let same = Reading::of_arrived(arrived).is_some_and(|arrived| reading == arrived);
+        let same = Reading::of(arrived).is_some_and(|arrived| reading == arrived);
         return (!same).then(|| Shown(sent.as_ref()).to_string());
     }
     if below.is_empty() && arrived_below.is_empty() && sent.name() == arrived.name() {
@@ -84,7 +86,7 @@ impl Reading {
         let columns = scan
             .file_source()
             .projection()
-            .map(|columns| columns.iter().map(|column| made_as(&column.expr, &column.alias)).collect());
+            .map(|columns| columns.iter().map(|column| format!("{} as {}", column.expr, column.alias)).collect());
         Some(Self {
             files: scan.file_groups.iter().map(|group| group.files().iter().map(part).collect()).collect(),
             columns,
@@ -92,27 +94,26 @@ impl Reading {
             limit: scan.limit,
         })
     }
-
-    /// Of a scan, or of one below a projection: what a scan is to compute can arrive as an operator of its own.
-    fn of_arrived(node: &Arc<dyn ExecutionPlan>) -> Option<Self> {
-        let Some(made) = node.downcast_ref::<ProjectionExec>() else { return Self::of(node) };
-        let below = Self::of(made.input())?;
-        let is_plain = |column: &String| column.split_once(" as ").is_some_and(|(from, to)| from == to);
-        let columns = made.expr().iter().map(|column| made_as(&column.expr, &column.alias)).collect();
-        below.columns.iter().flatten().all(is_plain).then_some(Self { columns: Some(columns), ..below })
-    }
 }
 
-/// A column and what it is made of, by the names of columns: their numbers are other ones above a scan that reads a few.
-fn made_as(expr: &Arc<dyn PhysicalExpr>, name: &str) -> String {
-    let named = Arc::clone(expr).transform_up(|expr| {
-        Ok(match expr.downcast_ref::<Column>() {
-            Some(column) => Transformed::yes(Arc::new(UnKnownColumn::new(column.name())) as Arc<dyn PhysicalExpr>),
-            None => Transformed::no(expr),
-        })
-    });
-    // Giving names cannot fail.
-    named.map_or_else(|error| error.to_string(), |named| format!("{} as {name}", named.data))
+/// The input of an operator that gives its rows as they are: a union that has arrived puts one above each branch whose columns
+/// have its types already, to give them these types once more.
+fn unchanged(node: &Arc<dyn ExecutionPlan>) -> Option<&Arc<dyn ExecutionPlan>> {
+    let made = node.downcast_ref::<ProjectionExec>()?;
+    let fields = made.input().schema();
+    let is_itself = |(index, made): (usize, &ProjectionExpr)| {
+        let field = fields.fields().get(index)?;
+        let value = match made.expr.downcast_ref::<CastExpr>() {
+            Some(cast) if cast.cast_type() == field.data_type() => cast.expr(),
+            Some(_) => return None,
+            None => &made.expr,
+        };
+        let column = value.downcast_ref::<Column>()?;
+        (column.index() == index && made.alias == *field.name()).then_some(())
+    };
+    let same = made.expr().len() == fields.fields().len()
+        && made.expr().iter().enumerate().all(|made| is_itself(made).is_some());
+    same.then(|| made.input())
 }
 
 /// What an operator says of itself, without what follows from what is known of the files of a scan.

@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::seq::IteratorRandom;
@@ -38,6 +39,9 @@ pub(super) struct Arena {
 
 /// The code of the refusal of a stage that is `strict` and cannot be incremental.
 const NOT_INCREMENTAL: ErrorCode = ErrorCode("WL0369");
+
+/// The code of the refusal of a run while another process writes to the home.
+const HOME_IN_USE: ErrorCode = ErrorCode("WL0615");
 
 /// What went wrong, as a sentence.
 type Outcome<T = ()> = Result<T, String>;
@@ -182,8 +186,18 @@ impl<'a> Sequence<'a> {
     /// Starts a run and waits for its end, whatever that is.
     async fn run(&self, options: &RunOptions) -> Outcome<RunRecord> {
         let project = self.pipeline.open();
-        let handle = self.arena.windlass.run(&project, options).await.map_err(|error| full_message(&error))?;
-        handle.wait().await.map_err(|error| format!("the run did not take place: {}", full_message(&error)))
+        let mut tries = 0;
+        loop {
+            let handle = self.arena.windlass.run(&project, options).await.map_err(|error| full_message(&error))?;
+            match handle.wait().await {
+                // A process that another sequence starts, to kill it, may have the home for a moment.
+                Err(error) if error.code() == HOME_IN_USE && tries < 240 => tries += 1,
+                ended => {
+                    return ended.map_err(|error| format!("the run did not take place: {}", full_message(&error)));
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
     }
 
     /// Runs a part of the pipeline on the tables that are there.
@@ -254,7 +268,10 @@ impl<'a> Sequence<'a> {
             handle.events.recv().await;
         }
         handle.cancel_token().cancel();
-        let record = handle.wait().await.map_err(|error| full_message(&error))?;
+        let record = match handle.wait().await {
+            Err(error) if error.code() == HOME_IN_USE => return Ok(()),
+            ended => ended.map_err(|error| full_message(&error))?,
+        };
         self.trace.push(format!("a run, cancelled after {after} events"));
         self.tell(&record);
         self.coverage.cancelled += u64::from(record.status == RunStatus::Cancelled);
