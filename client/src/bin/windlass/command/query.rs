@@ -73,7 +73,12 @@ async fn options(
         Some(run) => versions_of_run(windlass, project, run).await?,
         None => args.versions.iter().map(|(name, version)| (NodeName::new(name), TableVersion(*version))).collect(),
     };
-    Ok(QueryOptions { params: args.bind.params.clone(), limit: limit.map(|limit| limit.saturating_add(1)), versions })
+    // One more tells that there are more; the engine counts rows with a sign.
+    Ok(QueryOptions {
+        params: args.bind.params.clone(),
+        limit: limit.map(|limit| limit.saturating_add(1).min(usize::MAX / 2)),
+        versions,
+    })
 }
 
 /// The versions that a run read and wrote.
