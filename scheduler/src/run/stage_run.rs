@@ -80,6 +80,9 @@ pub(super) struct StageQueryPlan {
     registrations: Vec<Registration>,
 }
 
+/// The code of a plan that is beyond the limit of operators.
+const TOO_MANY_OPERATORS: &str = "WL0376";
+
 impl<'w> StageRun<'w> {
     pub(super) fn new(
         work: &'w RunWork,
@@ -132,7 +135,12 @@ impl<'w> StageRun<'w> {
             Verdict::Done { .. } => self.record_as_done(role).await,
             Verdict::Incremental(cursors) => {
                 self.note_missed(&cursors.missed);
-                self.incremental(role, &cursors).await
+                let may_be_full = self.stage.table.incremental == Incremental::Auto || !cursors.again.is_empty();
+                match self.incremental(role, &cursors).await {
+                    // What follows changes through a view that is read several times can be too large where the query is not.
+                    Err(failure) if may_be_full && failure.code == TOO_MANY_OPERATORS => self.full(Some(role)).await,
+                    staged => staged,
+                }
             }
             Verdict::Full { missed, .. } => {
                 self.note_missed(&missed);

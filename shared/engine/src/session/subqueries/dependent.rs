@@ -145,7 +145,8 @@ fn totals_of_rows(plan: &LogicalPlan) -> bool {
     }
 }
 
-/// Whether a plan gives rows of its inputs and combinations of these, each by itself. Whatever looks at several of them looks
+/// Whether a plan gives rows of its inputs and combinations of these, each by itself, or those that it gives are the same for
+/// every outer row. Whatever looks at several of them looks
 /// at those of one outer row: taken apart, it would look at all.
 pub(super) fn picks_rows(plan: &LogicalPlan) -> bool {
     let is_plain = match plan {
@@ -160,7 +161,8 @@ pub(super) fn picks_rows(plan: &LogicalPlan) -> bool {
         | LogicalPlan::Values(_) => true,
         _ => false,
     };
-    is_plain && plan.inputs().into_iter().all(picks_rows)
+    let depends = plan.contains_outer_reference_below().unwrap_or(true);
+    !depends || is_plain && plan.inputs().into_iter().all(picks_rows)
 }
 
 /// A call over a window, over the rows of one combination of `keys` at a time.
