@@ -7,8 +7,10 @@ use datafusion::arrow::array::{BooleanArray, Int64Array, RecordBatch};
 use windlass_base::config::SessionSettings;
 use windlass_client::RunOptions;
 use windlass_evidence::artifact::{RunRecord, RunStatus};
+use windlass_project::strategy::Strategy;
 
 use super::one_source::{OneSource, Stage, summary};
+use super::tables::open;
 use crate::delta_read::tables::batch;
 
 const STAGES: &[Stage] = &[
@@ -74,5 +76,41 @@ async fn a_change_that_has_no_right_result_fails_and_changes_nothing() {
     assert_eq!(failures(&run), [("doubled", "WL0373"), ("totals", "WL0373")]);
     assert_eq!((lab.rows("SELECT * FROM doubled").await, lab.rows("SELECT * FROM totals").await), (doubled, totals));
     assert_eq!(summary(&run, "next").failure, None);
+    lab.windlass.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sums_that_fit_are_kept_although_their_changes_do_not() {
+    const GROUPS: Stage =
+        ("groups", "key: [mark]", "SELECT mark, count(*) AS n, sum(v) AS total FROM source GROUP BY mark");
+    const ONE: &[Stage] = &[GROUPS];
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = SessionSettings::default().partition_bytes;
+    let first = rows(&[(1, Some(-i64::MAX), true), (2, Some(i64::MIN), false), (3, Some(1), false)]);
+    let lab = OneSource::new(dir.path(), "source", vec![first], ONE, bytes).await;
+    lab.run().await;
+    // Together more than a number holds, with the row that is there not.
+    lab.append(rows(&[(4, Some(i64::MAX), true), (5, Some(i64::MAX - 5), true)])).await;
+    lab.run().await;
+    // The least number has no negative that could be added.
+    lab.delete("id = 2").await;
+    lab.run().await;
+    lab.windlass.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_is_kept_while_its_source_has_other_files_and_no_other_rows() {
+    const ONE: &[Stage] = &[("first", "key: [id], incremental: auto", "SELECT id, v FROM source ORDER BY id LIMIT 2")];
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = SessionSettings::default().partition_bytes;
+    let files = vec![rows(&[(1, Some(1), true)]), rows(&[(2, Some(2), false), (3, Some(3), false)])];
+    let lab = OneSource::new(dir.path(), "source", files, ONE, bytes).await;
+    lab.run().await;
+    open(&dir.path().join("source")).await.optimize().await.unwrap();
+    let run = lab.run().await;
+    assert_ne!(summary(&run, "first").strategy, Some(Strategy::Full), "{run:?}");
+    lab.append(rows(&[(0, Some(9), true)])).await;
+    let run = lab.run().await;
+    assert_eq!(summary(&run, "first").strategy, Some(Strategy::Full), "{run:?}");
     lab.windlass.stop().await;
 }

@@ -1,14 +1,13 @@
 //! Arithmetic that overflows is an error.
 
+use datafusion::common::DFSchema;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, DFSchemaRef};
+use datafusion::common::tree_node::Transformed;
 use datafusion::error::Result;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 
+use super::rewritten;
 use crate::function::exact::{ArithmeticOp, checked, negated};
 
 /// Puts functions that check for an overflow in the place of operators that do not.
@@ -30,15 +29,7 @@ fn exact_node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     if matches!(node, LogicalPlan::TableScan(_)) {
         return Ok(Transformed::no(node));
     }
-    let inputs = node.inputs();
-    let columns: DFSchemaRef = if inputs.is_empty() { node.schema().clone() } else { merge_schema(&inputs).into() };
-    let names = NamePreserver::new(&node);
-    let node = node.map_expressions(|expr| {
-        let name = names.save(&expr);
-        let exact = expr.transform_up(|expr| exact_expr(expr, &columns))?;
-        Ok(exact.update_data(|expr| name.restore(expr)))
-    })?;
-    if node.transformed { node.map_data(LogicalPlan::recompute_schema) } else { Ok(node) }
+    rewritten(node, exact_expr)
 }
 
 fn exact_expr(expr: Expr, columns: &DFSchema) -> Result<Transformed<Expr>> {

@@ -6,13 +6,13 @@
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, DFSchemaRef, ScalarValue};
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, Join, LogicalPlan, lit};
 use datafusion::optimizer::AnalyzerRule;
+
+use super::rewritten;
 
 /// Takes numbers that are compared with decimals for what is written, and compares decimals with floats as floats.
 #[derive(Debug)]
@@ -29,16 +29,7 @@ impl AnalyzerRule for ExactDecimals {
 }
 
 fn exact_node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    let inputs = node.inputs();
-    let columns: DFSchemaRef = if inputs.is_empty() { node.schema().clone() } else { merge_schema(&inputs).into() };
-    let names = NamePreserver::new(&node);
-    let node = node.map_expressions(|expr| {
-        let name = names.save(&expr);
-        let exact = expr.transform_up(|expr| exact_expr(expr, &columns))?;
-        Ok(exact.update_data(|expr| name.restore(expr)))
-    })?;
-    let node = node.transform_data(of_join)?;
-    if node.transformed { node.map_data(LogicalPlan::recompute_schema) } else { Ok(node) }
+    of_join(node)?.transform_data(|node| rewritten(node, exact_expr))
 }
 
 fn exact_expr(expr: Expr, columns: &DFSchema) -> Result<Transformed<Expr>> {

@@ -5,15 +5,15 @@
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, DFSchemaRef, ScalarValue};
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{InList, ScalarFunction};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Case, Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 use windlass_delta::values::compared;
+
+use super::rewritten;
 
 /// Looks values up in `IN (…)`, `CASE … WHEN` and `NULLIF` with one zero, where a zero may be among those that are listed.
 #[derive(Debug)]
@@ -25,20 +25,8 @@ impl AnalyzerRule for OneZero {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        Ok(plan.transform_up_with_subqueries(of_node)?.data)
+        Ok(plan.transform_up_with_subqueries(|node| rewritten(node, |expr, columns| Ok(of_expr(expr, columns))))?.data)
     }
-}
-
-fn of_node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    let inputs = node.inputs();
-    let columns: DFSchemaRef = if inputs.is_empty() { node.schema().clone() } else { merge_schema(&inputs).into() };
-    let names = NamePreserver::new(&node);
-    let node = node.map_expressions(|expr| {
-        let name = names.save(&expr);
-        let one = expr.transform_up(|expr| Ok(of_expr(expr, &columns)))?;
-        Ok(one.update_data(|expr| name.restore(expr)))
-    })?;
-    if node.transformed { node.map_data(LogicalPlan::recompute_schema) } else { Ok(node) }
 }
 
 fn of_expr(expr: Expr, columns: &DFSchema) -> Transformed<Expr> {
