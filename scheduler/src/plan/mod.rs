@@ -19,6 +19,7 @@ mod error;
 mod expect;
 mod feeds;
 mod fingerprint;
+mod foresee;
 pub mod incremental;
 mod input;
 mod interrupted;

@@ -11,12 +11,11 @@ use windlass_base::error::{Coded, ErrorCode, Failure, full_message};
 use windlass_base::ids::{NodeName, TableVersion};
 use windlass_base::suggest::did_you_mean;
 use windlass_delta::DeltaError;
-use windlass_delta::changes::changes as delta_changes;
 use windlass_delta::cursor::{TableMemory, hash_mark};
 use windlass_delta::pin::PinnedTable;
 use windlass_delta::table::TableDefinition;
 use windlass_engine::session::Sessions;
-use windlass_evidence::artifact::{PlanDecision, ReuseVerdict, SourceChange, StageDecision};
+use windlass_evidence::artifact::{PlanDecision, ReuseVerdict, StageDecision};
 use windlass_project::graph::{PipelineGraph, Stage};
 use windlass_project::spec::source::PinAt;
 use windlass_project::spec::table::{Incremental, WriteMode};
@@ -24,13 +23,14 @@ use windlass_project::spec::{Problem, Problems};
 use windlass_project::strategy::Strategy;
 use windlass_storage::Stores;
 
-use super::changes::{KnownChanges, count_changes, kept_listing};
+use super::changes::KnownChanges;
 use super::code::{CodeVersion, StageCode};
 use super::contract;
 use super::decide::{Cursors, InputFacts, InputState, StageFacts, Verdict, changed_text, decide};
 use super::error::PlanError;
 use super::expect;
 use super::feeds::{Feeds, strategy_for};
+use super::foresee::Foreseen;
 use super::input::{Input, Inputs, pin_table};
 use super::interrupted::EarlierRuns;
 use super::query::{BAD_QUERY, Needs, QuerySession, check_runs, logical_plan, optimized, problem};
@@ -329,104 +329,6 @@ impl Planner<'_> {
         Ok(decision)
     }
 
-    /// What taking in the changes will come to, as far as it can be known now.
-    async fn foresee(
-        &self,
-        stage: &Stage,
-        role: &TableRole,
-        cursors: &Cursors,
-        plan: &LogicalPlan,
-    ) -> Result<Foreseen, PlanError> {
-        if let Some(own) = cursors.repair {
-            let location = table_location(self.request, stage)?;
-            let newest = role.memory.as_ref().map(|memory| memory.version).unwrap_or_default();
-            match delta_changes(&location, own, newest, self.sessions.stores()).await {
-                Ok(_) if cursors.files.is_empty() => {}
-                Ok(_) => return self.no_way(stage, "another program changed rows of its table".to_owned()),
-                Err(source) if source.is_change_gap() => {
-                    let reason = format!("another program changed its table, and what it did cannot be told: {source}");
-                    return self.no_way(stage, reason);
-                }
-                Err(source) => return Err(PlanError::Pin { node: stage.name.clone(), source }),
-            }
-        }
-        let mut changes = Vec::new();
-        let mut insert_only = true;
-        // A version can be a newer one without a row that is another: the source was compacted, or got a property.
-        let mut without_changes = BTreeSet::new();
-        for name in &cursors.changed {
-            let pinned = self.inputs.pinned_input(name);
-            let mut change = SourceChange {
-                source: name.clone(),
-                from: cursors.tables.get(name).copied(),
-                to: pinned.and_then(|input| input.pin.version),
-                files: 0,
-                rows: None,
-                bytes: 0,
-            };
-            let listing = pinned.and_then(|input| input.files.as_ref());
-            if let (Some(mark), Some(listing)) = (cursors.files.get(name), listing) {
-                let former = kept_listing(&self.request.home, *mark, self.sessions.stores())
-                    .await
-                    .map_err(|source| PlanError::Location { node: name.clone(), source })?;
-                let Some(former) = former else {
-                    let reason = format!("the listing of `{name}` that is taken in is not there any more");
-                    return self.no_way(stage, reason);
-                };
-                let changed = listing.change_since(&former);
-                (change.files, change.rows) = (changed.paths.len() as u64, Some(changed.present));
-                change.bytes = changed.bytes;
-                insert_only = false;
-            } else if let (Some(from), Some(table)) = (change.from, pinned.and_then(|input| input.table.as_ref())) {
-                let again = cursors.again.get(name);
-                match self.changes.with_again(table, from, again, self.sessions.stores()).await {
-                    Ok((found, again)) => {
-                        if again.iter().chain([&found]).all(|changes| changes.is_empty()) {
-                            without_changes.insert(name);
-                        }
-                        count_changes(&mut change, again.iter().chain([&found]));
-                        insert_only &= found.insert_only();
-                    }
-                    Err(source) if source.is_change_gap() => match stage.table.incremental {
-                        Incremental::Strict => {
-                            return Err(PlanError::Changes { stage: stage.name.clone(), input: name.clone(), source });
-                        }
-                        _ => return Ok(Foreseen::Impossible { reason: source.to_string() }),
-                    },
-                    Err(source) => return Err(PlanError::Pin { node: name.clone(), source }),
-                }
-            } else {
-                insert_only = false;
-            }
-            changes.push(change);
-        }
-        let insert_only = insert_only || stage.table.mode == WriteMode::Append;
-        let can_have: Vec<NodeName> =
-            cursors.changed.iter().filter(|name| !without_changes.contains(name)).cloned().collect();
-        let feeds = Feeds::imagined(&can_have, &self.inputs, insert_only);
-        let engine = |source| PlanError::Engine { stage: stage.name.clone(), source };
-        if cursors.repair.is_some() && feeds.is_empty() {
-            return Ok(Foreseen::Possible { strategy: Strategy::AffectedKeys, changes });
-        }
-        match strategy_for(stage, plan, &feeds, !cursors.again.is_empty()).map_err(engine)? {
-            Ok(choice) if cursors.repair.is_some() && choice.strategy != Strategy::PartitionReplace => {
-                Ok(Foreseen::Possible { strategy: Strategy::AffectedKeys, changes })
-            }
-            Ok(choice) => Ok(Foreseen::Possible { strategy: choice.strategy, changes }),
-            Err(blocker) => {
-                let changed = changed_text(&can_have);
-                self.no_way(stage, format!("{changed}, and changes cannot be followed through {blocker}"))
-            }
-        }
-    }
-
-    fn no_way(&self, stage: &Stage, reason: String) -> Result<Foreseen, PlanError> {
-        match stage.table.incremental {
-            Incremental::Strict => Err(PlanError::Refused { stage: stage.name.clone(), reason }),
-            Incremental::Auto | Incremental::Off => Ok(Foreseen::Impossible { reason }),
-        }
-    }
-
     /// The caches that the stages that write read, each with the reason; and those that were asked for by themselves.
     pub(super) async fn caches(
         &mut self,
@@ -468,12 +370,6 @@ impl Planner<'_> {
         }
         Ok(caches)
     }
-}
-
-/// Whether changes can be taken in.
-enum Foreseen {
-    Possible { strategy: Strategy, changes: Vec<SourceChange> },
-    Impossible { reason: String },
 }
 
 impl TableRole {

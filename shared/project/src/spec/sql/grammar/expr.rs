@@ -31,11 +31,11 @@ nodes! {
         IsNotUnknown(of: carried);
         IsDistinctFrom(
             left: carried,
-            right: (except unbounded, "AND, OR or XOR behind IS DISTINCT FROM" "write parentheses, such as `(a IS DISTINCT FROM b) AND c`: the parser takes all that follows for what is compared")
+            right: (except unbounded, "IS DISTINCT FROM before AND, OR, XOR without parentheses" "write parentheses, such as `(a IS DISTINCT FROM b) AND c`: the parser takes all that follows for what is compared")
         );
         IsNotDistinctFrom(
             left: carried,
-            right: (except unbounded, "AND, OR or XOR behind IS NOT DISTINCT FROM" "write parentheses, such as `(a IS NOT DISTINCT FROM b) AND c`: the parser takes all that follows for what is compared")
+            right: (except unbounded, "IS NOT DISTINCT FROM before AND, OR, XOR without parentheses" "write parentheses, such as `(a IS NOT DISTINCT FROM b) AND c`: the parser takes all that follows for what is compared")
         );
         IsNormalized: (refused "IS NORMALIZED or IS NOT NORMALIZED" "normalize the text with a function of your own");
         InList { expr: carried, list: carried, negated: carried };

@@ -80,9 +80,9 @@ nodes! {
         Inner(on: carried);
         Left(on: carried);
         LeftOuter(on: carried);
-        Right(on: (except of_both_sides, "USING after RIGHT JOIN or FULL JOIN" "write ON, and `coalesce(a.id, b.id)` where the column is meant: USING would give the left side's value alone"));
-        RightOuter(on: (except of_both_sides, "USING after RIGHT JOIN or FULL JOIN" "write ON, and `coalesce(a.id, b.id)` where the column is meant: USING would give the left side's value alone"));
-        FullOuter(on: (except of_both_sides, "USING after RIGHT JOIN or FULL JOIN" "write ON, and `coalesce(a.id, b.id)` where the column is meant: USING would give the left side's value alone"));
+        Right(on: (except of_both_sides, "USING of a join that keeps all rows of its right side" "write ON, and `coalesce(a.id, b.id)` where the column is meant: USING would give the left side's value alone"));
+        RightOuter(on: (except of_both_sides, "USING of a join that keeps all rows of its right side" "write ON, and `coalesce(a.id, b.id)` where the column is meant: USING would give the left side's value alone"));
+        FullOuter(on: (except of_both_sides, "USING of a join that keeps all rows of its right side" "write ON, and `coalesce(a.id, b.id)` where the column is meant: USING would give the left side's value alone"));
         CrossJoin(on: (except conditional, "ON or USING after CROSS JOIN" "write JOIN"));
         Semi: (refused "SEMI JOIN" "write LEFT SEMI JOIN");
         LeftSemi(on: carried);
