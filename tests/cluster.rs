@@ -10,7 +10,7 @@ use tokio::sync::OnceCell;
 use tracing_subscriber::EnvFilter;
 use windlass_base::config::SessionSettings;
 use windlass_engine::function::Functions;
-use windlass_engine::session::Sessions;
+use windlass_engine::session::{Sessions, sql_plan};
 use windlass_executor::{EmbeddedExecutor, ExecutorConfig};
 use windlass_scheduler::cluster::{ClusterConfig, SchedulerProcess};
 use windlass_scheduler::execute::{Engine, EngineError, FinishedJob, JobRequest, RunningJob};
@@ -67,8 +67,8 @@ impl EmbeddedCluster {
 
     /// Submits `sql`, planned in `context`.
     pub async fn submit_sql(&self, context: &SessionContext, sql: &str) -> Result<RunningJob, EngineError> {
-        let frame = context.sql(sql).await.expect("the query is valid");
-        let plan = frame.create_physical_plan().await.expect("the query can be planned");
+        let logical = sql_plan(&context.state(), sql).await.expect("the query is valid");
+        let plan = context.state().create_physical_plan(&logical).await.expect("the query can be planned");
         self.submit_plan(context, plan).await
     }
 

@@ -19,6 +19,7 @@ use windlass_delta::scan::ScanOptions;
 use windlass_engine::session::limits::PlanLimit;
 use windlass_engine::session::{
     ChangesCall, Sessions, TABLE_CHANGES, changes_calls, refused_calls, register_schema, register_table_changes,
+    statement_plan,
 };
 use windlass_evidence::artifact::Refresh;
 use windlass_project::graph::PipelineGraph;
@@ -186,9 +187,13 @@ async fn answer(scheduler: &Scheduler, request: QueryRequest) -> Result<QueryRow
     let mut names = Vec::new();
     let mut asked_about = BTreeSet::new();
     for reference in parser.resolve_table_references(&statement).map_err(QueryError::Sql)? {
-        let is_function = reference.table() == TABLE_CHANGES && !calls.is_empty();
+        let is_changes = reference.table() == TABLE_CHANGES && !calls.is_empty();
         match reference.schema() {
-            None if !is_function => names.push(known(graph, reference.table())?),
+            None if !is_changes => match known(graph, reference.table()) {
+                Ok(name) => names.push(name),
+                Err(_) if parser.table_functions().contains_key(reference.table()) => {}
+                Err(unknown) => return Err(unknown),
+            },
             Some(INFORMATION_SCHEMA) => drop(asked_about.insert(table_about(reference.table())?)),
             _ => {}
         }
@@ -230,7 +235,7 @@ async fn answer(scheduler: &Scheduler, request: QueryRequest) -> Result<QueryRow
     let state = session.context.state();
     let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     let plan = async {
-        let plan = state.statement_to_plan(statement).await?.with_param_values(params)?;
+        let plan = statement_plan(&state, statement).await?.with_param_values(params)?;
         read_only.verify_plan(&plan)?;
         let plan = match request.limit {
             Some(limit) => LogicalPlanBuilder::from(plan).limit(0, Some(limit))?.build()?,
@@ -261,6 +266,10 @@ async fn table_changes(
 ) -> Result<Arc<dyn TableProvider>, QueryError> {
     let name = &known(&request.graph, call.table.as_str())?;
     let location = feed_location(request, name)?;
+    // A table that no run has committed to has versions and no rows: that is not the same as no changes.
+    if request.graph.stage(name).is_some() && inputs.pin(name).is_none() {
+        pin_for_query(request, sessions, name, None).await?;
+    }
     let to = match (call.to, inputs.pin(name).and_then(|pin| pin.version)) {
         (Some(to), _) | (None, Some(to)) => to,
         (None, None) => {

@@ -3,7 +3,7 @@
 //! ```text
 //! PipelineGraph ─pin→ Inputs ─decide→ RunPlan                      (run_plan, input, stage_decision)
 //!     per stage: query ─→ logical plan ─→ its code version         (query, code)
-//!                          └─→ physical plan, so that what cannot run is known now   (physical)
+//!                          └─→ physical plan, so that what cannot run is known now   (physical, sliding)
 //!     what its table remembers, what its inputs are ─→ Verdict     (decide)
 //!     what has changed in them ─→ strategy and rows                (changes, feeds, incremental)
 //! every stage's columns and what they are made of ─→ tables        (about, lineage)
@@ -28,6 +28,7 @@ mod params;
 mod physical;
 mod query;
 mod run_plan;
+mod sliding;
 mod stage_decision;
 mod stored;
 mod tables;

@@ -11,6 +11,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::physical_plan::ExecutionPlan;
 use windlass_engine::session::limits::PlanLimit;
 
+use super::sliding::cannot_slide;
 use crate::planning::heavily;
 
 /// A query, optimized and planned.
@@ -55,13 +56,13 @@ impl Unplannable {
 pub async fn physical_query(state: &SessionState, logical: &LogicalPlan) -> Result<PhysicalQuery> {
     let refused = match planned(state, logical).await {
         Ok(query) => return Ok(query),
-        Err(error) if PlanLimit::find_in(&error).is_some() => return Err(error),
+        Err(error) if is_final(&error) => return Err(error),
         Err(error) => error,
     };
     let one_process = one_process(state);
     match planned(&one_process, logical).await {
         Ok(query) => Ok(query),
-        Err(error) if PlanLimit::find_in(&error).is_some() => Err(error),
+        Err(error) if is_final(&error) => Err(error),
         Err(_) => {
             let left = one_process.optimize(logical).ok().and_then(|optimized| unplannable(&optimized));
             Err(left.map_or(refused, |found| DataFusionError::External(Box::new(found))))
@@ -69,10 +70,18 @@ pub async fn physical_query(state: &SessionState, logical: &LogicalPlan) -> Resu
     }
 }
 
+/// Whether the error says already what is wrong, and it would be so in one process too.
+fn is_final(error: &DataFusionError) -> bool {
+    PlanLimit::find_in(error).is_some() || Unplannable::find_in(error).is_some()
+}
+
 async fn planned(state: &SessionState, logical: &LogicalPlan) -> Result<PhysicalQuery> {
     heavily(async {
         let optimized = state.optimize(logical)?;
         let plan = state.query_planner().create_physical_plan(&optimized, state).await?;
+        if let Some(found) = cannot_slide(&plan) {
+            return Err(DataFusionError::External(Box::new(found)));
+        }
         Ok(PhysicalQuery { optimized, plan })
     })
     .await

@@ -10,7 +10,7 @@ use windlass_base::error::{Coded, ErrorCode};
 use windlass_base::ids::NodeName;
 use windlass_engine::codec::logical::{PlanWireError, decode_plan};
 use windlass_engine::session::limits::{PlanLimit, check_plan_size};
-use windlass_engine::session::{Sessions, TableInput, refused_calls, register};
+use windlass_engine::session::{Sessions, TableInput, refused_calls, register, sql_plan};
 use windlass_evidence::artifact::Registration;
 use windlass_project::graph::{PipelineGraph, Stage};
 use windlass_project::spec::source::SourceKind;
@@ -130,7 +130,7 @@ pub async fn logical_plan(
         StageQuery::Sql(sql) => {
             let state = context.state();
             Problems::check(refused_calls(&state, sql), &graph.files)?;
-            state.create_logical_plan(&sql.text).await
+            sql_plan(&state, &sql.text).await
         }
         StageQuery::Plan(encoded) => {
             let reads: BTreeSet<&str> = stage.reads.iter().map(NodeName::as_str).collect();

@@ -14,6 +14,7 @@ use windlass_delta::DeltaError;
 use windlass_delta::cursor::{TableMemory, hash_mark};
 use windlass_delta::pin::PinnedTable;
 use windlass_delta::table::TableDefinition;
+use windlass_engine::io::IoError;
 use windlass_engine::session::Sessions;
 use windlass_evidence::artifact::{PlanDecision, ReuseVerdict, StageDecision};
 use windlass_project::graph::{PipelineGraph, Stage};
@@ -144,6 +145,7 @@ impl Planner<'_> {
         check_names(graph, stage, &logical)?;
         let (table, columns) = self.definition(stage, plan.schema().as_arrow())?;
         check_key(graph, stage, &columns)?;
+        self.check_exports(stage, &columns)?;
         expect::check(graph, &session.context, stage, &columns).await?;
         self.check_table(stage, &role, &columns).await?;
         self.check_incremental(stage, &role, &plan)?;
@@ -204,6 +206,7 @@ impl Planner<'_> {
         let location = table_location(self.request, stage)?;
         let version = role.memory.as_ref().map_or(TableVersion(0), |memory| memory.version);
         let pinned = pin_table(self.sessions, &stage.name, &location, PinAt::Version(version.0)).await?;
+        self.check_exports(stage, &pinned.provider.schema())?;
         self.inputs.set(stage.name.clone(), Input::Pinned(Arc::new(pinned)));
         let reason = "neither its definition nor what it reads has changed".to_owned();
         let mut decision = StageDecision::new(stage.name.clone(), PlanDecision::Reuse, reason);
@@ -234,6 +237,21 @@ impl Planner<'_> {
                 Err(Problems::one(problem, &self.request.graph.files).into())
             }
         }
+    }
+
+    /// That every export can be written as its format.
+    fn check_exports(&self, stage: &Stage, columns: &SchemaRef) -> Result<(), PlanError> {
+        for export in &stage.table.exports {
+            let fits = self.sessions.io().saver(&stage.name, &export.saver)?.check(columns, &export.options);
+            if let Err(source) = fits {
+                let (name, export, saver) = (stage.name.clone(), export.name.clone(), export.saver.clone());
+                let error = IoError::Unfit { name, export, saver, source };
+                let mut problem = Problem::new(error.code(), full_message(&error)).at(&stage.span);
+                problem.help = error.help();
+                return Err(Problems::one(problem, &self.request.graph.files).into());
+            }
+        }
+        Ok(())
     }
 
     /// Whether the table that is there may become what the stage's contract says now, unless all of it was asked for anew.

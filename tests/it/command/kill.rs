@@ -59,6 +59,11 @@ fn a_run_after_kill_9_during_a_write_gives_the_right_rows_in_one_commit() {
     let refused = windlass().args(ask).output().unwrap();
     assert!(!refused.status.success(), "a table that no run has committed to is readable");
     assert!(String::from_utf8_lossy(&refused.stdout).contains("WL0351"), "{refused:?}");
+    for changes in ["table_changes('numbers', 0)", "table_changes('numbers', 0, 0)"] {
+        let asked = format!("SELECT count(*) AS n FROM {changes}");
+        let refused = windlass().args(["query", &asked, "--output", "json"]).output().unwrap();
+        assert!(String::from_utf8_lossy(&refused.stdout).contains("WL0351"), "{asked}: {refused:?}");
+    }
     let listed = windlass().args(["runs", "list", "--output", "json"]).output().unwrap();
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
     assert_eq!(listed[0]["status"], "interrupted");

@@ -53,6 +53,11 @@ fn a_new_project_checks_runs_answers_and_explains() {
     assert_eq!(rows[0]["orders"], 2);
     let csv = windlass(&project).args(["query", "SELECT 1 AS one", "--output", "csv"]).assert().success();
     assert_eq!(String::from_utf8_lossy(&csv.get_output().stdout), "one\n1\n");
+    let none = windlass(&project).args(["query", "SELECT 1 AS one WHERE false", "--output", "csv"]).assert().success();
+    assert_eq!(String::from_utf8_lossy(&none.get_output().stdout), "one\n");
+    let nulls =
+        json(windlass(&project).args(["query", "SELECT CAST(NULL AS INT) AS n, value FROM generate_series(1, 2)"]));
+    assert_eq!(nulls, serde_json::json!([{ "n": null, "value": 1 }, { "n": null, "value": 2 }]));
     let file = dir.path().join("rows.parquet");
     let query = ["query", "SELECT * FROM daily_totals", "--output", "parquet", "--to"];
     windlass(&project).args(query).arg(&file).assert().success();
@@ -172,6 +177,9 @@ fn failures_have_exit_codes_and_words() {
     let broken = windlass(&project).arg("run").assert().code(1);
     let told = String::from_utf8_lossy(&broken.get_output().stderr).into_owned();
     assert!(told.contains("stages/daily_totals.sql:1:8") && told.contains("dya"), "{told}");
+    let unnamed =
+        Command::new(binary()).arg("init").arg(dir.path().join("x")).args(["--name", "b ad"]).assert().code(2);
+    assert!(String::from_utf8_lossy(&unnamed.get_output().stderr).contains("WL0706"));
     let occupied = Command::new(binary()).arg("init").arg(&project).assert().code(1);
     assert!(String::from_utf8_lossy(&occupied.get_output().stderr).contains("WL0701"));
 }

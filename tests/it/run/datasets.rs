@@ -362,9 +362,8 @@ async fn what_a_program_does_not_have_is_said() {
     let mut files = OWN.to_vec();
     files[0].1 = "name: p\nsources: { squares: { kind: rows, rows: [{ n: 1 }] } }\n";
     let project = lab.project(&files, None);
-    let record = lab.run(&project).await;
-    let failure = record.stages[0].failure.as_ref().unwrap();
-    assert_eq!(failure.code, "WL0341");
+    let error = lab.windlass.plan(&project, &RunOptions::default()).await.unwrap_err();
+    assert_eq!(error.code().0, "WL0341", "{error}");
     let io = IoRegistry::standard().with_loader("squares", Arc::new(Squares));
     let lab = Lab::with(io).await;
     files[0].1 = "name: p\nsources: { squares: { kind: custom, loader: squares } }\n";

@@ -231,6 +231,38 @@ fn targets_with_tables_of_their_own_have_exports_of_their_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_format_cannot_hold_is_said_before_anything_runs() {
+    let lab = Lab::new().await;
+    lab.orders(&[(1, "mon", 5)]).await;
+    let cases = [
+        ("csv", "SELECT [amount] AS list FROM orders", "`list`"),
+        ("csv", "SELECT named_struct('a', amount) AS nested FROM orders", "`nested`"),
+        ("csv", "SELECT amount FROM orders", "`delimiter`"),
+        ("parquet", "SELECT amount FROM orders", "`delimiter`"),
+    ];
+    for (format, sql, named) in cases {
+        let options = if named == "`delimiter`" { ", options: { delimiter: ',,' }" } else { "" };
+        let exports = format!("{{ exports: [{{ format: {format}, location: out{options} }}] }}");
+        let files = [("windlass.yaml", &*manifest(&exports)), ("stages/totals.sql", sql)];
+        let (code, told) = refusal(&lab, &lab.project(&files, None)).await;
+        assert_eq!(code, "WL0345", "{sql}: {told}");
+        assert!(told.contains(named), "{told}");
+    }
+    assert!(!lab.path("home/tables").exists());
+    // An export that is added to a table that does not change is looked at too.
+    let nested = ("stages/totals.sql", "SELECT [amount] AS list FROM orders");
+    lab.succeed(&lab.project(&[("windlass.yaml", &*manifest("{ mode: overwrite }")), nested], None)).await;
+    let exports = manifest("{ exports: [{ format: csv, location: out }] }");
+    assert_eq!(refusal(&lab, &lab.project(&[("windlass.yaml", &*exports), nested], None)).await.0, "WL0345");
+    // JSON has them, and says null where a value is.
+    let exports = manifest("{ exports: [{ format: json, location: json }] }");
+    let sql = ("stages/totals.sql", "SELECT [amount] AS list, CAST(NULL AS INT) AS missing FROM orders");
+    lab.succeed(&lab.project(&[("windlass.yaml", &*exports), sql], None)).await;
+    let written: Vec<String> = exported(&lab.path("json")).into_values().collect();
+    assert_eq!(written, ["{\"list\":[5],\"missing\":null}"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_folder_that_a_home_knows_nothing_of_is_left_alone() {
     let lab = Lab::new().await;
     lab.orders(&[(1, "mon", 5)]).await;

@@ -147,6 +147,12 @@ async fn what_cannot_be_planned_is_refused_with_its_place_before_anything_runs()
             "full",
             "SELECT o.id,\n  (SELECT count(*) FROM c FULL JOIN (SELECT id FROM c WHERE id < o.v) d ON d.id = c.id) AS n\nFROM o",
         ),
+        (
+            "sliding",
+            "SELECT id, bool_or(v > 4) OVER (ORDER BY id ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS b FROM o",
+        ),
+        ("sliding_text", "SELECT string_agg(k, ',') OVER (ORDER BY id ROWS 1 PRECEDING) AS t FROM o"),
+        ("lost_hours", "SELECT CAST('2020-01-01' AS DATE) + INTERVAL '90 minutes' AS d FROM o"),
         ("unnested", "SELECT o.id, l.i\nFROM o CROSS JOIN LATERAL\n  (SELECT i FROM unnest([o.id, o.v]) AS u(i)) AS l"),
     ];
     for (name, sql) in bad {

@@ -19,17 +19,27 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use futures::FutureExt;
 use windlass_base::config::SessionSettings;
 use windlass_engine::function::Functions;
-use windlass_engine::session::Sessions;
+use windlass_engine::session::{Sessions, sql_plan};
 use windlass_storage::Stores;
 
 use runner::{RunSql, run_all};
 
+/// Who plans the queries.
+#[derive(Clone, Copy)]
+enum PlannedBy {
+    DataFusion,
+    Windlass,
+}
+
 /// Runs queries in the process of the test, in the session of `ctx`.
-fn in_process(ctx: SessionContext) -> RunSql {
+fn in_process(ctx: SessionContext, planned_by: PlannedBy) -> RunSql {
     Arc::new(move |sql| {
         let ctx = ctx.clone();
         async move {
-            let query = ctx.sql(&sql).await?;
+            let query = match planned_by {
+                PlannedBy::DataFusion => ctx.sql(&sql).await?,
+                PlannedBy::Windlass => ctx.execute_logical_plan(sql_plan(&ctx.state(), &sql).await?).await?,
+            };
             let schema = Arc::new(query.schema().as_arrow().clone());
             Ok((schema, query.collect().await?))
         }
@@ -46,7 +56,7 @@ async fn plain_datafusion_passes() {
         ctx.register_udf(function.as_ref().clone());
     }
     let _folder = fixtures::register(&ctx, &Stores::default()).await;
-    run_all("datafusion", in_process(ctx)).await;
+    run_all("datafusion", in_process(ctx, PlannedBy::DataFusion)).await;
 }
 
 /// Our sessions, with the options and rules of the cluster but without one. Batches of two rows make operators meet
@@ -57,7 +67,7 @@ async fn a_session_of_ours_passes() {
     let sessions = Sessions::new(settings, Functions::standard()).unwrap();
     let ctx = sessions.context().unwrap();
     let _folder = fixtures::register(&ctx, sessions.stores()).await;
-    run_all("windlass", in_process(ctx)).await;
+    run_all("windlass", in_process(ctx, PlannedBy::Windlass)).await;
 }
 
 /// The embedded cluster: every query planned in stages, every stage on an executor.
@@ -70,7 +80,7 @@ async fn the_embedded_cluster_passes() {
         let ctx = ctx.clone();
         async move {
             let failed = |error| DataFusionError::External(Box::new(error));
-            let query = ctx.sql(&sql).await?;
+            let query = ctx.execute_logical_plan(sql_plan(&ctx.state(), &sql).await?).await?;
             let schema = Arc::new(query.schema().as_arrow().clone());
             let plan = query.create_physical_plan().await?;
             let job = cluster.submit_plan(&ctx, plan).await.map_err(failed)?.wait().await.map_err(failed)?;

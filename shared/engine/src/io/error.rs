@@ -79,6 +79,19 @@ pub enum IoError {
         #[source]
         source: Fault,
     },
+    /// The saver cannot write rows of these columns, or does not know an option.
+    #[error("the export `{export}` of `{name}` cannot be written as `{saver}`")]
+    Unfit {
+        /// The stage.
+        name: NodeName,
+        /// The export.
+        export: String,
+        /// The saver.
+        saver: String,
+        /// Why.
+        #[source]
+        source: Fault,
+    },
     /// The saver could not write the export.
     #[error("the export `{export}` of `{name}` cannot be written")]
     Save {
@@ -103,6 +116,7 @@ impl Coded for IoError {
             Self::OtherKind { .. } => ErrorCode("WL0342"),
             Self::Load { .. } => ErrorCode("WL0343"),
             Self::Save { .. } => ErrorCode("WL0344"),
+            Self::Unfit { .. } => ErrorCode("WL0345"),
             Self::NoVersions { .. } => ErrorCode("WL0364"),
         }
     }
@@ -119,6 +133,11 @@ impl Coded for IoError {
             Self::OtherKind { .. } => Some("name another loader, or change the source's `kind`".to_owned()),
             Self::NoVersions { .. } => Some("leave the version out: files are read as they are now".to_owned()),
             Self::Load { .. } => Some("see what the loader says; its options are those of the source".to_owned()),
+            Self::Unfit { .. } => Some(
+                "correct the export's options, export a stage that gives the column another type, or choose a format that holds \
+                 it, such as `parquet`"
+                    .to_owned(),
+            ),
             Self::Save { .. } => Some(
                 "the stage's table is committed; run again to write the export, which is then made good".to_owned(),
             ),

@@ -1,13 +1,14 @@
 //! Exports as files of a format: one new file a save. Which older ones may go is not decided here.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::csv;
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::array::{RecordBatch, new_null_array};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::arrow::ipc::writer::FileWriter;
-use datafusion::arrow::json::LineDelimitedWriter;
+use datafusion::arrow::json::writer::LineDelimited;
+use datafusion::arrow::{csv, json};
 use datafusion::parquet::arrow::ArrowWriter;
 use futures::StreamExt;
 use object_store::buffered::BufWriter;
@@ -85,6 +86,22 @@ impl Saver for FilesSaver {
         Ok(saved)
     }
 
+    fn check(&self, columns: &SchemaRef, options: &BTreeMap<String, String>) -> Result<(), Fault> {
+        let mut encoder = Encoder::new(self.format, Arc::clone(columns), options)?;
+        for field in columns.fields() {
+            // What a format cannot hold, its writer says of a row, whatever the row's values are.
+            let column = field.as_ref().clone().with_nullable(true);
+            let row = vec![new_null_array(column.data_type(), 1)];
+            let row = RecordBatch::try_new(Arc::new(Schema::new(vec![column])), row)?;
+            let tried = match &mut encoder {
+                Encoder::Csv(..) | Encoder::Json(_) => encoder.write(&row),
+                Encoder::Parquet(_) | Encoder::Arrow(_) => Ok(()),
+            };
+            tried.map_err(|error| format!("the column `{}`: {error}", field.name()))?;
+        }
+        Ok(())
+    }
+
     fn file_name(&self, name: &str) -> Option<String> {
         Some(self.named(name))
     }
@@ -121,9 +138,11 @@ impl Encoder {
                 };
                 let mut start = Vec::new();
                 if header {
-                    // The header is there also where no row is.
+                    // The header is there also where no row is. It is text, whatever the columns are.
+                    let names = schema.fields().iter().map(|field| Field::new(field.name(), DataType::Utf8, true));
+                    let names = Schema::new(names.collect::<Vec<_>>());
                     let builder = csv::WriterBuilder::new().with_header(true).with_delimiter(delimiter);
-                    builder.build(&mut start).write(&RecordBatch::new_empty(schema))?;
+                    builder.build(&mut start).write(&RecordBatch::new_empty(Arc::new(names)))?;
                 }
                 Self::Csv(csv::WriterBuilder::new().with_header(false).with_delimiter(delimiter), start)
             }
@@ -136,7 +155,8 @@ impl Encoder {
             Self::Arrow(writer) => writer.write(batch)?,
             Self::Csv(builder, bytes) => builder.clone().build(bytes).write(batch)?,
             Self::Json(bytes) => {
-                let mut writer = LineDelimitedWriter::new(bytes);
+                // A column that is null in every row is a column all the same.
+                let mut writer = json::WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(bytes);
                 writer.write(batch)?;
                 writer.finish()?;
             }

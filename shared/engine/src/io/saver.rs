@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::execution::SendableRecordBatchStream;
 use windlass_base::ids::{NodeName, TableVersion};
 use windlass_storage::{Location, Stores};
@@ -22,6 +23,14 @@ pub trait Saver: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`Fault`], in words that say what to do. The stage is then tried again, as often as it is retried at all.
     async fn save(&self, request: SaveRequest) -> Result<Saved, Fault>;
+
+    /// Whether rows of these columns can be written with these options, before any are computed.
+    ///
+    /// # Errors
+    /// [`Fault`], in words that say which column or option is in the way.
+    fn check(&self, _columns: &SchemaRef, _options: &BTreeMap<String, String>) -> Result<(), Fault> {
+        Ok(())
+    }
 
     /// The one file that a save writes into its folder, by the name that it is given ([`SaveRequest::name`]).
     ///

@@ -22,7 +22,7 @@ use super::identity::{result_identity, session_identity};
 use super::large_values::bound_constants;
 use super::limits::{Clock, PLANNING_TIME, limited_analyzer, limited_optimizer, limited_physical_optimizer};
 use super::rules;
-use super::{SessionError, subqueries};
+use super::{SessionError, null_keys, subqueries};
 use crate::codec::PlanCodec;
 use crate::function::{Functions, exact};
 use crate::io::IoRegistry;
@@ -209,7 +209,7 @@ fn state(
 ) -> Result<SessionState> {
     let clock = Clock::new(PLANNING_TIME);
     let mut optimizer = subqueries::rules();
-    optimizer.extend(ballista_default_optimizer_rules());
+    optimizer.extend(null_keys::kept_apart(ballista_default_optimizer_rules()));
     optimizer.push(Arc::new(ComparedFloats));
     let builder = SessionStateBuilder::new()
         .with_session_id(session_id)

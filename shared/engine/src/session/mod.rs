@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! SessionSettings + Functions ─Sessions→ SessionContext, SessionIdentity        (builder, identity)
-//!     what planning may take (limits, large_values), subqueries in every place (subqueries)
+//!     what planning may take (limits, large_values), subqueries in every place (subqueries), joins over nulls (null_keys)
+//! SQL ─→ a logical plan, times that are written out in microseconds             (written_times)
 //! TableInput ─register→ a table of that session, Registration                   (register, registration)
 //!     files of one format (listing; records of text), text files (text_files), a Delta table's provider, a view
 //! ChangesCall ─its range, planned before─→ an answer of table_changes in that session (table_changes)
@@ -15,6 +16,7 @@ mod identity;
 mod large_values;
 pub mod limits;
 mod listing;
+mod null_keys;
 mod planning;
 pub(crate) mod records;
 mod register;
@@ -26,6 +28,7 @@ mod subqueries;
 mod table_changes;
 pub(crate) mod text_files;
 mod types;
+mod written_times;
 
 pub use builder::Sessions;
 pub use called::refused_calls;
@@ -38,3 +41,4 @@ pub use scan_stores::with_stores_of;
 pub use table_changes::{ChangesCall, TABLE_CHANGES, changes_calls, register_table_changes};
 pub use text_files::{ListingChange, PATH_COLUMN, TextListing};
 pub use types::contract_data_type;
+pub use written_times::{sql_plan, statement_plan};

@@ -22,7 +22,7 @@ use windlass_storage::{Location, Stores};
 use super::registration::columns;
 use super::rows::{batch_of, schema_of};
 use super::text_files::TextFilesTable;
-use super::{SessionError, listing, text_files};
+use super::{SessionError, listing, sql_plan, text_files};
 use crate::canonical::{Names, canonical};
 
 /// A table to register.
@@ -248,7 +248,7 @@ fn describe_provider(name: &NodeName, input: ProviderInput) -> Opened {
 
 async fn plan_view(ctx: &SessionContext, name: &NodeName, sql: &str) -> Result<LogicalPlan, SessionError> {
     let failed = |source| SessionError::View { view: name.clone(), source };
-    let plan = ctx.state().create_logical_plan(sql).await.map_err(failed)?;
+    let plan = sql_plan(&ctx.state(), sql).await.map_err(failed)?;
     let only_queries = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     only_queries.verify_plan(&plan).map_err(failed)?;
     Ok(plan)

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::json;
+use windlass_project::spec::is_name;
 
 use crate::args::{Global, InitArgs, Output};
 use crate::failure::CommandError;
@@ -26,6 +27,12 @@ pub(crate) fn run(global: &Global, args: &InitArgs) -> Result<(), CommandError> 
         Some(name) => name.clone(),
         None => pipeline_name(&args.dir),
     };
+    if !is_name(&name) {
+        return Err(CommandError::Usage {
+            message: format!("`{name}` cannot be the name of a pipeline"),
+            help: "a name is made of letters, digits and `_`, and does not begin with a digit".to_owned(),
+        });
+    }
     let occupied = fs::read_dir(&args.dir).is_ok_and(|mut entries| entries.next().is_some());
     if occupied {
         return Err(CommandError::FolderInUse { folder: args.dir.clone() });

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::Arc;
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::csv;
-use datafusion::arrow::json::ArrayWriter;
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
+use datafusion::arrow::json::writer::JsonArray;
 use datafusion::arrow::util::pretty::pretty_format_batches;
+use datafusion::arrow::{csv, json};
 use datafusion::parquet::arrow::ArrowWriter;
 use futures::StreamExt;
 use windlass_base::ids::{NodeName, TableVersion};
@@ -104,8 +106,13 @@ async fn write(global: &Global, args: &QueryArgs, rows: QueryRows, limit: Option
     };
     let (form, mut sink): (&'static str, Box<dyn Sink>) = match global.output {
         Output::Table => ("a table", Box::new(Pretty { out, batches: vec![RecordBatch::new_empty(rows.schema())] })),
-        Output::Json => ("json", Box::new(Json(ArrayWriter::new(out)))),
-        Output::Csv => ("csv", Box::new(Csv(csv::WriterBuilder::new().with_header(true).build(out)))),
+        Output::Json => {
+            ("json", Box::new(Json(json::WriterBuilder::new().with_explicit_nulls(true).build::<_, JsonArray>(out))))
+        }
+        Output::Csv => {
+            let csv = Csv::with_header(out, &rows.schema());
+            ("csv", Box::new(csv.map_err(|source| CommandError::Form { form: "csv", source })?))
+        }
         Output::Parquet => {
             let writer = ArrowWriter::try_new(out, rows.schema(), None);
             (
@@ -164,7 +171,7 @@ impl Sink for Pretty {
     }
 }
 
-struct Json(ArrayWriter<Box<dyn Write + Send>>);
+struct Json(json::Writer<Box<dyn Write + Send>, JsonArray>);
 
 impl Sink for Json {
     fn take(&mut self, batch: RecordBatch) -> Result<(), Fault> {
@@ -180,6 +187,16 @@ impl Sink for Json {
 }
 
 struct Csv(csv::Writer<Box<dyn Write + Send>>);
+
+impl Csv {
+    /// The header is there also where no row is. It is text, whatever the columns are.
+    fn with_header(mut out: Box<dyn Write + Send>, columns: &Schema) -> Result<Self, Fault> {
+        let names = columns.fields().iter().map(|field| Field::new(field.name(), DataType::Utf8, true));
+        let names = RecordBatch::new_empty(Arc::new(Schema::new(names.collect::<Vec<_>>())));
+        csv::WriterBuilder::new().with_header(true).build(&mut out).write(&names)?;
+        Ok(Self(csv::WriterBuilder::new().with_header(false).build(out)))
+    }
+}
 
 impl Sink for Csv {
     fn take(&mut self, batch: RecordBatch) -> Result<(), Fault> {

@@ -4,6 +4,7 @@
 mod arithmetic;
 mod decimals;
 mod single_rows;
+mod times;
 mod windows;
 mod zeros;
 
@@ -39,6 +40,7 @@ pub(super) fn rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     vec![
         Arc::new(single_rows::SingleRows),
         Arc::new(decimals::ExactDecimals),
+        Arc::new(times::ComparedTimes),
         Arc::new(zeros::OneZero),
         Arc::new(arithmetic::ExactArithmetic),
         Arc::new(windows::WholeWindows),
