@@ -15,6 +15,7 @@ use deltalake::kernel::{DataType, StructField};
 use futures::TryStreamExt;
 use parking_lot::Mutex;
 use windlass_base::config::SessionSettings;
+use windlass_base::error::Coded;
 use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{Project, QueryOptions, RunOptions, Windlass};
 use windlass_engine::io::{Fault, IoRegistry, LoadRequest, Loaded, Loader, SaveRequest, Saved, Saver};
