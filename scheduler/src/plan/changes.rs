@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use windlass_base::ids::TableVersion;
 use windlass_delta::DeltaError;
 use windlass_delta::changes::{TableChanges, changes_between};
-use windlass_delta::commit_mark::commit_mark;
+use windlass_delta::cursor::commit_hash;
 use windlass_delta::pin::PinnedTable;
 use windlass_engine::session::TextListing;
 use windlass_evidence::artifact::SourceChange;
@@ -79,10 +79,10 @@ impl KnownChanges {
         Ok(found)
     }
 
-    /// The commit that made `version` of `table`, as [`commit_mark`] has it.
+    /// The commit that made `version` of `table`, as [`commit_hash`] has it.
     ///
     /// # Errors
-    /// As [`commit_mark`].
+    /// As [`commit_hash`].
     pub async fn commit(
         &self,
         table: &PinnedTable,
@@ -93,7 +93,7 @@ impl KnownChanges {
         if let Some(known) = self.commits.lock().get(&key) {
             return Ok(*known);
         }
-        let found = commit_mark(table.location(), version, stores).await?;
+        let found = commit_hash(table.location(), version, stores).await?;
         self.commits.lock().insert(key, found);
         Ok(found)
     }

@@ -18,7 +18,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use serde_json::{Value, json};
 use windlass_base::code_parts::CodeParts;
 use windlass_base::ids::NodeName;
-use windlass_delta::cursor::hash_mark;
+use windlass_delta::cursor::hash_as_version;
 use windlass_engine::canonical::{Canonical, MadeOf, Names, canonical, canonical_expr, settled};
 use windlass_engine::function::FunctionRecord;
 use windlass_engine::session::Sessions;
@@ -97,7 +97,7 @@ impl CodeVersion {
 
     /// The version as transactions of the stage's table write it.
     pub fn mark(&self) -> i64 {
-        hash_mark(&self.digest)
+        hash_as_version(&self.digest)
     }
 
     /// 32 hexadecimal digits.

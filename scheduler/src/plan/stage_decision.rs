@@ -11,7 +11,7 @@ use windlass_base::error::{Coded, ErrorCode, Failure, full_message};
 use windlass_base::ids::{NodeName, TableVersion};
 use windlass_base::suggest::did_you_mean;
 use windlass_delta::DeltaError;
-use windlass_delta::cursor::{TableMemory, hash_mark};
+use windlass_delta::cursor::{TableMemory, hash_as_version};
 use windlass_delta::pin::PinnedTable;
 use windlass_delta::table::TableDefinition;
 use windlass_engine::io::IoError;
@@ -412,7 +412,7 @@ impl TableRole {
                         (InputState::Table { id: table.table_id().to_owned(), version: table.version() }, commit)
                     }
                     None => {
-                        let mark = hash_mark(input.pin.content_identity.as_deref().unwrap_or_default());
+                        let mark = hash_as_version(input.pin.content_identity.as_deref().unwrap_or_default());
                         (InputState::Files { mark }, None)
                     }
                 },

@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use windlass_base::error::{Coded, Failure};
 use windlass_base::ids::{AppId, NodeName, TableVersion};
 use windlass_delta::commit::{BaseExpectation, CommitMode, CommitOutcome, CommitRequest, commit};
-use windlass_delta::cursor::{code_key, commit_key, files_key, hash_mark, source_key};
+use windlass_delta::cursor::{code_key, commit_key, files_key, hash_as_version, source_key};
 use windlass_delta::pin::pin;
 use windlass_delta::table::{SchemaChange, TableDefinition, TableState, ensure_table};
 use windlass_delta::write::{StagedFiles, WriteError, WriteSpec, delta_write_plan};
@@ -457,7 +457,7 @@ impl<'w> StageRun<'w> {
                 }
                 continue;
             }
-            let mark = hash_mark(input.pin.content_identity.as_deref().unwrap_or_default());
+            let mark = hash_as_version(input.pin.content_identity.as_deref().unwrap_or_default());
             if let Some(listing) = &input.files {
                 keep_listing(&self.work.plan.request.home, mark, listing, self.work.sessions.stores())
                     .await

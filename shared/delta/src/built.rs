@@ -5,24 +5,13 @@ use serde::Deserialize;
 use windlass_base::ids::NodeName;
 use windlass_storage::Stores;
 
-use super::cursor::{FileAction, Txn, is_run};
-use super::history::commit_lines;
-use super::log_store::log_store;
+use super::cursor::is_run;
+use super::log::{Action, CommitFile, log_store};
 use super::pin::PinnedTable;
 use super::{DeltaError, ReadError};
 
-/// The fields of a commit's lines that matter here; lines of other kinds have none of them.
 #[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Line {
-    txn: Option<Txn>,
-    add: Option<FileAction>,
-    remove: Option<FileAction>,
-    commit_info: Option<Info>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Info {
+struct StageInfo {
     #[serde(rename = "windlass.stage")]
     stage: Option<NodeName>,
 }
@@ -38,16 +27,21 @@ pub async fn check_built(table: &PinnedTable, stores: &Stores) -> Result<(), Del
     }
     let location = table.location();
     let log = log_store(location, stores)?;
-    let failed = |source| DeltaError::Log { location: location.to_string(), source };
     for version in (0..=table.version().0).rev() {
         // A log that was cleaned up is not that of a new table.
-        let Some(bytes) = log.read_commit_entry(version).await.map_err(failed)? else { return Ok(()) };
-        let lines: Vec<Line> = commit_lines(location, version, &bytes)?;
-        let fills = |line: &Line| line.txn.as_ref().is_some_and(is_run) || line.add.is_some() || line.remove.is_some();
-        if lines.iter().any(fills) {
+        let Some(commit) = CommitFile::read(location, &log, version).await? else { return Ok(()) };
+        let (mut is_filled, mut stage) = (false, None);
+        for action in commit.actions() {
+            match action? {
+                Action::Transaction(transaction) => is_filled |= is_run(&transaction.app_id),
+                Action::Add(_) | Action::Remove(_) => is_filled = true,
+                Action::CommitInfo(info) => stage = commit.info::<StageInfo>(info)?.stage,
+                Action::ChangeData(_) | Action::Metadata(_) | Action::Protocol(_) => {}
+            }
+        }
+        if is_filled {
             return Ok(());
         }
-        let stage = lines.into_iter().find_map(|line| line.commit_info?.stage);
         if let Some(stage) = stage.filter(|_| version == 0) {
             return Err(ReadError::NotBuilt { location: location.to_string(), stage }.into());
         }

@@ -4,7 +4,7 @@
 //! snapshot ─facts→ decide ─┬─ the run's transaction is there → AlreadyCommitted (or Committed, if it was this call)
 //!     ↑                    ├─ another run has taken the number → Conflicted
 //!     ↑                    ├─ the table is not what was planned → Conflicted
-//!     └── the log decides ─┴─ attempt: put version + 1 if absent; whatever comes back, look again
+//!     └── the log decides ─┴─ attempt: put version + 1 if absent; whatever comes back, look again     (log/put.rs)
 //! ```
 //!
 //! Exactly once: the attempt carries `txn(app_id, sequence)` and is put at exactly the version after the snapshot
@@ -28,12 +28,11 @@ mod history;
 mod mode;
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use deltalake::kernel::transaction::{CommitData, TransactionError};
+use deltalake::kernel::transaction::CommitData;
 use deltalake::kernel::{Action, EagerSnapshot, Transaction};
-use deltalake::logstore::{CommitOrBytes, LogStoreRef};
+use deltalake::logstore::LogStoreRef;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -46,18 +45,16 @@ use decide::{Decision, LogFacts, decide};
 pub use mode::CommitMode;
 
 use super::DeltaError;
-use super::history::{check_commits, explain};
-use super::log_store::log_store;
+use super::log::{
+    COMMIT_TOKEN, ConditionalCommit, LogState, PreparedCommit, check_commits, explain, log_store, pause, put_once,
+    unread,
+};
 use super::merge::MergeCounts;
 use super::table::{TableChange, TableState, fingerprint};
 use super::write::{StagedFiles, WriteError};
 
-/// How often a commit is tried before the table counts as too busy.
-const ATTEMPTS: usize = 100;
 /// How often the log is read before its store counts as out of reach.
 const READS: usize = 5;
-/// The `commitInfo` key of the token by which a call recognises its own commit.
-const TOKEN: &str = "commitToken";
 /// The `commitInfo` key of the run that committed.
 pub(crate) const RUN: &str = "windlass.run_id";
 
@@ -153,7 +150,7 @@ pub async fn commit(request: &CommitRequest, stores: &Stores) -> Result<CommitOu
         table: request.location.to_string(),
         token: Uuid::new_v4().simple().to_string(),
     };
-    committer.run().await
+    put_once(&committer).await
 }
 
 /// How many files a commit is about.
@@ -184,26 +181,57 @@ struct Committer<'a> {
     token: String,
 }
 
-impl Committer<'_> {
-    async fn run(&self) -> Result<CommitOutcome, DeltaError> {
-        for attempt in 0..=ATTEMPTS {
-            let (snapshot, facts) = self.read(attempt > 0).await?;
-            match decide(&facts, self.request) {
-                Decision::AlreadyCommitted => return self.found(facts.version, attempt > 0).await,
-                Decision::Superseded(last) => return self.superseded(facts.version, last, attempt > 0).await,
-                Decision::Conflict(reason) => return Ok(CommitOutcome::Conflicted { reason }),
-                Decision::AppendOnly => return Err(WriteError::AppendOnly { table: self.table.clone() }.into()),
-                Decision::Attempt if attempt == ATTEMPTS => break,
-                Decision::Attempt => {}
-            }
-            if let Some(receipt) = self.attempt(&snapshot).await? {
-                return Ok(CommitOutcome::Committed(receipt));
-            }
-            tokio::time::sleep(pause(attempt)).await;
-        }
-        Err(WriteError::Contended { table: self.table.clone(), attempts: ATTEMPTS }.into())
+impl ConditionalCommit for Committer<'_> {
+    type Outcome = CommitOutcome;
+    type Base = EagerSnapshot;
+
+    const ATTEMPTS: usize = 100;
+
+    fn log(&self) -> &LogStoreRef {
+        &self.log_store
     }
 
+    fn table(&self) -> &str {
+        &self.table
+    }
+
+    async fn look(&self, tried: bool) -> Result<LogState<CommitOutcome, EagerSnapshot>, DeltaError> {
+        let (snapshot, facts) = self.read(tried).await?;
+        Ok(match decide(&facts, self.request) {
+            Decision::AlreadyCommitted => LogState::Decided(self.found(facts.version, tried).await?),
+            Decision::Superseded(last) => LogState::Decided(self.superseded(facts.version, last, tried).await?),
+            Decision::Conflict(reason) => LogState::Decided(CommitOutcome::Conflicted { reason }),
+            Decision::AppendOnly => return Err(WriteError::AppendOnly { table: self.table.clone() }.into()),
+            Decision::Attempt => LogState::Open(snapshot),
+        })
+    }
+
+    /// The version after the snapshot's; `None` if the snapshot's files could not be listed.
+    async fn prepare(&self, snapshot: EagerSnapshot) -> Result<Option<PreparedCommit<CommitOutcome>>, DeltaError> {
+        let actions = actions::actions(self.request, &snapshot, self.log_store.as_ref()).await?;
+        let Some(actions) = actions else { return Ok(None) };
+        let files = Files::of(&actions);
+        let info = self.commit_info(&snapshot, &files);
+        let data = CommitData::new(actions, self.operation(&snapshot), info, self.transactions());
+        let bytes = data.get_bytes().map_err(|error| WriteError::Encode {
+            what: format!("the commit to `{}`", self.table),
+            reason: error.to_string(),
+        })?;
+        let version = snapshot.version() + 1;
+        let receipt = CommitReceipt {
+            version: TableVersion(version),
+            timestamp: history::timestamp(&data.actions),
+            rows: self.request.staged.rows(),
+            bytes: self.request.staged.bytes(),
+            files_added: self.request.staged.files() as u64,
+            files_removed: files.removed,
+            merged: self.request.mode.replacement().map(|replacement| replacement.counts),
+        };
+        Ok(Some(PreparedCommit { version, bytes, outcome: CommitOutcome::Committed(receipt) }))
+    }
+}
+
+impl Committer<'_> {
     /// The newest snapshot and what it says about this run: both from one reading of the log.
     async fn read(&self, tried: bool) -> Result<(EagerSnapshot, LogFacts), DeltaError> {
         let mut failures = 0;
@@ -211,7 +239,7 @@ impl Committer<'_> {
             match self.read_once().await {
                 Ok(found) => return Ok(found),
                 Err(DeltaError::Log { .. }) if failures + 1 < READS => {}
-                Err(error) => return Err(self.unread(error, tried)),
+                Err(error) => return Err(unread(&self.table, error, tried)),
             }
             tokio::time::sleep(pause(failures)).await;
             failures += 1;
@@ -236,37 +264,6 @@ impl Committer<'_> {
             append_only: append_only.is_some_and(|value| value == "true"),
         };
         Ok((snapshot, facts))
-    }
-
-    /// Puts the version after the snapshot's. `None` means: look at the log.
-    async fn attempt(&self, snapshot: &EagerSnapshot) -> Result<Option<CommitReceipt>, DeltaError> {
-        let actions = actions::actions(self.request, snapshot, self.log_store.as_ref()).await?;
-        let Some(actions) = actions else { return Ok(None) };
-        let files = Files::of(&actions);
-        let info = self.commit_info(snapshot, &files);
-        let data = CommitData::new(actions, self.operation(snapshot), info, self.transactions());
-        let bytes = data.get_bytes().map_err(|error| WriteError::Encode {
-            what: format!("the commit to `{}`", self.table),
-            reason: error.to_string(),
-        })?;
-        let version = snapshot.version() + 1;
-        let put = self.log_store.write_commit_entry(version, CommitOrBytes::LogBytes(bytes), Uuid::new_v4()).await;
-        match put {
-            Ok(()) => Ok(Some(CommitReceipt {
-                version: TableVersion(version),
-                timestamp: history::timestamp(&data.actions),
-                rows: self.request.staged.rows(),
-                bytes: self.request.staged.bytes(),
-                files_added: self.request.staged.files() as u64,
-                files_removed: files.removed,
-                merged: self.request.mode.replacement().map(|replacement| replacement.counts),
-            })),
-            Err(TransactionError::VersionAlreadyExists(_)) => Ok(None),
-            Err(error) => {
-                tracing::warn!(table = %self.table, version, %error, "a commit failed; the log decides whether it is there");
-                Ok(None)
-            }
-        }
     }
 
     fn transactions(&self) -> Vec<Transaction> {
@@ -303,7 +300,7 @@ impl Committer<'_> {
     fn commit_info(&self, snapshot: &EagerSnapshot, files: &Files) -> HashMap<String, Value> {
         let staged = &self.request.staged;
         let mut info: HashMap<String, Value> = self.request.info.clone().into_iter().collect();
-        info.insert(TOKEN.to_owned(), json!(self.token));
+        info.insert(COMMIT_TOKEN.to_owned(), json!(self.token));
         info.insert(RUN.to_owned(), json!(self.request.run_id));
         info.insert("readVersion".to_owned(), json!(snapshot.version()));
         info.insert("isBlindAppend".to_owned(), json!(!self.request.mode.replaces()));
@@ -385,25 +382,10 @@ impl Committer<'_> {
             match history::find(location, &self.log_store, newest, app_id, *sequence).await {
                 Ok(found) => return Ok(found),
                 Err(DeltaError::Log { .. }) if failures + 1 < READS => {}
-                Err(error) => return Err(self.unread(error, tried)),
+                Err(error) => return Err(unread(&self.table, error, tried)),
             }
             tokio::time::sleep(pause(failures)).await;
             failures += 1;
         }
     }
-
-    /// Why the log could not be read. Once a commit was tried, its outcome is unknown.
-    fn unread(&self, error: DeltaError, tried: bool) -> DeltaError {
-        match error {
-            DeltaError::Log { source, .. } if tried => WriteError::Unknown { table: self.table.clone(), source }.into(),
-            error => error,
-        }
-    }
-}
-
-/// How long to wait after the given number of failures: none at first, then a random part of a growing time.
-fn pause(failures: usize) -> Duration {
-    let longest = 1u64 << failures.min(8);
-    let random = u64::from(Uuid::new_v4().as_bytes()[0]);
-    Duration::from_micros(if failures == 0 { 0 } else { longest * 1000 * random / 255 })
 }

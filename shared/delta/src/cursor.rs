@@ -20,15 +20,15 @@ use std::collections::BTreeMap;
 use deltalake::kernel::EagerSnapshot;
 use deltalake::logstore::LogStoreRef;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use windlass_base::code_parts::CodeParts;
 use windlass_base::ids::{AppId, NodeName, RunId, RunSequence, TableVersion};
 use windlass_storage::{Location, Stores};
 
-use super::DeltaError;
-use super::history::{History, commit_lines};
-use super::log_store::log_store;
+pub use super::log::{commit_hash, hash_as_version};
+
+use super::log::{Action, CommitFile, LogListing, log_store};
 use super::table::same_shape;
+use super::{DeltaError, ReadError};
 
 /// What `commitInfo` calls the parts of the definition that made the rows.
 pub const CODE_PARTS: &str = "windlass.code";
@@ -57,7 +57,7 @@ pub fn source_key(app_id: &AppId, source: &NodeName, table_id: &str) -> AppId {
 }
 
 /// The transaction that says which commit made the version of [`source_key`], as
-/// [`commit_mark`](super::commit_mark::commit_mark) has it: a copy of the table that went another way has another.
+/// [`commit_hash`] has it: a copy of the table that went another way has another.
 pub fn commit_key(app_id: &AppId, source: &NodeName, table_id: &str) -> AppId {
     AppId::new(format!("{app_id}{COMMIT}{source}{TABLE}{table_id}"))
 }
@@ -67,11 +67,9 @@ pub fn files_key(app_id: &AppId, source: &NodeName) -> AppId {
     AppId::new(format!("{app_id}{FILES}{source}"))
 }
 
-/// A hash as the version of a transaction: the first 63 bits of `hex`, the hexadecimal digits of a hash.
-pub fn hash_mark(hex: &str) -> i64 {
-    let digits: String = hex.chars().filter(char::is_ascii_hexdigit).take(16).collect();
-    i64::from_str_radix(&digits, 16).or_else(|_| u64::from_str_radix(&digits, 16).map(u64::cast_signed)).unwrap_or(0)
-        & i64::MAX
+/// Whether `app_id` is that of a run itself, and not of a transaction that says how far inputs are taken in.
+pub(super) fn is_run(app_id: &str) -> bool {
+    !app_id.contains('#')
 }
 
 /// Which inputs to ask about where the newest commits do not tell.
@@ -97,7 +95,7 @@ pub struct TableMemory {
     /// The version that has held its rows since, if its commit is still in the log: an earlier one than its own if it found
     /// them done by a run that was interrupted.
     pub rows_version: Option<TableVersion>,
-    /// Which definition made the rows, as [`hash_mark`] has it.
+    /// Which definition made the rows, as [`hash_as_version`] has it.
     pub code: Option<i64>,
     /// The parts of that definition, as the last run's commit says.
     pub code_parts: Option<CodeParts>,
@@ -105,9 +103,9 @@ pub struct TableMemory {
     pub sources: BTreeMap<(NodeName, String), i64>,
     /// The version of each Delta input that the last run took in, whatever its cursor was set to since.
     pub taken: BTreeMap<(NodeName, String), i64>,
-    /// The commit that made that version, as [`commit_mark`](super::commit_mark::commit_mark) has it, where it was known.
+    /// The commit that made that version, as [`commit_hash`] has it, where it was known.
     pub commits: BTreeMap<(NodeName, String), i64>,
-    /// The listing of each source of files that is taken in, as [`hash_mark`] has it; [`RESET`] if it was reset.
+    /// The listing of each source of files that is taken in, as [`hash_as_version`] has it; [`RESET`] if it was reset.
     pub files: BTreeMap<NodeName, i64>,
     /// The cursors that were reset since the last run, by the names of the inputs.
     pub reset: Vec<NodeName>,
@@ -128,20 +126,22 @@ pub async fn remember(
     stores: &Stores,
 ) -> Result<Option<TableMemory>, DeltaError> {
     let log = log_store(location, stores)?;
-    let history = match History::list(location, &log).await {
-        Ok(history) => history,
+    let listing = match LogListing::list(location, &log).await {
+        Ok(listing) => listing,
         Err(error) if error.is_not_a_table() => return Ok(None),
         Err(error) => return Err(error),
     };
-    let (oldest, newest) = history.range();
+    let (oldest, newest) = listing.range();
     let mut memory = TableMemory { version: TableVersion(newest), ..TableMemory::default() };
     let mut redefined = None;
     for version in (0..=newest).rev() {
-        let Some(commit) = read_commit(location, &log, version).await? else {
+        let Some(commit) = CommitFile::read(location, &log, version).await? else {
             ask_snapshot(location, &log, app_id, question, &mut memory).await?;
             return Ok(Some(memory));
         };
-        if memory.take_in(app_id, TableVersion(version), &commit) {
+        let commit = StageCommit::of(&commit, app_id)?;
+        let sets_metadata = commit.sets_metadata;
+        if memory.take_in(app_id, TableVersion(version), commit) {
             if let Some(later) = redefined
                 && !same_shape(location, &log, version, newest).await?
             {
@@ -150,7 +150,7 @@ pub async fn remember(
             }
             return Ok(Some(memory));
         }
-        if commit.iter().any(|line| line.meta_data.is_some()) {
+        if sets_metadata {
             redefined.get_or_insert(version);
         }
         if version == oldest && oldest > 0 {
@@ -171,46 +171,39 @@ impl TableMemory {
     }
 
     /// Takes in a commit, older than those before. Returns whether it is that of a run, which says everything.
-    fn take_in(&mut self, app_id: &AppId, version: TableVersion, commit: &[Line]) -> bool {
-        let own: Vec<&Txn> = commit
-            .iter()
-            .filter_map(|line| line.txn.as_ref())
-            .filter(|txn| txn.app_id.starts_with(app_id.as_str()))
-            .collect();
-        let run = own.iter().find(|txn| txn.app_id == app_id.as_str());
-        for txn in &own {
-            let Some(key) = txn.app_id.strip_prefix(app_id.as_str()) else { continue };
+    fn take_in(&mut self, app_id: &AppId, version: TableVersion, commit: StageCommit) -> bool {
+        let is_run = commit.run.is_some();
+        for (key, at) in &commit.transactions {
             if let Some((source, table)) = key.strip_prefix(SOURCE).and_then(|key| key.split_once(TABLE)) {
                 let (source, key) = (NodeName::new(source), (NodeName::new(source), table.to_owned()));
-                if run.is_none() && !self.sources.contains_key(&key) {
+                if !is_run && !self.sources.contains_key(&key) {
                     self.reset.push(source);
                 }
-                if run.is_some() {
-                    self.taken.insert(key.clone(), txn.version);
+                if is_run {
+                    self.taken.insert(key.clone(), *at);
                 }
-                self.sources.entry(key).or_insert(txn.version);
+                self.sources.entry(key).or_insert(*at);
             } else if let Some((source, table)) = key.strip_prefix(COMMIT).and_then(|key| key.split_once(TABLE)) {
-                self.commits.entry((NodeName::new(source), table.to_owned())).or_insert(txn.version);
+                self.commits.entry((NodeName::new(source), table.to_owned())).or_insert(*at);
             } else if let Some(source) = key.strip_prefix(FILES) {
                 let source = NodeName::new(source);
-                if run.is_none() && !self.files.contains_key(&source) {
+                if !is_run && !self.files.contains_key(&source) {
                     self.reset.push(source.clone());
                 }
-                self.files.entry(source).or_insert(txn.version);
+                self.files.entry(source).or_insert(*at);
             } else if key == CODE {
-                self.code.get_or_insert(txn.version);
+                self.code.get_or_insert(*at);
             }
         }
-        if let Some(run) = run {
-            self.code_parts = commit.iter().find_map(|line| line.commit_info.as_ref()?.code_parts.clone());
-            self.last_run = Some(RunSequence(run.version));
+        if let Some(run) = commit.run {
+            self.code_parts = commit.info.code_parts;
+            self.last_run = Some(run);
             self.run_version = Some(version);
-            let done_in = commit.iter().find_map(|line| line.commit_info.as_ref()?.done_in);
-            self.rows_version = Some(done_in.unwrap_or(version));
-            self.run_id = commit.iter().find_map(|line| line.commit_info.as_ref()?.run_id.clone());
+            self.rows_version = Some(commit.info.done_in.unwrap_or(version));
+            self.run_id = commit.info.run_id;
             return true;
         }
-        if commit.iter().any(Line::changes_rows) {
+        if commit.changes_rows {
             self.foreign.get_or_insert(version);
         }
         false
@@ -256,31 +249,23 @@ async fn ask_snapshot(
     Ok(())
 }
 
-/// The fields of a commit's lines that matter here; lines of other kinds have none of them.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Line {
-    txn: Option<Txn>,
-    add: Option<FileAction>,
-    remove: Option<FileAction>,
-    meta_data: Option<IgnoredAny>,
-    commit_info: Option<Info>,
+/// What a commit says about a stage.
+#[derive(Debug, Default)]
+struct StageCommit {
+    /// The run that made it, if one did.
+    run: Option<RunSequence>,
+    /// The stage's other transactions, by what follows its application id.
+    transactions: Vec<(String, i64)>,
+    /// Whether rows are not what they were before.
+    changes_rows: bool,
+    /// Whether the table's metadata is set.
+    sets_metadata: bool,
+    info: RunInfo,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Txn {
-    app_id: String,
-    version: i64,
-}
-
-/// Whether it is the transaction of a run itself, and not one of those that say how far inputs are taken in.
-pub(super) fn is_run(txn: &Txn) -> bool {
-    !txn.app_id.contains('#')
-}
-
-#[derive(Debug, Deserialize)]
-struct Info {
+/// What `commitInfo` says about the run that committed.
+#[derive(Debug, Default, Deserialize)]
+struct RunInfo {
     /// As commits of a run name it.
     #[serde(rename = "windlass.run_id")]
     run_id: Option<RunId>,
@@ -292,25 +277,23 @@ struct Info {
     code_parts: Option<CodeParts>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct FileAction {
-    #[serde(default = "yes")]
-    data_change: bool,
-}
-
-fn yes() -> bool {
-    true
-}
-
-impl Line {
-    fn changes_rows(&self) -> bool {
-        self.add.iter().chain(&self.remove).any(|file| file.data_change)
+impl StageCommit {
+    /// What `commit` says about the stage that commits as `app_id`.
+    fn of(commit: &CommitFile, app_id: &AppId) -> Result<Self, ReadError> {
+        let mut of_stage = Self::default();
+        for action in commit.actions() {
+            match action? {
+                Action::Transaction(transaction) => match transaction.app_id.strip_prefix(app_id.as_str()) {
+                    Some("") => of_stage.run = of_stage.run.or(Some(RunSequence(transaction.version))),
+                    Some(key) => of_stage.transactions.push((key.to_owned(), transaction.version)),
+                    None => {}
+                },
+                Action::Add(file) | Action::Remove(file) => of_stage.changes_rows |= file.data_change,
+                Action::Metadata(_) => of_stage.sets_metadata = true,
+                Action::CommitInfo(info) => of_stage.info = commit.info(info)?,
+                Action::ChangeData(_) | Action::Protocol(_) => {}
+            }
+        }
+        Ok(of_stage)
     }
-}
-
-async fn read_commit(location: &Location, log: &LogStoreRef, version: u64) -> Result<Option<Vec<Line>>, DeltaError> {
-    let failed = |source| DeltaError::Log { location: location.to_string(), source };
-    let Some(bytes) = log.read_commit_entry(version).await.map_err(failed)? else { return Ok(None) };
-    Ok(Some(commit_lines(location, version, &bytes)?))
 }

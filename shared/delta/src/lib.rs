@@ -11,7 +11,6 @@
 
 pub mod changes;
 pub mod commit;
-pub mod commit_mark;
 pub mod cursor;
 pub mod merge;
 pub mod pin;
@@ -24,8 +23,7 @@ pub mod write;
 mod built;
 mod error;
 mod feature;
-mod history;
-mod log_store;
+mod log;
 mod read_error;
 mod reset;
 

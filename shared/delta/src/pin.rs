@@ -18,13 +18,11 @@ use windlass_base::ids::TableVersion;
 use windlass_project::spec::source::PinAt;
 use windlass_storage::{Location, Stores};
 
-use super::feature::ReaderProtocol;
-use super::history::{self, History, IN_COMMIT_TIMESTAMPS};
-use super::log_store::log_store;
+use super::DeltaError;
+use super::log::{LogListing, commit_time, commits_carry_time, explain, load, log_store, protocol_of};
 use super::scan::column_mapping::ColumnMapping;
 use super::scan::files::DataFiles;
 use super::scan::{DeltaScan, ScanOptions};
-use super::{DeltaError, ReadError};
 
 /// Which version of which table a run reads: what is recorded, leased and shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -75,42 +73,17 @@ pub async fn pin(location: &Location, at: PinAt, stores: &Stores) -> Result<Pinn
         PinAt::Version(version) => load(location, &log, Some(version)).await?,
         PinAt::Timestamp(timestamp) => {
             let newest = load(location, &log, None).await?;
-            let history = History::list(location, &log).await?;
+            let listing = LogListing::list(location, &log).await?;
             let version = if commits_carry_time(&newest) {
-                history.version_at_in_commit(location, &log, timestamp).await?
+                listing.version_at_in_commit(location, &log, timestamp).await?
             } else {
-                history.version_at(location, timestamp)?
+                listing.version_at(location, timestamp)?
             };
             if version == newest.version() { newest } else { load(location, &log, Some(version)).await? }
         }
     };
     let table = Table::read(location, &log, &snapshot).await?;
     Ok(PinnedTable { table: Arc::new(table) })
-}
-
-/// The snapshot of `version`, or of the newest, of a table whose reader features are all read.
-///
-/// # Errors
-/// As [`pin`].
-pub(super) async fn load(location: &Location, log: &LogStoreRef, version: Option<u64>) -> Result<Snapshot, DeltaError> {
-    history::check_commits(location, log, version).await?;
-    let snapshot = match Snapshot::try_new(log.as_ref(), version).await {
-        Ok(snapshot) => snapshot,
-        Err(cause) => return Err(history::explain(location, log, version, cause).await),
-    };
-    protocol_of(location, &snapshot)?.check(location)?;
-    Ok(snapshot)
-}
-
-fn protocol_of(location: &Location, snapshot: &Snapshot) -> Result<ReaderProtocol, ReadError> {
-    serde_json::to_value(snapshot.protocol()).and_then(serde_json::from_value).map_err(|error| ReadError::InvalidLog {
-        location: location.to_string(),
-        reason: format!("its protocol action is malformed ({error})"),
-    })
-}
-
-fn commits_carry_time(snapshot: &Snapshot) -> bool {
-    snapshot.metadata().configuration().get(IN_COMMIT_TIMESTAMPS).is_some_and(|value| value == "true")
 }
 
 impl Table {
@@ -133,10 +106,10 @@ impl Table {
             .map(Arc::new);
         let batches: Vec<_> = match snapshot.files(log.as_ref(), None).try_collect().await {
             Ok(batches) => batches,
-            Err(cause) => return Err(history::explain(location, log, Some(snapshot.version()), cause).await),
+            Err(cause) => return Err(explain(location, log, Some(snapshot.version()), cause).await),
         };
         let files = DataFiles::read(location, &schema, &partition_columns, mapping.as_deref(), &batches)?;
-        let timestamp = history::commit_time(location, log, snapshot.version(), commits_carry_time(snapshot)).await?;
+        let timestamp = commit_time(location, log, snapshot.version(), commits_carry_time(snapshot)).await?;
         let pin = Pin {
             location: location.clone(),
             version: TableVersion(snapshot.version()),

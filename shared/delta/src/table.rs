@@ -30,10 +30,9 @@ pub use contract::contract_columns;
 pub(crate) use create::changed;
 pub use difference::Difference;
 
-use super::history::check_commits;
-use super::log_store::log_store;
+use super::DeltaError;
+use super::log::{self, check_commits, log_store};
 use super::write::{DEFAULT_STATS_COLUMNS, DEFAULT_TARGET_FILE_BYTES, WriteError, WriteSpec};
-use super::{DeltaError, pin};
 
 /// What precedes a constraint's name among a table's properties.
 const CONSTRAINT: &str = "delta.constraints.";
@@ -194,8 +193,8 @@ pub(crate) async fn same_shape(
     one: u64,
     other: u64,
 ) -> Result<bool, DeltaError> {
-    let one = pin::load(location, log_store, Some(one)).await?;
-    let other = pin::load(location, log_store, Some(other)).await?;
+    let one = log::load(location, log_store, Some(one)).await?;
+    let other = log::load(location, log_store, Some(other)).await?;
     Ok(shape(one.metadata()) == shape(other.metadata()))
 }
 

@@ -7,10 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use windlass_delta::changes::range::{
-    ChangeKind, ChangeRange, CommitFacts, FileFacts, LogFacts, NeededFile, RowsRead, VectorFacts, plan,
-};
-use windlass_delta::changes::{ChangeError, Gap, TableFacts};
+use windlass_delta::changes::range::{ChangeKind, ChangeRange, CommitFacts, LogFacts, NeededFile, RowsRead, plan};
+use windlass_delta::changes::{ChangeError, FileAction, Gap, TableMetadata, VectorDescriptor};
 
 /// What happens next to the table or its reader. Numbers choose among what there is, modulo how much that is.
 #[derive(Debug, Clone)]
@@ -99,7 +97,7 @@ struct World {
     recorded: BTreeMap<String, Vec<(u32, bool)>>,
     commits: Vec<CommitFacts>,
     snapshots: Vec<Snapshot>,
-    metadata: Vec<TableFacts>,
+    metadata: Vec<TableMetadata>,
     /// By version: why its changes alone could never be read, and the files that hold them.
     broken: Vec<Option<Trouble>>,
     needs: Vec<BTreeSet<String>>,
@@ -115,12 +113,12 @@ struct World {
     refusals: BTreeMap<Trouble, usize>,
 }
 
-fn table(id: u32, columns: &[String], feed: bool) -> TableFacts {
+fn table(id: u32, columns: &[String], feed: bool) -> TableMetadata {
     let fields: Vec<_> = columns
         .iter()
         .map(|name| serde_json::json!({"name": name, "type": "long", "nullable": true, "metadata": {}}))
         .collect();
-    TableFacts {
+    TableMetadata {
         id: format!("table-{id}"),
         schema_string: serde_json::json!({"type": "struct", "fields": fields}).to_string(),
         partition_columns: Vec::new(),
@@ -128,15 +126,15 @@ fn table(id: u32, columns: &[String], feed: bool) -> TableFacts {
     }
 }
 
-fn columns(metadata: &TableFacts) -> Vec<String> {
+fn columns(metadata: &TableMetadata) -> Vec<String> {
     let schema: serde_json::Value = serde_json::from_str(&metadata.schema_string).unwrap();
     schema["fields"].as_array().unwrap().iter().map(|field| field["name"].as_str().unwrap().to_owned()).collect()
 }
 
 /// A vector that says in its text which rows it names.
-fn vector(rows: &BTreeSet<u16>) -> Option<VectorFacts> {
+fn vector(rows: &BTreeSet<u16>) -> Option<VectorDescriptor> {
     let text = rows.iter().map(u16::to_string).collect::<Vec<_>>().join(",");
-    (!rows.is_empty()).then(|| VectorFacts {
+    (!rows.is_empty()).then(|| VectorDescriptor {
         storage_type: "u".to_owned(),
         path_or_inline_dv: text,
         offset: None,
@@ -145,12 +143,12 @@ fn vector(rows: &BTreeSet<u16>) -> Option<VectorFacts> {
     })
 }
 
-fn positions(vector: &VectorFacts) -> BTreeSet<u16> {
+fn positions(vector: &VectorDescriptor) -> BTreeSet<u16> {
     vector.path_or_inline_dv.split(',').map(|row| row.parse().unwrap()).collect()
 }
 
-fn fact(path: &str, deleted: &BTreeSet<u16>, data_change: bool) -> FileFacts {
-    FileFacts { path: path.to_owned(), data_change, vector: vector(deleted), ..FileFacts::default() }
+fn fact(path: &str, deleted: &BTreeSet<u16>, data_change: bool) -> FileAction {
+    FileAction { path: path.to_owned(), data_change, deletion_vector: vector(deleted), ..FileAction::default() }
 }
 
 impl World {
@@ -166,7 +164,7 @@ impl World {
         self.commits.len() - 1
     }
 
-    fn now(&self) -> (&Snapshot, &TableFacts) {
+    fn now(&self) -> (&Snapshot, &TableMetadata) {
         (&self.snapshots[self.newest()], &self.metadata[self.newest()])
     }
 
@@ -179,12 +177,18 @@ impl World {
         self.snapshots[version].iter().flat_map(rows_of).collect()
     }
 
-    fn commit(&mut self, mut commit: CommitFacts, snapshot: Snapshot, metadata: TableFacts, trouble: Option<Trouble>) {
+    fn commit(
+        &mut self,
+        mut commit: CommitFacts,
+        snapshot: Snapshot,
+        metadata: TableMetadata,
+        trouble: Option<Trouble>,
+    ) {
         commit.written = self.commits.len() as i64 * 1000;
         let needs = match commit.recorded.is_empty() {
             false => commit.recorded.iter().map(|file| file.path.clone()).collect(),
             true => {
-                let is_same = |file: &&FileFacts| commit.adds.contains(file) && commit.removes.contains(file);
+                let is_same = |file: &&FileAction| commit.adds.contains(file) && commit.removes.contains(file);
                 let files = commit.adds.iter().chain(&commit.removes).filter(|file| file.data_change && !is_same(file));
                 files.map(|file| file.path.clone()).collect()
             }
@@ -307,8 +311,8 @@ impl World {
     }
 
     /// Commits that the files `after` take the place of those of `before`, as overwrites and restores do.
-    fn exchange(&mut self, before: Snapshot, after: Snapshot, metadata: TableFacts, trouble: Option<Trouble>) {
-        let changed = |one: &Snapshot, other: &Snapshot| -> Vec<FileFacts> {
+    fn exchange(&mut self, before: Snapshot, after: Snapshot, metadata: TableMetadata, trouble: Option<Trouble>) {
+        let changed = |one: &Snapshot, other: &Snapshot| -> Vec<FileAction> {
             one.iter()
                 .filter(|(path, deleted)| other.get(*path) != Some(deleted))
                 .map(|(path, deleted)| fact(path, deleted, true))
@@ -346,7 +350,7 @@ impl World {
     }
 
     /// Commits nothing but metadata.
-    fn set(&mut self, metadata: TableFacts, snapshot: Snapshot, trouble: Option<Trouble>) {
+    fn set(&mut self, metadata: TableMetadata, snapshot: Snapshot, trouble: Option<Trouble>) {
         let commit = CommitFacts { table: Some(metadata.clone()), ..CommitFacts::default() };
         self.commit(commit, snapshot, metadata, trouble);
     }
@@ -478,7 +482,7 @@ impl World {
     }
 }
 
-fn id_of(metadata: &TableFacts) -> u32 {
+fn id_of(metadata: &TableMetadata) -> u32 {
     metadata.id.trim_start_matches("table-").parse().unwrap()
 }
 

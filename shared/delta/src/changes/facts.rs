@@ -7,30 +7,16 @@ use object_store::ObjectStoreExt;
 use serde::Deserialize;
 use windlass_storage::Location;
 
-use super::range::{CommitFacts, FileFacts, LogFacts};
-use super::table_facts::TableFacts;
-use crate::feature::ReaderProtocol;
-use crate::history::{History, commit_lines, commit_path, store_error};
-use crate::{DeltaError, ReadError, pin};
+use super::range::{CommitFacts, LogFacts};
+use crate::log::{Action, CommitFile, LogListing, TableMetadata, commit_path, load, store_error};
+use crate::{DeltaError, ReadError};
 
 /// How many commits are read side by side.
 const AT_ONCE: usize = 16;
 
-/// The fields of a commit's lines that matter here; lines of other kinds have none of them.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Line {
-    add: Option<FileFacts>,
-    remove: Option<FileFacts>,
-    cdc: Option<FileFacts>,
-    meta_data: Option<TableFacts>,
-    protocol: Option<ReaderProtocol>,
-    commit_info: Option<Info>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Info {
+struct TimeInfo {
     in_commit_timestamp: Option<i64>,
 }
 
@@ -58,29 +44,27 @@ pub(super) async fn read(
     }
     let has_last = facts.commits.contains_key(&last) || (last.checked_add(1) == Some(first) && facts.before.is_some());
     if !has_last {
-        facts.newest = History::list(location, log).await?.range().1;
+        facts.newest = LogListing::list(location, log).await?.range().1;
     }
     Ok(facts)
 }
 
 async fn read_commit(location: &Location, log: &LogStoreRef, version: u64) -> Result<Option<CommitFacts>, DeltaError> {
-    let found = match log.object_store(None).get(&commit_path(version)).await {
-        Ok(found) => found,
-        Err(object_store::Error::NotFound { .. }) => return Ok(None),
-        Err(source) => return Err(store_error(location, source)),
-    };
-    let mut commit = CommitFacts { written: found.meta.last_modified.timestamp_millis(), ..CommitFacts::default() };
-    let bytes = found.bytes().await.map_err(|source| store_error(location, source))?;
-    for line in commit_lines::<Line>(location, version, &bytes)? {
-        if let Some(protocol) = line.protocol {
-            protocol.check(location)?;
+    let Some(file) = CommitFile::read(location, log, version).await? else { return Ok(None) };
+    let mut commit = CommitFacts { written: file.written().timestamp_millis(), ..CommitFacts::default() };
+    for action in file.actions() {
+        match action? {
+            Action::Protocol(protocol) => protocol.check(location)?,
+            Action::Add(added) => commit.adds.push(added),
+            Action::Remove(removed) => commit.removes.push(removed),
+            Action::ChangeData(recorded) => commit.recorded.push(recorded),
+            Action::Metadata(metadata) => commit.table = Some(metadata),
+            Action::CommitInfo(info) => {
+                let info: TimeInfo = file.info(info)?;
+                commit.in_commit_timestamp = info.in_commit_timestamp.or(commit.in_commit_timestamp);
+            }
+            Action::Transaction(_) => {}
         }
-        commit.adds.extend(line.add);
-        commit.removes.extend(line.remove);
-        commit.recorded.extend(line.cdc);
-        commit.table = line.meta_data.or(commit.table);
-        commit.in_commit_timestamp =
-            line.commit_info.and_then(|info| info.in_commit_timestamp).or(commit.in_commit_timestamp);
     }
     Ok(Some(commit))
 }
@@ -94,7 +78,7 @@ async fn metadata_before(
     log: &LogStoreRef,
     after: u64,
     first_sets_metadata: bool,
-) -> Result<Option<TableFacts>, DeltaError> {
+) -> Result<Option<TableMetadata>, DeltaError> {
     match metadata_at(location, log, after).await {
         Ok(metadata) => return Ok(Some(metadata)),
         Err(DeltaError::Read(ReadError::VersionNotFound { .. })) => {}
@@ -118,8 +102,8 @@ async fn metadata_before(
     }
 }
 
-async fn metadata_at(location: &Location, log: &LogStoreRef, version: u64) -> Result<TableFacts, DeltaError> {
-    let snapshot = pin::load(location, log, Some(version)).await?;
+async fn metadata_at(location: &Location, log: &LogStoreRef, version: u64) -> Result<TableMetadata, DeltaError> {
+    let snapshot = load(location, log, Some(version)).await?;
     serde_json::to_value(snapshot.metadata()).and_then(serde_json::from_value).map_err(|source| DeltaError::Log {
         location: location.to_string(),
         source: DeltaTableError::SerializeLogJson { json_err: source },

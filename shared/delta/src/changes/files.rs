@@ -13,9 +13,9 @@ use object_store::path::Path as StorePath;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use windlass_storage::Location;
 
-use super::range::{ChangeKind, ChangeRange, ChangedFile, NeededFile, RowsRead, VectorFacts};
+use super::range::{ChangeKind, ChangeRange, ChangedFile, NeededFile, RowsRead};
 use super::{CHANGE_TYPE, change_type, commit_timestamp, commit_version};
-use crate::history::store_error;
+use crate::log::{VectorDescriptor, store_error};
 use crate::scan::column_mapping::ColumnMapping;
 use crate::scan::deletion_vector::DeletionVector;
 use crate::scan::files::{DataFile, DataFiles, resolve};
@@ -52,7 +52,7 @@ pub(super) async fn locate(
             RowsRead::Without(without) => (None, Some(without)),
             RowsRead::Within { within, without } => (Some(within), without.as_ref()),
         };
-        let vector = |facts: Option<&VectorFacts>| {
+        let vector = |facts: Option<&VectorDescriptor>| {
             facts.map(|facts| vector(location, &changed.file.path, facts).map(Arc::new)).transpose()
         };
         files.push(DataFile {
@@ -119,7 +119,7 @@ fn path_of(location: &Location, file: &NeededFile<'_>) -> Result<StorePath, Read
     }
 }
 
-fn vector(location: &Location, file: &str, facts: &VectorFacts) -> Result<DeletionVector, ReadError> {
+fn vector(location: &Location, file: &str, facts: &VectorDescriptor) -> Result<DeletionVector, ReadError> {
     DeletionVector::of(
         location,
         file,

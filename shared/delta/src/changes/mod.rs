@@ -1,7 +1,7 @@
 //! The change feed: the rows that were inserted into and deleted from a table between two of its versions.
 //!
 //! ```text
-//! log ─facts→ LogFacts: what each version of the range did, and under which metadata      (facts, table_facts)
+//! log ─facts→ LogFacts: what each version of the range did, and under which metadata      (facts, columns)
 //!     ─plan→ ChangeRange: the files that hold the changes, or why there is no such range  (range, error)
 //!     ─files→ DataFiles: each found in the store, with commit and kind as constants       (files)
 //!     ─provider→ the same scan as that of a snapshot                                      (provider)
@@ -9,12 +9,12 @@
 //!
 //! A range is read whole or not at all: nothing in it is skipped, repeated or left to the reader's luck.
 
+mod columns;
 mod error;
 mod facts;
 mod files;
 mod provider;
 pub mod range;
-mod table_facts;
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ use windlass_base::identity::ScanIdentity;
 use windlass_base::ids::TableVersion;
 use windlass_storage::{Location, Stores};
 
-use super::log_store::log_store;
+use super::log::log_store;
 use super::pin::{described, without_metadata};
 use super::scan::ScanOptions;
 use super::scan::column_mapping::ColumnMapping;
@@ -35,8 +35,8 @@ use super::scan::files::DataFiles;
 use super::{DeltaError, ReadError};
 use range::ChangeRange;
 
+pub use super::log::{FileAction, TableMetadata, VectorDescriptor};
 pub use error::{ChangeError, Gap};
-pub use table_facts::TableFacts;
 
 /// The column that says what happened to a row: `insert`, `delete`, `update_preimage` or `update_postimage`.
 pub const CHANGE_TYPE: &str = "_change_type";
@@ -197,7 +197,7 @@ impl TableChanges {
 }
 
 /// The table's columns in plain Arrow types.
-fn table_columns(location: &Location, metadata: &TableFacts) -> Result<Vec<FieldRef>, DeltaError> {
+fn table_columns(location: &Location, metadata: &TableMetadata) -> Result<Vec<FieldRef>, DeltaError> {
     let schema: Schema = (&delta_schema(location, metadata)?).try_into_arrow().map_err(|source| DeltaError::Log {
         location: location.to_string(),
         source: DeltaTableError::Arrow { source },
@@ -214,12 +214,12 @@ fn table_columns(location: &Location, metadata: &TableFacts) -> Result<Vec<Field
     }
 }
 
-fn mapping(location: &Location, metadata: &TableFacts) -> Result<Option<ColumnMapping>, DeltaError> {
+fn mapping(location: &Location, metadata: &TableMetadata) -> Result<Option<ColumnMapping>, DeltaError> {
     let mapping = ColumnMapping::of(location, &delta_schema(location, metadata)?, &metadata.configuration)?;
     Ok(mapping.map(|mapping| mapping.with_unmapped(CHANGE_TYPE)))
 }
 
-fn delta_schema(location: &Location, metadata: &TableFacts) -> Result<StructType, ReadError> {
+fn delta_schema(location: &Location, metadata: &TableMetadata) -> Result<StructType, ReadError> {
     serde_json::from_str(&metadata.schema_string).map_err(|error| ReadError::InvalidLog {
         location: location.to_string(),
         reason: format!("its schema is malformed ({error})"),

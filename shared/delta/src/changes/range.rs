@@ -5,10 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
-
 use super::error::{ChangeError, Gap};
-use super::table_facts::TableFacts;
+use crate::log::{FileAction, TableMetadata, VectorDescriptor};
 
 /// What the log says of a range of versions.
 #[derive(Debug, Clone, Default)]
@@ -19,7 +17,7 @@ pub struct LogFacts {
     pub newest: u64,
     /// The metadata in force before the first version of the range; `None` if nothing comes before it, or if what came
     /// before cannot be known any more.
-    pub before: Option<TableFacts>,
+    pub before: Option<TableMetadata>,
     /// The commits of the range whose log files are there.
     pub commits: BTreeMap<u64, CommitFacts>,
 }
@@ -32,53 +30,13 @@ pub struct CommitFacts {
     /// `commitInfo.inCommitTimestamp`, in milliseconds since 1970.
     pub in_commit_timestamp: Option<i64>,
     /// The metadata that it sets.
-    pub table: Option<TableFacts>,
+    pub table: Option<TableMetadata>,
     /// The data files that it adds.
-    pub adds: Vec<FileFacts>,
+    pub adds: Vec<FileAction>,
     /// The data files that it removes.
-    pub removes: Vec<FileFacts>,
+    pub removes: Vec<FileAction>,
     /// The change data files that it lists.
-    pub recorded: Vec<FileFacts>,
-}
-
-/// The fields of an `add`, `remove` or `cdc` action that a change feed needs.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct FileFacts {
-    /// The file as the log names it.
-    pub path: String,
-    /// Whether the action changes rows rather than only where they are kept.
-    #[serde(default)]
-    pub data_change: bool,
-    /// Bytes of the file.
-    #[serde(default)]
-    pub size: Option<u64>,
-    /// Partition values by physical column name; `None` if the action does not carry them.
-    #[serde(default)]
-    pub partition_values: Option<BTreeMap<String, Option<String>>>,
-    /// The file's statistics as JSON.
-    #[serde(default)]
-    pub stats: Option<String>,
-    /// The rows of the file that are deleted.
-    #[serde(default, rename = "deletionVector")]
-    pub vector: Option<VectorFacts>,
-}
-
-/// A deletion vector as the log describes it (Delta protocol, "Deletion Vector Descriptor Schema").
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct VectorFacts {
-    /// `u`, `p` or `i`.
-    pub storage_type: String,
-    /// Where it is, or the vector itself.
-    pub path_or_inline_dv: String,
-    /// Where it starts in its file.
-    #[serde(default)]
-    pub offset: Option<i32>,
-    /// Its bytes.
-    pub size_in_bytes: i32,
-    /// How many rows it names.
-    pub cardinality: i64,
+    pub recorded: Vec<FileAction>,
 }
 
 /// The files that hold the changes of the versions `first` to `last`, oldest change first.
@@ -91,7 +49,7 @@ pub struct ChangeRange {
     /// The last version whose changes are in it; below `first` if the range is empty.
     pub last: u64,
     /// The metadata in force at `last`.
-    pub metadata: TableFacts,
+    pub metadata: TableMetadata,
     /// The files to read.
     pub files: Vec<ChangedFile>,
 }
@@ -106,7 +64,7 @@ pub struct ChangedFile {
     /// What happened to its rows.
     pub kind: ChangeKind,
     /// The file; its deletion vector counts only as far as `rows` says.
-    pub file: FileFacts,
+    pub file: FileAction,
     /// Which of its rows.
     pub rows: RowsRead,
     /// The table's partition columns when it was written, if they are others than in the end.
@@ -130,13 +88,13 @@ pub enum RowsRead {
     /// All of them.
     All,
     /// All but those of the vector.
-    Without(VectorFacts),
+    Without(VectorDescriptor),
     /// Those of one vector that are not in the other.
     Within {
         /// The vector that names the rows.
-        within: VectorFacts,
+        within: VectorDescriptor,
         /// The vector whose rows are left out.
-        without: Option<VectorFacts>,
+        without: Option<VectorDescriptor>,
     },
 }
 
@@ -146,7 +104,7 @@ pub enum NeededFile<'a> {
     /// A data file or change data file, as the log names it.
     Data(&'a str),
     /// The file of a deletion vector.
-    Vector(&'a VectorFacts),
+    Vector(&'a VectorDescriptor),
 }
 
 /// Plans the changes of versions `first` to `last`, both inclusive: exactly those, or an error. `last` may be `first - 1`,
@@ -175,7 +133,7 @@ pub fn plan(first: u64, last: u64, log: &LogFacts) -> Result<ChangeRange, Change
         let before = state.as_ref().map(|before| before.partition_columns.clone());
         state = Some(step(&log.table, version, state, commit.table.as_ref())?);
         let now = state.as_ref().map(|now| now.partition_columns.clone());
-        let in_commit = state.as_ref().is_some_and(TableFacts::has_in_commit_timestamps);
+        let in_commit = state.as_ref().is_some_and(TableMetadata::has_in_commit_timestamps);
         let timestamp = commit.in_commit_timestamp.filter(|_| in_commit).unwrap_or(commit.written);
         let mut changed = changes_of(commit).map_err(|path| ChangeError::InvalidCommit {
             table: log.table.clone(),
@@ -201,9 +159,9 @@ pub fn plan(first: u64, last: u64, log: &LogFacts) -> Result<ChangeRange, Change
 fn step(
     table: &str,
     version: u64,
-    before: Option<TableFacts>,
-    set: Option<&TableFacts>,
-) -> Result<TableFacts, ChangeError> {
+    before: Option<TableMetadata>,
+    set: Option<&TableMetadata>,
+) -> Result<TableMetadata, ChangeError> {
     let table = table.to_owned();
     let now = match (before, set) {
         (None, None) => return Err(ChangeError::CursorGap { table, gap: Gap::Missing { version } }),
@@ -223,7 +181,7 @@ fn step(
     if now.has_feed() { Ok(now) } else { Err(ChangeError::FeedDisabled { table, version }) }
 }
 
-type Change<'a> = (ChangeKind, &'a FileFacts, RowsRead);
+type Change<'a> = (ChangeKind, &'a FileAction, RowsRead);
 
 /// The changes of one commit; the path of a file that it names twice in the same way is the error.
 fn changes_of(commit: &CommitFacts) -> Result<Vec<Change<'_>>, &str> {
@@ -238,7 +196,7 @@ fn changes_of(commit: &CommitFacts) -> Result<Vec<Change<'_>>, &str> {
         match (removes.get(path).copied(), adds.get(path).copied()) {
             // The file stays: what differs is which of its rows are deleted.
             (Some(removed), Some(added)) if removed.data_change || added.data_change => {
-                let (old, new) = (&removed.vector, &added.vector);
+                let (old, new) = (&removed.deletion_vector, &added.deletion_vector);
                 if old != new {
                     changes.extend(within(new, old).map(|rows| (ChangeKind::Delete, removed, rows)));
                     changes.extend(within(old, new).map(|rows| (ChangeKind::Insert, added, rows)));
@@ -254,7 +212,7 @@ fn changes_of(commit: &CommitFacts) -> Result<Vec<Change<'_>>, &str> {
     Ok(changes)
 }
 
-fn by_path(files: &[FileFacts]) -> Result<BTreeMap<&str, &FileFacts>, &str> {
+fn by_path(files: &[FileAction]) -> Result<BTreeMap<&str, &FileAction>, &str> {
     let mut by_path = BTreeMap::new();
     for file in files {
         if by_path.insert(file.path.as_str(), file).is_some() {
@@ -264,12 +222,12 @@ fn by_path(files: &[FileFacts]) -> Result<BTreeMap<&str, &FileFacts>, &str> {
     Ok(by_path)
 }
 
-fn all_but(file: &FileFacts) -> RowsRead {
-    file.vector.clone().map_or(RowsRead::All, RowsRead::Without)
+fn all_but(file: &FileAction) -> RowsRead {
+    file.deletion_vector.clone().map_or(RowsRead::All, RowsRead::Without)
 }
 
 /// The rows of one vector that are not in the other.
-fn within(vector: &Option<VectorFacts>, without: &Option<VectorFacts>) -> Option<RowsRead> {
+fn within(vector: &Option<VectorDescriptor>, without: &Option<VectorDescriptor>) -> Option<RowsRead> {
     vector.clone().map(|within| RowsRead::Within { within, without: without.clone() })
 }
 
@@ -279,7 +237,7 @@ impl ChangeRange {
         let Self { table, first, last, metadata, files } = self;
         let mut parts: Vec<Self> = Vec::new();
         let part = |partition_columns: Vec<String>, files: Vec<ChangedFile>| {
-            let metadata = TableFacts { partition_columns, ..metadata.clone() };
+            let metadata = TableMetadata { partition_columns, ..metadata.clone() };
             Self { table: table.clone(), first, last, metadata, files }
         };
         for mut file in files {
@@ -344,12 +302,5 @@ impl ChangeRange {
     /// The error that says that `file`, which holds changes of `version`, is gone.
     pub(super) fn vacuumed(&self, version: u64, file: &str) -> ChangeError {
         ChangeError::Vacuumed { table: self.table.clone(), version, file: file.to_owned() }
-    }
-}
-
-impl VectorFacts {
-    /// Whether the log holds the vector itself.
-    pub fn is_inline(&self) -> bool {
-        self.storage_type == "i"
     }
 }

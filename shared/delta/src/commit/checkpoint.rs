@@ -6,7 +6,7 @@ use windlass_base::ids::TableVersion;
 use windlass_storage::{Location, Stores};
 
 use crate::DeltaError;
-use crate::log_store::log_store;
+use crate::log::log_store;
 
 /// Versions from one checkpoint to the next when the table does not say otherwise (`delta.checkpointInterval`).
 const DEFAULT_INTERVAL: u64 = 100;

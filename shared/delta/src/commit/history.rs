@@ -1,17 +1,16 @@
 //! Finding a commit again: which version a run made, and what it did.
 
 use chrono::{DateTime, Utc};
-use deltalake::kernel::Action;
+use deltalake::kernel;
 use deltalake::logstore::LogStoreRef;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use windlass_base::ids::{AppId, RunId, RunSequence, TableVersion};
 use windlass_storage::Location;
 
 use super::CommitReceipt;
-use crate::DeltaError;
-use crate::history::commit_lines;
+use crate::log::{Action, CommitFile};
 use crate::merge::MergeCounts;
+use crate::{DeltaError, ReadError};
 
 /// A commit of a run.
 #[derive(Debug)]
@@ -23,34 +22,10 @@ pub(super) struct Found {
     pub(super) run_id: Option<RunId>,
 }
 
-/// The fields of a commit's lines that matter here; lines of other kinds have none of them.
-#[derive(Debug, Deserialize)]
+/// What `commitInfo` says about the call that committed.
+#[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Line {
-    txn: Option<Txn>,
-    add: Option<Added>,
-    remove: Option<IgnoredAny>,
-    commit_info: Option<Info>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Txn {
-    app_id: String,
-    version: i64,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Added {
-    size: u64,
-    stats: Option<String>,
-    deletion_vector: Option<IgnoredAny>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Info {
+struct CallInfo {
     timestamp: Option<i64>,
     commit_token: Option<String>,
     /// As [`RUN`](super::RUN) names it.
@@ -93,19 +68,28 @@ pub(super) async fn find(
     app_id: &AppId,
     sequence: RunSequence,
 ) -> Result<Option<Found>, DeltaError> {
-    let failed = |source| DeltaError::Log { location: location.to_string(), source };
     for version in (0..=newest.0).rev() {
-        let Some(bytes) = log_store.read_commit_entry(version).await.map_err(failed)? else { return Ok(None) };
-        let lines: Vec<Line> = commit_lines(location, version, &bytes)?;
-        let mut txns = lines.iter().filter_map(|line| line.txn.as_ref());
-        if txns.any(|txn| txn.app_id == app_id.as_str() && txn.version == sequence.0) {
-            return Ok(Some(found(TableVersion(version), &lines)));
+        let Some(commit) = CommitFile::read(location, log_store, version).await? else { return Ok(None) };
+        if holds(&commit, app_id, sequence)? {
+            return Ok(Some(found(TableVersion(version), &commit)?));
         }
     }
     Ok(None)
 }
 
-fn found(version: TableVersion, lines: &[Line]) -> Found {
+/// Whether a commit has the transaction of run `sequence`.
+fn holds(commit: &CommitFile, app_id: &AppId, sequence: RunSequence) -> Result<bool, ReadError> {
+    let mut holds = false;
+    // To its end: a commit that is cut off is no answer.
+    for action in commit.actions() {
+        if let Action::Transaction(transaction) = action? {
+            holds |= transaction.app_id == app_id.as_str() && transaction.version == sequence.0;
+        }
+    }
+    Ok(holds)
+}
+
+fn found(version: TableVersion, commit: &CommitFile) -> Result<Found, ReadError> {
     let mut receipt = CommitReceipt {
         version,
         timestamp: DateTime::UNIX_EPOCH,
@@ -115,33 +99,32 @@ fn found(version: TableVersion, lines: &[Line]) -> Found {
         files_removed: 0,
         merged: None,
     };
-    let (mut token, mut run_id) = (None, None);
-    // A file that is added with rows marked was there before: it is removed in the same commit.
-    let is_marked = |line: &&Line| line.add.as_ref().is_some_and(|added| added.deletion_vector.is_some());
-    let marked = lines.iter().filter(is_marked).count() as u64;
-    for line in lines {
-        if let Some(added) = line.add.as_ref().filter(|added| added.deletion_vector.is_none()) {
-            let stats = added.stats.as_deref().and_then(|stats| serde_json::from_str::<Stats>(stats).ok());
-            receipt.rows += stats.map_or(0, |stats| stats.num_records);
-            receipt.bytes += added.size;
-            receipt.files_added += 1;
-        }
-        receipt.files_removed += u64::from(line.remove.is_some());
-        if let Some(info) = &line.commit_info {
-            receipt.timestamp = moment(info.timestamp);
-            token.clone_from(&info.commit_token);
-            run_id.clone_from(&info.run_id);
-            receipt.merged = info.operation_metrics.as_ref().and_then(Metrics::counts);
+    let (mut info, mut marked) = (CallInfo::default(), 0);
+    for action in commit.actions() {
+        match action? {
+            // A file that is added with rows marked was there before: it is removed in the same commit.
+            Action::Add(added) if added.deletion_vector.is_some() => marked += 1,
+            Action::Add(added) => {
+                let stats = added.stats.as_deref().and_then(|stats| serde_json::from_str::<Stats>(stats).ok());
+                receipt.rows += stats.map_or(0, |stats| stats.num_records);
+                receipt.bytes += added.size.unwrap_or_default();
+                receipt.files_added += 1;
+            }
+            Action::Remove(_) => receipt.files_removed += 1,
+            Action::CommitInfo(told) => info = commit.info(told)?,
+            Action::Transaction(_) | Action::ChangeData(_) | Action::Metadata(_) | Action::Protocol(_) => {}
         }
     }
     receipt.files_removed = receipt.files_removed.saturating_sub(marked);
-    Found { receipt, token, run_id }
+    receipt.timestamp = moment(info.timestamp);
+    receipt.merged = info.operation_metrics.as_ref().and_then(Metrics::counts);
+    Ok(Found { receipt, token: info.commit_token, run_id: info.run_id })
 }
 
 /// When a commit with these actions was made.
-pub(super) fn timestamp(actions: &[Action]) -> DateTime<Utc> {
+pub(super) fn timestamp(actions: &[kernel::Action]) -> DateTime<Utc> {
     let info = actions.iter().find_map(|action| match action {
-        Action::CommitInfo(info) => Some(info.timestamp),
+        kernel::Action::CommitInfo(info) => Some(info.timestamp),
         _ => None,
     });
     moment(info.flatten())

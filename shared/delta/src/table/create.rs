@@ -6,13 +6,13 @@ use datafusion::arrow::datatypes::{DataType, Schema, TimeUnit};
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake::kernel::transaction::CommitData;
 use deltalake::kernel::{Action, Metadata, MetadataExt, Protocol, StructType, new_metadata};
-use deltalake::logstore::{CommitOrBytes, LogStoreRef};
+use deltalake::logstore::LogStoreRef;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::{DeltaResult, DeltaTableError};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::{CONSTRAINT, TableChange, TableDefinition, Wanted};
+use crate::log::put_version;
 use crate::write::WriteError;
 
 /// The first commit of a table.
@@ -52,10 +52,7 @@ impl Creation {
         let actions = vec![Action::Protocol(self.protocol.clone()), Action::Metadata(self.metadata.clone())];
         let info: HashMap<String, Value> = info.clone().into_iter().collect();
         let bytes = CommitData::new(actions, operation, info, Vec::new()).get_bytes().map_err(DeltaTableError::from)?;
-        log_store
-            .write_commit_entry(0, CommitOrBytes::LogBytes(bytes), Uuid::new_v4())
-            .await
-            .map_err(DeltaTableError::from)
+        put_version(log_store, 0, bytes).await.map_err(DeltaTableError::from)
     }
 }
 

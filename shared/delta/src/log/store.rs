@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
+use deltalake::DeltaTableError;
 use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use object_store::prefix::PrefixStore;
 use windlass_storage::{Location, Stores};
 
-use super::DeltaError;
+use crate::DeltaError;
 
 /// The log store of the table at `location`. It commits by conditional put (hard links on a local disk).
 ///
 /// # Errors
 /// [`DeltaError::Storage`] if the location's store cannot be opened.
-pub(super) fn log_store(location: &Location, stores: &Stores) -> Result<LogStoreRef, DeltaError> {
+pub(crate) fn log_store(location: &Location, stores: &Stores) -> Result<LogStoreRef, DeltaError> {
     let root = stores.store(location)?;
     let path = location.path()?;
     let is_encoded_twice = path.as_ref().contains('%');
@@ -24,4 +25,9 @@ pub(super) fn log_store(location: &Location, stores: &Stores) -> Result<LogStore
         return Ok(default_logstore(Arc::clone(&table) as _, table, &url, &StorageConfig::default()));
     }
     Ok(default_logstore(table, root, &location.folder_url(), &StorageConfig::default()))
+}
+
+/// A failure of the store that holds the table at `location`.
+pub(crate) fn store_error(location: &Location, source: object_store::Error) -> DeltaError {
+    DeltaError::Log { location: location.to_string(), source: DeltaTableError::ObjectStore { source } }
 }

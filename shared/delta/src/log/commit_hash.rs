@@ -5,20 +5,26 @@ use object_store::{GetOptions, GetRange, ObjectStore};
 use windlass_base::ids::TableVersion;
 use windlass_storage::{Location, Stores};
 
-use super::DeltaError;
-use super::cursor::hash_mark;
-use super::history::{commit_path, store_error};
-use super::log_store::log_store;
+use super::commit::commit_path;
+use super::store::{log_store, store_error};
+use crate::DeltaError;
 
 /// As much of a commit as is looked at: it names times and files of its own from the first lines on.
 const LOOKED_AT: u64 = 64 * 1024;
+
+/// A hash as the version of a transaction: the first 63 bits of `hex`, the hexadecimal digits of a hash.
+pub fn hash_as_version(hex: &str) -> i64 {
+    let digits: String = hex.chars().filter(char::is_ascii_hexdigit).take(16).collect();
+    i64::from_str_radix(&digits, 16).or_else(|_| u64::from_str_radix(&digits, 16).map(u64::cast_signed)).unwrap_or(0)
+        & i64::MAX
+}
 
 /// A hash of the commit that made `version` of the table at `location`, as transactions write it; `None` if its file is
 /// not in the log any more. Costs one request.
 ///
 /// # Errors
 /// [`DeltaError::Log`] if the store fails.
-pub async fn commit_mark(
+pub async fn commit_hash(
     location: &Location,
     version: TableVersion,
     stores: &Stores,
@@ -34,5 +40,5 @@ pub async fn commit_mark(
     let bytes = found.bytes().await.map_err(|source| store_error(location, source))?;
     let mut hash = blake3::Hasher::new();
     hash.update(&size.to_le_bytes()).update(&bytes);
-    Ok(Some(hash_mark(&hash.finalize().to_hex())))
+    Ok(Some(hash_as_version(&hash.finalize().to_hex())))
 }

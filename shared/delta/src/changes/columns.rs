@@ -1,33 +1,14 @@
 //! The part of a table's metadata that decides whether its changes can be read together.
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::history::IN_COMMIT_TIMESTAMPS;
+use crate::log::{IN_COMMIT_TIMESTAMPS, TableMetadata};
 
 /// The table property that has changes recorded.
 const CHANGE_DATA_FEED: &str = "delta.enableChangeDataFeed";
 const MAPPING_MODE: &str = "delta.columnMapping.mode";
 const PHYSICAL_NAME: &str = "delta.columnMapping.physicalName";
 const MAPPING_ID: &str = "delta.columnMapping.id";
-
-/// A `metaData` action, as far as a change feed needs it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct TableFacts {
-    /// The table's own id.
-    pub id: String,
-    /// The columns as JSON, in the Delta schema format.
-    pub schema_string: String,
-    /// The names of the partition columns, outermost first.
-    #[serde(default)]
-    pub partition_columns: Vec<String>,
-    /// The table properties.
-    #[serde(default)]
-    pub configuration: BTreeMap<String, String>,
-}
 
 /// A column, with all that decides how it is read from files written under other metadata.
 #[derive(Debug, PartialEq)]
@@ -37,7 +18,7 @@ struct Column {
     definition: Value,
 }
 
-impl TableFacts {
+impl TableMetadata {
     /// Whether changes are recorded.
     pub fn has_feed(&self) -> bool {
         self.is_set(CHANGE_DATA_FEED)
