@@ -31,7 +31,7 @@ pub(super) async fn actions(
     if let Some(change) = &request.change {
         actions.extend(changed(snapshot.metadata(), snapshot.protocol(), change)?);
     }
-    actions.extend_from_slice(request.staged.actions());
+    actions.extend(request.staged.added().iter().cloned().map(Action::Add));
     if !request.mode.replaces() {
         return Ok(Some(actions));
     }
@@ -63,7 +63,7 @@ fn removed(file: &LogicalFileView) -> Action {
 /// What becomes of the files that a merge takes rows from, and the record of its changes.
 fn replaced(table: &str, replacement: &Replacement, files: &[LogicalFileView]) -> Result<Vec<Action>, WriteError> {
     let by_path: HashMap<_, _> = files.iter().map(|file| (file.path(), file)).collect();
-    let mut actions = replacement.changes.clone();
+    let mut actions: Vec<Action> = replacement.changes.iter().cloned().map(Action::Cdc).collect();
     for file in &replacement.files {
         let bad = |reason: String| WriteError::BadMerge { table: table.to_owned(), reason };
         let path = decoded(&file.path).map_err(|error| bad(error.to_string()))?;

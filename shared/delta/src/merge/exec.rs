@@ -19,6 +19,7 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, InputDistributionRequirements,
     PlanProperties, SendableRecordBatchStream,
 };
+use deltalake::kernel::{Add, AddCDCFile};
 use futures::{StreamExt, TryStreamExt};
 
 use super::MergeCounts;
@@ -27,7 +28,7 @@ use super::positions::Positions;
 use crate::write::check::{check, external};
 use crate::write::files::{FileKind, OpenFiles};
 use crate::write::partition::Splitter;
-use crate::write::staged::{REPLACED, ReportRow, not_a_report, report};
+use crate::write::report::{ReplacedRows, TaskReport, WrittenFile, not_a_report};
 use crate::write::{RowConstraint, WriteError, WriteSpec, report_schema};
 
 /// Writes the changes in each partition of its input, the columns of [`delta_merge_plan`](super::delta_merge_plan), and
@@ -240,26 +241,33 @@ impl MergeTask {
                 }
             }
         }
-        let data = self.data.finish().await?;
-        let changes = self.changes.finish().await?;
-        self.count(&data, &changes);
-        self.report(data.into_iter().chain(changes).collect()).map_err(external)
+        let (added, _) = self.data.finish().await?;
+        let (_, changes) = self.changes.finish().await?;
+        self.count(&added, &changes);
+        self.report(added, changes).map_err(external)
     }
 
-    fn report(&self, mut rows: Vec<ReportRow>) -> Result<RecordBatch, WriteError> {
+    fn report(
+        &self,
+        added: Vec<WrittenFile<Add>>,
+        changes: Vec<WrittenFile<AddCDCFile>>,
+    ) -> Result<RecordBatch, WriteError> {
+        let mut replaced = Vec::with_capacity(self.replaced.len());
         for (file, positions) in &self.replaced {
-            let action = positions.to_text().map_err(not_a_report)?;
-            let (rows_, bytes) = (positions.len(), action.len() as u64);
-            rows.push(ReportRow { kind: REPLACED, path: file.clone(), action, rows: rows_, bytes });
+            let rows = positions.len();
+            let positions = positions.to_text().map_err(not_a_report)?;
+            replaced.push(ReplacedRows { file: file.clone(), positions, rows });
         }
-        report(&rows, &serde_json::to_string(&self.counts).map_err(not_a_report)?)
+        let counts = serde_json::to_string(&self.counts).map_err(not_a_report)?;
+        TaskReport { added, changes, replaced, counts }.to_batch()
     }
 
-    fn count(&self, data: &[ReportRow], changes: &[ReportRow]) {
-        self.metrics.rows.add(data.iter().map(|file| file.rows as usize).sum());
+    fn count(&self, added: &[WrittenFile<Add>], changes: &[WrittenFile<AddCDCFile>]) {
+        let sizes = added.iter().map(|file| file.action.size).chain(changes.iter().map(|file| file.action.size));
+        self.metrics.rows.add(added.iter().map(|file| file.rows as usize).sum());
         self.metrics.replaced.add(self.counts.replaced() as usize);
-        self.metrics.files.add(data.len());
+        self.metrics.files.add(added.len());
         self.metrics.change_files.add(changes.len());
-        self.metrics.bytes.add(data.iter().chain(changes).map(|file| file.bytes as usize).sum());
+        self.metrics.bytes.add(sizes.map(|size| size.cast_unsigned() as usize).sum());
     }
 }

@@ -1,6 +1,6 @@
 //! From what tasks have staged to what the commit holds.
 
-use deltalake::kernel::{Action, DeletionVectorDescriptor};
+use deltalake::kernel::{AddCDCFile, DeletionVectorDescriptor};
 use serde::{Deserialize, Serialize};
 use windlass_storage::Stores;
 
@@ -29,7 +29,8 @@ pub struct Replacement {
     /// Files that rows are taken from.
     pub files: Vec<ReplacedFile>,
     /// Change data files: all changes of the commit, if there are any.
-    pub(crate) changes: Vec<Action>,
+    #[serde(with = "crate::write::action_lines::change_files")]
+    pub(crate) changes: Vec<AddCDCFile>,
 }
 
 /// A file that a merge takes rows from.

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
 use datafusion::arrow::array::RecordBatch;
-use deltalake::kernel::Action;
+use deltalake::kernel::AddCDCFile;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::positions::Positions;
-use crate::write::staged::{ADD, CDC, DONE, REPLACED, not_a_report, receive};
+use crate::write::report::{Received, ReplacedRows, not_a_report, receive};
 use crate::write::{StagedFiles, WriteError};
 
 /// How many rows a merge has changed.
@@ -44,7 +44,8 @@ pub struct StagedMerge {
     /// Files with new rows.
     pub(super) added: StagedFiles,
     /// Change data files.
-    pub(super) changes: Vec<Action>,
+    #[serde(with = "crate::write::action_lines::change_files")]
+    pub(super) changes: Vec<AddCDCFile>,
     /// The rows to replace, by file as the log names it.
     pub(super) replaced: BTreeMap<String, Positions>,
     counts: MergeCounts,
@@ -62,26 +63,27 @@ impl StagedMerge {
         let mut staged = Self::default();
         let mut twice = None;
         staged.tasks = receive(batches, |row| {
-            match row.kind {
-                ADD => {
-                    staged.added.take(row)?;
-                    staged.bytes += row.bytes;
+            match row {
+                Received::Added { file, bytes } => {
+                    staged.added.add(file, bytes);
+                    staged.bytes += bytes;
                 }
-                CDC => {
-                    staged.changes.push(serde_json::from_str(row.action).map_err(not_a_report)?);
-                    staged.bytes += row.bytes;
+                Received::Changes { file, bytes } => {
+                    staged.changes.push(file);
+                    staged.bytes += bytes;
                 }
-                REPLACED => {
-                    let positions = Positions::from_text(row.action).map_err(not_a_report)?;
-                    if positions.len() != row.rows {
+                Received::Replaced(ReplacedRows { file, positions, rows }) => {
+                    let positions = Positions::from_text(&positions).map_err(not_a_report)?;
+                    if positions.len() != rows {
                         return Err(not_a_report("positions and their number differ"));
                     }
-                    if !staged.replaced.entry(row.path.to_owned()).or_default().add(positions) {
-                        twice.get_or_insert(row.path.to_owned());
+                    if !staged.replaced.entry(file.clone()).or_default().add(positions) {
+                        twice.get_or_insert(file);
                     }
                 }
-                DONE => staged.counts += serde_json::from_str(row.action).map_err(not_a_report)?,
-                other => return Err(not_a_report(format!("a merge does not report `{other}`"))),
+                Received::Done(counts) => {
+                    staged.counts += serde_json::from_str::<MergeCounts>(&counts).map_err(not_a_report)?;
+                }
             }
             Ok(())
         })?;

@@ -24,7 +24,7 @@ use super::check::{RowConstraint, check, external};
 use super::conform::Conform;
 use super::files::{FileKind, OpenFiles};
 use super::partition::Splitter;
-use super::staged::{report, report_schema};
+use super::report::{TaskReport, report_schema};
 use super::{WriteError, WriteSpec};
 
 /// Writes each partition of its input as data files of a Delta table, and reports them in the rows of
@@ -214,11 +214,11 @@ impl WriteTask {
             Err(error) => Err(error),
         };
         match written {
-            Ok(files) => {
-                self.metrics.files.add(files.len());
-                self.metrics.rows.add(files.iter().map(|file| file.rows as usize).sum());
-                self.metrics.bytes.add(files.iter().map(|file| file.bytes as usize).sum());
-                report(&files, "").map_err(external)
+            Ok((added, _)) => {
+                self.metrics.files.add(added.len());
+                self.metrics.rows.add(added.iter().map(|file| file.rows as usize).sum());
+                self.metrics.bytes.add(added.iter().map(|file| file.action.size.cast_unsigned() as usize).sum());
+                TaskReport { added, ..TaskReport::default() }.to_batch().map_err(external)
             }
             Err(error) => {
                 self.files.abort().await;

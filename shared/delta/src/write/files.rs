@@ -12,14 +12,14 @@ use datafusion::execution::{TaskContext, object_store::ObjectStoreUrl};
 use datafusion::parquet::arrow::AsyncArrowWriter;
 use datafusion::parquet::errors::ParquetError;
 use datafusion::parquet::file::properties::WriterProperties;
-use deltalake::kernel::{Action, Add, AddCDCFile};
+use deltalake::kernel::{Add, AddCDCFile};
 use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
 
 use super::check::external;
 use super::partition::{PartitionValues, folder};
-use super::staged::{ADD, CDC, ReportRow, report_row};
+use super::report::WrittenFile;
 use super::stats::{Observed, stats_json};
 use super::{WriteError, WriteSpec};
 
@@ -77,7 +77,8 @@ pub(crate) struct OpenFiles {
     properties: WriterProperties,
     memory: MemoryReservation,
     open: HashMap<PartitionValues, OpenFile>,
-    finished: Vec<ReportRow>,
+    added: Vec<WrittenFile<Add>>,
+    changes: Vec<WrittenFile<AddCDCFile>>,
 }
 
 /// A file that is being written.
@@ -113,7 +114,18 @@ impl OpenFiles {
         let root = spec.location.path().map_err(location)?;
         let memory = MemoryConsumer::new("DeltaWrite").with_can_spill(true).register(context.memory_pool());
         let (schema, properties) = (kind.schema(&spec), spec.writer_properties());
-        Ok(Self { kind, spec, store, root, schema, properties, memory, open: HashMap::new(), finished: Vec::new() })
+        Ok(Self {
+            kind,
+            spec,
+            store,
+            root,
+            schema,
+            properties,
+            memory,
+            open: HashMap::new(),
+            added: Vec::new(),
+            changes: Vec::new(),
+        })
     }
 
     /// Writes `rows`, all with the same partition `values`, closing files that have reached their size.
@@ -139,15 +151,16 @@ impl OpenFiles {
         Ok(())
     }
 
-    /// Closes every file and returns what is to be reported of them, in the order of the paths.
-    pub(crate) async fn finish(&mut self) -> Result<Vec<ReportRow>> {
+    /// Closes every file and returns those with rows of the table, and the change data files, in the order of the paths.
+    pub(crate) async fn finish(&mut self) -> Result<(Vec<WrittenFile<Add>>, Vec<WrittenFile<AddCDCFile>>)> {
         let open: Vec<PartitionValues> = self.open.keys().cloned().collect();
         for values in open {
             self.close(&values).await?;
         }
-        let mut finished = std::mem::take(&mut self.finished);
-        finished.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(finished)
+        let (mut added, mut changes) = (std::mem::take(&mut self.added), std::mem::take(&mut self.changes));
+        added.sort_by(|a, b| a.action.path.cmp(&b.action.path));
+        changes.sort_by(|a, b| a.action.path.cmp(&b.action.path));
+        Ok((added, changes))
     }
 
     /// Gives up uploads that have begun, so that the store keeps no parts of them. Finished files stay behind as
@@ -206,10 +219,10 @@ impl OpenFiles {
         let footer = file.writer.finish().await.map_err(|error| storage_error(&self.spec.table, error))?;
         let partition_values = self.spec.partition_by.iter().cloned().zip(values.iter().cloned()).collect();
         let size = i64::try_from(file.writer.bytes_written()).unwrap_or(i64::MAX);
-        let (path, rows, bytes) = (file.path.clone(), file.rows, size.cast_unsigned());
-        let row = match self.kind {
+        let rows = file.rows;
+        match self.kind {
             FileKind::Data => {
-                let add = Add {
+                let action = Add {
                     path: file.path,
                     partition_values,
                     size,
@@ -222,14 +235,13 @@ impl OpenFiles {
                     default_row_commit_version: None,
                     clustering_provider: None,
                 };
-                report_row(ADD, path, &Action::Add(add), rows, bytes)
+                self.added.push(WrittenFile { action, rows });
             }
             FileKind::Change => {
-                let change = AddCDCFile { path: file.path, size, partition_values, data_change: false, tags: None };
-                report_row(CDC, path, &Action::Cdc(change), rows, bytes)
+                let action = AddCDCFile { path: file.path, size, partition_values, data_change: false, tags: None };
+                self.changes.push(WrittenFile { action, rows });
             }
-        };
-        self.finished.push(row.map_err(external)?);
+        }
         Ok(())
     }
 }

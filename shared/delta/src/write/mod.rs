@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! plan ─delta_write_plan→ DeltaWriteExec ─on executors, a task a partition→ rows of report_schema()
-//!     conform → check → partition → files (+ stats) → staged
-//! rows ─StagedFiles::from_batches→ StagedFiles ─→ the commit
+//!     conform → check → partition → files (+ stats) → report
+//! rows ─StagedFiles::from_batches→ StagedFiles: typed actions, kept by the event log as they are ─→ the commit
 //! ```
 
+pub(crate) mod action_lines;
 pub(crate) mod check;
 pub(crate) mod conform;
 mod error;
@@ -13,9 +14,10 @@ mod exec;
 pub(crate) mod files;
 pub(crate) mod partition;
 mod read_back;
+pub(crate) mod report;
 pub(crate) mod schema_json;
 mod spec;
-pub(crate) mod staged;
+mod staged;
 mod stats;
 
 use std::sync::Arc;
@@ -31,8 +33,9 @@ pub use error::WriteError;
 pub use exec::DeltaWriteExec;
 pub(crate) use partition::can_partition;
 pub use partition::partition_values;
+pub use report::report_schema;
 pub use spec::{DEFAULT_STATS_COLUMNS, DEFAULT_TARGET_FILE_BYTES, FileCompression, WriteLimits, WriteSpec};
-pub use staged::{StagedFiles, report_schema};
+pub use staged::StagedFiles;
 
 /// The plan that writes the rows of `input` as data files of the table of `spec`, a task a partition.
 ///

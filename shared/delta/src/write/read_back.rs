@@ -8,7 +8,6 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::error::ArrowError;
 use datafusion::catalog::TableProvider;
 use deltalake::DeltaTableError;
-use deltalake::kernel::{Action, Add};
 
 use super::{StagedFiles, WriteSpec};
 use crate::DeltaError;
@@ -27,14 +26,7 @@ impl StagedFiles {
             source: DeltaTableError::Arrow { source },
         };
         let schema = spec.nullable_schema();
-        let adds: Vec<&Add> = self
-            .actions()
-            .iter()
-            .filter_map(|action| match action {
-                Action::Add(add) => Some(add),
-                _ => None,
-            })
-            .collect();
+        let adds = self.added();
         let files = adds
             .iter()
             .map(|add| {
