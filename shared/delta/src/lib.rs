@@ -24,24 +24,14 @@ mod built;
 mod error;
 mod feature;
 mod log;
-mod read_error;
 mod reset;
+mod schema;
 
 pub use built::check_built;
-pub use error::DeltaError;
+pub use error::{DeltaError, ReadError};
 pub use feature::{READABLE_FEATURES, REFUSED_FEATURES};
-pub use read_error::ReadError;
 pub use reset::reset_cursors;
-
-use datafusion::arrow::datatypes::DataType;
-
-/// The type in which a Delta table holds values of `data_type`.
-///
-/// # Errors
-/// [`WriteError::ColumnType`](write::WriteError::ColumnType) for a type without a counterpart.
-pub fn stored_type(data_type: &DataType) -> Result<DataType, write::WriteError> {
-    table::delta_type("", data_type)
-}
+pub use schema::stored_type;
 
 /// The version of the deltalake library that reads and commits.
 pub fn library_version() -> &'static str {

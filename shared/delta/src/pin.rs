@@ -21,6 +21,7 @@ use windlass_storage::{Location, Stores};
 use super::DeltaError;
 use super::log::{LogListing, commit_time, commits_carry_time, explain, load, log_store, protocol_of};
 use super::scan::column_mapping::ColumnMapping;
+use super::scan::file_table::FileTable;
 use super::scan::files::DataFiles;
 use super::scan::{DeltaScan, ScanOptions};
 
@@ -215,6 +216,18 @@ impl PinnedTable {
 
     pub(super) fn mapping(&self) -> Option<&Arc<ColumnMapping>> {
         self.table.mapping.as_ref()
+    }
+}
+
+impl From<PinnedTable> for FileTable {
+    fn from(table: PinnedTable) -> Self {
+        Self {
+            location: table.location().clone(),
+            schema: Arc::clone(table.schema()),
+            partition_columns: table.partition_columns().into(),
+            mapping: table.mapping().cloned(),
+            files: Arc::clone(table.files()),
+        }
     }
 }
 

@@ -14,11 +14,11 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use windlass_storage::Location;
 
 use super::range::{ChangeKind, ChangeRange, ChangedFile, NeededFile, RowsRead};
-use super::{CHANGE_TYPE, change_type, commit_timestamp, commit_version};
 use crate::log::{VectorDescriptor, store_error};
 use crate::scan::column_mapping::ColumnMapping;
 use crate::scan::deletion_vector::DeletionVector;
 use crate::scan::files::{DataFile, DataFiles, resolve};
+use crate::schema::change_feed::{CHANGE_TYPE, change_type, commit_timestamp, commit_version};
 use crate::{DeltaError, ReadError};
 
 /// The kind of change of a whole file, beside the column [`CHANGE_TYPE`] that some files have.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! log ─facts→ LogFacts: what each version of the range did, and under which metadata      (facts, columns)
-//!     ─plan→ ChangeRange: the files that hold the changes, or why there is no such range  (range, error)
+//!     ─plan→ ChangeRange: the files that hold the changes, or why there is no such range  (range)
 //!     ─files→ DataFiles: each found in the store, with commit and kind as constants       (files)
 //!     ─provider→ the same scan as that of a snapshot                                      (provider)
 //! ```
@@ -10,7 +10,6 @@
 //! A range is read whole or not at all: nothing in it is skipped, repeated or left to the reader's luck.
 
 mod columns;
-mod error;
 mod facts;
 mod files;
 mod provider;
@@ -18,7 +17,7 @@ pub mod range;
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
+use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use deltalake::DeltaTableError;
 use deltalake::kernel::StructType;
@@ -32,18 +31,13 @@ use super::pin::{described, without_metadata};
 use super::scan::ScanOptions;
 use super::scan::column_mapping::ColumnMapping;
 use super::scan::files::DataFiles;
+use super::schema::change_feed::FEED_COLUMNS;
 use super::{DeltaError, ReadError};
 use range::ChangeRange;
 
+pub use super::error::{ChangeError, Gap};
 pub use super::log::{FileAction, TableMetadata, VectorDescriptor};
-pub use error::{ChangeError, Gap};
-
-/// The column that says what happened to a row: `insert`, `delete`, `update_preimage` or `update_postimage`.
-pub const CHANGE_TYPE: &str = "_change_type";
-/// The column that says in which version it happened.
-pub const COMMIT_VERSION: &str = "_commit_version";
-/// The column that says when that version was committed.
-pub const COMMIT_TIMESTAMP: &str = "_commit_timestamp";
+pub use super::schema::change_feed::{CHANGE_TYPE, COMMIT_TIMESTAMP, COMMIT_VERSION, with_change_columns};
 
 /// The changes of a table between two of its versions: enough to plan scans of them without reading the log again. Cheap to
 /// clone.
@@ -203,8 +197,8 @@ fn table_columns(location: &Location, metadata: &TableMetadata) -> Result<Vec<Fi
         source: DeltaTableError::Arrow { source },
     })?;
     let columns = without_metadata(&schema).fields().to_vec();
-    let reserved = [CHANGE_TYPE, COMMIT_VERSION, COMMIT_TIMESTAMP, files::CONSTANT_TYPE];
-    match columns.iter().find(|column| reserved.contains(&column.name().as_str())) {
+    let is_reserved = |name: &str| FEED_COLUMNS.contains(&name) || name == files::CONSTANT_TYPE;
+    match columns.iter().find(|column| is_reserved(column.name())) {
         None => Ok(columns),
         Some(column) => Err(ReadError::InvalidLog {
             location: location.to_string(),
@@ -224,22 +218,4 @@ fn delta_schema(location: &Location, metadata: &TableMetadata) -> Result<StructT
         location: location.to_string(),
         reason: format!("its schema is malformed ({error})"),
     })
-}
-
-/// The columns of a table with those that its change feed adds.
-pub fn with_change_columns(columns: &[FieldRef]) -> SchemaRef {
-    let added = [change_type(CHANGE_TYPE), commit_version(), commit_timestamp()];
-    Arc::new(Schema::new(columns.iter().cloned().chain(added.map(Arc::new)).collect::<Vec<_>>()))
-}
-
-fn change_type(name: &str) -> Field {
-    Field::new(name, DataType::Utf8, true)
-}
-
-fn commit_version() -> Field {
-    Field::new(COMMIT_VERSION, DataType::Int64, true)
-}
-
-fn commit_timestamp() -> Field {
-    Field::new(COMMIT_TIMESTAMP, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), true)
 }

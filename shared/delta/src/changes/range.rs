@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::error::{ChangeError, Gap};
+use crate::error::{ChangeError, Gap};
 use crate::log::{FileAction, TableMetadata, VectorDescriptor};
 
 /// What the log says of a range of versions.

@@ -13,9 +13,9 @@ use serde_json::json;
 
 use super::{CommitMode, CommitRequest};
 use crate::DeltaError;
+use crate::error::WriteError;
 use crate::merge::{ReplacedFile, Replacement};
 use crate::table::changed;
-use crate::write::WriteError;
 use crate::write::partition::canonical_value;
 
 /// The actions of `request` on `snapshot`, without transactions; `None` if its files could not be listed.

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use crate::feature::ReaderProtocol;
+use super::protocol::ReaderProtocol;
 
 /// An action of a commit. Those of other kinds are left out.
 #[derive(Debug)]

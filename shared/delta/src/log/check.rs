@@ -11,8 +11,8 @@ use windlass_storage::Location;
 use super::action::Action;
 use super::commit::{CommitFile, LOG_FOLDER, commit_path, empty_commit};
 use super::listing::LogListing;
+use super::protocol::ReaderProtocol;
 use super::store::store_error;
-use crate::feature::ReaderProtocol;
 use crate::{DeltaError, ReadError};
 
 /// Says why the snapshot of `version` (or the newest) could not be loaded: a typed reason where the log shows one,

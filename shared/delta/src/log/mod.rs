@@ -3,7 +3,7 @@
 //! ```text
 //! Location ─store→ LogStoreRef                                                        (store)
 //!     ─listing→ LogListing: the versions that there are, and of what time             (listing)
-//!     ─check, snapshot→ Snapshot, or why the log is damaged                           (check, snapshot)
+//!     ─check, snapshot→ Snapshot, or why the log is damaged or cannot be read         (check, snapshot, protocol)
 //!     ─commit→ CommitFile ─actions→ Action, one after the other                       (commit, action)
 //!     ─commit_hash→ what tells it from the same version of another history            (commit_hash)
 //! bytes ─put→ the version after the one that was looked at, at most once              (put)
@@ -17,6 +17,7 @@ mod check;
 mod commit;
 mod commit_hash;
 mod listing;
+mod protocol;
 mod put;
 mod snapshot;
 mod store;

@@ -15,7 +15,7 @@ use deltalake::logstore::{CommitOrBytes, LogStoreRef};
 use uuid::Uuid;
 
 use crate::DeltaError;
-use crate::write::WriteError;
+use crate::error::WriteError;
 
 /// The `commitInfo` key of the token by which a call recognises its own commit.
 pub(crate) const COMMIT_TOKEN: &str = "commitToken";

@@ -5,7 +5,7 @@ use deltalake::logstore::LogStoreRef;
 use windlass_storage::Location;
 
 use super::check::{check_commits, explain};
-use crate::feature::ReaderProtocol;
+use super::protocol::ReaderProtocol;
 use crate::{DeltaError, ReadError};
 
 /// The table property that moves commit times into the log ("In-Commit Timestamps").

@@ -9,13 +9,12 @@ use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use datafusion::error::Result;
 
 use super::positions::Positions;
-use super::{
-    DELETE, INSERT, MergeCounts, NEW_PREFIX, OLD_PREFIX, OP, RESERVED_BY_FEED, ROW_FILE, ROW_POSITION, UPDATE,
-};
-use crate::table::{Difference, type_name};
+use super::{DELETE, INSERT, MergeCounts, NEW_PREFIX, OLD_PREFIX, OP, ROW_FILE, ROW_POSITION, UPDATE};
+use crate::error::Difference;
+use crate::schema::change_feed::{CHANGE_TYPE, FEED_COLUMNS};
+use crate::schema::type_name;
 use crate::write::check::external;
 use crate::write::conform::Conform;
-use crate::write::files::CHANGE_TYPE;
 use crate::write::{WriteError, WriteSpec};
 
 /// Where the columns of a merge's input are.
@@ -68,7 +67,7 @@ impl MergeInput {
             };
             if fits { Ok(place) } else { Err(differs(type_differs())) }
         };
-        if change_feed && let Some(name) = RESERVED_BY_FEED.iter().find(|name| spec.schema.index_of(name).is_ok()) {
+        if change_feed && let Some(name) = FEED_COLUMNS.iter().find(|name| spec.schema.index_of(name).is_ok()) {
             return Err(WriteError::ColumnName {
                 column: (*name).to_owned(),
                 reason: "its change feed has a column of that name".to_owned(),

@@ -45,7 +45,6 @@ pub use way::{MergeWay, choose};
 
 pub use super::scan::{ROW_FILE, ROW_POSITION};
 use super::write::check::compile_constraints;
-use super::write::files::CHANGE_TYPE;
 use super::write::{WriteError, WriteSpec};
 
 /// The column of a merge's input that says what becomes of a row: [`INSERT`], [`UPDATE`] or [`DELETE`].
@@ -61,9 +60,6 @@ pub const INSERT: &str = "insert";
 pub const UPDATE: &str = "update";
 /// [`OP`] of a row that goes.
 pub const DELETE: &str = "delete";
-
-/// Names that no column of a table with a change feed may have. Delta protocol, "Change Data Files".
-pub(super) const RESERVED_BY_FEED: [&str; 3] = [CHANGE_TYPE, "_commit_version", "_commit_timestamp"];
 
 /// The plan that writes the changes of `input` for the table of `spec`, a task a partition.
 ///

@@ -10,10 +10,10 @@ use deltalake::DeltaTableError;
 use roaring::RoaringTreemap;
 
 use crate::DeltaError;
+use crate::error::WriteError;
 use crate::pin::PinnedTable;
 use crate::scan::deletion_vector::DeletionVector;
 use crate::scan::{ROW_FILE, ROW_POSITION, ScanOptions};
-use crate::write::WriteError;
 
 /// The rows of `table` at `addresses` with their addresses; `None` if there are none. The batches have the columns
 /// [`ROW_FILE`] and [`ROW_POSITION`] of an addressed scan of this version.

@@ -9,10 +9,10 @@ use windlass_storage::Stores;
 use super::StagedMerge;
 use super::touched::{gone, touched};
 use crate::DeltaError;
+use crate::error::WriteError;
 use crate::pin::PinnedTable;
 use crate::scan::ScanOptions;
 use crate::scan::deletion_vector::DeletionVector;
-use crate::write::WriteError;
 
 /// The rows that stay of the files of `table` that `staged` takes rows from: what a merge by rewriting copies to new
 /// files. `None` if nothing stays.

@@ -10,9 +10,9 @@ use windlass_storage::Stores;
 
 use super::StagedMerge;
 use super::positions::Positions;
+use crate::error::WriteError;
 use crate::pin::PinnedTable;
 use crate::scan::deletion_vector::VectorError;
-use crate::write::WriteError;
 use crate::{DeltaError, ReadError};
 
 /// Deletion vectors that are read at one time.

@@ -7,8 +7,8 @@ use uuid::Uuid;
 use windlass_storage::{Location, Stores};
 
 use crate::DeltaError;
+use crate::error::WriteError;
 use crate::scan::deletion_vector::serialized;
-use crate::write::WriteError;
 
 /// The first byte of a file of vectors.
 const FORMAT_VERSION: u8 = 1;

@@ -7,7 +7,6 @@ use windlass_storage::Location;
 
 use super::column_mapping::ColumnMapping;
 use super::files::DataFiles;
-use crate::pin::PinnedTable;
 
 /// Files to be read as one table: those of a pinned version, or those that hold a table's changes. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -19,18 +18,6 @@ pub(crate) struct FileTable {
     pub(crate) partition_columns: Arc<[String]>,
     pub(crate) mapping: Option<Arc<ColumnMapping>>,
     pub(crate) files: Arc<DataFiles>,
-}
-
-impl From<PinnedTable> for FileTable {
-    fn from(table: PinnedTable) -> Self {
-        Self {
-            location: table.location().clone(),
-            schema: Arc::clone(table.schema()),
-            partition_columns: table.partition_columns().into(),
-            mapping: table.mapping().cloned(),
-            files: Arc::clone(table.files()),
-        }
-    }
 }
 
 impl FileTable {

@@ -12,8 +12,8 @@ use deltalake::{DeltaResult, DeltaTableError};
 use serde_json::{Value, json};
 
 use super::{CONSTRAINT, TableChange, TableDefinition, Wanted};
+use crate::error::WriteError;
 use crate::log::put_version;
-use crate::write::WriteError;
 
 /// The first commit of a table.
 pub(super) struct Creation {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use datafusion::arrow::datatypes::Field;
 
-use crate::merge::RESERVED_BY_FEED;
-use crate::write::WriteError;
+use crate::error::WriteError;
+use crate::schema::change_feed::FEED_COLUMNS;
 
 /// What a property's value has to be.
 enum Kind {
@@ -60,7 +60,7 @@ pub(super) fn check_feed(fields: &[Field], properties: &BTreeMap<String, String>
     if properties.get("delta.enableChangeDataFeed").is_none_or(|value| value != "true") {
         return Ok(());
     }
-    let reserved = fields.iter().find(|field| RESERVED_BY_FEED.contains(&field.name().as_str()));
+    let reserved = fields.iter().find(|field| FEED_COLUMNS.contains(&field.name().as_str()));
     reserved.map_or(Ok(()), |field| {
         Err(WriteError::ColumnName {
             column: field.name().clone(),

@@ -14,7 +14,7 @@ use datafusion::logical_expr::{
 };
 
 use super::arrays::{as_bits, has_floats, normalised, ranked, ranks, stored_array, type_of_bits};
-use crate::stored_type;
+use crate::schema::stored_type;
 
 /// What a function does with a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

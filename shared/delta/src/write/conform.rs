@@ -4,7 +4,8 @@ use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef};
 
 use super::{WriteError, WriteSpec};
-use crate::table::{Difference, delta_type, type_name};
+use crate::error::Difference;
+use crate::schema::{delta_type, type_name};
 use crate::values::stored_array;
 
 /// Turns batches of one schema into batches of the table's, with every column nullable and every value as it is

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{TaskContext, object_store::ObjectStoreUrl};
@@ -22,6 +22,7 @@ use super::partition::{PartitionValues, folder};
 use super::report::WrittenFile;
 use super::stats::{Observed, stats_json};
 use super::{WriteError, WriteSpec};
+use crate::schema::change_feed::{CHANGE_TYPE, change_type};
 
 /// Rows that go into a file before its size is looked at again.
 const STEP_ROWS: usize = 8192;
@@ -32,8 +33,6 @@ const PARTS: usize = 3;
 
 /// The folder of change data files. Delta protocol, "Change Data Files".
 const CHANGE_FOLDER: &str = "_change_data/";
-/// The column of a change data file that says what became of a row.
-pub(crate) const CHANGE_TYPE: &str = "_change_type";
 
 /// What the files of a writer are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +50,7 @@ impl FileKind {
         match self {
             Self::Data => schema,
             Self::Change => {
-                let change_type = Arc::new(Field::new(CHANGE_TYPE, DataType::Utf8, true));
+                let change_type = Arc::new(change_type(CHANGE_TYPE));
                 Arc::new(Schema::new(schema.fields().iter().cloned().chain([change_type]).collect::<Vec<_>>()))
             }
         }

@@ -9,13 +9,11 @@
 pub(crate) mod action_lines;
 pub(crate) mod check;
 pub(crate) mod conform;
-mod error;
 mod exec;
 pub(crate) mod files;
 pub(crate) mod partition;
 mod read_back;
 pub(crate) mod report;
-pub(crate) mod schema_json;
 mod spec;
 mod staged;
 mod stats;
@@ -28,10 +26,9 @@ use datafusion::physical_expr::Partitioning;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
+pub use crate::error::WriteError;
 pub use check::RowConstraint;
-pub use error::WriteError;
 pub use exec::DeltaWriteExec;
-pub(crate) use partition::can_partition;
 pub use partition::partition_values;
 pub use report::report_schema;
 pub use spec::{DEFAULT_STATS_COLUMNS, DEFAULT_TARGET_FILE_BYTES, FileCompression, WriteLimits, WriteSpec};

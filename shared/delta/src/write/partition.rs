@@ -17,7 +17,7 @@ use datafusion::error::Result;
 
 use super::check::{external, row_text};
 use super::{WriteError, WriteSpec};
-use crate::table::delta_type;
+use crate::schema::delta_type;
 use crate::values::normalised;
 
 /// The values of a file's partition columns, in the order of the columns; `None` is null.
@@ -117,24 +117,6 @@ pub(crate) fn canonical_value(text: &str, data_type: &DataType) -> String {
     value.and_then(|value| value_text(&value, 0)).unwrap_or_else(|| text.to_owned())
 }
 
-/// Whether a column of this type can partition a table.
-pub(crate) fn can_partition(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Boolean
-            | DataType::Int8
-            | DataType::Int16
-            | DataType::Int32
-            | DataType::Int64
-            | DataType::Float32
-            | DataType::Float64
-            | DataType::Utf8
-            | DataType::Date32
-            | DataType::Timestamp(TimeUnit::Microsecond, _)
-            | DataType::Decimal128(_, _)
-    )
-}
-
 /// The values of one row; the error is the place of the column that holds what the log cannot, and what that is.
 fn values_of(columns: &[ArrayRef], row: usize) -> Result<PartitionValues, (usize, &'static str)> {
     columns
@@ -153,7 +135,7 @@ fn values_of(columns: &[ArrayRef], row: usize) -> Result<PartitionValues, (usize
         .collect()
 }
 
-/// A value as the log writes it. `None` outside the calendar, or for a type that [`can_partition`] refuses.
+/// A value as the log writes it. `None` outside the calendar, or for a type that cannot partition a table.
 fn value_text(column: &ArrayRef, row: usize) -> Option<String> {
     Some(match column.data_type() {
         DataType::Boolean => column.as_boolean().value(row).to_string(),

@@ -23,7 +23,7 @@ pub struct WriteSpec {
     /// The table's root.
     pub location: Location,
     /// The table's columns, in types that Delta has; the ones that must not hold null are not nullable.
-    #[serde(with = "super::schema_json")]
+    #[serde(with = "crate::schema::schema_json")]
     pub schema: SchemaRef,
     /// The partition columns, outermost first.
     pub partition_by: Vec<String>,

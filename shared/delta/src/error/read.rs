@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use windlass_base::error::{Coded, ErrorCode};
 use windlass_base::ids::NodeName;
 
-use super::feature::{NEWEST_READER_VERSION, READABLE_FEATURES};
+use crate::feature::{NEWEST_READER_VERSION, READABLE_FEATURES};
 
 /// Why a Delta table cannot be pinned or scanned.
 #[derive(Debug, thiserror::Error)]

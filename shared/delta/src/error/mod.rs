@@ -1,12 +1,18 @@
 //! Why a Delta table cannot be read, written or committed to.
 
+mod changes;
+mod difference;
+mod read;
+mod write;
+
 use deltalake::DeltaTableError;
 use windlass_base::error::{Coded, ErrorCode};
 use windlass_storage::StorageError;
 
-use super::ReadError;
-use super::changes::ChangeError;
-use super::write::WriteError;
+pub use changes::{ChangeError, Gap};
+pub use difference::Difference;
+pub use read::ReadError;
+pub use write::WriteError;
 
 /// Why a Delta table cannot be read, written or committed to.
 #[derive(Debug, thiserror::Error)]
@@ -97,7 +103,7 @@ impl Coded for DeltaError {
 ///
 /// An object store says [`object_store::Error::Generic`] for what remains after its own retries. The kernel below
 /// deltalake keeps such an error in its text only.
-pub(super) fn is_transient(error: &(dyn std::error::Error + 'static)) -> bool {
+pub(crate) fn is_transient(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source()).any(|error| {
         let in_kernel = match error.downcast_ref::<DeltaTableError>() {
             Some(DeltaTableError::KernelError(kernel)) => kernel.to_string().contains("object store: Generic "),

@@ -4,7 +4,7 @@ use datafusion::arrow::datatypes::{DataType, Schema};
 use windlass_project::contract::{Column, ContractType};
 
 use super::column_type::{delta_type, type_name};
-use crate::write::WriteError;
+use crate::error::WriteError;
 
 /// The columns of `schema` in the types in which Delta stores them.
 ///

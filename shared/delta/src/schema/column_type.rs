@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType, Field, Schema, TimeUnit};
 
-use crate::write::{WriteError, can_partition};
+use crate::error::WriteError;
 
 /// Characters that no column of a table without column mapping may have in its name.
 const FORBIDDEN: &str = " ,;{}()\n\t=";
@@ -123,7 +123,7 @@ pub(crate) fn type_name(data_type: &DataType) -> String {
 ///
 /// # Errors
 /// [`WriteError::ColumnName`] or [`WriteError::ColumnType`], naming the column.
-pub(super) fn delta_fields(schema: &Schema, not_null: &[String]) -> Result<Vec<Field>, WriteError> {
+pub(crate) fn delta_fields(schema: &Schema, not_null: &[String]) -> Result<Vec<Field>, WriteError> {
     let refuse = |column: &str, reason: String| Err(WriteError::ColumnName { column: column.to_owned(), reason });
     if schema.fields().is_empty() {
         return refuse("", "a table needs at least one column".to_owned());
@@ -169,8 +169,26 @@ fn check_names(name: &str, data_type: &DataType) -> Result<(), WriteError> {
     inner.into_iter().try_for_each(|field| check_names("element", field.data_type()))
 }
 
+/// Whether a column of this type can partition a table.
+fn can_partition(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Boolean
+            | DataType::Int8
+            | DataType::Int16
+            | DataType::Int32
+            | DataType::Int64
+            | DataType::Float32
+            | DataType::Float64
+            | DataType::Utf8
+            | DataType::Date32
+            | DataType::Timestamp(TimeUnit::Microsecond, _)
+            | DataType::Decimal128(_, _)
+    )
+}
+
 /// Checks that `fields` can be partitioned by `partition_by`.
-pub(super) fn check_partitioning(fields: &[Field], partition_by: &[String]) -> Result<(), WriteError> {
+pub(crate) fn check_partitioning(fields: &[Field], partition_by: &[String]) -> Result<(), WriteError> {
     let refuse = |column: &str, reason: String| Err(WriteError::PartitionColumn { column: column.to_owned(), reason });
     for (place, name) in partition_by.iter().enumerate() {
         let Some(field) = fields.iter().find(|field| field.name() == name) else {

@@ -5,8 +5,6 @@
 //!                                    └ change: what an overwrite has to commit along with its rows
 //! ```
 
-mod column_type;
-mod contract;
 mod create;
 mod difference;
 mod property;
@@ -25,13 +23,14 @@ use serde_json::Value;
 use windlass_base::ids::TableVersion;
 use windlass_storage::{Location, Stores};
 
-pub(crate) use column_type::{delta_type, type_name};
-pub use contract::contract_columns;
 pub(crate) use create::changed;
-pub use difference::Difference;
+
+pub use super::error::Difference;
+pub use super::schema::contract_columns;
 
 use super::DeltaError;
 use super::log::{self, check_commits, log_store};
+use super::schema::{self, delta_type};
 use super::write::{DEFAULT_STATS_COLUMNS, DEFAULT_TARGET_FILE_BYTES, WriteError, WriteSpec};
 
 /// What precedes a constraint's name among a table's properties.
@@ -93,7 +92,7 @@ pub struct TableState {
     /// What the write is planned against, for [`super::commit::BaseExpectation`].
     pub fingerprint: String,
     /// The columns to be written, in types that Delta has.
-    #[serde(with = "super::write::schema_json")]
+    #[serde(with = "crate::schema::schema_json")]
     pub schema: SchemaRef,
     /// The partition columns to be written.
     pub partition_by: Vec<String>,
@@ -109,7 +108,7 @@ pub struct TableState {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TableChange {
     /// The new columns.
-    #[serde(with = "super::write::schema_json")]
+    #[serde(with = "crate::schema::schema_json")]
     pub schema: SchemaRef,
     /// The new partition columns.
     pub partition_by: Vec<String>,
@@ -245,8 +244,8 @@ struct Wanted {
 
 impl Wanted {
     fn of(definition: &TableDefinition) -> Result<Self, WriteError> {
-        let fields = column_type::delta_fields(&definition.schema, &definition.not_null)?;
-        column_type::check_partitioning(&fields, &definition.partition_by)?;
+        let fields = schema::delta_fields(&definition.schema, &definition.not_null)?;
+        schema::check_partitioning(&fields, &definition.partition_by)?;
         property::check(&definition.properties)?;
         property::check_feed(&fields, &definition.properties)?;
         Ok(Self { schema: Arc::new(Schema::new(fields)) })

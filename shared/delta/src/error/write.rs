@@ -6,8 +6,7 @@ use deltalake::DeltaTableError;
 use windlass_base::error::{Coded, ErrorCode};
 use windlass_base::ids::TableVersion;
 
-use crate::error::is_transient;
-use crate::table::Difference;
+use super::{Difference, is_transient};
 
 /// Why a table cannot be written or committed to. Inside a task it travels as its
 /// [`Failure`](windlass_base::error::Failure), so that a cluster reports code and text unharmed.
