@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use windlass_base::ids::{AppId, NodeName};
-use windlass_delta::cursor::{CursorQuestion, TableMemory, remember};
+use windlass_delta::cursor::{CursorQuery, TableProgress, read_progress};
 use windlass_delta::pin::{Pin, pin};
 use windlass_delta::{DeltaError, check_built};
 use windlass_engine::session::Sessions;
@@ -105,8 +105,8 @@ pub(crate) async fn memory_of(
     sessions: &Sessions,
     stage: &Stage,
     upstreams: &Upstreams,
-) -> Result<Option<TableMemory>, PlanError> {
-    let mut question = CursorQuestion::default();
+) -> Result<Option<TableProgress>, PlanError> {
+    let mut question = CursorQuery::default();
     for name in Needs::lasting(&request.graph, &stage.reads).leaves {
         match upstreams.get(&name) {
             Some(Upstream::Table(Some(pin))) => question.sources.push((name, pin.table_id.clone())),
@@ -115,7 +115,7 @@ pub(crate) async fn memory_of(
         }
     }
     let app_id = AppId::of(&request.graph.name, &stage.name);
-    remember(&table_location(request, stage)?, &app_id, &question, sessions.stores())
+    read_progress(&table_location(request, stage)?, &app_id, &question, sessions.stores())
         .await
         .map_err(|source| PlanError::Pin { node: stage.name.clone(), source })
 }
@@ -124,7 +124,7 @@ fn status(
     request: &PlanRequest,
     stage: &Stage,
     leaves: &BTreeSet<NodeName>,
-    memory: Option<TableMemory>,
+    memory: Option<TableProgress>,
     upstreams: &Upstreams,
 ) -> CursorStatus {
     let sources = leaves.iter().filter_map(|name| Some(source_cursor(name, upstreams.get(name)?, memory.as_ref())));
@@ -140,7 +140,7 @@ fn status(
     }
 }
 
-fn source_cursor(name: &NodeName, upstream: &Upstream, memory: Option<&TableMemory>) -> SourceCursor {
+fn source_cursor(name: &NodeName, upstream: &Upstream, memory: Option<&TableProgress>) -> SourceCursor {
     let mut cursor = SourceCursor { source: name.clone(), table_id: None, version: None, behind: None };
     match upstream {
         Upstream::Files => cursor.version = memory.and_then(|memory| memory.files.get(name).copied()),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use windlass_base::code_parts::CodeParts;
 use windlass_base::ids::{NodeName, TableVersion};
-use windlass_delta::cursor::{RESET, TableMemory};
+use windlass_delta::cursor::{RESET, TableProgress};
 use windlass_project::spec::table::{Incremental, OnDefinitionChange, WriteMode};
 
 /// What is known of a stage when it is decided about.
@@ -24,7 +24,7 @@ pub struct StageFacts<'f> {
     /// Why its rows differ from run to run though nothing has changed, if they do.
     pub volatile: Option<String>,
     /// What its table remembers; `None` if there is no table.
-    pub memory: Option<&'f TableMemory>,
+    pub memory: Option<&'f TableProgress>,
     /// What it reads, views and caches seen through.
     pub inputs: Vec<InputFacts>,
     /// Whether someone asked for all rows to be computed again.
@@ -210,7 +210,7 @@ pub fn decide(facts: &StageFacts<'_>) -> Verdict {
 }
 
 /// Why the rows of the table are not what the stage's code makes of its inputs, if they are not.
-fn other_code(facts: &StageFacts<'_>, memory: &TableMemory) -> Option<String> {
+fn other_code(facts: &StageFacts<'_>, memory: &TableProgress) -> Option<String> {
     if memory.code != Some(facts.code) {
         return Some(facts.parts.reason(memory.code_parts.as_ref()));
     }
@@ -261,7 +261,7 @@ enum Look {
     Unknown { why: String },
 }
 
-fn look_at(input: &InputFacts, memory: &TableMemory) -> Look {
+fn look_at(input: &InputFacts, memory: &TableProgress) -> Look {
     let name = &input.name;
     match &input.state {
         InputState::Pending => look_at_pending(input, memory),
@@ -276,7 +276,7 @@ fn look_at(input: &InputFacts, memory: &TableMemory) -> Look {
 }
 
 /// A table that is brought up to date before it is read: its cursor belongs to the table that it is by then.
-fn look_at_pending(input: &InputFacts, memory: &TableMemory) -> Look {
+fn look_at_pending(input: &InputFacts, memory: &TableProgress) -> Look {
     let name = &input.name;
     let what = format!("data of {name}: this run brings it up to date");
     let known: Vec<_> = memory.sources.iter().filter(|((source, _), _)| source == name).collect();
@@ -284,7 +284,7 @@ fn look_at_pending(input: &InputFacts, memory: &TableMemory) -> Look {
         [] => Look::Unknown { why: "is read for the first time".to_owned() },
         [(key, cursor)] => match u64::try_from(**cursor).map(TableVersion) {
             Ok(cursor) => {
-                let taken = memory.taken_in(key, cursor);
+                let taken = memory.applied_version(key, cursor);
                 match again(input, cursor, taken) {
                     Some(again) => Look::Again { cursor: taken, again, what },
                     None => Look::Changed { cursor: Some(taken), what },
@@ -296,7 +296,7 @@ fn look_at_pending(input: &InputFacts, memory: &TableMemory) -> Look {
     }
 }
 
-fn look_at_table(input: &InputFacts, id: &str, version: TableVersion, memory: &TableMemory) -> Look {
+fn look_at_table(input: &InputFacts, id: &str, version: TableVersion, memory: &TableProgress) -> Look {
     let name = &input.name;
     let key = (name.clone(), id.to_owned());
     let Some(cursor) = memory.sources.get(&key) else {
@@ -307,7 +307,7 @@ fn look_at_table(input: &InputFacts, id: &str, version: TableVersion, memory: &T
         return Look::Unknown { why: why.to_owned() };
     };
     let Ok(cursor) = u64::try_from(*cursor).map(TableVersion) else { return Look::Reset };
-    let taken = memory.taken_in(&key, cursor);
+    let taken = memory.applied_version(&key, cursor);
     if taken > version {
         let why = format!("is read at version {version}, and version {taken} is taken in already");
         return Look::Unknown { why };
@@ -315,7 +315,7 @@ fn look_at_table(input: &InputFacts, id: &str, version: TableVersion, memory: &T
     if let (Some(read), Some(now)) = (memory.commits.get(&key), input.commit)
         && *read != now
     {
-        let last = memory.taken.get(&key).copied().unwrap_or_default();
+        let last = memory.applied.get(&key).copied().unwrap_or_default();
         let why =
             format!("has another history than the one that was taken in: its version {last} is not the one of then");
         return Look::Unknown { why };
@@ -357,19 +357,19 @@ mod tests {
         InputFacts { name: NodeName::new("orders"), state, from_version: None, to_version: None, commit: None }
     }
 
-    fn memory(cursor: i64) -> TableMemory {
-        TableMemory {
+    fn memory(cursor: i64) -> TableProgress {
+        TableProgress {
             version: TableVersion(9),
             last_run: Some(RunSequence(3)),
             run_version: Some(TableVersion(9)),
             code: Some(7),
             code_parts: Some(parts()),
             sources: BTreeMap::from([((NodeName::new("orders"), "a".to_owned()), cursor)]),
-            ..TableMemory::default()
+            ..TableProgress::default()
         }
     }
 
-    fn facts<'f>(memory: Option<&'f TableMemory>, input: InputFacts) -> StageFacts<'f> {
+    fn facts<'f>(memory: Option<&'f TableProgress>, input: InputFacts) -> StageFacts<'f> {
         StageFacts {
             incremental: Incremental::Strict,
             mode: WriteMode::Overwrite,
@@ -396,16 +396,16 @@ mod tests {
 
     #[test]
     fn what_others_did_to_a_table_is_undone_by_key_or_the_table_is_made_anew() {
-        let foreign = TableMemory { foreign: Some(TableVersion(10)), ..memory(4) };
+        let foreign = TableProgress { foreign: Some(TableVersion(10)), ..memory(4) };
         let facts = || facts(Some(&foreign), table(4));
         let Verdict::Incremental(cursors) = decide(&facts()) else { panic!("not incremental") };
         assert_eq!((cursors.repair, cursors.changed.len()), (Some(TableVersion(9)), 0));
         let auto = StageFacts { incremental: Incremental::Auto, ..facts() };
         assert!(matches!(decide(&auto), Verdict::Full { .. }));
         assert!(matches!(decide(&StageFacts { keyed: false, ..facts() }), Verdict::Refuse { .. }));
-        let forgotten = TableMemory { run_version: None, ..foreign.clone() };
+        let forgotten = TableProgress { run_version: None, ..foreign.clone() };
         assert!(matches!(decide(&StageFacts { memory: Some(&forgotten), ..facts() }), Verdict::Refuse { .. }));
-        let redefined = TableMemory { redefined: true, ..foreign.clone() };
+        let redefined = TableProgress { redefined: true, ..foreign.clone() };
         assert!(matches!(decide(&StageFacts { memory: Some(&redefined), ..facts() }), Verdict::Refuse { .. }));
     }
 
@@ -424,7 +424,7 @@ mod tests {
         let set = CodeParts { settings: "other".to_owned(), ..parts() };
         let other = StageFacts { code: 8, parts: set, ..facts(Some(&known), table(4)) };
         assert_eq!(told(other), "a setting of the session has changed since its rows were made");
-        let old = TableMemory { code_parts: None, ..memory(4) };
+        let old = TableProgress { code_parts: None, ..memory(4) };
         let other = StageFacts { code: 8, ..facts(Some(&old), table(4)) };
         assert!(told(other).contains("an earlier version of windlass"));
     }
@@ -432,7 +432,7 @@ mod tests {
     #[test]
     fn a_table_whose_key_nobody_has_looked_at_is_not_brought_up_to_date() {
         let unchecked = CodeParts { incremental: false, ..parts() };
-        let known = TableMemory { code_parts: Some(unchecked), ..memory(4) };
+        let known = TableProgress { code_parts: Some(unchecked), ..memory(4) };
         for version in [4, 6] {
             assert!(matches!(decide(&facts(Some(&known), table(version))), Verdict::Full { .. }));
         }
@@ -452,7 +452,7 @@ mod tests {
     }
 
     /// The version that is taken in and the versions that come once more, first and last.
-    fn once_more(memory: &TableMemory, input: InputFacts) -> (u64, Option<(u64, u64)>) {
+    fn once_more(memory: &TableProgress, input: InputFacts) -> (u64, Option<(u64, u64)>) {
         let Verdict::Incremental(cursors) = decide(&facts(Some(memory), input)) else { panic!("not incremental") };
         let again = cursors.again.values().next().map(|again| (again.first.0, again.last.0));
         (cursors.tables.values().next().unwrap().0, again)
@@ -461,7 +461,7 @@ mod tests {
     #[test]
     fn a_cursor_that_is_set_back_does_not_make_rows_of_the_table_new_again() {
         let key = (NodeName::new("orders"), "a".to_owned());
-        let set_back = TableMemory { taken: BTreeMap::from([(key, 4)]), ..memory(1) };
+        let set_back = TableProgress { applied: BTreeMap::from([(key, 4)]), ..memory(1) };
         assert_eq!(once_more(&set_back, table(6)), (4, Some((2, 4))));
         // Nothing is new, and what comes once more is still looked at.
         assert_eq!(once_more(&set_back, table(4)), (4, Some((2, 4))));
@@ -487,7 +487,7 @@ mod tests {
     #[test]
     fn another_history_of_the_same_table_is_not_read_on() {
         let key = (NodeName::new("orders"), "a".to_owned());
-        let known = TableMemory { commits: BTreeMap::from([(key, 77)]), ..memory(4) };
+        let known = TableProgress { commits: BTreeMap::from([(key, 77)]), ..memory(4) };
         let of = |commit| InputFacts { commit, ..table(4) };
         assert_eq!(decide(&facts(Some(&known), of(Some(77)))), Verdict::Reuse);
         assert_eq!(decide(&facts(Some(&known), of(None))), Verdict::Reuse, "the log does not tell");
@@ -519,7 +519,7 @@ mod tests {
         };
         assert!(matches!(decide(&volatile(true)), Verdict::Done { .. }));
         assert!(matches!(decide(&volatile(false)), Verdict::Full { .. }));
-        let foreign = TableMemory { foreign: Some(TableVersion(10)), ..memory(4) };
+        let foreign = TableProgress { foreign: Some(TableVersion(10)), ..memory(4) };
         let changed = StageFacts { memory: Some(&foreign), keyed: false, ..volatile(true) };
         assert!(matches!(decide(&changed), Verdict::Refuse { .. }));
         // Where a run has nothing to do if nothing has changed, it does not matter.

@@ -7,7 +7,7 @@ use datafusion::arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::common::ParamValues;
 use futures::{StreamExt, TryStreamExt, stream};
 use windlass_base::ids::{AppId, NodeName, RunId, TableVersion};
-use windlass_delta::cursor::{CursorQuestion, TableMemory, remember};
+use windlass_delta::cursor::{CursorQuery, TableProgress, read_progress};
 use windlass_delta::table::TableDefinition;
 use windlass_delta::{DeltaError, check_built};
 use windlass_engine::session::Sessions;
@@ -345,7 +345,7 @@ async fn keep_pace(
     request: &PlanRequest,
     sessions: &Sessions,
     scope: &Scope,
-    memories: &BTreeMap<NodeName, Option<TableMemory>>,
+    memories: &BTreeMap<NodeName, Option<TableProgress>>,
     inputs: &mut Inputs,
 ) -> Result<(), PlanError> {
     for (name, to) in range_ends(request, scope, &request.refresh.to_versions)? {
@@ -354,7 +354,7 @@ async fn keep_pace(
         let Some(table) = inputs.pinned_input(&name).and_then(|input| input.table.as_ref()) else { continue };
         let key = (name.clone(), table.table_id().to_owned());
         let cursor = memory.sources.get(&key).and_then(|cursor| u64::try_from(*cursor).ok()).map(TableVersion);
-        let Some(taken) = cursor.map(|cursor| memory.taken_in(&key, cursor)) else { continue };
+        let Some(taken) = cursor.map(|cursor| memory.applied_version(&key, cursor)) else { continue };
         if taken.0 > to && !scope.refreshed.contains(stage) {
             match pin_for_query(request, sessions, &name, Some(PinAt::Version(taken.0))).await {
                 Ok(input) => inputs.set(name, input),
@@ -421,7 +421,7 @@ async fn remember_all(
     sessions: &Sessions,
     scope: &Scope,
     inputs: &Inputs,
-) -> Result<BTreeMap<NodeName, Option<TableMemory>>, PlanError> {
+) -> Result<BTreeMap<NodeName, Option<TableProgress>>, PlanError> {
     let graph = &request.graph;
     let looked_at: Vec<_> = graph
         .stages
@@ -429,7 +429,7 @@ async fn remember_all(
         .filter(|stage| scope.tables.contains(&stage.name))
         .map(|stage| async move {
             let location = table_location(request, stage)?;
-            let mut question = CursorQuestion::default();
+            let mut question = CursorQuery::default();
             for leaf in Needs::lasting(graph, &stage.reads).leaves {
                 match inputs.get(&leaf) {
                     Some(Input::Pinned(input)) => match &input.table {
@@ -440,7 +440,7 @@ async fn remember_all(
                 }
             }
             let app_id = AppId::of(&graph.name, &stage.name);
-            let memory = remember(&location, &app_id, &question, sessions.stores())
+            let memory = read_progress(&location, &app_id, &question, sessions.stores())
                 .await
                 .map_err(|source| PlanError::Pin { node: stage.name.clone(), source })?;
             Ok::<_, PlanError>((stage.name.clone(), memory))
@@ -449,7 +449,7 @@ async fn remember_all(
     stream::iter(looked_at).buffer_unordered(PINS_AT_ONCE).try_collect().await
 }
 
-fn saved_cursors(stage: &NodeName, memory: Option<&TableMemory>) -> Vec<SavedCursor> {
+fn saved_cursors(stage: &NodeName, memory: Option<&TableProgress>) -> Vec<SavedCursor> {
     let Some(memory) = memory else { return Vec::new() };
     let cursor = |source: &NodeName, version: i64| SavedCursor {
         stage: stage.clone(),

@@ -11,7 +11,7 @@ use windlass_base::error::{Coded, ErrorCode, Failure, full_message};
 use windlass_base::ids::{NodeName, TableVersion};
 use windlass_base::suggest::did_you_mean;
 use windlass_delta::DeltaError;
-use windlass_delta::cursor::{TableMemory, hash_as_version};
+use windlass_delta::cursor::{TableProgress, hash_as_version};
 use windlass_delta::pin::PinnedTable;
 use windlass_delta::table::TableDefinition;
 use windlass_engine::io::IoError;
@@ -56,7 +56,7 @@ pub struct TableRole {
     /// What was decided before anything ran; inputs that this run brings up to date were not known yet.
     pub verdict: Verdict,
     /// What its table remembered then.
-    pub memory: Option<TableMemory>,
+    pub memory: Option<TableProgress>,
     /// What it reads, views and caches seen through.
     pub inputs: Vec<NodeName>,
     /// The first version to take in of an input, where someone asked for one.
@@ -119,7 +119,7 @@ impl Planner<'_> {
         &mut self,
         stage: &Stage,
         needs: &Needs,
-        memory: Option<TableMemory>,
+        memory: Option<TableProgress>,
     ) -> Result<Planned, PlanError> {
         let graph = &self.request.graph;
         let session = needs.session(graph, self.sessions, &self.inputs, self.params).await?;
@@ -453,7 +453,7 @@ impl TableRole {
         let Some(memory) = self.memory.as_ref().filter(|memory| memory.commits.contains_key(&key)) else {
             return Ok(None);
         };
-        let taken = memory.taken.get(&key).and_then(|taken| u64::try_from(*taken).ok()).map(TableVersion);
+        let taken = memory.applied.get(&key).and_then(|taken| u64::try_from(*taken).ok()).map(TableVersion);
         match taken.filter(|taken| *taken <= table.version()) {
             Some(taken) => changes.commit(table, taken, stores).await,
             None => Ok(None),

@@ -20,7 +20,7 @@ use windlass_base::error::{Coded, Failure};
 use windlass_base::ids::TableVersion;
 use windlass_delta::changes::changes;
 use windlass_delta::commit::{BaseExpectation, CommitMode};
-use windlass_delta::merge::{MergeWay, StagedMerge, choose, delta_merge_plan, finish, survivors};
+use windlass_delta::merge::{MergeStrategy, StagedMerge, choose_strategy, delta_merge_plan, finish, survivors};
 use windlass_delta::pin::PinnedTable;
 use windlass_delta::scan::ScanOptions;
 use windlass_delta::table::{SchemaChange, TableState};
@@ -424,10 +424,10 @@ impl StageRun<'_> {
         if staged.is_empty() {
             return self.touch(update.role, &update.query, &update.table).await;
         }
-        let way = choose(self.stage.table.merge, target, &staged).map_err(|error| error.to_failure())?;
+        let way = choose_strategy(self.stage.table.merge, target, &staged).map_err(|error| error.to_failure())?;
         let copies = match way {
-            MergeWay::Rewrite => Some(self.copies(update, target, &staged).await?),
-            MergeWay::DeletionVectors => None,
+            MergeStrategy::Rewrite => Some(self.copies(update, target, &staged).await?),
+            MergeStrategy::DeletionVectors => None,
         };
         let merged = finish(target, &staged, way, copies, self.work.sessions.stores())
             .await

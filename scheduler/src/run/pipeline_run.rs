@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use windlass_base::error::full_message;
 use windlass_base::ids::{NodeName, RunSequence};
 use windlass_evidence::artifact::{
-    BUNDLE_FORMAT, CommitOutcome, EngineVersions, LineageRecord, LogEvent, LogKind, PlanMoved, RunRecord, RunStatus,
+    BUNDLE_FORMAT, EngineVersions, LineageRecord, LogEvent, LogKind, PlanMoved, ReceiptOutcome, RunRecord, RunStatus,
     RunTotals, SavedPlan, StageReceipt, StageStatus, StageSummary, moved,
 };
 use windlass_project::spec::ParamValue;
@@ -277,7 +277,7 @@ fn reused_summary(stage: &ReusedStage) -> StageSummary {
             rows: 0,
             bytes: 0,
             files: 0,
-            outcome: CommitOutcome::Reused,
+            outcome: ReceiptOutcome::Reused,
         }),
         duration_ms: 0,
         failure: None,
@@ -325,7 +325,7 @@ fn finished(record: &RunRecord) -> LogKind {
     let count = |status: StageStatus| by_status.get(status.as_str()).copied().unwrap_or_default();
     totals.committed = count(StageStatus::Committed);
     let reused =
-        |stage: &&StageSummary| stage.receipt.as_ref().is_some_and(|receipt| receipt.outcome == CommitOutcome::Reused);
+        |stage: &&StageSummary| stage.receipt.as_ref().is_some_and(|receipt| receipt.outcome == ReceiptOutcome::Reused);
     totals.reused = record.stages.iter().filter(reused).count() as u64;
     totals.failed = count(StageStatus::Failed);
     totals.skipped = count(StageStatus::Skipped);

@@ -426,7 +426,7 @@ impl<'w> StageRun<'w> {
             app_id: AppId::of(&self.work.identity.pipeline, &self.stage.name),
             run_id: self.work.identity.run_id.clone(),
             sequence: self.work.identity.sequence,
-            marks: BTreeMap::new(),
+            cursor_transactions: BTreeMap::new(),
             base: BaseExpectation::of(&table),
             change: None,
             info,

@@ -21,9 +21,8 @@ use windlass_delta::write::StagedFiles;
 use windlass_engine::session::Sessions;
 use windlass_evidence::artifact::Registration;
 use windlass_evidence::artifact::{
-    CommitOutcome as Outcome, ExpectationRecord, LineageInput, LineageRecord, LogEvent, LogKind, OutputRecord,
-    PlanText, QuarantineRecord, RegistrationsRecord, ReuseVerdict, SourceChange, StageLineage, StageReceipt,
-    TouchedRows,
+    ExpectationRecord, LineageInput, LineageRecord, LogEvent, LogKind, OutputRecord, PlanText, QuarantineRecord,
+    ReceiptOutcome, RegistrationsRecord, ReuseVerdict, SourceChange, StageLineage, StageReceipt, TouchedRows,
 };
 use windlass_project::graph::Stage;
 use windlass_project::spec::source::PinAt;
@@ -232,7 +231,7 @@ impl RunWork {
             app_id: AppId::of(&self.identity.pipeline, stage),
             run_id: self.identity.run_id.clone(),
             sequence: self.identity.sequence,
-            marks: BTreeMap::new(),
+            cursor_transactions: BTreeMap::new(),
             base: quarantine.base,
             change: None,
             info: self.commit_info(stage, plan_fingerprint),
@@ -355,7 +354,7 @@ impl StageWork for RunWork {
         let write = match StagedWrite::deserialize(&*staged.0).map_err(unreadable)? {
             StagedWrite::Nothing { version } => {
                 self.pin_output(planned, version).await?;
-                let receipt = StageReceipt { version, rows: 0, bytes: 0, files: 0, outcome: Outcome::Reused };
+                let receipt = StageReceipt { version, rows: 0, bytes: 0, files: 0, outcome: ReceiptOutcome::Reused };
                 self.save_outputs(stage, &receipt).await?;
                 return Ok(receipt);
             }
@@ -380,15 +379,15 @@ impl StageWork for RunWork {
             app_id: AppId::of(&self.identity.pipeline, name),
             run_id: self.identity.run_id.clone(),
             sequence: self.identity.sequence,
-            marks: write.marks,
+            cursor_transactions: write.marks,
             base: write.base,
             change: write.change,
             info,
         };
         let stores = self.sessions.stores();
         let (receipt, outcome) = match commit(&request, stores).await.map_err(|error| error.to_failure())? {
-            CommitOutcome::Committed(receipt) => (receipt, Outcome::Committed),
-            CommitOutcome::AlreadyCommitted(receipt) => (receipt, Outcome::AlreadyCommitted),
+            CommitOutcome::Committed(receipt) => (receipt, ReceiptOutcome::Committed),
+            CommitOutcome::AlreadyCommitted(receipt) => (receipt, ReceiptOutcome::AlreadyCommitted),
             CommitOutcome::Conflicted { reason } => return Err(conflicted(&stage.name, &reason)),
         };
         let version = done_in.unwrap_or(receipt.version);
@@ -399,7 +398,7 @@ impl StageWork for RunWork {
             rows: receipt.rows,
             bytes: receipt.bytes,
             files: receipt.files_added,
-            outcome: if done_in.is_some() { Outcome::Reused } else { outcome },
+            outcome: if done_in.is_some() { ReceiptOutcome::Reused } else { outcome },
         };
         self.save_outputs(stage, &receipt).await?;
         Ok(receipt)

@@ -1,13 +1,17 @@
 //! Delta tables: pin, scan, write, commit. The only importer of deltalake.
 //!
 //! ```text
-//! Location ─pin→ PinnedTable ─scan→ DataSourceExec on every executor          (pin, scan, feature)
+//! Location ─pin→ PinnedTable ─scan→ DataSourceExec on every executor                 (pin, scan, feature)
 //! two versions ─changes→ TableChanges: the rows inserted and deleted between them    (changes)
-//! rows ─write→ StagedFiles: data files and the log actions that add them      (write)
-//! changes ─merge→ MergedFiles: data files, change data files, vectors         (merge)
-//!     ─commit→ CommitOutcome: committed, already committed or conflicted      (table, commit)
-//! values ─stored, compared, told apart→ one of those that are equal           (values)
+//! rows ─write→ StagedFiles: data files and the log actions that add them             (write)
+//! changes ─merge→ MergedFiles: data files, change data files, deletion vectors       (merge)
+//!     ─commit→ CommitOutcome: committed, already committed or conflicted             (table, commit)
+//! newest commits ─cursor→ TableProgress: how far a stage has applied its inputs      (cursor, built)
+//! values ─stored, compared, identified→ one of those that are equal                  (values)
 //! ```
+//!
+//! Below them stand `log`, which alone reads and writes the files of the Delta log, `schema`, the column types and names
+//! that Delta has, and `error`.
 
 pub mod changes;
 pub mod commit;
@@ -24,13 +28,11 @@ mod built;
 mod error;
 mod feature;
 mod log;
-mod reset;
 mod schema;
 
 pub use built::check_built;
 pub use error::{DeltaError, ReadError};
 pub use feature::{READABLE_FEATURES, REFUSED_FEATURES};
-pub use reset::reset_cursors;
 pub use schema::stored_type;
 
 /// The version of the deltalake library that reads and commits.

@@ -65,7 +65,7 @@ impl ObjectStore for SyncedDisk {
         }
         let path = self.disk.path_to_filesystem(location)?;
         blocking(move || put(&path, &payload, create)).await?;
-        // Whoever asks for the tag finds it here; it is no part of the put.
+        // The tag is looked up for callers that need it: it is not a part of the put.
         let e_tag = self.disk.head(location).await.ok().and_then(|meta| meta.e_tag);
         Ok(PutResult { e_tag, version: None })
     }

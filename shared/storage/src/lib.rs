@@ -8,14 +8,14 @@
 //! Credentials come from the environment of the process that opens a store (`AWS_*`, `GOOGLE_*`, `AZURE_*`), never
 //! from a project file, and they stay inside the store.
 
-mod change_mark;
+mod content_version;
 mod counting;
 mod disk;
 mod error;
 mod location;
 mod stores;
 
-pub use change_mark::change_marks;
+pub use content_version::content_versions;
 pub use counting::{RequestCounts, counting};
 pub use error::StorageError;
 pub use location::Location;

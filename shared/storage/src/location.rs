@@ -93,7 +93,7 @@ impl Location {
     pub fn from_path(path: &Path) -> Result<Self, StorageError> {
         let shown = || path.display().to_string();
         let path = normal(path);
-        // Whoever joins URLs would find `x/y` in the place of `x\y`.
+        // Joining URLs would give `x/y` in the place of `x\y`.
         if path.components().any(|part| matches!(part, Component::Normal(name) if has_backslash(name))) {
             return Err(StorageError::Backslash { location: shown() });
         }

@@ -3,7 +3,7 @@
 use windlass_base::error::Coded;
 use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{Project, RunOptions, Windlass};
-use windlass_evidence::artifact::{CommitOutcome, LogKind, RunRecord, RunStatus};
+use windlass_evidence::artifact::{LogKind, ReceiptOutcome, RunRecord, RunStatus};
 use windlass_project::spec::ProjectFiles;
 use windlass_storage::Location;
 use windlass_tests::processes::ProcessCluster;
@@ -28,7 +28,7 @@ async fn succeed(windlass: &Windlass, project: &Project) -> RunRecord {
     let record = windlass.run(project, &RunOptions::default()).await.unwrap().wait().await.unwrap();
     assert_eq!(record.status, RunStatus::Succeeded, "{:?}", record.stages);
     let added = record.stages.iter().find(|stage| stage.stage.as_str() == "added").unwrap();
-    assert_eq!(added.receipt.as_ref().unwrap().outcome, CommitOutcome::Committed);
+    assert_eq!(added.receipt.as_ref().unwrap().outcome, ReceiptOutcome::Committed);
     record
 }
 

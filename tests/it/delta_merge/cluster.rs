@@ -7,7 +7,7 @@ use datafusion::datasource::MemTable;
 use datafusion::physical_plan::ExecutionPlan;
 use windlass_base::config::SessionSettings;
 use windlass_delta::commit::{BaseExpectation, CommitMode, CommitOutcome, CommitRequest, commit};
-use windlass_delta::merge::{MergeCounts, MergeWay, StagedMerge, delta_merge_plan, finish, survivors};
+use windlass_delta::merge::{MergeCounts, MergeStrategy, StagedMerge, delta_merge_plan, finish, survivors};
 use windlass_delta::pin::pin;
 use windlass_delta::scan::ScanOptions;
 use windlass_delta::write::{StagedFiles, delta_write_plan};
@@ -47,7 +47,9 @@ async fn tasks_merge_what_one_process_would() {
             definition.partition_by = vec!["p".to_owned()];
         }
         lab.write(&definition, &first, WriteMode::Append, 0).await;
-        for (run, way) in [(1, MergeWay::DeletionVectors), (2, MergeWay::Rewrite), (3, MergeWay::DeletionVectors)] {
+        for (run, way) in
+            [(1, MergeStrategy::DeletionVectors), (2, MergeStrategy::Rewrite), (3, MergeStrategy::DeletionVectors)]
+        {
             let state = lab.ensure(&definition).await.unwrap();
             let table = pin(&state.location, PinAt::Latest, cluster.sessions.stores()).await.unwrap();
             let context = cluster.context();
@@ -63,8 +65,8 @@ async fn tasks_merge_what_one_process_would() {
             let staged = StagedMerge::from_batches(&reports(&cluster, &context, plan).await).unwrap();
             assert!(staged.tasks() > 1);
             let copies = match way {
-                MergeWay::DeletionVectors => None,
-                MergeWay::Rewrite => {
+                MergeStrategy::DeletionVectors => None,
+                MergeStrategy::Rewrite => {
                     // Every touched file may be replaced as a whole, by how the rows were written.
                     match survivors(&table, &staged, &options, cluster.sessions.stores()).await.unwrap() {
                         Some(staying) => {

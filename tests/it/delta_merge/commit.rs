@@ -10,7 +10,7 @@ use serde_json::Value;
 use windlass_base::error::Coded;
 use windlass_base::ids::{AppId, TableVersion};
 use windlass_delta::commit::{BaseExpectation, CommitMode, CommitOutcome, CommitRequest, commit};
-use windlass_delta::merge::{MergeCounts, MergeWay, Replacement, StagedMerge};
+use windlass_delta::merge::{MergeCounts, MergeStrategy, Replacement, StagedMerge};
 use windlass_delta::table::TableState;
 use windlass_delta::write::{StagedFiles, partition_values};
 use windlass_project::spec::table::WriteMode;
@@ -39,7 +39,7 @@ async fn table(lab: &Lab) -> windlass_delta::table::TableDefinition {
     definition
 }
 
-async fn staged(lab: &Lab, state: &TableState, wanted: &RecordBatch, way: MergeWay, run: i64) -> CommitRequest {
+async fn staged(lab: &Lab, state: &TableState, wanted: &RecordBatch, way: MergeStrategy, run: i64) -> CommitRequest {
     let table = pinned(lab, "t").await;
     let spec = small_files(state);
     let staged = stage(lab, &table, &spec, wanted).await;
@@ -47,7 +47,7 @@ async fn staged(lab: &Lab, state: &TableState, wanted: &RecordBatch, way: MergeW
     request(lab, state, &table, merged, run)
 }
 
-const WAYS: [MergeWay; 2] = [MergeWay::DeletionVectors, MergeWay::Rewrite];
+const WAYS: [MergeStrategy; 2] = [MergeStrategy::DeletionVectors, MergeStrategy::Rewrite];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_says_what_it_did_and_can_be_found_again() {
@@ -66,8 +66,8 @@ async fn a_commit_says_what_it_did_and_can_be_found_again() {
         let first = receipt(lab.commit(&request).await);
         assert_eq!(first.merged, Some(MergeCounts { inserted: 2, updated: 5, deleted: 10 }));
         let (removed, rows) = match way {
-            MergeWay::DeletionVectors => (1, 7),
-            MergeWay::Rewrite => (2, 12),
+            MergeStrategy::DeletionVectors => (1, 7),
+            MergeStrategy::Rewrite => (2, 12),
         };
         assert_eq!((first.files_removed, first.rows), (removed, rows));
         assert_eq!(lab.commit(&request).await, CommitOutcome::AlreadyCommitted(first));
@@ -83,7 +83,7 @@ async fn a_commit_says_what_it_did_and_can_be_found_again() {
         txns.sort();
         assert_eq!(txns, [("lab/stage", 1), ("lab/stage#code", -3), ("lab/stage#source=a", 7)]);
         let marked: Vec<_> = actions["add"].iter().filter(|add| !add["deletionVector"].is_null()).collect();
-        assert_eq!(marked.len(), usize::from(way == MergeWay::DeletionVectors));
+        assert_eq!(marked.len(), usize::from(way == MergeStrategy::DeletionVectors));
         for add in marked {
             let stats: Value = serde_json::from_str(add["stats"].as_str().unwrap()).unwrap();
             assert_eq!((&stats["numRecords"], &stats["tightBounds"]), (&Value::from(10), &Value::from(false)));
@@ -105,7 +105,7 @@ async fn what_is_staged_can_be_stored() {
     let staged = stage(&lab, &table, &small_files(&state), &wanted(&lab, 5, 35, "new", false).await).await;
     let text = serde_json::to_string(&staged).unwrap();
     assert_eq!(serde_json::from_str::<StagedMerge>(&text).unwrap(), staged);
-    let merged = finished(&lab, &table, &small_files(&state), &staged, MergeWay::DeletionVectors).await;
+    let merged = finished(&lab, &table, &small_files(&state), &staged, MergeStrategy::DeletionVectors).await;
     let mode = CommitMode::Merge(merged.replacement);
     let text = serde_json::to_string(&(&mode, &merged.added)).unwrap();
     assert_eq!(serde_json::from_str::<(CommitMode, StagedFiles)>(&text).unwrap(), (mode, merged.added));
@@ -221,10 +221,14 @@ async fn a_touch_records_marks_and_nothing_else() {
     let lab = Lab::on_disk();
     let definition = table(&lab).await;
     let state = lab.ensure(&definition).await.unwrap();
-    merge(&lab, &definition, &wanted(&lab, 1, 5, "first", false).await, MergeWay::Rewrite, 1).await;
+    merge(&lab, &definition, &wanted(&lab, 1, 5, "first", false).await, MergeStrategy::Rewrite, 1).await;
     let before = own_rows(&lab, &state.schema).await;
     let marks = BTreeMap::from([(AppId::new("lab/stage#source=a"), 9)]);
-    let touch = CommitRequest { mode: CommitMode::Touch, marks, ..lab.request(&state, StagedFiles::default(), 2) };
+    let touch = CommitRequest {
+        mode: CommitMode::Touch,
+        cursor_transactions: marks,
+        ..lab.request(&state, StagedFiles::default(), 2)
+    };
     // What it says must be true of the rows that are there: others have written since the table was looked at.
     let at = |version| BaseExpectation { version, ..BaseExpectation::of(&state) };
     for base in [at(None), at(Some(state.version))] {
@@ -268,7 +272,7 @@ async fn partitions_are_replaced_by_value() {
     let gone = lab.rows(
         "SELECT value AS id, 0 AS p, DATE '2024-01-01' AS day, 'x' AS name, true AS gone FROM generate_series(1, 4)",
     ).await;
-    merge(&lab, &definition, &gone, MergeWay::DeletionVectors, 1).await;
+    merge(&lab, &definition, &gone, MergeStrategy::DeletionVectors, 1).await;
     let state = lab.ensure(&definition).await.unwrap();
 
     let by = vec!["day".to_owned(), "p".to_owned()];
@@ -323,7 +327,7 @@ async fn an_append_only_table_takes_no_merge() {
     definition.properties.insert("delta.appendOnly".to_owned(), "true".to_owned());
     lab.write(&definition, &rows, WriteMode::Append, 0).await;
     let state = lab.ensure(&definition).await.unwrap();
-    let request = staged(&lab, &state, &wanted(&lab, 9, 9, "new", false).await, MergeWay::Rewrite, 1).await;
+    let request = staged(&lab, &state, &wanted(&lab, 9, 9, "new", false).await, MergeStrategy::Rewrite, 1).await;
     assert_eq!(commit(&request, lab.stores()).await.unwrap_err().code().to_string(), "WL0433");
 }
 
@@ -331,7 +335,7 @@ async fn an_append_only_table_takes_no_merge() {
 async fn an_overwrite_of_a_table_with_vectors_leaves_none_of_its_rows() {
     let lab = Lab::on_disk();
     let definition = table(&lab).await;
-    merge(&lab, &definition, &wanted(&lab, 1, 3, "new", true).await, MergeWay::DeletionVectors, 1).await;
+    merge(&lab, &definition, &wanted(&lab, 1, 3, "new", true).await, MergeStrategy::DeletionVectors, 1).await;
     let rows = rows_alone(&wanted(&lab, 7, 9, "all", false).await);
     lab.write(&definition, &rows, WriteMode::Overwrite, 2).await;
     let expected = crate::delta_read::tables::rows_of(std::slice::from_ref(&rows), &rows.schema());
@@ -344,7 +348,7 @@ async fn a_file_that_the_table_does_not_have_is_no_part_of_a_merge() {
     let lab = Lab::on_disk();
     let definition = table(&lab).await;
     let state = lab.ensure(&definition).await.unwrap();
-    let mut request = staged(&lab, &state, &wanted(&lab, 1, 3, "new", false).await, MergeWay::Rewrite, 1).await;
+    let mut request = staged(&lab, &state, &wanted(&lab, 1, 3, "new", false).await, MergeStrategy::Rewrite, 1).await;
     let CommitMode::Merge(Replacement { files, .. }) = &mut request.mode else { panic!() };
     files[0].path = "part-elsewhere.parquet".to_owned();
     let error = commit(&request, lab.stores()).await.unwrap_err();

@@ -13,7 +13,7 @@ use proptest::option;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use windlass_delta::commit::CommitReceipt;
-use windlass_delta::merge::{MergeCounts, MergeWay};
+use windlass_delta::merge::{MergeCounts, MergeStrategy};
 use windlass_delta::table::TableDefinition;
 use windlass_project::spec::table::WriteMode;
 
@@ -187,7 +187,7 @@ async fn check(history: History) {
     let mut model = history.first;
     write_first(&lab, &definition, &model).await;
     for (run, (wanted, mark)) in (1..).zip(history.rounds) {
-        let way = if mark { MergeWay::DeletionVectors } else { MergeWay::Rewrite };
+        let way = if mark { MergeStrategy::DeletionVectors } else { MergeStrategy::Rewrite };
         let (changes, counts) = expected_changes(&model, &wanted);
         let receipt = merge(&lab, &definition, &batch(&wanted), way, run).await;
         for (id, row) in wanted {
@@ -220,7 +220,7 @@ proptest! {
 async fn every_type_survives_both_ways() {
     use crate::delta_write::lab::like_input;
     use crate::delta_write::round_trip::EVERY_TYPE;
-    for way in [MergeWay::DeletionVectors, MergeWay::Rewrite] {
+    for way in [MergeStrategy::DeletionVectors, MergeStrategy::Rewrite] {
         let lab = Lab::on_disk();
         let all = lab.rows(&EVERY_TYPE.replace("generate_series(0, 99)", "generate_series(0, 149)")).await;
         let definition = define(&lab, all.schema());

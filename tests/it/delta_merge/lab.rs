@@ -8,8 +8,8 @@ use datafusion::physical_plan::{ExecutionPlan, collect_partitioned};
 use datafusion::prelude::SessionContext;
 use windlass_delta::commit::{BaseExpectation, CommitMode, CommitReceipt, CommitRequest};
 use windlass_delta::merge::{
-    MergeWay, MergedFiles, NEW_PREFIX, OLD_PREFIX, OP, ROW_FILE, ROW_POSITION, StagedMerge, delta_merge_plan, finish,
-    survivors,
+    MergeStrategy, MergedFiles, NEW_PREFIX, OLD_PREFIX, OP, ROW_FILE, ROW_POSITION, StagedMerge, delta_merge_plan,
+    finish, survivors,
 };
 use windlass_delta::pin::{PinnedTable, pin};
 use windlass_delta::scan::ScanOptions;
@@ -108,11 +108,11 @@ pub(crate) async fn finished(
     table: &PinnedTable,
     spec: &WriteSpec,
     staged: &StagedMerge,
-    way: MergeWay,
+    way: MergeStrategy,
 ) -> MergedFiles {
     let copies = match way {
-        MergeWay::Rewrite => copies(lab, table, spec, staged).await,
-        MergeWay::DeletionVectors => None,
+        MergeStrategy::Rewrite => copies(lab, table, spec, staged).await,
+        MergeStrategy::DeletionVectors => None,
     };
     finish(table, staged, way, copies, lab.stores()).await.unwrap()
 }
@@ -134,7 +134,7 @@ pub(crate) async fn merge(
     lab: &Lab,
     definition: &TableDefinition,
     wanted: &RecordBatch,
-    way: MergeWay,
+    way: MergeStrategy,
     run: i64,
 ) -> CommitReceipt {
     let state = lab.ensure(definition).await.unwrap();

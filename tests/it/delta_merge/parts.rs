@@ -7,7 +7,9 @@ use datafusion::physical_plan::{ExecutionPlan, collect_partitioned, displayable}
 use datafusion_proto::physical_plan::AsExecutionPlan;
 use datafusion_proto::protobuf::PhysicalPlanNode;
 use windlass_base::error::Coded;
-use windlass_delta::merge::{DeltaMergeExec, MergeCounts, MergeWay, StagedMerge, choose, delta_merge_plan, finish};
+use windlass_delta::merge::{
+    DeltaMergeExec, MergeCounts, MergeStrategy, StagedMerge, choose_strategy, delta_merge_plan, finish,
+};
 use windlass_delta::table::TableDefinition;
 use windlass_delta::write::StagedFiles;
 use windlass_engine::codec::PlanCodec;
@@ -203,10 +205,10 @@ async fn rows_are_marked_where_few_change_and_the_table_allows_it() {
     };
     // Files of seven rows.
     let (few, many) = (staged(wanted("3")).await, staged(wanted("3, 4")).await);
-    assert_eq!(choose(MergeWrite::Auto, &table, &few).unwrap(), MergeWay::DeletionVectors);
-    assert_eq!(choose(MergeWrite::Auto, &table, &many).unwrap(), MergeWay::Rewrite);
-    assert_eq!(choose(MergeWrite::DeletionVectors, &table, &many).unwrap(), MergeWay::DeletionVectors);
-    assert_eq!(choose(MergeWrite::Rewrite, &table, &few).unwrap(), MergeWay::Rewrite);
+    assert_eq!(choose_strategy(MergeWrite::Auto, &table, &few).unwrap(), MergeStrategy::DeletionVectors);
+    assert_eq!(choose_strategy(MergeWrite::Auto, &table, &many).unwrap(), MergeStrategy::Rewrite);
+    assert_eq!(choose_strategy(MergeWrite::DeletionVectors, &table, &many).unwrap(), MergeStrategy::DeletionVectors);
+    assert_eq!(choose_strategy(MergeWrite::Rewrite, &table, &few).unwrap(), MergeStrategy::Rewrite);
 
     let other = Lab::on_disk();
     let mut definition = define(&other, lab.rows(ROWS).await.schema());
@@ -216,7 +218,7 @@ async fn rows_are_marked_where_few_change_and_the_table_allows_it() {
     let table = pinned(&other, "t").await;
     let few = stage(&other, &table, &state.write_spec("t"), &other.rows(&wanted("3")).await).await;
     for setting in [MergeWrite::Auto, MergeWrite::DeletionVectors, MergeWrite::Rewrite] {
-        assert_eq!(choose(setting, &table, &few).unwrap(), MergeWay::Rewrite);
+        assert_eq!(choose_strategy(setting, &table, &few).unwrap(), MergeStrategy::Rewrite);
     }
 }
 
@@ -230,12 +232,12 @@ async fn copies_must_be_the_rows_that_stay() {
     let spec = small_files(&state);
     let staged = stage(&lab, &table, &spec, &wanted).await;
     for copies in [None, Some(StagedFiles::default())] {
-        let error = finish(&table, &staged, MergeWay::Rewrite, copies, lab.stores()).await.unwrap_err();
+        let error = finish(&table, &staged, MergeStrategy::Rewrite, copies, lab.stores()).await.unwrap_err();
         assert!(error.to_string().ends_with("6 rows of the touched files stay, but 0 were copied"), "{error}");
     }
     let copied = copies(&lab, &table, &spec, &staged).await;
     assert_eq!(copied.as_ref().map(StagedFiles::rows), Some(6));
-    let error = finish(&table, &staged, MergeWay::DeletionVectors, copied, lab.stores()).await.unwrap_err();
+    let error = finish(&table, &staged, MergeStrategy::DeletionVectors, copied, lab.stores()).await.unwrap_err();
     assert_eq!(error.code().to_string(), "WL0441");
 }
 
@@ -247,16 +249,16 @@ async fn a_merge_of_another_version_is_refused() {
     let wanted = lab.rows("SELECT 3 AS id, 1 AS p, 'x' AS name, false AS gone").await;
     let old = pinned(&lab, "t").await;
     let staged = stage(&lab, &old, &small_files(&state), &wanted).await;
-    merge(&lab, &definition, &wanted, MergeWay::DeletionVectors, 1).await;
+    merge(&lab, &definition, &wanted, MergeStrategy::DeletionVectors, 1).await;
     // The row is gone by now, marked in the same file.
     let new = pinned(&lab, "t").await;
-    let error = finish(&new, &staged, MergeWay::DeletionVectors, None, lab.stores()).await.unwrap_err();
+    let error = finish(&new, &staged, MergeStrategy::DeletionVectors, None, lab.stores()).await.unwrap_err();
     assert!(error.to_string().ends_with("is replaced that was deleted before"), "{error}");
-    merge(&lab, &definition, &wanted, MergeWay::Rewrite, 2).await;
+    merge(&lab, &definition, &wanted, MergeStrategy::Rewrite, 2).await;
     let all = lab.rows("SELECT value AS id, 1 AS p, 'y' AS name, false AS gone FROM generate_series(1, 20)").await;
-    merge(&lab, &definition, &all, MergeWay::Rewrite, 3).await;
+    merge(&lab, &definition, &all, MergeStrategy::Rewrite, 3).await;
     let newest = pinned(&lab, "t").await;
-    let error = finish(&newest, &staged, MergeWay::DeletionVectors, None, lab.stores()).await.unwrap_err();
+    let error = finish(&newest, &staged, MergeStrategy::DeletionVectors, None, lab.stores()).await.unwrap_err();
     assert!(error.to_string().contains("version 4 has no file `part-"), "{error}");
 }
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use windlass_delta::merge::MergeWay;
+use windlass_delta::merge::MergeStrategy;
 use windlass_project::spec::table::WriteMode;
 
 use super::lab::{define, merge};
@@ -17,10 +17,10 @@ async fn other_programs_read_what_merges_have_made() {
     }
     let (merged, plain) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     for (name, partitioned, ways) in [
-        ("marked", false, [MergeWay::DeletionVectors, MergeWay::DeletionVectors]),
-        ("marked_parts", true, [MergeWay::DeletionVectors, MergeWay::DeletionVectors]),
-        ("rewritten", true, [MergeWay::Rewrite, MergeWay::Rewrite]),
-        ("both", false, [MergeWay::DeletionVectors, MergeWay::Rewrite]),
+        ("marked", false, [MergeStrategy::DeletionVectors, MergeStrategy::DeletionVectors]),
+        ("marked_parts", true, [MergeStrategy::DeletionVectors, MergeStrategy::DeletionVectors]),
+        ("rewritten", true, [MergeStrategy::Rewrite, MergeStrategy::Rewrite]),
+        ("both", false, [MergeStrategy::DeletionVectors, MergeStrategy::Rewrite]),
     ] {
         let lab = Lab::on_disk();
         let rows = |from: i64, to: i64, step: i64, name: &str| {

@@ -8,7 +8,7 @@ use windlass_base::error::Coded;
 use windlass_base::ids::{AppId, RunId, TableVersion};
 use windlass_delta::changes::changes;
 use windlass_delta::commit::{CommitMode, CommitOutcome, CommitRequest, commit, maybe_checkpoint};
-use windlass_delta::cursor::remember;
+use windlass_delta::cursor::read_progress;
 use windlass_delta::table::{SchemaChange, ensure_table};
 use windlass_delta::write::StagedFiles;
 use windlass_project::spec::table::WriteMode;
@@ -136,7 +136,9 @@ async fn nothing_is_committed_to_a_damaged_log() {
         let expected = format!("`_delta_log/00000000000000000001.json` {says}");
         for error in [
             commit(&lab.request(&state, staged.clone(), 2), lab.stores()).await.unwrap_err(),
-            remember(&state.location, &AppId::new("lab/stage"), &Default::default(), lab.stores()).await.unwrap_err(),
+            read_progress(&state.location, &AppId::new("lab/stage"), &Default::default(), lab.stores())
+                .await
+                .unwrap_err(),
             changes(&state.location, TableVersion(0), TableVersion(1), lab.stores()).await.unwrap_err(),
         ] {
             assert_eq!(error.code().0, "WL0407", "{error}");

@@ -139,7 +139,7 @@ impl Lab {
             app_id: AppId::new("lab/stage"),
             run_id: RunId::new(format!("run-{run}")),
             sequence: RunSequence(run),
-            marks: BTreeMap::new(),
+            cursor_transactions: BTreeMap::new(),
             base: BaseExpectation::of(state),
             change: state.change.clone(),
             info: info("run"),

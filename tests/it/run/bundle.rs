@@ -11,10 +11,10 @@ use windlass_base::error::{Coded, Failure};
 use windlass_base::identity::ScanIdentity;
 use windlass_base::ids::{RunId, RunSequence, TableVersion};
 use windlass_evidence::artifact::{
-    AttemptRecord, AttemptStatus, BUNDLE_FORMAT, CommitOutcome, EngineVersions, LineageInput, LineageRecord, LogKind,
-    LogLevel, MetricUnit, OperatorMetric, OperatorMetrics, PinRecord, PinsRecord, PlanDecision, PlanRecord, PlanText,
-    Refresh, RegistrationsRecord, ReuseVerdict, RunRecord, RunStatus, RunTotals, StageDecision, StageLineage,
-    StageReceipt, StageRecord, StageStatus, StageSummary, TaskTiming,
+    AttemptRecord, AttemptStatus, BUNDLE_FORMAT, EngineVersions, LineageInput, LineageRecord, LogKind, LogLevel,
+    MetricUnit, OperatorMetric, OperatorMetrics, PinRecord, PinsRecord, PlanDecision, PlanRecord, PlanText,
+    ReceiptOutcome, Refresh, RegistrationsRecord, ReuseVerdict, RunRecord, RunStatus, RunTotals, StageDecision,
+    StageLineage, StageReceipt, StageRecord, StageStatus, StageSummary, TaskTiming,
 };
 use windlass_evidence::artifact::{ColumnRecord, Registration, SortRecord, TableKind};
 use windlass_evidence::bundle::{BundleReader, RecordError, metrics_schema};
@@ -69,7 +69,7 @@ fn run(run_id: &str) -> RunRecord {
 }
 
 fn receipt() -> StageReceipt {
-    StageReceipt { version: TableVersion(4), rows: 10, bytes: 1_000, files: 2, outcome: CommitOutcome::Committed }
+    StageReceipt { version: TableVersion(4), rows: 10, bytes: 1_000, files: 2, outcome: ReceiptOutcome::Committed }
 }
 
 fn ended(run_id: &str) -> RunRecord {

@@ -20,7 +20,7 @@ use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{Project, QueryOptions, RunOptions, Windlass};
 use windlass_engine::io::{Fault, IoRegistry, LoadRequest, Loaded, Loader, SaveRequest, Saved, Saver};
 use windlass_engine::session::{ProviderInput, TableInput};
-use windlass_evidence::artifact::{CommitOutcome, OutputRecord, PlanDecision, RunRecord, RunStatus};
+use windlass_evidence::artifact::{OutputRecord, PlanDecision, ReceiptOutcome, RunRecord, RunStatus};
 use windlass_project::spec::ProjectFiles;
 use windlass_storage::Location;
 
@@ -344,7 +344,7 @@ async fn a_program_brings_its_own_loaders_and_savers() {
     assert_eq!(saver.saves.load(Ordering::SeqCst), 2);
     assert_eq!(*saver.told.lock(), ["even v1: 3 rows, {\"of\": \"square\"}"]);
     let receipt = record.stages[0].receipt.as_ref().unwrap();
-    assert!(matches!(receipt.outcome, CommitOutcome::AlreadyCommitted), "{receipt:?}");
+    assert!(matches!(receipt.outcome, ReceiptOutcome::AlreadyCommitted), "{receipt:?}");
     // Equal identities: there is nothing to do, and nothing is saved twice.
     lab.succeed(&project).await;
     assert_eq!(saver.saves.load(Ordering::SeqCst), 2);

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use windlass_base::error::{Coded, Failure};
 use windlass_base::ids::{NodeName, TableVersion};
-use windlass_evidence::artifact::{CommitOutcome, RunStatus, StageReceipt, StageStatus};
+use windlass_evidence::artifact::{ReceiptOutcome, RunStatus, StageReceipt, StageStatus};
 use windlass_scheduler::run::action::RunAction;
 use windlass_scheduler::run::error::{Refusal, ReplayError};
 use windlass_scheduler::run::event::{RunEvent, RunEventKind, Staged};
@@ -37,7 +37,7 @@ fn staged(stage: &str) -> Staged {
 }
 
 fn receipt() -> StageReceipt {
-    StageReceipt { version: TableVersion(7), rows: 10, bytes: 100, files: 1, outcome: CommitOutcome::Committed }
+    StageReceipt { version: TableVersion(7), rows: 10, bytes: 100, files: 1, outcome: ReceiptOutcome::Committed }
 }
 
 fn failure(retryable: bool) -> Failure {

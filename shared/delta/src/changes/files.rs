@@ -56,7 +56,7 @@ pub(super) async fn locate(
             facts.map(|facts| vector(location, &changed.file.path, facts).map(Arc::new)).transpose()
         };
         files.push(DataFile {
-            named: changed.file.path.as_str().into(),
+            log_path: changed.file.path.as_str().into(),
             path,
             bytes: meta.size,
             modified: meta.last_modified,

@@ -142,9 +142,9 @@ pub fn plan(first: u64, last: u64, log: &LogFacts) -> Result<ChangeRange, Change
         })?;
         changed.sort_by(|a, b| (&a.1.path, a.0).cmp(&(&b.1.path, b.0)));
         files.extend(changed.into_iter().map(|(kind, file, rows)| {
-            // A file that goes was written under what was in force before.
-            let goes = kind == ChangeKind::Delete && !matches!(rows, RowsRead::Within { .. });
-            let partition_columns = if goes { before.clone().or_else(|| now.clone()) } else { now.clone() };
+            // A file that is removed was written under what was in force before.
+            let is_removed = kind == ChangeKind::Delete && !matches!(rows, RowsRead::Within { .. });
+            let partition_columns = if is_removed { before.clone().or_else(|| now.clone()) } else { now.clone() };
             ChangedFile { version, timestamp, kind, file: file.clone(), rows, partition_columns }
         }));
     }
@@ -181,10 +181,10 @@ fn step(
     if now.has_feed() { Ok(now) } else { Err(ChangeError::FeedDisabled { table, version }) }
 }
 
-type Change<'a> = (ChangeKind, &'a FileAction, RowsRead);
+type FileChange<'a> = (ChangeKind, &'a FileAction, RowsRead);
 
 /// The changes of one commit; the path of a file that it names twice in the same way is the error.
-fn changes_of(commit: &CommitFacts) -> Result<Vec<Change<'_>>, &str> {
+fn changes_of(commit: &CommitFacts) -> Result<Vec<FileChange<'_>>, &str> {
     let recorded = by_path(&commit.recorded)?;
     if !recorded.is_empty() {
         return Ok(recorded.into_values().map(|file| (ChangeKind::Recorded, file, all_but(file))).collect());
@@ -285,14 +285,14 @@ impl ChangeRange {
         needed
     }
 
-    /// Checks that every file that the range needs is there.
+    /// Checks that every file that the range needs exists.
     ///
     /// # Errors
-    /// [`ChangeError::Vacuumed`] naming the oldest that `is_there` does not find.
-    pub fn check_files(&self, is_there: impl Fn(&NeededFile<'_>) -> bool) -> Result<(), ChangeError> {
+    /// [`ChangeError::Vacuumed`] naming the oldest for which `exists` is false.
+    pub fn check_files(&self, exists: impl Fn(&NeededFile<'_>) -> bool) -> Result<(), ChangeError> {
         let needed = self.needed();
-        let gone = needed.iter().filter(|(file, _)| !is_there(file)).min_by_key(|(_, version)| **version);
-        match gone {
+        let missing = needed.iter().filter(|(file, _)| !exists(file)).min_by_key(|(_, version)| **version);
+        match missing {
             None => Ok(()),
             Some((NeededFile::Data(path), version)) => Err(self.vacuumed(*version, path)),
             Some((NeededFile::Vector(vector), version)) => Err(self.vacuumed(*version, &vector.path_or_inline_dv)),

@@ -75,19 +75,19 @@ fn replaced(table: &str, replacement: &Replacement, files: &[LogicalFileView]) -
             return Err(bad(format!("the log names a file `{}`, which this writer would name otherwise", file.path)));
         }
         actions.push(removed);
-        if file.is_marked() {
-            actions.push(Action::Add(marked(table, file, found)?));
+        if file.stays() {
+            actions.push(Action::Add(with_new_vector(table, file, found)?));
         }
     }
     Ok(actions)
 }
 
-/// A file as it is added again with rows marked.
-fn marked(table: &str, file: &ReplacedFile, found: &LogicalFileView) -> Result<Add, WriteError> {
+/// A file as it is added again with a new deletion vector.
+fn with_new_vector(table: &str, file: &ReplacedFile, found: &LogicalFileView) -> Result<Add, WriteError> {
     // The alternative that the library names are the arrays of its log replay, which do not have all fields.
     #[allow(deprecated)]
     let add = found.add_action();
-    let stats = add.stats.as_deref().and_then(loose);
+    let stats = add.stats.as_deref().and_then(without_tight_bounds);
     if stats.is_none() {
         let reason = format!("the log does not count the rows of `{}`, so none can be marked", file.path);
         return Err(WriteError::BadMerge { table: table.to_owned(), reason });
@@ -99,7 +99,7 @@ fn marked(table: &str, file: &ReplacedFile, found: &LogicalFileView) -> Result<A
 ///
 /// Delta protocol, "Per-file Statistics": with `tightBounds` false, bounds may be wider than the values, and counts of
 /// nulls are of all rows. Statistics that say they are tight, which this writer never does, are reduced to the count.
-fn loose(stats: &str) -> Option<String> {
+fn without_tight_bounds(stats: &str) -> Option<String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Known {
@@ -177,13 +177,13 @@ mod tests {
     #[test]
     fn bounds_become_loose_and_digits_stay() {
         let stats = r#"{"numRecords":3,"minValues":{"a":12345678901234567890.123456789012345678}}"#;
-        let loosened = loose(stats).unwrap();
+        let loosened = without_tight_bounds(stats).unwrap();
         assert_eq!(loosened, format!("{{\"tightBounds\":false,{}", &stats[1..]));
         assert!(serde_json::from_str::<serde_json::Value>(&loosened).unwrap().is_object());
-        assert_eq!(loose(&loosened).as_deref(), Some(loosened.as_str()));
+        assert_eq!(without_tight_bounds(&loosened).as_deref(), Some(loosened.as_str()));
         let tight = r#"{"numRecords":3,"minValues":{"a":1},"tightBounds":true}"#;
-        assert_eq!(loose(tight).unwrap(), r#"{"numRecords":3,"tightBounds":false}"#);
-        assert_eq!(loose(r#"{"minValues":{"a":1}}"#), None);
+        assert_eq!(without_tight_bounds(tight).unwrap(), r#"{"numRecords":3,"tightBounds":false}"#);
+        assert_eq!(without_tight_bounds(r#"{"minValues":{"a":1}}"#), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::{CommitMode, CommitRequest};
 
 /// What one snapshot of the log says that matters to a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct LogFacts {
+pub(super) struct SnapshotFacts {
     /// The snapshot's version.
     pub(super) version: TableVersion,
     /// The last run that the application committed.
@@ -34,7 +34,7 @@ pub(super) enum Decision {
 
 /// Decides. The run's own transaction comes first: once it is in the log, nothing that happened to the table
 /// afterwards matters.
-pub(super) fn decide(facts: &LogFacts, request: &CommitRequest) -> Decision {
+pub(super) fn decide(facts: &SnapshotFacts, request: &CommitRequest) -> Decision {
     match facts.last_sequence {
         Some(last) if last == request.sequence => return Decision::AlreadyCommitted,
         Some(last) if last > request.sequence => return Decision::Superseded(last),
@@ -84,15 +84,15 @@ mod tests {
             app_id: AppId::new("p/s"),
             run_id: RunId::new("run"),
             sequence: RunSequence(sequence),
-            marks: BTreeMap::new(),
+            cursor_transactions: BTreeMap::new(),
             base: BaseExpectation { fingerprint: "f".to_owned(), version: version.map(TableVersion) },
             change: None,
             info: BTreeMap::new(),
         }
     }
 
-    fn facts(last: Option<i64>, fingerprint: &str, append_only: bool) -> LogFacts {
-        LogFacts {
+    fn facts(last: Option<i64>, fingerprint: &str, append_only: bool) -> SnapshotFacts {
+        SnapshotFacts {
             version: TableVersion(7),
             last_sequence: last.map(RunSequence),
             fingerprint: fingerprint.to_owned(),

@@ -1,4 +1,4 @@
-//! Finding a commit again: which version a run made, and what it did.
+//! Looking a run's commit up in the log: which version it made, and what it did.
 
 use chrono::{DateTime, Utc};
 use deltalake::kernel;
@@ -14,7 +14,7 @@ use crate::{DeltaError, ReadError};
 
 /// A commit of a run.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct RunCommit {
     pub(super) receipt: CommitReceipt,
     /// The token of the call that made it.
     pub(super) token: Option<String>,
@@ -67,11 +67,11 @@ pub(super) async fn find(
     newest: TableVersion,
     app_id: &AppId,
     sequence: RunSequence,
-) -> Result<Option<Found>, DeltaError> {
+) -> Result<Option<RunCommit>, DeltaError> {
     for version in (0..=newest.0).rev() {
         let Some(commit) = CommitFile::read(location, log_store, version).await? else { return Ok(None) };
         if holds(&commit, app_id, sequence)? {
-            return Ok(Some(found(TableVersion(version), &commit)?));
+            return Ok(Some(read(TableVersion(version), &commit)?));
         }
     }
     Ok(None)
@@ -80,7 +80,7 @@ pub(super) async fn find(
 /// Whether a commit has the transaction of run `sequence`.
 fn holds(commit: &CommitFile, app_id: &AppId, sequence: RunSequence) -> Result<bool, ReadError> {
     let mut holds = false;
-    // To its end: a commit that is cut off is no answer.
+    // Read to its end: a commit that is cut off says nothing.
     for action in commit.actions() {
         if let Action::Transaction(transaction) = action? {
             holds |= transaction.app_id == app_id.as_str() && transaction.version == sequence.0;
@@ -89,7 +89,8 @@ fn holds(commit: &CommitFile, app_id: &AppId, sequence: RunSequence) -> Result<b
     Ok(holds)
 }
 
-fn found(version: TableVersion, commit: &CommitFile) -> Result<Found, ReadError> {
+/// What the commit that made `version` did.
+fn read(version: TableVersion, commit: &CommitFile) -> Result<RunCommit, ReadError> {
     let mut receipt = CommitReceipt {
         version,
         timestamp: DateTime::UNIX_EPOCH,
@@ -99,11 +100,11 @@ fn found(version: TableVersion, commit: &CommitFile) -> Result<Found, ReadError>
         files_removed: 0,
         merged: None,
     };
-    let (mut info, mut marked) = (CallInfo::default(), 0);
+    let (mut info, mut with_new_vector) = (CallInfo::default(), 0);
     for action in commit.actions() {
         match action? {
-            // A file that is added with rows marked was there before: it is removed in the same commit.
-            Action::Add(added) if added.deletion_vector.is_some() => marked += 1,
+            // A file that is added with a deletion vector was in the table before: it is removed in the same commit.
+            Action::Add(added) if added.deletion_vector.is_some() => with_new_vector += 1,
             Action::Add(added) => {
                 let stats = added.stats.as_deref().and_then(|stats| serde_json::from_str::<Stats>(stats).ok());
                 receipt.rows += stats.map_or(0, |stats| stats.num_records);
@@ -115,10 +116,10 @@ fn found(version: TableVersion, commit: &CommitFile) -> Result<Found, ReadError>
             Action::Transaction(_) | Action::ChangeData(_) | Action::Metadata(_) | Action::Protocol(_) => {}
         }
     }
-    receipt.files_removed = receipt.files_removed.saturating_sub(marked);
+    receipt.files_removed = receipt.files_removed.saturating_sub(with_new_vector);
     receipt.timestamp = moment(info.timestamp);
     receipt.merged = info.operation_metrics.as_ref().and_then(Metrics::counts);
-    Ok(Found { receipt, token: info.commit_token, run_id: info.run_id })
+    Ok(RunCommit { receipt, token: info.commit_token, run_id: info.run_id })
 }
 
 /// When a commit with these actions was made.

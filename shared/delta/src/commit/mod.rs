@@ -15,11 +15,11 @@
 //!
 //! A commit against one version conflicts if anything was committed in between. A merge, a replacement of partitions and
 //! a commit without rows make no sense otherwise; for an overwrite and an append it is the caller's choice. Without a
-//! version, an overwrite replaces every file that is there when it commits, and an append leaves them alone: either is
-//! then built anew on each new snapshot, and fails only if others never give it a turn.
+//! version, an overwrite replaces every file that the table has when it commits, and an append leaves them alone: either is
+//! then built again on each new snapshot, and fails only if others are always faster.
 //!
-//! Along with its own transaction a commit records marks: transactions of other application ids, such as how far the
-//! changes of each source have been taken in. They are in the table exactly if the commit's rows are.
+//! Along with its own transaction a commit records cursor transactions: those of other application ids, such as how far the
+//! changes of each source are applied. They are in the table exactly if the commit's rows are.
 
 mod actions;
 mod checkpoint;
@@ -41,7 +41,7 @@ use windlass_base::ids::{AppId, RunId, RunSequence, TableVersion};
 use windlass_storage::{Location, Stores};
 
 pub use checkpoint::maybe_checkpoint;
-use decide::{Decision, LogFacts, decide};
+use decide::{Decision, SnapshotFacts, decide};
 pub use mode::CommitMode;
 
 use super::DeltaError;
@@ -74,7 +74,7 @@ pub struct CommitRequest {
     /// The run's number; a run commits once, and never after a later one.
     pub sequence: RunSequence,
     /// Versions of other application ids to record in the same commit.
-    pub marks: BTreeMap<AppId, i64>,
+    pub cursor_transactions: BTreeMap<AppId, i64>,
     /// What the table must be like.
     pub base: BaseExpectation,
     /// A change of the table to commit along, as [`TableState::change`] has it. For overwrites.
@@ -129,7 +129,7 @@ pub struct CommitReceipt {
     pub bytes: u64,
     /// How many files were added.
     pub files_added: u64,
-    /// How many files were removed. A file that stays with rows marked is neither added nor removed.
+    /// How many files were removed. A file that stays with a new deletion vector is neither added nor removed.
     pub files_removed: u64,
     /// How many rows a merge has changed; `None` for commits of other kinds.
     #[serde(default)]
@@ -154,20 +154,20 @@ pub async fn commit(request: &CommitRequest, stores: &Stores) -> Result<CommitOu
 }
 
 /// How many files a commit is about.
-struct Files {
+struct FileCounts {
     removed: u64,
-    /// Removed and added again with rows marked.
-    marked: u64,
+    /// Removed and added again with a new deletion vector.
+    with_new_vector: u64,
     changes: u64,
 }
 
-impl Files {
+impl FileCounts {
     fn of(actions: &[Action]) -> Self {
         let count = |is: fn(&Action) -> bool| actions.iter().filter(|action| is(action)).count() as u64;
-        let marked = count(|action| matches!(action, Action::Add(add) if add.deletion_vector.is_some()));
+        let with_new_vector = count(|action| matches!(action, Action::Add(add) if add.deletion_vector.is_some()));
         Self {
-            removed: count(|action| matches!(action, Action::Remove(_))) - marked,
-            marked,
+            removed: count(|action| matches!(action, Action::Remove(_))) - with_new_vector,
+            with_new_vector,
             changes: count(|action| matches!(action, Action::Cdc(_))),
         }
     }
@@ -198,7 +198,7 @@ impl ConditionalCommit for Committer<'_> {
     async fn look(&self, tried: bool) -> Result<LogState<CommitOutcome, EagerSnapshot>, DeltaError> {
         let (snapshot, facts) = self.read(tried).await?;
         Ok(match decide(&facts, self.request) {
-            Decision::AlreadyCommitted => LogState::Decided(self.found(facts.version, tried).await?),
+            Decision::AlreadyCommitted => LogState::Decided(self.already_committed(facts.version, tried).await?),
             Decision::Superseded(last) => LogState::Decided(self.superseded(facts.version, last, tried).await?),
             Decision::Conflict(reason) => LogState::Decided(CommitOutcome::Conflicted { reason }),
             Decision::AppendOnly => return Err(WriteError::AppendOnly { table: self.table.clone() }.into()),
@@ -210,7 +210,7 @@ impl ConditionalCommit for Committer<'_> {
     async fn prepare(&self, snapshot: EagerSnapshot) -> Result<Option<PreparedCommit<CommitOutcome>>, DeltaError> {
         let actions = actions::actions(self.request, &snapshot, self.log_store.as_ref()).await?;
         let Some(actions) = actions else { return Ok(None) };
-        let files = Files::of(&actions);
+        let files = FileCounts::of(&actions);
         let info = self.commit_info(&snapshot, &files);
         let data = CommitData::new(actions, self.operation(&snapshot), info, self.transactions());
         let bytes = data.get_bytes().map_err(|error| WriteError::Encode {
@@ -233,7 +233,7 @@ impl ConditionalCommit for Committer<'_> {
 
 impl Committer<'_> {
     /// The newest snapshot and what it says about this run: both from one reading of the log.
-    async fn read(&self, tried: bool) -> Result<(EagerSnapshot, LogFacts), DeltaError> {
+    async fn read(&self, tried: bool) -> Result<(EagerSnapshot, SnapshotFacts), DeltaError> {
         let mut failures = 0;
         loop {
             match self.read_once().await {
@@ -246,7 +246,7 @@ impl Committer<'_> {
         }
     }
 
-    async fn read_once(&self) -> Result<(EagerSnapshot, LogFacts), DeltaError> {
+    async fn read_once(&self) -> Result<(EagerSnapshot, SnapshotFacts), DeltaError> {
         let location = &self.request.location;
         check_commits(location, &self.log_store, None).await?;
         let log_store = self.log_store.as_ref();
@@ -257,7 +257,7 @@ impl Committer<'_> {
         let last = snapshot.transaction_version(log_store, &self.request.app_id).await;
         let last = last.map_err(|source| DeltaError::Log { location: self.table.clone(), source })?;
         let append_only = snapshot.metadata().configuration().get("delta.appendOnly");
-        let facts = LogFacts {
+        let facts = SnapshotFacts {
             version: TableVersion(snapshot.version()),
             last_sequence: last.map(RunSequence),
             fingerprint: fingerprint(snapshot.metadata(), snapshot.protocol()),
@@ -268,10 +268,11 @@ impl Committer<'_> {
 
     fn transactions(&self) -> Vec<Transaction> {
         let now = Some(Utc::now().timestamp_millis());
-        let marks = self.request.marks.iter().filter(|(app_id, _)| **app_id != self.request.app_id);
-        let all = marks.map(|(app_id, version)| (app_id, *version));
+        let cursors = &self.request.cursor_transactions;
+        let cursors = cursors.iter().filter(|(app_id, _)| **app_id != self.request.app_id);
+        let cursors = cursors.map(|(app_id, version)| (app_id, *version));
         std::iter::once((&self.request.app_id, self.request.sequence.0))
-            .chain(all)
+            .chain(cursors)
             .map(|(app_id, version)| Transaction::new_with_last_update(app_id, version, now))
             .collect()
     }
@@ -297,7 +298,7 @@ impl Committer<'_> {
         DeltaOperation::Write { mode, partition_by: Some(partition_by).filter(|by| !by.is_empty()), predicate: None }
     }
 
-    fn commit_info(&self, snapshot: &EagerSnapshot, files: &Files) -> HashMap<String, Value> {
+    fn commit_info(&self, snapshot: &EagerSnapshot, files: &FileCounts) -> HashMap<String, Value> {
         let staged = &self.request.staged;
         let mut info: HashMap<String, Value> = self.request.info.clone().into_iter().collect();
         info.insert(COMMIT_TOKEN.to_owned(), json!(self.token));
@@ -321,7 +322,7 @@ impl Committer<'_> {
                 "numTargetFilesAdded": staged.files().to_string(),
                 "numTargetBytesAdded": staged.bytes().to_string(),
                 "numTargetFilesRemoved": files.removed.to_string(),
-                "numTargetDeletionVectorsAdded": files.marked.to_string(),
+                "numTargetDeletionVectorsAdded": files.with_new_vector.to_string(),
                 "numTargetChangeFilesAdded": files.changes.to_string(),
             });
         }
@@ -330,11 +331,13 @@ impl Committer<'_> {
     }
 
     /// The run's number is in the log: finds its commit, and whether it is the run's own, and made by this call.
-    async fn found(&self, newest: TableVersion, tried: bool) -> Result<CommitOutcome, DeltaError> {
+    async fn already_committed(&self, newest: TableVersion, tried: bool) -> Result<CommitOutcome, DeltaError> {
         let sequence = self.request.sequence;
-        match self.look_back(newest, tried).await? {
-            Some(found) if found.token.as_deref() == Some(&self.token) => Ok(CommitOutcome::Committed(found.receipt)),
-            Some(found) => Ok(self.already_there(found)),
+        match self.find_commit(newest, tried).await? {
+            Some(commit) if commit.token.as_deref() == Some(&self.token) => {
+                Ok(CommitOutcome::Committed(commit.receipt))
+            }
+            Some(commit) => Ok(self.outcome_of_earlier(commit)),
             None => Err(WriteError::Forgotten {
                 table: self.table.clone(),
                 app_id: self.request.app_id.to_string(),
@@ -351,8 +354,8 @@ impl Committer<'_> {
         last: RunSequence,
         tried: bool,
     ) -> Result<CommitOutcome, DeltaError> {
-        Ok(match self.look_back(newest, tried).await? {
-            Some(found) => self.already_there(found),
+        Ok(match self.find_commit(newest, tried).await? {
+            Some(commit) => self.outcome_of_earlier(commit),
             None => {
                 let reason = format!("run {last} has committed already, so run {} is too late", self.request.sequence);
                 CommitOutcome::Conflicted { reason }
@@ -361,13 +364,13 @@ impl Committer<'_> {
     }
 
     /// What a commit that has the run's number, and was not made by this call, means for the run.
-    fn already_there(&self, found: history::Found) -> CommitOutcome {
+    fn outcome_of_earlier(&self, commit: history::RunCommit) -> CommitOutcome {
         let (run_id, sequence) = (&self.request.run_id, self.request.sequence);
-        match found.run_id {
-            Some(other) if other == *run_id => CommitOutcome::AlreadyCommitted(found.receipt),
+        match commit.run_id {
+            Some(other) if other == *run_id => CommitOutcome::AlreadyCommitted(commit.receipt),
             other => {
                 let who = other.map_or("another program".to_owned(), |other| format!("run {other}"));
-                let version = found.receipt.version;
+                let version = commit.receipt.version;
                 let reason =
                     format!("{who} has taken the number {sequence} of this run, and committed version {version}");
                 CommitOutcome::Conflicted { reason }
@@ -375,7 +378,7 @@ impl Committer<'_> {
         }
     }
 
-    async fn look_back(&self, newest: TableVersion, tried: bool) -> Result<Option<history::Found>, DeltaError> {
+    async fn find_commit(&self, newest: TableVersion, tried: bool) -> Result<Option<history::RunCommit>, DeltaError> {
         let mut failures = 0;
         loop {
             let CommitRequest { location, app_id, sequence, .. } = self.request;

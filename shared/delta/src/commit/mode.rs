@@ -8,7 +8,7 @@ use crate::merge::Replacement;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CommitMode {
-    /// The staged files replace all that are there when it commits.
+    /// The staged files replace all that the table has when it commits.
     Overwrite,
     /// The staged files are added.
     Append,
@@ -32,7 +32,7 @@ pub enum CommitMode {
 }
 
 impl CommitMode {
-    /// Whether rows that were there may be gone afterwards.
+    /// Whether rows that the table had may be missing afterwards.
     pub(super) fn replaces(&self) -> bool {
         match self {
             Self::Overwrite | Self::Merge(_) | Self::ReplacePartitions { .. } => true,

@@ -4,9 +4,9 @@ use deltalake::kernel::{AddCDCFile, DeletionVectorDescriptor};
 use serde::{Deserialize, Serialize};
 use windlass_storage::Stores;
 
-use super::touched::{Touched, gone, touched};
+use super::touched::{Touched, deleted_after, touched};
 use super::vectors::VectorFile;
-use super::{MergeCounts, MergeWay, StagedMerge};
+use super::{MergeCounts, MergeStrategy, StagedMerge};
 use crate::DeltaError;
 use crate::pin::PinnedTable;
 use crate::write::{StagedFiles, WriteError};
@@ -38,20 +38,20 @@ pub struct Replacement {
 pub struct ReplacedFile {
     /// As the log names it.
     pub path: String,
-    /// The vector of all its rows that are gone; `None` if the file goes.
+    /// The vector of all its rows that are deleted; `None` if the file is removed.
     pub(crate) vector: Option<DeletionVectorDescriptor>,
 }
 
 impl ReplacedFile {
-    /// Whether the file stays, with rows marked.
-    pub fn is_marked(&self) -> bool {
+    /// Whether the file stays in the table, with a new deletion vector.
+    pub fn stays(&self) -> bool {
         self.vector.is_some()
     }
 }
 
 /// Makes the commit's part of a merge into `table`, the version that the positions are of. `copies` are the files with
-/// the rows of [`survivors`](super::survivors), written for [`MergeWay::Rewrite`]. For
-/// [`MergeWay::DeletionVectors`] this writes the file of vectors, which nothing refers to before the commit.
+/// the rows of [`survivors`](super::survivors), written for [`MergeStrategy::Rewrite`]. For
+/// [`MergeStrategy::DeletionVectors`] this writes the file of vectors, which nothing refers to before the commit.
 ///
 /// # Errors
 /// [`WriteError::BadMerge`] if the merge is not one into this version of the table, or if the copies are not the rows
@@ -60,41 +60,41 @@ impl ReplacedFile {
 pub async fn finish(
     table: &PinnedTable,
     staged: &StagedMerge,
-    way: MergeWay,
+    strategy: MergeStrategy,
     copies: Option<StagedFiles>,
     stores: &Stores,
 ) -> Result<MergedFiles, DeltaError> {
     let touched = touched(table, staged)?;
-    check_copies(table, &touched, way, copies.as_ref())?;
-    let files = match way {
-        MergeWay::Rewrite => touched.iter().map(removed).collect(),
-        MergeWay::DeletionVectors => marked(table, &touched, stores).await?,
+    check_copies(table, &touched, strategy, copies.as_ref())?;
+    let files = match strategy {
+        MergeStrategy::Rewrite => touched.iter().map(removed).collect(),
+        MergeStrategy::DeletionVectors => with_new_vectors(table, &touched, stores).await?,
     };
     let replacement = Replacement { counts: staged.counts(), files, changes: staged.changes.clone() };
     Ok(MergedFiles { added: staged.added.clone().and(copies.unwrap_or_default()), replacement })
 }
 
 fn removed(file: &Touched<'_>) -> ReplacedFile {
-    ReplacedFile { path: file.named.to_owned(), vector: None }
+    ReplacedFile { path: file.log_path.to_owned(), vector: None }
 }
 
 /// Writes the vectors of `touched`, all in one file.
-async fn marked(
+async fn with_new_vectors(
     table: &PinnedTable,
     touched: &[Touched<'_>],
     stores: &Stores,
 ) -> Result<Vec<ReplacedFile>, DeltaError> {
     let mut file = VectorFile::new();
     let mut replaced = Vec::with_capacity(touched.len());
-    for (touched, gone) in touched.iter().zip(gone(table, touched, stores).await?) {
+    for (touched, deleted) in touched.iter().zip(deleted_after(table, touched, stores).await?) {
         if touched.rows.is_none() {
-            let reason = format!("the log does not count the rows of `{}`, so none can be marked", touched.named);
+            let reason = format!("the log does not count the rows of `{}`, so none can be marked", touched.log_path);
             return Err(WriteError::BadMerge { table: table.location().to_string(), reason }.into());
         }
-        let vector = if touched.is_whole() { None } else { Some(file.push(&gone)?) };
-        replaced.push(ReplacedFile { path: touched.named.to_owned(), vector });
+        let vector = if touched.is_whole() { None } else { Some(file.push(&deleted)?) };
+        replaced.push(ReplacedFile { path: touched.log_path.to_owned(), vector });
     }
-    if replaced.iter().any(ReplacedFile::is_marked) {
+    if replaced.iter().any(ReplacedFile::stays) {
         file.write(table.location(), stores).await?;
     }
     Ok(replaced)
@@ -104,13 +104,13 @@ async fn marked(
 fn check_copies(
     table: &PinnedTable,
     touched: &[Touched<'_>],
-    way: MergeWay,
+    strategy: MergeStrategy,
     copies: Option<&StagedFiles>,
 ) -> Result<(), WriteError> {
     let copied = copies.map_or(0, StagedFiles::rows);
-    let staying: Option<u64> = match way {
-        MergeWay::Rewrite => touched.iter().map(Touched::staying).sum(),
-        MergeWay::DeletionVectors => Some(0),
+    let staying: Option<u64> = match strategy {
+        MergeStrategy::Rewrite => touched.iter().map(Touched::staying).sum(),
+        MergeStrategy::DeletionVectors => Some(0),
     };
     let complete = match staying {
         Some(rows) => rows == copied,

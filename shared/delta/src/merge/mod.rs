@@ -5,7 +5,7 @@
 //!             └ keys alone ─→ addresses ─rows_at→ only the rows that are wanted                          (rows_at)
 //!     ─delta_merge_plan→ DeltaMergeExec ─on executors, a task a partition→ rows of report_schema()      (input, exec)
 //!         new rows → data files; old and new rows → change data files; positions of replaced rows
-//! rows ─StagedMerge::from_batches→ StagedMerge ─choose→ MergeWay                                        (staged, way)
+//! rows ─StagedMerge::from_batches→ StagedMerge ─choose→ MergeStrategy                                        (staged, strategy)
 //!     ─DeletionVectors→ one file of vectors, written here                                               (vectors)
 //!     ─Rewrite→ survivors: a scan of what stays of the touched files ─delta_write_plan→ copies          (survivors)
 //!     ─finish→ MergedFiles ─→ the commit, as CommitMode::Merge                                          (finish)
@@ -20,10 +20,10 @@ mod input;
 mod positions;
 mod rows_at;
 mod staged;
+mod strategy;
 mod survivors;
 mod touched;
 mod vectors;
-mod way;
 
 use std::sync::Arc;
 
@@ -40,8 +40,8 @@ pub use exec::DeltaMergeExec;
 pub use finish::{MergedFiles, ReplacedFile, Replacement, finish};
 pub use rows_at::rows_at;
 pub use staged::{MergeCounts, StagedMerge};
+pub use strategy::{MergeStrategy, choose};
 pub use survivors::survivors;
-pub use way::{MergeWay, choose};
 
 pub use super::scan::{ROW_FILE, ROW_POSITION};
 use super::write::check::compile_constraints;
@@ -58,7 +58,7 @@ pub const NEW_PREFIX: &str = "new.";
 pub const INSERT: &str = "insert";
 /// [`OP`] of a row that takes the place of another.
 pub const UPDATE: &str = "update";
-/// [`OP`] of a row that goes.
+/// [`OP`] of a row that is deleted.
 pub const DELETE: &str = "delete";
 
 /// The plan that writes the changes of `input` for the table of `spec`, a task a partition.
@@ -117,8 +117,8 @@ fn partition_columns(input: &Schema, spec: &WriteSpec, change_feed: bool) -> Eng
         if !text || old.data_type(input)? != new.data_type(input)? {
             return Ok(new);
         }
-        let gone = binary(op, Operator::Eq, lit(DELETE), input)?;
-        case(None, vec![(gone, old)], Some(new))
+        let is_deleted = binary(op, Operator::Eq, lit(DELETE), input)?;
+        case(None, vec![(is_deleted, old)], Some(new))
     };
     spec.partition_by.iter().map(column).collect()
 }

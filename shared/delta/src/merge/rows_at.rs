@@ -27,7 +27,7 @@ pub fn rows_at(
 ) -> Result<Option<Arc<dyn TableProvider>>, DeltaError> {
     let bad = |reason: String| WriteError::BadMerge { table: table.location().to_string(), reason };
     let places: HashMap<&str, usize> =
-        table.files().files.iter().enumerate().map(|(place, file)| (file.named.as_ref(), place)).collect();
+        table.files().files.iter().enumerate().map(|(place, file)| (file.log_path.as_ref(), place)).collect();
     let mut wanted: BTreeMap<usize, RoaringTreemap> = BTreeMap::new();
     for batch in addresses {
         let files = batch.column_by_name(ROW_FILE).and_then(|column| column.as_string_opt::<i32>());

@@ -19,7 +19,7 @@ pub struct MergeCounts {
     pub inserted: u64,
     /// Rows that took the place of others.
     pub updated: u64,
-    /// Rows that are gone without replacement.
+    /// Rows that are deleted without replacement.
     pub deleted: u64,
 }
 

@@ -7,7 +7,7 @@ use deltalake::DeltaTableError;
 use windlass_storage::Stores;
 
 use super::StagedMerge;
-use super::touched::{gone, touched};
+use super::touched::{deleted_after, touched};
 use crate::DeltaError;
 use crate::error::WriteError;
 use crate::pin::PinnedTable;
@@ -30,11 +30,11 @@ pub async fn survivors(
     if touched.is_empty() {
         return Ok(None);
     }
-    let gone = gone(table, &touched, stores).await?;
+    let deleted = deleted_after(table, &touched, stores).await?;
     let mut files = Vec::with_capacity(touched.len());
-    for (file, gone) in touched.iter().zip(&gone) {
-        let vector = DeletionVector::travelling(gone).map_err(|error| WriteError::Encode {
-            what: format!("the deletion vector of `{}`", file.named),
+    for (file, deleted) in touched.iter().zip(&deleted) {
+        let vector = DeletionVector::travelling(deleted).map_err(|error| WriteError::Encode {
+            what: format!("the deletion vector of `{}`", file.log_path),
             reason: error.to_string(),
         })?;
         files.push((file.file, Arc::new(vector)));

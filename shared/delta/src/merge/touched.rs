@@ -24,7 +24,7 @@ pub(super) struct Touched<'a> {
     /// Its place among the table's files.
     pub(super) file: usize,
     /// As the log names it.
-    pub(super) named: &'a str,
+    pub(super) log_path: &'a str,
     /// The rows that the merge replaces.
     pub(super) replaced: &'a Positions,
     /// All of its rows, if the log counts them.
@@ -52,18 +52,18 @@ impl Touched<'_> {
 pub(super) fn touched<'a>(table: &PinnedTable, staged: &'a StagedMerge) -> Result<Vec<Touched<'a>>, WriteError> {
     let files = table.files();
     let places: HashMap<&str, usize> =
-        files.files.iter().enumerate().map(|(place, file)| (file.named.as_ref(), place)).collect();
-    let one = |(named, replaced): (&'a String, &'a Positions)| {
-        let Some(&file) = places.get(named.as_str()) else {
-            return Err(bad(table, format!("version {} has no file `{named}`", table.version())));
+        files.files.iter().enumerate().map(|(place, file)| (file.log_path.as_ref(), place)).collect();
+    let one = |(log_path, replaced): (&'a String, &'a Positions)| {
+        let Some(&file) = places.get(log_path.as_str()) else {
+            return Err(bad(table, format!("version {} has no file `{log_path}`", table.version())));
         };
         let rows = files.rows_before_deletes(file);
         let deleted = files.deleted_rows(file).unwrap_or_default();
         let beyond = |rows: u64| replaced.0.max().is_some_and(|last| last >= rows) || deleted + replaced.len() > rows;
         if rows.is_some_and(beyond) {
-            return Err(bad(table, format!("`{named}` does not have all of the rows that are replaced")));
+            return Err(bad(table, format!("`{log_path}` does not have all of the rows that are replaced")));
         }
-        Ok(Touched { file, named, replaced, rows, deleted })
+        Ok(Touched { file, log_path, replaced, rows, deleted })
     };
     staged.replaced.iter().map(one).collect()
 }
@@ -73,7 +73,7 @@ pub(super) fn touched<'a>(table: &PinnedTable, staged: &'a StagedMerge) -> Resul
 /// # Errors
 /// [`DeltaError::Log`] if the store fails, [`ReadError::DeletionVector`] for a damaged vector, and
 /// [`WriteError::BadMerge`] for a row that is to be replaced but was deleted before.
-pub(super) async fn gone(
+pub(super) async fn deleted_after(
     table: &PinnedTable,
     touched: &[Touched<'_>],
     stores: &Stores,
@@ -84,7 +84,7 @@ pub(super) async fn gone(
         async move {
             let before = deleted_before(table, file, store.as_ref()).await?;
             if !before.is_disjoint(&file.replaced.0) {
-                let reason = format!("a row of `{}` is replaced that was deleted before", file.named);
+                let reason = format!("a row of `{}` is replaced that was deleted before", file.log_path);
                 return Err(DeltaError::from(bad(table, reason)));
             }
             Ok(before | &file.replaced.0)
@@ -103,7 +103,7 @@ async fn deleted_before(
         VectorError::Store(source) => {
             DeltaError::Log { location: table.location().to_string(), source: DeltaTableError::ObjectStore { source } }
         }
-        VectorError::Invalid(reason) => ReadError::DeletionVector { file: file.named.to_owned(), reason }.into(),
+        VectorError::Invalid(reason) => ReadError::DeletionVector { file: file.log_path.to_owned(), reason }.into(),
     })
 }
 

@@ -1,4 +1,4 @@
-//! Deletion vectors: which rows of a file are gone.
+//! Deletion vectors: which rows of a file are deleted.
 //!
 //! Delta protocol, "Deletion Vectors". The scheduler only resolves *where* a vector is; the task that opens the data
 //! file reads the vector's few bytes itself, so a plan stays small however many rows were deleted.

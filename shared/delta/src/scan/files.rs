@@ -37,7 +37,7 @@ pub(crate) struct DataFiles {
 #[derive(Debug, Clone)]
 pub(crate) struct DataFile {
     /// As the log names it.
-    pub(crate) named: Arc<str>,
+    pub(crate) log_path: Arc<str>,
     /// Below the root of the table's store.
     pub(crate) path: StorePath,
     pub(crate) bytes: u64,
@@ -222,7 +222,7 @@ impl<'a> LogRows<'a> {
         let long =
             |array: &dyn Array| array.as_primitive_opt::<Int64Type>().filter(|a| a.is_valid(row)).map(|a| a.value(row));
         Ok(DataFile {
-            named: self.path.value(row).into(),
+            log_path: self.path.value(row).into(),
             path: resolve(location, self.path.value(row))?,
             bytes: long(self.size).and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default(),
             modified: long(self.modified).and_then(DateTime::from_timestamp_millis).unwrap_or_default(),
@@ -288,23 +288,23 @@ const STORE_SCHEMES: [&str; 11] = ["file", "memory", "s3", "s3a", "s3n", "gs", "
 ///
 /// # Errors
 /// [`ReadError::ForeignFile`] if the URL is of another store, [`ReadError::InvalidLog`] if it is no path at all.
-pub(crate) fn resolve(location: &Location, named: &str) -> Result<StorePath, ReadError> {
+pub(crate) fn resolve(location: &Location, log_path: &str) -> Result<StorePath, ReadError> {
     let invalid = |reason: String| ReadError::InvalidLog {
         location: location.to_string(),
-        reason: format!("it names a file `{named}`, which is not a path ({reason})"),
+        reason: format!("it names a file `{log_path}`, which is not a path ({reason})"),
     };
-    let absolute = Url::parse(named).ok().filter(|url| STORE_SCHEMES.contains(&url.scheme()));
+    let absolute = Url::parse(log_path).ok().filter(|url| STORE_SCHEMES.contains(&url.scheme()));
     if let Some(url) = absolute {
         let own = location.url();
         let same_scheme =
             url.scheme() == own.scheme() || (S3_SCHEMES.contains(&url.scheme()) && S3_SCHEMES.contains(&own.scheme()));
         if !same_scheme || url.host_str() != own.host_str() || url.username() != own.username() {
-            return Err(ReadError::ForeignFile { location: location.to_string(), file: named.to_owned() });
+            return Err(ReadError::ForeignFile { location: location.to_string(), file: log_path.to_owned() });
         }
         return StorePath::from_url_path(url.path()).map_err(|error| invalid(error.to_string()));
     }
-    let below = StorePath::from_url_path(named).map_err(|error| invalid(error.to_string()))?;
-    if named.starts_with('/') {
+    let below = StorePath::from_url_path(log_path).map_err(|error| invalid(error.to_string()))?;
+    if log_path.starts_with('/') {
         return Ok(below);
     }
     let root = location.path().map_err(|error| invalid(error.to_string()))?;

@@ -106,7 +106,7 @@ impl DeltaScan {
     fn partitioned_file(&self, file: usize) -> Result<PartitionedFile> {
         let described = &self.files().files[file];
         let values = self.files().partitions.iter().map(|values| ScalarValue::try_from_array(values, file));
-        let named = self.is_addressed().then(|| Ok(ScalarValue::from(described.named.as_ref())));
+        let log_path = self.is_addressed().then(|| Ok(ScalarValue::from(described.log_path.as_ref())));
         let partitioned = PartitionedFile::new_from_meta(ObjectMeta {
             location: described.path.clone(),
             last_modified: described.modified,
@@ -114,7 +114,7 @@ impl DeltaScan {
             e_tag: None,
             version: None,
         });
-        Ok(partitioned.with_partition_values(values.chain(named).collect::<Result<_>>()?))
+        Ok(partitioned.with_partition_values(values.chain(log_path).collect::<Result<_>>()?))
     }
 
     /// `files` in at most `count` groups of about as many bytes each, files in the order of their paths.

@@ -11,7 +11,7 @@ use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::{DeltaResult, DeltaTableError};
 use serde_json::{Value, json};
 
-use super::{CONSTRAINT, TableChange, TableDefinition, Wanted};
+use super::{CONSTRAINT, CheckedDefinition, TableChange, TableDefinition};
 use crate::error::WriteError;
 use crate::log::put_version;
 
@@ -22,7 +22,7 @@ pub(super) struct Creation {
 }
 
 impl Creation {
-    pub(super) fn of(definition: &TableDefinition, wanted: &Wanted) -> Result<Self, WriteError> {
+    pub(super) fn of(definition: &TableDefinition, wanted: &CheckedDefinition) -> Result<Self, WriteError> {
         let properties = configuration(&definition.properties, &definition.constraints);
         let needs = needs(&wanted.schema, &properties);
         let build = || -> DeltaResult<Self> {

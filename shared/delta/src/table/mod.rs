@@ -63,7 +63,7 @@ impl TableDefinition {
     /// # Errors
     /// [`WriteError`] that names the column, partition column or property that cannot be a Delta table's.
     pub fn table_schema(&self) -> Result<SchemaRef, WriteError> {
-        Ok(Wanted::of(self)?.schema)
+        Ok(CheckedDefinition::of(self)?.schema)
     }
 }
 
@@ -137,7 +137,7 @@ impl TableState {
 }
 
 /// Finds the table of `definition`, or creates it in a commit of its own. Safe to call from many processes at once:
-/// whoever loses the race takes the winner's table and compares it.
+/// the loser of a race takes the winner's table and compares it.
 ///
 /// `info` goes into the commit of a creation (`commitInfo`).
 ///
@@ -151,7 +151,7 @@ pub async fn ensure_table(
     stores: &Stores,
     info: &BTreeMap<String, Value>,
 ) -> Result<TableState, DeltaError> {
-    let wanted = Wanted::of(definition)?;
+    let wanted = CheckedDefinition::of(definition)?;
     let log_store = log_store(&definition.location, stores)?;
     let creation = create::Creation::of(definition, &wanted)?;
     let mut failure = None;
@@ -238,11 +238,11 @@ async fn load(log_store: &LogStoreRef) -> DeltaResult<Option<Snapshot>> {
 }
 
 /// A definition whose columns have been checked and turned into types that Delta has.
-struct Wanted {
+struct CheckedDefinition {
     schema: SchemaRef,
 }
 
-impl Wanted {
+impl CheckedDefinition {
     fn of(definition: &TableDefinition) -> Result<Self, WriteError> {
         let fields = schema::delta_fields(&definition.schema, &definition.not_null)?;
         schema::check_partitioning(&fields, &definition.partition_by)?;
@@ -254,7 +254,7 @@ impl Wanted {
 
 fn state_of(
     definition: &TableDefinition,
-    wanted: &Wanted,
+    wanted: &CheckedDefinition,
     snapshot: &Snapshot,
     on_change: SchemaChange,
     created: bool,
@@ -265,12 +265,12 @@ fn state_of(
     if !features.is_empty() {
         return Err(WriteError::Unsupported { table, features });
     }
-    let found = Found::of(snapshot)?;
-    let mut differences = difference::differences(&wanted.schema, definition, &found);
+    let existing = ExistingTable::of(snapshot)?;
+    let mut differences = difference::differences(&wanted.schema, definition, &existing);
     if on_change == SchemaChange::Refuse {
         differences.retain(|difference| !difference.is_stricter_table());
     }
-    let mut constraints = found.constraints.clone();
+    let mut constraints = existing.constraints.clone();
     constraints.extend(definition.constraints.clone());
     let mut state = TableState {
         location: definition.location.clone(),
@@ -278,10 +278,10 @@ fn state_of(
         created,
         table_id: metadata.id().to_owned(),
         fingerprint: fingerprint(metadata, protocol),
-        schema: found.schema,
-        partition_by: found.partition_by,
+        schema: existing.schema,
+        partition_by: existing.partition_by,
         constraints,
-        properties: found.properties,
+        properties: existing.properties,
         change: None,
     };
     if differences.is_empty() {
@@ -301,14 +301,14 @@ fn state_of(
 }
 
 /// A table's columns, partitioning and properties as its log has them.
-struct Found {
+struct ExistingTable {
     schema: SchemaRef,
     partition_by: Vec<String>,
     constraints: BTreeMap<String, String>,
     properties: BTreeMap<String, String>,
 }
 
-impl Found {
+impl ExistingTable {
     fn of(snapshot: &Snapshot) -> Result<Self, WriteError> {
         let arrow: Schema = snapshot
             .schema()

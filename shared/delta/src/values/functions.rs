@@ -1,4 +1,4 @@
-//! The functions that plans of Windlass hold where the rule takes effect. They are no SQL for users: sessions know them so
+//! The functions that plans of Windlass hold where the rule takes effect. They are not SQL for users: sessions register them so
 //! that executors find them by name.
 
 use std::sync::Arc;

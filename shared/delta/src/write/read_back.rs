@@ -31,7 +31,7 @@ impl StagedFiles {
             .iter()
             .map(|add| {
                 Ok(DataFile {
-                    named: add.path.as_str().into(),
+                    log_path: add.path.as_str().into(),
                     path: resolve(&spec.location, &add.path)?,
                     bytes: add.size.cast_unsigned(),
                     modified: DateTime::from_timestamp_millis(add.modification_time).unwrap_or_default(),

@@ -1,14 +1,14 @@
-//! How a stage's rows came about when not all of them were computed again, and why.
+//! How a stage's table was brought up to date when not all of its rows were computed again, and why.
 
 use serde::{Deserialize, Serialize};
 use windlass_base::ids::{NodeName, TableVersion};
 
-/// What of one source a stage has to take in.
+/// The changes of one source that a stage has to apply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceChange {
     /// The source or stage that is read.
     pub source: NodeName,
-    /// The last version that the stage's table has taken in: its cursor; none for files without versions.
+    /// The last version that the stage's table has applied: its cursor; none for files without versions.
     #[serde(default)]
     pub from: Option<TableVersion>,
     /// The version that the run reads; none if a stage of the same run has yet to make it, and for files.

@@ -95,7 +95,7 @@ impl RunLayout {
         self.file("log.jsonl")
     }
 
-    /// A stage's tries and tasks: a `StageRecord`.
+    /// A stage's attempts and tasks: a `StageRecord`.
     pub fn stage(&self, stage: &NodeName) -> String {
         self.stage_file(stage, "stage.json")
     }

@@ -41,7 +41,7 @@ pub struct StageLineage {
     /// Whether affected keys got their new rows from the changes and the table alone, without a look at the inputs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub from_changes: bool,
-    /// What of each input was taken in.
+    /// The changes of each input that were applied.
     #[serde(default)]
     pub changes: Vec<SourceChange>,
     /// The version that it committed, if it did.

@@ -161,7 +161,7 @@ pub enum LogKind {
         stage: NodeName,
         /// The attempt, from 1.
         attempt: u32,
-        /// What the commit came to.
+        /// The outcome of the commit.
         #[serde(flatten)]
         receipt: StageReceipt,
         /// How long the attempt took, in milliseconds.

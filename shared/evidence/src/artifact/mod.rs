@@ -34,5 +34,5 @@ pub use stage::{
     AttemptRecord, ExpectationRecord, MetricUnit, OperatorMetric, OperatorMetrics, OutputRecord, QuarantineRecord,
     StageRecord, TaskTiming,
 };
-pub use status::{AttemptStatus, CommitOutcome, RunStatus, StageReceipt, StageStatus};
+pub use status::{AttemptStatus, ReceiptOutcome, RunStatus, StageReceipt, StageStatus};
 pub use table::{CursorReset, CursorStatus, PinStatus, SourceCursor, TableStatus};

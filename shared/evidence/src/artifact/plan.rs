@@ -69,7 +69,7 @@ pub struct StageDecision {
     /// How its table is brought up to date; none for views, caches and reused tables.
     #[serde(default)]
     pub strategy: Option<Strategy>,
-    /// What of each input it has to take in, for incremental stages.
+    /// The changes of each input that it has to apply, for incremental stages.
     #[serde(default)]
     pub changes: Vec<SourceChange>,
     /// Whether its table can be used as it is, and if not why.
@@ -136,7 +136,7 @@ pub struct PlannedRun {
     /// The hash of everything about the session that can change a plan.
     #[serde(default)]
     pub session_identity: String,
-    /// What the stages' tables have taken in before the run.
+    /// What the stages' tables have applied before the run.
     #[serde(default)]
     pub cursors: Vec<SavedCursor>,
 }

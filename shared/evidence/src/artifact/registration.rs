@@ -1,4 +1,4 @@
-//! `registrations.json`: every table as the sessions of the run came to know it.
+//! `registrations.json`: every table as the sessions of the run registered it.
 
 use serde::{Deserialize, Serialize};
 use windlass_base::identity::ScanIdentity;

@@ -57,7 +57,7 @@ pub struct RunRecord {
     /// What was taken out of it (`--exclude`).
     #[serde(default)]
     pub exclude: Option<String>,
-    /// What was to be computed anew, if anything.
+    /// What was to be computed from scratch, if anything.
     #[serde(default, skip_serializing_if = "Refresh::is_empty")]
     pub refresh: Refresh,
     /// The name of the machine that drove the run.
@@ -84,7 +84,7 @@ pub struct StageSummary {
     pub stage: NodeName,
     /// Where it stands.
     pub status: StageStatus,
-    /// How often it was tried.
+    /// How many attempts it had.
     pub attempts: u32,
     /// The version, rows, bytes and files of its commit, if it committed.
     #[serde(default)]

@@ -40,7 +40,7 @@ pub struct SavedRequest {
     /// What is left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<String>,
-    /// What is computed anew.
+    /// What is computed from scratch.
     #[serde(default, skip_serializing_if = "Refresh::is_empty")]
     pub refresh: Refresh,
 }
@@ -56,7 +56,7 @@ pub struct SavedPlan {
     pub pipeline: PipelineName,
     /// What was asked for, to be asked for again.
     pub request: SavedRequest,
-    /// The value that every parameter came to.
+    /// The value of every parameter.
     pub params: BTreeMap<String, Value>,
     /// The hash of everything about the session that can change a plan.
     pub session_identity: String,
@@ -64,7 +64,7 @@ pub struct SavedPlan {
     pub stages: Vec<SavedStage>,
     /// What was to be read, at which state.
     pub pins: Vec<PinRecord>,
-    /// What each stage's table had taken in.
+    /// What each stage's table had applied.
     pub cursors: Vec<SavedCursor>,
 }
 
@@ -85,21 +85,21 @@ pub struct SavedStage {
     pub strategy: Option<Strategy>,
 }
 
-/// What a stage's table had taken in of a source.
+/// What a stage's table had applied of a source.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SavedCursor {
     /// The stage.
     pub stage: NodeName,
     /// The source or stage that it reads.
     pub source: NodeName,
-    /// The last version taken in, or the hash of a listing for files; -1 after a reset, none if there is no cursor.
+    /// The last version applied, or the hash of a listing for files; -1 after a reset, none if there is no cursor.
     pub version: Option<i64>,
 }
 
-/// Why a file is no plan to be applied.
+/// Why a file cannot be applied as a plan.
 #[derive(Debug, thiserror::Error)]
 pub enum SavedPlanError {
-    /// The text is no saved plan.
+    /// The text is not a saved plan.
     #[error("the text is not a saved plan")]
     Unreadable(#[source] serde_json::Error),
     /// It was written by a later version of Windlass.
@@ -128,7 +128,7 @@ impl Coded for SavedPlanError {
 }
 
 impl SavedPlan {
-    /// The plan to keep of what was asked for and what came of it.
+    /// The plan to keep of a request and of what was planned for it.
     pub fn new(request: SavedRequest, planned: &PlannedRun) -> Self {
         let params = match &planned.params {
             Value::Object(params) => params.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
@@ -177,7 +177,7 @@ impl SavedPlan {
     }
 }
 
-/// Something that is no longer as it was when a plan was saved.
+/// Something that has changed since a plan was saved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "moved", rename_all = "snake_case")]
 pub enum Moved {
@@ -224,7 +224,7 @@ pub enum Moved {
         /// The stage.
         stage: NodeName,
     },
-    /// A stage's rows would come about otherwise.
+    /// A stage would be decided otherwise.
     Decision {
         /// The stage.
         stage: NodeName,
@@ -242,15 +242,15 @@ pub enum Moved {
         /// Its state now.
         to: Option<String>,
     },
-    /// A stage's table has taken in something else.
+    /// A stage's table has applied something else.
     Cursor {
         /// The stage.
         stage: NodeName,
         /// What it reads.
         source: NodeName,
-        /// What it had taken in.
+        /// What it had applied.
         from: Option<i64>,
-        /// What it has taken in now.
+        /// What it has applied now.
         to: Option<i64>,
     },
 }
@@ -434,7 +434,7 @@ fn moved_code(from: &SavedStage, to: &SavedStage) -> Option<String> {
     Some(parts.map_or_else(definition_changed, |(from, to)| to.changed_text(from)))
 }
 
-/// How two pins of one source differ in what is read. How a version came to be chosen does not matter.
+/// How two pins of one source differ in what is read. How the version was chosen does not matter.
 fn moved_pin(source: &NodeName, from: Option<&PinRecord>, to: Option<&PinRecord>) -> Option<Moved> {
     let (from, to) = match (from, to) {
         (Some(from), Some(to)) => two_states(from, to)?,
@@ -456,7 +456,7 @@ fn two_states(from: &PinRecord, to: &PinRecord) -> Option<(Option<String>, Optio
         let files = |pin: &PinRecord| Some(format!("{} files of {} bytes", pin.files, pin.bytes));
         return Some((files(from), files(to).map(|files| format!("other files: {files}"))));
     }
-    // The same version of a table that was made anew in the same place.
+    // The same version of a table that was recreated in the same place.
     match (from.committed_at, to.committed_at) {
         (Some(before), Some(after)) if before != after => {
             let at = |pin: &PinRecord, at: chrono::DateTime<chrono::Utc>| {

@@ -1,4 +1,4 @@
-//! `stages/<stage>/stage.json`: a stage's tries, tasks and operators.
+//! `stages/<stage>/stage.json`: a stage's attempts, tasks and operators.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -16,21 +16,21 @@ pub struct StageRecord {
     pub stage: NodeName,
     /// Where it stands.
     pub status: StageStatus,
-    /// Every try, in order.
+    /// Every attempt, in order.
     pub attempts: Vec<AttemptRecord>,
-    /// What its commit came to, if it committed.
+    /// The outcome of its commit, if it committed.
     #[serde(default)]
     pub receipt: Option<StageReceipt>,
-    /// The tasks of all tries, by attempt, engine stage, partition and task attempt.
+    /// The tasks of all attempts, by attempt, engine stage, partition and task attempt.
     #[serde(default)]
     pub tasks: Vec<TaskTiming>,
-    /// The operators of the last try that measured any.
+    /// The operators of the last attempt that measured any.
     #[serde(default)]
     pub operators: Vec<OperatorMetrics>,
-    /// How the rows kept to each expectation, in the last try that came so far.
+    /// How the rows met each expectation, in the last attempt that checked it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expectations: Vec<ExpectationRecord>,
-    /// Where the rows went that did not, if any were set apart.
+    /// The quarantine of the rows that did not, if there were any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<QuarantineRecord>,
     /// What was saved: the table first, then each export.
@@ -38,7 +38,7 @@ pub struct StageRecord {
     pub outputs: Vec<OutputRecord>,
 }
 
-/// What a save came to.
+/// The outcome of a save.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputRecord {
     /// The dataset: the stage's name.
@@ -60,7 +60,7 @@ pub struct OutputRecord {
     pub schema_hash: String,
 }
 
-/// How rows kept to an expectation.
+/// How rows met an expectation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExpectationRecord {
     /// The expectation's name.
@@ -94,12 +94,12 @@ pub struct QuarantineRecord {
     pub rows: u64,
 }
 
-/// One try of a stage.
+/// One attempt at a stage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptRecord {
     /// Counted from 1.
     pub number: u32,
-    /// Whether it only committed what an earlier try had staged.
+    /// Whether it only committed what an earlier attempt had staged.
     #[serde(default)]
     pub commit_only: bool,
     /// When it began.

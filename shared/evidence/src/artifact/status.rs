@@ -73,7 +73,7 @@ impl StageStatus {
     }
 }
 
-/// How one try of a stage ended.
+/// How one attempt at a stage ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AttemptStatus {
@@ -92,16 +92,17 @@ pub enum AttemptStatus {
 /// Whether this run's commit made the version, or found that it was there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum CommitOutcome {
+#[schemars(rename = "CommitOutcome")]
+pub enum ReceiptOutcome {
     /// The commit made the version.
     Committed,
-    /// An earlier try of the same run had committed already; nothing was written again.
+    /// An earlier attempt of the same run had committed already; nothing was written again.
     AlreadyCommitted,
     /// There was nothing to write: the table is used as it is.
     Reused,
 }
 
-/// What a stage's commit came to.
+/// The outcome of a stage's commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StageReceipt {
     /// The version of the stage's table.
@@ -113,5 +114,5 @@ pub struct StageReceipt {
     /// Data files written.
     pub files: u64,
     /// Whether this commit made the version.
-    pub outcome: CommitOutcome,
+    pub outcome: ReceiptOutcome,
 }

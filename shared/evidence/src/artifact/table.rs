@@ -32,12 +32,12 @@ pub struct CursorStatus {
     pub last_run: Option<RunSequence>,
     /// The table's newest version.
     pub version: Option<TableVersion>,
-    /// What it has taken in of each source, for incremental stages.
+    /// What it has applied of each source, for incremental stages.
     #[serde(default)]
     pub sources: Vec<SourceCursor>,
 }
 
-/// What a stage's table has taken in of one source.
+/// What a stage's table has applied of one source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceCursor {
     /// The source or stage that is read.
@@ -45,11 +45,11 @@ pub struct SourceCursor {
     /// The id of its Delta table now; none for files, and where there is no table.
     #[serde(default)]
     pub table_id: Option<String>,
-    /// The last version taken in, or the hash of the listing for files; -1 after a reset, none if there is no cursor for
+    /// The last version applied, or the hash of the listing for files; -1 after a reset, none if there is no cursor for
     /// this table.
     #[serde(default)]
     pub version: Option<i64>,
-    /// How many versions the source has that were not taken in; none without a cursor, and for files.
+    /// How many versions the source has that are not applied yet; none without a cursor, and for files.
     #[serde(default)]
     pub behind: Option<u64>,
 }
@@ -57,12 +57,12 @@ pub struct SourceCursor {
 /// A cursor that is to be set by hand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CursorReset {
-    /// The stage whose table has taken something in.
+    /// The stage whose table has the cursor.
     pub stage: NodeName,
-    /// The source or stage that it is to take in anew; none for all that it reads.
+    /// The source or stage that it is to apply again; none for all that it reads.
     #[serde(default)]
     pub source: Option<NodeName>,
-    /// The version that it shall have taken in; none for nothing at all.
+    /// The version that is to count as applied; none for nothing at all.
     #[serde(default)]
     pub to: Option<TableVersion>,
     /// Why, for the table's history.

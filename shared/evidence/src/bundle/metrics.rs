@@ -45,7 +45,7 @@ pub fn encode_metrics(run_id: &RunId, stage: &NodeName, operators: &[OperatorMet
 /// The batches of such a file.
 ///
 /// # Errors
-/// Arrow's own, if it is no such file.
+/// Arrow's own, if it is not such a file.
 pub fn decode_metrics(content: Bytes) -> Result<Vec<RecordBatch>, ArrowError> {
     FileReader::try_new(Cursor::new(content), None)?.collect()
 }

@@ -105,7 +105,7 @@ impl BundleReader {
         lines.map(|line| serde_json::from_slice(line).map_err(|source| malformed(&path, source))).collect()
     }
 
-    /// A stage's tries, tasks and operators.
+    /// A stage's attempts, tasks and operators.
     pub async fn stage(&self, run_id: &RunId, stage: &NodeName) -> Result<Option<StageRecord>, RecordError> {
         self.part(RunLayout::new(run_id.clone()).stage(stage)).await
     }

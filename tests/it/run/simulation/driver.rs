@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use windlass_base::ids::{NodeName, RunId};
-use windlass_evidence::artifact::{CommitOutcome, RunStatus};
+use windlass_evidence::artifact::{ReceiptOutcome, RunStatus};
 use windlass_scheduler::run::action::RunAction;
 use windlass_scheduler::run::event::{RunEvent, RunEventKind, Staged};
 use windlass_scheduler::run::event_log::{EventLog, EventLogError};
@@ -309,7 +309,7 @@ impl Simulation {
             2 => RunEventKind::StageCancelled { stage, attempt },
             3 => RunEventKind::StageFailed { stage, attempt, failure: failure(true) },
             4 => RunEventKind::ExecutionSucceeded { stage, attempt, staged: Staged(Arc::new("nonsense".into())) },
-            5 => RunEventKind::StageCommitted { stage, attempt, receipt: receipt(CommitOutcome::Committed) },
+            5 => RunEventKind::StageCommitted { stage, attempt, receipt: receipt(ReceiptOutcome::Committed) },
             _ => match self.events.last() {
                 Some(last) => last.kind.clone(),
                 None => RunEventKind::LeaseLost,

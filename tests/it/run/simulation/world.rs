@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use serde_json::json;
 use windlass_base::error::Failure;
 use windlass_base::ids::{NodeName, TableVersion};
-use windlass_evidence::artifact::{CommitOutcome, StageReceipt};
+use windlass_evidence::artifact::{ReceiptOutcome, StageReceipt};
 use windlass_scheduler::run::event::Staged;
 use windlass_scheduler::run::schedule::{RetryPolicy, RunSchedule, StagePlanNode};
 
@@ -88,8 +88,8 @@ impl Tables {
         assert!(self.staged.contains(files), "{files} were never staged");
         assert!(files.starts_with(stage.as_str()), "{files} are not of {stage}");
         let outcome = match self.commits.contains_key(stage) {
-            true => CommitOutcome::AlreadyCommitted,
-            false => CommitOutcome::Committed,
+            true => ReceiptOutcome::AlreadyCommitted,
+            false => ReceiptOutcome::Committed,
         };
         self.commits.entry(stage.clone()).or_insert_with(|| staged.clone());
         receipt(outcome)
@@ -104,6 +104,6 @@ pub(super) fn failure(retryable: bool) -> Failure {
     Failure { code: "WL0599".into(), message: "simulated".into(), help: None, retryable }
 }
 
-pub(super) fn receipt(outcome: CommitOutcome) -> StageReceipt {
+pub(super) fn receipt(outcome: ReceiptOutcome) -> StageReceipt {
     StageReceipt { version: TableVersion(1), rows: 1, bytes: 1, files: 1, outcome }
 }

@@ -25,7 +25,7 @@ use windlass_client::embedded::{EmbeddedConfig, local_runs};
 use windlass_client::error::ClientError;
 use windlass_client::project::find_project_dir;
 use windlass_client::{Project, RunOptions, Runs, Windlass};
-use windlass_evidence::artifact::{CommitOutcome, Refresh, StageSummary};
+use windlass_evidence::artifact::{ReceiptOutcome, Refresh, StageSummary};
 
 use crate::args::{BindArgs, Global, RefreshArgs, SelectArgs};
 use crate::failure::CommandError;
@@ -76,7 +76,7 @@ fn run_options(args: &SelectArgs, refresh: &RefreshArgs) -> RunOptions {
 /// The status of a stage as a table shows it: a table that was used as it is was not committed to.
 fn status_of(stage: &StageSummary) -> &'static str {
     match &stage.receipt {
-        Some(receipt) if receipt.outcome == CommitOutcome::Reused => "reused",
+        Some(receipt) if receipt.outcome == ReceiptOutcome::Reused => "reused",
         _ => stage.status.as_str(),
     }
 }

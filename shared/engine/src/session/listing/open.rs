@@ -17,7 +17,7 @@ use serde_json::json;
 use windlass_base::ids::NodeName;
 use windlass_evidence::artifact::{Registration, SortRecord, TableKind};
 use windlass_project::spec::source::{FileFormat, ListingSource};
-use windlass_storage::{Location, Stores, change_marks};
+use windlass_storage::{Location, Stores, content_versions};
 
 use super::files::{Files, find};
 use super::format::{self, Way};
@@ -52,7 +52,7 @@ pub(in crate::session) async fn open(
     let table_schema = table_schema(&file_schema, &partition_columns);
     check_sort_order(name, source, table_schema.table_schema())?;
     let pinned = pin(&files, statistics, &partition_columns)?;
-    let marks = change_marks(location, &files.objects).await;
+    let marks = content_versions(location, &files.objects).await;
     let registration = record(name, source, location, (&files, &marks), table_schema.table_schema())?;
     let table = ListedTable {
         store: location.store_url()?,

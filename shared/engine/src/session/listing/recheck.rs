@@ -7,7 +7,7 @@ use datafusion::catalog::TableProvider;
 use object_store::ObjectMeta;
 use object_store::path::Path as StorePath;
 use windlass_project::spec::source::FileFormat;
-use windlass_storage::{Location, Stores, change_marks};
+use windlass_storage::{Location, Stores, content_versions};
 
 use super::files::find;
 use super::table::{ListedTable, Scanner};
@@ -19,7 +19,7 @@ pub(super) struct AsListed {
     pub(super) location: Location,
     pub(super) format: FileFormat,
     pub(super) objects: Vec<ObjectMeta>,
-    /// What [`change_marks`] says of each.
+    /// What [`content_versions`] says of each.
     pub(super) marks: Vec<Option<String>>,
 }
 
@@ -44,7 +44,7 @@ impl AsListed {
             Err(SessionError::NoFiles { .. }) => return self.objects.first().map_or(Ok(()), |gone| Err(changed(gone))),
             found => found?.objects,
         };
-        let marks = change_marks(&self.location, &now).await;
+        let marks = content_versions(&self.location, &now).await;
         let now: HashMap<&StorePath, (&ObjectMeta, &Option<String>)> =
             now.iter().zip(&marks).map(|(object, mark)| (&object.location, (object, mark))).collect();
         for (object, mark) in self.objects.iter().zip(&self.marks) {

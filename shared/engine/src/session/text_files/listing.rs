@@ -5,7 +5,7 @@ use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
 use object_store::ObjectMeta;
 use object_store::path::Path as StorePath;
 use windlass_project::spec::source::TextFilesSource;
-use windlass_storage::{Location, Stores, change_marks};
+use windlass_storage::{Location, Stores, content_versions};
 
 use super::chunks::TextFile;
 use crate::session::SessionError;
@@ -28,7 +28,7 @@ pub(in crate::session) async fn list(
     let listed: Vec<ObjectMeta> = stores.store(location)?.list(Some(&folder)).try_collect().await.map_err(failed)?;
     let path = |object: &ObjectMeta| below(&folder, &object.location).filter(|path| selected(path));
     let listed: Vec<ObjectMeta> = listed.into_iter().filter(|object| path(object).is_some()).collect();
-    let marks = change_marks(location, &listed).await;
+    let marks = content_versions(location, &listed).await;
     let file = |(object, mark): (&ObjectMeta, Option<String>)| {
         let modified = object.last_modified.timestamp_micros();
         Some(TextFile { path: path(object)?, size: object.size, modified, mark })

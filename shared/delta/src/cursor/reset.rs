@@ -12,10 +12,10 @@ use uuid::Uuid;
 use windlass_base::ids::{AppId, TableVersion};
 use windlass_storage::{Location, Stores};
 
-use super::DeltaError;
-use super::log::{COMMIT_TOKEN, CommitFile, ConditionalCommit, LogState, PreparedCommit, log_store, put_once, unread};
-use super::table::unsupported;
-use super::write::WriteError;
+use crate::DeltaError;
+use crate::error::WriteError;
+use crate::log::{COMMIT_TOKEN, CommitFile, ConditionalCommit, LogState, PreparedCommit, log_store, put_once, unread};
+use crate::table::unsupported;
 
 /// The operation's name in the table's history.
 const OPERATION: &str = "CURSOR RESET";
