@@ -37,17 +37,17 @@ pub struct TableProgress {
     /// The version that has held its rows since, if its commit is still in the log: an earlier one than its own if
     /// an interrupted run had made them already.
     pub rows_version: Option<TableVersion>,
-    /// Which definition made the rows, as [`hash_as_version`] has it.
+    /// Which definition made the rows, as [`hash_as_version`](super::hash_as_version) has it.
     pub code: Option<i64>,
     /// The parts of that definition, as the last run's commit says.
     pub code_parts: Option<CodeParts>,
-    /// The version of each Delta input that is applied, by its name and the table's id; [`RESET`] if it was reset.
+    /// The version of each Delta input that is applied, by its name and the table's id; [`RESET`](super::RESET) if it was reset.
     pub sources: BTreeMap<(NodeName, String), i64>,
     /// The version of each Delta input that the last run applied, whatever its cursor was set to since.
     pub applied: BTreeMap<(NodeName, String), i64>,
-    /// The commit that made that version, as [`commit_hash`] has it, where it was known.
+    /// The commit that made that version, as [`commit_hash`](super::commit_hash) has it, where it was known.
     pub commits: BTreeMap<(NodeName, String), i64>,
-    /// The listing of each source of files that is applied, as [`hash_as_version`] has it; [`RESET`] if it was reset.
+    /// The listing of each source of files that is applied, as [`hash_as_version`](super::hash_as_version) has it; [`RESET`](super::RESET) if it was reset.
     pub files: BTreeMap<NodeName, i64>,
     /// The cursors that were reset since the last run, by the names of the inputs.
     pub reset: Vec<NodeName>,
@@ -211,10 +211,10 @@ struct RunInfo {
     /// As commits of a run name it.
     #[serde(rename = "windlass.run_id")]
     run_id: Option<RunId>,
-    /// As [`DONE_IN`] names it.
+    /// As [`DONE_IN`](super::DONE_IN) names it.
     #[serde(default, rename = "windlass.done_in")]
     done_in: Option<TableVersion>,
-    /// As [`CODE_PARTS`] names them.
+    /// As [`CODE_PARTS`](super::CODE_PARTS) names them.
     #[serde(default, rename = "windlass.code")]
     code_parts: Option<CodeParts>,
 }

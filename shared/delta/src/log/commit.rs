@@ -1,4 +1,4 @@
-//! Commit files: where they are, how they are read, and what a damaged one is told as.
+//! Commit files: where they are, how they are read, and what is wrong with a damaged one.
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -86,7 +86,7 @@ impl CommitFile {
         }
     }
 
-    /// The token by which whoever put the commit knows it again; `None` if it has none, or cannot be read.
+    /// The token by which the call that put the commit recognises it; `None` if it has none, or cannot be read.
     pub(crate) fn token(&self) -> Option<String> {
         self.actions().map_while(Result::ok).find_map(|action| match action {
             Action::CommitInfo(info) => info.text(COMMIT_TOKEN).map(str::to_owned),

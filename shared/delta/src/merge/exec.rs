@@ -259,7 +259,7 @@ impl MergeTask {
             replaced.push(ReplacedRows { file: file.clone(), positions, rows });
         }
         let counts = serde_json::to_string(&self.counts).map_err(not_a_report)?;
-        TaskReport { added, changes, replaced, counts }.to_batch()
+        TaskReport { added, changes, replaced, counts }.into_batch()
     }
 
     fn count(&self, added: &[WrittenFile<Add>], changes: &[WrittenFile<AddCDCFile>]) {

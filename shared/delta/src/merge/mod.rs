@@ -5,7 +5,7 @@
 //!             └ keys alone ─→ addresses ─rows_at→ only the rows that are wanted                          (rows_at)
 //!     ─delta_merge_plan→ DeltaMergeExec ─on executors, a task a partition→ rows of report_schema()      (input, exec)
 //!         new rows → data files; old and new rows → change data files; positions of replaced rows
-//! rows ─StagedMerge::from_batches→ StagedMerge ─choose→ MergeStrategy                                        (staged, strategy)
+//! rows ─StagedMerge::from_batches→ StagedMerge ─choose_strategy→ MergeStrategy                        (staged, strategy)
 //!     ─DeletionVectors→ one file of vectors, written here                                               (vectors)
 //!     ─Rewrite→ survivors: a scan of what stays of the touched files ─delta_write_plan→ copies          (survivors)
 //!     ─finish→ MergedFiles ─→ the commit, as CommitMode::Merge                                          (finish)
@@ -40,7 +40,7 @@ pub use exec::DeltaMergeExec;
 pub use finish::{MergedFiles, ReplacedFile, Replacement, finish};
 pub use rows_at::rows_at;
 pub use staged::{MergeCounts, StagedMerge};
-pub use strategy::{MergeStrategy, choose};
+pub use strategy::{MergeStrategy, choose_strategy};
 pub use survivors::survivors;
 
 pub use super::scan::{ROW_FILE, ROW_POSITION};

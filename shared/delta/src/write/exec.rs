@@ -218,7 +218,7 @@ impl WriteTask {
                 self.metrics.files.add(added.len());
                 self.metrics.rows.add(added.iter().map(|file| file.rows as usize).sum());
                 self.metrics.bytes.add(added.iter().map(|file| file.action.size.cast_unsigned() as usize).sum());
-                TaskReport { added, ..TaskReport::default() }.to_batch().map_err(external)
+                TaskReport { added, ..TaskReport::default() }.into_batch().map_err(external)
             }
             Err(error) => {
                 self.files.abort().await;

@@ -91,7 +91,7 @@ impl TaskReport {
     ///
     /// # Errors
     /// [`WriteError::Encode`] for an action that cannot be written as JSON.
-    pub(crate) fn to_batch(self) -> Result<RecordBatch, WriteError> {
+    pub(crate) fn into_batch(self) -> Result<RecordBatch, WriteError> {
         let task = uuid::Uuid::new_v4().simple().to_string();
         let mut rows = Vec::new();
         for WrittenFile { action, rows: count } in self.added {
