@@ -20,7 +20,7 @@ use windlass_base::error::{Coded, Failure};
 use windlass_base::ids::TableVersion;
 use windlass_delta::changes::changes;
 use windlass_delta::commit::{BaseExpectation, CommitMode};
-use windlass_delta::merge::{MergeStrategy, StagedMerge, choose_strategy, delta_merge_plan, finish, survivors};
+use windlass_delta::merge::{MergeStrategy, StagedMerge, choose_strategy, delta_merge_plan, finish, remaining_rows};
 use windlass_delta::pin::PinnedTable;
 use windlass_delta::scan::ScanOptions;
 use windlass_delta::table::{SchemaChange, TableState};
@@ -443,7 +443,7 @@ impl StageRun<'_> {
         target: &PinnedTable,
         staged: &StagedMerge,
     ) -> Result<StagedFiles, Failure> {
-        let stay = survivors(target, staged, &self.scan_options()?, self.work.sessions.stores())
+        let stay = remaining_rows(target, staged, &self.scan_options()?, self.work.sessions.stores())
             .await
             .map_err(|error| error.to_failure())?;
         let Some(stay) = stay else { return Ok(StagedFiles::default()) };

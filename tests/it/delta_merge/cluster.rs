@@ -7,7 +7,7 @@ use datafusion::datasource::MemTable;
 use datafusion::physical_plan::ExecutionPlan;
 use windlass_base::config::SessionSettings;
 use windlass_delta::commit::{BaseExpectation, CommitMode, CommitOutcome, CommitRequest, commit};
-use windlass_delta::merge::{MergeCounts, MergeStrategy, StagedMerge, delta_merge_plan, finish, survivors};
+use windlass_delta::merge::{MergeCounts, MergeStrategy, StagedMerge, delta_merge_plan, finish, remaining_rows};
 use windlass_delta::pin::pin;
 use windlass_delta::scan::ScanOptions;
 use windlass_delta::write::{StagedFiles, delta_write_plan};
@@ -68,7 +68,7 @@ async fn tasks_merge_what_one_process_would() {
                 MergeStrategy::DeletionVectors => None,
                 MergeStrategy::Rewrite => {
                     // Every touched file may be replaced as a whole, by how the rows were written.
-                    match survivors(&table, &staged, &options, cluster.sessions.stores()).await.unwrap() {
+                    match remaining_rows(&table, &staged, &options, cluster.sessions.stores()).await.unwrap() {
                         Some(staying) => {
                             let rows = context.read_table(staying).unwrap().create_physical_plan().await.unwrap();
                             let plan = delta_write_plan(rows, state.write_spec("t"), &context.state()).unwrap();

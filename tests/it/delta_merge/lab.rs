@@ -9,7 +9,7 @@ use datafusion::prelude::SessionContext;
 use windlass_delta::commit::{BaseExpectation, CommitMode, CommitReceipt, CommitRequest};
 use windlass_delta::merge::{
     MergeStrategy, MergedFiles, NEW_PREFIX, OLD_PREFIX, OP, ROW_FILE, ROW_POSITION, StagedMerge, delta_merge_plan,
-    finish, survivors,
+    finish, remaining_rows,
 };
 use windlass_delta::pin::{PinnedTable, pin};
 use windlass_delta::scan::ScanOptions;
@@ -94,7 +94,7 @@ pub(crate) async fn copies(
     spec: &WriteSpec,
     staged: &StagedMerge,
 ) -> Option<StagedFiles> {
-    let staying = survivors(table, staged, &options(lab), lab.stores()).await.unwrap()?;
+    let staying = remaining_rows(table, staged, &options(lab), lab.stores()).await.unwrap()?;
     let context = lab.sessions.context().unwrap();
     let rows = context.read_table(staying).unwrap().create_physical_plan().await.unwrap();
     let plan = delta_write_plan(rows, spec.clone(), &context.state()).unwrap();

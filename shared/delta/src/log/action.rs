@@ -141,7 +141,7 @@ pub(super) struct Line {
     commit_info: Option<CommitInfo>,
 }
 
-/// A malformed protocol is told from a damaged line: what else the line says can be read.
+/// A malformed protocol is kept apart from a damaged line, so that it has an error of its own.
 fn read_protocol<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Result<ReaderProtocol, serde_json::Error>>, D::Error> {

@@ -50,7 +50,7 @@ impl ReplacedFile {
 }
 
 /// Makes the commit's part of a merge into `table`, the version that the positions are of. `copies` are the files with
-/// the rows of [`survivors`](super::survivors), written for [`MergeStrategy::Rewrite`]. For
+/// the rows of [`remaining_rows`](super::remaining_rows), written for [`MergeStrategy::Rewrite`]. For
 /// [`MergeStrategy::DeletionVectors`] this writes the file of vectors, which nothing refers to before the commit.
 ///
 /// # Errors

@@ -7,7 +7,7 @@
 //!         new rows → data files; old and new rows → change data files; positions of replaced rows
 //! rows ─StagedMerge::from_batches→ StagedMerge ─choose_strategy→ MergeStrategy                        (staged, strategy)
 //!     ─DeletionVectors→ one file of vectors, written here                                               (vectors)
-//!     ─Rewrite→ survivors: a scan of what stays of the touched files ─delta_write_plan→ copies          (survivors)
+//!     ─Rewrite→ remaining_rows: a scan of the touched files without replaced rows ─delta_write_plan→ copies (remaining_rows)
 //!     ─finish→ MergedFiles ─→ the commit, as CommitMode::Merge                                          (finish)
 //! ```
 //!
@@ -18,10 +18,10 @@ mod exec;
 mod finish;
 mod input;
 mod positions;
+mod remaining_rows;
 mod rows_at;
 mod staged;
 mod strategy;
-mod survivors;
 mod touched;
 mod vectors;
 
@@ -38,10 +38,10 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
 pub use exec::DeltaMergeExec;
 pub use finish::{MergedFiles, ReplacedFile, Replacement, finish};
+pub use remaining_rows::remaining_rows;
 pub use rows_at::rows_at;
 pub use staged::{MergeCounts, StagedMerge};
 pub use strategy::{MergeStrategy, choose_strategy};
-pub use survivors::survivors;
 
 pub use super::scan::{ROW_FILE, ROW_POSITION};
 use super::write::check::compile_constraints;

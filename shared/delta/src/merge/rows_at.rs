@@ -47,7 +47,7 @@ pub fn rows_at(
     }
     let mut files = Vec::with_capacity(wanted.len());
     for (place, rows) in &wanted {
-        let vector = DeletionVector::travelling(rows).map_err(|error| WriteError::Encode {
+        let vector = DeletionVector::in_plan(rows).map_err(|error| WriteError::Encode {
             what: format!("the rows of a file of `{}`", table.location()),
             reason: error.to_string(),
         })?;

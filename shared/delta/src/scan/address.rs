@@ -75,16 +75,16 @@ pub fn has_positions(parquet: &ParquetSource) -> bool {
 ///
 /// # Errors
 /// The engine's, if the source does not take its projection again.
-pub fn to_travel(parquet: &ParquetSource) -> Result<ParquetSource> {
+pub fn with_plain_position(parquet: &ParquetSource) -> Result<ParquetSource> {
     let schema = parquet.table_schema();
     let partitions = schema.table_partition_cols().iter().chain(schema.virtual_columns()).cloned();
-    let travelling = TableSchema::builder(Arc::clone(schema.file_schema()))
+    let plain = TableSchema::builder(Arc::clone(schema.file_schema()))
         .with_table_partition_cols(partitions.collect::<Vec<_>>())
         .build();
-    over(parquet, travelling)
+    over(parquet, plain)
 }
 
-/// `parquet`, which [`to_travel`] has made, with the position as what it is.
+/// `parquet`, which [`with_plain_position`] has made, with the position as what it is.
 ///
 /// # Errors
 /// If the last partition column does not stand for positions, or the source does not take its projection again.

@@ -96,7 +96,7 @@ impl DeletionVector {
     }
 
     /// A vector of `rows` that travels with the plan and is stored nowhere.
-    pub(crate) fn travelling(rows: &RoaringTreemap) -> std::io::Result<Self> {
+    pub(crate) fn in_plan(rows: &RoaringTreemap) -> std::io::Result<Self> {
         let inline = Bytes::from(serialized(rows)?);
         Ok(Self { bytes: inline.len() as u64, cardinality: rows.len(), inline, ..Self::default() })
     }

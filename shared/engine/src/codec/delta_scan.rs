@@ -77,7 +77,7 @@ fn encode(node: &Arc<dyn ExecutionPlan>, encoding: &Encoding<'_>) -> Result<Opti
     }
     let row_positions = address::has_positions(source.parquet());
     let parquet = match row_positions {
-        true => address::to_travel(source.parquet())?,
+        true => address::with_plain_position(source.parquet())?,
         false => source.parquet().clone(),
     };
     let plain = FileScanConfigBuilder::from(config.clone()).with_source(Arc::new(parquet)).build();

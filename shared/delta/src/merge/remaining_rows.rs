@@ -1,4 +1,4 @@
-//! What stays of the files that a merge takes rows from, as a scan.
+//! The rows that remain of the files that a merge takes rows from, as a scan.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::scan::deletion_vector::DeletionVector;
 /// # Errors
 /// As the other steps of a merge: [`WriteError::BadMerge`] if the merge is not one into this version of the table,
 /// [`DeltaError::Log`] if the store fails.
-pub async fn survivors(
+pub async fn remaining_rows(
     table: &PinnedTable,
     staged: &StagedMerge,
     options: &ScanOptions,
@@ -33,7 +33,7 @@ pub async fn survivors(
     let deleted = deleted_after(table, &touched, stores).await?;
     let mut files = Vec::with_capacity(touched.len());
     for (file, deleted) in touched.iter().zip(&deleted) {
-        let vector = DeletionVector::travelling(deleted).map_err(|error| WriteError::Encode {
+        let vector = DeletionVector::in_plan(deleted).map_err(|error| WriteError::Encode {
             what: format!("the deletion vector of `{}`", file.log_path),
             reason: error.to_string(),
         })?;
