@@ -62,7 +62,8 @@ async fn a_commit_says_what_it_did_and_can_be_found_again() {
         changes.push(wanted(&lab, 31, 32, "new", false).await);
         let all = datafusion::arrow::compute::concat_batches(&changes[0].schema(), &changes).unwrap();
         let mut request = staged(&lab, &state, &all, way, 1).await;
-        request.marks = BTreeMap::from([(AppId::new("lab/stage#source=a"), 7), (AppId::new("lab/stage#code"), -3)]);
+        request.cursor_transactions =
+            BTreeMap::from([(AppId::new("lab/stage#source=a"), 7), (AppId::new("lab/stage#code"), -3)]);
         let first = receipt(lab.commit(&request).await);
         assert_eq!(first.merged, Some(MergeCounts { inserted: 2, updated: 5, deleted: 10 }));
         let (removed, rows) = match way {

@@ -22,7 +22,7 @@ mod put;
 mod snapshot;
 mod store;
 
-pub(crate) use action::{Action, CommitInfo};
+pub(crate) use action::Action;
 pub use action::{FileAction, TableMetadata, VectorDescriptor};
 pub(crate) use check::{check_commits, explain};
 pub(crate) use commit::{CommitFile, commit_path};
