@@ -14,6 +14,8 @@ mod delta_write;
 mod engine;
 mod fixture;
 mod incremental;
+#[path = "../../shared/project/tests/project/pages.rs"]
+mod pages;
 mod plain;
 mod process;
 mod project;

@@ -1,14 +1,12 @@
-//! Twelve types against twelve, null or not, under every policy, as docs/contracts.md says.
+//! Twelve types against twelve, under every policy, as docs/contracts.md says: of queries and of tables.
 
 use std::collections::BTreeSet;
 
 use windlass_base::ids::NodeName;
 use windlass_client::RunOptions;
-use windlass_project::contract::{Column, Contract, ContractColumn, ContractType, Evolution};
 
 use super::{POLICIES, everything, project, said, stage, succeed, windlass};
-
-const PAGE: &str = include_str!("../../../docs/contracts.md");
+use crate::pages::widens;
 
 /// Types by Delta's name, and a value of each in SQL.
 const TYPES: [(&str, &str); 12] = [
@@ -25,84 +23,6 @@ const TYPES: [(&str, &str); 12] = [
     ("date", "DATE '2026-01-01'"),
     ("timestamp_ntz", "arrow_cast('2026-01-01T00:00:00', 'Timestamp(Microsecond, None)')"),
 ];
-
-/// The widenings that the page lists.
-fn documented() -> BTreeSet<(String, String)> {
-    let rows = PAGE.split_once("| from | to |").unwrap().1.lines().skip(2).take_while(|line| line.starts_with('|'));
-    let mut found = BTreeSet::new();
-    for row in rows {
-        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
-        let words = |cell: &str| -> Vec<String> {
-            cell.split('`').skip(1).step_by(2).map(|word| word.replace("(p,s)", "(12,2)")).collect()
-        };
-        for from in words(cells[0]) {
-            found.extend(words(cells[1]).into_iter().map(|to| (from.clone(), to)));
-        }
-    }
-    found
-}
-
-fn wider(from: &str, to: &str) -> bool {
-    documented().contains(&(from.to_owned(), to.to_owned()))
-}
-
-fn parsed(text: &str) -> ContractType {
-    ContractType::parse(text).unwrap()
-}
-
-fn contract(evolution: Evolution, data_type: &str, nullable: bool) -> Contract {
-    let column = ContractColumn {
-        name: "x".to_owned(),
-        data_type: parsed(data_type),
-        nullable,
-        description: None,
-        semantic_type: None,
-    };
-    Contract {
-        name: "c".to_owned(),
-        version: 1,
-        description: None,
-        evolution,
-        columns: vec![column],
-        key: Vec::new(),
-        partition_by: Vec::new(),
-    }
-}
-
-#[test]
-fn every_pair_of_types_is_taken_or_refused_as_documented() {
-    let policies = [Evolution::Exact, Evolution::Additive, Evolution::IgnoreExtra];
-    for (from, _) in TYPES {
-        for (to, _) in TYPES {
-            for evolution in policies {
-                for (here, wanted) in [(false, false), (false, true), (true, false), (true, true)] {
-                    let contract = contract(evolution, to, wanted);
-                    let column = |data_type: &str, nullable| Column {
-                        name: "x".to_owned(),
-                        data_type: parsed(data_type),
-                        nullable,
-                    };
-                    let fits = from == to || (evolution != Evolution::Exact && wider(from, to));
-                    let case = format!("{from} {here} → {to} {wanted} under {evolution}");
-                    match contract.fit(&[column(from, here)]) {
-                        Ok(_) => assert!(fits, "{case} fits"),
-                        Err(violations) => {
-                            assert!(!fits, "{case} does not fit");
-                            let text = violations[0].to_string();
-                            for part in ["`x`", from, to, evolution.as_str()] {
-                                assert!(text.contains(part), "{case}: {text}");
-                            }
-                        }
-                    }
-                    // Of a table what may be null is known.
-                    let null = here == wanted || (here && !wanted && evolution != Evolution::Exact);
-                    let violations = contract.succeeds(&[column(from, here)], &[column(to, wanted)]);
-                    assert_eq!(violations.is_empty(), fits && null, "{case}: {violations:?}");
-                }
-            }
-        }
-    }
-}
 
 fn name(from: usize, to: usize) -> String {
     format!("s_{from}_{to}")
@@ -138,7 +58,7 @@ async fn queries_are_held_to_their_contracts_before_anything_runs() {
     for policy in POLICIES {
         let dir = tempfile::tempdir().unwrap();
         let windlass = windlass(dir.path()).await;
-        let fits = |from: usize, to: usize| from == to || (policy != "exact" && wider(TYPES[from].0, TYPES[to].0));
+        let fits = |from: usize, to: usize| from == to || (policy != "exact" && widens(TYPES[from].0, TYPES[to].0));
         let all = project(dir.path(), &pairs(policy, 1, |_, _| true, |from, to| (from, to)));
         let messages = said(&windlass.plan(&all, &RunOptions::default()).await.unwrap_err());
         let expected: BTreeSet<String> = (0..144)
@@ -178,7 +98,7 @@ async fn a_table_stays_as_it_is_when_its_next_contract_is_refused() {
         let messages = said(&windlass.run(&after, &RunOptions::default()).await.unwrap().wait().await.unwrap_err());
         let expected: BTreeSet<String> = (0..144)
             .map(|index| (index / 12, index % 12))
-            .filter(|(from, to)| from != to && (policy == "exact" || !wider(TYPES[*from].0, TYPES[*to].0)))
+            .filter(|(from, to)| from != to && (policy == "exact" || !widens(TYPES[*from].0, TYPES[*to].0)))
             .map(|(from, to)| name(from, to))
             .collect();
         assert_eq!(named(&messages), expected, "{policy}");

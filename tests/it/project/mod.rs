@@ -1,35 +1,4 @@
-//! Projects: what good ones become, what bad ones are told.
+//! Projects on disk, and how the crates stand to one another; what projects mean is tested in `shared/project/tests`.
 
 mod architecture;
-mod bad;
-mod draw;
-mod good;
-mod grammar;
 mod load;
-mod mutate;
-mod select;
-pub(crate) mod subdag;
-mod travel;
-
-use windlass_project::graph::{PipelineGraph, check};
-use windlass_project::spec::{ProjectFiles, RenderStyle};
-
-/// The graph of a project that must be good.
-fn graph_of(files: &[(&str, &str)]) -> PipelineGraph {
-    let files: ProjectFiles = files.iter().map(|(path, text)| (*path, *text)).collect();
-    check(&files).unwrap_or_else(|problems| panic!("{}", problems.render(RenderStyle::default())))
-}
-
-/// A project with a bit of everything: the code graph in small.
-fn code_graph() -> PipelineGraph {
-    graph_of(CODE_GRAPH)
-}
-
-const CODE_GRAPH: &[(&str, &str)] = &[
-    ("windlass.yaml", include_str!("code_graph/windlass.yaml")),
-    ("stages/files_clean.sql", include_str!("code_graph/stages/files_clean.sql")),
-    ("stages/cpg_nodes.sql", include_str!("code_graph/stages/cpg_nodes.sql")),
-    ("stages/cpg_edges.sql", include_str!("code_graph/stages/cpg_edges.sql")),
-    ("stages/reports/summary.sql", include_str!("code_graph/stages/reports/summary.sql")),
-    ("stages/reports/largest.sql", include_str!("code_graph/stages/reports/largest.sql")),
-];

@@ -14,7 +14,7 @@ use windlass_storage::Location;
 
 use crate::delta_read::tables::{append, array, batch};
 use crate::incremental::tables::open;
-use crate::project::subdag::example;
+use crate::pages::subdag_example as example;
 
 async fn orders(folder: &std::path::Path, rows: &[(i64, i64, i64)]) {
     if !folder.exists() {
