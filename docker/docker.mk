@@ -21,4 +21,6 @@ compose-test: setup ## Pass the container tests: executors killed, cut off, rest
 	@if docker info >/dev/null 2>&1; then \
 	    $(MAKE) --no-print-directory compose-images && \
 	    WINDLASS_COMPOSE=1 cargo test --workspace --locked --test it -- compose:: --test-threads 1 --nocapture; \
+	elif case ",$$WINDLASS_REQUIRE," in *,compose,*) true ;; *) false ;; esac; then \
+	    echo "there is no container engine, and WINDLASS_REQUIRE names compose" >&2; exit 1; \
 	else echo "skipped: no container engine"; fi

@@ -6,7 +6,9 @@ pub mod plain;
 pub mod processes;
 mod storage_proxy;
 mod storage_server;
+mod surroundings;
 
 pub use cluster::{EmbeddedCluster, embedded_cluster, shared_cluster};
 pub use storage_proxy::{Answer, ProxiedRequest, StorageProxy};
 pub use storage_server::StorageServer;
+pub use surroundings::{Surroundings, skip};

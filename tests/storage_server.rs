@@ -11,6 +11,7 @@ use object_store::ObjectStore;
 use object_store::aws::AmazonS3Builder;
 
 use crate::processes::free_address;
+use crate::surroundings::{Surroundings, skip};
 
 /// Serves until the test's end of its standard input is closed, be it because the test was killed.
 const SERVE: &str = "
@@ -38,10 +39,10 @@ pub struct StorageServer {
 }
 
 impl StorageServer {
-    /// Starts a server. Where it cannot be installed, says so and answers `None`: the test is skipped.
+    /// Starts a server. Where it cannot be installed, `None`: the test is [skipped](skip).
     pub fn start() -> Option<Self> {
         let Some(python) = python() else {
-            println!("skipped: the S3 server cannot be installed; see scripts/test-storage.sh");
+            skip(Surroundings::S3, "the S3 server cannot be installed; see scripts/test-storage.sh");
             return None;
         };
         let started = (0..PORT_ATTEMPTS).find_map(|_| Self::start_on(python, free_address().port()));

@@ -5,6 +5,8 @@ use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
+use windlass_tests::{Surroundings, skip};
+
 use super::eventually;
 
 pub(super) const FIRST: &str = "executor-1";
@@ -47,15 +49,15 @@ fn docker(args: &[&str]) -> String {
     said(Command::new("docker").args(args))
 }
 
-/// Whether there can be containers; says why not.
+/// Whether there can be containers; if not, the test is [skipped](skip).
 fn is_on() -> bool {
     if std::env::var_os("WINDLASS_COMPOSE").is_none_or(|value| value != "1") {
-        println!("skipped: the container tests are run by `make compose-test`");
+        skip(Surroundings::Compose, "the container tests are run by `make compose-test`");
         return false;
     }
     let engine = Command::new("docker").arg("info").output();
     if !engine.is_ok_and(|output| output.status.success()) {
-        println!("skipped: no container engine");
+        skip(Surroundings::Compose, "there is no container engine");
         return false;
     }
     true
