@@ -23,7 +23,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionConfig;
 
-/// What the engine is told of a job that must fail, see [`ExactGraph::miscounted`].
+/// What the engine is told of a job that must fail, see [`miscounted`].
 pub(crate) const MISCOUNTED: &str = "rows were counted that an executor had written before another was lost";
 
 /// The jobs whose graphs are exact.
@@ -55,30 +55,28 @@ struct ExactGraph {
 /// The tasks of the stages that have been started more than once, by stage.
 type Retried = HashMap<usize, Vec<TaskInfo>>;
 
-impl ExactGraph {
-    fn retried(&self) -> Retried {
-        let retried = self.inner.stages().iter().filter(|(_, stage)| attempt(stage) > 0);
-        retried.map(|(id, stage)| (*id, stage.task_infos().unwrap_or_default().to_vec())).collect()
-    }
+fn retried(stages: &HashMap<usize, ExecutionStage>) -> Retried {
+    let retried = stages.iter().filter(|(_, stage)| attempt(stage) > 0);
+    retried.map(|(id, stage)| (*id, stage.task_infos().unwrap_or_default().to_vec())).collect()
+}
 
-    /// Whether a stage was given the number of rows of an input instead of its rows, and the number is wrong. The engine
-    /// does so as soon as all inputs are there; nothing then tells which ones they were, so that only the whole job can
-    /// be run again.
-    fn miscounted(&self) -> bool {
-        let retried = self.retried();
-        !retried.is_empty()
-            && self.inner.stages().values().any(|stage| {
-                let (inputs, plan) = match stage {
-                    ExecutionStage::Resolved(stage) => (&stage.inputs, &stage.plan),
-                    ExecutionStage::Running(stage) => (&stage.inputs, &stage.plan),
-                    _ => return false,
-                };
-                let read = stages_read(plan);
-                inputs.iter().any(|(input, output)| {
-                    !read.contains(input) && retried.get(input).is_some_and(|tasks| !is_exact(output, tasks))
-                })
+/// Whether one of `stages` was given the number of rows of an input instead of its rows, and the number is wrong. The engine
+/// does so as soon as all inputs are there; nothing then tells which ones they were, so that only the whole job can be run
+/// again.
+fn miscounted(stages: &HashMap<usize, ExecutionStage>) -> bool {
+    let retried = retried(stages);
+    !retried.is_empty()
+        && stages.values().any(|stage| {
+            let (inputs, plan) = match stage {
+                ExecutionStage::Resolved(stage) => (&stage.inputs, &stage.plan),
+                ExecutionStage::Running(stage) => (&stage.inputs, &stage.plan),
+                _ => return false,
+            };
+            let read = stages_read(plan);
+            inputs.iter().any(|(input, output)| {
+                !read.contains(input) && retried.get(input).is_some_and(|tasks| !is_exact(output, tasks))
             })
-    }
+        })
 }
 
 fn attempt(stage: &ExecutionStage) -> usize {
@@ -154,7 +152,7 @@ fn exact(plan: Arc<dyn ExecutionPlan>, retried: &Retried) -> datafusion::error::
 
 impl ExecutionGraph for ExactGraph {
     fn fetch_running_stage(&mut self, black_list: &[usize]) -> Option<&mut RunningStage> {
-        let retried = self.retried();
+        let retried = retried(self.inner.stages());
         let stage = self.inner.fetch_running_stage(black_list)?;
         if !retried.is_empty() {
             match exact(Arc::clone(&stage.plan), &retried) {
@@ -177,7 +175,7 @@ impl ExecutionGraph for ExactGraph {
     ) -> Result<Vec<QueryStageSchedulerEvent>> {
         let mut events =
             self.inner.update_task_status(executor, task_statuses, max_task_failures, max_stage_failures)?;
-        if self.miscounted() {
+        if miscounted(self.inner.stages()) {
             tracing::warn!(job = %self.inner.job_id(), "the job fails: {MISCOUNTED}");
             let failed_at = timestamp_millis();
             events.push(QueryStageSchedulerEvent::JobRunningFailed {
@@ -320,3 +318,6 @@ impl ExecutionGraph for ExactGraph {
         self.inner.stage_count()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -385,13 +385,37 @@ mod tests {
         }
     }
 
+    /// What is decided and why, with what was missed for a reuse.
+    fn told(facts: &StageFacts<'_>) -> String {
+        match decide(facts) {
+            Verdict::Reuse => "reuse".to_owned(),
+            Verdict::Done { reason } => format!("done: {reason}"),
+            Verdict::Incremental(cursors) => format!("incremental [{}]", cursors.missed.join("; ")),
+            Verdict::Full { reason, missed } => format!("full: {reason} [{}]", missed.join("; ")),
+            Verdict::Refuse { reason } => format!("refused: {reason}"),
+        }
+    }
+
     #[test]
     fn a_table_is_reused_only_if_nothing_has_changed() {
         let known = memory(4);
-        assert_eq!(decide(&facts(Some(&known), table(4))), Verdict::Reuse);
-        assert!(matches!(decide(&facts(None, table(4))), Verdict::Full { .. }));
-        assert!(matches!(decide(&StageFacts { code: 8, ..facts(Some(&known), table(4)) }), Verdict::Full { .. }));
-        assert!(matches!(decide(&StageFacts { refresh: true, ..facts(Some(&known), table(4)) }), Verdict::Full { .. }));
+        assert_eq!(told(&facts(Some(&known), table(4))), "reuse");
+        assert_eq!(told(&facts(None, table(4))), "full: its table has no rows of a run yet [table: there is none yet]");
+        let never_run = TableProgress { last_run: None, ..memory(4) };
+        assert_eq!(told(&facts(Some(&never_run), table(4))), told(&facts(None, table(4))));
+        let rewritten = CodeParts { definition: "two".to_owned(), ..parts() };
+        let other = StageFacts { code: 8, parts: rewritten, ..facts(Some(&known), table(4)) };
+        let reason = "its definition has changed since its rows were made";
+        assert_eq!(told(&other), format!("full: {reason} [code: {reason}]"));
+        let refresh = StageFacts { refresh: true, ..facts(Some(&known), table(4)) };
+        assert_eq!(told(&refresh), "full: a full refresh was asked for [a full refresh was asked for]");
+        let off = StageFacts { incremental: Incremental::Off, ..facts(Some(&known), table(6)) };
+        assert_eq!(
+            told(&off),
+            "full: `orders` has changed; it does not ask to be incremental [data of orders: version 4 → 6]"
+        );
+        let append = StageFacts { mode: WriteMode::Append, ..off };
+        assert_eq!(told(&append), "full: every run adds its rows [table: every run adds to it]");
     }
 
     #[test]
@@ -400,33 +424,37 @@ mod tests {
         let facts = || facts(Some(&foreign), table(4));
         let Verdict::Incremental(cursors) = decide(&facts()) else { panic!("not incremental") };
         assert_eq!((cursors.repair, cursors.changed.len()), (Some(TableVersion(9)), 0));
+        let reason = "another program changed its table in version 10";
+        assert_eq!(told(&facts()), format!("incremental [table: {reason}]"));
         let auto = StageFacts { incremental: Incremental::Auto, ..facts() };
-        assert!(matches!(decide(&auto), Verdict::Full { .. }));
-        assert!(matches!(decide(&StageFacts { keyed: false, ..facts() }), Verdict::Refuse { .. }));
+        assert_eq!(told(&auto), format!("full: {reason} [table: {reason}]"));
+        let refused = format!("refused: {reason}");
+        assert_eq!(told(&StageFacts { keyed: false, ..facts() }), refused);
         let forgotten = TableProgress { run_version: None, ..foreign.clone() };
-        assert!(matches!(decide(&StageFacts { memory: Some(&forgotten), ..facts() }), Verdict::Refuse { .. }));
+        assert_eq!(told(&StageFacts { memory: Some(&forgotten), ..facts() }), refused);
         let redefined = TableProgress { redefined: true, ..foreign.clone() };
-        assert!(matches!(decide(&StageFacts { memory: Some(&redefined), ..facts() }), Verdict::Refuse { .. }));
+        assert_eq!(told(&StageFacts { memory: Some(&redefined), ..facts() }), refused);
     }
 
     #[test]
     fn a_change_of_the_code_is_told_by_its_part() {
         let known = memory(4);
-        let told = |facts: StageFacts<'_>| match decide(&facts) {
-            Verdict::Full { reason, .. } | Verdict::Refuse { reason } => reason,
-            other => panic!("{other:?}"),
-        };
+        let full = |reason: &str| format!("full: {reason} [code: {reason}]");
         let rewritten = CodeParts { definition: "two".to_owned(), ..parts() };
         let other = StageFacts { code: 8, parts: rewritten, ..facts(Some(&known), table(4)) };
-        assert_eq!(told(other.clone()), "its definition has changed since its rows were made");
+        assert_eq!(told(&other), full("its definition has changed since its rows were made"));
         let refuse = StageFacts { on_definition_change: OnDefinitionChange::Refuse, ..other };
-        assert!(matches!(decide(&refuse), Verdict::Refuse { .. }));
+        assert_eq!(told(&refuse), "refused: its definition has changed since its rows were made");
         let set = CodeParts { settings: "other".to_owned(), ..parts() };
         let other = StageFacts { code: 8, parts: set, ..facts(Some(&known), table(4)) };
-        assert_eq!(told(other), "a setting of the session has changed since its rows were made");
+        assert_eq!(told(&other), full("a setting of the session has changed since its rows were made"));
         let old = TableProgress { code_parts: None, ..memory(4) };
         let other = StageFacts { code: 8, ..facts(Some(&old), table(4)) };
-        assert!(told(other).contains("an earlier version of windlass"));
+        assert!(
+            told(&other).starts_with("full: its rows were made by an earlier version of windlass"),
+            "{}",
+            told(&other)
+        );
     }
 
     #[test]
@@ -434,7 +462,11 @@ mod tests {
         let unchecked = CodeParts { incremental: false, ..parts() };
         let known = TableProgress { code_parts: Some(unchecked), ..memory(4) };
         for version in [4, 6] {
-            assert!(matches!(decide(&facts(Some(&known), table(version))), Verdict::Full { .. }));
+            let reason = "`incremental` was off when its rows were made, and its key could be null";
+            assert_eq!(told(&facts(Some(&known), table(version))), format!("full: {reason} [code: {reason}]"));
+            let append = StageFacts { mode: WriteMode::Append, ..facts(Some(&known), table(version)) };
+            let reason = "`incremental` was off when its rows were made, and every run added all of its rows";
+            assert_eq!(told(&append), format!("full: {reason} [code: {reason}]"));
         }
         let off = StageFacts { incremental: Incremental::Off, ..facts(Some(&known), table(4)) };
         assert_eq!(decide(&off), Verdict::Reuse);
@@ -446,9 +478,35 @@ mod tests {
         let Verdict::Incremental(cursors) = decide(&facts(Some(&known), table(6))) else { panic!("not incremental") };
         assert_eq!(cursors.tables, BTreeMap::from([(NodeName::new("orders"), TableVersion(4))]));
         assert!(cursors.again.is_empty());
-        assert!(matches!(decide(&facts(Some(&known), table(3))), Verdict::Refuse { .. }));
-        let reset = memory(RESET);
-        assert!(matches!(decide(&facts(Some(&reset), table(4))), Verdict::Full { .. }));
+        assert_eq!(told(&facts(Some(&known), table(6))), "incremental [data of orders: version 4 → 6]");
+        let behind = told(&facts(Some(&known), table(3)));
+        assert_eq!(behind, "refused: `orders` is read at version 3, and version 4 is taken in already");
+        let reset = told(&facts(Some(&memory(RESET)), table(4)));
+        assert_eq!(reset, "full: the cursor of `orders` was reset [data of orders: the cursor was reset]");
+        let other = InputFacts { name: NodeName::new("rates"), ..table(4) };
+        assert_eq!(told(&facts(Some(&known), other)), "refused: `rates` is read for the first time");
+    }
+
+    #[test]
+    fn a_table_of_this_run_is_read_behind_what_is_taken_in_of_it() {
+        let pending = |name: &str| InputFacts { name: NodeName::new(name), state: InputState::Pending, ..table(0) };
+        let known = memory(4);
+        let missed = "incremental [data of orders: this run brings it up to date]";
+        assert_eq!(told(&facts(Some(&known), pending("orders"))), missed);
+        assert_eq!(told(&facts(Some(&known), pending("rates"))), "refused: `rates` is read for the first time");
+        let reset = told(&facts(Some(&memory(RESET)), pending("orders")));
+        assert_eq!(reset, "full: the cursor of `orders` was reset [data of orders: the cursor was reset]");
+    }
+
+    #[test]
+    fn files_are_taken_in_by_their_listing() {
+        let files = |mark| InputFacts { state: InputState::Files { mark }, ..table(0) };
+        let known = TableProgress { files: BTreeMap::from([(NodeName::new("orders"), 5)]), ..memory(4) };
+        assert_eq!(told(&facts(Some(&known), files(5))), "reuse");
+        assert_eq!(told(&facts(Some(&known), files(6))), "incremental [data of orders: its files have changed]");
+        assert_eq!(told(&facts(Some(&memory(4)), files(5))), "refused: `orders` is read for the first time");
+        let reset = TableProgress { files: BTreeMap::from([(NodeName::new("orders"), RESET)]), ..memory(4) };
+        assert!(told(&facts(Some(&reset), files(5))).starts_with("full: the cursor of `orders` was reset"));
     }
 
     /// The version that is taken in and the versions that come once more, first and last.
@@ -465,8 +523,11 @@ mod tests {
         assert_eq!(once_more(&set_back, table(6)), (4, Some((2, 4))));
         // Nothing is new, and what comes once more is still looked at.
         assert_eq!(once_more(&set_back, table(4)), (4, Some((2, 4))));
+        let missed = "data of orders: its changes from version 2 to 4 come once more";
+        assert_eq!(told(&facts(Some(&set_back), table(6))), format!("incremental [{missed}]"));
         let append = StageFacts { mode: WriteMode::Append, ..facts(Some(&set_back), table(6)) };
-        assert!(matches!(decide(&append), Verdict::Full { .. }));
+        let reason = "changes of `orders` that are in its rows come once more, and rows can only be added to it";
+        assert_eq!(told(&append), format!("full: {reason} [{missed}]"));
     }
 
     #[test]
@@ -487,13 +548,18 @@ mod tests {
     #[test]
     fn another_history_of_the_same_table_is_not_read_on() {
         let key = (NodeName::new("orders"), "a".to_owned());
-        let known = TableProgress { commits: BTreeMap::from([(key, 77)]), ..memory(4) };
+        let known = TableProgress {
+            commits: BTreeMap::from([(key.clone(), 77)]),
+            taken: BTreeMap::from([(key, 4)]),
+            ..memory(4)
+        };
         let of = |commit| InputFacts { commit, ..table(4) };
         assert_eq!(decide(&facts(Some(&known), of(Some(77)))), Verdict::Reuse);
         assert_eq!(decide(&facts(Some(&known), of(None))), Verdict::Reuse, "the log does not tell");
-        assert!(matches!(decide(&facts(Some(&known), of(Some(78)))), Verdict::Refuse { .. }));
+        let refused = "refused: `orders` has another history than the one that was taken in: its version 4 is not the one of then";
+        assert_eq!(told(&facts(Some(&known), of(Some(78)))), refused);
         let later = InputFacts { commit: Some(78), ..table(9) };
-        assert!(matches!(decide(&facts(Some(&known), later)), Verdict::Refuse { .. }));
+        assert_eq!(told(&facts(Some(&known), later)), refused);
     }
 
     #[test]
@@ -505,23 +571,29 @@ mod tests {
             interrupted: true,
             ..facts(Some(&known), input)
         };
-        assert!(matches!(decide(&append(table(4))), Verdict::Done { .. }));
-        assert!(matches!(decide(&StageFacts { refresh: true, ..append(table(4)) }), Verdict::Done { .. }));
-        assert!(matches!(decide(&StageFacts { interrupted: false, ..append(table(4)) }), Verdict::Full { .. }));
-        assert!(matches!(decide(&StageFacts { code: 8, ..append(table(4)) }), Verdict::Full { .. }));
-        assert!(matches!(decide(&append(table(5))), Verdict::Full { .. }), "that is another run");
-        assert!(matches!(decide(&StageFacts { memory: None, ..append(table(4)) }), Verdict::Full { .. }));
+        let done = "done: a run that was interrupted has committed its rows";
+        assert_eq!(told(&append(table(4))), done);
+        assert_eq!(told(&StageFacts { refresh: true, ..append(table(4)) }), done);
+        let adds = "full: every run adds its rows [table: every run adds to it]";
+        assert_eq!(told(&StageFacts { interrupted: false, ..append(table(4)) }), adds);
+        assert_eq!(told(&StageFacts { code: 8, ..append(table(4)) }), adds);
+        assert_eq!(told(&append(table(5))), adds, "that is another run");
+        let new = told(&StageFacts { memory: None, ..append(table(4)) });
+        assert_eq!(new, "full: its table has no rows of a run yet [table: there is none yet]");
+        let named = TableProgress { run_id: Some("r1".into()), ..memory(4) };
+        let done_by = told(&StageFacts { memory: Some(&named), ..append(table(4)) });
+        assert_eq!(done_by, "done: run r1, which was interrupted, has committed its rows");
 
         let volatile = |interrupted| StageFacts {
             volatile: Some("it calls `now`".to_owned()),
             interrupted,
             ..facts(Some(&known), table(4))
         };
-        assert!(matches!(decide(&volatile(true)), Verdict::Done { .. }));
-        assert!(matches!(decide(&volatile(false)), Verdict::Full { .. }));
+        assert_eq!(told(&volatile(true)), done);
+        assert_eq!(told(&volatile(false)), "full: it calls `now` [code: it calls `now`]");
         let foreign = TableProgress { foreign: Some(TableVersion(10)), ..memory(4) };
         let changed = StageFacts { memory: Some(&foreign), keyed: false, ..volatile(true) };
-        assert!(matches!(decide(&changed), Verdict::Refuse { .. }));
+        assert_eq!(told(&changed), "refused: another program changed its table in version 10");
         // Where a run has nothing to do if nothing has changed, it does not matter.
         assert_eq!(decide(&StageFacts { interrupted: true, ..facts(Some(&known), table(4)) }), Verdict::Reuse);
     }
@@ -531,8 +603,9 @@ mod tests {
         let known = memory(4);
         let state = InputState::Table { id: "b".to_owned(), version: TableVersion(4) };
         let other = InputFacts { state, ..table(4) };
-        assert!(matches!(decide(&facts(Some(&known), other.clone())), Verdict::Refuse { .. }));
+        let reason = "is another table than the one that was taken in";
+        assert_eq!(told(&facts(Some(&known), other.clone())), format!("refused: `orders` {reason}"));
         let auto = StageFacts { incremental: Incremental::Auto, ..facts(Some(&known), other) };
-        assert!(matches!(decide(&auto), Verdict::Full { .. }));
+        assert_eq!(told(&auto), format!("full: `orders` {reason} [data of orders: it {reason}]"));
     }
 }
