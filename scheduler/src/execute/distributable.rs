@@ -231,3 +231,6 @@ fn is_splittable(leaf: &Arc<dyn ExecutionPlan>) -> bool {
         source.is::<FileScanConfig>() || source.is::<MemorySourceConfig>()
     })
 }
+
+#[cfg(test)]
+mod tests;
