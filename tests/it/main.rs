@@ -24,3 +24,4 @@ mod session;
 mod sql;
 mod state;
 mod storage;
+mod upstream;

@@ -6,5 +6,5 @@ mod histories;
 mod query;
 mod ranges;
 mod support;
-mod tables;
+pub(crate) mod tables;
 mod vectors;

@@ -10,7 +10,7 @@
 mod exact;
 pub(crate) mod fixtures;
 pub(crate) mod runner;
-mod values;
+pub(crate) mod values;
 
 use std::sync::Arc;
 
