@@ -2,6 +2,8 @@
 
 mod doctor;
 mod files;
+#[cfg(target_os = "linux")]
+mod frozen_home;
 mod interrupted;
 mod kill;
 mod registry;
