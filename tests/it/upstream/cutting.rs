@@ -17,7 +17,6 @@ use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, Partiti
 use datafusion::physical_plan::limit::LocalLimitExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
-use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, Partitioning};
 use datafusion::prelude::SessionConfig;
 
@@ -91,12 +90,4 @@ fn a_shuffle_does_not_keep_the_order_of_the_exchange_that_it_stands_for() {
     let last = plan_of(stages.last().unwrap().as_ref());
     let reader = Arc::clone(last.children()[0]);
     assert!(reader.output_ordering().is_none(), "`with_sorted_shuffles` can go: {}", shown(&last));
-}
-
-#[test]
-fn a_merge_below_an_exchange_loses_its_limit() {
-    let merge = SortPreservingMergeExec::new(order(), sorted(3)).with_fetch(Some(2));
-    let stages = stages(Arc::new(CoalescePartitionsExec::new(Arc::new(merge))));
-    let shown: String = stages.iter().map(|stage| shown(&plan_of(stage.as_ref()))).collect();
-    assert!(!shown.contains("fetch=2"), "`with_kept_limits` can go: {shown}");
 }
