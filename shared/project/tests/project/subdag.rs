@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use windlass_project::graph::draw::DrawFormat;
 use windlass_project::graph::{PipelineGraph, check};
-use windlass_project::spec::{ProjectFiles, RenderStyle};
+use windlass_project::spec::RenderStyle;
 
 use super::graph_of;
 use super::pages::subdag_example as example;
