@@ -7,9 +7,11 @@ mod cutting;
 mod delta;
 mod files;
 mod floats;
+mod joins;
 mod numbers;
 mod sql;
 mod subqueries;
+mod times;
 mod wire;
 
 use datafusion::arrow::array::RecordBatch;
@@ -18,7 +20,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use windlass_base::config::SessionSettings;
 use windlass_base::error::Failure;
 use windlass_engine::function::Functions;
-use windlass_engine::session::Sessions;
+use windlass_engine::session::{Sessions, sql_plan};
 
 use crate::sql::values::rows;
 
@@ -36,18 +38,26 @@ fn plain() -> SessionContext {
     SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1))
 }
 
-/// A session of Windlass, in one partition.
-fn ours() -> SessionContext {
-    let settings = SessionSettings { target_partitions: 1, ..SessionSettings::default() };
-    Sessions::new(settings, Functions::standard()).unwrap().context().unwrap()
+/// The rows that plain DataFusion gives for a query after these statements.
+async fn by_datafusion(statements: &[&str], sql: &str) -> Result<String, DataFusionError> {
+    let ctx = plain();
+    all(&ctx, statements).await;
+    Ok(text(&ctx.sql(sql).await?.collect().await?))
 }
 
-/// The rows of a query after these statements.
-async fn told(ctx: &SessionContext, statements: &[&str], sql: &str) -> Result<String, DataFusionError> {
+/// The rows that Windlass gives, in one partition.
+async fn by_us(statements: &[&str], sql: &str) -> Result<String, DataFusionError> {
+    let settings = SessionSettings { target_partitions: 1, ..SessionSettings::default() };
+    let ctx = Sessions::new(settings, Functions::standard()).unwrap().context().unwrap();
+    all(&ctx, statements).await;
+    let plan = sql_plan(&ctx.state(), sql).await?;
+    Ok(text(&ctx.execute_logical_plan(plan).await?.collect().await?))
+}
+
+async fn all(ctx: &SessionContext, statements: &[&str]) {
     for statement in statements {
         ctx.sql(statement).await.unwrap().collect().await.unwrap();
     }
-    Ok(text(&ctx.sql(sql).await?.collect().await?))
 }
 
 fn text(batches: &[RecordBatch]) -> String {
@@ -92,7 +102,7 @@ fn assert_still_wrong(
 /// Asks plain DataFusion and Windlass after these statements, see [`assert_still_wrong`]. What plain DataFusion says is given
 /// back.
 async fn fault(statements: &[&str], sql: &str, right: Right) -> Result<String, DataFusionError> {
-    let (plain, ours) = (told(&plain(), statements, sql).await, told(&ours(), statements, sql).await);
+    let (plain, ours) = (by_datafusion(statements, sql).await, by_us(statements, sql).await);
     assert_still_wrong(sql, right, &plain, ours);
     plain
 }

@@ -2,7 +2,7 @@
 
 use windlass_project::spec::check_question;
 
-use super::{plain, told};
+use super::{by_datafusion, by_us};
 
 const T: &str = "CREATE TABLE t AS SELECT * FROM (VALUES (1, 1), (1, 2), (2, 3)) AS t(a, b)";
 const U: &str = "CREATE TABLE u AS SELECT * FROM (VALUES (1), (3)) AS u(a)";
@@ -11,7 +11,7 @@ const U: &str = "CREATE TABLE u AS SELECT * FROM (VALUES (1), (3)) AS u(a)";
 async fn passed_over(sql: &str, right: &str, wrong: &str) {
     let refused = check_question(sql).unwrap_err();
     assert!(refused.reports().iter().any(|report| report.code == "WL0219"), "{refused}");
-    let found = told(&plain(), &[T, U], sql).await;
+    let found = by_datafusion(&[T, U], sql).await;
     let found = found.unwrap_or_else(|error| panic!("{sql} is refused now, so Windlass need not do so: {error}"));
     assert_ne!(found, right, "{sql}: DataFusion is right about it now; tests/it/upstream/README.md says what can go");
     assert_eq!(found, wrong, "{sql}");
@@ -51,7 +51,7 @@ async fn is_not_distinct_from_takes_the_and_behind_it() {
 async fn a_repeated_test_for_truth_is_refused() {
     let sql = "SELECT count(*) FILTER (WHERE (b > 1) IS NOT TRUE) AS x, \
                count(*) FILTER (WHERE (b > 1) IS NOT TRUE AND a > 0) AS y, count(DISTINCT a) AS z FROM t";
-    assert_eq!(told(&super::ours(), &[T], sql).await.unwrap(), "1 1 2");
-    let found = told(&plain(), &[T], sql).await;
+    assert_eq!(by_us(&[T], sql).await.unwrap(), "1 1 2");
+    let found = by_datafusion(&[T], sql).await;
     assert!(found.is_err(), "skip_physical_aggregate_schema_check of sessions can go: {found:?}");
 }

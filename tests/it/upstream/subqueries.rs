@@ -2,7 +2,7 @@
 //! cannot be sent.
 
 use super::Right::{Error, Rows};
-use super::{fault, ours, plain, told};
+use super::{by_datafusion, by_us, fault};
 
 const TABLES: &[&str] = &[
     "SET datafusion.optimizer.enable_physical_uncorrelated_scalar_subquery = false",
@@ -63,8 +63,8 @@ const DEPENDENT: &[(&str, &str)] = &[
 async fn what_depends_on_outer_rows_is_not_computed_for_each_of_them() {
     let mut right = Vec::new();
     for (sql, expected) in DEPENDENT {
-        assert_eq!(told(&ours(), TABLES, sql).await.unwrap(), *expected, "{sql}: ours");
-        if told(&plain(), TABLES, sql).await.is_ok_and(|found| found == *expected) {
+        assert_eq!(by_us(TABLES, sql).await.unwrap(), *expected, "{sql}: ours");
+        if by_datafusion(TABLES, sql).await.is_ok_and(|found| found == *expected) {
             right.push(*sql);
         }
     }
