@@ -51,7 +51,7 @@ impl CommitFile {
         self.written
     }
 
-    /// The actions, in the order of the file. Nothing follows an error.
+    /// The actions, in the order of the file, up to the first line that is damaged.
     ///
     /// # Errors
     /// [`ReadError::InvalidLog`] that names the file, if it is empty or does not hold JSON to its end, or if an action is

@@ -128,3 +128,82 @@ pub(crate) fn pause(failures: usize) -> Duration {
     let random = u64::from(Uuid::new_v4().as_bytes()[0]);
     Duration::from_micros(if failures == 0 { 0 } else { longest * 1000 * random / 255 })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use windlass_base::error::Coded;
+    use windlass_storage::{Location, Stores};
+
+    use super::*;
+    use crate::log::{CommitFile, log_store};
+
+    /// A commit of version 0 with a token, which looks for the token once it was tried.
+    struct First {
+        location: Location,
+        log: LogStoreRef,
+        table: String,
+        token: &'static str,
+    }
+
+    impl First {
+        fn new(stores: &Stores, token: &'static str) -> Self {
+            let location = Location::parse("memory:///t", Path::new("/")).unwrap();
+            let (log, table) = (log_store(&location, stores).unwrap(), location.to_string());
+            Self { location, log, table, token }
+        }
+
+        fn bytes(&self) -> Bytes {
+            format!("{{\"commitInfo\":{{\"{COMMIT_TOKEN}\":\"{}\"}}}}", self.token).into()
+        }
+    }
+
+    impl ConditionalCommit for First {
+        /// Who made version 0, and whether that was known without another look.
+        type Outcome = (Option<String>, bool);
+        type Base = ();
+
+        const ATTEMPTS: usize = 2;
+
+        fn log(&self) -> &LogStoreRef {
+            &self.log
+        }
+
+        fn table(&self) -> &str {
+            &self.table
+        }
+
+        async fn look(&self, tried: bool) -> Result<LogState<Self::Outcome, ()>, DeltaError> {
+            if self.token == "blind" || !tried {
+                return Ok(LogState::Open(()));
+            }
+            let commit = CommitFile::read(&self.location, &self.log, 0).await?;
+            Ok(commit.map_or(LogState::Open(()), |commit| LogState::Decided((commit.token(), false))))
+        }
+
+        async fn prepare(&self, (): ()) -> Result<Option<PreparedCommit<Self::Outcome>>, DeltaError> {
+            let outcome = (Some(self.token.to_owned()), true);
+            Ok(Some(PreparedCommit { version: 0, bytes: self.bytes(), outcome }))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_version_is_put_once_and_the_log_says_by_whom() {
+        let stores = Stores::default();
+        let ours = First::new(&stores, "ours");
+        assert_eq!(put_once(&ours).await.unwrap(), (Some("ours".to_owned()), true));
+        // The answer was lost, say: the call finds its own commit.
+        assert_eq!(put_once(&ours).await.unwrap(), (Some("ours".to_owned()), false));
+        let late = First::new(&stores, "late");
+        assert_eq!(put_once(&late).await.unwrap(), (Some("ours".to_owned()), false));
+    }
+
+    #[tokio::test]
+    async fn who_is_always_late_is_told_so() {
+        let stores = Stores::default();
+        put_once(&First::new(&stores, "ours")).await.unwrap();
+        let error = put_once(&First::new(&stores, "blind")).await.unwrap_err();
+        assert_eq!(error.code().0, "WL0434", "{error}");
+    }
+}
