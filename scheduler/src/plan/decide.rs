@@ -550,7 +550,7 @@ mod tests {
         let key = (NodeName::new("orders"), "a".to_owned());
         let known = TableProgress {
             commits: BTreeMap::from([(key.clone(), 77)]),
-            taken: BTreeMap::from([(key, 4)]),
+            applied: BTreeMap::from([(key, 4)]),
             ..memory(4)
         };
         let of = |commit| InputFacts { commit, ..table(4) };
