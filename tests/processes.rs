@@ -14,9 +14,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// How long anything may take that a test waits for.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const TIMEOUT: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(20);
-const ANSWER_PATIENCE: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Below those that systems give away.
 const PORTS: Range<u16> = 20_000..30_000;
 /// As much of a log is shown when a test fails.
@@ -94,7 +94,7 @@ impl ProcessCluster {
             for process in std::iter::once(&mut self.scheduler).chain(&mut self.executors) {
                 assert!(!process.has_ended(), "{} ended before there were {wanted} executors", process.name);
             }
-            assert!(started.elapsed() < PATIENCE, "the scheduler does not have {wanted} executors");
+            assert!(started.elapsed() < TIMEOUT, "the scheduler does not have {wanted} executors");
             std::thread::sleep(POLL);
         }
     }
@@ -204,7 +204,7 @@ impl ServerProcess {
         let started = Instant::now();
         while !condition(self) {
             assert!(!self.has_ended(), "{} ended before {what}", self.name);
-            assert!(started.elapsed() < PATIENCE, "{} never came to {what}", self.name);
+            assert!(started.elapsed() < TIMEOUT, "{} never came to {what}", self.name);
             std::thread::sleep(POLL);
         }
     }
@@ -233,7 +233,7 @@ impl ServerProcess {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return status;
             }
-            assert!(started.elapsed() < PATIENCE, "{} does not end", self.name);
+            assert!(started.elapsed() < TIMEOUT, "{} does not end", self.name);
             std::thread::sleep(POLL);
         }
     }
@@ -292,8 +292,8 @@ pub fn free_address() -> SocketAddr {
 
 /// The status and the body of the answer to a GET.
 pub fn http_get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
-    let mut stream = TcpStream::connect_timeout(&address, ANSWER_PATIENCE)?;
-    stream.set_read_timeout(Some(ANSWER_PATIENCE))?;
+    let mut stream = TcpStream::connect_timeout(&address, ANSWER_TIMEOUT)?;
+    stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
     write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
     let mut text = String::new();
     stream.read_to_string(&mut text)?;

@@ -26,7 +26,7 @@ sys.exit(main())
 /// The bucket that every server has.
 const BUCKET: &str = "lake";
 /// How long the server may take to answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 /// How often a free port is looked for, should another process take it at the last moment.
 const PORT_ATTEMPTS: usize = 5;
 
@@ -64,7 +64,7 @@ impl StorageServer {
             if server.process.try_wait().expect("the S3 server's process").is_some() {
                 return None;
             }
-            assert!(started.elapsed() < PATIENCE, "the S3 server does not answer");
+            assert!(started.elapsed() < TIMEOUT, "the S3 server does not answer");
             std::thread::sleep(Duration::from_millis(50));
         }
         Some(server)

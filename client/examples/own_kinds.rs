@@ -17,7 +17,7 @@ use windlass_base::error::full_message;
 use windlass_client::builder::{ProjectBuilder, Source, StageBuilder};
 use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{ClientError, Project, RunOptions, Windlass};
-use windlass_engine::io::{Fault, IoRegistry, LoadRequest, Loaded, Loader, SaveRequest, Saved, Saver};
+use windlass_engine::connectors::{ConnectorRegistry, Fault, LoadRequest, Loaded, Loader, SaveRequest, Saved, Saver};
 use windlass_engine::session::{ProviderInput, TableInput};
 use windlass_evidence::artifact::RunStatus;
 use windlass_project::spec::table::{Export, TableSettings};
@@ -93,7 +93,8 @@ async fn run(folder: &Path) -> Result<bool, ClientError> {
         .build()?;
     // Relative locations, the home's among them, start there.
     let project = Project { dir: folder.to_owned(), ..project };
-    let io = IoRegistry::standard().with_loader("squares", Arc::new(Squares)).with_saver("report", Arc::new(Report));
+    let io =
+        ConnectorRegistry::standard().with_loader("squares", Arc::new(Squares)).with_saver("report", Arc::new(Report));
     let config = EmbeddedConfig { io, ..EmbeddedConfig::new(project.home(None)?, project.graph.session.clone()) };
     let windlass = Windlass::embedded(config).await?;
     let record = windlass.run(&project, &RunOptions::default()).await?.wait().await?;

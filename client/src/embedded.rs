@@ -9,8 +9,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use windlass_base::config::SessionSettings;
 use windlass_base::ids::RunId;
+use windlass_engine::connectors::ConnectorRegistry;
 use windlass_engine::function::Functions;
-use windlass_engine::io::IoRegistry;
 use windlass_engine::session::Sessions;
 use windlass_evidence::artifact::{CursorReset, CursorStatus, PinStatus, PlannedRun, TableStatus};
 use windlass_evidence::bundle::{BundleReader, RecordError};
@@ -29,12 +29,12 @@ use windlass_storage::Location;
 
 use crate::error::ClientError;
 use crate::project::Project;
-use crate::rows::QueryRows;
+use crate::query_result::QueryResult;
 use crate::run::{QueryOptions, RunHandle, RunOptions};
 use crate::runs::Runs;
 
 /// How long the executor may take to join.
-const START_PATIENCE: Duration = Duration::from_secs(30);
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How an embedded Windlass is set up.
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ pub struct EmbeddedConfig {
     /// The functions that SQL may use.
     pub functions: Functions,
     /// The loaders and savers that sources and exports may name.
-    pub io: IoRegistry,
+    pub io: ConnectorRegistry,
     /// How many tasks may run side by side.
     pub vcores: usize,
 }
@@ -55,7 +55,7 @@ impl EmbeddedConfig {
     /// The usual set-up for a project whose home is at `home`.
     pub fn new(home: Location, session: SessionSettings) -> Self {
         let vcores = std::thread::available_parallelism().map_or(2, usize::from);
-        Self { home, session, functions: Functions::standard(), io: IoRegistry::standard(), vcores }
+        Self { home, session, functions: Functions::standard(), io: ConnectorRegistry::standard(), vcores }
     }
 }
 
@@ -81,11 +81,11 @@ impl Embedded {
             |folder: PathBuf| std::fs::create_dir_all(&folder).map_err(|source| ClientError::Home { folder, source });
         make(work_dir.clone())?;
         let state: Arc<dyn StateStore> = Arc::new(RedbStore::open(state_file).await?);
-        let sessions = Sessions::new(config.session, config.functions)?.with_io(config.io);
+        let sessions = Sessions::new(config.session, config.functions)?.with_connectors(config.io);
         let process = SchedulerProcess::start(ClusterConfig::local(), &sessions).await?;
         let executor = ExecutorConfig::local(process.address().to_string(), config.vcores.max(1), work_dir);
         let executor = EmbeddedExecutor::start(executor, sessions.clone()).await?;
-        process.wait_for_executors(1, START_PATIENCE).await?;
+        process.wait_for_executors(1, START_TIMEOUT).await?;
         let engine = Engine::new(&process);
         engine.add_local_executor(executor.id(), executor.work_dir());
         let scheduler = Arc::new(Scheduler { sessions: Arc::new(sessions), engine, state });
@@ -120,7 +120,7 @@ impl Embedded {
         project: &Project,
         sql: &str,
         options: &QueryOptions,
-    ) -> Result<QueryRows, ClientError> {
+    ) -> Result<QueryResult, ClientError> {
         let request = QueryRequest {
             graph: Arc::clone(&project.graph),
             base: Location::from_path(&project.dir)?,
@@ -130,7 +130,7 @@ impl Embedded {
             limit: options.limit,
             versions: options.versions.clone(),
         };
-        Ok(QueryRows::new(query(&self.scheduler, request).await?.stream()))
+        Ok(QueryResult::new(query(&self.scheduler, request).await?.stream()))
     }
 
     pub(crate) async fn runs(&self) -> Result<Runs, ClientError> {

@@ -26,7 +26,7 @@ pub enum ClientError {
     /// Fixtures cannot be run.
     #[cfg(feature = "embedded")]
     #[error(transparent)]
-    Fixture(#[from] crate::fixture::FixtureError),
+    Fixture(#[from] crate::fixture_runner::FixtureError),
     /// A location is wrong.
     #[error(transparent)]
     Storage(#[from] windlass_storage::StorageError),

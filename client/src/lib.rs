@@ -4,7 +4,7 @@
 //! folder ─Project::open──┐
 //! code ─ProjectBuilder────┴──→ Project ─┐
 //!            Windlass::embedded(…) ─┐     │
-//!            Windlass::connect(url) ┴─────┴─ plan → PlannedRun · run → RunHandle (events, record) · query → QueryRows (Arrow)
+//!            Windlass::connect(url) ┴─────┴─ plan → PlannedRun · run → RunHandle (events, record) · query → QueryResult (Arrow)
 //!                                            runs → Runs (bundles: plans and metrics of each stage, as types and as Arrow)
 //! ```
 //!
@@ -32,10 +32,10 @@ pub mod builder;
 pub mod embedded;
 pub mod error;
 #[cfg(feature = "embedded")]
-pub mod fixture;
+pub mod fixture_runner;
 pub mod project;
+mod query_result;
 mod remote;
-mod rows;
 mod run;
 mod runs;
 mod windlass;
@@ -43,8 +43,8 @@ mod windlass;
 pub use builder::{ProjectBuilder, StageBuilder};
 pub use error::ClientError;
 pub use project::Project;
+pub use query_result::QueryResult;
 pub use remote::ConnectOptions;
-pub use rows::QueryRows;
 pub use run::{QueryOptions, RunHandle, RunOptions};
 pub use runs::Runs;
 pub use windlass::{CursorReset, CursorStatus, PinStatus, TableStatus, Windlass};

@@ -23,7 +23,7 @@ use crate::error::ClientError;
 const DEFAULT_HOME: &str = ".windlass";
 
 /// The folders that are read beside `stages`, each with the extensions of its files.
-const OTHER_DIRS: [(&str, &[&str]); 4] =
+const OPTIONAL_DIRS: [(&str, &[&str]); 4] =
     [(SUBDAGS_DIR, &SUBDAG_EXTENSIONS), (CONTRACTS_DIR, &YAML), (POLICIES_DIR, &YAML), (SEEDS_DIR, &SEED_EXTENSIONS)];
 const YAML: [&str; 2] = ["yaml", "yml"];
 
@@ -200,7 +200,7 @@ pub fn load_project(dir: &Path) -> Result<ProjectFiles, LoadError> {
     let mut loader = Loader { root, files: ProjectFiles::new(), seen: BTreeSet::new() };
     loader.file(&manifest, MANIFEST.to_owned())?;
     loader.folder(&dir.join(STAGES_DIR), STAGES_DIR, &STAGE_EXTENSIONS)?;
-    for (other, extensions) in OTHER_DIRS {
+    for (other, extensions) in OPTIONAL_DIRS {
         loader.folder(&dir.join(other), other, extensions)?;
     }
     Ok(loader.files)

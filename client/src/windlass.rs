@@ -8,8 +8,8 @@ pub use windlass_evidence::artifact::{CursorReset, CursorStatus, PinStatus, Tabl
 use crate::embedded::{Embedded, EmbeddedConfig};
 use crate::error::ClientError;
 use crate::project::Project;
+use crate::query_result::QueryResult;
 use crate::remote::{ConnectOptions, Remote};
-use crate::rows::QueryRows;
 use crate::run::{QueryOptions, RunHandle, RunOptions};
 use crate::runs::Runs;
 
@@ -81,7 +81,12 @@ impl Windlass {
     ///
     /// # Errors
     /// [`ClientError`] if the question cannot be answered.
-    pub async fn query(&self, project: &Project, sql: &str, options: &QueryOptions) -> Result<QueryRows, ClientError> {
+    pub async fn query(
+        &self,
+        project: &Project,
+        sql: &str,
+        options: &QueryOptions,
+    ) -> Result<QueryResult, ClientError> {
         match &self.backend {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => embedded.query(project, sql, options).await,

@@ -17,9 +17,9 @@ use crate::services::{BoxError, Services};
 /// How often the executor looks whether it may leave, and tells the scheduler that it is about to.
 const PERIOD: Duration = Duration::from_millis(500);
 /// How often in a row it must have been free to leave: a task may just be on its way.
-const QUIET_ROUNDS: u32 = 3;
+const IDLE_ROUNDS: u32 = 3;
 /// How often in a row the scheduler may be out of reach. It holds the jobs: without it nobody waits for anything here.
-const SILENT_ROUNDS: u32 = 4;
+const MAX_UNANSWERED_ROUNDS: u32 = 4;
 
 /// How an executor's time after the request to stop ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,10 +54,10 @@ pub(crate) async fn drain(services: &Services, member: &Membership, folder: &Pat
                 silent += 1;
             }
         }
-        if quiet == QUIET_ROUNDS {
+        if quiet == IDLE_ROUNDS {
             return Drained::Finished;
         }
-        if silent == SILENT_ROUNDS {
+        if silent == MAX_UNANSWERED_ROUNDS {
             return Drained::NobodyWaits;
         }
         sleep(PERIOD).await;

@@ -27,7 +27,7 @@ use crate::settings::{ExecutorSettings, PROGRAM};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// How long threads may take to end once everything is said and done.
-const LAST_PATIENCE: Duration = Duration::from_secs(2);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     PROGRAM.main(|values| {
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
         let logs = runtime.block_on(async { settings.logs.start(PROGRAM.name) })?;
         let outcome = runtime.block_on(serve(settings, &logs));
         drop(logs);
-        runtime.shutdown_timeout(LAST_PATIENCE);
+        runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
         outcome
     })
 }

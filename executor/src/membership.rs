@@ -19,9 +19,9 @@ use crate::services::{BoxError, Services};
 /// How often a free port is looked for, should another process take it at the last moment.
 const PORT_ATTEMPTS: usize = 5;
 /// How long a lost membership's service may take to end what it is answering.
-const SERVICE_PATIENCE: Duration = Duration::from_secs(5);
+const SERVICE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long its tasks may take to end after they were told to.
-const TASK_PATIENCE: Duration = Duration::from_secs(10);
+const TASK_TIMEOUT: Duration = Duration::from_secs(10);
 const TASK_POLL: Duration = Duration::from_millis(20);
 
 /// A membership that holds, as far as this side knows.
@@ -33,7 +33,7 @@ pub(crate) struct Membership {
 }
 
 /// What ends when the membership does.
-pub(crate) struct Ending {
+pub(crate) struct MembershipHandle {
     lost: Shutdown,
     shutdown: ShutdownNotifier,
     server: JoinHandle<Result<(), ballista_core::error::BallistaError>>,
@@ -42,7 +42,7 @@ pub(crate) struct Ending {
 }
 
 /// Joins the scheduler as `id`. What serves the membership is left running on the current runtime.
-pub(crate) async fn join(services: &Services, id: &str) -> Result<(Membership, Ending), BoxError> {
+pub(crate) async fn join(services: &Services, id: &str) -> Result<(Membership, MembershipHandle), BoxError> {
     let scheduler = services.connect().await?;
     let attempts = if services.config.grpc_port == 0 { PORT_ATTEMPTS } else { 1 };
     let mut attempt = 1;
@@ -70,9 +70,9 @@ pub(crate) async fn join(services: &Services, id: &str) -> Result<(Membership, E
         );
         match started.await {
             Ok(server) => {
-                let stop_requests = tokio::spawn(hear_stop_requests(id.to_owned(), stop_requests));
+                let stop_requests = tokio::spawn(log_stop_requests(id.to_owned(), stop_requests));
                 tokio::spawn(jobs.clone().watch(scheduler, services.folder()));
-                let ending = Ending { lost, shutdown, server, jobs, stop_requests };
+                let ending = MembershipHandle { lost, shutdown, server, jobs, stop_requests };
                 return Ok((Membership { registration, health }, ending));
             }
             Err(error) if attempt == attempts => return Err(error.into()),
@@ -88,13 +88,13 @@ pub(crate) async fn join(services: &Services, id: &str) -> Result<(Membership, E
 ///
 /// The scheduler makes one when heartbeats were missing for long, as after the machine slept. The executor is alive if
 /// it hears that, and its next heartbeat registers it anew, so there is nothing to do.
-async fn hear_stop_requests(id: String, mut requests: mpsc::Receiver<bool>) {
+async fn log_stop_requests(id: String, mut requests: mpsc::Receiver<bool>) {
     while requests.recv().await.is_some() {
         tracing::warn!(executor = %id, "the scheduler had given up on this executor, which joins again");
     }
 }
 
-impl Ending {
+impl MembershipHandle {
     /// Waits until the engine has given the scheduler up: heartbeats failed too often in a row.
     pub(crate) async fn lost(&mut self) {
         self.lost.recv().await;
@@ -107,11 +107,11 @@ impl Ending {
         // No one may listen any more.
         let _ = self.shutdown.notify_shutdown.send(());
         let service = self.server.abort_handle();
-        if timeout(SERVICE_PATIENCE, self.server).await.is_err() {
+        if timeout(SERVICE_TIMEOUT, self.server).await.is_err() {
             service.abort();
         }
         self.stop_requests.abort();
-        let ended = timeout(TASK_PATIENCE, async {
+        let ended = timeout(TASK_TIMEOUT, async {
             while services.metrics.running() > 0 {
                 sleep(TASK_POLL).await;
             }

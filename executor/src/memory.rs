@@ -83,7 +83,7 @@ mod tests {
     const MACHINE: (&str, &str) = ("proc/meminfo", "MemTotal:       16384 kB\nMemFree: 1 kB\n");
 
     #[test]
-    fn the_least_limit_holds() {
+    fn the_smallest_limit_applies() {
         assert_eq!(with(&[]), None);
         assert_eq!(with(&[MACHINE]), Some(16 << 20));
         assert_eq!(with(&[MACHINE, ("sys/fs/cgroup/memory.max", "max\n")]), Some(16 << 20));
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_of_a_group_around_holds_too() {
+    fn a_limit_of_an_enclosing_group_applies_too() {
         let own = ("proc/self/cgroup", "0::/pods/pod7/worker\n");
         let around = ("sys/fs/cgroup/pods/pod7/memory.max", "3145728\n");
         assert_eq!(with(&[MACHINE, own, around]), Some(3 << 20));

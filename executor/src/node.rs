@@ -12,7 +12,7 @@ use windlass_base::stack::THREAD_STACK_BYTES;
 use windlass_engine::session::Sessions;
 
 use crate::drain::{Drained, drain};
-use crate::membership::{Ending, Membership, join, leave};
+use crate::membership::{Membership, MembershipHandle, join, leave};
 use crate::metrics::TaskMetrics;
 use crate::services::{BoxError, Services};
 use crate::work_dir::WorkDir;
@@ -22,10 +22,10 @@ use crate::{ExecutorConfig, ExecutorError};
 const SERVICE_THREADS: usize = 2;
 /// The pause after the first attempt to join that failed; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+const MAX_PAUSE: Duration = Duration::from_secs(10);
 
 /// Where an executor stands with its scheduler.
-enum Standing {
+enum MembershipState {
     /// It tries to join; why it has not, after the first attempt.
     Joining(Option<String>),
     /// It has joined.
@@ -34,7 +34,7 @@ enum Standing {
 
 struct Shared {
     services: Services,
-    standing: watch::Sender<Standing>,
+    membership: watch::Sender<MembershipState>,
     draining: AtomicBool,
 }
 
@@ -48,9 +48,9 @@ pub struct ExecutorStatus {
 impl ExecutorStatus {
     /// The id that the scheduler knows the executor by, or its first one while it has none.
     pub fn id(&self) -> String {
-        match &*self.shared.standing.borrow() {
-            Standing::Member(member) => member.registration.id.clone(),
-            Standing::Joining(_) => self.id.clone(),
+        match &*self.shared.membership.borrow() {
+            MembershipState::Member(member) => member.registration.id.clone(),
+            MembershipState::Joining(_) => self.id.clone(),
         }
     }
 
@@ -62,13 +62,15 @@ impl ExecutorStatus {
     /// Why the executor gets no tasks, if so.
     pub fn obstacle(&self) -> Option<String> {
         let scheduler = &self.shared.services.config.scheduler;
-        match &*self.shared.standing.borrow() {
-            Standing::Joining(None) => Some(format!("joining the scheduler at {scheduler}")),
-            Standing::Joining(Some(reason)) => Some(format!("the scheduler at {scheduler} cannot be joined: {reason}")),
-            Standing::Member(member) if !member.health.is_ready() => {
+        match &*self.shared.membership.borrow() {
+            MembershipState::Joining(None) => Some(format!("joining the scheduler at {scheduler}")),
+            MembershipState::Joining(Some(reason)) => {
+                Some(format!("the scheduler at {scheduler} cannot be joined: {reason}"))
+            }
+            MembershipState::Member(member) if !member.health.is_ready() => {
                 Some(format!("the scheduler at {scheduler} does not answer heartbeats"))
             }
-            Standing::Member(_) => None,
+            MembershipState::Member(_) => None,
         }
     }
 }
@@ -146,8 +148,8 @@ impl ExecutorNode {
         };
         match services {
             Ok(services) => {
-                let (standing, _) = watch::channel(Standing::Joining(None));
-                let shared = Arc::new(Shared { services, standing, draining: AtomicBool::new(false) });
+                let (membership, _) = watch::channel(MembershipState::Joining(None));
+                let shared = Arc::new(Shared { services, membership, draining: AtomicBool::new(false) });
                 Ok(Self { runtime: Some(runtime), shared, work_dir })
             }
             Err(error) => {
@@ -177,9 +179,9 @@ impl ExecutorNode {
     /// until the deadline. It concerns all executors of the process: use it only where there is one.
     pub async fn drain(&self, deadline: Duration) -> Drained {
         self.shared.draining.store(true, Ordering::Release);
-        let member = match &*self.shared.standing.borrow() {
-            Standing::Member(member) => Arc::clone(member),
-            Standing::Joining(_) => return Drained::NobodyWaits,
+        let member = match &*self.shared.membership.borrow() {
+            MembershipState::Member(member) => Arc::clone(member),
+            MembershipState::Joining(_) => return Drained::NobodyWaits,
         };
         let (shared, folder) = (Arc::clone(&self.shared), self.work_dir.jobs().to_owned());
         let drained = self.call(async move { drain(&shared.services, &member, &folder, deadline).await }).await;
@@ -189,9 +191,9 @@ impl ExecutorNode {
     /// Leaves the cluster, ends running tasks without waiting for them and removes the work folder.
     pub async fn stop(self) {
         self.shared.draining.store(true, Ordering::Release);
-        let member = match &*self.shared.standing.borrow() {
-            Standing::Member(member) => member.registration.id.clone(),
-            Standing::Joining(_) => return,
+        let member = match &*self.shared.membership.borrow() {
+            MembershipState::Member(member) => member.registration.id.clone(),
+            MembershipState::Joining(_) => return,
         };
         let shared = Arc::clone(&self.shared);
         let left = self.call(async move { leave(&shared.services, &member).await.map_err(|error| error.to_string()) });
@@ -234,31 +236,31 @@ impl Drop for ExecutorNode {
 
 /// Keeps the executor in a cluster: joins, notices that the scheduler was lost, and joins again under a new id, because
 /// a scheduler that was only out of reach still knows the old one, with tasks that it will hand out anew.
-async fn supervise(shared: Arc<Shared>, id: String, mut joined: Option<(Membership, Ending)>) {
+async fn supervise(shared: Arc<Shared>, id: String, mut joined: Option<(Membership, MembershipHandle)>) {
     let mut id = id;
     loop {
         let (member, mut ending) = match joined.take() {
             Some(joined) => joined,
-            None => match join_patiently(&shared, &id).await {
+            None => match join_with_retries(&shared, &id).await {
                 Some(joined) => joined,
                 None => return,
             },
         };
         tracing::info!(executor = %id, scheduler = %shared.services.config.scheduler, "joined the scheduler");
-        shared.standing.send_replace(Standing::Member(Arc::new(member)));
+        shared.membership.send_replace(MembershipState::Member(Arc::new(member)));
         ending.lost().await;
         if shared.draining.load(Ordering::Acquire) {
             return;
         }
         tracing::warn!(executor = %id, "the scheduler is lost: ending its tasks and joining anew");
-        shared.standing.send_replace(Standing::Joining(Some("it did not answer heartbeats".to_owned())));
+        shared.membership.send_replace(MembershipState::Joining(Some("it did not answer heartbeats".to_owned())));
         ending.clean_up(&shared.services).await;
         id = uuid::Uuid::new_v4().to_string();
     }
 }
 
 /// Tries to join until it succeeds; `None` if the executor is asked to stop meanwhile.
-async fn join_patiently(shared: &Shared, id: &str) -> Option<(Membership, Ending)> {
+async fn join_with_retries(shared: &Shared, id: &str) -> Option<(Membership, MembershipHandle)> {
     let mut pause = FIRST_PAUSE;
     while !shared.draining.load(Ordering::Acquire) {
         let error: BoxError = match join(&shared.services, id).await {
@@ -272,9 +274,9 @@ async fn join_patiently(shared: &Shared, id: &str) -> Option<(Membership, Ending
             again_in = ?pause,
             "cannot join the scheduler"
         );
-        shared.standing.send_replace(Standing::Joining(Some(reason)));
+        shared.membership.send_replace(MembershipState::Joining(Some(reason)));
         sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pause = (pause * 2).min(MAX_PAUSE);
     }
     None
 }

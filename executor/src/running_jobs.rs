@@ -59,14 +59,14 @@ impl RunningJobs {
             let mut stopped = Vec::new();
             loop {
                 period.tick().await;
-                for (job, stop) in self.seen_before() {
-                    let fate = fate_of(&mut scheduler, &job).await;
-                    if fate == Fate::Runs {
+                for (job, stop) in self.known_since_last_round() {
+                    let fate = job_state(&mut scheduler, &job).await;
+                    if fate == JobState::Runs {
                         continue;
                     }
                     tracing::info!(%job, "ending tasks whose job the scheduler no longer runs");
                     stop.cancel();
-                    if fate == Fate::Failed {
+                    if fate == JobState::Failed {
                         stopped.push(job);
                     }
                 }
@@ -89,7 +89,7 @@ impl RunningJobs {
     }
 
     /// The jobs that were there when this was last called.
-    fn seen_before(&self) -> Vec<(EngineJobId, CancellationToken)> {
+    fn known_since_last_round(&self) -> Vec<(EngineJobId, CancellationToken)> {
         let mut jobs = self.jobs.lock();
         let seen = jobs
             .iter_mut()
@@ -99,7 +99,7 @@ impl RunningJobs {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+enum JobState {
     Runs,
     /// What it has written may still be read.
     Succeeded,
@@ -108,14 +108,14 @@ enum Fate {
 }
 
 /// What became of `job`, as far as the scheduler answers.
-async fn fate_of(scheduler: &mut SchedulerGrpcClient<Channel>, job: &EngineJobId) -> Fate {
+async fn job_state(scheduler: &mut SchedulerGrpcClient<Channel>, job: &EngineJobId) -> JobState {
     use job_status::Status::{Failed, Successful};
     let asked = scheduler.get_job_status(GetJobStatusParams { job_id: job.to_string() }).await;
-    let Ok(answer) = asked else { return Fate::Runs };
+    let Ok(answer) = asked else { return JobState::Runs };
     match answer.into_inner().status.and_then(|status| status.status) {
-        Some(Successful(_)) => Fate::Succeeded,
-        Some(Failed(_)) | None => Fate::Failed,
-        Some(_) => Fate::Runs,
+        Some(Successful(_)) => JobState::Succeeded,
+        Some(Failed(_)) | None => JobState::Failed,
+        Some(_) => JobState::Runs,
     }
 }
 

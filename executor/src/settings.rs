@@ -12,9 +12,9 @@ use windlass_process::{
 };
 
 /// The most tasks that one executor may run side by side.
-const MOST_VCORES: usize = 1024;
+const MAX_VCORES: usize = 1024;
 /// The least memory with which a task is worth starting.
-const LEAST_MEMORY_PER_TASK: u64 = 16 << 20;
+const MIN_MEMORY_PER_TASK: u64 = 16 << 20;
 
 /// What this process can be told.
 pub(crate) static PROGRAM: Program = Program {
@@ -115,7 +115,7 @@ pub(crate) struct ExecutorSettings {
 impl ExecutorSettings {
     pub(crate) fn from_values(values: &Values) -> Result<Self, ProcessError> {
         let vcores: usize = values.required("vcores")?;
-        if vcores > MOST_VCORES {
+        if vcores > MAX_VCORES {
             return Err(values.refuse("vcores", "", "a number of tasks from 1 to 1024"));
         }
         let scheduler: HostPort = values.required("scheduler")?;
@@ -146,7 +146,7 @@ impl ExecutorSettings {
 
 fn memory(values: &Values, vcores: usize) -> Result<Option<usize>, ProcessError> {
     let Some(memory) = values.get::<Size>("memory")? else { return Ok(None) };
-    let least = Size(LEAST_MEMORY_PER_TASK.saturating_mul(u64::try_from(vcores).unwrap_or(u64::MAX)));
+    let least = Size(MIN_MEMORY_PER_TASK.saturating_mul(u64::try_from(vcores).unwrap_or(u64::MAX)));
     if memory < least {
         return Err(ProcessError::Unusable {
             message: format!("{memory} of memory ({}) is too little for {vcores} tasks", values.origin("memory")),

@@ -48,7 +48,7 @@ impl ShuffleService {
         let Ok(file) = create_shuffle_path(&self.folder, &job_id, stage_id, partition_id, file_id, sorted) else {
             return Ok(());
         };
-        match leads_elsewhere(&file) {
+        match is_behind_link(&file) {
             true => Err(refused(Refused::new("id of a job", job.as_str(), "its files are links to somewhere else"))),
             false => Ok(()),
         }
@@ -58,7 +58,7 @@ impl ShuffleService {
 /// Whether a file, one of its folders or an index beside it is a link. The engine makes none.
 ///
 /// What is not there, the engine knows how to tell.
-fn leads_elsewhere(file: &Path) -> bool {
+fn is_behind_link(file: &Path) -> bool {
     let is_link = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.file_type().is_symlink());
     let folder_is_elsewhere =
         file.parent().is_some_and(|folder| folder.canonicalize().is_ok_and(|real| real != folder));

@@ -103,7 +103,7 @@ impl ExecutionPlan for Yielding {
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let rows = with_room(|| self.inner.execute(partition, context))?;
-        let rows = Roomy(make_cooperative(rows));
+        let rows = GrowingStackStream(make_cooperative(rows));
         let (schema, stopped) = (rows.0.schema(), self.stopped.clone());
         let rows = rows.map(move |batch| match stopped.is_cancelled() {
             true => Err(DataFusionError::External(Box::new(BallistaError::Cancelled))),
@@ -119,9 +119,9 @@ impl ExecutionPlan for Yielding {
 
 /// Rows each of whose steps has room on the stack: operators ask one another, however many of them there are, and
 /// expressions are walked through.
-struct Roomy(SendableRecordBatchStream);
+struct GrowingStackStream(SendableRecordBatchStream);
 
-impl Stream for Roomy {
+impl Stream for GrowingStackStream {
     type Item = Result<RecordBatch>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {

@@ -37,7 +37,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// The state store's file in the state folder.
 const STATE_FILE: &str = "state.redb";
 /// How long threads may take to end once everything is said and done.
-const LAST_PATIENCE: Duration = Duration::from_secs(2);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     PROGRAM.main(|values| {
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
         let logs = runtime.block_on(async { settings.logs.start(PROGRAM.name) })?;
         let outcome = runtime.block_on(serve(settings, &logs));
         drop(logs);
-        runtime.shutdown_timeout(LAST_PATIENCE);
+        runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
         outcome
     })
 }

@@ -16,7 +16,7 @@ use tpchgen_arrow as arrow;
 use super::Outcome;
 
 /// Files that a big table has at least.
-const LEAST_FILES: i32 = 4;
+const MIN_FILES: i32 = 4;
 
 type Reader = Box<dyn RecordBatchReader>;
 
@@ -95,7 +95,7 @@ pub(crate) fn make(scale: f64, out: &Path) -> Outcome {
     for table in &missing {
         fs::create_dir_all(partial(out, table))?;
         // More files as the tables grow, each of the size it has at scale factor 1.
-        let parts = if table.big { (LEAST_FILES * scale.round() as i32).max(LEAST_FILES) } else { 1 };
+        let parts = if table.big { (MIN_FILES * scale.round() as i32).max(MIN_FILES) } else { 1 };
         jobs.extend((1..=parts).map(|part| Job { table, part, parts }));
     }
     work_off(jobs, scale, out)?;

@@ -39,8 +39,8 @@ pub(crate) fn measure(mut command: Command, folder: &Path) -> Outcome<Measured> 
     let wall = started.elapsed().as_secs_f64();
     let peak = peak.end();
     if !ended.status.success() {
-        let said = std::fs::read_to_string(&err)?;
-        let lines: Vec<&str> = said.lines().collect();
+        let printed = std::fs::read_to_string(&err)?;
+        let lines: Vec<&str> = printed.lines().collect();
         let tail = lines[lines.len().saturating_sub(20)..].join("\n");
         return Err(format!("`{program}` ended with {}:\n{tail}", ended.status).into());
     }

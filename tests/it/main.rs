@@ -12,7 +12,7 @@ mod delta_merge;
 mod delta_read;
 mod delta_write;
 mod engine;
-mod fixture;
+mod fixture_tests;
 mod incremental;
 #[path = "../../shared/project/tests/project/pages.rs"]
 mod pages;

@@ -1,7 +1,7 @@
 //! Sources and parameters of a project that is built in code.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use windlass_project::rows::{Cell, Columns, Row};
+use windlass_project::literal_rows::{Cell, Columns, Row};
 use windlass_project::spec::ParamValue;
 use windlass_project::spec::column_type::ColumnType;
 use windlass_project::spec::source::{FileFormat, PinAt, SortColumn, SourceKind};
@@ -68,7 +68,7 @@ impl Source {
     }
 
     /// What a loader of the program that runs the project opens; see
-    /// [`IoRegistry::with_loader`](windlass_engine::io::IoRegistry::with_loader).
+    /// [`ConnectorRegistry::with_loader`](windlass_engine::connectors::ConnectorRegistry::with_loader).
     pub fn custom(loader: impl Into<String>) -> Self {
         Self::of_kind("custom").with("loader", Yaml::text(loader))
     }

@@ -28,8 +28,8 @@ impl RemoteBundles {
         Ok(content.map(BytesMut::freeze))
     }
 
-    fn told(&self, status: tonic::Status) -> Failure {
-        self.connection.explain(status, &ProjectFiles::new()).to_failure()
+    fn to_failure(&self, status: tonic::Status) -> Failure {
+        self.connection.to_client_error(status, &ProjectFiles::new()).to_failure()
     }
 }
 
@@ -43,12 +43,12 @@ impl BundleFiles for RemoteBundles {
             run_id: run_id.to_owned(),
             path: path.to_owned(),
         };
-        let mut retry = Retry::new(self.connection.patience());
+        let mut retry = Retry::new(self.connection.reconnect_timeout());
         loop {
             match self.part(&request).await {
                 Ok(content) => return Ok(content),
                 Err(status) if is_lost(&status) && retry.pause().await => {}
-                Err(status) => return Err(self.told(status).into()),
+                Err(status) => return Err(self.to_failure(status).into()),
             }
         }
     }

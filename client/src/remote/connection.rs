@@ -9,7 +9,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status};
 use windlass_api::v1::windlass_service_client::WindlassServiceClient;
 use windlass_api::v1::{GetServerInfoRequest, GetServerInfoResponse};
-use windlass_api::{API_HEADER, API_MESSAGE_BYTES, API_VERSION, Told, told};
+use windlass_api::{API_HEADER, API_MESSAGE_BYTES, API_VERSION, DecodedStatus, decode_status};
 use windlass_project::spec::ProjectFiles;
 
 use crate::error::ClientError;
@@ -18,7 +18,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEPALIVE: Duration = Duration::from_secs(20);
 /// The first pause between two tries; it doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const MAX_PAUSE: Duration = Duration::from_secs(2);
 
 /// How patient a client is.
 #[derive(Debug, Clone, Copy)]
@@ -36,10 +36,10 @@ impl Default for ConnectOptions {
     }
 }
 
-type SayVersion = fn(Request<()>) -> Result<Request<()>, Status>;
+type VersionHeader = fn(Request<()>) -> Result<Request<()>, Status>;
 
 /// The channel that every call of this library goes through.
-pub(super) type ApiChannel = InterceptedService<Channel, SayVersion>;
+pub(super) type ApiChannel = InterceptedService<Channel, VersionHeader>;
 
 /// The calls of the API.
 pub(super) type Api = WindlassServiceClient<ApiChannel>;
@@ -66,7 +66,7 @@ impl Connection {
                 }
                 Err(_) => tokio::time::sleep(pause).await,
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(MAX_PAUSE);
         };
         let connection = Self { url: url.to_owned(), channel, options };
         let info = connection.server_info().await?;
@@ -80,13 +80,13 @@ impl Connection {
     async fn server_info(&self) -> Result<GetServerInfoResponse, ClientError> {
         match self.api().get_server_info(GetServerInfoRequest {}).await {
             Ok(info) => Ok(info.into_inner()),
-            Err(status) => Err(self.explain(status, &ProjectFiles::new())),
+            Err(status) => Err(self.to_client_error(status, &ProjectFiles::new())),
         }
     }
 
     /// The channel, for other services at the same address.
     pub(super) fn channel(&self) -> ApiChannel {
-        InterceptedService::new(self.channel.clone(), say_version as SayVersion)
+        InterceptedService::new(self.channel.clone(), add_version_header as VersionHeader)
     }
 
     /// The calls of the API.
@@ -97,7 +97,7 @@ impl Connection {
     }
 
     /// How long the scheduler may be away.
-    pub(super) fn patience(&self) -> Duration {
+    pub(super) fn reconnect_timeout(&self) -> Duration {
         self.options.away
     }
 
@@ -112,25 +112,25 @@ impl Connection {
             match call(self.api()).await {
                 Ok(answer) => return Ok(answer.into_inner()),
                 Err(status) if is_lost(&status) && retry.pause().await => {}
-                Err(status) => return Err(self.explain(status, files)),
+                Err(status) => return Err(self.to_client_error(status, files)),
             }
         }
     }
 
     /// A status as the error that a user can act upon.
-    pub(super) fn explain(&self, status: Status, files: &ProjectFiles) -> ClientError {
-        match told(status, files) {
-            Told::Project(problems) => ClientError::Project(problems),
-            Told::PlanMoved(moved) => ClientError::PlanMoved(moved),
-            Told::Failure(failure) => ClientError::Remote(failure),
-            Told::Foreign(status) if is_lost(&status) => {
+    pub(super) fn to_client_error(&self, status: Status, files: &ProjectFiles) -> ClientError {
+        match decode_status(status, files) {
+            DecodedStatus::Project(problems) => ClientError::Project(problems),
+            DecodedStatus::PlanMoved(moved) => ClientError::PlanMoved(moved),
+            DecodedStatus::Failure(failure) => ClientError::Remote(failure),
+            DecodedStatus::Foreign(status) if is_lost(&status) => {
                 ClientError::Unreachable { url: self.url.clone(), source: Box::new(status) }
             }
-            Told::Foreign(status) => self.not_windlass(status.message().to_owned()),
+            DecodedStatus::Foreign(status) => self.not_windlass(status.message().to_owned()),
         }
     }
 
-    pub(super) fn misunderstood(&self, what: &str, error: &dyn std::error::Error) -> ClientError {
+    pub(super) fn unreadable_answer(&self, what: &str, error: &dyn std::error::Error) -> ClientError {
         self.not_windlass(format!("{what} cannot be read: {error}"))
     }
 
@@ -156,7 +156,7 @@ impl Retry {
             return false;
         }
         tokio::time::sleep(self.pause).await;
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        self.pause = (self.pause * 2).min(MAX_PAUSE);
         true
     }
 }
@@ -199,7 +199,7 @@ fn endpoint(url: &str) -> Result<Endpoint, ClientError> {
 }
 
 #[allow(clippy::result_large_err, clippy::unnecessary_wraps)]
-fn say_version(mut request: Request<()>) -> Result<Request<()>, Status> {
+fn add_version_header(mut request: Request<()>) -> Result<Request<()>, Status> {
     request.metadata_mut().insert(API_HEADER, MetadataValue::from(API_VERSION));
     Ok(request)
 }

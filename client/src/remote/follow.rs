@@ -29,7 +29,7 @@ impl Follower {
     /// to stop, and followed until it has.
     pub(super) async fn follow(self, cancel: CancellationToken) -> Result<RunRecord, ClientError> {
         let mut next = 0;
-        let mut retry = Retry::new(self.connection.patience());
+        let mut retry = Retry::new(self.connection.reconnect_timeout());
         let stopper = tokio::spawn(stop_when(cancel, self.connection.clone(), self.run_id.clone()));
         let outcome = loop {
             let before = next;
@@ -37,15 +37,17 @@ impl Follower {
                 Ok(()) => break Ok(()),
                 Err(Broken::Status(status)) if is_lost(&status) => {
                     if next > before {
-                        retry = Retry::new(self.connection.patience());
+                        retry = Retry::new(self.connection.reconnect_timeout());
                     }
                     if !retry.pause().await {
-                        break Err(self.connection.explain(status, &ProjectFiles::new()));
+                        break Err(self.connection.to_client_error(status, &ProjectFiles::new()));
                     }
                 }
-                Err(Broken::Status(status)) => break Err(self.connection.explain(status, &ProjectFiles::new())),
+                Err(Broken::Status(status)) => {
+                    break Err(self.connection.to_client_error(status, &ProjectFiles::new()));
+                }
                 Err(Broken::Line(error)) => {
-                    break Err(self.connection.misunderstood("a line of the run's log", &error));
+                    break Err(self.connection.unreadable_answer("a line of the run's log", &error));
                 }
             }
         };

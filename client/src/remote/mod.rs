@@ -30,7 +30,7 @@ use self::connection::Connection;
 use self::follow::Follower;
 use crate::error::ClientError;
 use crate::project::Project;
-use crate::rows::QueryRows;
+use crate::query_result::QueryResult;
 use crate::run::{QueryOptions, RunHandle, RunOptions};
 use crate::runs::Runs;
 
@@ -55,7 +55,7 @@ impl Remote {
             async move { api.plan_run(request).await }
         });
         let plan = answer.await?.plan_json;
-        serde_json::from_str(&plan).map_err(|error| self.connection.misunderstood("the plan", &error))
+        serde_json::from_str(&plan).map_err(|error| self.connection.unreadable_answer("the plan", &error))
     }
 
     pub(crate) async fn run(&self, project: &Project, options: &RunOptions) -> Result<RunHandle, ClientError> {
@@ -95,7 +95,7 @@ impl Remote {
         project: &Project,
         sql: &str,
         options: &QueryOptions,
-    ) -> Result<QueryRows, ClientError> {
+    ) -> Result<QueryResult, ClientError> {
         let question = v1::Query {
             project: Some(transfer::send(&self.connection, project, &options.params).await?),
             sql: sql.to_owned(),

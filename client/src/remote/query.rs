@@ -15,7 +15,7 @@ use windlass_project::spec::{ProjectFiles, question_files};
 
 use super::connection::{Connection, Retry, is_lost};
 use crate::error::ClientError;
-use crate::rows::QueryRows;
+use crate::query_result::QueryResult;
 
 /// The largest message with rows: a batch whose rows are large is sent whole.
 const ROWS_MESSAGE_BYTES: usize = 16 * API_MESSAGE_BYTES;
@@ -25,22 +25,22 @@ pub(super) async fn rows(
     connection: &Connection,
     files: &ProjectFiles,
     question: Query,
-) -> Result<QueryRows, ClientError> {
+) -> Result<QueryResult, ClientError> {
     // Problems may point into the question.
     let files = &question_files(&question.sql).with(files);
     let ticket = Ticket { ticket: DataRequest { kind: Some(Kind::Query(question)) }.encode_to_vec().into() };
-    let mut retry = Retry::new(connection.patience());
+    let mut retry = Retry::new(connection.reconnect_timeout());
     let data = loop {
         let mut client = FlightServiceClient::new(connection.channel()).max_decoding_message_size(ROWS_MESSAGE_BYTES);
         match client.do_get(ticket.clone()).await {
             Ok(answer) => break answer.into_inner(),
             // Nothing has been read yet, so it can be asked again.
             Err(status) if is_lost(&status) && retry.pause().await => {}
-            Err(status) => return Err(connection.explain(status, files)),
+            Err(status) => return Err(connection.to_client_error(status, files)),
         }
     };
     let mut decoder = FlightDataDecoder::new(data.map_err(|status| FlightError::Tonic(Box::new(status))));
-    let schema = match decoder.next().await.transpose().map_err(|error| told(connection, files, error))? {
+    let schema = match decoder.next().await.transpose().map_err(|error| flight_error(connection, files, error))? {
         Some(first) => match first.payload {
             DecodedPayload::Schema(schema) => schema,
             _ => return Err(unexpected(connection)),
@@ -49,17 +49,18 @@ pub(super) async fn rows(
     };
     let (connection, files) = (connection.clone(), files.clone());
     let batches = FlightRecordBatchStream::new(decoder)
-        .map_err(move |error| DataFusionError::External(Box::new(told(&connection, &files, error))));
-    Ok(QueryRows::new(Box::pin(RecordBatchStreamAdapter::new(schema, batches))))
+        .map_err(move |error| DataFusionError::External(Box::new(flight_error(&connection, &files, error))));
+    Ok(QueryResult::new(Box::pin(RecordBatchStreamAdapter::new(schema, batches))))
 }
 
-fn told(connection: &Connection, files: &ProjectFiles, error: FlightError) -> ClientError {
+fn flight_error(connection: &Connection, files: &ProjectFiles, error: FlightError) -> ClientError {
     match error {
-        FlightError::Tonic(status) => connection.explain(*status, files),
-        other => connection.misunderstood("the rows", &other),
+        FlightError::Tonic(status) => connection.to_client_error(*status, files),
+        other => connection.unreadable_answer("the rows", &other),
     }
 }
 
 fn unexpected(connection: &Connection) -> ClientError {
-    connection.misunderstood("the answer", &FlightError::ProtocolError("it does not begin with a schema".to_owned()))
+    connection
+        .unreadable_answer("the answer", &FlightError::ProtocolError("it does not begin with a schema".to_owned()))
 }

@@ -18,7 +18,7 @@ use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec, Wi
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, WindowExpr};
 use datafusion_proto::physical_plan::{AsExecutionPlan, PhysicalExtensionCodec};
 use datafusion_proto::protobuf::PhysicalPlanNode;
-use windlass_engine::function::exact::carries_its_call;
+use windlass_engine::function::exact::embeds_call_options;
 
 use super::EngineError;
 
@@ -167,7 +167,7 @@ fn said(call: &Arc<dyn WindowExpr>) -> String {
     }
     let standard = inner.downcast_ref::<StandardWindowExpr>().map(StandardWindowExpr::get_standard_func_expr);
     match standard.and_then(|function| function.as_any().downcast_ref::<WindowUDFExpr>()) {
-        Some(function) if carries_its_call(function.fun()) => {
+        Some(function) if embeds_call_options(function.fun()) => {
             format!("{:?} {:?} {frame}", function.fun(), function.args())
         }
         // Only the text for a debugger tells whether nulls are passed over and whether the rows come backwards.

@@ -146,7 +146,7 @@ fn places(
     let tables = graph.stages.iter().filter(|stage| stage.materialize == Materialize::Table);
     let exports = tables.flat_map(|stage| stage.table.exports.iter().map(move |export| (stage, export)));
     let is_files = |stage: &Stage, export: &Export| {
-        sessions.io().saver(&stage.name, &export.saver).is_ok_and(|saver| saver.file_name("x").is_some())
+        sessions.connectors().saver(&stage.name, &export.saver).is_ok_and(|saver| saver.file_name("x").is_some())
     };
     let files = exports.filter(|(stage, export)| is_files(stage, export));
     files.map(|(stage, export)| Ok(ExportPlace::of(graph, &stage.name, export, base, home)?)).collect()

@@ -14,7 +14,7 @@ use windlass_delta::table::contract_columns;
 use windlass_engine::session::Sessions;
 use windlass_project::contract::ContractType;
 use windlass_project::graph::Node;
-use windlass_project::rows::{Cell, Row};
+use windlass_project::literal_rows::{Cell, Row};
 use windlass_project::spec::column_type::ColumnType;
 use windlass_project::spec::source::{RowsSource, SourceKind};
 use windlass_project::spec::table::Materialize;

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use windlass_base::code_parts::CodeParts;
 use windlass_base::ids::NodeName;
 use windlass_delta::cursor::hash_as_version;
-use windlass_engine::canonical::{Canonical, MadeOf, Names, canonical, canonical_expr, settled};
+use windlass_engine::canonical::{Canonical, Names, PlanDependencies, canonical, canonical_expr, normalize};
 use windlass_engine::function::FunctionRecord;
 use windlass_engine::session::Sessions;
 use windlass_evidence::artifact::{Registration, TableKind};
@@ -65,17 +65,17 @@ impl CodeVersion {
     /// The engine's, if the types of the plan do not fit.
     pub(super) async fn of(of: &StageCode<'_>, plan: &LogicalPlan) -> EngineResult<Self> {
         let context = &of.session.context;
-        let plan = settled(plan, &context.state())?;
+        let plan = normalize(plan, &context.state())?;
         let form = canonical(&plan, Names::Outside)?;
-        let mut made_of = form.made_of().clone();
+        let mut dependencies = form.dependencies().clone();
         let mut volatile = first_volatile(&plan)?.map(|blocker| blocker.to_string());
         let columns = Arc::new(DFSchema::try_from(Arc::clone(plan.schema().inner()))?);
-        let expected = of.expectations(&columns, &mut made_of, &mut volatile).await;
-        let constraints = of.constraints(&columns, &mut made_of);
+        let expected = of.expectations(&columns, &mut dependencies, &mut volatile).await;
+        let constraints = of.constraints(&columns, &mut dependencies);
         if volatile.is_none() {
-            volatile = of.untold(&made_of);
+            volatile = of.opaque(&dependencies);
         }
-        let parts = of.parts(&made_of);
+        let parts = of.parts(&dependencies);
         let settings = &of.stage.table;
         let whole = json!({
             "format": FORMAT,
@@ -127,7 +127,7 @@ impl StageCode<'_> {
     async fn expectations(
         &self,
         columns: &DFSchemaRef,
-        made_of: &mut MadeOf,
+        dependencies: &mut PlanDependencies,
         volatile: &mut Option<String>,
     ) -> Vec<Value> {
         let context = &self.session.context;
@@ -144,37 +144,38 @@ impl StageCode<'_> {
                 volatile.get_or_insert_with(|| format!("its expectation `{name}` depends on {function}"));
             }
             expected.push(json!([expectation.rule, expectation.severity, form.as_ref().map(Canonical::digest)]));
-            made_of.extend(form.as_ref());
+            dependencies.extend(form.as_ref());
         }
         expected
     }
 
     /// What the table demands of each row, with the form of the condition.
-    fn constraints(&self, columns: &DFSchemaRef, made_of: &mut MadeOf) -> BTreeMap<String, Value> {
+    fn constraints(&self, columns: &DFSchemaRef, dependencies: &mut PlanDependencies) -> BTreeMap<String, Value> {
         let constraints = self.stage.table.constraints.iter().map(|(name, text)| {
             let form = condition(&self.session.context, text, columns).ok().map(|(form, _)| form);
             let demanded = json!([text, form.as_ref().map(Canonical::digest)]);
-            made_of.extend(form.as_ref());
+            dependencies.extend(form.as_ref());
             (name.clone(), demanded)
         });
         constraints.collect()
     }
 
     /// Why equal forms do not promise equal rows, if they do not.
-    fn untold(&self, made_of: &MadeOf) -> Option<String> {
+    fn opaque(&self, dependencies: &PlanDependencies) -> Option<String> {
         let known =
             |table: &&String| self.session.registrations.iter().any(|known| known.name.as_str() == table.as_str());
-        let unknown = made_of.tables.keys().find(|table| !known(table)).map(|table| format!("the table `{table}`"));
-        let what = made_of.untold.first().cloned().or(unknown)?;
+        let unknown =
+            dependencies.tables.keys().find(|table| !known(table)).map(|table| format!("the table `{table}`"));
+        let what = dependencies.opaque.first().cloned().or(unknown)?;
         Some(format!("{what}: it may give other rows in every run"))
     }
 
-    fn parts(&self, made_of: &MadeOf) -> CodeParts {
+    fn parts(&self, dependencies: &PlanDependencies) -> CodeParts {
         let columns =
-            made_of.tables.iter().map(|(name, columns)| (NodeName::new(name.clone()), digest(&json!(columns))));
+            dependencies.tables.iter().map(|(name, columns)| (NodeName::new(name.clone()), digest(&json!(columns))));
         let mut called: BTreeMap<String, Vec<FunctionRecord>> = BTreeMap::new();
         for record in self.sessions.functions().records() {
-            if made_of.functions.contains(&(record.kind, record.name.clone())) {
+            if dependencies.functions.contains(&(record.kind, record.name.clone())) {
                 called.entry(record.name.clone()).or_default().push(record);
             }
         }
@@ -241,7 +242,7 @@ async fn referred(
 ) -> EngineResult<Option<(Canonical, Option<String>)>> {
     let key: Vec<&str> = key.iter().map(String::as_str).collect();
     let rows = context.table(to.as_str()).await?.select_columns(&key)?.into_unoptimized_plan();
-    let rows = settled(&rows, &context.state())?;
+    let rows = normalize(&rows, &context.state())?;
     let volatile = first_volatile(&rows)?.map(|blocker| blocker.operator);
     Ok(Some((canonical(&rows, Names::Outside)?, volatile)))
 }

@@ -8,7 +8,7 @@ use windlass_base::error::{Coded, ErrorCode};
 use windlass_delta::table::contract_columns;
 use windlass_delta::write::WriteError;
 use windlass_engine::session::contract_data_type;
-use windlass_project::contract::{Column, Contract, Kept, Violation};
+use windlass_project::contract::{Column, Contract, ProjectedColumn, Violation};
 use windlass_project::graph::{PipelineGraph, Stage};
 use windlass_project::spec::{Problem, Problems};
 
@@ -37,20 +37,20 @@ pub(super) fn keep(
     // Only the optimizer settles the types of unions and literals.
     let settled = optimized(graph, context, stage, &plan)?;
     let columns = columns(graph, stage, settled.schema().as_arrow())?;
-    let fit = contract.fit(&columns).map_err(|violations| {
+    let fit = contract.project(&columns).map_err(|violations| {
         let help = "change the query, or write the next `version` of the contract and let the stage name it";
         refused(graph, stage, contract, &violations, QUERY_BREAKS, help)
     })?;
     if fit.changes_nothing(&columns) {
         return Ok(plan);
     }
-    let expressions: Vec<Expr> = fit.kept.iter().filter_map(|kept| expression(&plan, kept)).collect();
+    let expressions: Vec<Expr> = fit.columns.iter().filter_map(|kept| expression(&plan, kept)).collect();
     let engine = |source| PlanError::Engine { stage: stage.name.clone(), source };
     LogicalPlanBuilder::from(plan).project(expressions).and_then(LogicalPlanBuilder::build).map_err(engine)
 }
 
 /// A column of the plan in the type that is asked for.
-fn expression(plan: &LogicalPlan, kept: &Kept) -> Option<Expr> {
+fn expression(plan: &LogicalPlan, kept: &ProjectedColumn) -> Option<Expr> {
     let index = plan.schema().index_of_column_by_name(None, &kept.name)?;
     let column = Expr::Column(PlanColumn::from(plan.schema().qualified_field(index)));
     Some(match &kept.cast {
@@ -65,7 +65,7 @@ fn expression(plan: &LogicalPlan, kept: &Kept) -> Option<Expr> {
 /// [`PlanError::Sql`] with every column that stands against it.
 pub(super) fn check_table(graph: &PipelineGraph, stage: &Stage, table: &Schema, new: &Schema) -> Result<(), PlanError> {
     let Some(contract) = stage.contract.as_ref().map(|contract| contract.value.as_ref()) else { return Ok(()) };
-    let violations = contract.succeeds(&columns(graph, stage, table)?, &columns(graph, stage, new)?);
+    let violations = contract.check_evolution(&columns(graph, stage, table)?, &columns(graph, stage, new)?);
     if violations.is_empty() {
         return Ok(());
     }
@@ -87,7 +87,7 @@ pub(super) fn check_sources(graph: &PipelineGraph, inputs: &Inputs) -> Result<()
         let label = contract.value.label();
         let told = match contract_columns(&input.provider.schema()) {
             Ok(columns) => {
-                contract.value.fit(&columns).err().unwrap_or_default().iter().map(ToString::to_string).collect()
+                contract.value.project(&columns).err().unwrap_or_default().iter().map(ToString::to_string).collect()
             }
             Err(error) => vec![error.to_string()],
         };

@@ -4,7 +4,7 @@ use datafusion::error::DataFusionError;
 use windlass_base::error::{Coded, ErrorCode};
 use windlass_base::ids::NodeName;
 use windlass_delta::DeltaError;
-use windlass_engine::io::IoError;
+use windlass_engine::connectors::ConnectorError;
 use windlass_engine::session::SessionError;
 use windlass_engine::session::limits::PlanLimit;
 use windlass_project::spec::Problems;
@@ -55,7 +55,7 @@ pub enum PlanError {
     },
     /// A source cannot be opened.
     #[error(transparent)]
-    Io(IoError),
+    Io(ConnectorError),
     /// An export may not go where the project says.
     #[error(transparent)]
     Export(#[from] ExportError),
@@ -120,12 +120,12 @@ impl PlanError {
 }
 
 /// What planning itself has a name for keeps that name.
-impl From<IoError> for PlanError {
-    fn from(error: IoError) -> Self {
+impl From<ConnectorError> for PlanError {
+    fn from(error: ConnectorError) -> Self {
         match error {
-            IoError::Pin { name, source } => Self::Pin { node: name, source },
-            IoError::Location { name, source } => Self::Location { node: name, source },
-            IoError::Session(error) => Self::Session(error),
+            ConnectorError::Pin { name, source } => Self::Pin { node: name, source },
+            ConnectorError::Location { name, source } => Self::Location { node: name, source },
+            ConnectorError::Session(error) => Self::Session(error),
             other => Self::Io(other),
         }
     }

@@ -9,7 +9,7 @@ use datafusion::common::TableReference;
 use datafusion::prelude::SessionContext;
 use windlass_base::ids::{NodeName, RunId};
 use windlass_delta::pin::PinnedTable;
-use windlass_engine::io::{LoadRequest, Loaded};
+use windlass_engine::connectors::{LoadRequest, Loaded};
 use windlass_engine::session::{Sessions, TableInput, TextListing, register};
 use windlass_evidence::artifact::PinRecord;
 use windlass_evidence::artifact::Registration;
@@ -108,7 +108,7 @@ pub async fn pin_source(
     base: &Location,
     at: Option<PinAt>,
 ) -> Result<PinnedInput, PlanError> {
-    let loaded = sessions.io().load(LoadRequest { source, base, at, sessions }).await?;
+    let loaded = sessions.connectors().load(LoadRequest { source, base, at, sessions }).await?;
     pin_loaded(sessions, &source.name.value, loaded).await
 }
 
@@ -122,7 +122,7 @@ pub async fn pin_table(
     location: &Location,
     at: PinAt,
 ) -> Result<PinnedInput, PlanError> {
-    let loaded = sessions.io().load_table(sessions, name, location, at).await?;
+    let loaded = sessions.connectors().load_table(sessions, name, location, at).await?;
     pin_loaded(sessions, name, loaded).await
 }
 

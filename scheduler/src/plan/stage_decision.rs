@@ -14,7 +14,7 @@ use windlass_delta::DeltaError;
 use windlass_delta::cursor::{TableProgress, hash_as_version};
 use windlass_delta::pin::PinnedTable;
 use windlass_delta::table::TableDefinition;
-use windlass_engine::io::IoError;
+use windlass_engine::connectors::ConnectorError;
 use windlass_engine::session::Sessions;
 use windlass_evidence::artifact::{PlanDecision, ReuseVerdict, StageDecision};
 use windlass_project::graph::{PipelineGraph, Stage};
@@ -245,7 +245,7 @@ impl Planner<'_> {
             let fits = self.sessions.io().saver(&stage.name, &export.saver)?.check(columns, &export.options);
             if let Err(source) = fits {
                 let (name, export, saver) = (stage.name.clone(), export.name.clone(), export.saver.clone());
-                let error = IoError::Unfit { name, export, saver, source };
+                let error = ConnectorError::Unfit { name, export, saver, source };
                 let mut problem = Problem::new(error.code(), full_message(&error)).at(&stage.span);
                 problem.help = error.help();
                 return Err(Problems::one(problem, &self.request.graph.files).into());

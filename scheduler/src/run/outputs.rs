@@ -13,7 +13,7 @@ use datafusion::logical_expr::LogicalPlanBuilder;
 use windlass_base::error::{Coded, Failure, full_message};
 use windlass_base::ids::TableVersion;
 use windlass_delta::table::contract_columns;
-use windlass_engine::io::{IoError, SaveRequest, Saver};
+use windlass_engine::connectors::{ConnectorError, SaveRequest, Saver};
 use windlass_evidence::artifact::{LogKind, OutputRecord, StageReceipt};
 use windlass_project::graph::Stage;
 use windlass_project::spec::table::Export;
@@ -105,7 +105,7 @@ impl RunWork {
             folder.tidy().await.map_err(|error| error.to_failure())?;
             return Ok(None);
         }
-        let saver = self.sessions.io().saver(&stage.name, &export.saver).map_err(|error| error.to_failure())?;
+        let saver = self.sessions.connectors().saver(&stage.name, &export.saver).map_err(|error| error.to_failure())?;
         let name = file_stem(&stage.name, &export.name, version);
         let file = saver.file_name(&name);
         if let Some(file) = &file {
@@ -160,7 +160,7 @@ impl RunWork {
         };
         let saved = saver.save(request).await.map_err(|source| {
             let (name, export) = (name.clone(), export.name.clone());
-            IoError::Save { name, export, source }.to_failure()
+            ConnectorError::Save { name, export, source }.to_failure()
         })?;
         Ok(OutputRecord {
             dataset: name.clone(),
@@ -189,7 +189,7 @@ fn check_contract(stage: &Stage, pinned: &PinnedInput) -> Result<(), Failure> {
         retryable: false,
     };
     let columns = contract_columns(&pinned.provider.schema()).map_err(|error| broken(full_message(&error)))?;
-    let violations = contract.value.fit(&columns).err().unwrap_or_default();
+    let violations = contract.value.project(&columns).err().unwrap_or_default();
     match violations.is_empty() {
         true => Ok(()),
         false => Err(broken(violations.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))),

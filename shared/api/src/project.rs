@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_and_digests_hold() {
+    fn limits_and_digests_are_enforced() {
         let files = project(&[("windlass.yaml", "name: a\n")]);
         let mut entries = manifest(&files);
         assert!(matches!(assemble(&entries, &contents(&files), 7), Err(TransferError::TooLarge { .. })));

@@ -23,7 +23,7 @@ const MOVED_BYTES: usize = 6 * 1024;
 
 /// An error as the client gets it.
 #[derive(Debug)]
-pub enum Told {
+pub enum DecodedStatus {
     /// Files of the project are at fault.
     Project(Problems),
     /// An approved plan does not hold any more.
@@ -91,19 +91,19 @@ fn shortened(mut text: String) -> String {
 }
 
 /// What a status says. `files` are the client's own, to show problems in.
-pub fn told(status: Status, files: &ProjectFiles) -> Told {
+pub fn decode_status(status: Status, files: &ProjectFiles) -> DecodedStatus {
     let Some(info) = status.get_details_error_info().filter(|info| info.domain == DOMAIN) else {
-        return Told::Foreign(status);
+        return DecodedStatus::Foreign(status);
     };
     let problems = info.metadata.get(PROBLEMS).and_then(|json| serde_json::from_str::<Vec<Problem>>(json).ok());
     if let Some(Err(problems)) = problems.map(|list| Problems::check(list, files)) {
-        return Told::Project(problems);
+        return DecodedStatus::Project(problems);
     }
     let moved = info.metadata.get(MOVED).and_then(|json| serde_json::from_str::<Vec<Moved>>(json).ok());
     if let Some(moved) = moved.filter(|moved| !moved.is_empty()) {
-        return Told::PlanMoved(PlanMoved { moved });
+        return DecodedStatus::PlanMoved(PlanMoved { moved });
     }
-    Told::Failure(Failure {
+    DecodedStatus::Failure(Failure {
         code: info.reason,
         message: status.message().to_owned(),
         help: info.metadata.get(HELP).cloned(),

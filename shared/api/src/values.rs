@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_computed_anew_arrives_as_it_was_asked_for() {
+    fn a_requested_refresh_round_trips() {
         let refresh = Refresh {
             full: vec!["tag:layer=semantic+".to_owned(), Refresh::EVERYTHING.to_owned()],
             from_versions: vec![(None, 3), (Some("orders".into()), 0)],

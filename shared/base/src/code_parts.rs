@@ -125,7 +125,7 @@ mod tests {
     type Change = fn(&mut CodeParts);
 
     #[test]
-    fn what_has_changed_is_named_and_nothing_else() {
+    fn only_changed_parts_are_named() {
         let changes: [(&str, Change); 9] = [
             ("its definition has changed", |parts| parts.definition = "b".to_owned()),
             ("the parameter `least` has changed", |parts| drop(parts.params.insert("least".into(), "3".into()))),
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_new_query_no_longer_uses_is_not_told_besides() {
+    fn parts_that_a_new_query_no_longer_uses_are_not_reported() {
         let mut now = before();
         now.definition = "b".to_owned();
         now.params.remove("label");

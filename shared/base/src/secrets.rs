@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 /// What stands in the place of a secret.
 const MASK: &str = "***";
 /// Shorter values are too likely to be part of an ordinary word.
-const SHORTEST_SECRET: usize = 6;
+const MIN_SECRET: usize = 6;
 /// The beginnings of the names of variables that set up an object store.
 const STORE_VARIABLES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
 /// Parts of the names of those that hold a secret.
@@ -31,7 +31,7 @@ const PARAMETERS: [&str; 4] = ["sig=", "X-Amz-Credential=", "X-Amz-Security-Toke
 static SECRETS: LazyLock<Vec<String>> = LazyLock::new(|| {
     let variables =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let secrets = variables.filter(|(name, value)| is_secret(name) && value.len() >= SHORTEST_SECRET);
+    let secrets = variables.filter(|(name, value)| is_secret(name) && value.len() >= MIN_SECRET);
     let mut secrets: Vec<String> = secrets.map(|(_, value)| value).collect();
     secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     secrets
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_and_what_stores_say_of_them_are_masked() {
+    fn secrets_and_store_messages_about_them_are_masked() {
         let secrets = ["hunter2-and-more".to_owned(), "hunter2".to_owned()];
         let text = "403: <Error><AWSAccessKeyId>AKIA1</AWSAccessKeyId><Resource>/lake/t</Resource></Error> \
                     for hunter2-and-more, hunter2, https://store/lake?comp=list&sig=a%2Fb&sv=1 \

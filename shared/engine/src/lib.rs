@@ -1,8 +1,8 @@
 //! The engine as every process of Windlass sets it up, so that a plan means the same on each of them.
 //!
 //! ```text
-//! SessionSettings, Functions, IoRegistry ─Sessions→ a session and its identity          (session, function, io)
-//! SourceSpec ─Loader→ a table of that session, and the record of its registration       (io, session)
+//! SessionSettings, Functions, ConnectorRegistry ─Sessions→ a session and its identity          (session, function, connectors)
+//! SourceSpec ─Loader→ a table of that session, and the record of its registration       (connectors, session)
 //! a bound plan ─canonical→ the form that code versions are made of                       (canonical)
 //! a plan ─PlanCodec→ bytes ─wire→ the same plan on an executor                           (codec)
 //! a task's error ─TaskFailure→ a text that survives the way back ─find_in→ the failure   (task_failure)
@@ -12,7 +12,7 @@
 
 pub mod canonical;
 pub mod codec;
+pub mod connectors;
 pub mod function;
-pub mod io;
 pub mod session;
 pub mod task_failure;

@@ -12,7 +12,7 @@ use windlass_base::secrets::without_secrets;
 const START: &str = "<<windlass-task|";
 const END: &str = ">>";
 /// Longer messages are cut: they travel with every status of the task.
-const LONGEST_MESSAGE: usize = 16 * 1024;
+const MAX_MESSAGE: usize = 16 * 1024;
 
 /// What happened to a task, as far as deciding what to do next goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl TaskFailure {
 
 /// Appends `field` with every character escaped that formatting or the marker itself could change.
 fn escape(field: &str, text: &mut String) {
-    for character in field.chars().take(LONGEST_MESSAGE) {
+    for character in field.chars().take(MAX_MESSAGE) {
         let plain = character.is_ascii() && !character.is_ascii_control() && !"%|<>\"'\\".contains(character);
         if plain {
             text.push(character);
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_without_a_marker_holds_no_failure() {
+    fn a_text_without_a_marker_is_not_a_failure() {
         assert_eq!(TaskFailure::find_in("Job failed: <<windlass-task|unknown|final|||>>"), None);
         assert_eq!(TaskFailure::find_in("Job failed"), None);
     }

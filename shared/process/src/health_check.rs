@@ -6,13 +6,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 /// How long connecting and each read and write may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// More than any answer has.
 const ANSWER_LIMIT: u64 = 64 * 1024;
 
 /// Asks `/readyz` of the process of this machine that listens on `bind`: success if it is ready. Prints the answer.
-pub(super) fn ask(bind: SocketAddr) -> ExitCode {
-    match answer(bind) {
+pub(super) fn probe(bind: SocketAddr) -> ExitCode {
+    match http_status(bind) {
         Ok((200, body)) => {
             println!("{body}");
             ExitCode::SUCCESS
@@ -38,11 +38,11 @@ fn reachable(bind: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, bind.port())
 }
 
-fn answer(bind: SocketAddr) -> std::io::Result<(u16, String)> {
+fn http_status(bind: SocketAddr) -> std::io::Result<(u16, String)> {
     let address = reachable(bind);
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
     write!(stream, "GET /readyz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
     let mut text = Vec::new();
     stream.take(ANSWER_LIMIT).read_to_end(&mut text)?;
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_listens_everywhere_is_asked_on_loopback() {
+    fn a_wildcard_address_is_probed_on_loopback() {
         for (bind, asked) in
             [("0.0.0.0:8080", "127.0.0.1:8080"), ("[::]:8080", "[::1]:8080"), ("10.0.0.7:80", "10.0.0.7:80")]
         {

@@ -11,9 +11,9 @@ use super::setting::{Fallback, Origin, Setting};
 use super::value::{Period, SettingValue, Size};
 
 /// The least that a message between the engine's processes must be able to hold.
-const LEAST_MESSAGE: u64 = 1 << 20;
+const MIN_MESSAGE: u64 = 1 << 20;
 /// The most that it can.
-const MOST_MESSAGE: u64 = 2 << 30;
+const MAX_MESSAGE: u64 = 2 << 30;
 
 /// A value as it was given, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,7 +106,7 @@ impl Values {
     pub fn message_limit(&self) -> Result<usize, ProcessError> {
         let limit: Size = self.required("message-limit")?;
         match limit.0 {
-            LEAST_MESSAGE..=MOST_MESSAGE => Ok(limit.as_usize()),
+            MIN_MESSAGE..=MAX_MESSAGE => Ok(limit.as_usize()),
             _ => Err(self.refuse("message-limit", "", "a size from `1MiB` to `2GiB`")),
         }
     }
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn the_highest_layer_that_says_something_holds() {
+    fn the_highest_layer_with_a_value_wins() {
         let file = "\ndrain_deadline = \"3s\"\n";
         for flag in [None, Some("1s")] {
             for variable in [None, Some(""), Some("2s")] {
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_value_is_an_error_in_every_layer_that_holds_and_says_which() {
+    fn a_bad_value_in_the_winning_layer_names_the_layer() {
         let told = |result: Result<Values, ProcessError>| {
             let error = result.unwrap_err();
             assert_eq!(error.code().0, "WL0904");
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_no_setting_has_is_named_with_its_line_and_the_nearest_one() {
+    fn an_unknown_key_is_named_with_its_line_and_the_nearest_setting() {
         for (text, line, hint) in [
             ("memory = 4096\ndrain_dedline = \"1s\"", 2, "did you mean `drain_deadline`?"),
             ("drain-deadline = \"1s\"", 1, "did you mean `drain_deadline`?"),
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_flat_toml_is_named_with_its_line() {
+    fn anything_but_flat_toml_is_named_with_its_line() {
         for (text, line) in [("memory = ", 1), ("a = 1\nb c", 2), ("\n[memory]\nx = 1", 2), ("memory = [1]", 1)] {
             let error = read(None, None, Some(text)).unwrap_err();
             assert!(error.to_string().contains(&format!("windlass.toml:{line}: ")), "{error}");

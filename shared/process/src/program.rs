@@ -66,7 +66,7 @@ impl Program {
         let environment = |name: &str| std::env::var(name).ok();
         let mut values = self.values(matches, &environment)?;
         if matches.get_flag(HEALTH) {
-            return Ok(health_check::ask(values.required::<SocketAddr>(HTTP_BIND)?));
+            return Ok(health_check::probe(values.required::<SocketAddr>(HTTP_BIND)?));
         }
         (self.derive)(&mut values)?;
         if let Some(setting) = values.missing() {

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_go_and_the_rest_stays() {
+    fn secrets_are_redacted_and_the_rest_is_kept() {
         for (text, shown) in [
             ("s3://bucket/windlass", "s3://bucket/windlass"),
             ("127.0.0.1:8080", "127.0.0.1:8080"),

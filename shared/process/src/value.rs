@@ -217,7 +217,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_and_sizes_are_read_and_shown_alike() {
+    fn durations_and_sizes_round_trip() {
         for text in ["30s", "5m", "1h 30m", "250ms"] {
             assert_eq!(Period::parse(&Period::parse(text).unwrap().to_string()), Period::parse(text));
         }

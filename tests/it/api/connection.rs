@@ -17,7 +17,7 @@ async fn refused(url: &str) -> windlass_client::ClientError {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_addresses_are_told_apart() {
+async fn wrong_addresses_are_distinguished() {
     for url in ["", "127.0.0.1:50051", "https://127.0.0.1:1", "http://", "ftp://host:1"] {
         let error = refused(url).await;
         assert_eq!(error.code().0, "WL0714", "{url}: {error}");

@@ -51,7 +51,7 @@ async fn submit(api: &mut Raw, files: &[(&str, &str)]) -> Result<String, Status>
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn submissions_that_cannot_be_taken_are_refused_whole() {
+async fn invalid_submissions_are_refused_as_a_whole() {
     let lab = Lab::start(Limits { project_bytes: 4096, ..Limits::default() }).await;
     let mut api = raw(&lab).await;
     const NAME: &str = "name: shop\n";

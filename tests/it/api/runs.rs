@@ -150,18 +150,18 @@ async fn a_saved_plan_is_carried_out_by_the_scheduler_unless_something_has_moved
     fs::write(lab.dir.path().join("data/orders.csv"), "id,customer,amount\n1,cy,100\n").unwrap();
     let error = apply(saved.clone()).await.unwrap_err();
     assert_eq!(error.code().0, "WL0661", "{error}");
-    let told: Vec<String> = error.moved().unwrap().iter().map(ToString::to_string).collect();
-    assert!(told.iter().any(|told| told.starts_with("source orders: 1 files of ")), "{told:?}");
-    assert!(told.iter().all(|told| error.to_string().contains(told)), "{error} does not list {told:?}");
+    let reported: Vec<String> = error.moved().unwrap().iter().map(ToString::to_string).collect();
+    assert!(reported.iter().any(|reported| reported.starts_with("source orders: 1 files of ")), "{reported:?}");
+    assert!(reported.iter().all(|reported| error.to_string().contains(reported)), "{error} does not list {reported:?}");
     let mut other = save().await;
     other.params.insert("least".to_owned(), serde_json::json!({ "type": "long", "value": "11" }));
     other.request.select = vec!["totals".to_owned()];
     let mut asked_otherwise = RunOptions::apply(other);
     asked_otherwise.select = Vec::new();
     let error = windlass.run(&project, &asked_otherwise).await.unwrap_err();
-    let told: Vec<String> = error.moved().unwrap().iter().map(ToString::to_string).collect();
-    assert_eq!(told[1], "parameter least: 11 → 10", "{told:?}");
-    assert!(told[0].starts_with("request: "), "{told:?}");
+    let reported: Vec<String> = error.moved().unwrap().iter().map(ToString::to_string).collect();
+    assert_eq!(reported[1], "parameter least: 11 → 10", "{reported:?}");
+    assert!(reported[0].starts_with("request: "), "{reported:?}");
     assert_eq!(windlass.runs(&project).await.unwrap().bundles.run_ids().await.unwrap().len(), 1, "a refused plan ran");
     lab.server.stop().await;
 }
@@ -213,7 +213,7 @@ async fn a_cancelled_run_has_ended_when_the_cancel_returns() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_scheduler_that_drains_takes_no_run_and_finishes_those_it_has() {
+async fn a_draining_scheduler_refuses_new_runs_and_finishes_current_ones() {
     let lab = Lab::start(Limits { runs: 1, ..Limits::default() }).await;
     lab.land_orders();
     let dir = tempfile::tempdir().unwrap();

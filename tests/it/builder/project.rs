@@ -11,7 +11,7 @@ use windlass_client::builder::{Param, ProjectBuilder, Source, StageBuilder};
 use windlass_project::contract::ContractType;
 use windlass_project::graph::draw::DrawFormat;
 use windlass_project::graph::{PipelineGraph, check};
-use windlass_project::rows::Cell;
+use windlass_project::literal_rows::Cell;
 use windlass_project::spec::column_type::ColumnType;
 use windlass_project::spec::pipeline::{SessionPatch, SourceOverride};
 use windlass_project::spec::source::{DeltaSource, FileFormat, PinAt, SortColumn, SourceKind};
@@ -236,7 +236,7 @@ fn built() -> ProjectBuilder {
 }
 
 /// Everything about a graph but the places in its files.
-fn said(graph: &PipelineGraph) -> String {
+fn summary_of(graph: &PipelineGraph) -> String {
     let mut text = format!("{} {:?}\n", graph.name, graph.description);
     for source in graph.sources.values() {
         text.push_str(&format!("{} {:?} {:?} {:?}\n", source.name.value, source.kind, source.tags, source.description));
@@ -269,7 +269,7 @@ fn a_built_project_is_the_one_that_would_have_been_written() {
         [("windlass.yaml", MANIFEST), ("stages/clean.sql", CLEAN), ("stages/last.sql", LAST)].into_iter().collect();
     let written = check(&files).unwrap();
     let project = built().build().unwrap();
-    assert_eq!(said(&project.graph), said(&written));
+    assert_eq!(summary_of(&project.graph), summary_of(&written));
     insta::assert_snapshot!(built().files().unwrap().get("windlass.yaml").unwrap());
     insta::assert_snapshot!(built().files().unwrap().get("stages/clean.sql").unwrap());
 }
@@ -286,8 +286,8 @@ async fn a_project_that_is_written_to_a_folder_is_read_from_there() {
     let folder = dir.path().join("project");
     let written = builder.write_to(&folder).unwrap();
     let read = Project::open(&folder, None, &[]).unwrap();
-    assert_eq!(said(&read.graph), said(&builder.build().unwrap().graph));
-    assert_eq!(said(&read.graph), said(&written.graph));
+    assert_eq!(summary_of(&read.graph), summary_of(&builder.build().unwrap().graph));
+    assert_eq!(summary_of(&read.graph), summary_of(&written.graph));
     assert_eq!(read.graph.files.fingerprint(), builder.files().unwrap().fingerprint());
     assert_eq!(read.dir, folder);
 
@@ -325,7 +325,7 @@ async fn white_space_in_a_plan_makes_no_difference() {
 }
 
 #[test]
-fn what_is_wrong_is_said_as_of_a_project_on_disk() {
+fn problems_are_reported_as_for_a_project_on_disk() {
     let project = ProjectBuilder::new("my pipeline")
         .source("orders", Source::delta("s3://key:secret@lake/orders").include("*.rs"))
         .source("orders", Source::text_files("src").include("[").include("[").version(1))
@@ -341,16 +341,16 @@ fn what_is_wrong_is_said_as_of_a_project_on_disk() {
         ["stages/stage-0.sql", "stages/stage-2.sql", "stages/twice.sql", "stages/wrong.sql", "windlass.yaml"]
     );
     let error = project.build().unwrap_err();
-    let told = error.problems().unwrap().to_string();
-    assert!(!told.contains("secret"), "{told}");
-    insta::assert_snapshot!(told);
+    let reported = error.problems().unwrap().to_string();
+    assert!(!reported.contains("secret"), "{reported}");
+    insta::assert_snapshot!(reported);
     let dir = tempfile::tempdir().unwrap();
     assert!(project.write_to(&dir.path().join("p")).is_err());
     assert!(!dir.path().join("p").exists());
 }
 
 #[test]
-fn a_stage_can_be_said_to_compute_all_rows_against_the_projects_default() {
+fn a_stage_can_override_the_projects_default_with_a_full_refresh() {
     let project = ProjectBuilder::new("p")
         .default_incremental(Incremental::Strict)
         .stage(

@@ -29,7 +29,7 @@ use windlass_storage::Location;
 use super::{columns, plan, session, shop};
 
 /// What a run of the project says, whose files lie in `dir`.
-async fn told(dir: &Path, files: &ProjectFiles) -> String {
+async fn error_text(dir: &Path, files: &ProjectFiles) -> String {
     let graph = match check(files) {
         Ok(graph) => graph,
         Err(problems) => return problems.render(RenderStyle::default()),
@@ -116,7 +116,7 @@ async fn a_plan_that_does_not_fit_says_where_and_why() {
     ];
     let mut all = String::new();
     for (name, header, bytes) in cases {
-        let text = told(dir.path(), &with_plan(&base, header, &bytes)).await;
+        let text = error_text(dir.path(), &with_plan(&base, header, &bytes)).await;
         all.push_str(&format!("=== {name}\n{}\n", shown(&text)));
     }
     insta::assert_snapshot!(all);
@@ -132,7 +132,7 @@ async fn problems_of_plans_and_of_sql_come_together() {
         .stage(StageBuilder::data_frame("a", wrong))
         .stage(StageBuilder::sql("b", "SELECT nothing FROM orders"))
         .stage(StageBuilder::sql("c", "SELECT * FROM a"));
-    let text = told(dir.path(), &builder.files().unwrap()).await;
+    let text = error_text(dir.path(), &builder.files().unwrap()).await;
     assert_eq!(text.matches("WL0").count(), 2, "{text}");
     assert!(text.contains("did you mean `city`?"), "{text}");
 }

@@ -31,12 +31,12 @@ async fn arrive(bytes: &[u8], session: &SessionContext) -> Result<LogicalPlan, P
 
 async fn refused(sql: &str) -> String {
     match session().state().create_logical_plan(sql).await {
-        Ok(plan) => told(&plan),
+        Ok(plan) => plan_text(&plan),
         Err(error) => panic!("{sql}: {error}"),
     }
 }
 
-fn told(plan: &LogicalPlan) -> String {
+fn plan_text(plan: &LogicalPlan) -> String {
     match encode_plan(plan) {
         Ok(sent) => panic!("{} was sent as {sent:?}", plan.display_indent()),
         Err(error) => format!("{error} [{}] {}\n", error.code(), error.help().unwrap_or_default()),
@@ -67,19 +67,19 @@ async fn what_cannot_be_sent_is_refused_by_name() {
     }
     let batch = RecordBatch::try_from_iter([("x", Arc::new(Int64Array::from(vec![1])) as _)]).unwrap();
     let read = session().read_batch(batch).unwrap().into_unoptimized_plan();
-    all.push_str(&format!("rows in memory\n    {}", told(&read)));
+    all.push_str(&format!("rows in memory\n    {}", plan_text(&read)));
     let empty = LogicalPlanBuilder::empty(false).project(vec![lit(1).alias("x")]).unwrap().build().unwrap();
     let empty = session().state().optimize(&empty).unwrap();
-    all.push_str(&format!("an empty relation\n    {}", told(&empty)));
+    all.push_str(&format!("an empty relation\n    {}", plan_text(&empty)));
     let orders = session().table("orders").await.unwrap();
     let similar = Like::new(false, Box::new(col("customer")), Box::new(lit("a")), None, true);
     let similar = orders.clone().filter(Expr::SimilarTo(similar)).unwrap().into_unoptimized_plan();
-    all.push_str(&format!("case is lost\n    {}", told(&similar)));
+    all.push_str(&format!("case is lost\n    {}", plan_text(&similar)));
     let marked = Alias::new(col("id"), None::<&str>, "x").with_metadata(Some(
         [("unit".to_owned(), "kg".to_owned())].into_iter().collect::<std::collections::HashMap<_, _>>().into(),
     ));
     let marked = orders.select(vec![Expr::Alias(marked)]).unwrap().into_unoptimized_plan();
-    all.push_str(&format!("metadata is lost\n    {}", told(&marked)));
+    all.push_str(&format!("metadata is lost\n    {}", plan_text(&marked)));
     insta::assert_snapshot!(all);
 }
 
@@ -99,7 +99,7 @@ async fn a_plan_that_is_too_deep_is_refused() {
 }
 
 #[tokio::test]
-async fn what_a_plan_reads_and_takes_is_said() {
+async fn the_tables_and_parameters_of_a_plan_are_recorded() {
     let sql = "WITH RECURSIVE n AS (SELECT 1 AS x UNION ALL SELECT x + 1 FROM n WHERE x < $most) \
                SELECT o.id, (SELECT count(*) FROM customers) AS c FROM orders AS o, n WHERE o.id = n.x AND o.id > $least";
     let sent = encode_plan(&plan(sql).await).unwrap();
@@ -113,7 +113,7 @@ async fn what_a_plan_reads_and_takes_is_said() {
 
 /// The same plan over an empty table, a table with rows, a table that cannot be read at all, a view of the session.
 #[tokio::test]
-async fn what_stands_behind_a_table_makes_no_difference() {
+async fn the_provider_of_a_table_makes_no_difference() {
     let sql = "SELECT customer, sum(amount) AS s FROM orders WHERE id > 1 GROUP BY customer";
     let sent = encode_plan(&plan(sql).await).unwrap();
 
@@ -141,7 +141,7 @@ async fn what_stands_behind_a_table_makes_no_difference() {
 
 /// A scan may have been given filters, columns and a number of rows.
 #[tokio::test]
-async fn what_a_scan_does_besides_becomes_nodes_above_it() {
+async fn filters_and_projections_of_a_scan_become_nodes_above_it() {
     let table = session().table_provider("orders").await.unwrap();
     let LogicalPlan::TableScan(mut scan) =
         LogicalPlanBuilder::scan("orders", provider_as_source(table), Some(vec![2, 0])).unwrap().build().unwrap()

@@ -415,7 +415,7 @@ impl World {
                 }
             }
             Err(error) => {
-                let told = match &error {
+                let reported = match &error {
                     ChangeError::CursorGap { gap: Gap::Missing { .. }, .. } => Trouble::Gap,
                     ChangeError::FeedDisabled { .. } => Trouble::FeedOff,
                     ChangeError::SchemaChanged { .. } => Trouble::Columns,
@@ -423,8 +423,8 @@ impl World {
                     ChangeError::Vacuumed { .. } => Trouble::Vacuumed,
                     other => return Err(TestCaseError::fail(format!("unexpected: {other}"))),
                 };
-                prop_assert!(troubles.contains(&told), "{error}, but the troubles are {troubles:?}");
-                *self.refusals.entry(told).or_default() += 1;
+                prop_assert!(troubles.contains(&reported), "{error}, but the troubles are {troubles:?}");
+                *self.refusals.entry(reported).or_default() += 1;
                 // The reader rebuilds.
                 if commits {
                     self.seen = vec![to as u64];

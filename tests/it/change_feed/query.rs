@@ -95,7 +95,7 @@ async fn changes_can_be_asked_for_in_sql() {
     +----+--------+--------------+
     "#);
 
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for call in [
         "table_changes('peopel', 1)",
         "table_changes('orders', 1)",
@@ -111,9 +111,9 @@ async fn changes_can_be_asked_for_in_sql() {
         let failure = error.to_failure();
         let root = dir.path().canonicalize().unwrap();
         let message = failure.message.replace(&root.display().to_string(), "…");
-        told.push(format!("{call}\n  {} {message}", failure.code));
+        reported.push(format!("{call}\n  {} {message}", failure.code));
     }
-    insta::assert_snapshot!(told.join("\n"), @r#"
+    insta::assert_snapshot!(reported.join("\n"), @r#"
     table_changes('peopel', 1)
       WL0361 the project has no table, source or view `peopel`
     table_changes('orders', 1)

@@ -43,13 +43,13 @@ async fn five_versions(folder: &Path) {
 async fn ends_that_the_table_does_not_have_are_refused() {
     let folder = TempDir::new().unwrap();
     five_versions(folder.path()).await;
-    let told = [
+    let reported = [
         refused(folder.path(), 3, 9).await,
         refused(folder.path(), 8, 9).await,
         refused(folder.path(), 8, 7).await,
         refused(folder.path(), 4, 2).await,
     ];
-    insta::assert_snapshot!(told.join("\n"), @r#"
+    insta::assert_snapshot!(reported.join("\n"), @r#"
     WL0410 the changes of the Delta table at `…` cannot be read: version 9 is asked for, but the newest version is 4
       help: the table may have been replaced by an older copy of itself: if that is right, rebuild what reads the changes from the table as it is now (`windlass run --full-refresh STAGE`)
     WL0410 the changes of the Delta table at `…` cannot be read: version 7 is asked for, but the newest version is 4
@@ -63,7 +63,7 @@ async fn ends_that_the_table_does_not_have_are_refused() {
 }
 
 #[tokio::test]
-async fn a_log_that_is_gone_is_a_gap() {
+async fn a_missing_log_entry_is_a_gap() {
     let folder = TempDir::new().unwrap();
     five_versions(folder.path()).await;
     std::fs::remove_file(log_file(folder.path(), 3)).unwrap();
@@ -107,8 +107,8 @@ async fn files_that_vacuum_removed_are_named() {
         actions(folder.path(), 2).iter().find_map(|action| action["cdc"]["path"].as_str().map(str::to_owned));
     let recorded = recorded.expect("a change data file");
     std::fs::remove_file(folder.path().join(&recorded)).unwrap();
-    let told = refused(folder.path(), 1, 4).await.replace(&recorded, "<file>");
-    insta::assert_snapshot!(told, @r#"
+    let reported = refused(folder.path(), 1, 4).await.replace(&recorded, "<file>");
+    insta::assert_snapshot!(reported, @r#"
     WL0414 the changes of version 2 of the Delta table at `…` are gone: `<file>` was removed by vacuum
       help: rebuild what reads the changes from the table as it is now (`windlass run --full-refresh STAGE`); to prevent this, run more often than files are vacuumed (`delta.deletedFileRetentionDuration`)
     "#);
@@ -188,7 +188,7 @@ async fn columns_may_be_added_and_nothing_else() {
     Log::at(folder.path(), 5).commit(&[metadata(&[id.clone(), name.clone()], &["id"], &on)]);
     assert!(feed(&sessions, folder.path(), 5, 5).await.is_ok());
 
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     let replaced = json!({"metaData": {
         "id": "another", "format": {"provider": "parquet", "options": {}}, "partitionColumns": [], "configuration": on,
         "schemaString": json!({"type": "struct", "fields": [id.clone()]}).to_string(),
@@ -201,9 +201,9 @@ async fn columns_may_be_added_and_nothing_else() {
         replaced,
     ] {
         Log::at(folder.path(), 5).commit(&[action]);
-        told.push(refused(folder.path(), 5, 5).await.lines().next().unwrap().to_owned());
+        reported.push(refused(folder.path(), 5, 5).await.lines().next().unwrap().to_owned());
     }
-    insta::assert_snapshot!(told.join("\n"), @r#"
+    insta::assert_snapshot!(reported.join("\n"), @r#"
     WL0412 the columns of the Delta table at `…` changed in version 5, so that earlier changes cannot be read with later ones: `name`
     WL0412 the columns of the Delta table at `…` changed in version 5, so that earlier changes cannot be read with later ones: `name`, `id`
     WL0412 the columns of the Delta table at `…` changed in version 5, so that earlier changes cannot be read with later ones: `id`

@@ -114,7 +114,7 @@ async fn the_feed_leads_from_one_version_to_another() {
 }
 
 #[tokio::test]
-async fn every_change_is_told_with_its_kind_and_version() {
+async fn every_change_is_reported_with_its_kind_and_version() {
     let folder = TempDir::new().unwrap();
     let table = create(folder.path(), &["region"]).await;
     let table = append(table, 0..3).await;

@@ -94,7 +94,7 @@ pub(crate) fn ids(rows: &[RecordBatch]) -> Vec<(i64, String, i64)> {
 }
 
 #[tokio::test]
-async fn vectors_tell_which_rows_went_and_came() {
+async fn deletion_vectors_show_deleted_and_restored_rows() {
     let folder = TempDir::new().unwrap();
     write_history(folder.path());
     for (partitions, parquet_pushdown) in [(1, false), (3, true)] {
@@ -139,13 +139,13 @@ async fn planned(ctx: &SessionContext, sql: &str) -> std::sync::Arc<dyn datafusi
 }
 
 #[tokio::test]
-async fn a_vector_that_is_gone_is_named() {
+async fn a_missing_deletion_vector_is_named() {
     let folder = TempDir::new().unwrap();
     write_history(folder.path());
     let sessions = sessions_with(SessionSettings::default());
     std::fs::remove_dir_all(folder.path().join("v")).unwrap();
-    let told = feed(&sessions, folder.path(), 2, 3).await.unwrap_err();
-    assert_eq!(told.code().to_string(), "WL0414", "{told}");
+    let reported = feed(&sessions, folder.path(), 2, 3).await.unwrap_err();
+    assert_eq!(reported.code().to_string(), "WL0414", "{reported}");
     // Versions that need none of the vectors that were there can still be read.
     assert!(feed(&sessions, folder.path(), 1, 1).await.is_ok());
 }

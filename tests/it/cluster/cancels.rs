@@ -11,7 +11,7 @@ use windlass_tests::processes::ProcessCluster;
 
 const CANCELS: usize = 20;
 /// As long as tasks may go on after the acknowledgement.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A quick table, so that some cancels meet a commit, and one that takes minutes on all executors, in a scan, a shuffle
 /// and a write.
@@ -59,12 +59,12 @@ fn is_idle(cluster: &ProcessCluster) -> bool {
 
 /// What the executors say of themselves.
 fn at_work(cluster: &ProcessCluster) -> String {
-    let told = cluster.executors.iter().map(|executor| {
+    let reported = cluster.executors.iter().map(|executor| {
         let (running, before) = (executor.metric("windlass_executor_tasks_running"), executor.cpu_time());
         std::thread::sleep(Duration::from_millis(200));
         format!("{running:?} tasks, {:?} of processor time in 200 ms", executor.cpu_time() - before)
     });
-    told.collect::<Vec<_>>().join("; ")
+    reported.collect::<Vec<_>>().join("; ")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -85,7 +85,7 @@ async fn nothing_works_and_nothing_is_committed_after_a_cancel() {
         let committed = commits(&home);
         assert_eq!(status, "cancelled", "run {cancel} was faster than its cancel");
         while !is_idle(&cluster) {
-            assert!(acknowledged.elapsed() < PATIENCE, "tasks of run {cancel} still work: {}", at_work(&cluster));
+            assert!(acknowledged.elapsed() < TIMEOUT, "tasks of run {cancel} still work: {}", at_work(&cluster));
         }
         assert_eq!(commits(&home), committed, "something was committed after the cancel of run {cancel}");
         assert_eq!(handle.wait().await.unwrap().status, RunStatus::Cancelled);

@@ -10,7 +10,7 @@ use windlass_tests::StorageServer;
 use windlass_tests::processes::{ClusterOptions, ProcessCluster};
 
 use crate::command::binary;
-use crate::storage::lake::{Lake, TABLES, told};
+use crate::storage::lake::{Lake, TABLES, output_text};
 use crate::storage::secrets::{check, holds_a_secret, with_credentials};
 
 /// The command on the lake's project and the cluster, without anything that leads to a store.
@@ -27,7 +27,7 @@ fn windlass(lake: &Lake, cluster: &ProcessCluster) -> Command {
 
 fn say(command: &mut Command, args: &[&str]) -> Output {
     let output = command.args(args).output().unwrap();
-    assert!(output.status.success(), "{args:?}: {}", told(&output));
+    assert!(output.status.success(), "{args:?}: {}", output_text(&output));
     output
 }
 
@@ -43,7 +43,7 @@ async fn a_run_on_a_store_gives_the_plain_rows_and_tells_nobody_its_credentials(
         ClusterOptions { executors: 2, home: Some(lake.home.clone()), environment, scheduler_args, executor_args };
     let cluster = ProcessCluster::with(options);
 
-    let mut said = Vec::new();
+    let mut printed = Vec::new();
     for args in [
         vec!["-vvv", "run", "--events"],
         vec!["-vvv", "plan", "--output", "json"],
@@ -54,7 +54,7 @@ async fn a_run_on_a_store_gives_the_plain_rows_and_tells_nobody_its_credentials(
         vec!["cursors", "ls", "--output", "json"],
         vec!["pins", "ls", "--output", "json"],
     ] {
-        said.push(told(&say(&mut windlass(&lake, &cluster), &args)));
+        printed.push(output_text(&say(&mut windlass(&lake, &cluster), &args)));
     }
     let mut answers = Vec::new();
     for (_, sql) in TABLES {
@@ -64,29 +64,29 @@ async fn a_run_on_a_store_gives_the_plain_rows_and_tells_nobody_its_credentials(
     assert_eq!(answers, lake.plain_answers().await);
     let refused = windlass(&lake, &cluster).args(["-vvv", "query", "SELECT nothing FROM totals"]).output().unwrap();
     assert_eq!(refused.status.code(), Some(1));
-    said.push(told(&refused));
+    printed.push(output_text(&refused));
 
     // What the API answers, as messages.
     let mut api = WindlassServiceClient::connect(cluster.url()).await.unwrap();
-    said.push(format!("{:?}", api.get_server_info(GetServerInfoRequest {}).await.unwrap()));
+    printed.push(format!("{:?}", api.get_server_info(GetServerInfoRequest {}).await.unwrap()));
     let scope = Some(Scope { pipeline: "shop".to_owned(), home: String::new() });
     let runs = api.list_runs(ListRunsRequest { scope: scope.clone(), limit: 0 }).await.unwrap().into_inner().runs;
     let watch = WatchRunRequest { scope, run_id: runs[0].run_id.clone(), from_seq: 0 };
     let mut lines = api.watch_run(watch).await.unwrap().into_inner();
     while let Some(line) = lines.message().await.unwrap() {
-        said.push(line.json);
+        printed.push(line.json);
     }
     // What the servers tell by HTTP and in their logs.
     for process in std::iter::once(&cluster.scheduler).chain(&cluster.executors) {
         for path in ["/healthz", "/readyz", "/metrics"] {
-            said.push(process.get(path).unwrap().1);
+            printed.push(process.get(path).unwrap().1);
         }
         let log = process.log();
         assert!(log.contains("DEBUG"), "the log is too quiet to show anything");
-        said.push(log);
+        printed.push(log);
     }
-    check(&lake, &said).await;
-    assert!(!said.iter().any(|text| holds_a_secret(text.as_bytes())));
+    check(&lake, &printed).await;
+    assert!(!printed.iter().any(|text| holds_a_secret(text.as_bytes())));
     let bundle = lake.objects("home/shop/runs").await;
     assert!(bundle.iter().any(|path| path.ends_with("metrics.arrow")), "{bundle:?}");
 }

@@ -12,7 +12,7 @@ fn verdict<'a>(checks: &'a Value, what: &str) -> &'a str {
 }
 
 #[test]
-fn a_new_project_is_well_and_nothing_stays_behind() {
+fn a_new_project_is_healthy_and_nothing_is_left_behind() {
     let dir = tempfile::tempdir().unwrap();
     let project = new_project(dir.path());
     let checks = json(windlass(&project).arg("doctor").env("AWS_SECRET_ACCESS_KEY", "do-not-show-me"));

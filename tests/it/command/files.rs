@@ -55,8 +55,8 @@ fn files_and_programs_get_all_rows() {
     let json: Value = serde_json::from_str(&stdout(&project, &["query", MANY, "--output", "json"])).unwrap();
     assert_eq!(json.as_array().unwrap().len(), 2500);
     assert_eq!(stdout(&project, &["query", MANY]).lines().count(), 1004);
-    let told = stderr(&project, &["query", MANY], 0);
-    assert!(told.contains("only the first 1000 rows") && told.contains("--limit 0"), "{told}");
+    let reported = stderr(&project, &["query", MANY], 0);
+    assert!(reported.contains("only the first 1000 rows") && reported.contains("--limit 0"), "{reported}");
     assert_eq!(stdout(&project, &["query", MANY, "--limit", "0"]).lines().count(), 2504);
 
     // What is asked for holds everywhere.
@@ -83,8 +83,8 @@ fn nothing_is_overwritten_unasked() {
     ];
     for command in commands {
         fs::write(&file, "by hand").unwrap();
-        let told = stderr(&project, command, 1);
-        assert!(told.contains("WL0719") && told.contains("--force"), "{command:?}: {told}");
+        let reported = stderr(&project, command, 1);
+        assert!(reported.contains("WL0719") && reported.contains("--force"), "{command:?}: {reported}");
         let refused = windlass(&project).args(command).args(["--output", "json"]).output().unwrap();
         assert!(!refused.status.success(), "{command:?}");
         assert_eq!(fs::read_to_string(&file).unwrap(), "by hand", "{command:?}");
@@ -139,7 +139,7 @@ fn a_command_that_fails_leaves_no_file() {
 }
 
 #[test]
-fn a_reader_that_leaves_early_is_no_failure() {
+fn a_reader_that_closes_early_is_not_a_failure() {
     let dir = tempfile::tempdir().unwrap();
     let project = new_project(dir.path());
     let many = "SELECT unnest(range(0, 200000)) AS n";

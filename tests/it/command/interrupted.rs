@@ -79,12 +79,12 @@ impl Lab {
 
     fn run(&self, name: &str) {
         let output = self.windlass(name).arg("run").output().unwrap();
-        assert!(output.status.success(), "{}", told(&output));
+        assert!(output.status.success(), "{}", output_text(&output));
     }
 
     fn json(&self, name: &str, args: &[&str]) -> Value {
         let output = self.windlass(name).args(args).args(["--output", "json"]).output().unwrap();
-        assert!(output.status.success(), "{args:?}: {}", told(&output));
+        assert!(output.status.success(), "{args:?}: {}", output_text(&output));
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
@@ -103,7 +103,7 @@ fn kill(mut child: Child) {
     child.wait().unwrap();
 }
 
-fn told(output: &Output) -> String {
+fn output_text(output: &Output) -> String {
     format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
@@ -159,12 +159,12 @@ fn one_process_at_a_time_writes_to_a_home_and_a_killed_one_does_not_block() {
     lab.slow("other", QUICK);
     let holder = lab.start("killed", &["added"]);
     let refused = lab.windlass("other").arg("run").output().unwrap();
-    let text = told(&refused);
+    let text = output_text(&refused);
     assert_eq!(refused.status.code(), Some(1), "{text}");
     assert!(text.contains("WL0615") && text.contains(&format!("process {}", holder.id())), "{text}");
     assert!(!lab.home().join("tables/slow").exists() || !text.contains("committed"), "{text}");
     let refused = lab.windlass("other").args(["cursors", "reset", "added", "--yes"]).output().unwrap();
-    assert!(told(&refused).contains("WL0615"), "{}", told(&refused));
+    assert!(output_text(&refused).contains("WL0615"), "{}", output_text(&refused));
     // Whoever reads need not wait.
     assert_eq!(lab.count("killed", "added"), 1);
     lab.json("other", &["plan"]);

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::binary;
 
 /// How long the first data file may take to appear.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 fn parquet_files(folder: &Path) -> usize {
     fs::read_dir(folder).map_or(0, |entries| {
@@ -47,7 +47,7 @@ fn a_run_after_kill_9_during_a_write_gives_the_right_rows_in_one_commit() {
     let mut killed = windlass().arg("run").spawn().unwrap();
     let started = Instant::now();
     while parquet_files(&table) < 3 {
-        assert!(started.elapsed() < PATIENCE, "the write never began");
+        assert!(started.elapsed() < TIMEOUT, "the write never began");
         assert!(killed.try_wait().unwrap().is_none(), "the run ended before it could be killed");
         std::thread::sleep(Duration::from_millis(2));
     }
@@ -113,7 +113,7 @@ fn an_export_that_is_killed_leaves_the_former_one() {
     let mut killed = windlass().arg("run").spawn().unwrap();
     let started = Instant::now();
     while pieces() == 0 {
-        assert!(started.elapsed() < PATIENCE, "the export never began");
+        assert!(started.elapsed() < TIMEOUT, "the export never began");
         assert!(killed.try_wait().unwrap().is_none(), "the run ended before it could be killed");
         std::thread::sleep(Duration::from_millis(2));
     }

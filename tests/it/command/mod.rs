@@ -85,8 +85,8 @@ fn a_project_in_a_folder_with_a_backslash_in_its_name_is_refused() {
     let project = dir.path().join("x\\y");
     fs::rename(new_project(dir.path()), &project).unwrap();
     let refused = windlass(&project).arg("run").assert().failure();
-    let told = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
-    assert!(told.contains("WL0301") && told.contains("backslash") && told.contains("rename"), "{told}");
+    let reported = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+    assert!(reported.contains("WL0301") && reported.contains("backslash") && reported.contains("rename"), "{reported}");
     assert!(!project.join(".windlass").exists(), "the run wrote something");
 }
 
@@ -123,8 +123,8 @@ fn a_saved_plan_is_carried_out_unless_something_has_moved() {
     let more = fs::read_to_string(&orders).unwrap() + "99,ada,2026-01-08T10:00:00,1.50\n";
     fs::write(&orders, more).unwrap();
     let refused = windlass(&project).arg("apply").arg(&file).assert().code(1);
-    let told = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
-    assert!(told.contains("WL0661") && told.contains("source orders: "), "{told}");
+    let reported = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+    assert!(reported.contains("WL0661") && reported.contains("source orders: "), "{reported}");
     let refused = windlass(&project).arg("apply").arg(&file).args(["--output", "json"]).assert().code(1);
     let document: Value = serde_json::from_slice(&refused.get_output().stdout).unwrap();
     assert_eq!(document["error"]["code"], "WL0661");
@@ -139,7 +139,7 @@ fn a_saved_plan_is_carried_out_unless_something_has_moved() {
 }
 
 #[test]
-fn what_is_to_be_computed_anew_is_part_of_the_plan() {
+fn a_requested_full_refresh_is_part_of_the_plan() {
     let dir = tempfile::tempdir().unwrap();
     let project = new_project(dir.path());
     let file = dir.path().join("plan.json");
@@ -169,16 +169,16 @@ fn failures_have_exit_codes_and_words() {
     let refused = windlass(&project).args(["query", &deep]).assert().code(1);
     assert!(String::from_utf8_lossy(&refused.get_output().stderr).contains("WL0363"), "a deep query is not refused");
     let unknown = windlass(&project).args(["query", "SELECT * FROM daily_total"]).assert().code(1);
-    let told = String::from_utf8_lossy(&unknown.get_output().stderr).into_owned();
-    assert!(told.contains("WL0361") && told.contains("daily_totals"), "{told}");
+    let reported = String::from_utf8_lossy(&unknown.get_output().stderr).into_owned();
+    assert!(reported.contains("WL0361") && reported.contains("daily_totals"), "{reported}");
     let output = windlass(&project).args(["query", "SELECT * FROM orders_claen", "--output", "json"]).assert().code(1);
     let document: Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
     assert_eq!(document["error"]["code"], "WL0361");
 
     fs::write(project.join("stages/daily_totals.sql"), "SELECT dya FROM orders_clean").unwrap();
     let broken = windlass(&project).arg("run").assert().code(1);
-    let told = String::from_utf8_lossy(&broken.get_output().stderr).into_owned();
-    assert!(told.contains("stages/daily_totals.sql:1:8") && told.contains("dya"), "{told}");
+    let reported = String::from_utf8_lossy(&broken.get_output().stderr).into_owned();
+    assert!(reported.contains("stages/daily_totals.sql:1:8") && reported.contains("dya"), "{reported}");
     let unnamed =
         Command::new(binary()).arg("init").arg(dir.path().join("x")).args(["--name", "b ad"]).assert().code(2);
     assert!(String::from_utf8_lossy(&unnamed.get_output().stderr).contains("WL0706"));

@@ -29,10 +29,10 @@ fn output(command: &mut Command) -> Output {
 
 /// What a command says that must succeed.
 #[track_caller]
-fn said(command: &mut Command) -> String {
+fn stdout_of(command: &mut Command) -> String {
     let output = output(command);
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}\n{}\n{told}", String::from_utf8_lossy(&output.stdout));
+    let reported = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}\n{}\n{reported}", String::from_utf8_lossy(&output.stdout));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
@@ -46,7 +46,7 @@ fn script(name: &str, project: &str) -> Command {
 }
 
 fn docker(args: &[&str]) -> String {
-    said(Command::new("docker").args(args))
+    stdout_of(Command::new("docker").args(args))
 }
 
 /// Whether there can be containers; if not, the test is [skipped](skip).
@@ -90,14 +90,14 @@ impl Cluster {
         TIDY.call_once(tidy_up_after_the_killed);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let cluster = Self { project: format!("{PREFIX}{}-{number}", std::process::id()), _alone: alone };
-        said(script("up.sh", &cluster.project).args(executors));
+        stdout_of(script("up.sh", &cluster.project).args(executors));
         cluster.has_executors(executors.len());
         Some(cluster)
     }
 
     /// Starts a further service.
     pub(super) fn add(&self, service: &str) {
-        said(script("compose.sh", &self.project).args(["up", "--detach", "--no-deps", service]));
+        stdout_of(script("compose.sh", &self.project).args(["up", "--detach", "--no-deps", service]));
     }
 
     fn container(&self, service: &str) -> String {
@@ -119,7 +119,7 @@ impl Cluster {
         let folder = folder.canonicalize().unwrap();
         let volume = format!("{}:/source:ro", folder.display());
         let args = ["run", "--rm", "--no-deps", "--volume", &volume, "put", "/source", url];
-        said(script("compose.sh", &self.project).args(args));
+        stdout_of(script("compose.sh", &self.project).args(args));
     }
 
     /// Ends a service's process at once, as a crash or a lost machine does. The container stays down.

@@ -116,8 +116,8 @@ fn a_run_that_loses_all_executors_fails_with_a_code_and_the_next_one_does_not() 
     let mut run = pipeline.start(&cluster);
     kill_all(&cluster, &mut run);
     let ended = run.end();
-    assert!(!ended.succeeded, "the run went on without executors: {}", ended.told);
-    assert!(ended.told.contains("WL05"), "no code of the cluster: {}", ended.told);
+    assert!(!ended.succeeded, "the run went on without executors: {}", ended.reported);
+    assert!(ended.reported.contains("WL05"), "no code of the cluster: {}", ended.reported);
 
     for executor in EXECUTORS {
         cluster.start_again(executor);

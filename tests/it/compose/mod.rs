@@ -11,7 +11,7 @@ mod returns;
 use std::time::{Duration, Instant};
 
 /// How long anything may take before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(240);
+const TIMEOUT: Duration = Duration::from_secs(240);
 const POLL: Duration = Duration::from_millis(100);
 
 /// Asks until there is an answer.
@@ -22,7 +22,7 @@ fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(started.elapsed() < PATIENCE, "gave up waiting: {what}");
+        assert!(started.elapsed() < TIMEOUT, "gave up waiting: {what}");
         std::thread::sleep(POLL);
     }
 }

@@ -22,7 +22,7 @@ pub(super) struct Pipeline {
 /// A run of the command that goes on.
 pub(super) struct Running {
     child: Child,
-    told: TempDir,
+    reported: TempDir,
 }
 
 /// How a run ended.
@@ -30,7 +30,7 @@ pub(super) struct Ended {
     pub(super) succeeded: bool,
     /// The document that `--output json` prints.
     pub(super) document: Value,
-    pub(super) told: String,
+    pub(super) reported: String,
 }
 
 impl Pipeline {
@@ -82,13 +82,13 @@ impl Pipeline {
 
     /// Starts a run on the cluster that computes everything, whatever earlier ones have left.
     pub(super) fn start(&self, cluster: &Cluster) -> Running {
-        let told = tempfile::tempdir().unwrap();
-        let file = |name: &str| fs::File::create(told.path().join(name)).unwrap();
+        let reported = tempfile::tempdir().unwrap();
+        let file = |name: &str| fs::File::create(reported.path().join(name)).unwrap();
         let mut command = self.on(cluster);
         let source = format!("{}={}", self.source, self.stored());
         command.args(["--output", "json", "run", "--source", &source, "--full-refresh"]);
         let child = command.stdin(Stdio::null()).stdout(file("out")).stderr(file("err")).spawn().unwrap();
-        Running { child, told }
+        Running { child, reported }
     }
 
     /// Runs it on the cluster, which must go well.
@@ -144,18 +144,18 @@ impl Running {
     #[track_caller]
     pub(super) fn end(mut self) -> Ended {
         let status = eventually("the end of the run", || self.child.try_wait().unwrap());
-        let read = |name: &str| fs::read_to_string(self.told.path().join(name)).unwrap();
-        let (out, told) = (read("out"), read("err"));
+        let read = |name: &str| fs::read_to_string(self.reported.path().join(name)).unwrap();
+        let (out, reported) = (read("out"), read("err"));
         let document = serde_json::from_str(&out).unwrap_or(Value::Null);
-        Ended { succeeded: status.success(), document, told: format!("{out}\n{told}") }
+        Ended { succeeded: status.success(), document, reported: format!("{out}\n{reported}") }
     }
 
     /// Waits for its good end.
     #[track_caller]
     pub(super) fn succeeds(self) {
         let ended = self.end();
-        assert!(ended.succeeded, "{}", ended.told);
-        assert_eq!(ended.document["run"]["status"], "succeeded", "{}", ended.told);
+        assert!(ended.succeeded, "{}", ended.reported);
+        assert_eq!(ended.document["run"]["status"], "succeeded", "{}", ended.reported);
     }
 }
 

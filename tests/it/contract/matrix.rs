@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use windlass_base::ids::NodeName;
 use windlass_client::RunOptions;
 
-use super::{POLICIES, everything, project, said, stage, succeed, windlass};
+use super::{POLICIES, everything, messages, project, stage, succeed, windlass};
 use crate::pages::widens;
 
 /// Types by Delta's name, and a value of each in SQL.
@@ -60,14 +60,14 @@ async fn queries_are_held_to_their_contracts_before_anything_runs() {
         let windlass = windlass(dir.path()).await;
         let fits = |from: usize, to: usize| from == to || (policy != "exact" && widens(TYPES[from].0, TYPES[to].0));
         let all = project(dir.path(), &pairs(policy, 1, |_, _| true, |from, to| (from, to)));
-        let messages = said(&windlass.plan(&all, &RunOptions::default()).await.unwrap_err());
+        let refused = messages(&windlass.plan(&all, &RunOptions::default()).await.unwrap_err());
         let expected: BTreeSet<String> = (0..144)
             .map(|index| (index / 12, index % 12))
             .filter(|(from, to)| !fits(*from, *to))
             .map(|(from, to)| name(from, to))
             .collect();
-        assert_eq!(named(&messages), expected, "{policy}");
-        assert!(messages.iter().all(|message| message.starts_with("WL1001")));
+        assert_eq!(named(&refused), expected, "{policy}");
+        assert!(refused.iter().all(|message| message.starts_with("WL1001")));
         assert!(windlass.run(&all, &RunOptions::default()).await.unwrap().wait().await.is_err());
         assert_eq!(everything(&dir.path().join("home/tables")).len(), 0, "a refused project wrote something");
 
@@ -86,7 +86,7 @@ async fn queries_are_held_to_their_contracts_before_anything_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_table_stays_as_it_is_when_its_next_contract_is_refused() {
+async fn a_table_is_unchanged_when_its_next_contract_is_refused() {
     for policy in POLICIES {
         let dir = tempfile::tempdir().unwrap();
         let windlass = windlass(dir.path()).await;
@@ -95,14 +95,14 @@ async fn a_table_stays_as_it_is_when_its_next_contract_is_refused() {
         let files = everything(&dir.path().join("home/tables"));
 
         let after = project(dir.path(), &pairs(policy, 2, |_, _| true, |_, to| (to, to)));
-        let messages = said(&windlass.run(&after, &RunOptions::default()).await.unwrap().wait().await.unwrap_err());
+        let refused = messages(&windlass.run(&after, &RunOptions::default()).await.unwrap().wait().await.unwrap_err());
         let expected: BTreeSet<String> = (0..144)
             .map(|index| (index / 12, index % 12))
             .filter(|(from, to)| from != to && (policy == "exact" || !widens(TYPES[*from].0, TYPES[*to].0)))
             .map(|(from, to)| name(from, to))
             .collect();
-        assert_eq!(named(&messages), expected, "{policy}");
-        assert!(messages.iter().all(|message| message.starts_with("WL1002")));
+        assert_eq!(named(&refused), expected, "{policy}");
+        assert!(refused.iter().all(|message| message.starts_with("WL1002")));
         assert_eq!(everything(&dir.path().join("home/tables")), files, "{policy}");
 
         // Whoever asks for all of a table anew knows what that means.

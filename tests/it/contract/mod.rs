@@ -34,7 +34,7 @@ fn project(dir: &Path, files: &[(String, String)]) -> Project {
     }
     match Project::from_files(&all, dir, None, &[]) {
         Ok(project) => project,
-        Err(error) => panic!("{}", said(&error).join("\n")),
+        Err(error) => panic!("{}", messages(&error).join("\n")),
     }
 }
 
@@ -53,7 +53,7 @@ async fn succeed(windlass: &Windlass, project: &Project) {
 }
 
 /// What is said of a project that is refused.
-fn said(error: &ClientError) -> Vec<String> {
+fn messages(error: &ClientError) -> Vec<String> {
     match error.problems() {
         Some(problems) => problems.iter().map(|problem| format!("{} {}", problem.code, problem.message)).collect(),
         None => vec![error.to_string()],

@@ -4,7 +4,7 @@ use windlass_base::ids::NodeName;
 use windlass_client::{Project, RunOptions, Windlass};
 use windlass_evidence::artifact::{PlanDecision, RunStatus};
 
-use super::{everything, project, run, said, stage, succeed, windlass};
+use super::{everything, messages, project, run, stage, succeed, windlass};
 
 fn contract(text: &str) -> (String, String) {
     ("contracts/orders.yaml".to_owned(), text.to_owned())
@@ -16,7 +16,7 @@ async fn columns(windlass: &Windlass, project: &Project) -> Vec<String> {
 }
 
 async fn refused(windlass: &Windlass, project: &Project) -> Vec<String> {
-    said(&windlass.plan(project, &RunOptions::default()).await.unwrap_err())
+    messages(&windlass.plan(project, &RunOptions::default()).await.unwrap_err())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,9 +56,9 @@ async fn a_contract_grows_by_what_its_policy_allows() {
         let more = format!("  note: {{ type: string, nullable: {null} }}\n");
         with(policy, &more, &format!("SELECT {small}, 'x' AS note"))
     };
-    let mut told = refused(&windlass, &note("exact", true)).await;
-    told.extend(refused(&windlass, &note("additive", false)).await);
-    insta::assert_snapshot!(told.join("\n"), @"
+    let mut reported = refused(&windlass, &note("exact", true)).await;
+    reported.extend(refused(&windlass, &note("additive", false)).await);
+    insta::assert_snapshot!(reported.join("\n"), @"
     WL1002 `orders` breaks its contract `orders@1`: `note` (string) is not in the table, which may not change under `exact`
     WL1002 `orders` breaks its contract `orders@1`: `note` (string not null) is not in the table, which may gain only columns that can be null under `additive`
     ");
@@ -138,8 +138,8 @@ async fn a_source_that_is_not_what_its_contract_says_is_refused() {
         Project::from_files(&files.into_iter().collect(), dir.path(), None, &[]).unwrap()
     };
     std::fs::write(dir.path().join("orders.csv"), "id,amount,extra\n1,2.5,true\n").unwrap();
-    let told = refused(&windlass, &with("columns: { id: string, amount: double, day: date }")).await;
-    insta::assert_snapshot!(told.join("\n"), @"
+    let reported = refused(&windlass, &with("columns: { id: string, amount: double, day: date }")).await;
+    insta::assert_snapshot!(reported.join("\n"), @"
     WL1006 the source `orders` breaks its contract `orders@1`: `id` is long, and the contract has it as string under `exact`
     WL1006 the source `orders` breaks its contract `orders@1`: `day` is missing: the contract has it as date
     WL1006 the source `orders` breaks its contract `orders@1`: `extra` (boolean) is not in the contract, whose policy is `exact`

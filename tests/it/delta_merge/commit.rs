@@ -321,7 +321,7 @@ async fn partitions_are_replaced_by_value() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_append_only_table_takes_no_merge() {
+async fn an_append_only_table_refuses_a_merge() {
     let lab = Lab::on_disk();
     let rows = rows_alone(&wanted(&lab, 1, 3, "old", false).await);
     let mut definition = define(&lab, rows.schema());
@@ -345,7 +345,7 @@ async fn an_overwrite_of_a_table_with_vectors_leaves_none_of_its_rows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_the_table_does_not_have_is_no_part_of_a_merge() {
+async fn a_file_that_the_table_does_not_have_is_not_part_of_a_merge() {
     let lab = Lab::on_disk();
     let definition = table(&lab).await;
     let state = lab.ensure(&definition).await.unwrap();

@@ -113,7 +113,7 @@ async fn changes_that_do_not_fit_together_are_refused() {
         let (file, row) = (format!("CAST({file} AS TEXT)"), format!("CAST({row} AS BIGINT)"));
         format!("SELECT {op} AS __wl_op, {file} AS __wl_file, {row} AS __wl_row, {}", columns.join(", "))
     };
-    let mut said = Vec::new();
+    let mut printed = Vec::new();
     let twice = format!("{} UNION ALL {}", row("'delete'", "'f'", "3"), row("'update'", "'f'", "3"));
     for sql in [
         twice,
@@ -126,9 +126,9 @@ async fn changes_that_do_not_fit_together_are_refused() {
     ] {
         let input = lab.input(&lab.rows(&sql).await, 1).await;
         let plan = delta_merge_plan(input, state.write_spec("people"), true, &lab.context.state()).unwrap();
-        said.push(run(&lab, plan).await.unwrap_err());
+        printed.push(run(&lab, plan).await.unwrap_err());
     }
-    insta::assert_snapshot!(said.join("\n"), @r#"
+    insta::assert_snapshot!(printed.join("\n"), @r#"
     External error: the changes for the table `people` cannot be merged: row 3 of `f` is replaced twice [WL0441]
     External error: the changes for the table `people` cannot be merged: a row to insert has an address [WL0441]
     External error: the changes for the table `people` cannot be merged: a row to replace has no address [WL0441]
@@ -157,7 +157,7 @@ async fn plans_that_do_not_fit_their_table_are_refused() {
     let lab = Lab::on_disk();
     let definition = table(&lab, |_| {}).await;
     let state = lab.ensure(&definition).await.unwrap();
-    let mut said = Vec::new();
+    let mut printed = Vec::new();
     for sql in [
         "SELECT 1 AS id",
         "SELECT 'insert' AS __wl_op, 1 AS __wl_file, 1 AS __wl_row",
@@ -168,9 +168,9 @@ async fn plans_that_do_not_fit_their_table_are_refused() {
     ] {
         let input = lab.input(&lab.rows(sql).await, 1).await;
         let error = delta_merge_plan(input, state.write_spec("people"), true, &lab.context.state()).unwrap_err();
-        said.push(format!("{} {error}", error.code()));
+        printed.push(format!("{} {error}", error.code()));
     }
-    insta::assert_snapshot!(said.join("\n"), @r#"
+    insta::assert_snapshot!(printed.join("\n"), @r#"
     WL0431 the rows to be written do not match the table `people`: the table's column `__wl_op` is missing from the rows
     WL0431 the rows to be written do not match the table `people`: column `__wl_file` is long, but string in the table
     WL0431 the rows to be written do not match the table `people`: column `p` is string, but long in the table; the table's column `name` is missing from the rows; the table has no column `more`

@@ -61,9 +61,9 @@ async fn other_programs_read_what_merges_have_made() {
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("readers/run.sh");
     let output = Command::new(script).args([merged.path(), plain.path()]).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!(said.matches(" EQUAL").count(), 4, "{said}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(printed.matches(" EQUAL").count(), 4, "{printed}");
 }
 
 fn copy(from: &Path, to: &Path) {

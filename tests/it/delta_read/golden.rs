@@ -100,17 +100,17 @@ async fn every_table_reads_back_to_its_rows_on_a_cluster() {
 }
 
 #[tokio::test]
-async fn invalid_logs_are_told_apart() {
+async fn invalid_logs_are_distinguished() {
     let Some(root) = golden_root() else { return };
     let sessions = sessions(1);
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for name in ["deltalog-invalid-protocol-version", "deltalog-state-reconstruction-without-metadata"] {
         let location = Location::from_path(&root.join("tables").join(name).join("delta")).unwrap();
         let error = windlass_delta::pin::pin(&location, PinAt::Latest, sessions.stores()).await.unwrap_err();
         let message = error.to_string().replace(root.to_str().unwrap(), "…");
-        told.push(format!("{} {message}\n  help: {}", error.code(), error.help().unwrap()));
+        reported.push(format!("{} {message}\n  help: {}", error.code(), error.help().unwrap()));
     }
-    insta::assert_snapshot!(told.join("\n"), @r#"
+    insta::assert_snapshot!(reported.join("\n"), @r#"
     WL0406 the Delta table at `…/tables/deltalog-invalid-protocol-version/delta` needs reader version 99; versions up to 3 are read
       help: the version is newer than this Windlass, or the log is damaged; read a copy written with an older protocol
     WL0407 the log of the Delta table at `…/tables/deltalog-state-reconstruction-without-metadata/delta` is invalid: there is no `metaData` action up to version 0

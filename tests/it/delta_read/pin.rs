@@ -20,9 +20,9 @@ use super::tables::{Log, add, append, array, batch, field, metadata, protocol};
 async fn refusal(folder: &Path, at: PinAt) -> String {
     let location = Location::from_path(folder).unwrap();
     let error = pin(&location, at, sessions(1).stores()).await.unwrap_err();
-    let told = format!("{} {error}\n  help: {}", error.code(), error.help().unwrap());
+    let reported = format!("{} {error}\n  help: {}", error.code(), error.help().unwrap());
     assert!(!error.is_retryable());
-    told.replace(folder.to_str().unwrap(), "…")
+    reported.replace(folder.to_str().unwrap(), "…")
 }
 
 async fn three_versions(folder: &Path) {
@@ -90,7 +90,7 @@ async fn commits_that_carry_their_time_are_pinned_by_it() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_named_with_what_there_is() {
+async fn missing_items_are_named_with_the_existing_ones() {
     let folder = TempDir::new().unwrap();
     insta::assert_snapshot!(refusal(&folder.path().join("nothing"), PinAt::Latest).await, @r#"
     WL0402 `…` is not a Delta table: it has no `_delta_log` with a commit or a checkpoint
@@ -120,12 +120,12 @@ async fn of_actions(actions: &[Value]) -> String {
 #[tokio::test]
 async fn features_that_are_not_read_are_refused_by_name() {
     let table = metadata(&[field("v", "integer")], &[], &json!({}));
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for feature in ["typeWidening", "variantType", "catalogManaged", "someDayFeature"] {
-        told.push(of_actions(&[protocol(&["deletionVectors", feature]), table.clone()]).await);
+        reported.push(of_actions(&[protocol(&["deletionVectors", feature]), table.clone()]).await);
     }
-    told.push(of_actions(&[json!({"protocol": {"minReaderVersion": 4, "minWriterVersion": 7}}), table]).await);
-    insta::assert_snapshot!(told.join("\n"), @r#"
+    reported.push(of_actions(&[json!({"protocol": {"minReaderVersion": 4, "minWriterVersion": 7}}), table]).await);
+    insta::assert_snapshot!(reported.join("\n"), @r#"
     WL0405 the Delta table at `…` needs the reader feature `typeWidening`, which is not supported
       help: with the engine that widened the column, run `ALTER TABLE … DROP FEATURE typeWidening`, which rewrites the old files
     WL0405 the Delta table at `…` needs the reader feature `variantType`, which is not supported
@@ -151,25 +151,25 @@ async fn writer_features_do_not_keep_a_reader_out() {
 }
 
 #[tokio::test]
-async fn broken_logs_are_told_apart() {
+async fn broken_logs_are_distinguished() {
     let table = metadata(&[field("v", "integer")], &[], &json!({}));
-    let mut told = vec![of_actions(&[protocol(&[])]).await, of_actions(std::slice::from_ref(&table)).await];
+    let mut reported = vec![of_actions(&[protocol(&[])]).await, of_actions(std::slice::from_ref(&table)).await];
     let foreign = add("s3://elsewhere/f.parquet", &json!({}), &Value::Null, Path::new(""));
-    told.push(of_actions(&[protocol(&[]), table.clone(), foreign]).await);
+    reported.push(of_actions(&[protocol(&[]), table.clone(), foreign]).await);
     let mapped = metadata(&[field("v", "integer")], &[], &json!({"delta.columnMapping.mode": "shuffled"}));
-    told.push(of_actions(&[protocol(&["columnMapping"]), mapped]).await);
+    reported.push(of_actions(&[protocol(&["columnMapping"]), mapped]).await);
 
     let folder = TempDir::new().unwrap();
     let mut log = Log::new(folder.path());
     log.commit(&[protocol(&[]), table]);
     log.commit_text("{\"commitInfo\":{}}\n{\"add\": oops}");
-    told.push(refusal(folder.path(), PinAt::Latest).await);
+    reported.push(refusal(folder.path(), PinAt::Latest).await);
 
     let folder = TempDir::new().unwrap();
     three_versions(folder.path()).await;
     std::fs::remove_file(folder.path().join(format!("_delta_log/{:020}.json", 1))).unwrap();
-    told.push(refusal(folder.path(), PinAt::Latest).await);
-    insta::assert_snapshot!(told.join("\n"), @r#"
+    reported.push(refusal(folder.path(), PinAt::Latest).await);
+    insta::assert_snapshot!(reported.join("\n"), @r#"
     WL0407 the log of the Delta table at `…` is invalid: there is no `metaData` action up to version 0
       help: restore the missing or damaged files of `_delta_log`, or pin a version before the damage
     WL0407 the log of the Delta table at `…` is invalid: there is no `protocol` action up to version 0
@@ -202,9 +202,12 @@ async fn a_commit_that_a_disk_has_lost_is_damage_and_no_empty_table() {
         ];
         for (content, says) in damages {
             std::fs::write(&file, content).unwrap();
-            let told = refusal(folder.path(), PinAt::Latest).await;
-            assert!(told.starts_with("WL0407") && told.contains(&format!("`{name}` {says}")), "{version}: {told}");
-            assert_eq!(refusal(folder.path(), PinAt::Version(2)).await, told);
+            let reported = refusal(folder.path(), PinAt::Latest).await;
+            assert!(
+                reported.starts_with("WL0407") && reported.contains(&format!("`{name}` {says}")),
+                "{version}: {reported}"
+            );
+            assert_eq!(refusal(folder.path(), PinAt::Version(2)).await, reported);
         }
         std::fs::write(&file, whole).unwrap();
         assert_eq!(pinned(&sessions(1), folder.path(), PinAt::Latest).await.version(), TableVersion(2));

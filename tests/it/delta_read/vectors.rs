@@ -195,7 +195,7 @@ async fn a_table_with_vectors_is_read_by_many_tasks() {
 }
 
 #[tokio::test]
-async fn rows_behind_vectors_are_counted_but_not_taken_for_exact() {
+async fn row_counts_with_deletion_vectors_are_not_exact() {
     let folder = TempDir::new().unwrap();
     let left = deleted_from(folder.path());
     let sessions = sessions(2);
@@ -249,7 +249,7 @@ async fn a_damaged_vector_is_an_error_and_never_a_wrong_row() {
         }
     };
     let beyond = inline(&[3u64].into_iter().collect());
-    let told = [
+    let reported = [
         damaged(flip(20)).await,
         damaged(flip(4)).await,
         damaged(flip(usize::MAX)).await,
@@ -259,7 +259,7 @@ async fn a_damaged_vector_is_an_error_and_never_a_wrong_row() {
         damaged(|_, vector| vector["pathOrInlineDv"] = json!("short")).await,
         damaged(|_, vector| vector["storageType"] = json!("x")).await,
     ];
-    insta::assert_snapshot!(told.join("\n"), @r#"
+    insta::assert_snapshot!(reported.join("\n"), @r#"
     External error: the deletion vector of `…/f.parquet` cannot be applied: its checksum is wrong
     External error: the deletion vector of `…/f.parquet` cannot be applied: its length in the file is not that in the log
     External error: the deletion vector of `…/f.parquet` cannot be applied: its checksum is wrong

@@ -90,7 +90,7 @@ async fn committing_again_does_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_runs_of_one_number_are_told_apart_by_their_ids() {
+async fn two_runs_with_the_same_number_are_distinguished_by_id() {
     let lab = Lab::on_disk();
     let definition = lab.define("t", numbers(&lab, 1, 1).await.schema());
     let state = lab.ensure(&definition).await.unwrap();
@@ -192,7 +192,7 @@ async fn racing_committers_of_one_run_commit_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn appends_of_different_stages_are_all_there() {
+async fn appends_of_different_stages_are_all_kept() {
     let lab = Arc::new(Lab::on_disk());
     let rows = numbers(&lab, 1, 1).await;
     let state = lab.ensure(&lab.define("t", rows.schema())).await.unwrap();
@@ -216,7 +216,7 @@ async fn appends_of_different_stages_are_all_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_overwrite_replaces_what_is_there_when_it_commits() {
+async fn an_overwrite_replaces_the_rows_present_at_commit() {
     let lab = Lab::on_disk();
     let definition = lab.define("t", numbers(&lab, 1, 1).await.schema());
     let first = lab.write(&definition, &numbers(&lab, 1, 3).await, WriteMode::Append, 1).await;

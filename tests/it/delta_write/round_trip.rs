@@ -62,7 +62,7 @@ fn stored(rows: &RecordBatch) -> Schema {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_type_comes_back_from_tasks_that_ran_alone() {
+async fn every_type_round_trips_through_separate_tasks() {
     let lab = Lab::on_disk();
     let rows = lab.rows(EVERY_TYPE).await;
     let state = lab.ensure(&lab.define("t", rows.schema())).await.unwrap();

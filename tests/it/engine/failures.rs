@@ -29,7 +29,7 @@ fn summary(failure: &Failure) -> (&str, &str, bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_message_of_a_task_comes_out_intact() {
+async fn the_message_of_a_task_arrives_intact() {
     let failure = failure_of("SELECT fail(id) FROM facts").await;
     assert_eq!(summary(&failure), ("WL0503", "the check \"id <> 35\" fails: 'ü' | 100 %", false));
 }

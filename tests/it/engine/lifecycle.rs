@@ -12,7 +12,7 @@ use windlass_tests::{EmbeddedCluster, embedded_cluster, shared_cluster};
 use super::functions::gate;
 use super::{context_with_files, sorted_rows};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 async fn gated_cluster(open: &Arc<AtomicBool>) -> EmbeddedCluster {
     let settings = SessionSettings { target_partitions: 2, ..SessionSettings::default() };
@@ -26,7 +26,7 @@ async fn until_the_gate(job: &RunningJob) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, reached).await.expect("the job reaches the gate");
+    tokio::time::timeout(TIMEOUT, reached).await.expect("the job reaches the gate");
 }
 
 async fn until(mut condition: impl FnMut() -> bool) {
@@ -35,7 +35,7 @@ async fn until(mut condition: impl FnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, reached).await.expect("the condition comes true");
+    tokio::time::timeout(TIMEOUT, reached).await.expect("the condition comes true");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,7 +67,7 @@ async fn a_cancelled_job_has_ended_and_left_its_evidence() {
     let context = context_with_files(&cluster, folder.path(), 8).await;
     let job = cluster.submit_sql(&context, "SELECT wait_at_gate(id) FROM facts").await.unwrap();
     until_the_gate(&job).await;
-    tokio::time::timeout(PATIENCE, job.cancel()).await.expect("cancelling ends");
+    tokio::time::timeout(TIMEOUT, job.cancel()).await.expect("cancelling ends");
     assert!(matches!(job.wait().await, Err(EngineError::Cancelled)));
 
     let stages = job.evidence().await.stages;

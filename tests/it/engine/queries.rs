@@ -89,7 +89,7 @@ async fn every_query_gives_the_rows_of_plain_datafusion() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_row_of_200_partitions_comes_once() {
+async fn each_row_of_200_partitions_is_returned_once() {
     let cluster = shared_cluster().await;
     let folder = tempfile::tempdir().unwrap();
     write_files(folder.path(), 200);

@@ -76,7 +76,7 @@ async fn joins_whose_keys_use_no_column_and_joins_of_everything_are_followed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_side_that_cannot_be_followed_stands_against_nothing_while_it_stays_as_it_is() {
+async fn an_untraceable_side_does_not_matter_while_it_is_unchanged() {
     let mut lab = lab().await;
     fs::write(lab.source("names.csv"), "g,name\n1,one\n2,two\n").unwrap();
     lab.say("  names: { kind: listing, format: csv, location: names.csv }\n");
@@ -112,7 +112,7 @@ async fn a_side_that_cannot_be_followed_stands_against_nothing_while_it_stays_as
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_table_that_is_partitioned_anew_is_followed_by_its_readers() {
+async fn a_repartitioned_table_is_followed_by_its_readers() {
     let lab = lab().await;
     let project = |partition_by: &str| {
         let header = format!("io: {{ key: [id], incremental: auto{partition_by} }}");
@@ -165,7 +165,7 @@ async fn cursors_are_seen_and_set_through_views_and_caches() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn names_for_internal_use_are_refused_wherever_they_stand() {
+async fn names_for_internal_use_are_refused_everywhere() {
     let lab =
         Rebuilt::new(&[("t", numbers(["id", "__wl_sign"], &[[1, 1]])), ("u", numbers(["id", "v"], &[[1, 1]]))]).await;
     let strict = "io: { key: [id], incremental: strict }";

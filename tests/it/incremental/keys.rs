@@ -45,7 +45,7 @@ fn failed(outcomes: &BTreeMap<String, Outcome>) -> Vec<(&str, &str)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_rows_of_a_key_are_refused_whatever_the_strategy_and_forgotten_when_they_are_gone() {
+async fn duplicate_keys_are_refused_by_every_strategy_until_they_are_removed() {
     let first = numbers(T, &[[1, 1, 60], [2, 1, 70], [3, 2, 80], [5, 2, 55]]);
     let lab = Rebuilt::new(&[("t", first), ("u", numbers(["id", "v"], &[[1, 7], [50, 8]]))]).await;
     // `both` has the key 1 twice from the start.
@@ -120,7 +120,7 @@ async fn a_key_without_a_value_is_refused_on_every_path() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_of_an_unnested_list_are_held_against_those_of_others() {
+async fn rows_of_an_unnested_list_are_checked_against_other_rows() {
     let lab = Rebuilt::new(&[("t", lists(&[(1, vec![10, 11]), (2, vec![20])]))]).await;
     // The second is found by the key of the row that it was unnested from, and has that not in its own key.
     let stages: &[Stage<'_>] = &[
@@ -202,7 +202,7 @@ async fn a_table_that_had_no_key_is_looked_at_before_rows_are_replaced_by_it() {
 const NO_KEY: &str = "SELECT CAST(NULL AS BIGINT) AS id, 5 AS g, 5 AS v";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_added_in_every_run_have_keys_of_their_own() {
+async fn rows_added_in_every_run_have_distinct_keys() {
     let lab = Rebuilt::new(&[("t", numbers(T, &[[1, 1, 60], [2, 1, 70], [3, 2, 80]]))]).await;
     let add = async |query: &str| alone(&lab, ("added", "io: { mode: append, key: [id] }", query)).await;
     assert_eq!(add("SELECT id, g, v FROM t").await.unwrap().len(), 3);
@@ -218,7 +218,7 @@ async fn rows_added_in_every_run_have_keys_of_their_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_of_replaced_partitions_have_keys_of_their_own() {
+async fn rows_of_replaced_partitions_have_distinct_keys() {
     let lab = Rebuilt::new(&[("t", numbers(T, &[[1, 1, 60], [2, 1, 70], [3, 2, 80]]))]).await;
     let header = "io: { mode: replace_partitions, key: [id], partition_by: [g] }";
     let put = async |query: &str| alone(&lab, ("parted", header, query)).await;

@@ -11,6 +11,7 @@
 
 mod carried;
 mod coverage;
+mod cursor_reset;
 mod documentation;
 mod exact;
 mod followed;
@@ -19,11 +20,10 @@ mod mutations;
 mod one_source;
 mod oracle;
 mod pipeline;
+mod quarantine;
 mod rebuilt;
 mod relation;
 mod sequence;
-mod set_apart;
-mod set_back;
 mod source;
 pub(crate) mod tables;
 mod templates;
@@ -85,8 +85,8 @@ async fn play(seed: u64, arena: &Arena, keep: bool) -> Result<Coverage, String> 
         }
         Ok(Err(problem)) => problem,
         Err(panic) => {
-            let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-            format!("a panic: {}", said.unwrap_or("of another type"))
+            let printed = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            format!("a panic: {}", printed.unwrap_or("of another type"))
         }
     };
     let replay = format!("WINDLASS_SEED={seed} cargo test --test it -- incremental::random_sequences --nocapture");

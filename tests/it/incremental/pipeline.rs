@@ -10,7 +10,7 @@ use rand::rngs::StdRng;
 use windlass_client::Project;
 
 use super::INCREMENTAL;
-use super::relation::{Column, Draw, Kind, MOST_ROWS, Relation};
+use super::relation::{Column, Draw, Kind, MAX_ROWS, Relation};
 use super::source::{Source, items, links, notes, teams};
 use super::templates::TEMPLATES;
 
@@ -127,16 +127,16 @@ impl Pipeline {
             _ => sources.extend([teams(dir, random), notes(dir)]),
         }
         let odd_floats = random.random_bool(ODD_FLOATS);
-        let mut told = if odd_floats { vec!["with odd floats".to_owned()] } else { Vec::new() };
+        let mut reported = if odd_floats { vec!["with odd floats".to_owned()] } else { Vec::new() };
         for source in &mut sources {
             source.odd_floats = odd_floats;
-            told.push(source.create(random).await);
+            reported.push(source.create(random).await);
         }
         let relations = sources.iter().map(|source| source.relation.clone()).collect();
         let stages = stages(relations, random);
         let name = format!("sequence_{seed}");
         let pipeline = Self { dir: dir.to_owned(), sources, stages, name, partitions, odd_floats };
-        (pipeline, told)
+        (pipeline, reported)
     }
 
     /// Writes the project's files and reads them as a client does.
@@ -196,9 +196,9 @@ impl Pipeline {
             stage.narrowed =
                 if former.is_some() && random.random_bool(0.4) { None } else { Some(stage.narrowing(random)) };
         }
-        let told = format!("{} is now {}", stage.name, stage.sql());
+        let reported = format!("{} is now {}", stage.name, stage.sql());
         let changed = self.readers_through_views(index);
-        (told, changed)
+        (reported, changed)
     }
 
     /// The stages whose code a stage is part of: itself, or those that read it, if it is a view.
@@ -231,7 +231,7 @@ fn stages(relations: Vec<Relation>, random: &mut StdRng) -> Vec<StageDef> {
     while stages.len() < count {
         let (template, make) = draw.pick(&TEMPLATES);
         let Some(query) = make(&mut draw) else { continue };
-        if query.rows > MOST_ROWS * 2 {
+        if query.rows > MAX_ROWS * 2 {
             continue;
         }
         let name = format!("stage_{}", stages.len() + 1);

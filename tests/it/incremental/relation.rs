@@ -103,7 +103,7 @@ impl Relation {
 }
 
 /// The rows that relations and joins of them may have, about.
-pub(super) const MOST_ROWS: usize = 600;
+pub(super) const MAX_ROWS: usize = 600;
 
 /// Random choices over the relations that there are so far.
 pub(super) struct Draw {

@@ -309,9 +309,9 @@ impl Source {
                 }
             }
         };
-        let told = format!("{}: {} ({} rows)", self.relation.name, how.as_str(), batch.num_rows());
+        let reported = format!("{}: {} ({} rows)", self.relation.name, how.as_str(), batch.num_rows());
         table.write(vec![batch]).with_save_mode(SaveMode::Append).await.unwrap();
-        Some(told)
+        Some(reported)
     }
 
     /// Deletes the rows that break the key; says how many ids that were.

@@ -132,7 +132,7 @@ async fn a_row_against_a_constraint_fails_the_stage_by_name() {
 }
 
 #[tokio::test]
-async fn a_location_for_a_source_that_is_not_there_is_refused() {
+async fn a_location_for_a_missing_source_is_refused() {
     let (project, out) = (teams(), tempfile::tempdir().unwrap());
     let mut options = PlainOptions::new(out.path());
     options.sources.push(("event".to_owned(), "data".to_owned()));

@@ -15,7 +15,7 @@ use windlass_engine::function::Functions;
 use windlass_engine::session::Sessions;
 use windlass_scheduler::cluster::{ClusterConfig, SchedulerProcess};
 use windlass_scheduler::execute::{Engine, JobRequest, TaskState};
-use windlass_tests::processes::{PATIENCE, ServerProcess, executor_args};
+use windlass_tests::processes::{ServerProcess, TIMEOUT, executor_args};
 
 use super::collector::collector;
 
@@ -53,7 +53,7 @@ async fn a_drained_executor_costs_no_work() {
     let traced = [("WINDLASS_OTLP_ENDPOINT".to_owned(), format!("http://{collector}"))];
     let start = |name: &str| ServerProcess::start("windlass-executor", name, folder.path(), args.clone(), &traced);
     let (mut leaving, mut staying) = (start("leaving"), start("staying"));
-    scheduler.wait_for_executors(2, PATIENCE).await.unwrap();
+    scheduler.wait_for_executors(2, TIMEOUT).await.unwrap();
 
     let context = sessions.context().unwrap();
     context.register_parquet("firsts", data.to_str().unwrap(), ParquetReadOptions::default()).await.unwrap();
@@ -65,7 +65,7 @@ async fn a_drained_executor_costs_no_work() {
     leaving.wait_until("running a task", |executor| executor.metric("windlass_executor_tasks_running") > Some(0.0));
     leaving.signal("TERM");
 
-    let finished = tokio::time::timeout(PATIENCE, job.wait()).await.unwrap().unwrap();
+    let finished = tokio::time::timeout(TIMEOUT, job.wait()).await.unwrap().unwrap();
     drop(job);
     let evidence = finished.evidence();
     let rows = finished.collect().await.unwrap();

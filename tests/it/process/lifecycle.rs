@@ -96,7 +96,7 @@ fn an_executor_waits_for_its_scheduler_and_survives_it() {
 }
 
 #[test]
-fn an_executor_without_a_scheduler_says_so_and_goes_when_asked() {
+fn an_executor_without_a_scheduler_reports_it_and_stops_on_request() {
     let folder = tempfile::tempdir().unwrap();
     let (nobody, work_dir) = (free_address(), folder.path().join("work"));
     let args = executor_args(&nobody.to_string(), &work_dir);
@@ -152,8 +152,11 @@ fn a_port_in_use_is_named() {
     let args = args.iter().filter(|arg| !arg.starts_with("--grpc-port"));
     let output = server("windlass-executor").args(args).args([&taken, "--http-bind=127.0.0.1:0"]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains("error[WL0531]") && told.contains(&cluster.engine().port().to_string()), "{told}");
+    let reported = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        reported.contains("error[WL0531]") && reported.contains(&cluster.engine().port().to_string()),
+        "{reported}"
+    );
 }
 
 #[test]

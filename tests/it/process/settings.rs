@@ -70,13 +70,13 @@ fn a_flag_holds_before_the_environment_and_that_before_the_file() {
 fn assert_refused(name: &str, args: &[&str], variables: &[(&str, &str)], code: &str, words: &[&str]) {
     for more in [&["--print-config"][..], &[]] {
         let output = server(name).args(args).args(more).envs(variables.iter().copied()).output().unwrap();
-        let told = stderr(&output);
-        assert_eq!(output.status.code(), Some(2), "{told}");
-        assert!(told.starts_with(&format!("error[{code}]: ")), "{told}");
+        let reported = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{reported}");
+        assert!(reported.starts_with(&format!("error[{code}]: ")), "{reported}");
         for word in words {
-            assert!(told.contains(word), "`{word}` is missing: {told}");
+            assert!(reported.contains(word), "`{word}` is missing: {reported}");
         }
-        assert!(!told.contains("hunter2") && !stdout(&output).contains("hunter2"), "{told}");
+        assert!(!reported.contains("hunter2") && !stdout(&output).contains("hunter2"), "{reported}");
     }
 }
 
@@ -126,10 +126,10 @@ fn settings_that_do_not_go_together_are_refused() {
         let needed: Vec<&str> = needed(name).chunks(2).filter(|pair| pair[0] != more[0]).flatten().copied().collect();
         let args = [needed.as_slice(), &more].concat();
         let output = server(name).args(&args).output().unwrap();
-        let told = stderr(&output);
-        assert_eq!(output.status.code(), Some(2), "{told}");
-        assert!(told.starts_with("error[WL0906]: "), "{told}");
-        assert!(words.iter().all(|word| told.contains(word)), "{told}");
+        let reported = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{reported}");
+        assert!(reported.starts_with("error[WL0906]: "), "{reported}");
+        assert!(words.iter().all(|word| reported.contains(word)), "{reported}");
     }
     for (args, code) in [(["--message-limit", "1kB"], "WL0904"), (["--heartbeat", "10ms"], "WL0904")] {
         let output = server("windlass-executor").args(needed("windlass-executor")).args(args).output().unwrap();

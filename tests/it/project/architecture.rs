@@ -79,14 +79,14 @@ fn metadata() -> Value {
     let version = String::from_utf8(version.stdout).unwrap();
     let host = version.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
-    let told = Command::new(&cargo)
+    let reported = Command::new(&cargo)
         .args(["metadata", "--format-version", "1", "--locked", "--offline", "--filter-platform", host])
         .arg("--manifest-path")
         .arg(manifest)
         .output()
         .unwrap();
-    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
-    serde_json::from_slice(&told.stdout).unwrap()
+    assert!(reported.status.success(), "{}", String::from_utf8_lossy(&reported.stderr));
+    serde_json::from_slice(&reported.stdout).unwrap()
 }
 
 fn text<'v>(value: &'v Value, key: &str) -> &'v str {

@@ -59,7 +59,7 @@ fn the_project_is_found_from_below() {
 }
 
 #[test]
-fn a_folder_without_manifest_is_no_project() {
+fn a_folder_without_a_manifest_is_not_a_project() {
     let dir = tempfile::tempdir().unwrap();
     assert!(matches!(load_project(dir.path()), Err(LoadError::NoManifest(_))));
 }

@@ -67,7 +67,7 @@ async fn lineage_of_columns() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn semantic_ids_beside_other_tables() {
+async fn semantic_ids_joined_with_other_tables() {
     let sql = "SELECT r.semantic_id, r.version, r.contract, r.producer, r.readers, count(c.column_name) AS columns \
                FROM information_schema.semantic_registry AS r \
                LEFT JOIN information_schema.columns AS c ON r.producer = c.table_name GROUP BY ALL ORDER BY 1";

@@ -411,7 +411,7 @@ async fn a_sealed_bundle_does_not_change() {
 }
 
 #[tokio::test]
-async fn runs_are_listed_newest_first_and_half_written_ones_are_told_apart() {
+async fn runs_are_listed_newest_first_and_half_written_ones_are_marked() {
     let home = tempfile::tempdir().unwrap();
     for bundles in [on_disk(home.path()), in_memory()] {
         let reader = BundleReader::new(Arc::new(bundles.clone()));
@@ -464,7 +464,7 @@ async fn a_damaged_bundle_is_named_and_does_not_hide_the_others() {
 
 /// A bundle of format 1 as it was first written. `WINDLASS_UPDATE=1` writes it where there is none.
 #[tokio::test]
-async fn a_bundle_of_the_first_format_stays_readable() {
+async fn a_bundle_of_the_first_format_remains_readable() {
     let frozen = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden/bundle_v1");
     if std::env::var_os("WINDLASS_UPDATE").is_some() && !frozen.exists() {
         std::fs::create_dir_all(&frozen).unwrap();

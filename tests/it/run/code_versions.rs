@@ -160,7 +160,7 @@ impl Shop {
     }
 }
 
-fn told(reasons: &[(&str, &str)]) -> Vec<(String, String)> {
+fn reason_pairs(reasons: &[(&str, &str)]) -> Vec<(String, String)> {
     let since = |reason: &str| format!("{reason} since its rows were made");
     reasons.iter().map(|(stage, reason)| ((*stage).to_owned(), since(reason))).collect()
 }
@@ -194,7 +194,7 @@ async fn whatever_decides_rows_is_part_of_the_code_version_and_is_named() {
     ];
     for (path, old, new, expected) in edits {
         let project = shop.edited(path, old, new);
-        assert_eq!(shop.reasons(&project).await, told(expected), "{old} becomes {new} in {path}");
+        assert_eq!(shop.reasons(&project).await, reason_pairs(expected), "{old} becomes {new} in {path}");
     }
 }
 
@@ -207,12 +207,13 @@ async fn a_column_that_no_stage_reads_computes_nothing() {
     table.add_columns().with_fields([StructField::nullable("extra", DataType::STRING)]).await.unwrap();
     // Only what reads all columns has another definition; a new version without rows is taken in, or read by those that are off.
     let planned = shop.planned(&project).await;
-    let told: Vec<(&str, &str)> = planned.iter().map(|(name, stage)| (name.as_str(), stage.reason.as_str())).collect();
+    let reported: Vec<(&str, &str)> =
+        planned.iter().map(|(name, stage)| (name.as_str(), stage.reason.as_str())).collect();
     let whole = "what it reads of `orders` has changed since its rows were made";
-    assert!(told.contains(&("whole", whole)), "{told:?}");
+    assert!(reported.contains(&("whole", whole)), "{reported:?}");
     assert!(
-        told.iter().all(|(name, reason)| *name == "whole" || reason.starts_with("`orders` has changed")),
-        "{told:?}"
+        reported.iter().all(|(name, reason)| *name == "whole" || reason.starts_with("`orders` has changed")),
+        "{reported:?}"
     );
     for name in ["narrow", "kept"] {
         assert_eq!(planned[name].decision, PlanDecision::Incremental, "{name}: {}", planned[name].reason);
@@ -311,7 +312,7 @@ async fn an_approved_plan_is_not_carried_out_with_other_arguments() {
 
 /// A stage whose file holds a plan of the engine has a code version like any other.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plan_is_told_by_what_it_does() {
+async fn a_plan_is_identified_by_what_it_does() {
     let shop = Shop::new().await;
     let with = async |least: i64, name: &str| {
         use datafusion::arrow::datatypes::{DataType, Field, Schema};

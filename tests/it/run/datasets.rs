@@ -18,7 +18,7 @@ use windlass_base::config::SessionSettings;
 use windlass_base::error::Coded;
 use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{Project, QueryOptions, RunOptions, Windlass};
-use windlass_engine::io::{Fault, IoRegistry, LoadRequest, Loaded, Loader, SaveRequest, Saved, Saver};
+use windlass_engine::connectors::{ConnectorRegistry, Fault, LoadRequest, Loaded, Loader, SaveRequest, Saved, Saver};
 use windlass_engine::session::{ProviderInput, TableInput};
 use windlass_evidence::artifact::{OutputRecord, PlanDecision, ReceiptOutcome, RunRecord, RunStatus};
 use windlass_project::spec::ProjectFiles;
@@ -35,10 +35,10 @@ pub(super) struct Lab {
 
 impl Lab {
     pub(super) async fn new() -> Self {
-        Self::with(IoRegistry::standard()).await
+        Self::with(ConnectorRegistry::standard()).await
     }
 
-    pub(super) async fn with(io: IoRegistry) -> Self {
+    pub(super) async fn with(io: ConnectorRegistry) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let home = Location::from_path(&dir.path().join("home")).unwrap();
         let session = SessionSettings { target_partitions: 2, ..SessionSettings::default() };
@@ -246,8 +246,8 @@ async fn a_stage_has_several_sinks() {
     let project = lab.project(EXPORTS, None);
     let record = lab.succeed(&project).await;
     let outputs = lab.outputs(&project, &record, "totals").await;
-    let told: Vec<_> = outputs.iter().map(|output| (output.materialization.as_str(), output.rows)).collect();
-    assert_eq!(told, [("delta", 2), ("csv", 2), ("json", 2), ("parquet", 2), ("arrow", 2)]);
+    let reported: Vec<_> = outputs.iter().map(|output| (output.materialization.as_str(), output.rows)).collect();
+    assert_eq!(reported, [("delta", 2), ("csv", 2), ("json", 2), ("parquet", 2), ("arrow", 2)]);
     assert!(outputs.iter().all(|output| output.schema_hash == outputs[0].schema_hash && output.bytes > 0));
     let csv = exported(&lab.path("out/csv"));
     assert_eq!(csv.values().collect::<Vec<_>>(), ["day;amount\nmon;5\ntue;7"]);
@@ -308,7 +308,7 @@ impl Loader for Squares {
 #[derive(Debug, Default)]
 struct Sum {
     saves: AtomicU64,
-    told: Mutex<Vec<String>>,
+    reported: Mutex<Vec<String>>,
 }
 
 #[async_trait]
@@ -319,7 +319,9 @@ impl Saver for Sum {
         }
         let batches: Vec<_> = request.rows.try_collect().await?;
         let rows: usize = batches.iter().map(|batch| batch.num_rows()).sum();
-        self.told.lock().push(format!("{} v{}: {rows} rows, {:?}", request.dataset, request.version, request.options));
+        self.reported
+            .lock()
+            .push(format!("{} v{}: {rows} rows, {:?}", request.dataset, request.version, request.options));
         Ok(Saved { rows: rows as u64, bytes: 0 })
     }
 }
@@ -335,14 +337,14 @@ const OWN: &[(&str, &str)] = &[
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_brings_its_own_loaders_and_savers() {
     let saver = Arc::new(Sum::default());
-    let io = IoRegistry::standard().with_loader("squares", Arc::new(Squares));
+    let io = ConnectorRegistry::standard().with_loader("squares", Arc::new(Squares));
     let lab = Lab::with(io.with_saver("sum", Arc::clone(&saver) as Arc<dyn Saver>)).await;
     let project = lab.project(OWN, None);
     let record = lab.succeed(&project).await;
     assert_eq!(lab.rows(&project, "SELECT * FROM even ORDER BY n").await, "| 0 | 0 |\n| 2 | 4 |\n| 4 | 16 |\n");
     // The save that failed was tried again; the table was committed once.
     assert_eq!(saver.saves.load(Ordering::SeqCst), 2);
-    assert_eq!(*saver.told.lock(), ["even v1: 3 rows, {\"of\": \"square\"}"]);
+    assert_eq!(*saver.reported.lock(), ["even v1: 3 rows, {\"of\": \"square\"}"]);
     let receipt = record.stages[0].receipt.as_ref().unwrap();
     assert!(matches!(receipt.outcome, ReceiptOutcome::AlreadyCommitted), "{receipt:?}");
     // Equal identities: there is nothing to do, and nothing is saved twice.
@@ -352,11 +354,11 @@ async fn a_program_brings_its_own_loaders_and_savers() {
     files[0].1 = "name: p\nsources: { squares: { kind: custom, loader: squares, options: { count: \"7\" } } }\n";
     let more = lab.project(&files, None);
     lab.succeed(&more).await;
-    assert_eq!(saver.told.lock().last().unwrap(), "even v2: 4 rows, {\"of\": \"square\"}");
+    assert_eq!(saver.reported.lock().last().unwrap(), "even v2: 4 rows, {\"of\": \"square\"}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_program_does_not_have_is_said() {
+async fn missing_loaders_and_savers_are_reported() {
     let lab = Lab::new().await;
     let error = lab.windlass.plan(&lab.project(OWN, None), &RunOptions::default()).await.unwrap_err();
     insta::assert_snapshot!(windlass_base::error::full_message(&error), @"`squares` asks for the loader `squares`, which this program does not have");
@@ -365,12 +367,12 @@ async fn what_a_program_does_not_have_is_said() {
     let project = lab.project(&files, None);
     let error = lab.windlass.plan(&project, &RunOptions::default()).await.unwrap_err();
     assert_eq!(error.code().0, "WL0341", "{error}");
-    let io = IoRegistry::standard().with_loader("squares", Arc::new(Squares));
+    let io = ConnectorRegistry::standard().with_loader("squares", Arc::new(Squares));
     let lab = Lab::with(io).await;
     files[0].1 = "name: p\nsources: { squares: { kind: custom, loader: squares } }\n";
     let error = lab.windlass.plan(&lab.project(&files, None), &RunOptions::default()).await.unwrap_err();
-    let told = windlass_base::error::full_message(&error);
-    assert!(told.contains("say how many"), "{told}");
+    let reported = windlass_base::error::full_message(&error);
+    assert!(reported.contains("say how many"), "{reported}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

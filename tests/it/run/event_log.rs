@@ -39,7 +39,7 @@ async fn a_log_gives_back_what_was_appended_in_order() {
 }
 
 #[tokio::test]
-async fn the_process_that_is_behind_is_told() {
+async fn the_process_that_is_behind_is_notified() {
     let store: Arc<dyn StateStore> = Arc::new(MemoryStore::default());
     let mut old = EventLog::create(store.clone(), run_id(), "old".into(), &schedule()).await.unwrap();
     old.append(&event("one")).await.unwrap();

@@ -110,11 +110,11 @@ async fn every_rule_finds_its_rows() {
     let (record, stage) = shop.run(&project, &RunOptions::default()).await;
     assert_eq!(record.status, RunStatus::Succeeded, "{:?}", record.stages);
     assert_eq!(shop.ids("good").await.len(), 5, "a warning kept rows back");
-    let mut told: Vec<String> = Vec::new();
+    let mut reported: Vec<String> = Vec::new();
     for found in &stage.expectations {
         let mut samples = found.samples.clone();
         samples.sort();
-        told.push(format!(
+        reported.push(format!(
             "{} ({}): {} of {}{}{}",
             found.name,
             found.rule,
@@ -124,7 +124,7 @@ async fn every_rule_finds_its_rows() {
             samples.iter().map(|sample| format!(" {sample}")).collect::<String>()
         ));
     }
-    insta::assert_snapshot!(told.join("\n"), @"
+    insta::assert_snapshot!(reported.join("\n"), @"
     not_null_amount (no null in amount): 1 of 5, broken (id = 2, kind = c, amount = null)
     unique_id (no two rows with one (id)): 2 of 5, broken (id = 1, kind = a) (id = 1, kind = b)
     accepted_values_kind (kind is one of 'a', 'b', 'c'): 1 of 5, broken (id = 3, kind = x1)
@@ -246,9 +246,9 @@ async fn expectations_that_do_not_fit_are_refused_before_anything_runs() {
   - { references: { columns: [id], to: orders, key: [number] } }";
     let project = shop.project("io: { key: [id] }", expect, "SELECT id, amount FROM orders");
     let error = shop.windlass.plan(&project, &RunOptions::default()).await.unwrap_err();
-    let told: Vec<String> =
+    let reported: Vec<String> =
         error.problems().unwrap().iter().map(|problem| format!("{} {}", problem.code, problem.message)).collect();
-    insta::assert_snapshot!(told.join("\n"), @"
+    insta::assert_snapshot!(reported.join("\n"), @"
     WL1031 `not_null_amuont` looks at `amuont`, which `good` does not have
     WL1031 `no_condition` cannot be looked at in rows of `good`: it yields Int64, not a boolean
     WL1031 `references_id` looks at `number`, which `orders` does not have
@@ -284,8 +284,8 @@ fn the_project_of_the_page_does_what_the_page_says() {
     let rows = windlass(&["query", "SELECT order_id FROM clean_orders ORDER BY order_id", "--output", "csv"]);
     assert_eq!(String::from_utf8(rows).unwrap(), "order_id\n1\n2\n");
     let log = String::from_utf8(windlass(&["runs", "log"])).unwrap();
-    let said = blocks(page, "text")[0].trim_end();
-    for line in said.lines() {
+    let printed = blocks(page, "text")[0].trim_end();
+    for line in printed.lines() {
         assert!(log.contains(line.trim()), "{line}\nis not in\n{log}");
     }
 }

@@ -78,7 +78,7 @@ async fn spark_table(folder: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn files_of_others_stay_whatever_they_are_called() {
+async fn foreign_files_are_kept_whatever_their_names() {
     let lab = Lab::new().await;
     lab.orders(&[(1, "mon", 5)]).await;
     let out = lab.path("out");
@@ -142,8 +142,8 @@ async fn where_a_table_or_the_home_is_nothing_is_exported() {
         &absolute("orders/x"),
     ] {
         let project = project(&lab, &format!("{{ exports: [{{ format: parquet, location: '{location}' }}] }}"));
-        let (code, told) = refusal(&lab, &project).await;
-        assert_eq!(code, "WL0675", "{location}: {told}");
+        let (code, reported) = refusal(&lab, &project).await;
+        assert_eq!(code, "WL0675", "{location}: {reported}");
         let failed = lab.windlass.run(&project, &RunOptions::default()).await.unwrap().wait().await;
         assert_eq!(failed.unwrap_err().code().to_string(), "WL0675", "{location}");
     }
@@ -162,7 +162,7 @@ async fn where_a_table_or_the_home_is_nothing_is_exported() {
 fn exports_that_get_in_the_way_are_problems_of_the_project() {
     let one = [("totals", QUERY)];
     let two = [("totals", QUERY), ("again", "SELECT * FROM totals")];
-    let said = |datasets: &str, stages: &[(&str, &str)]| {
+    let printed = |datasets: &str, stages: &[(&str, &str)]| {
         let text = format!(
             "name: p\nsources:\n  orders: {{ kind: delta, location: orders }}\n  files: {{ kind: listing, location: files, format: csv }}\ndatasets: {datasets}\n"
         );
@@ -171,34 +171,34 @@ fn exports_that_get_in_the_way_are_problems_of_the_project() {
     let code = |code: &str| vec![(code.to_owned(), 2)];
     let ok: Vec<(String, usize)> = Vec::new();
     let csv = |location: &str| format!("exports: [{{ format: csv, location: {location} }}]");
-    assert_eq!(said(&format!("{{ totals: {{ {} }} }}", csv("out")), &one), ok);
+    assert_eq!(printed(&format!("{{ totals: {{ {} }} }}", csv("out")), &one), ok);
     // Two exports.
     for (first, second) in [("out", "./out/"), ("out", "out/csv"), ("a/../out", "out"), ("s3://b/x", "s3://b/x/y")] {
         let datasets = format!("{{ totals: {{ {} }}, again: {{ {} }} }}", csv(first), csv(second));
-        assert_eq!(said(&datasets, &two), code("WL0676"), "{first} {second}");
+        assert_eq!(printed(&datasets, &two), code("WL0676"), "{first} {second}");
         let both = format!(
             "{{ totals: {{ exports: [{{ format: csv, location: {first} }}, {{ format: json, location: {second} }}] }} }}"
         );
-        assert_eq!(said(&both, &one), code("WL0676"), "{first} {second}");
+        assert_eq!(printed(&both, &one), code("WL0676"), "{first} {second}");
     }
-    assert_eq!(said(&format!("{{ totals: {{ {} }}, again: {{ {} }} }}", csv("out"), csv("outer")), &two), ok);
+    assert_eq!(printed(&format!("{{ totals: {{ {} }}, again: {{ {} }} }}", csv("out"), csv("outer")), &two), ok);
     // A table, and sources.
     for location in ["tables/again", "tables", "tables/again/x"] {
         let datasets = format!("{{ totals: {{ {} }}, again: {{ location: tables/again }} }}", csv(location));
-        assert_eq!(said(&datasets, &two), code("WL0675"), "{location}");
+        assert_eq!(printed(&datasets, &two), code("WL0675"), "{location}");
     }
     for location in ["orders", "orders/x", "files", "files/x"] {
-        assert_eq!(said(&format!("{{ totals: {{ {} }} }}", csv(location)), &one), code("WL0675"), "{location}");
+        assert_eq!(printed(&format!("{{ totals: {{ {} }} }}", csv(location)), &one), code("WL0675"), "{location}");
     }
     // A source of another format does not see them, and a saver of the program's own goes where it likes.
-    assert_eq!(said("{ totals: { exports: [{ format: json, location: files }] } }", &one), ok);
+    assert_eq!(printed("{ totals: { exports: [{ format: json, location: files }] } }", &one), ok);
     let own = "{ totals: { exports: [{ saver: report, location: out }] }, again: { exports: [{ saver: report, location: out }] } }";
-    assert_eq!(said(own, &two), ok);
+    assert_eq!(printed(own, &two), ok);
 }
 
 #[test]
-fn targets_with_tables_of_their_own_have_exports_of_their_own() {
-    let said = |targets: &str| {
+fn targets_with_separate_tables_have_separate_exports() {
+    let printed = |targets: &str| {
         let text = format!(
             "name: p\nsources: {{ orders: {{ kind: delta, location: orders }} }}\ndatasets: {{ totals: {{ exports: [{{ format: csv, location: out }}] }} }}\ntargets: {targets}\n"
         );
@@ -210,7 +210,7 @@ fn targets_with_tables_of_their_own_have_exports_of_their_own() {
         "{ dev: { home: dev/.windlass, datasets: { totals: { exports: [{ format: csv, location: out/dev }] } } } }",
         "{ dev: { home: dev/.windlass, datasets: { totals: { exports: [{ format: json, location: ./out }] } } } }",
     ] {
-        let found = said(other);
+        let found = printed(other);
         assert_eq!(found.len(), 1, "{other}: {found:?}");
         let (code, message, places) = &found[0];
         assert_eq!((code.as_str(), *places), ("WL0678", 2), "{other}");
@@ -218,7 +218,7 @@ fn targets_with_tables_of_their_own_have_exports_of_their_own() {
     }
     // Between two targets, with both named.
     let two = "{ dev: { home: d, datasets: { totals: { exports: [{ format: csv, location: x }] } } }, ci: { home: c, datasets: { totals: { exports: [{ format: csv, location: x }] } } } }";
-    let found = said(two);
+    let found = printed(two);
     assert!(found.len() == 1 && found[0].1.contains("`dev`") && found[0].1.contains("`ci`"), "{found:?}");
     for same in [
         "{ dev: { session: { batch_size: 1024 } } }",
@@ -226,7 +226,7 @@ fn targets_with_tables_of_their_own_have_exports_of_their_own() {
         "{ dev: { home: d, datasets: { totals: { exports: [] } } } }",
         "{ dev: { datasets: { totals: { location: dev/totals, exports: [{ format: csv, location: dev/out }] } } } }",
     ] {
-        assert_eq!(said(same), [], "{same}");
+        assert_eq!(printed(same), [], "{same}");
     }
 }
 
@@ -280,8 +280,8 @@ async fn a_folder_that_a_home_knows_nothing_of_is_left_alone() {
     // What somebody has written into it is not thrown away, and not taken for the export.
     fs::write(&file, held.clone() + "sun,1\n").unwrap();
     lab.orders(&[(2, "tue", 7)]).await;
-    let (code, told) = refusal(&lab, &project).await;
-    assert!(code == "WL0677" && told.contains(file.file_name().unwrap().to_str().unwrap()), "{told}");
+    let (code, reported) = refusal(&lab, &project).await;
+    assert!(code == "WL0677" && reported.contains(file.file_name().unwrap().to_str().unwrap()), "{reported}");
     assert_eq!(fs::read_to_string(&file).unwrap(), held + "sun,1\n");
     fs::remove_file(&file).unwrap();
     lab.succeed(&project).await;
@@ -289,8 +289,8 @@ async fn a_folder_that_a_home_knows_nothing_of_is_left_alone() {
 
     // Without its record a home does not know whose a file is.
     fs::remove_dir_all(lab.path("home/exports")).unwrap();
-    let (code, told) = refusal(&lab, &project).await;
-    assert!(code == "WL0677" && told.contains("no record of"), "{told}");
+    let (code, reported) = refusal(&lab, &project).await;
+    assert!(code == "WL0677" && reported.contains("no record of"), "{reported}");
     assert_eq!(rows(&out).len(), 1);
     fs::remove_file(the_file(&out)).unwrap();
     lab.succeed(&project).await;
@@ -302,8 +302,8 @@ async fn a_folder_that_a_home_knows_nothing_of_is_left_alone() {
     assert_eq!(refusal(&lab, &project).await.0, "WL0679");
     record["format"] = json!(99);
     fs::write(&path, record.to_string()).unwrap();
-    let (code, told) = refusal(&lab, &project).await;
-    assert!(code == "WL0679" && told.contains("format 99"), "{told}");
+    let (code, reported) = refusal(&lab, &project).await;
+    assert!(code == "WL0679" && reported.contains("format 99"), "{reported}");
     assert_eq!(rows(&out).len(), 1);
 }
 
@@ -341,7 +341,7 @@ async fn an_export_that_was_interrupted_is_made_good() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn exports_of_earlier_versions_are_taken_over_as_far_as_they_are_proven() {
+async fn exports_of_earlier_versions_are_adopted_as_far_as_they_are_proven() {
     let lab = Lab::new().await;
     lab.orders(&[(1, "mon", 5)]).await;
     let project = project(&lab, "{ exports: [{ format: csv, location: out }] }");
@@ -394,8 +394,8 @@ async fn an_export_under_another_name_takes_its_folder_over() {
         ("windlass.yaml", "name: q\ndatasets: { one: { exports: [{ format: json, location: x/../out }] } }\n"),
         ("stages/one.sql", "SELECT 1 AS one"),
     ];
-    let (code, told) = refusal(&lab, &lab.project(&files, None)).await;
-    assert!(code == "WL0677" && told.contains("in the pipeline `p`"), "{told}");
+    let (code, reported) = refusal(&lab, &lab.project(&files, None)).await;
+    assert!(code == "WL0677" && reported.contains("in the pipeline `p`"), "{reported}");
     let alias = format!(
         "{{ exports: [{{ format: csv, location: out2 }}, {{ format: json, location: '{}' }}] }}",
         lab.path("out2/x").display()
@@ -404,7 +404,7 @@ async fn an_export_under_another_name_takes_its_folder_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_table_of_the_same_version_is_exported_anew() {
+async fn another_table_with_the_same_version_is_exported_again() {
     let lab = Lab::new().await;
     lab.orders(&[(1, "mon", 5)]).await;
     let at = |location: &str| {

@@ -175,7 +175,7 @@ const BEFORE: [(&str, &str, &str); 8] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_before_a_stage_is_decided_anew_is_a_conflict_for_every_kind_of_commit() {
+async fn a_commit_before_a_stage_is_decided_again_conflicts_with_every_kind_of_commit() {
     let lab = Lab::new(&BEFORE).await;
     lab.succeed().await;
     lab.check(&BEFORE).await;
@@ -244,7 +244,7 @@ async fn what_others_did_to_a_strict_table_is_undone_by_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_that_others_add_under_a_key_that_is_there_are_taken_away_again() {
+async fn rows_added_by_others_under_an_existing_key_are_removed_again() {
     let lab = Lab::new(&REPAIRED).await;
     lab.succeed().await;
     // A row that is there once more, twice even, and another row of a key.
@@ -315,7 +315,7 @@ const SHAPED: [(&str, &str, &str); 4] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_table_that_another_program_has_given_other_columns_is_made_anew() {
+async fn a_table_whose_columns_another_program_changed_is_recreated() {
     let lab = Lab::new(&SHAPED).await;
     lab.succeed().await;
     for (name, ..) in &SHAPED[..3] {

@@ -129,7 +129,7 @@ async fn a_run_commits_every_table_once_and_leaves_its_evidence() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failing_stage_skips_its_readers_only_and_its_table_stays_as_it_was() {
+async fn a_failing_stage_skips_only_its_readers_and_its_table_is_unchanged() {
     let dir = tempfile::tempdir().unwrap();
     let mut stages = STAGES.to_vec();
     stages.push(("report", "SELECT max(total) AS most FROM totals"));
@@ -173,7 +173,7 @@ async fn a_second_run_is_refused_with_the_name_of_the_holder() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_wrong_with_the_sql_is_said_at_once_and_nothing_runs() {
+async fn problems_in_the_sql_are_reported_at_once_and_nothing_runs() {
     let dir = tempfile::tempdir().unwrap();
     let stages = [
         ("one", "SELECT customr FROM orders"),

@@ -161,17 +161,17 @@ const CHANGES: &[Change] = &[
     ("", |plan| plan.request.sources.clear()),
 ];
 
-fn told(saved: &SavedPlan, now: &SavedPlan) -> Vec<String> {
+fn moved_text(saved: &SavedPlan, now: &SavedPlan) -> Vec<String> {
     moved(saved, now).iter().map(ToString::to_string).collect()
 }
 
 #[test]
-fn every_change_that_matters_is_told_and_no_other() {
+fn every_relevant_change_is_reported_and_no_other() {
     for (words, change) in CHANGES {
         let mut now = saved();
         change(&mut now);
         let expected: Vec<&str> = Some(*words).filter(|words| !words.is_empty()).into_iter().collect();
-        assert_eq!(told(&saved(), &now), expected, "{words}");
+        assert_eq!(moved_text(&saved(), &now), expected, "{words}");
     }
 }
 
@@ -180,20 +180,20 @@ fn every_change_that_matters_is_told_and_no_other() {
 fn a_version_whose_time_is_forgotten_is_the_same_version() {
     let mut now = saved();
     now.pins[0].committed_at = None;
-    assert!(told(&saved(), &now).is_empty());
+    assert!(moved_text(&saved(), &now).is_empty());
 }
 
 /// A table that is used as it is, is pinned; that it no longer is must not be told twice.
 #[test]
-fn a_stage_that_is_no_longer_reused_is_told_of_once() {
+fn a_stage_that_is_no_longer_reused_is_reported_once() {
     let mut before = saved();
     before.stages[1].decision = PlanDecision::Reuse;
     before.stages[1].strategy = None;
     before.pins.push(pin("totals", Some(1)));
-    assert_eq!(told(&before, &saved()), ["stage totals: reuse → incremental (affected_keys)"]);
+    assert_eq!(moved_text(&before, &saved()), ["stage totals: reuse → incremental (affected_keys)"]);
     let mut moved = before.clone();
     moved.pins[2].version = Some(TableVersion(2));
-    assert_eq!(told(&before, &moved), ["source totals: version 1 → 2"]);
+    assert_eq!(moved_text(&before, &moved), ["source totals: version 1 → 2"]);
 }
 
 /// What a change is about, such as `stage totals`; changes of one thing can undo each other.
@@ -212,10 +212,10 @@ proptest! {
             change(&mut now);
         }
         let mut expected: Vec<&str> = changes.iter().map(|change| change.0).filter(|words| !words.is_empty()).collect();
-        let mut told = told(&saved(), &now);
+        let mut reported = moved_text(&saved(), &now);
         expected.sort_unstable();
-        told.sort_unstable();
-        prop_assert_eq!(told, expected);
+        reported.sort_unstable();
+        prop_assert_eq!(reported, expected);
     }
 }
 

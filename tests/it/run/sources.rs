@@ -141,7 +141,7 @@ fn replace(file: &Path, text: &str, in_place: bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replaced_file_is_read_anew_and_a_value_that_does_not_fit_is_named() {
+async fn a_replaced_file_is_reread_and_a_value_of_the_wrong_type_is_named() {
     let lab = Lab::new().await;
     let csv = lab.write("data/c/a.csv", "n\n1\n");
     let text = lab.write("data/t/a.txt", "one");

@@ -11,7 +11,7 @@ use windlass_project::spec::pipeline::SqlText;
 use windlass_project::spec::{Problems, codes, question_files};
 
 /// The places and messages of what is refused.
-fn told(sql: &str) -> Vec<(usize, String)> {
+fn problems_of(sql: &str) -> Vec<(usize, String)> {
     let own = create_udf("own", vec![DataType::Int64], DataType::Int64, Volatility::Immutable, {
         Arc::new(|args: &[ColumnarValue]| Ok(args[0].clone()))
     });
@@ -21,12 +21,12 @@ fn told(sql: &str) -> Vec<(usize, String)> {
     match Problems::check(refused_calls(&context.state(), &text), &question_files(sql)) {
         Ok(()) => Vec::new(),
         Err(problems) => {
-            let told = problems.reports().into_iter().map(|report| {
+            let reported = problems.reports().into_iter().map(|report| {
                 assert_eq!(report.code, codes::FUNCTION_CLAUSE.0);
                 assert!(report.help.is_some());
                 (report.column.unwrap(), report.message)
             });
-            told.collect()
+            reported.collect()
         }
     }
 }
@@ -54,10 +54,10 @@ fn clauses_that_say_nothing_to_a_function_are_refused_at_its_name() {
     ];
     for (sql, message) in refused {
         let column = sql.split_once('§').unwrap().0.chars().count() + 1;
-        let told = told(&sql.replace('§', ""));
+        let reported = problems_of(&sql.replace('§', ""));
         assert!(
-            matches!(told.as_slice(), [(at, text)] if *at == column && text.starts_with(message)),
-            "{sql}: {told:?}"
+            matches!(reported.as_slice(), [(at, text)] if *at == column && text.starts_with(message)),
+            "{sql}: {reported:?}"
         );
     }
 }
@@ -76,6 +76,6 @@ fn clauses_that_a_function_takes_are_not() {
         "SELECT a FROM",
     ];
     for sql in taken {
-        assert_eq!(told(sql), [], "{sql}");
+        assert_eq!(problems_of(sql), [], "{sql}");
     }
 }

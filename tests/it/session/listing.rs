@@ -105,7 +105,7 @@ async fn every_format_is_read() {
 }
 
 #[tokio::test]
-async fn a_declared_schema_is_taken_at_its_word() {
+async fn a_declared_schema_is_used_as_declared() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), "a.csv", "1;2.50;2026-01-01\n;;\n");
     let mut source = listing_source(FileFormat::Csv { has_header: false, delimiter: b';' });
@@ -136,7 +136,7 @@ async fn a_folder_a_file_or_a_glob() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_said_clearly() {
+async fn unreadable_files_are_reported_clearly() {
     let folder = tempfile::tempdir().unwrap();
     write_parquet(folder.path(), "mixed/a.parquet", &labelled(0..1));
     write(folder.path(), "mixed/b.parquet", "id,label\n");

@@ -33,7 +33,7 @@ async fn files_are_selected_by_globs_and_hashed() {
 }
 
 #[tokio::test]
-async fn a_star_stays_within_its_folder_and_no_glob_takes_all() {
+async fn a_star_does_not_cross_folders_and_no_glob_matches_everything() {
     let folder = crate_folder();
     let fixture = Fixture::new();
     for (include, expected) in
@@ -45,7 +45,7 @@ async fn a_star_stays_within_its_folder_and_no_glob_takes_all() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_said_clearly() {
+async fn unreadable_files_are_reported_clearly() {
     let folder = crate_folder();
     let fixture = Fixture::new();
     let code = async |input| {

@@ -10,7 +10,7 @@ use windlass_scheduler::state::{PutOutcome, RedbStore, Revision, StateError, Sta
 const FILE: &str = "WINDLASS_TEST_STATE_FILE";
 
 #[tokio::test]
-async fn what_was_put_is_there_after_reopening() {
+async fn values_persist_after_reopening() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.redb");
     let store = RedbStore::open(&path).await.unwrap();
@@ -51,13 +51,13 @@ async fn a_killed_process_leaves_what_it_has_put() {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut told = (0, 0);
-        while told.0 < 3 + 2 * round {
+        let mut reported = (0, 0);
+        while reported.0 < 3 + 2 * round {
             let line = lines.next().expect("the process goes on until it is killed").unwrap();
             if let Some((_, words)) = line.split_once("put ") {
                 let (number, revision) = words.split_once(' ').unwrap();
-                told = (number.parse().unwrap(), revision.parse().unwrap());
-                assert!(Revision(told.1) > last, "a revision of a killed process is not given again");
+                reported = (number.parse().unwrap(), revision.parse().unwrap());
+                assert!(Revision(reported.1) > last, "a revision of a killed process is not given again");
             }
         }
         // While it goes on, others can use the file.
@@ -68,7 +68,7 @@ async fn a_killed_process_leaves_what_it_has_put() {
 
         let kept = store.get("number").await.unwrap().unwrap();
         let number: u64 = std::str::from_utf8(&kept.value).unwrap().parse().unwrap();
-        assert!(number >= told.0 && kept.revision.0 >= told.1, "{number} after {told:?}");
+        assert!(number >= reported.0 && kept.revision.0 >= reported.1, "{number} after {reported:?}");
         last = kept.revision;
     }
     let store = RedbStore::open(&path).await.unwrap();
@@ -76,7 +76,7 @@ async fn a_killed_process_leaves_what_it_has_put() {
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_state_is_named_and_left_alone() {
+async fn a_file_that_is_not_a_state_store_is_named_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.redb");
     let text = "not a state file\n".repeat(1000);

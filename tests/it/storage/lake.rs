@@ -123,7 +123,7 @@ impl Lake {
     /// The JSON that a command prints which must succeed.
     pub(crate) fn json(&self, environment: &[(&str, String)], args: &[&str]) -> Value {
         let output = self.windlass(environment).args(args).args(["--output", "json"]).output().unwrap();
-        assert!(output.status.success(), "{args:?}: {}", told(&output));
+        assert!(output.status.success(), "{args:?}: {}", output_text(&output));
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
@@ -132,7 +132,7 @@ impl Lake {
         let ask = |(_, sql): (&str, &str)| {
             let output = self.windlass(environment).args(["query", sql, "--limit", "0", "--output", "csv"]).output();
             let output = output.unwrap();
-            assert!(output.status.success(), "{sql}: {}", told(&output));
+            assert!(output.status.success(), "{sql}: {}", output_text(&output));
             String::from_utf8(output.stdout).unwrap()
         };
         TABLES.into_iter().map(ask).collect()
@@ -181,7 +181,7 @@ impl Lake {
 }
 
 /// Everything that a process said.
-pub(crate) fn told(output: &Output) -> String {
+pub(crate) fn output_text(output: &Output) -> String {
     format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 

@@ -20,7 +20,7 @@ const DAYS: usize = 100;
 /// Of each file: ids 0 to 9.
 const ROWS: i64 = 10;
 /// A quarter of the smallest limit that an engine's message may have.
-const MOST_TASK_BYTES: u64 = 16 * 1024 * 1024;
+const MAX_TASK_BYTES: u64 = 16 * 1024 * 1024;
 
 fn write_table(folder: &Path) {
     let names = StringArray::from_iter_values((0..ROWS).map(|id| format!("a name of some length {id}")));
@@ -97,7 +97,7 @@ async fn a_table_of_twenty_thousand_files_is_read_without_its_log_on_executors()
     assert_eq!(total(&stage, "store_lists"), 0, "an executor listed files");
     let gets = total(&stage, "store_gets");
     assert!((FILES as u64..=2 * FILES as u64).contains(&gets), "{gets} requests: one for the footer, one for the rows");
-    assert!(largest > 0 && largest < MOST_TASK_BYTES, "a task has {largest} bytes");
+    assert!(largest > 0 && largest < MAX_TASK_BYTES, "a task has {largest} bytes");
 
     let sql = "SELECT count(*), sum(facts), sum(ids) FROM days";
     let rows: Vec<_> =

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use windlass_tests::{Answer, StorageProxy, StorageServer};
 
-use super::lake::{Lake, told};
+use super::lake::{Lake, output_text};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_is_busy_for_a_while_does_not_fail_a_run() {
@@ -58,7 +58,7 @@ async fn a_store_that_cannot_be_reached_is_named_and_worth_another_try() {
     environment.retain(|(name, _)| *name != "AWS_ENDPOINT_URL");
     environment.push(("AWS_ENDPOINT_URL", "http://127.0.0.1:9".to_owned()));
     let output = lake.windlass(&environment).args(["run", "--output", "json"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    assert_eq!(output.status.code(), Some(1), "{}", output_text(&output));
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let error = &document["error"];
     // Tables and files are looked at side by side, and whichever gives up first is told of.

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 use windlass_tests::{Answer, StorageProxy, StorageServer};
 
-use super::lake::{Lake, files_below, told};
+use super::lake::{Lake, files_below, output_text};
 
 const KEY: &str = "AKIAWINDLASSTESTKEY1";
 const SECRET: &str = "Very/Secret+Windlass=Value2";
@@ -22,10 +22,10 @@ pub(crate) fn holds_a_secret(content: &[u8]) -> bool {
 }
 
 /// No object, no file and nothing that was said holds the credentials.
-pub(crate) async fn check(lake: &Lake, said: &[String]) {
-    for text in said {
+pub(crate) async fn check(lake: &Lake, printed: &[String]) {
+    for text in printed {
         let line = text.lines().find(|line| holds_a_secret(line.as_bytes()));
-        assert!(line.is_none(), "a secret was told: {}", line.unwrap_or_default());
+        assert!(line.is_none(), "a secret was reported: {}", line.unwrap_or_default());
     }
     for file in files_below(lake.dir.path()) {
         assert!(!holds_a_secret(&fs::read(&file).unwrap()), "{} holds a secret", file.display());
@@ -40,7 +40,7 @@ async fn a_run_tells_nobody_its_credentials() {
     let Some(server) = StorageServer::start() else { return };
     let lake = Lake::new(&server).await;
     let environment = with_credentials(server.environment());
-    let mut said = Vec::new();
+    let mut printed = Vec::new();
     for args in [
         vec!["-vvv", "run", "--events"],
         vec!["-vvv", "plan", "--output", "json"],
@@ -48,11 +48,11 @@ async fn a_run_tells_nobody_its_credentials() {
         vec!["-vvv", "runs", "log"],
     ] {
         let output = lake.windlass(&environment).args(&args).output().unwrap();
-        assert!(output.status.success(), "{args:?}: {}", told(&output));
+        assert!(output.status.success(), "{args:?}: {}", output_text(&output));
         assert!(output.stderr.len() > 1_000, "{args:?} logs nothing, so this test shows nothing");
-        said.push(told(&output));
+        printed.push(output_text(&output));
     }
-    check(&lake, &said).await;
+    check(&lake, &printed).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,7 +66,7 @@ async fn a_refused_run_says_why_and_nothing_of_its_credentials() {
         });
         let environment = with_credentials(proxy.environment());
         let output = lake.windlass(&environment).args(["-vvv", "run", "--output", "json"]).output().unwrap();
-        assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+        assert_eq!(output.status.code(), Some(1), "{}", output_text(&output));
         let document: Value = serde_json::from_slice(&output.stdout).unwrap();
         let stages = document["run"]["stages"].as_array().into_iter().flatten();
         let failure = stages.map(|stage| &stage["failure"]).find(|failure| failure.is_object());
@@ -76,6 +76,6 @@ async fn a_refused_run_says_why_and_nothing_of_its_credentials() {
         assert!(message.contains("InvalidAccessKeyId") && message.contains("***"), "{message}");
         assert!(failure["help"].is_string(), "{document}");
         assert!(proxy.seen().iter().any(|(_, answered)| *answered), "the store refused nothing");
-        check(&lake, &[told(&output)]).await;
+        check(&lake, &[output_text(&output)]).await;
     }
 }

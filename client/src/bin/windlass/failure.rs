@@ -141,7 +141,7 @@ impl CommandError {
     }
 
     /// Tells the error: on stderr for people; as the one JSON document on stdout when `as_json`.
-    pub(crate) fn tell(&self, as_json: bool) {
+    pub(crate) fn print(&self, as_json: bool) {
         if matches!(self, Self::RunEnded | Self::FixturesFailed | Self::Unwell { .. }) {
             return;
         }

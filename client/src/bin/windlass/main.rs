@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            error.tell(as_json);
+            error.print(as_json);
             ExitCode::from(error.exit_code())
         }
     }

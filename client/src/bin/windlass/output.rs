@@ -16,17 +16,17 @@ pub(crate) fn json<T: Serialize>(value: &T) -> io::Result<()> {
 /// Prints text as it is; a closed pipe (`| head`) is no error.
 pub(crate) fn text(text: &str) -> io::Result<()> {
     match Stdout.write_all(text.as_bytes()).and_then(|()| Stdout.flush()) {
-        Err(_) if reader_has_left() => Ok(()),
+        Err(_) if reader_has_closed() => Ok(()),
         outcome => outcome,
     }
 }
 
 /// Whether whoever read stdout wants no more.
-static LEFT: AtomicBool = AtomicBool::new(false);
+static CLOSED: AtomicBool = AtomicBool::new(false);
 
 /// Whether whoever read stdout wants no more, as `head` after its last line.
-pub(crate) fn reader_has_left() -> bool {
-    LEFT.load(Ordering::Relaxed)
+pub(crate) fn reader_has_closed() -> bool {
+    CLOSED.load(Ordering::Relaxed)
 }
 
 /// Stdout, which remembers that its reader has left.
@@ -37,7 +37,7 @@ impl Stdout {
         if let Err(error) = &outcome
             && error.kind() == io::ErrorKind::BrokenPipe
         {
-            LEFT.store(true, Ordering::Relaxed);
+            CLOSED.store(true, Ordering::Relaxed);
         }
         outcome
     }

@@ -23,7 +23,7 @@ pub(crate) struct OutputFile {
 impl OutputFile {
     /// Refuses a name that is taken. For before the work that the file is for.
     pub(crate) fn check(file: &Path, force: bool) -> Result<(), CommandError> {
-        match !force && is_taken(file) {
+        match !force && would_replace(file) {
             true => Err(CommandError::Exists { file: file.to_owned() }),
             false => Ok(()),
         }
@@ -41,7 +41,7 @@ impl OutputFile {
         if target.is_dir() {
             return Err(failed(io::ErrorKind::IsADirectory.into()));
         }
-        let beside = beside(&target).ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?;
+        let beside = temporary_path(&target).ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?;
         let file = File::create_new(&beside).map_err(failed)?;
         Ok(Self { named: named.to_owned(), target, beside: Some(beside), file, force })
     }
@@ -70,7 +70,7 @@ impl OutputFile {
         match placed {
             Ok(()) if self.force => self.beside = None,
             Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists || is_taken(&self.target) => {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists || would_replace(&self.target) => {
                 return Err(CommandError::Exists { file: self.named.clone() });
             }
             // Not every file system has links.
@@ -97,7 +97,7 @@ impl Drop for OutputFile {
 }
 
 /// Whether something has the name that writing would replace.
-fn is_taken(file: &Path) -> bool {
+fn would_replace(file: &Path) -> bool {
     file.symlink_metadata().is_ok() && !is_special(file)
 }
 
@@ -107,7 +107,7 @@ fn is_special(file: &Path) -> bool {
 }
 
 /// A name in the same folder that nothing else has.
-fn beside(target: &Path) -> Option<PathBuf> {
+fn temporary_path(target: &Path) -> Option<PathBuf> {
     let name = target.file_name()?.to_string_lossy();
     let short: String = name.chars().take(64).collect();
     Some(target.with_file_name(format!(".{short}.{}", uuid::Uuid::new_v4().simple())))

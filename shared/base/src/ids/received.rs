@@ -5,8 +5,8 @@
 use crate::error::{Coded, ErrorCode};
 
 /// The longest id and the longest path that are taken, in bytes.
-const LONGEST_ID: usize = 128;
-const LONGEST_PATH: usize = 1024;
+const MAX_ID: usize = 128;
+const MAX_PATH: usize = 1024;
 /// As much of a refused text is shown.
 const SHOWN: usize = 100;
 
@@ -51,7 +51,7 @@ impl Coded for Refused {
 /// # Errors
 /// What is wrong with it.
 pub fn check_id(text: &str) -> Result<(), &'static str> {
-    if text.is_empty() || text.len() > LONGEST_ID {
+    if text.is_empty() || text.len() > MAX_ID {
         return Err("it is empty or too long");
     }
     match text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
@@ -65,7 +65,7 @@ pub fn check_id(text: &str) -> Result<(), &'static str> {
 /// # Errors
 /// What is wrong with it.
 pub fn check_relative_path(path: &str) -> Result<(), &'static str> {
-    if path.is_empty() || path.len() > LONGEST_PATH {
+    if path.is_empty() || path.len() > MAX_PATH {
         return Err("it is empty or too long");
     }
     if path.starts_with('/') || path.contains('\\') || path.contains(':') {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_is_shown_harmlessly() {
+    fn refused_text_is_shown_escaped() {
         let error = Refused::new("id of a job", &format!("\u{1b}[2J{}", "x".repeat(500)), "it is empty or too long");
         let text = error.to_string();
         assert!(text.len() < 200 && !text.contains('\u{1b}'), "{text}");

@@ -97,7 +97,7 @@ impl Form {
             Expr::Wildcard { qualifier, options: _ } => {
                 self.tag("wildcard");
                 self.relation(qualifier.as_ref());
-                self.made_of.untold.insert("an unbound `*`".to_owned());
+                self.dependencies.opaque.insert("an unbound `*`".to_owned());
                 Ok(())
             }
             Expr::GroupingSet(set) => self.grouping_set(set, scope),
@@ -190,7 +190,7 @@ impl Form {
         self.data_type(field.data_type());
         self.out.count(names.len());
         names.iter().for_each(|name| self.out.text(name));
-        self.made_of.untold.insert("a variable of a session".to_owned());
+        self.dependencies.opaque.insert("a variable of a session".to_owned());
     }
 
     fn unary(&mut self, tag: &'static str, expr: &Expr, scope: Scope<'_>) -> Result<()> {

@@ -4,7 +4,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Column, DFSchemaRef, TableReference};
 
 use super::writer::Writer;
-use super::{MadeOf, Names};
+use super::{Names, PlanDependencies};
 use crate::function::FunctionKind;
 
 /// Functions of the engine that look at the names of what they are given.
@@ -35,7 +35,7 @@ impl<'s> Scope<'s> {
 pub(super) struct Form {
     pub(super) out: Writer,
     pub(super) names: Names,
-    pub(super) made_of: MadeOf,
+    pub(super) dependencies: PlanDependencies,
     /// The inputs of the queries around a subquery, the innermost last.
     outer: Vec<Vec<DFSchemaRef>>,
     /// The recursive queries around a node, the innermost last.
@@ -51,7 +51,7 @@ impl Form {
         Self {
             out: Writer::default(),
             names,
-            made_of: MadeOf::default(),
+            dependencies: PlanDependencies::default(),
             outer: Vec::new(),
             recursive: Vec::new(),
             lambdas: Vec::new(),
@@ -64,8 +64,8 @@ impl Form {
         self.names_matter && self.names == Names::Outside
     }
 
-    pub(super) fn finish(self) -> (String, MadeOf) {
-        (self.out.finish(), self.made_of)
+    pub(super) fn finish(self) -> (String, PlanDependencies) {
+        (self.out.finish(), self.dependencies)
     }
 
     /// What a part is.
@@ -156,7 +156,7 @@ impl Form {
             self.names_matter();
         }
         self.out.text(name);
-        self.made_of.functions.insert((kind, name.to_owned()));
+        self.dependencies.functions.insert((kind, name.to_owned()));
     }
 }
 

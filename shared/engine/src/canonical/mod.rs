@@ -13,9 +13,9 @@ mod data_type;
 mod expr;
 mod form;
 mod node;
+mod normalize;
 mod scalar;
 mod scan;
-mod settled;
 mod writer;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +27,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan};
 use crate::function::FunctionKind;
 use form::{Form, Scope};
 
-pub use settled::settled;
+pub use normalize::normalize;
 
 /// Which names are part of a form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,18 +43,18 @@ pub enum Names {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Canonical {
     digest: String,
-    made_of: MadeOf,
+    dependencies: PlanDependencies,
 }
 
 /// What a plan is made of.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct MadeOf {
+pub struct PlanDependencies {
     /// The tables that it reads by name, each with the columns that it reads of it and a hash of each one's type.
     pub tables: BTreeMap<String, BTreeMap<String, String>>,
     /// The functions that it calls.
     pub functions: BTreeSet<(FunctionKind, String)>,
     /// Parts that may give other rows though their forms are equal: nodes of extensions.
-    pub untold: BTreeSet<String>,
+    pub opaque: BTreeSet<String>,
 }
 
 impl Canonical {
@@ -64,20 +64,20 @@ impl Canonical {
     }
 
     /// What it is made of.
-    pub fn made_of(&self) -> &MadeOf {
-        &self.made_of
+    pub fn dependencies(&self) -> &PlanDependencies {
+        &self.dependencies
     }
 }
 
-impl MadeOf {
+impl PlanDependencies {
     /// Takes in what something else is made of as well.
     pub fn extend(&mut self, other: Option<&Canonical>) {
-        let Some(Canonical { made_of: Self { tables, functions, untold }, .. }) = other else { return };
+        let Some(Canonical { dependencies: Self { tables, functions, opaque }, .. }) = other else { return };
         for (table, columns) in tables {
             self.tables.entry(table.clone()).or_default().extend(columns.clone());
         }
         self.functions.extend(functions.iter().cloned());
-        self.untold.extend(untold.iter().cloned());
+        self.opaque.extend(opaque.iter().cloned());
     }
 }
 
@@ -86,7 +86,7 @@ impl MadeOf {
 /// # Errors
 /// The engine's, if the plan is no query, or if a value in it cannot be read.
 pub fn canonical(plan: &LogicalPlan, names: Names) -> Result<Canonical> {
-    finished(names, |form| form.query(plan))
+    canonical_form(names, |form| form.query(plan))
 }
 
 /// The canonical form of an expression over the columns of `input`, which are told by their names.
@@ -94,16 +94,16 @@ pub fn canonical(plan: &LogicalPlan, names: Names) -> Result<Canonical> {
 /// # Errors
 /// The engine's, if a value in it cannot be read.
 pub fn canonical_expr(expr: &Expr, input: &DFSchemaRef) -> Result<Canonical> {
-    finished(Names::Outside, |form| form.expr(expr, Scope::table(&[input])))
+    canonical_form(Names::Outside, |form| form.expr(expr, Scope::table(&[input])))
 }
 
-fn finished(names: Names, write: impl Fn(&mut Form) -> Result<()>) -> Result<Canonical> {
+fn canonical_form(names: Names, write: impl Fn(&mut Form) -> Result<()>) -> Result<Canonical> {
     let mut form = Form::new(names);
     write(&mut form)?;
     if form.needs_all_names() {
         form = Form::new(Names::All);
         write(&mut form)?;
     }
-    let (digest, made_of) = form.finish();
-    Ok(Canonical { digest, made_of })
+    let (digest, dependencies) = form.finish();
+    Ok(Canonical { digest, dependencies })
 }

@@ -107,7 +107,7 @@ impl Form {
             LogicalPlan::Extension(Extension { node }) => {
                 self.tag("extension");
                 self.out.text(node.name());
-                self.made_of.untold.insert(format!("the node `{}` of an extension", node.name()));
+                self.dependencies.opaque.insert(format!("the node `{}` of an extension", node.name()));
                 let inputs = node.inputs();
                 self.out.count(inputs.len());
                 inputs.iter().try_for_each(|input| self.node(input))?;

@@ -55,7 +55,7 @@ impl Form {
         let columns = of_rows.chain(of_filters).filter_map(|name| schema.field_with_name(name).ok());
         let columns: BTreeMap<String, String> =
             columns.map(|field| (field.name().clone(), type_digest(field.data_type()))).collect();
-        self.made_of.tables.entry(name.to_owned()).or_default().extend(columns);
+        self.dependencies.tables.entry(name.to_owned()).or_default().extend(columns);
     }
 
     /// What a recursive query has made so far: told by which of the recursive queries around it is.
@@ -98,7 +98,7 @@ impl Form {
                 .for_each(|part| self.out.signed(part));
             self.out.flag(series.include_end());
         } else {
-            self.made_of.untold.insert("a table function".to_owned());
+            self.dependencies.opaque.insert("a table function".to_owned());
         }
         Ok(())
     }

@@ -190,7 +190,7 @@ mod tests {
         ctx.sql(sql).await.unwrap().create_physical_plan().await.unwrap()
     }
 
-    fn there_and_back(plan: Arc<dyn ExecutionPlan>, ctx: &SessionContext) -> (usize, Arc<dyn ExecutionPlan>) {
+    fn round_trip(plan: Arc<dyn ExecutionPlan>, ctx: &SessionContext) -> (usize, Arc<dyn ExecutionPlan>) {
         let codec = PlanCodec::default();
         let bytes = physical_plan_to_bytes_with_extension_codec(plan, &codec).unwrap();
         let back = physical_plan_from_bytes_with_extension_codec(&bytes, &ctx.task_ctx(), &codec).unwrap();
@@ -225,7 +225,7 @@ mod tests {
             "SELECT length(content_hash) FROM files LIMIT 3",
         ] {
             let plan = plan(&ctx, sql).await;
-            let (_, back) = there_and_back(Arc::clone(&plan), &ctx);
+            let (_, back) = round_trip(Arc::clone(&plan), &ctx);
             assert_eq!(shown(&plan), shown(&back), "{sql}");
             assert_eq!(plan.schema(), back.schema(), "{sql}");
             assert_eq!(rows(plan, &ctx).await, rows(back, &ctx).await, "{sql}");
@@ -241,7 +241,7 @@ mod tests {
         let files: Vec<_> = (0..20_000).map(|i| (path(i), "x".repeat(i % 7))).collect();
         let (_sessions, ctx) = session(&files).await;
         let plan = plan(&ctx, "SELECT path, size, content FROM files").await;
-        let (bytes, back) = there_and_back(plan, &ctx);
+        let (bytes, back) = round_trip(plan, &ctx);
         assert!(bytes < 1 << 20, "{bytes} bytes");
         let batches = datafusion::physical_plan::collect(back, ctx.task_ctx()).await.unwrap();
         assert_eq!(batches.iter().map(|batch| batch.num_rows()).sum::<usize>(), 20_000);

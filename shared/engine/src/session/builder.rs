@@ -24,8 +24,8 @@ use super::limits::{Clock, PLANNING_TIME, limited_analyzer, limited_optimizer, l
 use super::rules;
 use super::{SessionError, null_keys, subqueries};
 use crate::codec::PlanCodec;
+use crate::connectors::ConnectorRegistry;
 use crate::function::{Functions, exact};
-use crate::io::IoRegistry;
 
 /// Bytes below which a file is not split between tasks: handing a task out costs more than reading so little.
 const REPARTITION_FILE_MIN_BYTES: usize = 4 * 1024 * 1024;
@@ -39,7 +39,7 @@ pub struct Sessions {
     runtime: Arc<RuntimeEnv>,
     identity: SessionIdentity,
     results: ResultIdentity,
-    io: Arc<IoRegistry>,
+    connectors: Arc<ConnectorRegistry>,
 }
 
 impl Sessions {
@@ -50,18 +50,18 @@ impl Sessions {
     pub fn new(settings: SessionSettings, functions: Functions) -> Result<Self, SessionError> {
         let stores = Arc::new(Stores::default());
         let runtime = runtime(&settings, Arc::clone(&stores)).map_err(SessionError::Build)?;
-        Self::build(settings, Arc::new(functions), stores, Arc::new(runtime), Arc::new(IoRegistry::standard()))
+        Self::build(settings, Arc::new(functions), stores, Arc::new(runtime), Arc::new(ConnectorRegistry::standard()))
     }
 
     /// The same with other loaders and savers.
     #[must_use]
-    pub fn with_io(self, io: IoRegistry) -> Self {
-        Self { io: Arc::new(io), ..self }
+    pub fn with_connectors(self, connectors: ConnectorRegistry) -> Self {
+        Self { connectors: Arc::new(connectors), ..self }
     }
 
     /// The loaders and savers of the process.
-    pub fn io(&self) -> &Arc<IoRegistry> {
-        &self.io
+    pub fn connectors(&self) -> &Arc<ConnectorRegistry> {
+        &self.connectors
     }
 
     /// The builder of a project's sessions: everything that can change a plan is the project's, while the functions
@@ -78,7 +78,7 @@ impl Sessions {
             ..self.settings.clone()
         };
         let (stores, runtime) = (Arc::clone(&self.stores), Arc::clone(&self.runtime));
-        Self::build(settings, Arc::clone(&self.functions), stores, runtime, Arc::clone(&self.io))
+        Self::build(settings, Arc::clone(&self.functions), stores, runtime, Arc::clone(&self.connectors))
     }
 
     /// The builder of sessions that plan for at most `partitions` tasks side by side; the same in everything else.
@@ -92,7 +92,7 @@ impl Sessions {
         functions: Arc<Functions>,
         stores: Arc<Stores>,
         runtime: Arc<RuntimeEnv>,
-        io: Arc<IoRegistry>,
+        connectors: Arc<ConnectorRegistry>,
     ) -> Result<Self, SessionError> {
         let state =
             state(config(&settings, &functions), String::new(), &functions, &runtime).map_err(SessionError::Build)?;
@@ -100,7 +100,7 @@ impl Sessions {
             .map_err(|error| SessionError::Build(DataFusionError::External(Box::new(error))))?;
         let results =
             result_identity(&state).map_err(|error| SessionError::Build(DataFusionError::External(Box::new(error))))?;
-        Ok(Self { settings, functions, stores, runtime, identity, results, io })
+        Ok(Self { settings, functions, stores, runtime, identity, results, connectors })
     }
 
     /// The settings that the sessions are built from.

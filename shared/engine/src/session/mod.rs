@@ -10,7 +10,7 @@
 //! ```
 
 mod builder;
-mod called;
+mod call_clauses;
 mod error;
 mod identity;
 mod large_values;
@@ -21,7 +21,7 @@ mod planning;
 pub(crate) mod records;
 mod register;
 mod registration;
-mod rows;
+mod row_batches;
 mod rules;
 mod scan_stores;
 mod subqueries;
@@ -31,12 +31,12 @@ mod types;
 mod written_times;
 
 pub use builder::Sessions;
-pub use called::refused_calls;
+pub use call_clauses::refused_calls;
 pub use error::SessionError;
 pub use listing::check_unchanged;
 pub use planning::planning_context;
 pub use register::{ProviderInput, TableInput, register, register_schema};
-pub use rows::{batch_of, cells_of, scalar_of, schema_of};
+pub use row_batches::{batch_of, cells_of, scalar_of, schema_of};
 pub use scan_stores::with_stores_of;
 pub use table_changes::{ChangesCall, TABLE_CHANGES, changes_calls, register_table_changes};
 pub use text_files::{ListingChange, PATH_COLUMN, TextListing};

@@ -15,12 +15,12 @@ use serde_json::json;
 use windlass_base::identity::ScanIdentity;
 use windlass_base::ids::{NodeName, TableVersion};
 use windlass_evidence::artifact::{ColumnRecord, Registration, SortRecord, TableKind};
-use windlass_project::rows::Cell;
+use windlass_project::literal_rows::Cell;
 use windlass_project::spec::source::{ListingSource, RowsSource, TextFilesSource};
 use windlass_storage::{Location, Stores};
 
 use super::registration::columns;
-use super::rows::{batch_of, schema_of};
+use super::row_batches::{batch_of, schema_of};
 use super::text_files::TextFilesTable;
 use super::{SessionError, listing, sql_plan, text_files};
 use crate::canonical::{Names, canonical};

@@ -17,25 +17,29 @@ pub struct Column {
 
 /// What is written of the columns of a query.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fit {
+pub struct ContractProjection {
     /// The columns in the order in which they are written.
-    pub kept: Vec<Kept>,
+    pub columns: Vec<ProjectedColumn>,
 }
 
 /// A column that is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
+pub struct ProjectedColumn {
     /// The name.
     pub name: String,
     /// The type that it is cast to; none if it has it already.
     pub cast: Option<ContractType>,
 }
 
-impl Fit {
+impl ContractProjection {
     /// Whether the columns are written as the query makes them.
     pub fn changes_nothing(&self, columns: &[Column]) -> bool {
-        self.kept.len() == columns.len()
-            && self.kept.iter().zip(columns).all(|(kept, column)| kept.cast.is_none() && kept.name == column.name)
+        self.columns.len() == columns.len()
+            && self
+                .columns
+                .iter()
+                .zip(columns)
+                .all(|(projected, column)| projected.cast.is_none() && projected.name == column.name)
     }
 }
 
@@ -117,16 +121,16 @@ impl Contract {
     ///
     /// # Errors
     /// Every [`Violation`].
-    pub fn fit(&self, columns: &[Column]) -> Result<Fit, Vec<Violation>> {
+    pub fn project(&self, columns: &[Column]) -> Result<ContractProjection, Vec<Violation>> {
         let mut violations = Vec::new();
-        let mut kept = Vec::new();
+        let mut projected = Vec::new();
         for wanted in &self.columns {
             let found = columns.iter().find(|column| column.name == wanted.name);
             let same = found.is_some_and(|found| found.data_type == wanted.data_type);
             let wider = found.is_some_and(|found| found.data_type.widens_to(&wanted.data_type));
             if same || (wider && self.evolution != Evolution::Exact) {
                 let cast = (!same).then(|| wanted.data_type.clone());
-                kept.push(Kept { name: wanted.name.clone(), cast });
+                projected.push(ProjectedColumn { name: wanted.name.clone(), cast });
             } else {
                 let rule = if found.is_some() { Rule::Type } else { Rule::Missing };
                 violations.push(self.violation(rule, found, Some((&wanted.data_type, wanted.nullable)), &wanted.name));
@@ -135,23 +139,24 @@ impl Contract {
         for extra in columns.iter().filter(|column| self.column(&column.name).is_none()) {
             match self.evolution {
                 Evolution::Exact => violations.push(self.violation(Rule::Extra, Some(extra), None, &extra.name)),
-                Evolution::Additive => kept.push(Kept { name: extra.name.clone(), cast: None }),
+                Evolution::Additive => projected.push(ProjectedColumn { name: extra.name.clone(), cast: None }),
                 Evolution::IgnoreExtra => {}
             }
         }
         if !violations.is_empty() {
             return Err(violations);
         }
-        if self.evolution != Evolution::IgnoreExtra && kept.iter().all(|kept| kept.cast.is_none()) {
+        if self.evolution != Evolution::IgnoreExtra && projected.iter().all(|column| column.cast.is_none()) {
             // Nothing to change: the query's own order stays.
-            kept = columns.iter().map(|column| Kept { name: column.name.clone(), cast: None }).collect();
+            projected =
+                columns.iter().map(|column| ProjectedColumn { name: column.name.clone(), cast: None }).collect();
         }
-        Ok(Fit { kept })
+        Ok(ContractProjection { columns: projected })
     }
 
     /// Every way in which a table with the columns `table` must not become one with the columns `new`, which are those
-    /// of [`Contract::fit`] with what may be null as the contract says.
-    pub fn succeeds(&self, table: &[Column], new: &[Column]) -> Vec<Violation> {
+    /// of [`Contract::project`] with what may be null as the contract says.
+    pub fn check_evolution(&self, table: &[Column], new: &[Column]) -> Vec<Violation> {
         let mut violations = Vec::new();
         let exact = self.evolution == Evolution::Exact;
         for wanted in new {

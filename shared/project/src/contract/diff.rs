@@ -8,7 +8,7 @@ use super::{Contract, ContractColumn, Evolution};
 
 /// One difference between two versions of a contract.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Change {
+pub struct ContractChange {
     /// The column, if it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
@@ -18,7 +18,7 @@ pub struct Change {
     pub breaking: bool,
 }
 
-impl fmt::Display for Change {
+impl fmt::Display for ContractChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mark = if self.breaking { "breaking" } else { "fine" };
         match &self.column {
@@ -30,10 +30,10 @@ impl fmt::Display for Change {
 
 /// Every difference between two versions, in the order of the columns. It breaks readers to lose a column or another type
 /// than a wider one, and to meet null where there was none; it breaks what follows changes to have another key.
-pub fn compare(old: &Contract, new: &Contract) -> Vec<Change> {
+pub fn compare(old: &Contract, new: &Contract) -> Vec<ContractChange> {
     let mut changes = Vec::new();
     let mut note = |column: Option<&str>, breaking: bool, what: String| {
-        changes.push(Change { column: column.map(str::to_owned), what, breaking });
+        changes.push(ContractChange { column: column.map(str::to_owned), what, breaking });
     };
     for before in &old.columns {
         match new.column(&before.name) {

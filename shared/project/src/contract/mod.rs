@@ -16,9 +16,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use check::{Column, Fit, Kept, Rule, Violation};
+pub use check::{Column, ContractProjection, ProjectedColumn, Rule, Violation};
 pub use data_type::{ContractType, TYPE_HELP};
-pub use diff::{Change, compare};
+pub use diff::{ContractChange, compare};
 pub use yaml::to_yaml;
 
 /// How the columns of a contract and those that are really there may differ.

@@ -30,7 +30,7 @@ impl PipelineGraph {
             let Some(source) = graph.sources.get_mut(name) else { continue };
             match change {
                 SourceOverride::Kind(kind) => source.kind = kind.clone(),
-                SourceOverride::Location(location) => move_to(source, location, &self.files)?,
+                SourceOverride::Location(location) => set_location(source, location, &self.files)?,
             }
         }
         for stage in &mut graph.stages {
@@ -57,7 +57,7 @@ impl PipelineGraph {
             problem.help = did_you_mean(name, "sources are", self.sources.keys().map(|name| name.as_str()));
             return Err(Problems::one(problem, &self.files));
         };
-        move_to(source, location, &self.files)?;
+        set_location(source, location, &self.files)?;
         Ok(graph)
     }
 
@@ -104,7 +104,7 @@ impl PipelineGraph {
     }
 }
 
-fn move_to(source: &mut SourceSpec, location: &str, files: &ProjectFiles) -> Result<(), Problems> {
+fn set_location(source: &mut SourceSpec, location: &str, files: &ProjectFiles) -> Result<(), Problems> {
     match source.kind.location_mut() {
         Some(place) => location.clone_into(place),
         None => {

@@ -14,19 +14,20 @@ use crate::spec::{PipelineSpec, Problem, Span, TargetSpec, codes};
 
 /// Notes exports that would get in the way of each other, of a table or of a source.
 pub(super) fn check(spec: &PipelineSpec) -> Vec<Problem> {
-    let all = Places::of(spec);
+    let all = WriteLocations::of(spec);
     let mut problems = Vec::new();
     for (index, export) in all.exports.iter().enumerate() {
         for other in &all.exports[index + 1..] {
-            problems.extend(between(export, other, spec));
+            problems.extend(conflict(export, other, spec));
         }
         for table in all.tables.iter().filter(|table| table.folder.touches(&export.folder)) {
-            let message = format!("{} is written to where the table `{}` is", export.words(), table.stage);
+            let message = format!("{} is written to where the table `{}` is", export.describe(), table.stage);
             let problem = Problem::new(codes::EXPORT_IN_TABLE, message).label(export.span, "the export goes here");
             problems.push(problem.label(table.span, "and the table here").help(OWN_FOLDER));
         }
         problems.extend(spec.sources.iter().filter(|source| is_read(&source.kind, export)).map(|source| {
-            let message = format!("{} is written to where the source `{}` is read", export.words(), source.name.value);
+            let message =
+                format!("{} is written to where the source `{}` is read", export.describe(), source.name.value);
             let problem = Problem::new(codes::EXPORT_IN_TABLE, message).label(export.span, "the export goes here");
             problem.label(&source.name.span, "and this is read there").help(OWN_FOLDER)
         }));
@@ -41,23 +42,23 @@ const OWN_FOLDER: &str = "give the export a folder of its own";
 
 /// Everything that is written, with the targets that have it so.
 #[derive(Default)]
-struct Places<'s> {
-    exports: Vec<ExportPlace<'s>>,
-    tables: Vec<TablePlace<'s>>,
+struct WriteLocations<'s> {
+    exports: Vec<ExportLocation<'s>>,
+    tables: Vec<TableLocation<'s>>,
 }
 
-struct ExportPlace<'s> {
+struct ExportLocation<'s> {
     stage: &'s NodeName,
     export: &'s Export,
     folder: Folder,
     span: &'s Span,
     /// The table that is exported.
-    table: TableAt<'s>,
+    table: TableIdentity<'s>,
     /// The targets; `None` is the project without one.
     targets: BTreeSet<Option<&'s str>>,
 }
 
-struct TablePlace<'s> {
+struct TableLocation<'s> {
     stage: &'s NodeName,
     folder: Folder,
     span: &'s Span,
@@ -65,14 +66,14 @@ struct TablePlace<'s> {
 
 /// What tells one table from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum TableAt<'s> {
+enum TableIdentity<'s> {
     /// A table at a place of its own.
     Location(&'s str),
     /// The stage's table in a home.
     Home(Option<&'s str>),
 }
 
-impl<'s> Places<'s> {
+impl<'s> WriteLocations<'s> {
     fn of(spec: &'s PipelineSpec) -> Self {
         let mut places = Self::default();
         let mut tables = BTreeMap::new();
@@ -86,7 +87,7 @@ impl<'s> Places<'s> {
                 }
             }
         }
-        let place = |((stage, location), span)| TablePlace { stage, folder: Folder::of(location), span };
+        let place = |((stage, location), span)| TableLocation { stage, folder: Folder::of(location), span };
         places.tables = tables.into_iter().map(place).collect();
         places
     }
@@ -103,8 +104,8 @@ impl<'s> Places<'s> {
         let own = || Some((stage.table.location.as_deref()?, stage.location_span.as_ref().unwrap_or(&stage.name.span)));
         let location = moved.map(|location| (location.value.as_str(), &location.span)).or_else(own);
         let table = match location {
-            Some((location, _)) => TableAt::Location(location),
-            None => TableAt::Home(target.and_then(|target| target.home.as_deref())),
+            Some((location, _)) => TableIdentity::Location(location),
+            None => TableIdentity::Home(target.and_then(|target| target.home.as_deref())),
         };
         let (exports, spans) = match change.and_then(|change| Some((change.exports.as_ref()?, &change.export_spans))) {
             Some((exports, spans)) => (exports, spans),
@@ -117,7 +118,7 @@ impl<'s> Places<'s> {
                 .find(|known| known.stage == &stage.name.value && known.export == export && known.table == table);
             match known {
                 Some(known) => drop(known.targets.insert(name)),
-                None => self.exports.push(ExportPlace {
+                None => self.exports.push(ExportLocation {
                     stage: &stage.name.value,
                     export,
                     folder: Folder::of(&export.location),
@@ -131,14 +132,14 @@ impl<'s> Places<'s> {
     }
 }
 
-impl ExportPlace<'_> {
-    fn words(&self) -> String {
+impl ExportLocation<'_> {
+    fn describe(&self) -> String {
         format!("the export `{}` of `{}`", self.export.name, self.stage)
     }
 }
 
 /// What is wrong between two exports.
-fn between(one: &ExportPlace<'_>, other: &ExportPlace<'_>, spec: &PipelineSpec) -> Option<Problem> {
+fn conflict(one: &ExportLocation<'_>, other: &ExportLocation<'_>, spec: &PipelineSpec) -> Option<Problem> {
     if !one.folder.touches(&other.folder) {
         return None;
     }
@@ -149,17 +150,18 @@ fn between(one: &ExportPlace<'_>, other: &ExportPlace<'_>, spec: &PipelineSpec) 
     }
     let how = if one.folder == other.folder { "to the same folder" } else { "to folders one of which is in the other" };
     if !one.targets.is_disjoint(&other.targets) {
-        let message = format!("{} and {} write {how}", one.words(), other.words());
+        let message = format!("{} and {} write {how}", one.describe(), other.describe());
         let problem = Problem::new(codes::EXPORT_TWICE, message).label(one.span, "one writes here");
         return Some(problem.label(other.span, "the other here").help(OWN_FOLDER));
     }
-    let target = |place: &ExportPlace<'_>| place.targets.iter().next().copied().flatten().map(str::to_owned);
+    let target = |place: &ExportLocation<'_>| place.targets.iter().next().copied().flatten().map(str::to_owned);
     let named = |target: &Option<String>| match target {
         Some(target) => format!("with the target `{target}`"),
         None => "without a target".to_owned(),
     };
     let (first, second) = (target(one), target(other));
-    let message = format!("{}, {}, and {}, {}, write {how}", one.words(), named(&first), other.words(), named(&second));
+    let message =
+        format!("{}, {}, and {}, {}, write {how}", one.describe(), named(&first), other.describe(), named(&second));
     let problem = Problem::new(codes::EXPORT_TARGETS, message).label(one.span, format!("written {}", named(&first)));
     let elsewhere = second.as_ref().and_then(|target| spec.target_spans.get(target));
     let place = if one.span == other.span { elsewhere.unwrap_or(other.span) } else { other.span };
@@ -172,7 +174,7 @@ fn between(one: &ExportPlace<'_>, other: &ExportPlace<'_>, spec: &PipelineSpec) 
 }
 
 /// Whether a source would take an export for rows of its own.
-fn is_read(kind: &SourceKind, export: &ExportPlace<'_>) -> bool {
+fn is_read(kind: &SourceKind, export: &ExportLocation<'_>) -> bool {
     match kind {
         SourceKind::Delta(source) => Folder::of(&source.location).touches(&export.folder),
         SourceKind::Listing(source) => {

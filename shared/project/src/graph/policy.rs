@@ -10,14 +10,14 @@ use crate::spec::{PipelineSpec, Problem, Span, codes};
 use crate::tag::{TagDefault, TagPolicy, TagScope, Violation, keys};
 
 /// Where a node and its tags are written.
-pub(super) struct Places {
+pub(super) struct NodeSpans {
     /// The node's name.
     pub(super) name: Span,
     /// The value of each tag.
     pub(super) tags: BTreeMap<String, Span>,
 }
 
-impl Places {
+impl NodeSpans {
     /// Where a tag is written, or the node if it is nowhere.
     pub(super) fn of(&self, key: &str) -> &Span {
         self.tags.get(key).unwrap_or(&self.name)
@@ -25,11 +25,11 @@ impl Places {
 }
 
 /// Where every node of a project is written.
-pub(super) fn places(spec: &PipelineSpec) -> BTreeMap<NodeName, Places> {
+pub(super) fn node_spans(spec: &PipelineSpec) -> BTreeMap<NodeName, NodeSpans> {
     let sources = spec.sources.iter().map(|source| (&source.name, &source.tag_places));
     let stages = spec.stages.iter().map(|stage| (&stage.name, &stage.tag_places));
     let place = |(name, tags): (&crate::spec::Spanned<NodeName>, &BTreeMap<String, Span>)| {
-        (name.value.clone(), Places { name: name.span.clone(), tags: tags.clone() })
+        (name.value.clone(), NodeSpans { name: name.span.clone(), tags: tags.clone() })
     };
     sources.chain(stages).map(place).collect()
 }
@@ -38,7 +38,7 @@ pub(super) fn places(spec: &PipelineSpec) -> BTreeMap<NodeName, Places> {
 pub(super) fn apply(
     policy: &TagPolicy,
     graph: &mut PipelineGraph,
-    places: &BTreeMap<NodeName, Places>,
+    places: &BTreeMap<NodeName, NodeSpans>,
     problems: &mut Vec<Problem>,
 ) {
     let mut places_of_defaults: BTreeMap<NodeName, BTreeMap<String, Span>> = BTreeMap::new();
@@ -75,7 +75,7 @@ fn check_expectations(policy: &TagPolicy, stage: &Stage, problems: &mut Vec<Prob
     for expectation in stage.expectations.iter().filter(|expectation| !expectation.tags.is_empty()) {
         let mut tags = expectation.tags.clone();
         tags.fill(&stage.tags);
-        let places = Places { name: expectation.span.clone(), tags: expectation.tag_places.clone() };
+        let places = NodeSpans { name: expectation.span.clone(), tags: expectation.tag_places.clone() };
         let what = format!("expectation `{}` of `{}`", expectation.name, stage.name);
         for violation in policy.violations(&tags) {
             let is_own = match &violation {
@@ -118,7 +118,7 @@ fn nodes_of(default: &TagDefault, graph: &PipelineGraph, problems: &mut Vec<Prob
 fn problem(
     violation: &Violation,
     what: &str,
-    places: &Places,
+    places: &NodeSpans,
     of_defaults: Option<&BTreeMap<String, Span>>,
 ) -> Problem {
     let of_layer = |layer: &Option<String>| layer.as_ref().map(|layer| format!(" of the layer `{layer}`"));

@@ -27,7 +27,7 @@ pub fn check(files: &ProjectFiles) -> Result<PipelineGraph, Problems> {
     let edges = Resolver { spec: &spec, broken: &broken, problems: &mut problems }.run();
     Problems::check(problems, files)?;
     let tag_policy = spec.tag_policy.clone();
-    let places = policy::places(&spec);
+    let places = policy::node_spans(&spec);
     let mut graph = build(spec, edges, files);
     let mut problems = Vec::new();
     if let Some(tag_policy) = &tag_policy {

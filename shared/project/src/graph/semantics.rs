@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use windlass_base::ids::NodeName;
 use windlass_base::suggest::did_you_mean;
 
-use super::policy::Places;
+use super::policy::NodeSpans;
 use super::{Node, PipelineGraph};
 use crate::spec::table::Materialize;
 use crate::spec::{Problem, codes};
 use crate::tag::{NodeKind, SemanticNode, SemanticRegistry, keys};
 
 /// Notes semantic ids that two nodes have, and those that join keys lead to and no node has.
-pub(super) fn check(graph: &PipelineGraph, places: &BTreeMap<NodeName, Places>, problems: &mut Vec<Problem>) {
+pub(super) fn check(graph: &PipelineGraph, places: &BTreeMap<NodeName, NodeSpans>, problems: &mut Vec<Problem>) {
     let mut first: BTreeMap<(&str, Option<&str>), Node<'_>> = BTreeMap::new();
     for node in graph.nodes() {
         let Some(id) = node.tags().get(keys::SEMANTIC_ID) else { continue };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::expanded::Expanded;
+use super::source_map::Expanded;
 use super::span::{Position, Span, line_and_column};
 
 /// The file that makes a folder a project.

@@ -6,7 +6,6 @@
 pub mod codes;
 pub mod column_type;
 mod decode;
-pub(crate) mod expanded;
 pub mod files;
 pub mod param;
 pub mod pipeline;
@@ -15,6 +14,7 @@ pub mod problem;
 pub mod render;
 pub mod size;
 pub mod source;
+pub(crate) mod source_map;
 pub mod span;
 mod sql;
 pub mod table;

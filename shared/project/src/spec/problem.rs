@@ -6,9 +6,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use windlass_base::error::{Coded, ErrorCode};
 
-use super::expanded::Expanded;
 use super::files::{MANIFEST, ProjectFiles};
 use super::render::{self, RenderStyle};
+use super::source_map::Expanded;
 use super::span::{Position, Span};
 
 /// A place that a problem points at.

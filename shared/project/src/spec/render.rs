@@ -70,7 +70,7 @@ impl Report {
                 None => groups.push((&label.span.file, vec![label])),
             }
         }
-        let mut reports: Vec<Self> = groups.iter().map(|(file, labels)| Self::beside(file, labels, files)).collect();
+        let mut reports: Vec<Self> = groups.iter().map(|(file, labels)| Self::secondary(file, labels, files)).collect();
         if reports.is_empty() {
             reports.push(Self { code: None, message: String::new(), help: None, source: None, labels: Vec::new() });
         }
@@ -84,7 +84,7 @@ impl Report {
         reports
     }
 
-    fn beside(file: &str, labels: &[&Label], files: &ProjectFiles) -> Self {
+    fn secondary(file: &str, labels: &[&Label], files: &ProjectFiles) -> Self {
         let (source, labels) = snippet(file, labels, files);
         Self { code: None, message: format!("in {file}"), help: None, source, labels }
     }

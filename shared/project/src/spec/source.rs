@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::column_type::ColumnType;
-use crate::rows::{Columns, Row};
+use crate::literal_rows::{Columns, Row};
 
 /// The kind of a source, with what that kind needs.
 #[derive(Debug, Clone, PartialEq)]

@@ -60,7 +60,7 @@ pub mod keys {
 /// Between the items of a value that is a list; no other value holds it.
 pub const ITEM_SEPARATOR: char = ',';
 /// Between a column and the semantic id that it leads to, in an item of [`keys::JOIN_KEYS`].
-pub const LEADS_TO: char = ':';
+pub const JOIN_KEY_SEPARATOR: char = ':';
 
 /// The tags of one node, sorted by key. A list is its items with [`ITEM_SEPARATOR`] between.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -80,7 +80,7 @@ impl Tags {
 
     /// The columns of [`keys::JOIN_KEYS`], with the semantic ids that they lead to, where one is said.
     pub fn join_keys(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        self.items(keys::JOIN_KEYS).map(|item| match item.split_once(LEADS_TO) {
+        self.items(keys::JOIN_KEYS).map(|item| match item.split_once(JOIN_KEY_SEPARATOR) {
             Some((column, to)) => (column, Some(to)),
             None => (item, None),
         })

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use windlass_project::fixture::check_with_fixtures;
+use windlass_project::fixture_tests::check_with_fixtures;
 use windlass_project::graph::check;
 use windlass_project::spec::files::{MAX_FILE_BYTES, MAX_STAGES};
 use windlass_project::spec::{Position, ProblemReport, Problems, ProjectFiles, RenderStyle};
@@ -65,8 +65,8 @@ fn problems_of(case: &Case) -> Problems {
 }
 
 /// Checks the places of every case, and gives what is said of them.
-fn told(text: &str) -> String {
-    let mut told = String::new();
+fn rendered(text: &str) -> String {
+    let mut reported = String::new();
     let mut wrong = Vec::new();
     for case in cases(text) {
         let problems = problems_of(&case);
@@ -78,10 +78,10 @@ fn told(text: &str) -> String {
                 |places: &BTreeSet<Position>| places.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
             wrong.push(format!("{}: marked {}, found {}", case.name, list(&case.places), list(&found)));
         }
-        told.push_str(&format!("=== {}\n{}\n", case.name, problems.render(RenderStyle::default())));
+        reported.push_str(&format!("=== {}\n{}\n", case.name, problems.render(RenderStyle::default())));
     }
-    assert!(wrong.is_empty(), "{}\n\n{told}", wrong.join("\n"));
-    told
+    assert!(wrong.is_empty(), "{}\n\n{reported}", wrong.join("\n"));
+    reported
 }
 
 macro_rules! groups {
@@ -90,7 +90,7 @@ macro_rules! groups {
 
         $(#[test]
         fn $name() {
-            insta::assert_snapshot!(told(include_str!(concat!("bad/", stringify!($name), ".txt"))));
+            insta::assert_snapshot!(rendered(include_str!(concat!("bad/", stringify!($name), ".txt"))));
         })*
     };
 }
@@ -100,7 +100,7 @@ groups!(
 );
 
 #[test]
-fn there_are_enough_of_them() {
+fn enough_bad_projects_are_covered() {
     let count: usize = GROUPS.iter().map(|group| cases(group).len()).sum();
     assert!(count >= 110, "{count}");
 }
@@ -145,7 +145,7 @@ fn passwords_are_never_shown() {
 #[test]
 fn limits() {
     let good = "name: p\n";
-    let told = |manifest: &str, stages: &[(String, String)]| {
+    let reported = |manifest: &str, stages: &[(String, String)]| {
         let mut files = ProjectFiles::new();
         files.insert("windlass.yaml", manifest);
         for (path, text) in stages {
@@ -158,16 +158,16 @@ fn limits() {
     let many: Vec<_> = (0..=MAX_STAGES).map(|n| (format!("stages/s{n}.sql"), "SELECT 1".to_owned())).collect();
     let one = stage("SELECT 1".to_owned());
     let cases = [
-        told(&format!("name: p\n# {}\n", "x".repeat(MAX_FILE_BYTES)), &one),
-        told(good, &stage(format!("SELECT '{}'", "x".repeat(MAX_FILE_BYTES)))),
-        told(good, &many),
-        told(&format!("name: p\ndescription: {}1{}\n", "[".repeat(70), "]".repeat(70)), &one),
-        told(&format!("name: p\ndescription: {}", "[".repeat(100_000)), &one),
-        told(good, &stage(format!("SELECT 1{}", " + 1".repeat(100_000)))),
-        told(good, &stage(format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(30_000)))),
-        told(good, &stage(format!("SELECT {}1{}", "(".repeat(200_000), ")".repeat(200_000)))),
-        told(good, &stage(format!("SELECT {}1", "NOT ".repeat(200_000)))),
-        told(good, &stage(format!("SELECT {}1", "- ".repeat(200_000)))),
+        rendered(&format!("name: p\n# {}\n", "x".repeat(MAX_FILE_BYTES)), &one),
+        rendered(good, &stage(format!("SELECT '{}'", "x".repeat(MAX_FILE_BYTES)))),
+        rendered(good, &many),
+        rendered(&format!("name: p\ndescription: {}1{}\n", "[".repeat(70), "]".repeat(70)), &one),
+        rendered(&format!("name: p\ndescription: {}", "[".repeat(100_000)), &one),
+        rendered(good, &stage(format!("SELECT 1{}", " + 1".repeat(100_000)))),
+        rendered(good, &stage(format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(30_000)))),
+        rendered(good, &stage(format!("SELECT {}1{}", "(".repeat(200_000), ")".repeat(200_000)))),
+        rendered(good, &stage(format!("SELECT {}1", "NOT ".repeat(200_000)))),
+        rendered(good, &stage(format!("SELECT {}1", "- ".repeat(200_000)))),
     ];
     insta::assert_snapshot!(cases.concat());
 }

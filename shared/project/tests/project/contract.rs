@@ -58,7 +58,7 @@ fn every_pair_of_types_is_taken_or_refused_as_documented() {
                     };
                     let fits = from == to || (evolution != Evolution::Exact && widens(from, to));
                     let case = format!("{from} {here} → {to} {wanted} under {evolution}");
-                    match contract.fit(&[column(from, here)]) {
+                    match contract.project(&[column(from, here)]) {
                         Ok(_) => assert!(fits, "{case} fits"),
                         Err(violations) => {
                             assert!(!fits, "{case} does not fit");
@@ -70,7 +70,7 @@ fn every_pair_of_types_is_taken_or_refused_as_documented() {
                     }
                     // Of a table what may be null is known.
                     let null = here == wanted || (here && !wanted && evolution != Evolution::Exact);
-                    let violations = contract.succeeds(&[column(from, here)], &[column(to, wanted)]);
+                    let violations = contract.check_evolution(&[column(from, here)], &[column(to, wanted)]);
                     assert_eq!(violations.is_empty(), fits && null, "{case}: {violations:?}");
                 }
             }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use regex::Regex;
 use windlass_base::ids::NodeName;
 use windlass_project::graph::check;
-use windlass_project::rows::Cell;
+use windlass_project::literal_rows::Cell;
 use windlass_project::spec::column_type::ColumnType;
 use windlass_project::spec::source::{FileFormat, ListingSource, PinAt, SortColumn, SourceKind};
 use windlass_project::spec::table::{
@@ -90,7 +90,7 @@ fn rows_of_the_project_keep_every_digit() {
     ] {
         let problems = check(&with_rows(source, seed)).expect_err(source);
         let reports: Vec<String> = problems.reports().iter().map(ToString::to_string).collect();
-        let is_told = |told: &String| told.starts_with(place) && told.contains(expected);
+        let is_told = |reported: &String| reported.starts_with(place) && reported.contains(expected);
         assert!(reports.iter().any(is_told), "{source}: {reports:?}");
     }
 }
@@ -158,23 +158,23 @@ fn a_table_says_how_it_is_kept_up_to_date() {
         ("stages/d.sql", "/* windlass materialize: view */ SELECT 1 AS x"),
     ]);
     let table = |name: &str| &graph.stage(&name.into()).unwrap().table;
-    let said = |table: &TableSettings| (table.incremental, table.merge, table.on_definition_change);
+    let settings_of = |table: &TableSettings| (table.incremental, table.merge, table.on_definition_change);
     let properties = |table: &TableSettings| -> Vec<String> {
         table.properties.iter().map(|(key, value)| format!("{key}={value}")).collect()
     };
     let (vectors, rebuild) = (MergeWrite::DeletionVectors, OnDefinitionChange::Rebuild);
-    assert_eq!(said(table("a")), (Incremental::Auto, vectors, rebuild));
+    assert_eq!(settings_of(table("a")), (Incremental::Auto, vectors, rebuild));
     // The rows of an incremental table are told apart by their key, so it holds no nulls.
     assert_eq!(table("a").not_null, ["y", "x"]);
     assert_eq!(
         properties(table("a")),
         ["delta.enableChangeDataFeed=true", "delta.enableDeletionVectors=true", "owner=me"]
     );
-    assert_eq!(said(table("b")), (Incremental::Off, MergeWrite::Rewrite, OnDefinitionChange::Refuse));
+    assert_eq!(settings_of(table("b")), (Incremental::Off, MergeWrite::Rewrite, OnDefinitionChange::Refuse));
     assert!(table("b").not_null.is_empty());
     assert_eq!(properties(table("b")), ["delta.enableChangeDataFeed=false", "owner=me"]);
-    assert_eq!(said(table("c")), (Incremental::Strict, vectors, rebuild));
-    assert_eq!(said(table("d")), (Incremental::Off, MergeWrite::Auto, rebuild));
+    assert_eq!(settings_of(table("c")), (Incremental::Strict, vectors, rebuild));
+    assert_eq!(settings_of(table("d")), (Incremental::Off, MergeWrite::Auto, rebuild));
     assert_eq!(properties(table("d")), ["owner=me"]);
 }
 
@@ -238,10 +238,10 @@ fn parameters_are_bound_by_type() {
     assert_eq!(values["label"], ParamValue::String("x y".into()));
     assert_eq!(values["least_bytes"], ParamValue::Long(-5));
     assert_eq!(values["since"].to_string(), "2026-01-01");
-    let told = |problems: Problems| problems.render(RenderStyle::default());
+    let reported = |problems: Problems| problems.render(RenderStyle::default());
     let wrong =
         [("least_bytes", "many"), ("lable", "x"), ("since", "today"), ("since", "2026-01-01"), ("since", "2026-01-02")];
-    insta::assert_snapshot!(told(graph.bind_params(&wrong).unwrap_err()));
+    insta::assert_snapshot!(reported(graph.bind_params(&wrong).unwrap_err()));
 }
 
 #[test]

@@ -16,13 +16,13 @@ fn table() -> String {
     for section in sections() {
         let _ = write!(text, "\n### `{}`\n\n| part | what becomes of it |\n|---|---|\n", section.node);
         for part in section.parts {
-            let _ = writeln!(text, "| {} | {} |", part.name.replace("r#", ""), told(part));
+            let _ = writeln!(text, "| {} | {} |", part.name.replace("r#", ""), describe_part(part));
         }
     }
     text
 }
 
-fn told(part: &Part) -> String {
+fn describe_part(part: &Part) -> String {
     let escaped = |text: &str| text.replace('|', "\\|");
     match part.verdict {
         Verdict::Carried => "carried".to_owned(),
@@ -164,7 +164,7 @@ fn what_the_plan_would_not_carry_is_refused_at_its_place() {
         let reports = reports(&sql);
         let found: Vec<_> = reports.iter().map(|report| (report.code.as_str(), report.line, report.column)).collect();
         if found != [("WL0219", Some(1), Some(column))] {
-            wrong.push(format!("{case}\n  column {column} expected, said: {reports:?}"));
+            wrong.push(format!("{case}\n  column {column} expected, printed: {reports:?}"));
         }
         assert!(reports.iter().all(|report| report.help.is_some()), "{case}");
     }

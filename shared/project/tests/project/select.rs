@@ -71,12 +71,12 @@ fn what_cannot_be_selected() {
         (&["größe", "cpg_nodez"], &[]),
         (&[""], &[]),
     ];
-    let mut told = String::new();
+    let mut reported = String::new();
     for (select, exclude) in cases {
         let problems = graph.select(select, exclude).expect_err("a selection that cannot be");
-        told.push_str(&format!("=== {select:?} {exclude:?}\n{}\n", problems.render(RenderStyle::default())));
+        reported.push_str(&format!("=== {select:?} {exclude:?}\n{}\n", problems.render(RenderStyle::default())));
     }
-    insta::assert_snapshot!(told);
+    insta::assert_snapshot!(reported);
 }
 
 /// A graph of stages `s0`, `s1`, …: each reads the ones before it that its bits say. Tags are by number.

@@ -32,7 +32,7 @@ fn problems_look_alike_where_they_were_found_and_where_they_were_sent() {
 
 /// Whoever shows them may have edited the files meanwhile; the places are then wrong, but nothing breaks.
 #[test]
-fn problems_are_shown_beside_files_that_differ() {
+fn problems_are_shown_when_the_files_differ() {
     let problems = check(&bad_project()).unwrap_err();
     for text in ["", "ä", "äöüäöüäöüäöüäöüäöüäöüäöüäöüäöüäöüäöüäöüäöüäöüäöü", "\n\n\n"]
     {

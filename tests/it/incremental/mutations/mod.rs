@@ -89,7 +89,7 @@ async fn judge_seed(versions: &Versions, seed: u64) -> (&'static str, Result<(),
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_change_of_every_shape_is_told_by_the_code_version() {
+async fn every_change_of_every_shape_changes_the_code_version() {
     let dir = tempfile::tempdir().unwrap();
     let versions = Versions::new(dir.path()).await;
     let mut wrong = Vec::new();

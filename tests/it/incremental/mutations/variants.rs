@@ -144,11 +144,11 @@ async fn the_shapes_have_every_node_and_every_expression_that_sql_can_make() {
     let missing: Vec<&&str> = NODES.iter().chain(EXPRESSIONS).filter(|name| !met.contains(*name)).collect();
     assert!(missing.is_empty(), "{missing:?}");
     let more: Vec<&&str> = met.iter().filter(|name| !NODES.contains(name) && !EXPRESSIONS.contains(name)).collect();
-    assert!(more.is_empty(), "SQL can make {more:?}, against what is said of them");
+    assert!(more.is_empty(), "SQL can make {more:?}, although this is documented as impossible");
 }
 
 #[tokio::test]
-async fn forms_tell_nodes_apart_that_only_programs_make() {
+async fn canonical_forms_distinguish_nodes_built_by_programs() {
     let orders = session().table("orders").await.unwrap().into_unoptimized_plan();
     let parted = |by: Partitioning| {
         let plan = LogicalPlanBuilder::from(orders.clone()).repartition(by).unwrap().build().unwrap();
@@ -166,7 +166,7 @@ async fn forms_tell_nodes_apart_that_only_programs_make() {
 }
 
 #[test]
-fn forms_tell_expressions_apart_that_only_programs_make() {
+fn canonical_forms_distinguish_expressions_built_by_programs() {
     let nothing = Arc::new(DFSchema::empty());
     let form = |expr: &Expr| canonical_expr(expr, &nothing).unwrap().digest().to_owned();
     let transform = |param: &str, add: i64| {

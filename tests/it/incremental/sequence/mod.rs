@@ -70,8 +70,8 @@ impl<'a> Sequence<'a> {
     /// The sequence of a seed, its project below `dir`.
     pub(super) async fn new(seed: u64, arena: &'a Arena, dir: &Path) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
-        let (pipeline, told) = Pipeline::generate(seed, dir, arena.partitions, &mut random).await;
-        let mut trace = told;
+        let (pipeline, reported) = Pipeline::generate(seed, dir, arena.partitions, &mut random).await;
+        let mut trace = reported;
         for stage in &pipeline.stages {
             let kind = if stage.view { "view" } else { stage.merge };
             trace.push(format!("{} ({}, {:?}, {kind}): {}", stage.name, stage.template, stage.wish, stage.sql()));
@@ -143,8 +143,8 @@ impl<'a> Sequence<'a> {
     async fn change_sources(&mut self) {
         for _ in 0..self.random.random_range(0..4) {
             let source = self.pipeline.sources.iter().choose(&mut self.random).unwrap();
-            let told = source.mutate(&mut self.random).await;
-            self.trace.push(told);
+            let reported = source.mutate(&mut self.random).await;
+            self.trace.push(reported);
             self.dirty = true;
         }
     }
@@ -164,8 +164,8 @@ impl<'a> Sequence<'a> {
     }
 
     fn redefine(&mut self) {
-        let (told, changed) = self.pipeline.redefine(&mut self.random);
-        self.trace.push(told);
+        let (reported, changed) = self.pipeline.redefine(&mut self.random);
+        self.trace.push(reported);
         self.settled.retain(|stage| !changed.contains(stage));
         self.dirty = true;
     }
@@ -306,15 +306,15 @@ impl<'a> Sequence<'a> {
     }
 
     fn tell(&mut self, record: &RunRecord) {
-        let mut told = format!("run {} {}:", record.sequence.0, record.status.as_str());
+        let mut reported = format!("run {} {}:", record.sequence.0, record.status.as_str());
         for stage in &record.stages {
             let version = stage.receipt.as_ref().map_or(0, |receipt| receipt.version.0);
-            write!(told, " {} {} v{version}", stage.stage, stage.status.as_str()).unwrap();
+            write!(reported, " {} {} v{version}", stage.stage, stage.status.as_str()).unwrap();
             if let Some(failure) = &stage.failure {
-                write!(told, " ({failure})").unwrap();
+                write!(reported, " ({failure})").unwrap();
             }
         }
-        self.trace.push(told);
+        self.trace.push(reported);
     }
 
     /// The run's own record of what it did: every stage committed, none under `strict` computed anew without need, nothing

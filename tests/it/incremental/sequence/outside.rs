@@ -203,13 +203,13 @@ impl Sequence<'_> {
         let Some(source) = keyed.choose(&mut self.random).cloned() else { return Ok(()) };
         let ordered = self.pipeline.stages.iter().any(|stage| ORDERED.contains(&stage.template));
         let how = *BrokenKey::ALL.choose(&mut self.random).unwrap();
-        let Some(told) = source.break_key(how, !ordered, &mut self.random).await else { return Ok(()) };
-        self.trace.push(told);
+        let Some(reported) = source.break_key(how, !ordered, &mut self.random).await else { return Ok(()) };
+        self.trace.push(reported);
         self.met(how.as_str());
         self.strained_run().await?;
         if self.random.random_bool(0.4) {
-            let told = source.mutate(&mut self.random).await;
-            self.trace.push(told);
+            let reported = source.mutate(&mut self.random).await;
+            self.trace.push(reported);
             self.strained_run().await?;
         }
         self.trace.push(source.repair().await);

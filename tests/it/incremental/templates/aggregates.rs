@@ -1,7 +1,7 @@
 //! Queries that make one row of many.
 
 use super::{Query, Select, aggregates, group_expression, where_all};
-use crate::incremental::relation::{Column, Draw, Kind, MOST_ROWS, Relation};
+use crate::incremental::relation::{Column, Draw, Kind, MAX_ROWS, Relation};
 
 /// A group by one or two expressions.
 fn grouped(draw: &mut Draw, from: &Relation, groups: usize) -> Option<Query> {
@@ -53,7 +53,7 @@ pub(super) fn partitioned_group(draw: &mut Draw) -> Option<Query> {
 
 pub(super) fn group_of_join(draw: &mut Draw) -> Option<Query> {
     let one = draw.relation(|_| true)?;
-    let other = draw.relation(|relation| relation.rows * one.rows / 4 < MOST_ROWS)?;
+    let other = draw.relation(|relation| relation.rows * one.rows / 4 < MAX_ROWS)?;
     let (left, right) = draw.join_columns(&one, &other)?;
     let (expression, kind, condition) = group_expression(draw, "b", &other)?;
     let mut select = Select::default();

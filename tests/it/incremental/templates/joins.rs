@@ -1,7 +1,7 @@
 //! Queries over two relations and more.
 
 use super::{Query, Select};
-use crate::incremental::relation::{Column, Draw, Kind, MOST_ROWS, Relation};
+use crate::incremental::relation::{Column, Draw, Kind, MAX_ROWS, Relation};
 
 /// A relation with a key of one column, and the column of `of` that finds it.
 fn looked_up(draw: &mut Draw, of: &Relation) -> Option<(Relation, Column, Column)> {
@@ -66,7 +66,7 @@ pub(super) fn lookup_of_lookup(draw: &mut Draw) -> Option<Query> {
 pub(super) fn pairs(draw: &mut Draw, join: &str) -> Option<Query> {
     let one = draw.relation(|relation| relation.is_keyed() && relation.key.len() <= 2)?;
     let other = draw.relation(|relation| {
-        relation.is_keyed() && relation.key.len() <= 2 && relation.rows * one.rows / 4 < MOST_ROWS
+        relation.is_keyed() && relation.key.len() <= 2 && relation.rows * one.rows / 4 < MAX_ROWS
     })?;
     let (left, right) = draw.join_columns(&one, &other)?;
     let (outer_one, outer_other) = (join.starts_with(['R', 'F']), join.starts_with(['L', 'F']));
@@ -93,7 +93,7 @@ pub(super) fn pairs(draw: &mut Draw, join: &str) -> Option<Query> {
 
 pub(super) fn self_join(draw: &mut Draw) -> Option<Query> {
     let from = draw.relation(|relation| {
-        relation.rows * relation.rows / 6 < MOST_ROWS && relation.single_key().is_some_and(|key| key.kind.is_key())
+        relation.rows * relation.rows / 6 < MAX_ROWS && relation.single_key().is_some_and(|key| key.kind.is_key())
     })?;
     let key = from.single_key()?;
     let by = draw.column(&from, |column| column.kind.is_key() && column.name != key.name)?;
@@ -183,7 +183,7 @@ pub(super) fn correlated(draw: &mut Draw) -> Option<Query> {
 pub(super) fn comparison(draw: &mut Draw) -> Option<Query> {
     let one = draw.relation(|relation| relation.is_keyed() && relation.key.len() == 1 && relation.rows <= 60)?;
     let other = draw.relation(|relation| {
-        relation.is_keyed() && relation.key.len() == 1 && relation.rows * one.rows / 2 < MOST_ROWS * 2
+        relation.is_keyed() && relation.key.len() == 1 && relation.rows * one.rows / 2 < MAX_ROWS * 2
     })?;
     let (left, right) = draw.join_columns(&one, &other)?;
     let mut select = Select::default();

@@ -64,7 +64,7 @@ async fn times_finer_than_microseconds_find_their_rows_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_sign_of_a_zero_is_a_change_only_where_it_can_be_told() {
+async fn the_sign_of_zero_is_a_change_only_where_it_is_observable() {
     const STAGES: &[Stage] = &[
         ("kept", "key: [id]", "SELECT id, f FROM odd"),
         ("inverses", "key: [id]", "SELECT id, 1 / f AS inverse FROM odd"),

@@ -19,7 +19,7 @@ use super::rules::Rules;
 use super::world::{Tables, Troubles, failure, random_schedule, receipt};
 
 /// A run has at most 12 stages with 4 tries each; more events than this, and it goes round in circles.
-const MOST_EVENTS: usize = 5_000;
+const MAX_EVENTS: usize = 5_000;
 
 /// What a process is busy with.
 #[derive(Debug, Clone)]
@@ -180,7 +180,7 @@ impl Simulation {
     async fn happen(&mut self, log: &mut EventLog, rules: &mut Rules, kind: RunEventKind) -> Result<bool, Crash> {
         self.now += TimeDelta::milliseconds(self.random.random_range(0..200));
         let event = RunEvent::new(self.now, kind);
-        assert!(self.events.len() < MOST_EVENTS, "the run does not end");
+        assert!(self.events.len() < MAX_EVENTS, "the run does not end");
         self.try_nonsense(rules);
         let (state, actions) = step(rules.state().clone(), &event).unwrap();
         self.may_crash()?;

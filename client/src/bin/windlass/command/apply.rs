@@ -4,7 +4,7 @@ use windlass_client::error::ClientError;
 use windlass_client::{Project, RunOptions};
 use windlass_evidence::artifact::SavedPlan;
 
-use super::run::run_and_tell;
+use super::run::run_and_print;
 use super::{project_dir, start};
 use crate::args::{ApplyArgs, Global};
 use crate::failure::CommandError;
@@ -22,5 +22,5 @@ pub(crate) async fn run(global: &Global, args: &ApplyArgs) -> Result<(), Command
         ..RunOptions::apply(plan)
     };
     let windlass = start(global, &project).await?;
-    run_and_tell(global, windlass, &project, &options, args.behaviour.events).await
+    run_and_print(global, windlass, &project, &options, args.behaviour.events).await
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 use windlass_client::error::ClientError;
 use windlass_client::project::load_project_with_fixtures;
-use windlass_project::fixture::check_with_fixtures;
+use windlass_project::fixture_tests::check_with_fixtures;
 
 use super::{open_project, project_dir};
 use crate::args::{BindArgs, Global, Output};

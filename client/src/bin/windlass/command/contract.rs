@@ -7,7 +7,7 @@ use windlass_base::ids::NodeName;
 use windlass_base::suggest::did_you_mean;
 use windlass_client::QueryOptions;
 use windlass_delta::table::contract_columns;
-use windlass_project::contract::{Change, Contract, ContractColumn, Evolution, compare, to_yaml};
+use windlass_project::contract::{Contract, ContractChange, ContractColumn, Evolution, compare, to_yaml};
 use windlass_project::spec::parse_contract;
 
 use super::{open_project, start};
@@ -79,7 +79,7 @@ fn diff(global: &Global, args: &ContractDiffArgs) -> Result<(), CommandError> {
     } else if changes.is_empty() {
         output::text("they ask for the same\n")?;
     } else {
-        let row = |change: &Change| {
+        let row = |change: &ContractChange| {
             let effect = if change.breaking { "breaking" } else { "fine" };
             vec![effect.to_owned(), change.column.clone().unwrap_or_default(), change.what.clone()]
         };

@@ -74,7 +74,7 @@ fn list(cursors: &[CursorStatus]) -> String {
                 cursor.last_run.map_or_else(|| "none".to_owned(), |run| run.to_string()),
                 cursor.version.map(|version| version.to_string()).unwrap_or_default(),
                 source.map(|source| source.source.to_string()).unwrap_or_default(),
-                source.map(taken_in).unwrap_or_default(),
+                source.map(position).unwrap_or_default(),
                 source.and_then(|source| source.behind).map(count).unwrap_or_default(),
             ]
         };
@@ -102,7 +102,7 @@ fn show(global: &Global, cursor: &CursorStatus) -> Result<(), CommandError> {
         let rows = cursor.sources.iter().map(|source| {
             vec![
                 source.source.to_string(),
-                taken_in(source),
+                position(source),
                 source.behind.map(count).unwrap_or_default(),
                 source.table_id.clone().unwrap_or_default(),
             ]
@@ -113,7 +113,7 @@ fn show(global: &Global, cursor: &CursorStatus) -> Result<(), CommandError> {
     Ok(output::text(&text)?)
 }
 
-fn taken_in(cursor: &SourceCursor) -> String {
+fn position(cursor: &SourceCursor) -> String {
     match (cursor.version, &cursor.table_id) {
         (None, _) => "nothing".to_owned(),
         (Some(..0), _) => "reset".to_owned(),

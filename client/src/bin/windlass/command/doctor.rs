@@ -27,7 +27,7 @@ use crate::failure::CommandError;
 use crate::output;
 
 /// How long a store may take to answer before it counts as out of reach.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 /// How far the clocks of a store and of this machine may be apart: signed requests are refused at some minutes.
 const CLOCK_TOLERANCE_SECONDS: i64 = 30;
 /// Free bytes below which a disk counts as nearly full.
@@ -86,12 +86,12 @@ pub(crate) async fn run(global: &Global, args: &BindArgs) -> Result<(), CommandE
             checks.push(Check::not_ok("project", Verdict::Warning, found, help));
         }
     }
-    tell(global, &checks)?;
+    print(global, &checks)?;
     let failed = checks.iter().filter(|check| check.verdict == Verdict::Failed).count();
     if failed > 0 { Err(CommandError::Unwell { failed }) } else { Ok(()) }
 }
 
-fn tell(global: &Global, checks: &[Check]) -> Result<(), CommandError> {
+fn print(global: &Global, checks: &[Check]) -> Result<(), CommandError> {
     if global.output == Output::Json {
         return Ok(output::json(&checks)?);
     }
@@ -146,7 +146,7 @@ async fn home(global: &Global, project: &Project) -> Vec<Check> {
         }
     };
     let mut checks = Vec::new();
-    match in_time(written_and_read(&location)).await {
+    match in_time(check_read_after_write(&location)).await {
         Ok(seconds_apart) => {
             checks.push(Check::ok("home", format!("{location} can be written and read")));
             let found = format!("{seconds_apart} s between this machine and the home's store");
@@ -169,7 +169,7 @@ async fn home(global: &Global, project: &Project) -> Vec<Check> {
 
 /// Writes an object of its own into the home, reads it back and removes it. Returns the seconds by which the store's clock
 /// is ahead of this machine's.
-async fn written_and_read(home: &Location) -> Result<i64, String> {
+async fn check_read_after_write(home: &Location) -> Result<i64, String> {
     let place = home.join(&format!("doctor-{}", Uuid::new_v4()));
     let store = Stores::default().store(home).map_err(|error| full_message(&error))?;
     let path = place.path().map_err(|error| full_message(&error))?;
@@ -258,6 +258,6 @@ async fn cluster(url: &str) -> Check {
 
 /// The outcome of `work`, or that it took too long.
 async fn in_time<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    let late = format!("no answer within {} s", PATIENCE.as_secs());
-    tokio::time::timeout(PATIENCE, work).await.unwrap_or(Err(late))
+    let late = format!("no answer within {} s", TIMEOUT.as_secs());
+    tokio::time::timeout(TIMEOUT, work).await.unwrap_or(Err(late))
 }

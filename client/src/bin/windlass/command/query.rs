@@ -13,12 +13,12 @@ use datafusion::parquet::arrow::ArrowWriter;
 use futures::StreamExt;
 use windlass_base::ids::{NodeName, TableVersion};
 use windlass_client::error::ClientError;
-use windlass_client::{Project, QueryOptions, QueryRows, Windlass};
+use windlass_client::{Project, QueryOptions, QueryResult, Windlass};
 
 use super::{open_project, start};
 use crate::args::{Global, Output, QueryArgs};
 use crate::failure::CommandError;
-use crate::output::{Stdout, reader_has_left};
+use crate::output::{Stdout, reader_has_closed};
 use crate::output_file::OutputFile;
 
 /// As many rows are shown to people who have not said how many they want.
@@ -98,7 +98,7 @@ async fn versions_of_run(
     Ok(read.chain(written).collect())
 }
 
-async fn write(global: &Global, args: &QueryArgs, rows: QueryRows, limit: Option<usize>) -> Result<(), CommandError> {
+async fn write(global: &Global, args: &QueryArgs, rows: QueryResult, limit: Option<usize>) -> Result<(), CommandError> {
     let file = args.to.as_ref().map(|file| OutputFile::create(file, args.force)).transpose()?;
     let out: Box<dyn Write + Send> = match &file {
         Some(file) => Box::new(file.writer()?),
@@ -131,12 +131,12 @@ async fn write(global: &Global, args: &QueryArgs, rows: QueryRows, limit: Option
         let batch = batch.slice(0, batch.num_rows().min(left));
         left -= batch.num_rows();
         match sink.take(batch) {
-            Err(_) if reader_has_left() => return Ok(()),
+            Err(_) if reader_has_closed() => return Ok(()),
             taken => taken.map_err(fault)?,
         }
     }
     match sink.end() {
-        Err(_) if reader_has_left() => return Ok(()),
+        Err(_) if reader_has_closed() => return Ok(()),
         ended => ended.map_err(fault)?,
     }
     if let Some(file) = file {

@@ -17,11 +17,11 @@ pub(crate) async fn run(global: &Global, args: &RunArgs) -> Result<(), CommandEr
     options.fail_fast = args.behaviour.fail_fast.then_some(true);
     options.max_parallel = args.behaviour.max_parallel;
     let windlass = start(global, &project).await?;
-    run_and_tell(global, windlass, &project, &options, args.behaviour.events).await
+    run_and_print(global, windlass, &project, &options, args.behaviour.events).await
 }
 
 /// Starts a run, follows it to its end and tells how it went; with `as_lines` by its events alone.
-pub(super) async fn run_and_tell(
+pub(super) async fn run_and_print(
     global: &Global,
     windlass: Windlass,
     project: &Project,

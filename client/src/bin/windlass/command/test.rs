@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use serde_json::json;
-use windlass_client::fixture::{FixtureOptions, FixtureReport, Fixtures};
+use windlass_client::fixture_runner::{FixtureOptions, FixtureReport, Fixtures};
 
 use super::project_dir;
 use crate::args::{Global, Output, TestArgs};

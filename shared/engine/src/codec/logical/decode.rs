@@ -14,7 +14,11 @@ use super::wire::{Functions, Tables, WireCodec};
 use super::{PlanWireError, limits};
 
 /// The plan as it was sent: its scans are names and columns.
-pub(super) fn as_sent(bytes: &[u8], task: &TaskContext, functions: Functions) -> Result<LogicalPlan, PlanWireError> {
+pub(super) fn decode_unbound(
+    bytes: &[u8],
+    task: &TaskContext,
+    functions: Functions,
+) -> Result<LogicalPlan, PlanWireError> {
     decode(bytes, task, &WireCodec::with_functions(functions))
 }
 

@@ -9,11 +9,11 @@
 //! what it has pinned. [`encode_plan`] decodes what it has encoded and compares, so what the wire would lose is refused
 //! by name, where the author can still change it.
 
-mod bare;
 mod compare;
 mod decode;
 mod error;
 mod limits;
+mod named_scans;
 mod wire;
 
 use std::collections::BTreeSet;
@@ -42,14 +42,18 @@ pub struct WirePlan {
 /// # Errors
 /// [`PlanWireError`] if the plan is no query, or holds something that would not arrive as it was.
 pub fn encode_plan(plan: &LogicalPlan) -> Result<WirePlan, PlanWireError> {
-    bare::check(plan)?;
-    let plan = bare::bare(plan)?;
+    named_scans::check(plan)?;
+    let plan = named_scans::with_named_scans(plan)?;
     let bytes = logical_plan_to_bytes_with_extension_codec(&plan, &WireCodec::default())
         .map_err(|error| PlanWireError::refused(&error))?;
     let functions = Functions::of(&plan)?;
-    let arrived = decode::as_sent(&bytes, &datafusion::execution::TaskContext::default(), functions)?;
+    let arrived = decode::decode_unbound(&bytes, &datafusion::execution::TaskContext::default(), functions)?;
     compare::same(&plan, &arrived)?;
-    Ok(WirePlan { reads: bare::tables(&plan)?.into_iter().collect(), params: params(&plan)?, bytes: bytes.to_vec() })
+    Ok(WirePlan {
+        reads: named_scans::tables(&plan)?.into_iter().collect(),
+        params: params(&plan)?,
+        bytes: bytes.to_vec(),
+    })
 }
 
 /// The plan that arrived as `bytes`, over the tables that the session knows. `reads` and `params` are what its author says
@@ -64,21 +68,21 @@ pub async fn decode_plan(
     declared: &BTreeSet<&str>,
 ) -> Result<LogicalPlan, PlanWireError> {
     let task = context.task_ctx();
-    let sent = decode::as_sent(bytes, &task, Functions::default())?;
-    bare::check(&sent)?;
+    let sent = decode::decode_unbound(bytes, &task, Functions::default())?;
+    named_scans::check(&sent)?;
     let params = params(&sent)?;
     if let Some(param) = params.iter().find(|param| !declared.contains(param.as_str())) {
         return Err(PlanWireError::UndeclaredParam { param: param.clone() });
     }
     let mut tables = wire::Tables::default();
-    for (name, columns) in bare::scans(&sent)? {
+    for (name, columns) in named_scans::scans(&sent)? {
         if !reads.contains(name.as_str()) {
             return Err(PlanWireError::Undeclared { table: name });
         }
         let reference = datafusion::common::TableReference::bare(name.as_str());
         let provider = context.table_provider(reference).await.map_err(PlanWireError::Engine)?;
         for columns in columns {
-            wire::fitted(&name, &provider, &columns)?;
+            wire::with_columns_of(&name, &provider, &columns)?;
         }
         tables.insert(name, Arc::clone(&provider));
     }

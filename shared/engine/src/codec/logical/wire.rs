@@ -163,7 +163,7 @@ impl LogicalExtensionCodec for WireCodec {
         let Some(provider) = tables.get(name) else {
             return self.fail(PlanWireError::Undeclared { table: name.to_owned() });
         };
-        fitted(name, provider, &schema).or_else(|error| self.fail(error))
+        with_columns_of(name, provider, &schema).or_else(|error| self.fail(error))
     }
 
     fn try_encode_table_provider(
@@ -195,7 +195,7 @@ impl LogicalExtensionCodec for WireCodec {
 
 /// `provider` with exactly the columns of `wanted`, in their order. Further columns, which a table may have got since, are
 /// left out, so that a plan that means all columns means the same ones forever.
-pub(super) fn fitted(
+pub(super) fn with_columns_of(
     name: &str,
     provider: &Arc<dyn TableProvider>,
     wanted: &SchemaRef,

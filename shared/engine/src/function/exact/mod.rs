@@ -38,7 +38,7 @@ pub(crate) fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
 }
 
 /// Whether a function of a window keeps to itself how it is called, so that what the engine says about it makes no difference.
-pub fn carries_its_call(function: &WindowUDF) -> bool {
+pub fn embeds_call_options(function: &WindowUDF) -> bool {
     function.inner().is::<Shifted>()
 }
 

@@ -95,7 +95,7 @@ macro_rules! whole_numbers {
     };
 }
 
-macro_rules! as_they_are {
+macro_rules! native_width {
     ($($number:ident: $pattern:pat => $fits:expr),* $(,)?) => {
         $(impl Summed for $number {
             type Wide = Self;
@@ -130,7 +130,7 @@ macro_rules! as_they_are {
 }
 
 whole_numbers!(Int64Type: i64, UInt64Type: u64);
-as_they_are!(
+native_width!(
     DurationSecondType: DataType::Duration(_) => |_| true,
     DurationMillisecondType: DataType::Duration(_) => |_| true,
     DurationMicrosecondType: DataType::Duration(_) => |_| true,

@@ -21,7 +21,7 @@ use crate::session::SessionError;
 use crate::session::records::RecordFormat;
 
 /// Who reads files of a format.
-pub(super) enum Way {
+pub(super) enum FormatReader {
     /// Our own reader of records.
     Records(RecordFormat),
     /// One of the engine's, for formats whose files have types of their own.
@@ -29,17 +29,17 @@ pub(super) enum Way {
 }
 
 /// Who reads files of `format`.
-pub(super) fn way(state: &dyn Session, format: &FileFormat) -> Way {
+pub(super) fn reader_of(state: &dyn Session, format: &FileFormat) -> FormatReader {
     match format {
         FileFormat::Parquet => {
-            Way::Typed(Arc::new(ParquetFormat::default().with_options(state.default_table_options().parquet)))
+            FormatReader::Typed(Arc::new(ParquetFormat::default().with_options(state.default_table_options().parquet)))
         }
         FileFormat::Csv { has_header, delimiter } => {
-            Way::Records(RecordFormat::Csv { has_header: *has_header, delimiter: *delimiter })
+            FormatReader::Records(RecordFormat::Csv { has_header: *has_header, delimiter: *delimiter })
         }
-        FileFormat::Json => Way::Records(RecordFormat::Json),
-        FileFormat::Avro => Way::Typed(Arc::new(AvroFormat)),
-        FileFormat::Arrow => Way::Typed(Arc::new(ArrowFormat)),
+        FileFormat::Json => FormatReader::Records(RecordFormat::Json),
+        FileFormat::Avro => FormatReader::Typed(Arc::new(AvroFormat)),
+        FileFormat::Arrow => FormatReader::Typed(Arc::new(ArrowFormat)),
     }
 }
 
@@ -58,7 +58,7 @@ pub(super) async fn schemas(
     let of_one = objects.iter().map(|object| schema(state, store, reader, format, object));
     // Collected first: a stream over the lazy iterator would borrow it for longer than the compiler can prove.
     let of_one: Vec<_> = of_one.collect();
-    futures::stream::iter(of_one).buffered(at_once(state)).try_collect().await
+    futures::stream::iter(of_one).buffered(read_concurrency(state)).try_collect().await
 }
 
 /// The columns of one file.
@@ -82,7 +82,7 @@ async fn schema(
         };
         Ok((schema, names))
     };
-    let (schema, names) = caught(read).await.map_err(|source| wrong_format(object, format, source))?;
+    let (schema, names) = catching_panics(read).await.map_err(|source| wrong_format(object, format, source))?;
     names::check(object, &names)?;
     Ok(schema)
 }
@@ -104,13 +104,13 @@ pub(super) async fn statistics(
         return Ok(unknown(schema, objects.len()));
     }
     let of_one = objects.iter().map(|(object, own)| async move {
-        let statistics = caught(reader.infer_stats(state, store, Arc::clone(schema), object)).await;
+        let statistics = catching_panics(reader.infer_stats(state, store, Arc::clone(schema), object)).await;
         let mut statistics = statistics.map_err(|source| wrong_format(object, format, source))?;
-        keep_proven(&mut statistics, schema, own);
+        drop_unreliable_bounds(&mut statistics, schema, own);
         Ok(Arc::new(statistics))
     });
     let of_one: Vec<_> = of_one.collect();
-    futures::stream::iter(of_one).buffered(at_once(state)).try_collect().await
+    futures::stream::iter(of_one).buffered(read_concurrency(state)).try_collect().await
 }
 
 /// Statistics of `files` files of which nothing is known.
@@ -120,7 +120,7 @@ pub(super) fn unknown(schema: &Schema, files: usize) -> Vec<Arc<Statistics>> {
 }
 
 /// Takes out the bounds of floats, which need not hold for NaN, and those of columns that the file has in another type.
-fn keep_proven(statistics: &mut Statistics, schema: &Schema, own: &Schema) {
+fn drop_unreliable_bounds(statistics: &mut Statistics, schema: &Schema, own: &Schema) {
     for (field, column) in schema.fields().iter().zip(&mut statistics.column_statistics) {
         let same_type = own.field_with_name(field.name()).is_ok_and(|own| own.data_type() == field.data_type());
         if field.data_type().is_floating() || !same_type {
@@ -129,12 +129,12 @@ fn keep_proven(statistics: &mut Statistics, schema: &Schema, own: &Schema) {
     }
 }
 
-fn at_once(state: &dyn Session) -> usize {
+fn read_concurrency(state: &dyn Session) -> usize {
     state.config_options().execution.meta_fetch_concurrency.get()
 }
 
 /// What `reading` comes to, with a panic as an error: readers reckon with the lengths that a damaged file claims.
-async fn caught<T>(reading: impl Future<Output = Result<T, DataFusionError>>) -> Result<T, DataFusionError> {
+async fn catching_panics<T>(reading: impl Future<Output = Result<T, DataFusionError>>) -> Result<T, DataFusionError> {
     let damaged = |_| Err(DataFusionError::Execution("it is damaged: its reader broke off".to_owned()));
     AssertUnwindSafe(reading).catch_unwind().await.unwrap_or_else(damaged)
 }

@@ -20,9 +20,9 @@ use windlass_project::spec::source::{FileFormat, ListingSource};
 use windlass_storage::{Location, Stores, content_versions};
 
 use super::files::{Files, find};
-use super::format::{self, Way};
+use super::format::{self, FormatReader};
 use super::partitions;
-use super::recheck::AsListed;
+use super::recheck::ListingSnapshot;
 use super::table::{ListedTable, Scanner};
 use super::typed::TypedFiles;
 use crate::session::SessionError;
@@ -45,9 +45,9 @@ pub(in crate::session) async fn open(
     let partition_columns: Vec<(String, DataType)> =
         source.partition_columns.iter().map(|(name, column_type)| (name.clone(), data_type(*column_type))).collect();
     let opening = Opening { state: &state, store: &store, source, location, files: &files };
-    let (file_schema, statistics, scanner) = match format::way(&state, &source.format) {
-        Way::Records(format) => opening.records(format, &partition_columns).await?,
-        Way::Typed(reader) => opening.typed(reader, &partition_columns).await?,
+    let (file_schema, statistics, scanner) = match format::reader_of(&state, &source.format) {
+        FormatReader::Records(format) => opening.records(format, &partition_columns).await?,
+        FormatReader::Typed(reader) => opening.typed(reader, &partition_columns).await?,
     };
     let table_schema = table_schema(&file_schema, &partition_columns);
     check_sort_order(name, source, table_schema.table_schema())?;
@@ -60,7 +60,7 @@ pub(in crate::session) async fn open(
         table_schema,
         sort_order: source.file_sort_order.clone(),
         files: pinned,
-        as_listed: AsListed {
+        snapshot: ListingSnapshot {
             location: location.clone(),
             format: source.format.clone(),
             objects: files.objects,
@@ -108,7 +108,7 @@ impl Opening<'_> {
                 files.check(self.state, &schema).await?;
                 (schema, Origin::Declared)
             }
-            None => (without(&files.found(self.state).await?, partition_columns), Origin::Found),
+            None => (without(&files.inferred_schema(self.state).await?, partition_columns), Origin::Found),
         };
         let statistics = format::unknown(&schema, self.files.objects.len());
         Ok((schema, statistics, Scanner::Records(format, origin)))
@@ -129,7 +129,7 @@ impl Opening<'_> {
                 files.check(&schema)?;
                 schema
             }
-            None => without(&files.found()?, partition_columns),
+            None => without(&files.inferred_schema()?, partition_columns),
         };
         if *format == FileFormat::Arrow {
             files.check_same(&schema)?;

@@ -15,7 +15,7 @@ use crate::session::SessionError;
 
 /// The files of a listing as they were when it was made.
 #[derive(Debug)]
-pub(super) struct AsListed {
+pub(super) struct ListingSnapshot {
     pub(super) location: Location,
     pub(super) format: FileFormat,
     pub(super) objects: Vec<ObjectMeta>,
@@ -33,11 +33,11 @@ pub async fn check_unchanged(table: &dyn TableProvider, stores: &Stores) -> Resu
     let Some(table) = table.downcast_ref::<ListedTable>() else { return Ok(()) };
     match table.scanner {
         Scanner::Records(..) => Ok(()),
-        Scanner::Engine(_) => table.as_listed.check(stores).await,
+        Scanner::Engine(_) => table.snapshot.check(stores).await,
     }
 }
 
-impl AsListed {
+impl ListingSnapshot {
     async fn check(&self, stores: &Stores) -> Result<(), SessionError> {
         let changed = |object: &ObjectMeta| SessionError::FileChanged { path: object.location.to_string() };
         let now = match find(stores.store(&self.location)?.as_ref(), &self.location, &self.format).await {

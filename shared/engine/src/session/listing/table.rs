@@ -24,7 +24,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 use windlass_delta::scan::known_rows::rows_that_meet;
 use windlass_project::spec::source::SortColumn;
 
-use super::recheck::AsListed;
+use super::recheck::ListingSnapshot;
 use crate::session::records::{Origin, RecordFormat, RecordsScan};
 use crate::session::scan_stores::with_stores_of;
 
@@ -33,7 +33,7 @@ const ORDERED_PARTITIONS_FACTOR: usize = 4;
 
 /// Column statistics of single files that a scan carries at most, over all of its files: they go along with every task,
 /// which they help to leave files unread. Beyond, files go without.
-const MOST_FILE_STATISTICS: usize = 100_000;
+const MAX_FILE_STATISTICS: usize = 100_000;
 
 /// Who scans the files of a listing.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ pub(super) struct ListedTable {
     pub(super) sort_order: Vec<SortColumn>,
     /// Sorted by path, with statistics and partition values.
     pub(super) files: Vec<PartitionedFile>,
-    pub(super) as_listed: AsListed,
+    pub(super) snapshot: ListingSnapshot,
 }
 
 #[async_trait]
@@ -112,7 +112,7 @@ impl TableProvider for ListedTable {
         let statistics = self.merged(&files)?;
         let ordering = self.ordering()?;
         // A declared order rests on them.
-        if ordering.is_none() && files.len() * self.table_schema.table_schema().fields().len() > MOST_FILE_STATISTICS {
+        if ordering.is_none() && files.len() * self.table_schema.table_schema().fields().len() > MAX_FILE_STATISTICS {
             files.iter_mut().for_each(|file| file.statistics = None);
         }
         let groups = self.groups(files, ordering.as_ref(), state.config().target_partitions())?;

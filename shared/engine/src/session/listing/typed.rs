@@ -26,15 +26,15 @@ impl TypedFiles<'_> {
     ///
     /// # Errors
     /// [`SessionError::SchemaConflict`] naming the first file that has a column in a type that does not go with those before.
-    pub(super) fn found(&self) -> Result<SchemaRef, SessionError> {
+    pub(super) fn inferred_schema(&self) -> Result<SchemaRef, SessionError> {
         let mut columns: Vec<FieldRef> = Vec::new();
         for (number, (object, schema)) in self.each().enumerate() {
             let conflict = |reason| SessionError::SchemaConflict { file: object.location.to_string(), reason };
             for column in &mut columns {
                 match schema.field_with_name(column.name()) {
-                    Ok(own) => *column = in_common(column, own).map_err(conflict)?,
+                    Ok(own) => *column = common_column(column, own).map_err(conflict)?,
                     Err(_) => {
-                        if let Some(other) = written_otherwise(schema, column.name()) {
+                        if let Some(other) = differing_in_case(schema, column.name()) {
                             return Err(conflict(format!(
                                 "it has a column `{other}`, which files before it write `{}`",
                                 column.name()
@@ -66,8 +66,8 @@ impl TypedFiles<'_> {
             let mut is_there = false;
             for (object, schema) in self.each() {
                 let file = || object.location.to_string();
-                match (schema.field_with_name(column.name()), written_otherwise(schema, column.name())) {
-                    (Ok(own), _) if holds(column.data_type(), own.data_type()) => is_there = true,
+                match (schema.field_with_name(column.name()), differing_in_case(schema, column.name())) {
+                    (Ok(own), _) if can_hold(column.data_type(), own.data_type()) => is_there = true,
                     (Ok(own), _) => {
                         return Err(SessionError::LossyType {
                             file: file(),
@@ -115,21 +115,21 @@ impl TypedFiles<'_> {
 }
 
 /// A column of `schema` that is called `name` but for the case of letters.
-fn written_otherwise<'s>(schema: &'s Schema, name: &str) -> Option<&'s str> {
+fn differing_in_case<'s>(schema: &'s Schema, name: &str) -> Option<&'s str> {
     schema.fields().iter().map(|field| field.name().as_str()).find(|other| other.eq_ignore_ascii_case(name))
 }
 
 /// A column that holds what both do. A field of a structure that one of them lacks is null there, whatever the other says.
-fn in_common(column: &FieldRef, own: &Field) -> Result<FieldRef, String> {
+fn common_column(column: &FieldRef, own: &Field) -> Result<FieldRef, String> {
     let has_nulls = |field: &Field| field.is_nullable() || field.data_type().is_null();
     let nullable = has_nulls(column) || has_nulls(own);
     let as_type = |data_type: &DataType| {
         Arc::new(column.as_ref().clone().with_data_type(data_type.clone()).with_nullable(nullable))
     };
-    if holds(column.data_type(), own.data_type()) {
+    if can_hold(column.data_type(), own.data_type()) {
         return Ok(as_type(column.data_type()));
     }
-    if holds(own.data_type(), column.data_type()) {
+    if can_hold(own.data_type(), column.data_type()) {
         return Ok(as_type(own.data_type()));
     }
     let mut merged = column.as_ref().clone();
@@ -172,7 +172,7 @@ fn nullable_where_lacking(merged: &DataType, one: &DataType, other: &DataType) -
 }
 
 /// Whether a column of type `wide` holds every value of type `narrow` exactly.
-fn holds(wide: &DataType, narrow: &DataType) -> bool {
+fn can_hold(wide: &DataType, narrow: &DataType) -> bool {
     use DataType::{
         Binary, BinaryView, Decimal32, Decimal64, Decimal128, Decimal256, Dictionary, FixedSizeBinary, Float16,
         Float32, Float64, LargeBinary, LargeUtf8, Null, Timestamp, Utf8, Utf8View,
@@ -182,7 +182,7 @@ fn holds(wide: &DataType, narrow: &DataType) -> bool {
     }
     match (wide, narrow) {
         (_, Null) => true,
-        (_, Dictionary(_, values)) => holds(wide, values),
+        (_, Dictionary(_, values)) => can_hold(wide, values),
         (Utf8 | LargeUtf8 | Utf8View, Utf8 | LargeUtf8 | Utf8View) => true,
         (Binary | LargeBinary | BinaryView, Binary | LargeBinary | BinaryView | FixedSizeBinary(_)) => true,
         (Float32, Float16) | (Float64, Float16 | Float32) => true,
@@ -245,13 +245,13 @@ mod tests {
         };
         let both = list_of(vec![int("a"), int("b").with_nullable(true), int("c").with_nullable(true)]);
         let (one, other) = (list_of(vec![int("a"), int("b")]), list_of(vec![int("a"), int("c")]));
-        assert_eq!(in_common(&one, &other), Ok(both));
+        assert_eq!(common_column(&one, &other), Ok(both));
         let nulls = Arc::new(Field::new("n", DataType::Null, false));
         let whole = Arc::new(int("n"));
         for (column, own) in [(&nulls, &whole), (&whole, &nulls)] {
-            assert_eq!(in_common(column, own), Ok(Arc::new(int("n").with_nullable(true))));
+            assert_eq!(common_column(column, own), Ok(Arc::new(int("n").with_nullable(true))));
         }
-        assert_eq!(in_common(&whole, &whole), Ok(Arc::clone(&whole)));
+        assert_eq!(common_column(&whole, &whole), Ok(Arc::clone(&whole)));
     }
 
     #[test]
@@ -272,8 +272,8 @@ mod tests {
             (micros(Some("UTC")), DataType::Timestamp(TimeUnit::Millisecond, Some("+01:00".into()))),
             (DataType::Date32, DataType::Null),
         ] {
-            assert!(holds(&wide, &narrow), "{wide} {narrow}");
-            assert!(!holds(&narrow, &wide) || (wide == DataType::Utf8), "{narrow} {wide}");
+            assert!(can_hold(&wide, &narrow), "{wide} {narrow}");
+            assert!(!can_hold(&narrow, &wide) || (wide == DataType::Utf8), "{narrow} {wide}");
         }
         for (wide, narrow) in [
             (DataType::Int32, DataType::UInt32),
@@ -289,7 +289,7 @@ mod tests {
             (DataType::Int64, DataType::Utf8),
             (DataType::Utf8, DataType::Binary),
         ] {
-            assert!(!holds(&wide, &narrow), "{wide} {narrow}");
+            assert!(!can_hold(&wide, &narrow), "{wide} {narrow}");
         }
     }
 }

@@ -11,10 +11,10 @@ use datafusion::arrow::buffer::OffsetBuffer;
 use datafusion::arrow::datatypes::{DataType, FieldRef, Fields, TimeUnit};
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::ScalarValue;
-use windlass_project::rows::moment::{Moment, date};
-use windlass_project::rows::number::{double, float, scaled};
+use windlass_project::literal_rows::number::{double, float, scaled};
+use windlass_project::literal_rows::timestamp::{ParsedTimestamp, date};
 
-use super::json::{self, Stopped};
+use super::json::{self, VisitError};
 
 /// The value of type `data_type` that `text` stands for, by the rule for values in files of text; `None` if it stands for none.
 pub(in crate::session) fn value_of_text(text: &str, data_type: &DataType) -> Option<ScalarValue> {
@@ -141,9 +141,13 @@ impl Column {
                 builder.append_value(value);
             }
             Self::Date(builder) => builder.append_value(date(text)?),
-            Self::Timestamp(builder) => builder.append_value(Moment::parse_or_midnight(text)?.utc_micros()?),
-            Self::TimestampNtz(builder) => builder.append_value(Moment::parse_or_midnight(text)?.local_micros()?),
-            Self::TimestampNtzNanos(builder) => builder.append_value(Moment::parse_or_midnight(text)?.local_nanos()?),
+            Self::Timestamp(builder) => builder.append_value(ParsedTimestamp::parse_or_midnight(text)?.utc_micros()?),
+            Self::TimestampNtz(builder) => {
+                builder.append_value(ParsedTimestamp::parse_or_midnight(text)?.local_micros()?)
+            }
+            Self::TimestampNtzNanos(builder) => {
+                builder.append_value(ParsedTimestamp::parse_or_midnight(text)?.local_nanos()?)
+            }
             Self::Text(builder) => builder.append_value(text),
             Self::Binary(builder) => builder.append_value(text),
             Self::List(_) | Self::Struct(_) => return None,
@@ -255,7 +259,7 @@ impl List {
             count += 1;
             self.items.push_json(item)
         });
-        taken_apart(read, value, "a list")?;
+        refused_part(read, value, "a list")?;
         let end = self.offsets.last().copied().unwrap_or_default().checked_add(count);
         let too_many = || Refused::Value {
             place: String::new(),
@@ -312,7 +316,7 @@ impl Struct {
             self.seen[place] = self.rows;
             self.columns[place].push_json(part).map_err(|refused| refused.below(key))
         });
-        taken_apart(read, value, "a structure")?;
+        refused_part(read, value, "a structure")?;
         for (column, seen) in self.columns.iter_mut().zip(&self.seen) {
             if *seen != self.rows {
                 column.push_null();
@@ -333,10 +337,10 @@ impl Struct {
     }
 }
 
-fn taken_apart(read: Result<(), Stopped<Refused>>, value: &str, expected: &str) -> Result<(), Refused> {
+fn refused_part(read: Result<(), VisitError<Refused>>, value: &str, expected: &str) -> Result<(), Refused> {
     read.map_err(|stopped| match stopped {
-        Stopped::Refused(refused) => refused,
-        Stopped::Json(_) => {
+        VisitError::Refused(refused) => refused,
+        VisitError::Json(_) => {
             Refused::Value { place: String::new(), expected: expected.to_owned(), found: value.to_owned() }
         }
     })

@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_record_is_refused_with_its_line() {
+    fn an_invalid_record_is_refused_with_its_line() {
         for (text, line, reason) in [
             ("a,b\n1,2\n3\n", 3, "number of values is 1"),
             ("a,b\n\n1,2,3\n", 3, "number of values is 3"),

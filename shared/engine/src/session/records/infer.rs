@@ -5,27 +5,27 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use super::csv::{Records, Step};
 use super::fault::Fault;
 use super::header;
-use super::json::{self, Stopped};
+use super::json::{self, VisitError};
 use super::kind;
 pub(super) use super::kind::Kind;
 use super::lines::Lines;
 
 /// Levels that the values of a JSON record may have, the record itself among them. Each is taken apart anew, so that the time
 /// that a record takes grows with them.
-const MOST_LEVELS: usize = 200;
+const MAX_LEVELS: usize = 200;
 
 /// Takes note of the values of a file.
-pub(super) trait Look {
+pub(super) trait Sampler {
     /// Looks at the records at the start of `input`, and says how many bytes they have. `at_end` says that nothing follows.
-    fn look(&mut self, input: &[u8], at_end: bool) -> Result<usize, Fault>;
+    fn observe(&mut self, input: &[u8], at_end: bool) -> Result<usize, Fault>;
 
     /// Whether a record was seen.
-    fn has_seen(&self) -> bool;
+    fn has_records(&self) -> bool;
 }
 
 /// The columns of a file of comma-separated values.
 #[derive(Debug)]
-pub(super) struct CsvLook {
+pub(super) struct CsvSampler {
     records: Records,
     has_header: bool,
     /// The names, once they are known.
@@ -37,15 +37,15 @@ pub(super) struct CsvLook {
     seen: bool,
 }
 
-impl CsvLook {
+impl CsvSampler {
     /// A look at names and values, or at the names alone.
     pub(super) fn new(delimiter: u8, has_header: bool, values: bool) -> Self {
         Self { records: Records::new(delimiter), has_header, names: None, kinds: Vec::new(), values, seen: false }
     }
 }
 
-impl Look for CsvLook {
-    fn look(&mut self, input: &[u8], at_end: bool) -> Result<usize, Fault> {
+impl Sampler for CsvSampler {
+    fn observe(&mut self, input: &[u8], at_end: bool) -> Result<usize, Fault> {
         let mut at = 0;
         while self.values || self.names.is_none() {
             match self.records.read(&input[at..], at_end)? {
@@ -71,7 +71,7 @@ impl Look for CsvLook {
         Ok(at)
     }
 
-    fn has_seen(&self) -> bool {
+    fn has_records(&self) -> bool {
         self.seen || (!self.values && self.names.is_some())
     }
 }
@@ -86,13 +86,13 @@ pub(super) enum Shape {
 
 /// A value that has nothing in common with those before it: where below them, what they are, and what it is.
 #[derive(Debug)]
-pub(super) struct Unlike {
+pub(super) struct ShapeConflict {
     pub(super) place: String,
     pub(super) before: &'static str,
     pub(super) now: String,
 }
 
-impl Unlike {
+impl ShapeConflict {
     fn below(self, name: &str) -> Self {
         let place = if self.place.is_empty() { name.to_owned() } else { format!("{name}.{}", self.place) };
         Self { place, ..self }
@@ -103,7 +103,7 @@ impl Shape {
     const NOTHING: Self = Self::Value(Kind::Nothing);
 
     /// Takes note of a value.
-    fn look(&mut self, value: &str) -> Result<(), Unlike> {
+    fn observe(&mut self, value: &str) -> Result<(), ShapeConflict> {
         match value.as_bytes().first() {
             Some(b'n') => Ok(()),
             Some(b'[') => {
@@ -111,8 +111,8 @@ impl Shape {
                     *self = Self::List(Box::new(Self::NOTHING));
                 }
                 match self {
-                    Self::List(item) => apart(json::items(value, |part| item.look(part))),
-                    _ => Err(self.unlike(value)),
+                    Self::List(item) => conflict_of(json::items(value, |part| item.observe(part))),
+                    _ => Err(self.conflict(value)),
                 }
             }
             Some(b'{') => {
@@ -120,8 +120,8 @@ impl Shape {
                     *self = Self::Struct(Vec::new());
                 }
                 match self {
-                    Self::Struct(fields) => apart(look_at(fields, value, true)),
-                    _ => Err(self.unlike(value)),
+                    Self::Struct(fields) => conflict_of(add_fields(fields, value, true)),
+                    _ => Err(self.conflict(value)),
                 }
             }
             first => {
@@ -135,25 +135,25 @@ impl Shape {
                         *known = known.and(kind);
                         Ok(())
                     }
-                    _ => Err(self.unlike(value)),
+                    _ => Err(self.conflict(value)),
                 }
             }
         }
     }
 
     /// What values of both shapes have in common.
-    fn and(self, other: Self) -> Result<Self, Unlike> {
+    fn and(self, other: Self) -> Result<Self, ShapeConflict> {
         Ok(match (self, other) {
             (shape, Self::NOTHING) | (Self::NOTHING, shape) => shape,
             (Self::Value(one), Self::Value(other)) => Self::Value(one.and(other)),
             (Self::List(one), Self::List(other)) => Self::List(Box::new(one.and(*other)?)),
-            (Self::Struct(one), Self::Struct(other)) => Self::Struct(in_common(one, other)?),
-            (one, other) => return Err(one.unlike(other.name())),
+            (Self::Struct(one), Self::Struct(other)) => Self::Struct(common_fields(one, other)?),
+            (one, other) => return Err(one.conflict(other.name())),
         })
     }
 
-    fn unlike(&self, value: &str) -> Unlike {
-        Unlike { place: String::new(), before: self.name(), now: value.to_owned() }
+    fn conflict(&self, value: &str) -> ShapeConflict {
+        ShapeConflict { place: String::new(), before: self.name(), now: value.to_owned() }
     }
 
     fn name(&self) -> &'static str {
@@ -174,15 +174,15 @@ impl Shape {
 }
 
 /// What fields of both have in common; those of one only stay as they are.
-pub(super) fn in_common(
+pub(super) fn common_fields(
     mut one: Vec<(String, Shape)>,
     other: Vec<(String, Shape)>,
-) -> Result<Vec<(String, Shape)>, Unlike> {
+) -> Result<Vec<(String, Shape)>, ShapeConflict> {
     for (name, shape) in other {
         match one.iter_mut().find(|(known, _)| *known == name) {
             Some((_, known)) => {
                 let before = std::mem::replace(known, Shape::NOTHING);
-                *known = before.and(shape).map_err(|unlike| unlike.below(&name))?;
+                *known = before.and(shape).map_err(|conflict| conflict.below(&name))?;
             }
             None => one.push((name, shape)),
         }
@@ -195,27 +195,27 @@ pub(super) fn fields_of(fields: &[(String, Shape)]) -> Vec<Field> {
     fields.iter().map(|(name, shape)| Field::new(name, shape.data_type(), true)).collect()
 }
 
-fn look_at(fields: &mut Vec<(String, Shape)>, object: &str, values: bool) -> Result<(), Stopped<Unlike>> {
+fn add_fields(fields: &mut Vec<(String, Shape)>, object: &str, values: bool) -> Result<(), VisitError<ShapeConflict>> {
     json::entries(object, |key, value| {
         let place = fields.iter().position(|(name, _)| name == key).unwrap_or_else(|| {
             fields.push((key.to_owned(), Shape::NOTHING));
             fields.len() - 1
         });
-        if values { fields[place].1.look(value).map_err(|unlike| unlike.below(key)) } else { Ok(()) }
+        if values { fields[place].1.observe(value).map_err(|conflict| conflict.below(key)) } else { Ok(()) }
     })
 }
 
 /// Text that is no JSON was refused when the record was read.
-fn apart(read: Result<(), Stopped<Unlike>>) -> Result<(), Unlike> {
+fn conflict_of(read: Result<(), VisitError<ShapeConflict>>) -> Result<(), ShapeConflict> {
     match read {
-        Err(Stopped::Refused(unlike)) => Err(unlike),
-        Ok(()) | Err(Stopped::Json(_)) => Ok(()),
+        Err(VisitError::Refused(conflict)) => Err(conflict),
+        Ok(()) | Err(VisitError::Json(_)) => Ok(()),
     }
 }
 
 /// The columns of a file of JSON objects.
 #[derive(Debug)]
-pub(super) struct JsonLook {
+pub(super) struct JsonSampler {
     lines: Lines,
     pub(super) fields: Vec<(String, Shape)>,
     /// Whether the values are of interest.
@@ -223,15 +223,15 @@ pub(super) struct JsonLook {
     seen: bool,
 }
 
-impl JsonLook {
+impl JsonSampler {
     /// A look at keys and values, or at the keys alone.
     pub(super) fn new(values: bool) -> Self {
         Self { lines: Lines::new(), fields: Vec::new(), values, seen: false }
     }
 }
 
-impl Look for JsonLook {
-    fn look(&mut self, input: &[u8], at_end: bool) -> Result<usize, Fault> {
+impl Sampler for JsonSampler {
+    fn observe(&mut self, input: &[u8], at_end: bool) -> Result<usize, Fault> {
         let mut at = 0;
         loop {
             let (step, text) = self.lines.read(&input[at..], at_end, usize::MAX);
@@ -241,19 +241,19 @@ impl Look for JsonLook {
             }
             let line = self.lines.line();
             let object = object(line, text)?;
-            if self.values && json::is_deeper(object, MOST_LEVELS) {
-                let reason = format!("its values are nested more than {MOST_LEVELS} levels deep");
+            if self.values && json::is_deeper(object, MAX_LEVELS) {
+                let reason = format!("its values are nested more than {MAX_LEVELS} levels deep");
                 return Err(Fault::Record { line, reason });
             }
             self.seen = true;
-            look_at(&mut self.fields, object, self.values).map_err(|stopped| match stopped {
-                Stopped::Json(error) => no_json(line, &error),
-                Stopped::Refused(unlike) => Fault::value(line, unlike.place, unlike.before, &unlike.now),
+            add_fields(&mut self.fields, object, self.values).map_err(|stopped| match stopped {
+                VisitError::Json(error) => no_json(line, &error),
+                VisitError::Refused(conflict) => Fault::value(line, conflict.place, conflict.before, &conflict.now),
             })?;
         }
     }
 
-    fn has_seen(&self) -> bool {
+    fn has_records(&self) -> bool {
         self.seen
     }
 }

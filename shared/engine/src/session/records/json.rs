@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 /// Why a value cannot be taken apart.
 #[derive(Debug)]
-pub(super) enum Stopped<E> {
+pub(super) enum VisitError<E> {
     /// It is not JSON of that shape.
     Json(serde_json::Error),
     /// Whoever is shown the parts refuses one.
@@ -29,7 +29,7 @@ pub(super) fn text(value: &str) -> Result<Cow<'_, str>, serde_json::Error> {
 pub(super) fn entries<'de, E>(
     object: &'de str,
     mut each: impl FnMut(&str, &'de str) -> Result<(), E>,
-) -> Result<(), Stopped<E>> {
+) -> Result<(), VisitError<E>> {
     let mut refused = None;
     let mut reader = serde_json::Deserializer::from_str(object);
     let visitor = Parts {
@@ -38,19 +38,19 @@ pub(super) fn entries<'de, E>(
         of: PhantomData,
     };
     let read = reader.deserialize_map(visitor).and_then(|()| reader.end());
-    read.map_err(|error| refused.map_or(Stopped::Json(error), Stopped::Refused))
+    read.map_err(|error| refused.map_or(VisitError::Json(error), VisitError::Refused))
 }
 
 /// Shows every item of a JSON array.
 pub(super) fn items<'de, E>(
     array: &'de str,
     mut each: impl FnMut(&'de str) -> Result<(), E>,
-) -> Result<(), Stopped<E>> {
+) -> Result<(), VisitError<E>> {
     let mut refused = None;
     let mut reader = serde_json::Deserializer::from_str(array);
     let visitor = Parts { each: |_: Option<&str>, value| each(value), refused: &mut refused, of: PhantomData };
     let read = reader.deserialize_seq(visitor).and_then(|()| reader.end());
-    read.map_err(|error| refused.map_or(Stopped::Json(error), Stopped::Refused))
+    read.map_err(|error| refused.map_or(VisitError::Json(error), VisitError::Refused))
 }
 
 /// Whether lists and objects of a JSON text stand more than `most` levels inside of one another. Text that is no JSON may be
@@ -151,11 +151,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_and_what_is_no_json_are_told_apart() {
+    fn refusals_and_invalid_json_are_distinguished() {
         let refused = entries(r#"{"a": 1, "b": 2}"#, |key, _| if key == "b" { Err(key.to_owned()) } else { Ok(()) });
-        assert!(matches!(refused, Err(Stopped::Refused(key)) if key == "b"));
+        assert!(matches!(refused, Err(VisitError::Refused(key)) if key == "b"));
         for broken in ["{\"a\": 1", "{\"a\": 1} {\"a\": 2}", "{\"a\": 01}", "[1]", "1", "{'a': 1}", ""] {
-            assert!(matches!(entries::<()>(broken, |_, _| Ok(())), Err(Stopped::Json(_))), "{broken}");
+            assert!(matches!(entries::<()>(broken, |_, _| Ok(())), Err(VisitError::Json(_))), "{broken}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The types of columns whose values look alike.
 
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
-pub(super) use windlass_project::rows::kind::Kind;
+pub(super) use windlass_project::literal_rows::value_kind::Kind;
 
 /// The type of a column of values of that kind.
 pub(super) fn data_type(kind: Kind) -> DataType {

@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_that_hold_anything_come_with_their_numbers() {
+    fn non_empty_lines_have_their_numbers() {
         let text: &[u8] = b"\n{1}\r\n\n  \n{2}\n{3}";
         for piece in [1, 2, 3, 100] {
             let (mut lines, mut found, mut start) = (Lines::new(), Vec::new(), 0);

@@ -10,14 +10,14 @@ use windlass_storage::Location;
 
 use super::fault::Fault;
 use super::header::{self, Origin};
-use super::infer::{self, CsvLook, JsonLook, Look};
+use super::infer::{self, CsvSampler, JsonSampler, Sampler};
 use super::input::Input;
 use super::rows::RecordFormat;
 use crate::session::SessionError;
 
 /// Bytes that are looked at of all files together, unless there are so many that each has a right to more.
-const LOOKED_AT: u64 = 64 * 1024 * 1024;
-const LEAST_OF_A_FILE: u64 = 64 * 1024;
+const SAMPLE_BYTES: u64 = 64 * 1024 * 1024;
+const MIN_SAMPLE_BYTES_PER_FILE: u64 = 64 * 1024;
 
 /// Files of records, and what is known of their columns.
 pub(in crate::session) struct Files<'a> {
@@ -30,20 +30,20 @@ pub(in crate::session) struct Files<'a> {
 }
 
 impl Files<'_> {
-    /// The columns that the files have, by their names and by the looks of their values.
+    /// The columns that the files have, by their names and by the samples of their values.
     ///
     /// # Errors
     /// [`SessionError`] with the file, and mostly the line, that does not go with what is before it.
-    pub(in crate::session) async fn found(&self, state: &dyn Session) -> Result<SchemaRef, SessionError> {
-        let most = (LOOKED_AT / self.objects.len().max(1) as u64).max(LEAST_OF_A_FILE);
+    pub(in crate::session) async fn inferred_schema(&self, state: &dyn Session) -> Result<SchemaRef, SessionError> {
+        let most = (SAMPLE_BYTES / self.objects.len().max(1) as u64).max(MIN_SAMPLE_BYTES_PER_FILE);
         match self.format {
             RecordFormat::Csv { has_header, delimiter } => {
-                let looks = self.looks(state, most, || CsvLook::new(delimiter, has_header, true)).await?;
-                self.csv_schema(looks)
+                let samples = self.sample_files(state, most, || CsvSampler::new(delimiter, has_header, true)).await?;
+                self.csv_schema(samples)
             }
             RecordFormat::Json => {
-                let looks = self.looks(state, most, || JsonLook::new(true)).await?;
-                self.json_schema(looks)
+                let samples = self.sample_files(state, most, || JsonSampler::new(true)).await?;
+                self.json_schema(samples)
             }
         }
     }
@@ -51,13 +51,13 @@ impl Files<'_> {
     /// Checks that the files have the columns of `schema`, which the project declares.
     ///
     /// # Errors
-    /// As [`Files::found`].
+    /// As [`Files::inferred_schema`].
     pub(in crate::session) async fn check(&self, state: &dyn Session, schema: &Schema) -> Result<(), SessionError> {
         match self.format {
             RecordFormat::Csv { has_header: true, delimiter } => {
-                let looks = self.looks(state, u64::MAX, || CsvLook::new(delimiter, true, false)).await?;
-                for (object, look) in self.objects.iter().zip(looks) {
-                    if let Some(names) = &look.names {
+                let samples = self.sample_files(state, u64::MAX, || CsvSampler::new(delimiter, true, false)).await?;
+                for (object, sampler) in self.objects.iter().zip(samples) {
+                    if let Some(names) = &sampler.names {
                         let places = header::places(names, schema, Origin::Declared, self.elsewhere);
                         places.map_err(|fault| fault.of_file(&object.location))?;
                     }
@@ -70,42 +70,42 @@ impl Files<'_> {
         }
     }
 
-    /// A look at up to `most` bytes of each file, in the files' order.
-    async fn looks<L: Look + Send>(
+    /// Samples up to `most` bytes of each file, in the files' order.
+    async fn sample_files<L: Sampler + Send>(
         &self,
         state: &dyn Session,
         most: u64,
-        look: impl Fn() -> L,
+        sampler: impl Fn() -> L,
     ) -> Result<Vec<L>, SessionError> {
         let at_once = state.config_options().execution.meta_fetch_concurrency.get();
         // Collected first: a stream over the lazy iterator would borrow it for longer than the compiler can prove.
-        let looks: Vec<_> = self.objects.iter().map(|object| self.look_at(object, most, look())).collect();
-        futures::stream::iter(looks).buffered(at_once).try_collect().await
+        let samples: Vec<_> = self.objects.iter().map(|object| self.sample_file(object, most, sampler())).collect();
+        futures::stream::iter(samples).buffered(at_once).try_collect().await
     }
 
-    async fn look_at<L: Look>(&self, object: &ObjectMeta, most: u64, mut look: L) -> Result<L, SessionError> {
+    async fn sample_file<L: Sampler>(&self, object: &ObjectMeta, most: u64, mut sampler: L) -> Result<L, SessionError> {
         let mut input = Input::new(Arc::clone(self.store), object.clone(), 0);
-        while !input.is_at_end() && (input.offset() < most || !look.has_seen()) {
+        while !input.is_at_end() && (input.offset() < most || !sampler.has_records()) {
             input.more().await?;
-            let used = look.look(input.unused(), input.is_at_end());
+            let used = sampler.observe(input.unused(), input.is_at_end());
             input.use_up(used.map_err(|fault| fault.of_file(&object.location))?);
-            if most == u64::MAX && look.has_seen() {
+            if most == u64::MAX && sampler.has_records() {
                 break;
             }
         }
-        Ok(look)
+        Ok(sampler)
     }
 
-    fn csv_schema(&self, looks: Vec<CsvLook>) -> Result<SchemaRef, SessionError> {
+    fn csv_schema(&self, samples: Vec<CsvSampler>) -> Result<SchemaRef, SessionError> {
         let mut known: Option<(Vec<String>, Vec<infer::Kind>)> = None;
-        for (object, look) in self.objects.iter().zip(looks) {
-            let Some(names) = look.names else { continue };
+        for (object, sampler) in self.objects.iter().zip(samples) {
+            let Some(names) = sampler.names else { continue };
             let Some((first, kinds)) = &mut known else {
                 if let Some(index) = names.iter().position(String::is_empty) {
                     let reason = format!("has no name for its column {}", index + 1);
                     return Err(Fault::Columns { reason }.of_file(&object.location));
                 }
-                let own = names.into_iter().zip(look.kinds).filter(|(name, _)| !self.elsewhere.contains(name));
+                let own = names.into_iter().zip(sampler.kinds).filter(|(name, _)| !self.elsewhere.contains(name));
                 known = Some(own.unzip());
                 continue;
             };
@@ -113,19 +113,22 @@ impl Files<'_> {
             let places = header::places(&names, &schema, Origin::Found, self.elsewhere);
             let places = places.map_err(|fault| fault.of_file(&object.location))?;
             for (kind, place) in kinds.iter_mut().zip(places) {
-                *kind = kind.and(look.kinds[place]);
+                *kind = kind.and(sampler.kinds[place]);
             }
         }
         let (names, kinds) = known.ok_or_else(|| self.without_columns())?;
         Ok(Arc::new(infer::csv_schema(&names, &kinds)))
     }
 
-    fn json_schema(&self, looks: Vec<JsonLook>) -> Result<SchemaRef, SessionError> {
+    fn json_schema(&self, samples: Vec<JsonSampler>) -> Result<SchemaRef, SessionError> {
         let mut fields = Vec::new();
-        for (object, look) in self.objects.iter().zip(looks) {
-            fields = infer::in_common(fields, look.fields).map_err(|unlike| SessionError::SchemaConflict {
+        for (object, sampler) in self.objects.iter().zip(samples) {
+            fields = infer::common_fields(fields, sampler.fields).map_err(|conflict| SessionError::SchemaConflict {
                 file: object.location.to_string(),
-                reason: format!("`{}` is {} there, and {} in files before it", unlike.place, unlike.now, unlike.before),
+                reason: format!(
+                    "`{}` is {} there, and {} in files before it",
+                    conflict.place, conflict.now, conflict.before
+                ),
             })?;
         }
         if fields.is_empty() {
@@ -136,24 +139,24 @@ impl Files<'_> {
 
     /// Reads records until each column of `schema` was a key of one.
     async fn check_keys(&self, schema: &Schema) -> Result<(), SessionError> {
-        let is_seen = |look: &JsonLook, name: &String| look.fields.iter().any(|(key, _)| key == name);
+        let is_seen = |sampler: &JsonSampler, name: &String| sampler.fields.iter().any(|(key, _)| key == name);
         let mut missing: Vec<&String> = schema.fields().iter().map(|field| field.name()).collect();
-        let (mut looked_at, mut similar, mut has_records) = (0, None, false);
+        let (mut sampled_bytes, mut similar, mut has_records) = (0, None, false);
         for object in self.objects {
-            let mut look = JsonLook::new(false);
+            let mut sampler = JsonSampler::new(false);
             let mut input = Input::new(Arc::clone(self.store), object.clone(), 0);
             while !input.is_at_end() {
                 input.more().await?;
-                let used = look.look(input.unused(), input.is_at_end());
+                let used = sampler.observe(input.unused(), input.is_at_end());
                 input.use_up(used.map_err(|fault| fault.of_file(&object.location))?);
-                missing.retain(|name| !is_seen(&look, name));
-                if missing.is_empty() || looked_at + input.offset() > LOOKED_AT {
+                missing.retain(|name| !is_seen(&sampler, name));
+                if missing.is_empty() || sampled_bytes + input.offset() > SAMPLE_BYTES {
                     return Ok(());
                 }
             }
-            looked_at += object.size;
-            has_records |= look.has_seen();
-            let key = look.fields.into_iter().find(|(key, _)| key.eq_ignore_ascii_case(missing[0]));
+            sampled_bytes += object.size;
+            has_records |= sampler.has_records();
+            let key = sampler.fields.into_iter().find(|(key, _)| key.eq_ignore_ascii_case(missing[0]));
             similar = similar.or(key.map(|(key, _)| key));
         }
         match has_records {

@@ -13,7 +13,7 @@ use object_store::ObjectStore;
 
 use super::fault::Fault;
 use super::input::{Input, for_engine};
-use super::rows::{RecordFormat, Rows, Wanted};
+use super::rows::{ReadColumns, RecordFormat, Rows};
 
 /// Where a column of the result comes from.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +29,7 @@ pub(super) enum From {
 pub(super) struct Opener {
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) format: RecordFormat,
-    pub(super) wanted: Wanted,
+    pub(super) wanted: ReadColumns,
     /// By column of the result.
     pub(super) columns: Vec<From>,
     /// The schema of the result.
@@ -155,7 +155,7 @@ mod tests {
         store.put(&path, text.to_owned().into()).await.unwrap();
         let schema = Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, true)]));
         let file = PartitionedFile::new_from_meta(store.head(&path).await.unwrap());
-        let wanted = Wanted { schema: Arc::clone(&schema), origin, elsewhere: Vec::new(), read: vec![true] };
+        let wanted = ReadColumns { schema: Arc::clone(&schema), origin, elsewhere: Vec::new(), read: vec![true] };
         let columns = vec![From::File(0)];
         (Opener { store, format: RecordFormat::Json, wanted, columns, schema, batch_size: 2 }, file)
     }

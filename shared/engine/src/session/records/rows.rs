@@ -11,7 +11,7 @@ use super::csv::{Records, Step};
 use super::fault::Fault;
 use super::header::{self, Origin};
 use super::infer::{no_json, object};
-use super::json::{self, Stopped};
+use super::json::{self, VisitError};
 use super::lines::Lines;
 
 /// How the records of a file are written.
@@ -30,7 +30,7 @@ pub(crate) enum RecordFormat {
 
 /// Which columns are read, and what a file may have besides.
 #[derive(Debug, Clone)]
-pub(super) struct Wanted {
+pub(super) struct ReadColumns {
     /// The columns of the files.
     pub(super) schema: SchemaRef,
     pub(super) origin: Origin,
@@ -43,15 +43,15 @@ pub(super) struct Wanted {
 /// Reads the records of one file, some at a time.
 #[derive(Debug)]
 pub(super) struct Rows {
-    wanted: Wanted,
-    way: Way,
+    wanted: ReadColumns,
+    way: FormatState,
     /// By column of the schema; `None` if it is not read.
     columns: Vec<Option<Column>>,
     rows: usize,
 }
 
 #[derive(Debug)]
-enum Way {
+enum FormatState {
     Csv {
         records: Records,
         has_header: bool,
@@ -68,7 +68,7 @@ enum Way {
 }
 
 impl Rows {
-    pub(super) fn new(format: RecordFormat, wanted: Wanted) -> Result<Self, ArrowError> {
+    pub(super) fn new(format: RecordFormat, wanted: ReadColumns) -> Result<Self, ArrowError> {
         let fields = wanted.schema.fields();
         let column = |(field, read): (_, &bool)| -> Result<Option<Column>, ArrowError> {
             let field: &datafusion::arrow::datatypes::FieldRef = field;
@@ -81,9 +81,9 @@ impl Rows {
                     true => Records::new(delimiter),
                     false => Records::of_columns(delimiter, fields.len()),
                 };
-                Way::Csv { records, has_header, places: None }
+                FormatState::Csv { records, has_header, places: None }
             }
-            RecordFormat::Json => Way::Json {
+            RecordFormat::Json => FormatState::Json {
                 lines: Lines::new(),
                 places: fields.iter().enumerate().map(|(place, field)| (field.name().clone(), place)).collect(),
                 seen: vec![0; fields.len()],
@@ -103,7 +103,7 @@ impl Rows {
     pub(super) fn read(&mut self, input: &[u8], at_end: bool, within: usize, most: usize) -> Result<usize, Fault> {
         let Self { wanted, way, columns, rows } = self;
         match way {
-            Way::Csv { records, has_header, places } => {
+            FormatState::Csv { records, has_header, places } => {
                 let mut at = 0;
                 while *rows < most {
                     match records.read(&input[at..], at_end)? {
@@ -126,7 +126,7 @@ impl Rows {
                 }
                 Ok(at)
             }
-            Way::Json { lines, places, seen, records } => {
+            FormatState::Json { lines, places, seen, records } => {
                 let mut at = 0;
                 while *rows < most && at < within {
                     let (step, text) = lines.read(&input[at..], at_end, within - at);
@@ -153,7 +153,7 @@ impl Rows {
 }
 
 /// What the first record of a file says about where columns are.
-fn first(records: &Records, has_header: bool, wanted: &Wanted) -> Result<Vec<usize>, Fault> {
+fn first(records: &Records, has_header: bool, wanted: &ReadColumns) -> Result<Vec<usize>, Fault> {
     if has_header {
         return header::places(&header::names(records)?, &wanted.schema, wanted.origin, &wanted.elsewhere);
     }
@@ -168,7 +168,7 @@ fn push_fields(
     records: &Records,
     places: &[usize],
     columns: &mut [Option<Column>],
-    wanted: &Wanted,
+    wanted: &ReadColumns,
 ) -> Result<(), Fault> {
     let record = records.record();
     for (index, column) in columns.iter_mut().enumerate() {
@@ -191,7 +191,7 @@ fn push_object(
     places: &HashMap<String, usize>,
     (seen, record): (&mut [u64], u64),
     columns: &mut [Option<Column>],
-    wanted: &Wanted,
+    wanted: &ReadColumns,
 ) -> Result<(), Fault> {
     let read = json::entries(object, |key, value| {
         let Some(place) = places.get(key).copied() else { return unknown(key, places, wanted) };
@@ -205,12 +205,12 @@ fn push_object(
         }
     });
     read.map_err(|stopped| match stopped {
-        Stopped::Json(error) => no_json(line, &error),
-        Stopped::Refused(Refused::Value { place, expected, found }) => Fault::value(line, place, expected, &found),
-        Stopped::Refused(Refused::Repeated(key)) => {
+        VisitError::Json(error) => no_json(line, &error),
+        VisitError::Refused(Refused::Value { place, expected, found }) => Fault::value(line, place, expected, &found),
+        VisitError::Refused(Refused::Repeated(key)) => {
             Fault::Record { line, reason: format!("the key `{key}` comes twice") }
         }
-        Stopped::Refused(Refused::Key(key)) => Fault::Record { line, reason: other_key(&key, places) },
+        VisitError::Refused(Refused::Key(key)) => Fault::Record { line, reason: other_key(&key, places) },
     })?;
     for (column, seen) in columns.iter_mut().zip(seen.iter()) {
         if *seen != record
@@ -223,7 +223,7 @@ fn push_object(
 }
 
 /// Whether a record may have a key that is no column.
-fn unknown(key: &str, places: &HashMap<String, usize>, wanted: &Wanted) -> Result<(), Refused> {
+fn unknown(key: &str, places: &HashMap<String, usize>, wanted: &ReadColumns) -> Result<(), Refused> {
     let is_elsewhere = wanted.elsewhere.iter().any(|name| name == key);
     let looks_known = || places.keys().any(|known| known.eq_ignore_ascii_case(key));
     match wanted.origin {

@@ -17,7 +17,7 @@ use object_store::ObjectStore;
 
 use super::header::Origin;
 use super::read::{From, Opener};
-use super::rows::{RecordFormat, Wanted};
+use super::rows::{ReadColumns, RecordFormat};
 
 /// Rows of a batch where the engine does not say.
 const DEFAULT_BATCH_SIZE: usize = 8192;
@@ -80,7 +80,7 @@ impl FileSource for RecordsScan {
         Ok(Arc::new(Opener {
             store: object_store,
             format: self.format,
-            wanted: Wanted { schema, origin: self.origin, elsewhere, read },
+            wanted: ReadColumns { schema, origin: self.origin, elsewhere, read },
             columns,
             schema: Arc::new(self.projection.project_schema(self.table_schema.table_schema())?),
             batch_size: self.batch_size.max(1),

@@ -60,7 +60,7 @@ fn scalar_subqueries(plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<
         let rewritten = expr.transform_down(|expr| {
             let Expr::ScalarSubquery(subquery) = &expr else { return Ok(Transformed::no(expr)) };
             let plan = subquery.subquery.as_ref();
-            if subquery.outer_ref_columns.is_empty() || engine_takes_apart(plan, false)? {
+            if subquery.outer_ref_columns.is_empty() || engine_can_decorrelate(plan, false)? {
                 return Ok(Transformed::new(expr, false, TreeNodeRecursion::Jump));
             }
             let alias = config.alias_generator().next("__sq_dependent");
@@ -100,7 +100,7 @@ fn lateral_join(join: &Join, config: &dyn OptimizerConfig) -> Result<Option<Logi
     if !matches!(join.join_type, JoinType::Inner | JoinType::Left)
         || !join.on.is_empty()
         || !plan.contains_outer_reference_below()?
-        || engine_takes_apart(plan, true)?
+        || engine_can_decorrelate(plan, true)?
     {
         return Ok(None);
     }
@@ -111,7 +111,7 @@ fn lateral_join(join: &Join, config: &dyn OptimizerConfig) -> Result<Option<Logi
     let left = join.left.as_ref();
     let name = config.alias_generator().next("__sq_dependent");
     let Some(dependent) = Dependent::on_keeping_names(left, &plan, &name)? else {
-        return match picks_rows(&plan) {
+        return match is_row_wise(&plan) {
             true => Ok(None),
             false => {
                 plan_err!("a LATERAL query of this shape cannot be computed for each outer row; write it as a join")
@@ -124,31 +124,31 @@ fn lateral_join(join: &Join, config: &dyn OptimizerConfig) -> Result<Option<Logi
 }
 
 /// Whether the engine's own rules take the subquery apart.
-fn engine_takes_apart(plan: &LogicalPlan, lateral: bool) -> Result<bool> {
+fn engine_can_decorrelate(plan: &LogicalPlan, lateral: bool) -> Result<bool> {
     let mut rule = PullUpCorrelatedExpr::new().with_need_handle_count_bug(true);
     plan.clone().rewrite(&mut rule).data()?;
     let is_right = match lateral {
-        true => rule.pull_up_having_expr.is_none() && picks_rows(plan),
-        false => totals_of_rows(plan),
+        true => rule.pull_up_having_expr.is_none() && is_row_wise(plan),
+        false => aggregates_rows_once(plan),
     };
     Ok(rule.can_pull_up && is_right)
 }
 
 /// Whether a plan aggregates at most once, and what it aggregates are rows that it picks.
-fn totals_of_rows(plan: &LogicalPlan) -> bool {
+fn aggregates_rows_once(plan: &LogicalPlan) -> bool {
     match plan {
-        LogicalPlan::Aggregate(aggregate) => picks_rows(&aggregate.input),
-        LogicalPlan::Projection(projection) => totals_of_rows(&projection.input),
-        LogicalPlan::Filter(filter) => totals_of_rows(&filter.input),
-        LogicalPlan::SubqueryAlias(named) => totals_of_rows(&named.input),
-        plan => picks_rows(plan),
+        LogicalPlan::Aggregate(aggregate) => is_row_wise(&aggregate.input),
+        LogicalPlan::Projection(projection) => aggregates_rows_once(&projection.input),
+        LogicalPlan::Filter(filter) => aggregates_rows_once(&filter.input),
+        LogicalPlan::SubqueryAlias(named) => aggregates_rows_once(&named.input),
+        plan => is_row_wise(plan),
     }
 }
 
 /// Whether a plan gives rows of its inputs and combinations of these, each by itself, or those that it gives are the same for
 /// every outer row. Whatever looks at several of them looks
 /// at those of one outer row: taken apart, it would look at all.
-pub(super) fn picks_rows(plan: &LogicalPlan) -> bool {
+pub(super) fn is_row_wise(plan: &LogicalPlan) -> bool {
     let is_plain = match plan {
         LogicalPlan::Sort(sort) => sort.fetch.is_none(),
         LogicalPlan::TableScan(scan) => scan.fetch.is_none(),
@@ -162,11 +162,11 @@ pub(super) fn picks_rows(plan: &LogicalPlan) -> bool {
         _ => false,
     };
     let depends = plan.contains_outer_reference_below().unwrap_or(true);
-    !depends || is_plain && plan.inputs().into_iter().all(picks_rows)
+    !depends || is_plain && plan.inputs().into_iter().all(is_row_wise)
 }
 
 /// A call over a window, over the rows of one combination of `keys` at a time.
-fn within_each(call: Expr, keys: &[Column]) -> Result<Expr> {
+fn partitioned_by(call: Expr, keys: &[Column]) -> Result<Expr> {
     call.transform_up(|expr| match expr {
         Expr::WindowFunction(mut call) => {
             call.params.partition_by.extend(keys.iter().cloned().map(Expr::Column));
@@ -308,7 +308,7 @@ impl Domain {
                 let names = NamePreserver::new(plan);
                 let calls = window.window_expr.iter().map(|call| {
                     let name = names.save(call);
-                    Ok(name.restore(within_each(self.with_values(call.clone(), &keys)?, &keys)?))
+                    Ok(name.restore(partitioned_by(self.with_values(call.clone(), &keys)?, &keys)?))
                 });
                 let calls = calls.collect::<Result<Vec<_>>>()?;
                 Ok(Some((LogicalPlanBuilder::from(input).window(calls)?.build()?, keys)))

@@ -9,7 +9,7 @@
 //! The rules stand before the engine's own, which take apart what they can.
 
 mod dependent;
-mod places;
+mod hoist;
 mod values;
 
 use std::sync::Arc;

@@ -25,8 +25,8 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuil
 use datafusion::optimizer::optimizer::ApplyOrder;
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
-use super::dependent::picks_rows;
-use super::places::moved;
+use super::dependent::is_row_wise;
+use super::hoist::hoist_scalar_subqueries;
 
 /// The name of a count.
 const COUNT: &str = "__sq_count";
@@ -46,7 +46,7 @@ impl OptimizerRule for SubqueryValues {
     fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
         let counted = if has_values(&plan)? { counting(plan)? } else { Transformed::no(plan) };
         // At once, because the engine checks after every rule that subqueries stand where they may.
-        counted.transform_data(|plan| moved(plan, config))
+        counted.transform_data(|plan| hoist_scalar_subqueries(plan, config))
     }
 }
 
@@ -113,7 +113,7 @@ fn is_correlated(subquery: &Subquery) -> bool {
 
 /// Whether the subquery is the same for every outer row, or picks some rows for each.
 fn is_plain(subquery: &Subquery) -> bool {
-    !is_correlated(subquery) || picks_rows(&subquery.subquery)
+    !is_correlated(subquery) || is_row_wise(&subquery.subquery)
 }
 
 /// The expression with counts in the place of `IN`, and of `EXISTS` if asked for.

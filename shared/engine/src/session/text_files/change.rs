@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_the_same_size_and_time_may_be_another() {
+    fn a_file_of_the_same_size_and_time_may_differ() {
         let with = |mark: &str| TextListing { files: [("a".to_owned(), Listed(1, 1, Some(mark.to_owned())))].into() };
         assert_eq!(with("1").change_since(&with("2")).present, 1);
         assert_eq!(with("1").change_since(&with("1")), ListingChange::default());
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn new_gone_and_different_files_have_changed() {
+    fn added_removed_and_modified_files_have_changed() {
         let before = listing(&[("a", 1, 1), ("b", 1, 1), ("c", 1, 1), ("d", 1, 1)]);
         let now = listing(&[("a", 1, 1), ("b", 2, 1), ("c", 1, 2), ("e", 5, 1)]);
         let change = now.change_since(&before);

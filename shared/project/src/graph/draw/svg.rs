@@ -17,7 +17,7 @@ const NAME_ADVANCE: f64 = 7.85;
 const CAPTION_ADVANCE: f64 = 6.2;
 const PADDING: f64 = 14.0;
 /// Characters of a name that are shown; all of it is in the node's title.
-const MOST_CHARS: usize = 40;
+const MAX_CHARS: usize = 40;
 
 const STYLE: &str = "\
     .page { fill: #ffffff }\n\
@@ -201,10 +201,10 @@ fn legend(text: &mut String, picture: &Picture<'_>, plan: &Plan) {
 
 /// The name, or the start of it if it is very long.
 fn shown(name: &str) -> String {
-    if name.chars().count() <= MOST_CHARS {
+    if name.chars().count() <= MAX_CHARS {
         return name.to_owned();
     }
-    name.chars().take(MOST_CHARS - 1).chain(['…']).collect()
+    name.chars().take(MAX_CHARS - 1).chain(['…']).collect()
 }
 
 fn length(text: &str) -> f64 {

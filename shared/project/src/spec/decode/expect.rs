@@ -87,7 +87,7 @@ pub(super) fn rename(expected: &mut Expected, scope: &Scope<'_>, problems: &mut 
 }
 
 /// Notes what a stage that is materialised so cannot expect.
-pub(super) fn settle(
+pub(super) fn check_applicable(
     expected: &Expected,
     settings: &TableSettings,
     materialize: Materialize,

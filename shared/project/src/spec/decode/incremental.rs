@@ -38,7 +38,7 @@ pub(super) fn read(fields: &Fields<'_>, settings: &mut TableSettings, problems: 
 }
 
 /// Draws the consequences for a stage that is materialised so. `place` is where the stage is told that it lacks a key.
-pub(super) fn settle(table: &mut Table, materialize: Materialize, place: &Span, problems: &mut Vec<Problem>) {
+pub(super) fn finalize(table: &mut Table, materialize: Materialize, place: &Span, problems: &mut Vec<Problem>) {
     let settings = &mut table.settings;
     if materialize != Materialize::Table {
         // Defaults of the project do not concern a stage without a table of its own.
@@ -56,18 +56,18 @@ pub(super) fn settle(table: &mut Table, materialize: Materialize, place: &Span, 
     }
     if settings.incremental == Incremental::Off {
         if settings.mode == WriteMode::Upsert {
-            hold_key(settings);
+            require_not_null_keys(settings);
         }
         return;
     }
     if table.lacks_key && settings.mode == WriteMode::Overwrite {
         problems.push(no_key(table.incremental_span.as_ref(), place));
     }
-    hold_key(&mut table.settings);
+    require_not_null_keys(&mut table.settings);
 }
 
 /// Rows are found by their keys, so no column of these holds null.
-fn hold_key(settings: &mut TableSettings) {
+fn require_not_null_keys(settings: &mut TableSettings) {
     for column in &settings.key {
         if !settings.not_null.contains(column) {
             settings.not_null.push(column.clone());
@@ -78,14 +78,14 @@ fn hold_key(settings: &mut TableSettings) {
 /// Notes a way of writing that lacks what it goes by, or that an incremental table cannot have.
 fn check_mode(table: &Table, place: &Span, problems: &mut Vec<Problem>) {
     let settings = &table.settings;
-    let (needs, is_there) = match settings.mode {
+    let (needs, is_set) = match settings.mode {
         WriteMode::Overwrite | WriteMode::Append => return,
         WriteMode::Upsert => ("key", !table.lacks_key),
         WriteMode::ReplacePartitions => ("partition_by", table.partition_span.is_some()),
     };
     let place = table.mode_span.as_ref().unwrap_or(place);
     let mode = settings.mode.as_str();
-    if !is_there {
+    if !is_set {
         let problem = Problem::new(codes::IO_MODE, format!("`mode: {mode}` needs `{needs}`")).at(place);
         problems.push(problem.help(format!("add `{needs}: [column]`")));
     }

@@ -7,7 +7,7 @@ use windlass_base::config::SessionSettings;
 use windlass_base::ids::{NodeName, PipelineName};
 
 use super::fields::{Fields, Keys, entries};
-use super::table::LEAST_FILE_BYTES;
+use super::table::MIN_FILE_BYTES;
 use super::values::{boolean, check_name, choice, size, tag_places, tags, text, text_map, whole};
 use super::{contract, incremental, param, session, source, tag_policy, target};
 use crate::contract::Contracts;
@@ -55,7 +55,7 @@ const DEFAULTS: Keys = Keys {
 
 pub(super) const MATERIALIZE: [(&str, Materialize); 3] =
     [("table", Materialize::Table), ("view", Materialize::View), ("cache", Materialize::Cache)];
-pub(super) const MOST_RETRIES: u32 = 100;
+pub(super) const MAX_RETRIES: u32 = 100;
 
 /// What `windlass.yaml` says.
 pub(super) struct Manifest {
@@ -234,7 +234,7 @@ fn run(node: &Node, problems: &mut Vec<Problem>) -> RunSettings {
             .unwrap_or(defaults.max_parallel_stages),
         retries: fields
             .get("retries")
-            .and_then(|node| whole(node, "`retries`", 0..=MOST_RETRIES, problems))
+            .and_then(|node| whole(node, "`retries`", 0..=MAX_RETRIES, problems))
             .unwrap_or(defaults.retries),
         fail_fast: fields
             .get("fail_fast")
@@ -257,14 +257,14 @@ fn defaults(node: Option<&Node>, run: &RunSettings, problems: &mut Vec<Problem>)
         defaults.tags = value;
         defaults.tag_places = tag_places(node);
     }
-    if let Some(value) = fields.get("retries").and_then(|node| whole(node, "`retries`", 0..=MOST_RETRIES, problems)) {
+    if let Some(value) = fields.get("retries").and_then(|node| whole(node, "`retries`", 0..=MAX_RETRIES, problems)) {
         defaults.retries = value;
     }
     if let Some(value) = fields.get("properties").and_then(|node| text_map(node, "`properties`", problems)) {
         defaults.table.properties = value;
     }
     defaults.table.target_file_bytes =
-        fields.get("target_file_size").and_then(|node| size(node, "`target_file_size`", LEAST_FILE_BYTES, problems));
+        fields.get("target_file_size").and_then(|node| size(node, "`target_file_size`", MIN_FILE_BYTES, problems));
     if let Some(node) = fields.get("contract")
         && choice(node, "`contract` of `defaults`", &[("by_name", ())], problems).is_some()
     {

@@ -23,10 +23,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::codes;
-use super::expanded::Expanded;
 use super::files::{MANIFEST, MAX_FILE_BYTES, MAX_STAGES, ProjectFiles, STAGES_DIR};
 use super::pipeline::{PipelineSpec, StageSpec};
 use super::problem::{Problem, Problems};
+use super::source_map::Expanded;
 use super::span::{Span, Spanned};
 pub use contract::parse_contract;
 pub(crate) use fixture::draft_fixtures;

@@ -11,7 +11,7 @@ use crate::spec::plan_text::{self, ENGINE_VERSION, Unreadable};
 use crate::spec::problem::Problem;
 use crate::spec::span::Span;
 
-const AGAIN: &str = "write the file again: `StageBuilder::plan` of the client library makes it";
+const REGENERATE_HELP: &str = "write the file again: `StageBuilder::plan` of the client library makes it";
 
 /// Reads the plan that stands in `text` from the byte `body` on; `fields` is the header.
 pub(super) fn read(
@@ -42,7 +42,7 @@ pub(super) fn read(
         Ok(plan) => plan,
         Err(Unreadable { reason, span }) => {
             let problem = Problem::new(codes::PLAN_TEXT, format!("the plan cannot be read: {reason}")).at(&span);
-            problems.push(problem.help(AGAIN));
+            problems.push(problem.help(REGENERATE_HELP));
             return None;
         }
     };
@@ -64,6 +64,6 @@ fn check_engine(fields: &Fields<'_>, problems: &mut Vec<Problem>) {
     if version != ENGINE_VERSION {
         let message =
             format!("the plan was made by DataFusion {version}; this version of windlass has {ENGINE_VERSION}");
-        problems.push(Problem::new(codes::PLAN_ENGINE, message).at(&node.span).help(AGAIN));
+        problems.push(Problem::new(codes::PLAN_ENGINE, message).at(&node.span).help(REGENERATE_HELP));
     }
 }

@@ -4,7 +4,7 @@ use super::fields::entries;
 use super::readable;
 use super::values::{filled_text, list, wrong_type};
 use crate::contract::{ContractType, TYPE_HELP};
-use crate::rows::{Literal, LiteralValue, RowSpec, RowsSpec, parse_csv};
+use crate::literal_rows::{Literal, LiteralValue, RowSpec, RowsSpec, parse_csv};
 use crate::spec::codes;
 use crate::spec::files::ProjectFiles;
 use crate::spec::problem::Problem;

@@ -20,7 +20,7 @@ const KEYS: Keys = Keys {
 };
 
 /// The least memory with which a query is worth starting.
-const LEAST_MEMORY: u64 = 16 * 1024 * 1024;
+const MIN_MEMORY: u64 = 16 * 1024 * 1024;
 
 pub(super) fn decode(node: &Node, problems: &mut Vec<Problem>) -> SessionPatch {
     let Some(fields) = Fields::open(node, &KEYS, problems) else { return SessionPatch::default() };
@@ -38,7 +38,7 @@ pub(super) fn decode(node: &Node, problems: &mut Vec<Problem>) -> SessionPatch {
             .and_then(|node| memory_size(node, "`metadata_cache_bytes`", 0, problems)),
         memory_limit_bytes: fields
             .get("memory_limit_bytes")
-            .and_then(|node| memory_size(node, "`memory_limit_bytes`", LEAST_MEMORY, problems)),
+            .and_then(|node| memory_size(node, "`memory_limit_bytes`", MIN_MEMORY, problems)),
         spill_dir: fields.get("spill_dir").and_then(|node| filled_text(node, "`spill_dir`", problems)),
     }
 }

@@ -10,7 +10,7 @@ use super::values::{
     boolean, check_name, choice, filled_text, list, location, names, size, tag_places, tags, text, text_map, whole,
     wrong_type,
 };
-use crate::rows::{Columns, check_complete, check_name as check_column, columns_of, rows_of};
+use crate::literal_rows::{Columns, check_complete, check_name as check_column, columns_of, rows_of};
 use crate::spec::codes;
 use crate::spec::column_type::ColumnType;
 use crate::spec::files::{ProjectFiles, SEEDS_DIR};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use windlass_base::ids::NodeName;
 
 use super::fields::{Fields, Keys};
-use super::manifest::{Defaults, MATERIALIZE, MOST_RETRIES, Manifest};
+use super::manifest::{Defaults, MATERIALIZE, MAX_RETRIES, Manifest};
 use super::plan;
 use super::subdag::Scope;
 use super::table::{self, Table};
@@ -212,7 +212,7 @@ fn settings(
         refuse_table(dataset.map(|dataset| &dataset.name), None, settings.materialize, problems);
         settings.contract = contracts.of_stage(&settings.name.value, None, defaults, problems);
         contract::supply(&mut settings.table, settings.contract.as_ref(), settings.materialize, problems);
-        incremental::settle(&mut settings.table, settings.materialize, &settings.name.span, problems);
+        incremental::finalize(&mut settings.table, settings.materialize, &settings.name.span, problems);
         return settings;
     };
     if let Some(node) = fields.get("name")
@@ -232,7 +232,7 @@ fn settings(
     {
         settings.materialize = value;
     }
-    if let Some(value) = fields.get("retries").and_then(|node| whole(node, "`retries`", 0..=MOST_RETRIES, problems)) {
+    if let Some(value) = fields.get("retries").and_then(|node| whole(node, "`retries`", 0..=MAX_RETRIES, problems)) {
         settings.retries = value;
     }
     let dataset = defaults.datasets.get(&settings.name.value);
@@ -251,10 +251,16 @@ fn settings(
     settings.contract = contracts.of_stage(&settings.name.value, fields.get("contract"), defaults, problems);
     contract::supply(&mut settings.table, settings.contract.as_ref(), settings.materialize, problems);
     let place = fields.key_span("io").unwrap_or(&settings.name.span);
-    incremental::settle(&mut settings.table, settings.materialize, place, problems);
+    incremental::finalize(&mut settings.table, settings.materialize, place, problems);
     if let Some(node) = fields.get("expect") {
         settings.expected = expect::decode(node, problems);
-        expect::settle(&settings.expected, &settings.table.settings, settings.materialize, &node.span, problems);
+        expect::check_applicable(
+            &settings.expected,
+            &settings.table.settings,
+            settings.materialize,
+            &node.span,
+            problems,
+        );
     }
     settings
 }

@@ -36,7 +36,7 @@ const MODES: [WriteMode; 4] =
     [WriteMode::Overwrite, WriteMode::Append, WriteMode::Upsert, WriteMode::ReplacePartitions];
 
 /// Below this a table would drown in files.
-pub(super) const LEAST_FILE_BYTES: u64 = 64 * 1024;
+pub(super) const MIN_FILE_BYTES: u64 = 64 * 1024;
 
 pub(super) struct Table {
     pub(super) settings: TableSettings,
@@ -107,7 +107,7 @@ pub(super) fn decode(node: &Node, base: &Table, problems: &mut Vec<Problem>) -> 
         properties,
         target_file_bytes: fields
             .get("target_file_size")
-            .and_then(|node| size(node, "`target_file_size`", LEAST_FILE_BYTES, problems))
+            .and_then(|node| size(node, "`target_file_size`", MIN_FILE_BYTES, problems))
             .or(defaults.target_file_bytes),
         key: key.flatten().unwrap_or_else(|| defaults.key.clone()),
         exports: own_exports,

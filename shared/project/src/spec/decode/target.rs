@@ -8,7 +8,7 @@ use windlass_base::suggest::did_you_mean;
 use super::contract;
 use super::fields::{Fields, Keys, entries};
 use super::session;
-use super::table::{self, LEAST_FILE_BYTES};
+use super::table::{self, MIN_FILE_BYTES};
 use super::values::{check_name, location, size, text_map};
 use super::{manifest::Names, param, source};
 use crate::spec::codes;
@@ -136,7 +136,7 @@ fn datasets(node: &Node, problems: &mut Vec<Problem>) -> BTreeMap<NodeName, Data
             place.and_then(|node| Some(Spanned::new(location(node, "`location`", problems)?, node.span.clone())));
         let properties = fields.get("properties").and_then(|node| text_map(node, "`properties`", problems));
         let bytes = fields.get("target_file_size");
-        let target_file_bytes = bytes.and_then(|node| size(node, "`target_file_size`", LEAST_FILE_BYTES, problems));
+        let target_file_bytes = bytes.and_then(|node| size(node, "`target_file_size`", MIN_FILE_BYTES, problems));
         let (exports, export_spans) = fields.get("exports").map(|node| table::exports(node, problems)).unzip();
         let properties = properties.unwrap_or_default();
         let span = entry.key.span.clone();

@@ -13,7 +13,7 @@ use crate::spec::render::passwords;
 use crate::spec::size::{UNITS, parse_bytes};
 use crate::spec::span::{Span, Spanned};
 use crate::spec::yaml::{Node, Scalar, Value};
-use crate::tag::{ITEM_SEPARATOR, LEADS_TO, Tags, keys};
+use crate::tag::{ITEM_SEPARATOR, JOIN_KEY_SEPARATOR, Tags, keys};
 
 /// Notes that `what` is of the wrong type, unless that was noted before.
 pub(super) fn wrong_type<T>(node: &Node, what: &str, wanted: &str, problems: &mut Vec<Problem>) -> Option<T> {
@@ -213,7 +213,7 @@ fn tag_items(key: &str, node: &Node, problems: &mut Vec<Problem>) -> Option<Stri
                 let to = filled_text(&entry.value, &format!("`{}` of {what}", entry.key.value), problems)?;
                 selectable(&to, &entry.value.span, problems);
                 selectable(&entry.key.value, &entry.key.span, problems);
-                Some(format!("{}{LEADS_TO}{to}", entry.key.value))
+                Some(format!("{}{JOIN_KEY_SEPARATOR}{to}", entry.key.value))
             });
             pairs.collect()
         }

@@ -140,7 +140,7 @@ pub(super) fn check_expression(text: &str) -> Result<(), String> {
     let tokens = Tokens::read(&file, text, 0).map_err(|problem| problem.message)?;
     with_large_stack(|| {
         let mut parser = parser_of(&tokens);
-        let expr = parser.parse_expr().map_err(|error| tokens::without_place(&error).0)?;
+        let expr = parser.parse_expr().map_err(|error| tokens::split_location(&error).0)?;
         if size::too_deep_at(&expr, &tokens).is_some() {
             return Err(size::too_deep().message);
         }
@@ -252,7 +252,7 @@ fn syntax_problem(error: &ParserError, tokens: &Tokens<'_>) -> Problem {
     if matches!(error, ParserError::RecursionLimitExceeded) {
         return tokens::too_deep().at(&tokens.whole());
     }
-    let (message, place) = tokens::without_place(error);
+    let (message, place) = tokens::split_location(error);
     let span = place.map_or_else(|| tokens.at_end(), |place| tokens.span_at(place));
     Problem::new(codes::SQL_SYNTAX, format!("not valid SQL: {message}")).at(&span)
 }

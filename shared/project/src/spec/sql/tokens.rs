@@ -150,7 +150,7 @@ fn to_usize(number: u64) -> usize {
 }
 
 /// A parser's message without the place it ends with, and the place.
-pub(super) fn without_place(error: &ParserError) -> (String, Option<Location>) {
+pub(super) fn split_location(error: &ParserError) -> (String, Option<Location>) {
     let text = match error {
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.as_str(),
         ParserError::RecursionLimitExceeded => "it nests too deeply",
@@ -193,7 +193,7 @@ pub(super) fn check_limits(tokens: &Tokens<'_>, problems: &mut Vec<Problem>) {
             Token::ShiftRight => types = types.saturating_sub(2),
             _ => {}
         }
-        let holds = levels.last_mut().is_none_or(|level| level.holds(token));
+        let holds = levels.last_mut().is_none_or(|level| level.stays_within_limits(token));
         let problem = if levels.len() > RECURSION_LIMIT + 1 || types > RECURSION_LIMIT {
             Some(too_deep())
         } else if is_interval(token) && before.is_some_and(is_interval) {
@@ -240,7 +240,7 @@ struct Level {
 
 impl Level {
     /// Takes a token; whether the limits still hold.
-    fn holds(&mut self, token: &Token) -> bool {
+    fn stays_within_limits(&mut self, token: &Token) -> bool {
         self.chain = if *token == Token::Comma { 0 } else { self.chain + 1 };
         if let Token::Word(word) = token {
             let sets = matches!(word.keyword, Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT);

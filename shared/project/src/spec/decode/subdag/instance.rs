@@ -19,7 +19,7 @@ use crate::tag::Tags;
 const KEYS: Keys =
     Keys { what: "an instance of a sub-DAG", known: &["use", "over", "params", "inputs", "outputs", "tags"] };
 /// Instances that one entry may make.
-const MOST_INSTANCES: usize = 1_000;
+const MAX_INSTANCES: usize = 1_000;
 
 /// An instance before it is expanded.
 pub(super) struct Instance<'l> {
@@ -160,7 +160,7 @@ fn combinations(
                         own.insert(name.clone(), value.clone());
                         next.push((own, format!("{label}{}", label_of(&value))));
                     }
-                    if next.len() > MOST_INSTANCES {
+                    if next.len() > MAX_INSTANCES {
                         break;
                     }
                 }
@@ -173,8 +173,8 @@ fn combinations(
         let problem = Problem::new(codes::BAD_VALUE, "`over` makes no instance").at(&node.span);
         problems.push(problem.help("name at least one value of each parameter, or take the instance out"));
     }
-    if found.len() > MOST_INSTANCES {
-        let message = format!("`over` makes more than {MOST_INSTANCES} instances");
+    if found.len() > MAX_INSTANCES {
+        let message = format!("`over` makes more than {MAX_INSTANCES} instances");
         problems.push(Problem::new(codes::LIMIT, message).at(&node.span));
         found.clear();
     }

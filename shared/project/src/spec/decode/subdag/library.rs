@@ -65,8 +65,10 @@ impl Library {
             match (inside.split_once('/'), inside.rsplit_once('.')) {
                 (None, Some((name, "yaml" | "yml"))) => definitions.push((path, name)),
                 (Some((folder, rest)), Some((_, "sql"))) => queries.entry(folder).or_default().push((path, rest)),
-                (None, _) => problems.push(stray(path, "put a query into the folder of its sub-DAG")),
-                (Some(_), _) => problems.push(stray(path, "put the file of a sub-DAG directly into `subdags/`")),
+                (None, _) => problems.push(unmatched_file(path, "put a query into the folder of its sub-DAG")),
+                (Some(_), _) => {
+                    problems.push(unmatched_file(path, "put the file of a sub-DAG directly into `subdags/`"))
+                }
             }
         }
         for (path, name) in definitions {
@@ -88,14 +90,14 @@ impl Library {
         }
         for (folder, paths) in queries {
             for (path, _) in paths {
-                problems.push(stray(path, &format!("write {SUBDAGS_DIR}/{folder}.yaml")));
+                problems.push(unmatched_file(path, &format!("write {SUBDAGS_DIR}/{folder}.yaml")));
             }
         }
         library
     }
 }
 
-fn stray(path: &Arc<str>, help: &str) -> Problem {
+fn unmatched_file(path: &Arc<str>, help: &str) -> Problem {
     Problem::new(codes::SUBDAG_FILE, format!("{path} belongs to no sub-DAG")).at(&Span::new(path, 0, 0)).help(help)
 }
 

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! An expanded stage is an ordinary stage. Its texts carry names of their own (`subdags/x/y.sql@instance`), from which
-//! [`super::super::expanded`] leads back to what the author wrote.
+//! [`super::super::source_map`] leads back to what the author wrote.
 
 mod argument;
 mod instance;
@@ -26,10 +26,10 @@ use super::fields::Fields;
 use super::manifest::Manifest;
 use super::stage::{self, Parts};
 use crate::spec::codes;
-use crate::spec::expanded::{Expanded, Pieces};
 use crate::spec::files::{MAX_STAGES, ProjectFiles};
 use crate::spec::pipeline::{StageSpec, SubdagInstance};
 use crate::spec::problem::Problem;
+use crate::spec::source_map::{Expanded, SourceMap};
 use crate::spec::span::{Span, Spanned};
 use crate::spec::yaml::{self, Entry, Node, Value};
 use argument::Argument;
@@ -132,15 +132,16 @@ impl Expander<'_> {
             subdag: subdag.name.clone(),
             parent: outer.map(|outer| Arc::clone(outer.instance)),
         });
-        let file = self.text_of(&subdag.file, subdag.text.as_ref(), Pieces::same(subdag.text.len()), instance, &itself);
+        let file =
+            self.text_of(&subdag.file, subdag.text.as_ref(), SourceMap::identity(subdag.text.len()), instance, &itself);
         // It was read before, without problems.
         let root = yaml::parse(&file, &subdag.text, 0, &mut Vec::new());
         let root = root.as_ref().and_then(|root| Fields::open(root, &library::KEYS, &mut Vec::new()));
         let nested = root.as_ref().and_then(|root| root.get("subdags"));
         let nested = nested.map(|node| instance::read_all(node, self.library, &instance.arguments, self.problems));
         let nested = nested.unwrap_or_default();
-        let outside = self.outside(instance, &itself, &nested, &file, outer);
-        let names = self.names(instance, &outside, outer);
+        let outside = self.outer_names(instance, &itself, &nested, &file, outer);
+        let names = self.table_names(instance, &outside, outer);
         let context = Context { instance, itself: &itself, names: &names, outside: &outside };
         for (name, path) in &subdag.stages {
             self.stage(&context, name, path);
@@ -158,7 +159,7 @@ impl Expander<'_> {
     }
 
     /// Per stage inside, its own and those that instances inside give, what it is called outside.
-    fn outside(
+    fn outer_names(
         &mut self,
         instance: &Instance<'_>,
         itself: &SubdagInstance,
@@ -200,7 +201,7 @@ impl Expander<'_> {
     }
 
     /// What every table name inside means: stages, and inputs by what they are bound to.
-    fn names(
+    fn table_names(
         &mut self,
         instance: &Instance<'_>,
         outside: &BTreeMap<String, Spanned<String>>,
@@ -231,12 +232,12 @@ impl Expander<'_> {
         &mut self,
         origin: &Arc<str>,
         text: &str,
-        pieces: Pieces,
+        mappings: SourceMap,
         instance: &Instance<'_>,
         itself: &SubdagInstance,
     ) -> Arc<str> {
         let file: Arc<str> = format!("{origin}@{}", itself.name).into();
-        self.note(Arc::clone(&file), origin, text, pieces, instance, itself);
+        self.note(Arc::clone(&file), origin, text, mappings, instance, itself);
         file
     }
 
@@ -245,14 +246,14 @@ impl Expander<'_> {
         file: Arc<str>,
         origin: &Arc<str>,
         text: &str,
-        pieces: Pieces,
+        mappings: SourceMap,
         instance: &Instance<'_>,
         itself: &SubdagInstance,
     ) {
         let expanded = Expanded {
             text: text.into(),
             origin: Arc::clone(origin),
-            pieces,
+            mappings,
             instance: instance.name.span.clone(),
             note: format!("instantiated here as `{}`", itself.name),
         };
@@ -275,9 +276,10 @@ impl Expander<'_> {
         let header = stage::header_of(&file, text, self.problems);
         let body = header.as_ref().map_or(0, |(_, body)| *body);
         let scope = self.scope(context);
-        let (made, pieces) = query::expand(origin, &Pieces::same(text.len()), text, body, &scope, self.problems);
-        self.note(Arc::clone(&file), origin, &made, pieces, context.instance, context.itself);
-        let Some((header, _)) = header else { return self.lost(context, name) };
+        let (made, mappings) =
+            query::expand(origin, &SourceMap::identity(text.len()), text, body, &scope, self.problems);
+        self.note(Arc::clone(&file), origin, &made, mappings, context.instance, context.itself);
+        let Some((header, _)) = header else { return self.mark_broken(context, name) };
         let header = header.map(|header| scope.arguments.fill(&header, self.problems));
         self.decode(
             context,
@@ -293,9 +295,9 @@ impl Expander<'_> {
         let scope = self.scope(context);
         let header: Node = scope.arguments.fill(&without_steps(&pipe.value), self.problems);
         let made = pipe::query(&subdag.file, &subdag.text, &pipe.value, &scope, self.problems);
-        let Some((text, pieces)) = made else { return self.lost(context, name) };
+        let Some((text, mappings)) = made else { return self.mark_broken(context, name) };
         let file: Arc<str> = format!("{}@{}/{name}", subdag.file, context.itself.name).into();
-        self.note(Arc::clone(&file), &subdag.file, &text, pieces, context.instance, context.itself);
+        self.note(Arc::clone(&file), &subdag.file, &text, mappings, context.instance, context.itself);
         let parts = Parts { file: &file, text: &text, body: 0, header: Some(header), keys: &pipe::KEYS, scope: None };
         self.decode(context, name, &file, parts);
     }
@@ -319,7 +321,7 @@ impl Expander<'_> {
         }
     }
 
-    fn lost(&mut self, context: &Context<'_>, name: &str) {
+    fn mark_broken(&mut self, context: &Context<'_>, name: &str) {
         self.made.broken.extend(context.outside.get(name).map(|outside| outside.value.clone()));
     }
 }

@@ -11,8 +11,8 @@ use super::query::{Scope, expand};
 use crate::spec::codes;
 use crate::spec::decode::fields::{Fields, Keys};
 use crate::spec::decode::values::{check_name, filled_text, list};
-use crate::spec::expanded::{Piece, Pieces};
 use crate::spec::problem::Problem;
+use crate::spec::source_map::{Mapping, SourceMap};
 use crate::spec::span::{Span, Spanned};
 use crate::spec::yaml::{Node, Value};
 
@@ -31,7 +31,7 @@ pub(super) fn query(
     node: &Node,
     scope: &Scope<'_>,
     problems: &mut Vec<Problem>,
-) -> Option<(String, Pieces)> {
+) -> Option<(String, SourceMap)> {
     let fields = Fields::open(node, &KEYS, problems)?;
     let place = fields.require("input", "input: name_of_a_table", problems)?;
     let input = filled_text(place, "`input`", problems)?;
@@ -43,21 +43,21 @@ pub(super) fn query(
     let steps = steps_of(steps, problems)?;
     let mut names = scope.names.clone();
     names.insert(PREVIOUS.to_owned(), outside.clone());
-    let mut made = Made::default();
+    let mut made = MappedText::default();
     for (index, (name, sql)) in steps.iter().enumerate() {
         made.add(if index == 0 { "WITH " } else { ",\n" }, &name.span);
         made.add(&format!("{} AS (\n", identifier(&name.value)), &name.span);
         let of_step = Scope { names: &names, ..*scope };
         let places = lines_of(&sql.value, text_of_file, &sql.span);
-        let (text, pieces) = expand(file, &places, &sql.value, 0, &of_step, problems);
-        made.append(text.trim_end(), &pieces);
+        let (text, mappings) = expand(file, &places, &sql.value, 0, &of_step, problems);
+        made.append(text.trim_end(), &mappings);
         made.add("\n)", &name.span);
         names.insert(name.value.clone(), name.value.clone());
         names.insert(PREVIOUS.to_owned(), name.value.clone());
     }
     let (last, _) = steps.last()?;
     made.add(&format!("\nSELECT * FROM {}", identifier(&last.value)), &last.span);
-    Some((made.text, Pieces(made.pieces)))
+    Some((made.text, SourceMap(made.mappings)))
 }
 
 type Step = (Spanned<String>, Spanned<String>);
@@ -93,57 +93,61 @@ fn steps_of(node: &Node, problems: &mut Vec<Problem>) -> Option<Vec<Step>> {
 }
 
 /// The places of the lines of a YAML scalar in its file: YAML takes indentation away and undoes quotes.
-fn lines_of(text: &str, text_of_file: &str, place: &Span) -> Pieces {
-    let mut pieces = Vec::new();
+fn lines_of(text: &str, text_of_file: &str, place: &Span) -> SourceMap {
+    let mut mappings = Vec::new();
     let mut from = place.start;
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         let trimmed = line.trim();
         let at = text_of_file.get(from..place.end).and_then(|rest| rest.find(trimmed)).filter(|_| !trimmed.is_empty());
         let indent = line.len() - line.trim_start().len();
-        let mut piece = |made: std::ops::Range<usize>, origin: std::ops::Range<usize>, verbatim| {
+        let mut mapping = |made: std::ops::Range<usize>, origin: std::ops::Range<usize>, verbatim| {
             if !made.is_empty() {
-                pieces.push(Piece { made, origin, verbatim });
+                mappings.push(Mapping { generated: made, origin, verbatim });
             }
         };
         match at {
             Some(at) => {
                 let found = from + at;
-                piece(start..start + indent, found..found, false);
+                mapping(start..start + indent, found..found, false);
                 let end = start + indent + trimmed.len();
-                piece(start + indent..end, found..found + trimmed.len(), true);
-                piece(end..start + line.len(), found + trimmed.len()..found + trimmed.len(), false);
+                mapping(start + indent..end, found..found + trimmed.len(), true);
+                mapping(end..start + line.len(), found + trimmed.len()..found + trimmed.len(), false);
                 from = found + trimmed.len();
             }
-            None => piece(start..start + line.len(), from..from, false),
+            None => mapping(start..start + line.len(), from..from, false),
         }
         start += line.len();
     }
-    Pieces(pieces)
+    SourceMap(mappings)
 }
 
 /// A text in the making.
 #[derive(Default)]
-struct Made {
+struct MappedText {
     text: String,
-    pieces: Vec<Piece>,
+    mappings: Vec<Mapping>,
 }
 
-impl Made {
+impl MappedText {
     /// Adds a text that is of nobody, with the place to name for it.
     fn add(&mut self, text: &str, place: &Span) {
         let start = self.text.len();
         self.text.push_str(text);
-        self.pieces.push(Piece { made: start..self.text.len(), origin: place.start..place.end, verbatim: false });
+        self.mappings.push(Mapping {
+            generated: start..self.text.len(),
+            origin: place.start..place.end,
+            verbatim: false,
+        });
     }
 
-    /// Adds a text with the pieces that it was made of.
-    fn append(&mut self, text: &str, pieces: &Pieces) {
+    /// Adds a text with the mappings that it was made of.
+    fn append(&mut self, text: &str, mappings: &SourceMap) {
         let start = self.text.len();
         self.text.push_str(text);
-        for piece in pieces.0.iter().filter(|piece| piece.made.start < text.len()) {
-            let made = start + piece.made.start..start + piece.made.end.min(text.len());
-            self.pieces.push(Piece { made, ..piece.clone() });
+        for mapping in mappings.0.iter().filter(|mapping| mapping.generated.start < text.len()) {
+            let made = start + mapping.generated.start..start + mapping.generated.end.min(text.len());
+            self.mappings.push(Mapping { generated: made, ..mapping.clone() });
         }
     }
 }

@@ -9,9 +9,9 @@ use windlass_base::suggest::{listed, nearest};
 use super::argument::identifier;
 use super::text::Arguments;
 use crate::spec::codes;
-use crate::spec::expanded::{Pieces, replace};
 use crate::spec::pipeline::RelationRef;
 use crate::spec::problem::Problem;
+use crate::spec::source_map::{SourceMap, replace};
 use crate::spec::span::Span;
 use crate::spec::sql;
 
@@ -29,12 +29,12 @@ pub(in crate::spec::decode) struct Scope<'a> {
 /// A text with its query, which starts at the byte `body`, as it is outside. `places` says where in `origin` the text is.
 pub(super) fn expand(
     origin: &Arc<str>,
-    places: &Pieces,
+    places: &SourceMap,
     text: &str,
     body: usize,
     scope: &Scope<'_>,
     problems: &mut Vec<Problem>,
-) -> (String, Pieces) {
+) -> (String, SourceMap) {
     let mut edits = Vec::new();
     // A text that has no tokens is complained of where the stage is read.
     for param in sql::placeholders_in(origin, text, body).unwrap_or_default() {
@@ -60,7 +60,7 @@ pub(super) fn expand(
         }
     }
     let (made, second) = replace(&filled, edits);
-    (made, first.then(&second))
+    (made, first.compose(&second))
 }
 
 /// The table under its name outside. Inside, columns go on calling it by the name that it has there.

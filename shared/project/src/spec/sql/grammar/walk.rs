@@ -12,7 +12,7 @@ use crate::spec::problem::Problem;
 use crate::spec::sql::tokens::Tokens;
 
 /// Problems of one query that are told; a text made by a program could repeat one for ever.
-const MOST_PROBLEMS: usize = 50;
+const MAX_PROBLEMS: usize = 50;
 
 /// The walk. Few nodes know their place, so it keeps the place of the last leaf that it came by: what a node has besides is
 /// written after that, and is looked for among the tokens from there on.
@@ -56,7 +56,7 @@ impl<'a> Walk<'a> {
 
     /// Notes a clause that is refused.
     pub(super) fn refuse(&mut self, rule: &Rule) {
-        if self.problems.len() >= MOST_PROBLEMS {
+        if self.problems.len() >= MAX_PROBLEMS {
             return;
         }
         let (clause, span) = match self.find(rule.clause) {
@@ -66,7 +66,8 @@ impl<'a> Walk<'a> {
             }
             None => (rule.clause, self.place.map_or_else(|| self.tokens.whole(), |place| self.tokens.span_at(place))),
         };
-        let problem = Problem::new(codes::REFUSED_CLAUSE, format!("{} is not supported", told(clause))).at(&span);
+        let problem =
+            Problem::new(codes::REFUSED_CLAUSE, format!("{} is not supported", quote_keywords(clause))).at(&span);
         self.problems.push(problem.help(rule.help));
     }
 
@@ -77,7 +78,7 @@ impl<'a> Walk<'a> {
             clause.split(" or ").map(|spelling| (leading_words(spelling), spelling)).collect();
         let mut earlier = None;
         for index in 0..self.tokens.len() {
-            let matches = |(words, _): &&(Vec<&str>, &str)| !words.is_empty() && self.stands_at(index, words);
+            let matches = |(words, _): &&(Vec<&str>, &str)| !words.is_empty() && self.matches_at(index, words);
             let Some((_, spelling)) = spellings.iter().find(matches).filter(|_| !self.pointed_at.contains(&index))
             else {
                 continue;
@@ -91,7 +92,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Whether `words` follow one another from the token at `index` on.
-    fn stands_at(&self, index: usize, words: &[&str]) -> bool {
+    fn matches_at(&self, index: usize, words: &[&str]) -> bool {
         if matches!(self.tokens.get(index), Some(Token::Whitespace(_))) {
             return false;
         }
@@ -116,7 +117,7 @@ fn leading_words(spelling: &str) -> Vec<&str> {
 }
 
 /// A clause as it is told: its words of the language in quotes.
-fn told(clause: &str) -> String {
+fn quote_keywords(clause: &str) -> String {
     let quoted = |spelling: &str| {
         let words = leading_words(spelling).join(" ");
         if words.is_empty() { spelling.to_owned() } else { format!("`{words}`{}", &spelling[words.len()..]) }

@@ -1,0 +1,56 @@
+//! A plan without what makes no difference to its rows: columns that nobody reads.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::error::Result;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::expr::Exists;
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Subquery, lit};
+use datafusion::optimizer::OptimizerRule;
+use datafusion::optimizer::optimize_projections::OptimizeProjections;
+
+/// The plan with its types settled, as the engine does it before anything else, and with scans of those columns alone that
+/// something reads. So a column that a table gets beside them leaves it as it is.
+///
+/// # Errors
+/// The engine's, if the types do not fit.
+pub fn normalize(plan: &LogicalPlan, state: &SessionState) -> Result<LogicalPlan> {
+    let typed = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;
+    // A plan that cannot be narrowed is taken as it is: then more columns count than are read, and no fewer.
+    Ok(with_columns_pruned(typed.clone(), state).unwrap_or(typed))
+}
+
+fn with_columns_pruned(plan: LogicalPlan, state: &SessionState) -> Result<LogicalPlan> {
+    let rule = OptimizeProjections::new();
+    let plan = without_columns_of_exists(plan)?;
+    let plan = rule.rewrite(plan, state)?.data;
+    // Those that refer to the query around them are left to whoever takes them apart.
+    let narrowed = plan.transform_down(|node| {
+        node.map_subqueries(|subquery| match subquery {
+            LogicalPlan::Subquery(subquery) => {
+                let inner = with_columns_pruned(Arc::unwrap_or_clone(Arc::clone(&subquery.subquery)), state)?;
+                Ok(Transformed::yes(LogicalPlan::Subquery(subquery.with_plan(Arc::new(inner)))))
+            }
+            other => Ok(Transformed::no(other)),
+        })
+    })?;
+    Ok(narrowed.data)
+}
+
+/// The plan with `EXISTS` over rows without columns: there is a row whatever is in it.
+fn without_columns_of_exists(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let rewritten = plan.transform_down(|node| {
+        node.map_expressions(|root| {
+            root.transform_down(|expr| match expr {
+                Expr::Exists(Exists { subquery: Subquery { subquery, outer_ref_columns, spans }, negated }) => {
+                    let one = LogicalPlanBuilder::from(Arc::unwrap_or_clone(subquery)).project([lit(true)])?.build()?;
+                    let subquery = Subquery { subquery: Arc::new(one), outer_ref_columns, spans };
+                    Ok(Transformed::yes(Expr::Exists(Exists { subquery, negated })))
+                }
+                other => Ok(Transformed::no(other)),
+            })
+        })
+    })?;
+    Ok(rewritten.data)
+}

@@ -1,0 +1,21 @@
+//! Loaders, which open sources, and savers, which write rows where others read them: the doors for kinds of data that
+//! Windlass does not know.
+//!
+//! ```text
+//! SourceKind ─name─→ ConnectorRegistry ─Loader→ Loaded ─register→ a table of the session      (delta, listing, text_files, …)
+//! Export ────name─→ ConnectorRegistry ─Saver→ Saved: rows and bytes of what was written        (parquet, csv, json, arrow, …)
+//! ```
+//!
+//! A stage's own table is not written through a saver: it is committed, once, by [`windlass_delta::commit`].
+
+mod error;
+mod file_saver;
+mod loaders;
+mod registry;
+mod savers;
+
+pub use error::{ConnectorError, Fault};
+pub use file_saver::{ExportFormat, FilesSaver};
+pub use loaders::{LoadRequest, Loaded, Loader};
+pub use registry::ConnectorRegistry;
+pub use savers::{SaveRequest, Saved, Saver};

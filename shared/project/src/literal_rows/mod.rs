@@ -1,0 +1,30 @@
+//! Rows as a person writes them, in YAML or CSV: values by their looks, then in the types of their columns.
+//!
+//! ```text
+//! YAML list, CSV file ─→ RowsSpec of Literal ─┬ columns_of: types by the looks ─┐
+//!                                             └─────────────────────────────────┴ rows_of ─→ Row of Cell
+//! ```
+
+mod cell;
+mod csv;
+mod infer_types;
+mod literal;
+pub mod number;
+mod spec;
+pub mod timestamp;
+mod typed_rows;
+pub mod value_kind;
+
+use crate::contract::ContractType;
+
+pub use cell::Cell;
+pub(crate) use csv::parse as parse_csv;
+pub use literal::{Literal, LiteralValue, Mismatch};
+pub use spec::{RowSpec, RowsSpec};
+pub(crate) use typed_rows::{check_complete, check_name, columns_of, report_mismatch, rows_of};
+
+/// A row, a cell a column.
+pub type Row = Vec<Cell>;
+
+/// Columns with their types.
+pub type Columns = Vec<(String, ContractType)>;

@@ -1,0 +1,27 @@
+//! Fixture tests: what the command says of a project that passes and of one that does not, and values of every type.
+
+mod command;
+mod documentation;
+mod identity;
+mod values;
+
+use std::fs;
+use std::path::Path;
+
+/// A folder with these files.
+fn write(dir: &Path, files: &[(&str, &str)]) {
+    for (path, text) in files {
+        let path = dir.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+}
+
+/// A text without what is different each time: how long it took, and where the temporary folder is.
+fn without_variable_parts(text: &str) -> String {
+    let lines = text.lines().map(|line| match line.split_once(" failed in ") {
+        Some((before, _)) => format!("{before} failed in a while"),
+        None => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
