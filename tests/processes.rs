@@ -27,7 +27,7 @@ const TAIL_LINES: usize = 60;
 pub struct ClusterOptions {
     /// How many executors; `ProcessCluster::start` takes one if none are asked for.
     pub executors: usize,
-    /// The scheduler's `--home`; a folder of the cluster's own if nothing is said.
+    /// The scheduler's `--home`; a folder of the cluster's own if not specified.
     pub home: Option<String>,
     /// More flags of the scheduler.
     pub scheduler_args: Vec<String>,
@@ -37,7 +37,7 @@ pub struct ClusterOptions {
     pub environment: Vec<(String, String)>,
 }
 
-/// A scheduler and executors, each a process of its own.
+/// A scheduler and executors, each a separate process.
 ///
 /// Heartbeats are short, so that losses show soon. When a test fails, the ends of all logs are printed.
 pub struct ProcessCluster {
@@ -193,7 +193,7 @@ impl ServerProcess {
     /// How long it has used a processor until now.
     pub fn cpu_time(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
-        // The fields behind the name, which stands in brackets; user and system time are the 14th and 15th of all.
+        // The fields after the name, which stands in brackets; user and system time are the 14th and 15th of all.
         let fields = stat.rsplit_once(") ").map(|(_, fields)| fields).unwrap_or_default();
         let ticks: u64 = fields.split(' ').skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
         Duration::from_millis(ticks * 10)
@@ -259,7 +259,7 @@ impl Drop for ServerProcess {
     }
 }
 
-/// The server that the same build has made beside the tests.
+/// The server that the same build has made next to the tests.
 pub fn server_binary(name: &str) -> PathBuf {
     let tests = std::env::current_exe().expect("the tests' path");
     let folder = tests.parent().and_then(Path::parent).expect("the tests lie in deps");

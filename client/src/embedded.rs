@@ -47,7 +47,7 @@ pub struct EmbeddedConfig {
     pub functions: Functions,
     /// The loaders and savers that sources and exports may name.
     pub io: ConnectorRegistry,
-    /// How many tasks may run side by side.
+    /// How many tasks may run in parallel.
     pub vcores: usize,
 }
 
@@ -156,14 +156,14 @@ impl Embedded {
         Ok(reset_cursor(&self.scheduler, &request, reset).await?)
     }
 
-    /// What the runs under way have pinned, by their bundles.
+    /// What the active runs have pinned, by their bundles.
     pub(crate) async fn pins(&self) -> Result<Vec<PinStatus>, ClientError> {
         let runs = self.runs().await?;
         let mut pins = Vec::new();
         for run_id in &runs.live {
             let record = match runs.bundles.run(run_id, &runs.live).await {
                 Ok(record) => record,
-                // It has not come to writing anything, or is no run at all: a reset of cursors keeps runs out, too.
+                // It has not come to writing anything, or is not a run at all: a reset of cursors keeps runs out, too.
                 Err(RecordError::NoSuchRun { .. }) => continue,
                 Err(error) => return Err(error.into()),
             };
@@ -198,7 +198,7 @@ impl Embedded {
     }
 }
 
-/// The bundles of a home on disk or in an object store, and which of its runs are under way. Needs no cluster.
+/// The bundles of a home on disk or in an object store, and which of its runs are active. Needs no cluster.
 ///
 /// # Errors
 /// [`ClientError`] if the home cannot be read.

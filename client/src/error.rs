@@ -76,7 +76,7 @@ pub enum ClientError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// What answers is no scheduler, or speaks another version of the API.
+    /// What answers is not a scheduler, or speaks another version of the API.
     #[error("what answers at {url} is no scheduler that this client can talk to: {answer}")]
     NotWindlass {
         /// The address.
@@ -84,7 +84,7 @@ pub enum ClientError {
         /// What it said.
         answer: String,
     },
-    /// A file is no plan to be applied.
+    /// A file is not a plan to be applied.
     #[error(transparent)]
     SavedPlan(#[from] SavedPlanError),
     /// The plan to be applied does not hold any more, says a scheduler.
@@ -114,7 +114,7 @@ pub enum ClientError {
     #[cfg(feature = "embedded")]
     #[error(transparent)]
     Executor(#[from] windlass_executor::ExecutorError),
-    /// A run did not take place or could not be carried on.
+    /// A run did not take place or could not be continued.
     #[cfg(feature = "embedded")]
     #[error(transparent)]
     Run(#[from] windlass_scheduler::run::RunError),

@@ -19,10 +19,10 @@ use windlass_storage::Location;
 
 use crate::error::ClientError;
 
-/// The home of a project that does not say otherwise.
+/// The home of a project that does not specify it.
 const DEFAULT_HOME: &str = ".windlass";
 
-/// The folders that are read beside `stages`, each with the extensions of its files.
+/// The folders that are read next to `stages`, each with the extensions of its files.
 const OPTIONAL_DIRS: [(&str, &[&str]); 4] =
     [(SUBDAGS_DIR, &SUBDAG_EXTENSIONS), (CONTRACTS_DIR, &YAML), (POLICIES_DIR, &YAML), (SEEDS_DIR, &SEED_EXTENSIONS)];
 const YAML: [&str; 2] = ["yaml", "yml"];
@@ -33,7 +33,7 @@ pub enum LoadError {
     /// Neither the folder nor any above it is a project.
     #[error("no {MANIFEST} in {} or any folder above it", .0.display())]
     NoProject(PathBuf),
-    /// The folder is no project.
+    /// The folder is not a project.
     #[error("no {MANIFEST} in {}", .0.display())]
     NoManifest(PathBuf),
     /// A file is larger than a project file may be.
@@ -124,7 +124,7 @@ impl Project {
     /// Reads the project in `dir`, applies `target` and puts the sources of `sources` (names and locations) elsewhere.
     ///
     /// # Errors
-    /// [`ClientError::Load`] if the files cannot be read, [`ClientError::Project`] with everything that is wrong in them.
+    /// [`ClientError::Load`] if the files cannot be read, [`ClientError::Project`] with every problem in them.
     pub fn open(dir: &Path, target: Option<&str>, sources: &[(String, String)]) -> Result<Self, ClientError> {
         let dir = std::path::absolute(dir).map_err(|source| LoadError::Io { path: dir.to_owned(), source })?;
         Self::from_files(&load_project(&dir)?, &dir, target, sources)
@@ -142,7 +142,7 @@ impl Project {
     /// The project that `files` are, as [`Project::open`]. Its relative locations start in `dir`.
     ///
     /// # Errors
-    /// [`ClientError::Project`] with everything that is wrong in the files.
+    /// [`ClientError::Project`] with every problem in the files.
     pub fn from_files(
         files: &ProjectFiles,
         dir: &Path,
@@ -171,7 +171,7 @@ impl Project {
     /// Where state, bundles and tables go: `given`, else the target's home, else `.windlass` in the project.
     ///
     /// # Errors
-    /// [`ClientError::Storage`] if that is no location.
+    /// [`ClientError::Storage`] if that is not a location.
     pub fn home(&self, given: Option<&str>) -> Result<Location, ClientError> {
         let here = std::path::absolute(".").map_err(|source| LoadError::Io { path: ".".into(), source })?;
         Ok(match (given, &self.graph.home) {
@@ -189,8 +189,8 @@ pub fn find_project_dir(start: &Path) -> Result<PathBuf, LoadError> {
     found.map(Path::to_owned).ok_or_else(|| LoadError::NoProject(absolute.clone()))
 }
 
-/// Reads the files of the project in `dir`: `windlass.yaml` and every `.sql` and `.plan` file below `stages`. Hidden files and
-/// folders are left out.
+/// Reads the files of the project in `dir`: `windlass.yaml` and every `.sql` and `.plan` file below `stages`. Hidden
+/// files and folders are omitted.
 pub fn load_project(dir: &Path) -> Result<ProjectFiles, LoadError> {
     let manifest = dir.join(MANIFEST);
     if !manifest.is_file() {

@@ -1,4 +1,4 @@
-//! A run under way, and what can be asked of one.
+//! An active run, and what can be asked of one.
 
 use std::collections::BTreeMap;
 
@@ -16,22 +16,22 @@ use crate::project::Project;
 pub struct RunOptions {
     /// What to select; everything if empty.
     pub select: Vec<String>,
-    /// What to leave out.
+    /// What to omit.
     pub exclude: Vec<String>,
     /// Values of parameters, by name.
     pub params: Vec<(String, String)>,
     /// End the run at the first failure; `None` is what the project says.
     pub fail_fast: Option<bool>,
-    /// How many stages may run side by side; `None` is what the project says.
+    /// How many stages may run in parallel; `None` is what the project says.
     pub max_parallel: Option<usize>,
-    /// What to compute anew, or to take in otherwise than from the cursors.
+    /// What to compute again, or to consume otherwise than from the cursors.
     pub refresh: Refresh,
     /// A plan that somebody has approved: the run takes place only if it would do just that. Plans ignore it.
     pub approved: Option<SavedPlan>,
 }
 
 impl RunOptions {
-    /// The options that carry out a saved plan: what was asked for then, and nothing else. The project must be opened
+    /// The options that execute a saved plan: what was asked for then, and nothing else. The project must be opened
     /// with [`Project::open_for`].
     pub fn apply(plan: SavedPlan) -> Self {
         let SavedRequest { params, select, exclude, refresh, .. } = plan.request.clone();
@@ -62,7 +62,7 @@ pub struct QueryOptions {
     pub versions: BTreeMap<NodeName, TableVersion>,
 }
 
-/// A run under way. It goes on when this is dropped, unless it is embedded in a process that ends.
+/// An active run. It continues when this is dropped, unless it is embedded in a process that ends.
 #[derive(Debug)]
 pub struct RunHandle {
     /// The run.
@@ -81,10 +81,10 @@ impl RunHandle {
         self.cancel.clone()
     }
 
-    /// Waits for the end of the run. A stage that failed is no error: the record tells of it.
+    /// Waits for the end of the run. A stage that failed is not an error: the record tells of it.
     ///
     /// # Errors
-    /// [`ClientError`] if the run did not take place, could not be carried on, or cannot be followed any more.
+    /// [`ClientError`] if the run did not take place, could not be continued, or cannot be followed any more.
     pub async fn wait(self) -> Result<RunRecord, ClientError> {
         match self.done.await {
             Ok(outcome) => outcome,

@@ -7,7 +7,7 @@ use windlass_evidence::bundle::BundleReader;
 
 use crate::error::ClientError;
 
-/// The runs of a pipeline: their bundles, with the plans and metrics of every stage, and which are under way.
+/// The runs of a pipeline: their bundles, with the plans and metrics of every stage, and which are active.
 #[derive(Debug)]
 pub struct Runs {
     /// Reads the bundles.

@@ -130,11 +130,11 @@ impl Windlass {
         }
     }
 
-    /// Sets cursors of a stage by hand: the next run takes in what lies behind them, or computes all rows. Gives what they
-    /// say then.
+    /// Sets cursors of a stage by hand: the next run consumes what lies behind them, or computes all rows. Returns what
+    /// they say then.
     ///
     /// # Errors
-    /// [`ClientError`] while a run of the pipeline is under way, and if there is no such stage, source or version.
+    /// [`ClientError`] while a run of the pipeline is active, and if there is no such stage, source or version.
     pub async fn reset_cursor(&self, project: &Project, reset: &CursorReset) -> Result<CursorStatus, ClientError> {
         match &self.backend {
             #[cfg(feature = "embedded")]
@@ -143,7 +143,7 @@ impl Windlass {
         }
     }
 
-    /// The versions that the project's runs under way have pinned.
+    /// The versions that the project's active runs have pinned.
     ///
     /// # Errors
     /// [`ClientError`] if they cannot be read.
@@ -155,11 +155,11 @@ impl Windlass {
         }
     }
 
-    /// Stops a run on a cluster and waits until it has: after that no task of it is handed out and nothing is committed.
-    /// Gives the status with which it ended, which is another than `cancelled` if it was faster.
+    /// Stops a run on a cluster and waits until it has: after that no task of it is handed out and nothing is
+    /// committed. Returns the status with which it ended, which is another than `cancelled` if it was faster.
     ///
     /// # Errors
-    /// [`ClientError::OwnRun`] if this is no cluster: there, a run is stopped through its [`RunHandle`].
+    /// [`ClientError::OwnRun`] if this is not a cluster: there, a run is stopped through its [`RunHandle`].
     pub async fn cancel(&self, run_id: &RunId) -> Result<String, ClientError> {
         match &self.backend {
             #[cfg(feature = "embedded")]
@@ -168,7 +168,7 @@ impl Windlass {
         }
     }
 
-    /// Ends an embedded scheduler and executor, or lets go of a cluster, whose runs go on.
+    /// Ends an embedded scheduler and executor, or lets go of a cluster, whose runs continue.
     pub async fn stop(self) {
         match self.backend {
             #[cfg(feature = "embedded")]

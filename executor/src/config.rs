@@ -9,9 +9,9 @@ use std::time::Duration;
 pub struct ExecutorConfig {
     /// The scheduler's gRPC service as `host:port`.
     pub scheduler: String,
-    /// How many tasks may run side by side; at least one.
+    /// How many tasks may run in parallel; at least one.
     pub vcores: usize,
-    /// The folder in which the executor makes a folder of its own for shuffle files; that one is removed when it stops.
+    /// The folder in which the executor makes a separate folder for shuffle files; that one is removed when it stops.
     pub work_dir: PathBuf,
     /// The address that its services listen on.
     pub bind: IpAddr,

@@ -31,7 +31,7 @@ pub enum Drained {
         /// The tasks.
         tasks: usize,
     },
-    /// The scheduler is gone, and with it whoever waits for tasks and files of this executor.
+    /// The scheduler is gone, and with it anyone who waits for tasks and files of this executor.
     NobodyWaits,
 }
 

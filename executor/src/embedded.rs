@@ -9,7 +9,7 @@ use crate::node::ExecutorNode;
 use crate::work_dir::WorkDir;
 use crate::{ExecutorConfig, ExecutorError};
 
-/// An executor beside its scheduler in this process, with threads of its own. Several may live side by side.
+/// An executor next to its scheduler in this process, with threads of its own. Several may live in parallel.
 ///
 /// Call [`EmbeddedExecutor::stop`] to leave the cluster in order; when merely dropped it stops as well, but the
 /// scheduler learns of it only from missing heartbeats.

@@ -10,8 +10,8 @@ use object_store::Error as StoreError;
 use windlass_base::error::{Failure, full_message};
 use windlass_engine::task_failure::{TaskFailure, TaskFailureKind};
 
-/// The error with a [`TaskFailure`] marker as its text, of a class that the scheduler treats as that failure asks:
-/// only an I/O error is tried again. Errors that mean something to the engine, such as a lost shuffle file, stay.
+/// The error with a [`TaskFailure`] marker as its text, of a class that the scheduler treats as that failure asks: only
+/// an I/O error is retried. Errors that mean something to the engine, such as a lost shuffle file, stay.
 pub(crate) fn marked(error: DataFusionError) -> DataFusionError {
     match classify(&error) {
         None => error,

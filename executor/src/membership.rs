@@ -87,7 +87,7 @@ pub(crate) async fn join(services: &Services, id: &str) -> Result<(Membership, M
 /// Hears the scheduler's requests to stop.
 ///
 /// The scheduler makes one when heartbeats were missing for long, as after the machine slept. The executor is alive if
-/// it hears that, and its next heartbeat registers it anew, so there is nothing to do.
+/// it hears that, and its next heartbeat registers it again, so there is nothing to do.
 async fn log_stop_requests(id: String, mut requests: mpsc::Receiver<bool>) {
     while requests.recv().await.is_some() {
         tracing::warn!(executor = %id, "the scheduler had given up on this executor, which joins again");

@@ -50,7 +50,7 @@ impl TaskMetrics {
     }
 }
 
-/// A task that runs. Dropped without a word it was cancelled.
+/// A task that runs. Dropped silently it was cancelled.
 #[derive(Debug)]
 pub(crate) struct RunningTask {
     metrics: TaskMetrics,

@@ -235,7 +235,7 @@ impl Drop for ExecutorNode {
 }
 
 /// Keeps the executor in a cluster: joins, notices that the scheduler was lost, and joins again under a new id, because
-/// a scheduler that was only out of reach still knows the old one, with tasks that it will hand out anew.
+/// a scheduler that was only out of reach still knows the old one, with tasks that it will hand out again.
 async fn supervise(shared: Arc<Shared>, id: String, mut joined: Option<(Membership, MembershipHandle)>) {
     let mut id = id;
     loop {

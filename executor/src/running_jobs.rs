@@ -1,8 +1,8 @@
 //! The jobs whose tasks run here, and the end of those that nobody waits for.
 //!
 //! A cancel may overtake the task that it is meant for, or be lost: the engine sends the two independently and takes no
-//! notice of one that failed. Such a task would go on to its end, for nobody. So while tasks run, the scheduler is asked
-//! what became of their jobs.
+//! notice of one that failed. Such a task would continue to its end, for nobody. So while tasks run, the scheduler is
+//! asked what became of their jobs.
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -11,7 +11,7 @@ use windlass_process::{
     advertised_host,
 };
 
-/// The most tasks that one executor may run side by side.
+/// The most tasks that one executor may run in parallel.
 const MAX_VCORES: usize = 1024;
 /// The least memory with which a task is worth starting.
 const MIN_MEMORY_PER_TASK: u64 = 16 << 20;

@@ -37,7 +37,7 @@ impl ShuffleService {
 
     /// Refuses a request for anything but files of a job.
     fn check(&self, request: &[u8]) -> Result<(), Status> {
-        // What is no request at all, the engine refuses in its own words.
+        // What is not a request at all, the engine refuses in its own words.
         let Ok(FetchAction::FetchPartition { job_id, stage_id, partition_id, file_id, layout, .. }) =
             decode_protobuf(request)
         else {
@@ -55,9 +55,9 @@ impl ShuffleService {
     }
 }
 
-/// Whether a file, one of its folders or an index beside it is a link. The engine makes none.
+/// Whether a file, one of its folders or an index next to it is a link. The engine makes none.
 ///
-/// What is not there, the engine knows how to tell.
+/// What does not exist, the engine knows how to tell.
 fn is_behind_link(file: &Path) -> bool {
     let is_link = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.file_type().is_symlink());
     let folder_is_elsewhere =

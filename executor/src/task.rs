@@ -115,7 +115,7 @@ impl QueryStageExecutor for Task {
         context: Arc<TaskContext>,
     ) -> Result<Vec<ShuffleWritePartition>> {
         let context = self.requests.in_context(&context);
-        // Fires when the engine drops the task; what it has spawned would go on otherwise.
+        // Fires when the engine drops the task; what it has spawned would continue otherwise.
         let dropped = self.stopped.clone().drop_guard();
         let mut counted = self.counted.lock().map_or(None, |mut counted| counted.take());
         let execution = self.inner.execute_query_stage(task_id, context).instrument(self.span.clone());

@@ -50,7 +50,7 @@ impl WorkDir {
         let parent = parent.canonicalize()?;
         remove_abandoned(&parent)?;
         let path = parent.join(format!("{PREFIX}{id}"));
-        // The lock comes first: whoever sees the folder must find the lock taken.
+        // The lock comes first: anyone who sees the folder must find the lock taken.
         let lock = File::create(lock_of(&path))?;
         lock.try_lock().map_err(io::Error::from)?;
         fs::create_dir(&path)?;

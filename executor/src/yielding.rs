@@ -55,7 +55,7 @@ fn wrap(node: Arc<dyn ExecutionPlan>, work_dir: &str, stopped: &CancellationToke
     Arc::new(Yielding { inner, stopped: stopped.clone() })
 }
 
-/// An operator that takes the place of another, with its children, its properties and its metrics.
+/// An operator that replaces another, with its children, its properties and its metrics.
 #[derive(Debug)]
 struct Yielding {
     inner: Arc<dyn ExecutionPlan>,

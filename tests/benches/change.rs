@@ -44,7 +44,7 @@ impl Shape {
     }
 }
 
-/// The greatest value of a column of numbers.
+/// The largest value of a column of numbers.
 pub(crate) async fn greatest(table: &Path, column: &str) -> Outcome<i64> {
     let ctx = session();
     ctx.register_table("t", provider(&ctx, &open(table).await?).await?)?;

@@ -14,7 +14,7 @@ use super::{Outcome, machine};
 
 #[derive(Debug, Args)]
 pub(crate) struct CompareArgs {
-    /// The command; by default the one beside this program.
+    /// The command; by default the one next to this program.
     #[arg(long)]
     windlass: Option<PathBuf>,
     /// Where the example projects are.
@@ -26,7 +26,7 @@ pub(crate) struct CompareArgs {
     /// Run the code_graph pipeline over the source code in this folder.
     #[arg(long)]
     code: Option<PathBuf>,
-    /// Stages of the trivial projects; below 2 they are left out.
+    /// Stages of the trivial projects; below 2 they are omitted.
     #[arg(long, default_value_t = 20)]
     trivial: usize,
     /// Runs of each side that count.

@@ -35,7 +35,7 @@ const SETS: [(&str, &str); 4] = [
 
 #[derive(Debug, Args)]
 pub(crate) struct ExpectationsArgs {
-    /// The command; by default the one beside this program.
+    /// The command; by default the one next to this program.
     #[arg(long)]
     windlass: Option<PathBuf>,
     /// The folder of TPC-H's Parquet files; only `lineitem` is used.

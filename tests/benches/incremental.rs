@@ -16,7 +16,7 @@ const TABLES: [&str; 6] = ["lineitem", "orders", "customer", "supplier", "nation
 
 #[derive(Debug, Args)]
 pub(crate) struct IncrementalArgs {
-    /// The command; by default the one beside this program.
+    /// The command; by default the one next to this program.
     #[arg(long)]
     windlass: Option<PathBuf>,
     /// Where the example projects are.

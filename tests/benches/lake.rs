@@ -38,7 +38,7 @@ pub(crate) async fn provider(ctx: &SessionContext, table: &DeltaTable) -> Outcom
     Ok(table.table_provider().with_session(Arc::new(ctx.state())).await?)
 }
 
-/// Makes the Delta table `to`, with its change feed on, of the Parquet files in `from`. One that is there stays.
+/// Makes the Delta table `to`, with its change feed on, of the Parquet files in `from`. One that exists stays.
 pub(crate) async fn make(from: &Path, to: &Path) -> Outcome {
     if to.join("_delta_log").exists() {
         return Ok(());
@@ -100,8 +100,8 @@ pub(crate) fn put(from: &Path, to: &Path) -> Outcome {
     copy(from, to)
 }
 
-/// What all rows of a table come to, whatever their order: for each column how many there are, and their sum if they are
-/// exact numbers, else the least and the greatest.
+/// What all rows of a table come to, whatever their order: for each column how many there are, and their sum if they
+/// are exact numbers, else the smallest and the largest.
 pub(crate) async fn checksum(folder: &Path) -> Outcome<String> {
     let ctx = session();
     let table = open(folder).await?;

@@ -1,8 +1,8 @@
 //! `windlass-bench`: data, base line and comparison of the benchmarks. `make bench` calls it; docs/benchmarks.md
 //! explains what it measures.
 //!
-//! The base line runs in a process of its own, this program as `windlass-bench plain`, so that its time and memory can
-//! be compared with those of `windlass run`.
+//! The base line runs in a separate process, this program as `windlass-bench plain`, so that its time and memory can be
+//! compared with those of `windlass run`.
 
 mod change;
 mod compare;
@@ -47,7 +47,7 @@ enum Command {
         /// The scale factor: 1 is 6 million lines.
         #[arg(long, default_value_t = 1.0)]
         scale: f64,
-        /// Where the folders go. A table that is there already is left as it is.
+        /// Where the folders go. A table that already exists is left as it is.
         out: PathBuf,
     },
     /// Run a project with plain DataFusion and deltalake; what it came to goes to stdout as JSON.

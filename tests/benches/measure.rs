@@ -1,4 +1,4 @@
-//! One process, measured: wall time, processor time and peak memory.
+//! One process, measured: wall time, CPU time and peak memory.
 
 use std::fs::File;
 use std::path::Path;

@@ -61,14 +61,14 @@ pub(crate) struct StageSample {
 }
 
 impl Programs {
-    /// This program and `windlass`, which stands beside it unless it is given.
+    /// This program and `windlass`, which stands next to it unless it is given.
     pub(crate) fn find(windlass: Option<&Path>, engine: Engine) -> Outcome<Self> {
         let plain = std::env::current_exe()?;
         let windlass = windlass.map_or_else(|| plain.with_file_name("windlass"), Path::to_path_buf);
         Ok(Self { windlass, plain, engine })
     }
 
-    /// Runs `pipeline` once, into a folder of its own below `work` that is gone afterwards.
+    /// Runs `pipeline` once, into a separate folder below `work` that is gone afterwards.
     pub(crate) fn run(&self, side: Side, pipeline: &Pipeline, work: &Path) -> Outcome<Sample> {
         let folder = tempfile::Builder::new().prefix("run").tempdir_in(work)?;
         let home = folder.path().join("home");

@@ -18,7 +18,7 @@ impl Spread {
         Some((self.0.get(lower)? + self.0.get(upper)?) / 2.0)
     }
 
-    /// Median, least and greatest with `digits` behind the point: `1.20 (1.15–1.31)`.
+    /// Median, least and greatest with `digits` after the point: `1.20 (1.15–1.31)`.
     pub(crate) fn show(&self, digits: usize) -> String {
         match (self.median(), self.0.first(), self.0.last()) {
             (Some(median), Some(least), Some(greatest)) => {

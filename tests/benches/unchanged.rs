@@ -12,7 +12,7 @@ use super::{Outcome, machine};
 
 #[derive(Debug, Args)]
 pub(crate) struct UnchangedArgs {
-    /// The command; by default the one beside this program.
+    /// The command; by default the one next to this program.
     #[arg(long)]
     windlass: Option<PathBuf>,
     /// Stages of the projects.

@@ -22,7 +22,7 @@ const KEY: &str = "l_orderkey,l_linenumber";
 
 #[derive(Debug, Args)]
 pub(crate) struct UpsertArgs {
-    /// The command; by default the one beside this program.
+    /// The command; by default the one next to this program.
     #[arg(long)]
     windlass: Option<PathBuf>,
     /// The folder of TPC-H's Parquet files; only `lineitem` is used.
@@ -126,7 +126,7 @@ async fn change(source: &Path, args: &UpsertArgs, changes: &Path) -> Outcome<usi
     Ok(changed)
 }
 
-/// The same changes merged into a copy of the table by deltalake, in a process of its own.
+/// The same changes merged into a copy of the table by deltalake, in a separate process.
 fn deltalake(program: &Path, before: &Path, changes: &Path, work: &Path) -> Outcome<Taken> {
     let folder = tempfile::tempdir_in(work)?;
     let target = folder.path().join("table");

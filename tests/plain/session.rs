@@ -15,7 +15,7 @@ pub enum PlainEngine {
     /// As DataFusion comes: dynamic filters, view types and all. What a base line for times must be.
     #[default]
     Stock,
-    /// As Windlass sets it, which leaves out what a cluster cannot do. What shows the cost of the cluster alone.
+    /// As Windlass sets it, which omits what a cluster cannot do. What shows the cost of the cluster alone.
     Windlass,
 }
 

@@ -26,7 +26,7 @@ use windlass_storage::Location;
 
 use super::report::Files;
 
-/// Writes the rows of `plan` to the table of `stage` at `location`, which is made if it is not there.
+/// Writes the rows of `plan` to the table of `stage` at `location`, which is made if it does not exist.
 pub(super) async fn write_delta(
     ctx: &SessionContext,
     stage: &Stage,

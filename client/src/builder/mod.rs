@@ -148,7 +148,7 @@ impl ProjectBuilder {
         self.set_defaults(defaults)
     }
 
-    /// Whether the tables of stages that do not say are brought up to date from the changes of their inputs.
+    /// Whether the tables of stages that do not say are updated from the changes of their inputs.
     pub fn default_incremental(mut self, incremental: Incremental) -> Self {
         let mut defaults = self.defaults();
         defaults.set("incremental", Yaml::text(incremental.as_str()));
@@ -241,7 +241,7 @@ impl ProjectBuilder {
     /// The project, checked as one from a folder is.
     ///
     /// # Errors
-    /// [`ClientError::Project`] with everything that is wrong with it, [`ClientError::Build`] if a plan cannot be sent.
+    /// [`ClientError::Project`] with every problem with it, [`ClientError::Build`] if a plan cannot be sent.
     pub fn build(&self) -> Result<Project, ClientError> {
         Project::from_files(&self.files()?, &self.dir, None, &[])
     }

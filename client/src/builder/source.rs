@@ -48,7 +48,7 @@ impl Source {
         }
     }
 
-    /// The text files below a path or URL, a row each.
+    /// The text files below a path or URL, one row each.
     pub fn text_files(location: impl Into<String>) -> Self {
         Self::new("text_files", location)
     }
@@ -115,7 +115,7 @@ impl Source {
         self
     }
 
-    /// A glob of text files to leave out.
+    /// A glob of text files to omit.
     pub fn exclude(mut self, glob: impl Into<String>) -> Self {
         self.fields.push("exclude", Yaml::text(glob));
         self

@@ -64,7 +64,7 @@ impl StageBuilder {
         self
     }
 
-    /// How often it is tried again after an error that may pass.
+    /// How often it is retried after an error that may pass.
     pub fn retries(mut self, retries: u32) -> Self {
         self.header.set("retries", Yaml::plain(retries));
         self
@@ -77,8 +77,8 @@ impl StageBuilder {
         self
     }
 
-    /// Whether its table is brought up to date from the changes of its inputs, whatever the project's default is. To be
-    /// said after [`StageBuilder::table`].
+    /// Whether its table is updated from the changes of its inputs, whatever the project's default is. To be said after
+    /// [`StageBuilder::table`].
     pub fn incremental(mut self, incremental: Incremental) -> Self {
         let mut io = self.header.take_map("io");
         io.set("incremental", Yaml::text(incremental.as_str()));

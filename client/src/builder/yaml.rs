@@ -40,7 +40,7 @@ impl Map {
         }
     }
 
-    /// Adds a key even if it is there already, which the check of the project then says.
+    /// Adds a key even if it exists already, which the check of the project then says.
     pub(super) fn add(&mut self, key: &str, value: Yaml) {
         self.0.push((key.to_owned(), value));
     }

@@ -77,7 +77,7 @@ async fn change_table(table: &mut SampleTable, key: &[usize], change: &InputChan
     }
     let deleted = change.delete.iter().map(|cells| pattern(cells.iter().map(|(place, cell)| (*place, cell)).collect()));
     table.delete(deleted.collect::<Result<_, _>>()?).await?;
-    // Rows of one key are the last that is given; what goes and what comes are netted by whoever reads the changes.
+    // Rows of one key are the last that is given; what goes and what comes are netted by anyone who reads the changes.
     let key_of =
         |row: &Row| key.iter().filter_map(|place| Some((*place, row.get(*place)?.clone()))).collect::<Vec<_>>();
     let mut rows: Vec<Row> = Vec::new();

@@ -61,7 +61,7 @@ impl Fixtures {
     /// Reads the project in `dir` with its fixtures and applies `target`.
     ///
     /// # Errors
-    /// [`ClientError::Load`] if the files cannot be read, [`ClientError::Project`] with everything that is wrong in them.
+    /// [`ClientError::Load`] if the files cannot be read, [`ClientError::Project`] with every problem in them.
     pub fn open(dir: &Path, target: Option<&str>) -> Result<Self, ClientError> {
         let files = load_project_with_fixtures(dir)?;
         let (_, list) = check_with_fixtures(&files)?;
@@ -69,7 +69,7 @@ impl Fixtures {
         Ok(Self { project, list, files })
     }
 
-    /// Runs fixtures one after the other, each in a folder of its own below the temporary one, and tells of each when it
+    /// Runs fixtures one after the other, each in a separate folder below the temporary one, and tells of each when it
     /// is done. Nothing of the project is written to, nor are its sources read.
     ///
     /// # Errors

@@ -232,7 +232,7 @@ struct Compared {
     found: Vec<Row>,
 }
 
-/// The tables that were brought up to date otherwise than expected.
+/// The tables that were updated otherwise than expected.
 fn strategies(record: &Option<RunRecord>, turn: &Turn) -> Vec<FindingKind> {
     let stages = record.as_ref().map(|record| record.stages.as_slice()).unwrap_or_default();
     let wrong = turn.strategies.iter().filter_map(|(name, expected)| {

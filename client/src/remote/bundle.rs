@@ -61,7 +61,7 @@ impl BundleFiles for RemoteBundles {
             async move { api.list_runs(request).await }
         });
         let listed = listed.await.map_err(|error| error.to_failure())?;
-        // What is no id names no run that could be asked for.
+        // What is not an id names no run that could be asked for.
         Ok(listed.runs.iter().filter_map(|run| RunId::parse(&run.run_id).ok()).collect())
     }
 }

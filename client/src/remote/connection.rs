@@ -1,4 +1,4 @@
-//! The connection to a scheduler, and calls that are tried again when the connection is lost.
+//! The connection to a scheduler, and calls that are retried when the connection is lost.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(2);
 pub struct ConnectOptions {
     /// How long a scheduler may take to answer for the first time.
     pub start: Duration,
-    /// How long a scheduler that has answered may be away: calls are tried again, and runs followed further, when it is
+    /// How long a scheduler that has answered may be away: calls are retried, and runs followed further, when it is
     /// back in time.
     pub away: Duration,
 }

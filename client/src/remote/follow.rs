@@ -77,7 +77,7 @@ enum Broken {
     Line(serde_json::Error),
 }
 
-/// Asks the scheduler to stop the run once `cancel` fires. That the run had ended by then is no error.
+/// Asks the scheduler to stop the run once `cancel` fires. That the run had ended by then is not an error.
 async fn stop_when(cancel: CancellationToken, connection: Connection, run_id: RunId) {
     cancel.cancelled().await;
     if let Err(error) = self::cancel(&connection, &run_id).await {

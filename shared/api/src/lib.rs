@@ -1,4 +1,4 @@
-//! The gRPC API `windlass.v1`: the generated messages and services, and how our values travel in them.
+//! The gRPC API `windlass.v1`: the generated messages and services, and conversions to and from our types.
 //!
 //! ```text
 //! ProjectFiles ─manifest→ v1::ProjectFile (path, digest, size) ─assemble→ ProjectFiles
@@ -15,11 +15,11 @@ pub use project::{TransferError, assemble, check_path, digest, manifest};
 pub use status::{DecodedStatus, decode_status, status, status_of_moved, status_of_problems};
 pub use values::{cursor_from_wire, cursor_to_wire, refresh_from_wire, refresh_to_wire};
 
-/// The version of the API that this library speaks.
+/// The version of the API that this library implements.
 pub const API_VERSION: u32 = 1;
-/// The header in which a client says which version it speaks.
+/// The header with the client's API version.
 pub const API_HEADER: &str = "windlass-api";
-/// The largest message of the API: a file of a project with room around it.
+/// The largest message of the API: a project file plus overhead.
 pub const API_MESSAGE_BYTES: usize = 8 * 1024 * 1024;
 
 /// The messages and services as generated from the proto.

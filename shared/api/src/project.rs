@@ -1,4 +1,4 @@
-//! The files of a project on the wire: by what is in them.
+//! The files of a project on the wire, addressed by their content.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -11,10 +11,10 @@ use windlass_project::spec::files::{MAX_FILE_BYTES, MAX_STAGES};
 
 use super::v1;
 
-/// Why the files of a project cannot be taken.
+/// Why the files of a project are refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TransferError {
-    /// A path is not one of a project.
+    /// An invalid path.
     #[error("`{path}` is no path of a file in a project: {reason}")]
     BadPath {
         /// The path.
@@ -33,7 +33,7 @@ pub enum TransferError {
     TooLarge {
         /// Bytes of all files.
         bytes: u64,
-        /// Bytes that are taken.
+        /// The limit in bytes.
         limit: u64,
     },
     /// There are too many files, or one is too large.
@@ -50,13 +50,13 @@ pub enum TransferError {
         /// How many.
         files: usize,
     },
-    /// The content is not what its digest says.
+    /// The content does not match its digest.
     #[error("the content put as {digest} has another digest")]
     WrongDigest {
         /// The digest that was given.
         digest: String,
     },
-    /// A file's content is not here.
+    /// A file's content is missing.
     #[error("the content of `{path}` has not been put")]
     Missing {
         /// The path.
@@ -97,12 +97,12 @@ impl Coded for TransferError {
     }
 }
 
-/// What a content is known by: BLAKE3 in 64 hexadecimal digits.
+/// The digest of a content: BLAKE3 in 64 hexadecimal digits.
 pub fn digest(content: &[u8]) -> String {
     blake3::hash(content).to_hex().to_string()
 }
 
-/// The files of a project as a submission names them.
+/// The manifest of a project's files for a submission.
 pub fn manifest(files: &ProjectFiles) -> Vec<v1::ProjectFile> {
     let entry = |(path, text): (&std::sync::Arc<str>, &std::sync::Arc<str>)| v1::ProjectFile {
         path: path.to_string(),
@@ -120,10 +120,10 @@ pub fn check_path(path: &str) -> Result<(), TransferError> {
     check_relative_path(path).map_err(|reason| TransferError::BadPath { path: path.to_owned(), reason })
 }
 
-/// The project that a manifest names, from the contents by digest.
+/// Assembles the project of a manifest from the contents by digest.
 ///
 /// # Errors
-/// [`TransferError`]; sizes are checked before anything is looked at.
+/// [`TransferError`]; sizes are checked first.
 pub fn assemble<S: BuildHasher>(
     manifest: &[v1::ProjectFile],
     contents: &HashMap<String, Bytes, S>,
@@ -146,7 +146,7 @@ pub fn assemble<S: BuildHasher>(
     Ok(files)
 }
 
-/// Whether a manifest stays within the limits.
+/// Checks the limits of a manifest.
 fn check_manifest(manifest: &[v1::ProjectFile], limit: u64) -> Result<(), TransferError> {
     if manifest.len() > MAX_STAGES + 1 {
         return Err(TransferError::TooMany { files: manifest.len() });

@@ -21,16 +21,16 @@ const MESSAGE_BYTES: usize = 2 * 1024;
 const PROBLEMS_BYTES: usize = 6 * 1024;
 const MOVED_BYTES: usize = 6 * 1024;
 
-/// An error as the client gets it.
+/// An error as received by the client.
 #[derive(Debug)]
 pub enum DecodedStatus {
-    /// Files of the project are at fault.
+    /// Problems in the project's files.
     Project(Problems),
-    /// An approved plan does not hold any more.
+    /// An approved plan is no longer valid.
     PlanMoved(PlanMoved),
-    /// The scheduler's word.
+    /// A failure reported by the scheduler.
     Failure(Failure),
-    /// Not from a Windlass scheduler, or from the connection.
+    /// A status that is not from a Windlass scheduler, or from the connection.
     Foreign(Status),
 }
 
@@ -39,8 +39,8 @@ pub fn status(code: Code, error: &(impl Coded + ?Sized)) -> Status {
     build(code, error.to_failure(), None)
 }
 
-/// Problems of a project as a status. Those that a header has no room for are left out; a client that checks the
-/// project itself finds them again.
+/// Problems of a project as a status. Those that do not fit into the header are omitted; a client that checks the
+/// project itself finds them.
 pub fn status_of_problems(problems: &Problems) -> Status {
     let (count, json) = as_many_as_fit(problems.iter(), PROBLEMS_BYTES);
     let mut failure = problems.to_failure();
@@ -50,13 +50,13 @@ pub fn status_of_problems(problems: &Problems) -> Status {
     build(Code::InvalidArgument, failure, Some((PROBLEMS, json)))
 }
 
-/// An approved plan that does not hold any more as a status. What a header has no room for is left out.
+/// An invalidated plan as a status. What does not fit into the header is omitted.
 pub fn status_of_moved(moved: &PlanMoved) -> Status {
     let (_, json) = as_many_as_fit(moved.moved.iter(), MOVED_BYTES);
     build(Code::FailedPrecondition, moved.to_failure(), Some((MOVED, json)))
 }
 
-/// The first of the values that have room in so many bytes, as a JSON array, and how many they are.
+/// The first values that fit into the given number of bytes, as a JSON array, and their number.
 fn as_many_as_fit<'v, T: Serialize + 'v>(values: impl Iterator<Item = &'v T>, mut room: usize) -> (usize, String) {
     let mut json = Vec::new();
     for value in values {
@@ -90,7 +90,7 @@ fn shortened(mut text: String) -> String {
     text
 }
 
-/// What a status says. `files` are the client's own, to show problems in.
+/// Decodes a status. `files` are the client's files, for showing problems.
 pub fn decode_status(status: Status, files: &ProjectFiles) -> DecodedStatus {
     let Some(info) = status.get_details_error_info().filter(|info| info.domain == DOMAIN) else {
         return DecodedStatus::Foreign(status);

@@ -1,11 +1,11 @@
-//! Our values as messages, and back.
+//! Conversions between our types and messages.
 
 use windlass_base::ids::{AppId, NodeName, RunSequence, TableVersion};
 use windlass_evidence::artifact::{CursorStatus, Refresh, SourceCursor};
 
 use super::v1;
 
-/// What is to be computed anew, as a message; `None` if nothing is.
+/// The requested refresh as a message; `None` if there is none.
 pub fn refresh_to_wire(refresh: &Refresh) -> Option<v1::Refresh> {
     let bounds = |bounds: &[(Option<NodeName>, u64)]| {
         let bound = |(source, version): &(Option<NodeName>, u64)| v1::SourceVersion {
@@ -21,7 +21,7 @@ pub fn refresh_to_wire(refresh: &Refresh) -> Option<v1::Refresh> {
     })
 }
 
-/// What a message says is to be computed anew.
+/// The requested refresh of a message.
 pub fn refresh_from_wire(refresh: Option<v1::Refresh>) -> Refresh {
     let refresh = refresh.unwrap_or_default();
     let bounds = |bounds: Vec<v1::SourceVersion>| {
@@ -51,7 +51,7 @@ pub fn cursor_to_wire(status: CursorStatus) -> v1::Cursor {
     }
 }
 
-/// The cursors that a message tells of.
+/// The cursors of a message.
 pub fn cursor_from_wire(cursor: v1::Cursor) -> CursorStatus {
     let source = |cursor: v1::SourceCursor| SourceCursor {
         source: NodeName::new(cursor.source),

@@ -1,4 +1,4 @@
-//! What a stage's code version is made of, by which a plan names what has changed. Pure.
+//! The parts of a stage's code version, from which a plan names what has changed. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::NodeName;
 
-/// The parts of a stage's code version, each as a hash. They name what has changed; whether anything has, the code version
-/// tells, which is a hash of the whole.
+/// The parts of a stage's code version, each as a hash. They only name what has changed; whether anything has changed
+/// is decided by the code version, a hash of everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CodeParts {
-    /// The query with the views and caches that it sees through, and what the stage's header says of its rows.
+    /// The query with the views and caches that it reads, and the row-related settings of the stage's header.
     #[serde(default)]
     pub definition: String,
     /// The values of the parameters that it uses.
@@ -19,7 +19,7 @@ pub struct CodeParts {
     /// The columns that it reads of each source or table.
     #[serde(default)]
     pub columns: BTreeMap<NodeName, String>,
-    /// How files become rows, and rows that the project holds.
+    /// How files are read, and inline rows.
     #[serde(default)]
     pub reading: BTreeMap<NodeName, String>,
     /// The functions that it calls, as far as they are not the engine's own.
@@ -31,20 +31,20 @@ pub struct CodeParts {
     /// The engine's version.
     #[serde(default)]
     pub engine: String,
-    /// Whether it was incremental, so that its table was held to its key.
+    /// Whether it was incremental, so that the key of its table was checked.
     #[serde(default)]
     pub incremental: bool,
 }
 
 impl CodeParts {
-    /// What is not as it was `before`, in words such as `its definition` and ``the parameter `since` ``.
+    /// The changes since `before`, in words such as `its definition` and ``the parameter `since` ``.
     pub fn changed_since(&self, before: &Self) -> Vec<String> {
         let mut changed = Vec::new();
         let rewritten = self.definition != before.definition;
         if rewritten {
             changed.push("its definition".to_owned());
         }
-        // What a definition no longer has, or has newly, is a change of the definition.
+        // Removed and added parts count as a change of the definition.
         let in_both = !rewritten;
         changed.extend(differing(&self.params, &before.params, in_both).map(|name| format!("the parameter `{name}`")));
         changed.extend(
@@ -65,18 +65,18 @@ impl CodeParts {
         changed
     }
 
-    /// What is not as it was `before`, as a sentence such as `its definition has changed`.
+    /// The changes since `before`, as a sentence such as `its definition has changed`.
     pub fn changed_text(&self, before: &Self) -> String {
         match self.changed_since(before).as_slice() {
-            // Such as the arguments of a table function, which may be made of the time.
+            // Such as the arguments of a table function, which may depend on the time.
             [] => "a value that is settled when it is planned has changed".to_owned(),
             [one] => format!("{one} has changed"),
             [first @ .., last] => format!("{} and {last} have changed", first.join(", ")),
         }
     }
 
-    /// Why rows that were made by `before` are not those of now. Nothing is known of what made the rows of a table that an
-    /// earlier version of Windlass wrote.
+    /// Why rows computed with `before` are outdated. For tables written by an earlier version of Windlass, the former
+    /// parts are unknown.
     pub fn reason(&self, before: Option<&Self>) -> String {
         match before {
             Some(before) => format!("{} since its rows were made", self.changed_text(before)),
@@ -87,7 +87,7 @@ impl CodeParts {
     }
 }
 
-/// The keys whose values differ, in order; of those that only one map has, only if `all` are asked for.
+/// The keys whose values differ, in order; keys that are in only one map are included if `all` is set.
 fn differing<'m, K: Ord>(
     now: &'m BTreeMap<K, String>,
     before: &'m BTreeMap<K, String>,

@@ -1,4 +1,4 @@
-//! What every error of Windlass can say about itself: a stable code, what to do, and whether trying again may help.
+//! The common interface of errors: a stable code, help, and whether a retry may succeed.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -10,7 +10,7 @@ use crate::secrets::without_secrets;
 
 /// A stable error code such as `WL0201`; docs/errors.md has a paragraph on each.
 ///
-/// The hundreds name the subject: 01 project files, 02 graph and selection, 03 sessions, sources and SQL,
+/// The first two digits identify the subject: 01 project files, 02 graph and selection, 03 sessions, sources and SQL,
 /// 04 Delta tables, 05 the cluster, 06 runs and state, 07 the command, 08 the API, 09 the settings of the servers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
@@ -22,12 +22,12 @@ impl fmt::Display for ErrorCode {
     }
 }
 
-/// Codes that came from another process. Each is kept once, and a code has six bytes, so this cannot grow
-/// beyond the ten thousand that there can be.
+/// Codes received from other processes. Each is stored once, and only ten thousand are possible, so this cannot grow
+/// without bounds.
 static RECEIVED: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
 
 impl ErrorCode {
-    /// The code with that text, which may be one that this version does not know. `None` if no code looks like that.
+    /// The code with that text, which this version may not know. `None` if it is not a well-formed code.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix("WL")?;
         if digits.len() != 4 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -50,7 +50,7 @@ impl<'de> Deserialize<'de> for ErrorCode {
     }
 }
 
-/// An error that the person who must act can act upon.
+/// An error that its reader can act upon.
 pub trait Coded: std::error::Error {
     /// The stable code.
     fn code(&self) -> ErrorCode;
@@ -58,7 +58,7 @@ pub trait Coded: std::error::Error {
     /// What to do about it, in one or two sentences.
     fn help(&self) -> Option<String>;
 
-    /// Whether the same call may succeed when tried again with nothing changed.
+    /// Whether a retry with nothing changed may succeed.
     fn is_retryable(&self) -> bool;
 
     /// The error as a value that can be stored and sent.
@@ -82,7 +82,7 @@ pub struct Failure {
     /// What to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
-    /// Whether trying again with nothing changed may succeed.
+    /// Whether a retry with nothing changed may succeed.
     pub retryable: bool,
 }
 
@@ -104,7 +104,7 @@ impl Coded for Failure {
     }
 }
 
-/// So that code that runs inside a task can raise it and the scheduler gets code and help intact.
+/// So that code inside a task can raise it and the scheduler receives code and help intact.
 impl std::error::Error for Failure {}
 
 impl fmt::Display for Failure {
@@ -113,8 +113,8 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The error's message followed by those of its sources that the message does not already contain, without what stores
-/// repeat of credentials.
+/// The error's message followed by those of its sources that the message does not already contain, with credentials
+/// masked.
 pub fn full_message<E: std::error::Error + ?Sized>(error: &E) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -40,18 +40,18 @@ macro_rules! identity {
 }
 
 identity! {
-    /// Everything besides a query and its tables that decides its plan and its result: options, optimizer rules,
-    /// functions and the engine's versions. Equal in every process that is set up equally.
+    /// Everything apart from a query and its tables that determines its plan and its result: options, optimizer rules,
+    /// functions and the engine's version. Equal in all processes with the same configuration.
     SessionIdentity
 }
 identity! {
-    /// The options that decide what comes out of a query and not how fast. It is the same on a cluster of any size. The
-    /// engine's version and the functions, which have a say as well, are not part of it.
+    /// The options that affect the result of a query, but not its speed. It is the same on a cluster of any size. The
+    /// engine's version and the functions are not part of it, although they affect results too.
     ResultIdentity
 }
 identity! {
-    /// How a table is read: from where, in which format, with which schema, partition columns and sort order. What the
-    /// table holds at the time is not part of it.
+    /// How a table is read: from where, in which format, with which schema, partition columns and sort order. Its
+    /// content is not part of it.
     ScanIdentity
 }
 

@@ -1,7 +1,7 @@
-//! Identifiers as types of their own, so that a stage's name is never passed where a run's id is meant.
+//! Identifiers as distinct types, so that a stage's name is never passed as a run's id.
 //!
-//! What comes from another process is parsed ([`RunId::parse`], [`EngineJobId::parse`], …), because it becomes a part of
-//! paths; [`received`] says what is taken.
+//! Ids from other processes are parsed ([`RunId::parse`], [`EngineJobId::parse`], …), because they become parts of
+//! paths; [`received`] defines what is accepted.
 
 pub mod received;
 
@@ -19,7 +19,7 @@ macro_rules! text_id {
         pub struct $name(String);
 
         impl $name {
-            /// Wraps a text that is already known to be valid.
+            /// Wraps a text that is known to be valid.
             pub fn new(text: impl Into<String>) -> Self {
                 Self(text.into())
             }
@@ -71,12 +71,12 @@ text_id! {
     NodeName
 }
 text_id! {
-    /// One run of a pipeline. Ids sort by the time the run was made.
+    /// One run of a pipeline. Ids sort by creation time.
     RunId
 }
 text_id! {
-    /// A job of the engine, as its scheduler names it. The files of a job lie in a folder of that name, so only
-    /// [`EngineJobId::parse`] makes one of a text that was received.
+    /// A job of the engine, as named by its scheduler. The files of a job are in a folder of that name, so received
+    /// texts must be converted with [`EngineJobId::parse`].
     EngineJobId
 }
 text_id! {
@@ -87,12 +87,12 @@ text_id! {
 }
 
 impl RunId {
-    /// A new id that sorts after every id made before it (UUID version 7).
+    /// A new id that sorts after every earlier one (UUID version 7).
     pub fn generate() -> Self {
         Self(uuid::Uuid::now_v7().simple().to_string())
     }
 
-    /// An id as [`RunId::generate`] makes them, from another process.
+    /// Parses an id of [`RunId::generate`] received from another process.
     ///
     /// # Errors
     /// [`Refused`] for anything else, which could name other files.
@@ -106,7 +106,7 @@ impl RunId {
 }
 
 impl EngineJobId {
-    /// An id that came with a message of the engine.
+    /// Parses an id received in a message of the engine.
     ///
     /// # Errors
     /// [`Refused`] if it could be more than the name of one folder.
@@ -117,7 +117,7 @@ impl EngineJobId {
 }
 
 impl PipelineName {
-    /// A name that came with a request: as projects have them.
+    /// Parses a pipeline name received in a request.
     ///
     /// # Errors
     /// [`Refused`] for anything else, which could name other folders.

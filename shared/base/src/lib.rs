@@ -1,4 +1,4 @@
-//! What every part of Windlass needs and what needs no part of it.
+//! The foundation of all other crates; it depends on none of them.
 //!
 //! ```text
 //! texts of other processes ─ids→ NodeName, RunId, … fit to be parts of paths          (ids, ids::received)
@@ -8,8 +8,8 @@
 //! what decides a result ─of→ identities; what a code version is made of                (identity, code_parts)
 //! ```
 //!
-//! Besides: the settings of sessions as plain values (`config`), and room on the stack for walks over deep trees (`stack`).
-//! Nothing here knows of files, stores, tables or the engine.
+//! In addition: the settings of sessions as plain values (`config`), and growing the stack for deep recursion
+//! (`stack`). Nothing here depends on files, stores, tables or the engine.
 
 pub mod code_parts;
 pub mod config;

@@ -1,21 +1,21 @@
-//! Keeps credentials out of what people and files are told.
+//! Keeps credentials out of messages and files.
 //!
-//! No code of Windlass writes credentials into a text. Stores do: an answer that refuses a request may name the access
-//! key, and a signed URL holds a signature.
+//! Windlass itself never writes credentials into a text, but stores do: an error response may contain the access key,
+//! and a signed URL contains a signature.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
 use std::sync::LazyLock;
 
-/// What stands in the place of a secret.
+/// The replacement for a secret.
 const MASK: &str = "***";
 /// Shorter values are too likely to be part of an ordinary word.
 const MIN_SECRET: usize = 6;
-/// The beginnings of the names of variables that set up an object store.
+/// The prefixes of variables that configure an object store.
 const STORE_VARIABLES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
-/// Parts of the names of those that hold a secret.
+/// Substrings of the names of secret variables.
 const SECRET_VARIABLES: [&str; 5] = ["KEY", "SECRET", "TOKEN", "SAS", "PASSWORD"];
-/// Elements of a store's answer that repeat parts of the credentials or of the signed request.
+/// Elements of a store's response that repeat parts of the credentials or of the signed request.
 const ELEMENTS: [&str; 6] = [
     "AWSAccessKeyId",
     "SignatureProvided",
@@ -44,7 +44,7 @@ fn is_secret(name: &str) -> bool {
         && !name.ends_with("_FILE")
 }
 
-/// The names of the variables of this process's environment that set up object stores, sorted; never their values.
+/// The names of the environment variables that configure object stores, sorted; never their values.
 pub fn credential_variables() -> Vec<String> {
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     let mut names: Vec<String> =
@@ -53,7 +53,7 @@ pub fn credential_variables() -> Vec<String> {
     names
 }
 
-/// `text` with `***` for every credential of this process's environment, and for what stores repeat of them.
+/// `text` with `***` in place of every credential of this process's environment, and of what stores repeat of them.
 pub fn without_secrets(text: &str) -> Cow<'_, str> {
     masked(text, &SECRETS)
 }
@@ -76,7 +76,7 @@ fn masked<'a>(text: &'a str, secrets: &[String]) -> Cow<'a, str> {
     text
 }
 
-/// `text` with a mask from after each `start` up to where `end` says, counted from there.
+/// `text` with everything masked from each `start` to the position that `end` returns, relative to it.
 fn between<'a>(text: Cow<'a, str>, start: &str, end: impl Fn(&str) -> Option<usize>) -> Cow<'a, str> {
     if !text.contains(start) {
         return text;
@@ -93,7 +93,7 @@ fn between<'a>(text: Cow<'a, str>, start: &str, end: impl Fn(&str) -> Option<usi
     Cow::Owned(out)
 }
 
-/// A stderr that is told no secrets: for logs, each write of which holds whole lines.
+/// A stderr that masks secrets, for logs whose writes contain complete lines.
 #[derive(Debug, Default)]
 pub struct DiscreetStderr;
 

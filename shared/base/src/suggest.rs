@@ -1,6 +1,6 @@
 //! The nearest valid name to a mistyped one.
 
-/// The one of `names` that `word` was most likely meant to be, if any comes near.
+/// The most similar of `names`, if any is close to `word`.
 pub fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let lower = word.to_lowercase();
     let allowed = (word.chars().count() / 3).max(1);
@@ -14,7 +14,7 @@ pub fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Opti
     best.map(|(_, name)| name)
 }
 
-/// "did you mean `x`?" for the nearest name, else what there is to choose from, else nothing.
+/// "did you mean `x`?" for the nearest name, else the list of names, else nothing.
 pub fn did_you_mean<'n>(word: &str, what: &str, names: impl IntoIterator<Item = &'n str>) -> Option<String> {
     let names: Vec<&str> = names.into_iter().collect();
     if let Some(name) = nearest(word, names.iter().copied()) {

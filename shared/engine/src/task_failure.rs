@@ -25,7 +25,7 @@ pub enum TaskFailureKind {
     OutOfResources,
     /// Reading or writing failed in a way that may pass.
     Io,
-    /// Code of Windlass refused to go on, with a code and help of its own.
+    /// Code of Windlass refused to continue, with a code and help of its own.
     Raised,
 }
 

@@ -1,4 +1,4 @@
-//! What a process can find out about its machine.
+//! Defaults derived from the machine.
 
 use std::net::IpAddr;
 
@@ -9,8 +9,8 @@ pub fn machine_name() -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-/// The host under which a process that listens on `bind` is reached when nobody says so: that address, or the
-/// machine's name if it listens on all of them.
+/// The default host under which a process that listens on `bind` is reachable: that address, or the machine's name if
+/// it listens on all of them.
 pub fn advertised_host(bind: IpAddr) -> String {
     match bind {
         ip if ip.is_unspecified() => machine_name().unwrap_or_else(|| ip.to_string()),

@@ -1,4 +1,4 @@
-//! What is wrong with a process's settings or surroundings.
+//! Errors of a process's settings or environment.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use windlass_base::error::{Coded, ErrorCode};
 
 use super::setting::Origin;
 
-/// What is wrong with a process's settings or surroundings.
+/// Errors of a process's settings or environment.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
     /// The settings file cannot be read.
@@ -28,7 +28,7 @@ pub enum ProcessError {
         /// What is wrong with it.
         message: String,
     },
-    /// The settings file has a key that no setting has.
+    /// The settings file has an unknown key.
     #[error("{}:{line}: no setting is called `{key}`", .path.display())]
     UnknownKey {
         /// The file.
@@ -37,10 +37,10 @@ pub enum ProcessError {
         line: usize,
         /// The key.
         key: String,
-        /// What it was probably meant to be.
+        /// The most similar key.
         hint: String,
     },
-    /// A value is not of the form that its setting asks for.
+    /// A value is malformed for its setting.
     #[error("`{name}` cannot be `{value}` ({origin}){}", because(.reason))]
     BadValue {
         /// The setting.
@@ -51,10 +51,10 @@ pub enum ProcessError {
         origin: Origin,
         /// Why not; may be empty.
         reason: String,
-        /// What it should look like.
+        /// The expected form.
         expected: &'static str,
     },
-    /// A setting that must be given is not.
+    /// A required setting is missing.
     #[error("`{name}` is not set")]
     Missing {
         /// The setting.
@@ -62,10 +62,10 @@ pub enum ProcessError {
         /// What a value looks like.
         expected: &'static str,
     },
-    /// Settings are well formed but cannot be used as they are, alone or together.
+    /// Settings are well-formed but invalid, alone or in combination.
     #[error("{message}")]
     Unusable {
-        /// What cannot be.
+        /// What is invalid.
         message: String,
         /// What to do instead.
         help: String,
@@ -76,7 +76,7 @@ pub enum ProcessError {
         /// Why not.
         reason: String,
     },
-    /// The port for probes and metrics cannot be had.
+    /// The port for probes and metrics is not available.
     #[error("cannot listen on {address} for probes and metrics")]
     Http {
         /// The address.
@@ -84,10 +84,10 @@ pub enum ProcessError {
         /// Why not.
         source: std::io::Error,
     },
-    /// The process lacks something of the operating system.
+    /// The operating system denies something that the process needs.
     #[error("the process cannot {what}")]
     System {
-        /// What it cannot do.
+        /// What the process cannot do.
         what: &'static str,
         /// Why not.
         source: std::io::Error,
@@ -99,7 +99,7 @@ fn because(reason: &str) -> String {
 }
 
 impl ProcessError {
-    /// Whether the one who started the process has to change what it was given.
+    /// Whether the process was started with wrong arguments or settings.
     pub(super) fn is_usage(&self) -> bool {
         !matches!(self, Self::Logs { .. } | Self::Http { .. } | Self::System { .. })
     }

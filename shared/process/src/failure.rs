@@ -1,4 +1,4 @@
-//! Why a process ends before its time.
+//! Why a process ends with an error.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -7,7 +7,7 @@ use windlass_base::error::{Coded, full_message};
 
 use super::ProcessError;
 
-/// Why a process ends before its time: any coded error, and the exit code that it asks for.
+/// Why a process ends with an error: any coded error, and the exit code.
 pub struct ProcessFailure {
     error: Box<dyn Coded>,
     usage: bool,
@@ -19,7 +19,7 @@ impl ProcessFailure {
         Self { error: Box::new(error), usage: false }
     }
 
-    /// 2 if what the process was given has to change, else 1.
+    /// 2 for wrong arguments or settings, else 1.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(if self.usage { 2 } else { 1 })
     }

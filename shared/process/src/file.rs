@@ -9,7 +9,7 @@ use windlass_base::suggest::did_you_mean;
 use super::error::{ProcessError, key};
 use super::setting::Setting;
 
-/// What a file says, by setting: the text and its line.
+/// The values of a file, by setting: the text and its line.
 pub(super) type FileValues = BTreeMap<&'static str, (String, usize)>;
 
 /// Reads `text`, the content of the file at `path`.
@@ -49,7 +49,7 @@ fn as_text(value: &DeValue<'_>) -> Option<String> {
 
 fn unknown(path: &Path, line: usize, written: &str, settings: &[Setting]) -> ProcessError {
     let keys: Vec<String> = settings.iter().map(|setting| key(setting.name)).collect();
-    // Flags are written with dashes; so are keys, by mistake.
+    // Keys may mistakenly be written with dashes, like flags.
     let wanted = key(written);
     let hint = match keys.iter().find(|known| **known == wanted) {
         Some(known) => Some(format!("did you mean `{known}`?")),

@@ -1,4 +1,5 @@
-//! `--healthcheck`: asks a running process whether it is ready, so that a container needs no other program for it.
+//! `--healthcheck`: asks a running process whether it is ready, so that a container needs no other program for its
+//! health check.
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -7,10 +8,10 @@ use std::time::Duration;
 
 /// How long connecting and each read and write may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// More than any answer has.
+/// Larger than any response.
 const ANSWER_LIMIT: u64 = 64 * 1024;
 
-/// Asks `/readyz` of the process of this machine that listens on `bind`: success if it is ready. Prints the answer.
+/// Requests `/readyz` from the local process that listens on `bind`: success if it is ready. Prints the response.
 pub(super) fn probe(bind: SocketAddr) -> ExitCode {
     match http_status(bind) {
         Ok((200, body)) => {
@@ -28,7 +29,7 @@ pub(super) fn probe(bind: SocketAddr) -> ExitCode {
     }
 }
 
-/// Where what listens on `bind` is reached from the same machine.
+/// The address under which `bind` is reachable from the same machine.
 fn reachable(bind: SocketAddr) -> SocketAddr {
     let ip = match bind.ip() {
         ip if !ip.is_unspecified() => ip,

@@ -18,25 +18,25 @@ use tokio_util::sync::CancellationToken;
 
 use super::ProcessError;
 
-/// Whether a process takes work, and what else there is to know of it.
+/// The readiness of a process, with details.
 #[derive(Debug, Clone, Default)]
 pub struct Readiness {
-    /// Why it does not; empty if it does.
+    /// Why it is not ready; empty if it is.
     pub obstacles: Vec<String>,
-    /// What else the answer to `/readyz` tells.
+    /// Details for the response to `/readyz`.
     pub facts: Map<String, Value>,
 }
 
-/// What a process tells about itself.
+/// What a process reports about itself.
 #[async_trait]
 pub trait Probes: Send + Sync + 'static {
-    /// Whether it takes work.
+    /// Whether it accepts work.
     async fn readiness(&self) -> Readiness;
     /// Its metrics as of now.
     async fn metrics(&self) -> Vec<MetricFamily>;
 }
 
-/// A port for probes and metrics, taken before what they tell about has started.
+/// A port for probes and metrics, bound before the services start.
 #[derive(Debug)]
 pub struct HttpPort {
     listener: TcpListener,
@@ -44,7 +44,7 @@ pub struct HttpPort {
 }
 
 impl HttpPort {
-    /// Listens on `bind`; port 0 takes a free one.
+    /// Listens on `bind`; port 0 picks a free port.
     ///
     /// # Errors
     /// [`ProcessError::Http`] if it cannot listen.
@@ -60,11 +60,11 @@ impl HttpPort {
         self.address
     }
 
-    /// Serves `/healthz` (the process lives), `/readyz` (it takes work; the body says why if not) and `/metrics`, on a
-    /// thread of its own: it answers whatever keeps the others busy.
+    /// Serves `/healthz` (the process lives), `/readyz` (it accepts work; the body gives the reason if not) and
+    /// `/metrics`, on a dedicated thread, which answers even if the others are busy.
     ///
     /// # Errors
-    /// [`ProcessError::Http`] if there is no thread to be had.
+    /// [`ProcessError::Http`] if no thread can be started.
     pub fn serve(self, probes: Arc<dyn Probes>) -> Result<HttpServer, ProcessError> {
         let address = self.address;
         let failed = |source| ProcessError::Http { address, source };
@@ -85,7 +85,7 @@ impl HttpPort {
             if let Err(error) = thread.block_on(serve) {
                 tracing::error!(%error, "probes and metrics are no longer served");
             }
-            // Whatever a probe still waits for need not end.
+            // Pending probes need not finish.
             thread.shutdown_background();
         };
         std::thread::Builder::new().name("windlass-probes".to_owned()).spawn(run).map_err(failed)?;

@@ -1,4 +1,4 @@
-//! The layers of settings: flags over environment over file over defaults.
+//! The layers of settings: flags override the environment, which overrides the file, which overrides the defaults.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,26 +10,26 @@ use super::redact::redacted;
 use super::setting::{Fallback, Origin, Setting};
 use super::value::{Period, SettingValue, Size};
 
-/// The least that a message between the engine's processes must be able to hold.
+/// The minimum size limit of messages between the engine's processes.
 const MIN_MESSAGE: u64 = 1 << 20;
-/// The most that it can.
+/// The maximum.
 const MAX_MESSAGE: u64 = 2 << 30;
 
-/// A value as it was given, and where.
+/// A value as given, with its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Given {
     pub(super) text: String,
     pub(super) origin: Origin,
 }
 
-/// What holds for each setting of a process, and where it was given.
+/// The effective settings of a process, with their origins.
 #[derive(Debug, Clone)]
 pub struct Values {
     pub(super) settings: &'static [Setting],
     given: BTreeMap<&'static str, Given>,
 }
 
-/// Where flags and variables come from. An empty variable counts as not set.
+/// Where flags and variables come from. An empty variable counts as unset.
 pub(super) struct Layers<'l> {
     pub(super) flag: &'l dyn Fn(&str) -> Option<String>,
     pub(super) environment: &'l dyn Fn(&str) -> Option<String>,
@@ -37,7 +37,7 @@ pub(super) struct Layers<'l> {
 }
 
 impl Values {
-    /// Lays the layers over one another and checks every value.
+    /// Merges the layers and validates every value.
     pub(super) fn read(settings: &'static [Setting], layers: &Layers<'_>) -> Result<Self, ProcessError> {
         let mut in_file = match layers.file {
             Some(path) => {
@@ -73,7 +73,7 @@ impl Values {
     /// The value of `name`, if it is set or has a default.
     ///
     /// # Errors
-    /// [`ProcessError::BadValue`] if it is no `T`.
+    /// [`ProcessError::BadValue`] if it is not a `T`.
     pub fn get<T: SettingValue>(&self, name: &'static str) -> Result<Option<T>, ProcessError> {
         let (Some(setting), Some(given)) = (self.setting(name), self.given.get(name)) else { return Ok(None) };
         T::parse(&given.text).map(Some).map_err(|reason| bad_value(setting, given, &reason))
@@ -87,7 +87,7 @@ impl Values {
         self.get(name)?.ok_or(ProcessError::Missing { name, expected: T::EXPECTED })
     }
 
-    /// The value of `name`, a duration of a second or more: what the engine counts in whole seconds.
+    /// The value of `name`, a duration of a second or more: what the engine counts in seconds.
     ///
     /// # Errors
     /// As [`Values::required`], and if it is less.
@@ -102,7 +102,7 @@ impl Values {
     /// The value of `message-limit`, in bytes.
     ///
     /// # Errors
-    /// As [`Values::required`], and if it is too small for a task or more than a message can have.
+    /// As [`Values::required`], and if it is too small for a task or larger than a message can be.
     pub fn message_limit(&self) -> Result<usize, ProcessError> {
         let limit: Size = self.required("message-limit")?;
         match limit.0 {
@@ -111,17 +111,17 @@ impl Values {
         }
     }
 
-    /// Where the value of `name` was given, for messages.
+    /// The origin of the value of `name`, for messages.
     pub fn origin(&self, name: &str) -> Origin {
         self.given.get(name).map_or(Origin::Default, |given| given.origin.clone())
     }
 
-    /// Gives `name` the value that follows from other settings, unless it has one.
+    /// Sets `name` to a value derived from other settings, unless it has one.
     pub fn derive(&mut self, name: &'static str, text: impl Into<String>) {
         self.given.entry(name).or_insert_with(|| Given { text: text.into(), origin: Origin::Default });
     }
 
-    /// An error for a value that is of the right form but cannot be used.
+    /// An error for a value that is well-formed but invalid.
     pub fn refuse(&self, name: &'static str, reason: impl Into<String>, expected: &'static str) -> ProcessError {
         let value = self.given.get(name).map(|given| redacted(&given.text)).unwrap_or_default();
         ProcessError::BadValue { name, value, origin: self.origin(name), reason: reason.into(), expected }
@@ -131,7 +131,7 @@ impl Values {
         self.given.get(name)
     }
 
-    /// The first setting that must be set and is not.
+    /// The first required setting that is missing.
     pub(super) fn missing(&self) -> Option<&'static Setting> {
         self.settings
             .iter()
@@ -228,7 +228,7 @@ mod tests {
         assert!(told(read(Some("soon"), None, None)).contains("(from --drain-deadline)"));
         assert!(told(read(None, Some("soon"), None)).contains("(from WINDLASS_DRAIN_DEADLINE)"));
         assert!(told(read(None, None, Some("drain_deadline = \"soon\""))).contains("windlass.toml:1)"));
-        // A number is no duration: of what unit?
+        // A number is not a duration: the unit is missing.
         assert!(told(read(None, None, Some("\n\ndrain_deadline = 30"))).contains("windlass.toml:3)"));
         assert!(told(read(None, None, Some("flight_port = 70000"))).contains("`70000`"));
         assert!(!told(read(None, None, Some("scheduler = \"http://a:hunter2@b\""))).contains("hunter2"));

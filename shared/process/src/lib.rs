@@ -1,12 +1,12 @@
-//! What the processes of a cluster have in common: settings, logs, probes, signals.
+//! Shared by the processes of a cluster: settings, logs, probes, signals.
 //!
 //! ```text
 //! flags > environment > one TOML file > defaults ─Program→ Values ─get→ a process's own settings
 //!                                                     └─ --print-config, --healthcheck
 //! ```
 //!
-//! A process names its settings in one table of [`Setting`]s; flags, variables, keys of the file, `--help` and
-//! `--print-config` all come from it.
+//! A process defines its settings in one table of [`Setting`]s; flags, variables, keys of the file, `--help` and
+//! `--print-config` are all derived from it.
 
 mod defaults;
 mod error;

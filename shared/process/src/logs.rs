@@ -40,7 +40,7 @@ impl LogSettings {
         })
     }
 
-    /// Logs to stderr from now on, and sends traces where there is a collector. Call it once, on tokio's threads.
+    /// Starts logging to stderr, and sending traces if there is a collector. Call it once, on tokio's threads.
     ///
     /// # Errors
     /// [`ProcessError::Logs`].
@@ -57,7 +57,7 @@ impl LogSettings {
             None => None,
         };
         let traces = provider.as_ref().map(|provider| {
-            // Only what this project says of itself: exporting makes spans of its own, which would never end.
+            // Only spans of this project: exporting creates spans too, which would never end.
             let ours = filter_fn(|metadata| metadata.target().starts_with("windlass"));
             tracing_opentelemetry::layer().with_tracer(provider.tracer("windlass")).with_filter(ours)
         });

@@ -1,10 +1,10 @@
-//! `--print-config`: what holds, and where it was given.
+//! `--print-config`: the effective settings and their origins.
 
 use super::error::key;
 use super::layers::Values;
 use super::redact::redacted;
 
-/// The variables by which object stores are reached. Their values are never shown.
+/// The variables that configure object stores. Their values are never shown.
 const CREDENTIALS: [&str; 21] = [
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -29,7 +29,7 @@ const CREDENTIALS: [&str; 21] = [
     "AZURE_TENANT_ID",
 ];
 
-/// The settings as a settings file, each with its origin, and which credentials are there. Without secrets.
+/// The settings as a settings file, each with its origin, and which credentials are set. Without secrets.
 pub(super) fn config_text(values: &Values, is_set: &dyn Fn(&str) -> bool) -> String {
     let mut text = String::new();
     for setting in values.settings {

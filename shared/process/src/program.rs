@@ -19,10 +19,10 @@ use super::setting::{Fallback, Setting};
 const CONFIG: &str = "config";
 const PRINT: &str = "print-config";
 const HEALTH: &str = "healthcheck";
-/// The setting that `--healthcheck` asks at.
+/// The setting with the address for `--healthcheck`.
 const HTTP_BIND: &str = "http-bind";
 
-/// A server process: its name, what it says about itself, and its settings.
+/// A server process: its name, its description, and its settings.
 #[derive(Debug)]
 pub struct Program {
     /// The name of the binary.
@@ -33,18 +33,18 @@ pub struct Program {
     pub example: &'static str,
     /// Everything that can be set.
     pub settings: &'static [Setting],
-    /// Sets what follows from other settings, before anything is printed or run.
+    /// Derives settings from other settings, before anything is printed or run.
     pub derive: fn(&mut Values) -> Result<(), ProcessError>,
 }
 
 impl Program {
-    /// Reads the arguments of this process, then does what they ask for: `run` with the settings that hold, or one of
-    /// `--print-config` and `--healthcheck`. Tells what fails on stderr.
+    /// Parses the arguments of this process, then acts on them: `run` with the effective settings, or `--print-config`
+    /// or `--healthcheck`. Reports errors on stderr.
     pub fn main(&self, run: impl FnOnce(Values) -> Result<(), ProcessFailure>) -> ExitCode {
         let matches = match self.command().try_get_matches_from(std::env::args_os()) {
             Ok(matches) => matches,
             Err(error) => {
-                // Nobody is left to tell when the terminal is gone.
+                // There is nobody to notify if the terminal is gone.
                 let _ = error.print();
                 return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
             }

@@ -1,10 +1,10 @@
-//! What may be shown of a value.
+//! Redacts secrets in values that are shown.
 
 use url::Url;
 
-/// What stands in the place of a secret.
+/// The replacement for a secret.
 const HIDDEN: &str = "***";
-/// Parts of the names of query parameters whose values are secrets.
+/// Substrings of the names of secret query parameters.
 const SECRET_NAMES: [&str; 8] = ["secret", "password", "passwd", "token", "key", "sig", "credential", "auth"];
 
 /// `text` without its secrets: user and password of a URL, and the values of query parameters that sound like one.

@@ -1,4 +1,4 @@
-//! One setting: its name everywhere, its meaning, its default.
+//! One setting: its name in all layers, its meaning, its default.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,13 +9,13 @@ use super::value::SettingValue;
 /// One setting of a process. `engine-bind` is `--engine-bind`, `WINDLASS_ENGINE_BIND`, and `engine_bind` in a file.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting {
-    /// The name, as of the flag, without its dashes.
+    /// The name of the flag, without its dashes.
     pub name: &'static str,
-    /// What `--help` shows in the place of a value.
+    /// The placeholder for the value in `--help`.
     pub placeholder: &'static str,
     /// What it does, in a line.
     pub help: &'static str,
-    /// What holds when nobody sets it.
+    /// The default.
     pub fallback: Fallback,
     /// What a value looks like.
     pub expected: &'static str,
@@ -25,7 +25,7 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// A setting whose values are read as `T`.
+    /// A setting whose values are parsed as `T`.
     pub const fn new<T: SettingValue>(
         name: &'static str,
         placeholder: &'static str,
@@ -40,23 +40,23 @@ fn check<T: SettingValue>(text: &str) -> Result<(), String> {
     T::parse(text).map(drop)
 }
 
-/// What holds when nobody sets a setting.
+/// The default of a setting.
 #[derive(Debug, Clone, Copy)]
 pub enum Fallback {
-    /// Nothing: it must be set.
+    /// None: it is required.
     Required,
-    /// Nothing: what it is about is left out.
+    /// None: it is optional.
     Off,
     /// This value.
     Value(&'static str),
-    /// A value found out at start.
+    /// A value determined at startup.
     Found {
-        /// Finds it out; nothing if it cannot.
+        /// Determines the value; `None` if that is not possible.
         find: fn() -> Option<String>,
-        /// How it is found, for `--help`.
+        /// How it is determined, for `--help`.
         how: &'static str,
     },
-    /// A value that follows from other settings, as described.
+    /// A value derived from other settings, as described.
     Derived(&'static str),
 }
 
@@ -70,7 +70,7 @@ impl fmt::Display for Fallback {
     }
 }
 
-/// Where a value was given.
+/// The origin of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// On the command line, by the flag of the setting with this name.

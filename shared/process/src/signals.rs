@@ -1,4 +1,4 @@
-//! The signals that end a process.
+//! Handles the signals that end a process.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -12,7 +12,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Listens from now on.
+    /// Starts listening.
     ///
     /// # Errors
     /// [`ProcessError::System`].
@@ -24,7 +24,7 @@ impl Signals {
         })
     }
 
-    /// Waits for a signal and tells which.
+    /// Waits for a signal and returns its name.
     pub async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
@@ -32,7 +32,7 @@ impl Signals {
         }
     }
 
-    /// From now on, a signal ends the process at once.
+    /// Ends the process immediately at the next signal.
     pub fn end_at_next(mut self) {
         tokio::spawn(async move {
             let signal = self.next().await;

@@ -21,7 +21,7 @@ pub trait SettingValue: Sized {
     /// Reads a value.
     ///
     /// # Errors
-    /// Why the text is none, in a few words; empty if there is nothing to add to what was expected.
+    /// Why the text is invalid, in a few words; empty if there is nothing to add to the expected form.
     fn parse(text: &str) -> Result<Self, String>;
 }
 
@@ -48,7 +48,7 @@ impl fmt::Display for Period {
 pub struct Size(pub u64);
 
 impl Size {
-    /// The size as the machine counts its own memory.
+    /// The size as `usize`.
     pub fn as_usize(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }
@@ -71,7 +71,7 @@ impl fmt::Display for Size {
 /// A host, by name or address, and a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostPort {
-    /// The name or address; an IPv6 address stands in brackets.
+    /// The name or address; an IPv6 address is in brackets.
     pub host: String,
     /// The port.
     pub port: u16,
@@ -105,9 +105,9 @@ impl fmt::Display for HostPort {
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Human-readable.
     Human,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 

@@ -1,4 +1,4 @@
-//! A project from its files to the graph of its stages: texts and values in, values or every problem at once out.
+//! Turns the files of a project into the graph of its stages: texts in, typed values or a list of all problems out.
 //!
 //! ```text
 //! project files ─parse→ PipelineSpec: as written, every value with its source span    (spec)
@@ -7,7 +7,7 @@
 //! project files with tests/ ─check_with_fixtures→ Fixture: rows given and expected     (fixture_tests, literal_rows, strategy)
 //! ```
 //!
-//! No runtime, no engine, no store: whoever can parse text can depend on this crate, and Cargo.toml shows it.
+//! No runtime, no engine, no store: this crate only parses text, as its Cargo.toml shows.
 
 pub mod contract;
 pub mod expect;

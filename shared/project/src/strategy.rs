@@ -1,28 +1,28 @@
-//! The ways in which a table is brought up to date: fixtures expect one of them, runs choose one, bundles record it.
+//! The ways in which a table is updated: fixtures expect one of them, runs choose one, bundles record it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The way in which a run brings a stage's table up to date.
+/// The way in which a run updates a stage's table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
-    /// The stage's rows for inserted rows of its sources are added.
+    /// Adds the rows derived from inserted rows of the sources.
     Append,
-    /// What changed rows of the sources become, row by row, is deleted and upserted by key.
+    /// Deletes and upserts, by key, the rows derived from changed rows of the sources.
     RowWise,
-    /// The keys that changes can have touched are found, and their rows are computed again.
+    /// Finds the keys that changes can affect, and recomputes their rows.
     AffectedKeys,
-    /// As affected keys, with whole partitions replaced, since the key is made of partition columns.
+    /// As affected keys, but replaces whole partitions, because the key consists of partition columns.
     PartitionReplace,
-    /// What changed files of a source of files become replaces what their former content had become.
+    /// Replaces the rows derived from the former content of changed files.
     ChangedFiles,
-    /// All rows are computed again.
+    /// Recomputes all rows.
     Full,
 }
 
 impl Strategy {
-    /// The strategy as JSON and the command write it.
+    /// The strategy's name in JSON and in the command's output.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Append => "append",

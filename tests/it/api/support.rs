@@ -15,7 +15,7 @@ use windlass_scheduler::state::MemoryStore;
 use windlass_storage::Location;
 use windlass_tests::shared_cluster;
 
-/// A scheduler's API, its home and its data in a folder of its own.
+/// A scheduler's API, its home and its data in a separate folder.
 pub(super) struct Lab {
     pub(super) dir: TempDir,
     pub(super) server: ApiServer,

@@ -10,7 +10,7 @@ use proptest::test_runner::{Config, TestRunner};
 use windlass_delta::changes::range::{ChangeKind, ChangeRange, CommitFacts, LogFacts, NeededFile, RowsRead, plan};
 use windlass_delta::changes::{ChangeError, FileAction, Gap, TableMetadata, VectorDescriptor};
 
-/// What happens next to the table or its reader. Numbers choose among what there is, modulo how much that is.
+/// What happens next to the table or its reader. Numbers choose among what exists, modulo how much that is.
 #[derive(Debug, Clone)]
 enum Step {
     Append {
@@ -44,7 +44,7 @@ enum Step {
     Vacuum {
         before: u8,
     },
-    /// The reader takes in what there is, up to a version that may be the newest.
+    /// The reader consumes what exists, up to a version that may be the newest.
     Read {
         behind: u8,
     },
@@ -107,7 +107,7 @@ struct World {
     next_file: u32,
     cursor: usize,
     taken_in: Rows,
-    /// The versions whose changes were taken in, in order; a rebuild starts over.
+    /// The versions whose changes were consumed, in order; a rebuild starts over.
     seen: Vec<u64>,
     reads: usize,
     refusals: BTreeMap<Trouble, usize>,
@@ -310,7 +310,7 @@ impl World {
         Ok(())
     }
 
-    /// Commits that the files `after` take the place of those of `before`, as overwrites and restores do.
+    /// Commits that the files `after` replace those of `before`, as overwrites and restores do.
     fn exchange(&mut self, before: Snapshot, after: Snapshot, metadata: TableMetadata, trouble: Option<Trouble>) {
         let changed = |one: &Snapshot, other: &Snapshot| -> Vec<FileAction> {
             one.iter()
@@ -438,7 +438,7 @@ impl World {
         Ok(())
     }
 
-    /// What the reader has once it took in `range`: each row comes and goes only when it can.
+    /// What the reader has once it consumed `range`: each row comes and goes only when it can.
     fn apply(&self, range: &ChangeRange) -> Result<Rows, TestCaseError> {
         let mut rows = self.taken_in.clone();
         let mut last = (range.first, 0);

@@ -35,7 +35,7 @@ pub(crate) async fn feed(
     changes_between(&location, TableVersion(first), TableVersion(last), sessions.stores()).await
 }
 
-/// The rows of `changes`, each partition read by a task of its own in a process of its own.
+/// The rows of `changes`, each partition read by a separate task in a separate process.
 pub(crate) async fn feed_batches(sessions: &Sessions, changes: &TableChanges) -> Vec<RecordBatch> {
     let provider = changes.provider(&ScanOptions::from_config(&sessions.config()));
     let plan = planned(sessions, &provider, &[]).await;
@@ -47,7 +47,7 @@ pub(crate) async fn feed_rows(sessions: &Sessions, changes: &TableChanges) -> Ve
     rows_of(&feed_batches(sessions, changes).await, changes.schema())
 }
 
-/// Runs a plan that only reads as a cluster does: one task a partition, each sent as bytes.
+/// Runs a plan that only reads as a cluster does: one task per partition, each sent as bytes.
 pub(crate) async fn run_as_tasks(sessions: &Sessions, plan: &Arc<dyn ExecutionPlan>) -> Vec<RecordBatch> {
     let mut rows = Vec::new();
     for partition in 0..plan.output_partitioning().partition_count() {

@@ -65,7 +65,7 @@ async fn change(table: DeltaTable, random: &mut StdRng, next: &mut i64) -> Delta
         10 => table.optimize().await.unwrap().0,
         _ => {
             let newest = table.version().unwrap();
-            // Restoring the newest version is no restore.
+            // Restoring the newest version is not a restore.
             if newest < 2 {
                 return append(table, first..first + 1).await;
             }

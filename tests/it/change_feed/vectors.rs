@@ -1,4 +1,4 @@
-//! Deletion vectors that change: exactly the rows that went and came, whatever else a scan skips.
+//! Deletion vectors that change: exactly the deleted rows and came, whatever else a scan skips.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -10,7 +10,7 @@ use windlass_evidence::artifact::RunStatus;
 use windlass_tests::processes::ProcessCluster;
 
 const CANCELS: usize = 20;
-/// As long as tasks may go on after the acknowledgement.
+/// As long as tasks may continue after the acknowledgement.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A quick table, so that some cancels meet a commit, and one that takes minutes on all executors, in a scan, a shuffle

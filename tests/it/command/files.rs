@@ -94,7 +94,7 @@ fn nothing_is_overwritten_unasked() {
         stdout(&project, command);
         assert!(file.exists(), "{command:?}");
     }
-    // A plan takes the place of a plan.
+    // A plan replaces a plan.
     stdout(&project, commands[3]);
     // Behind a link, the file is what is replaced; a link that leads nowhere is taken, too.
     let link = out.join("link");
@@ -107,7 +107,7 @@ fn nothing_is_overwritten_unasked() {
     assert!(link.symlink_metadata().unwrap().file_type().is_symlink());
     fs::remove_file(&file).unwrap();
     stderr(&project, &to_link, 1);
-    // What is no file has no content that could be lost.
+    // What is not a file has no content that could be lost.
     for _ in 0..2 {
         stdout(&project, &["query", "SELECT 1 AS one", "--output", "csv", "--to", "/dev/null"]);
     }

@@ -165,7 +165,7 @@ fn one_process_at_a_time_writes_to_a_home_and_a_killed_one_does_not_block() {
     assert!(!lab.home().join("tables/slow").exists() || !text.contains("committed"), "{text}");
     let refused = lab.windlass("other").args(["cursors", "reset", "added", "--yes"]).output().unwrap();
     assert!(output_text(&refused).contains("WL0615"), "{}", output_text(&refused));
-    // Whoever reads need not wait.
+    // Anyone who reads need not wait.
     assert_eq!(lab.count("killed", "added"), 1);
     lab.json("other", &["plan"]);
     lab.json("other", &["tables"]);

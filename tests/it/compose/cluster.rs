@@ -141,7 +141,7 @@ impl Cluster {
         format!("{}_engine", self.project)
     }
 
-    /// Cuts a service off the network; its process goes on and knows nothing of it.
+    /// Cuts a service off the network; its process continues and knows nothing of it.
     pub(super) fn cut_off(&self, service: &str) {
         docker(&["network", "disconnect", &self.network(), &self.container(service)]);
     }

@@ -19,7 +19,7 @@ pub(super) struct Pipeline {
     _dir: Option<TempDir>,
 }
 
-/// A run of the command that goes on.
+/// A run of the command that continues.
 pub(super) struct Running {
     child: Child,
     reported: TempDir,
@@ -135,7 +135,7 @@ fn rows_of(mut command: Command, binding: &[String], table: &str) -> String {
 }
 
 impl Running {
-    /// Whether it goes on.
+    /// Whether it continues.
     pub(super) fn goes_on(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()
     }

@@ -105,7 +105,7 @@ async fn a_table_is_unchanged_when_its_next_contract_is_refused() {
         assert!(refused.iter().all(|message| message.starts_with("WL1002")));
         assert_eq!(everything(&dir.path().join("home/tables")), files, "{policy}");
 
-        // Whoever asks for all of a table anew knows what that means.
+        // Anyone who asks for all of a table again knows what that means.
         let stage = NodeName::new(name(3, 8));
         let mut options = RunOptions { select: vec![stage.to_string()], ..RunOptions::default() };
         options.refresh.full = vec![stage.to_string()];

@@ -148,7 +148,7 @@ async fn of_racing_merges_one_commits() {
             })
         });
         let outcomes: Vec<CommitOutcome> = join_all(racers).await.into_iter().map(Result::unwrap).collect();
-        // A racer that pinned the winner's commit may commit after it; whoever pinned the version before must not.
+        // A racer that pinned the winner's commit may commit after it; anyone who pinned the version before must not.
         let committed = outcomes.iter().filter(|outcome| matches!(outcome, CommitOutcome::Committed(_))).count();
         assert!(committed >= 1, "{outcomes:?}");
         let rest = |outcome: &&CommitOutcome| matches!(outcome, CommitOutcome::Conflicted { .. });
@@ -230,7 +230,7 @@ async fn a_touch_records_marks_and_nothing_else() {
         cursor_transactions: marks,
         ..lab.request(&state, StagedFiles::default(), 2)
     };
-    // What it says must be true of the rows that are there: others have written since the table was looked at.
+    // What it says must be true of the existing rows: others have written since the table was looked at.
     let at = |version| BaseExpectation { version, ..BaseExpectation::of(&state) };
     for base in [at(None), at(Some(state.version))] {
         let outcome = lab.commit(&CommitRequest { base, ..touch.clone() }).await;

@@ -1,4 +1,4 @@
-//! Runs a scan as a cluster does: one task a partition, each sent as bytes with the files of its partition alone.
+//! Runs a scan as a cluster does: one task per partition, each sent as bytes with the files of its partition alone.
 
 use std::sync::Arc;
 
@@ -87,7 +87,7 @@ pub(crate) fn cut(config: &FileScanConfig, partitions: usize) -> FileScanConfig 
     source.downcast_ref::<FileScanConfig>().unwrap().clone()
 }
 
-/// The rows of `config`, of each partition as a task of its own in a process of its own.
+/// The rows of `config`, of each partition as a separate task in a separate process.
 pub(crate) async fn run_scan(sessions: &Sessions, config: &FileScanConfig) -> Vec<RecordBatch> {
     let mut rows = Vec::new();
     for partition in 0..config.file_groups.len() {

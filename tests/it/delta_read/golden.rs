@@ -32,7 +32,7 @@ fn in_utc(expected: DataFrame) -> DataFrame {
     expected.with_column("as_timestamp", col("as_timestamp") - behind).unwrap()
 }
 
-/// The folder of the golden tables: `$WINDLASS_GOLDEN`, or `../shared/golden` beside the workspace.
+/// The folder of the golden tables: `$WINDLASS_GOLDEN`, or `../shared/golden` next to the workspace.
 pub(crate) fn golden_root() -> Option<PathBuf> {
     let root = match std::env::var_os("WINDLASS_GOLDEN") {
         Some(root) => PathBuf::from(root),
@@ -81,7 +81,7 @@ async fn every_table_reads_back_to_its_rows() {
     }
 }
 
-/// The same on executors: every scan is cut into tasks, sent, and run apart.
+/// The same on executors: every scan is split into tasks, sent, and run apart.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_table_reads_back_to_its_rows_on_a_cluster() {
     let cluster = windlass_tests::shared_cluster().await;

@@ -16,7 +16,7 @@ use windlass_storage::Location;
 use super::cluster_like::{pinned, sessions};
 use super::tables::{Log, add, append, array, batch, field, metadata, protocol};
 
-/// The code, message and help of pinning the table in `folder`, its path left out.
+/// The code, message and help of pinning the table in `folder`, its path omitted.
 async fn refusal(folder: &Path, at: PinAt) -> String {
     let location = Location::from_path(folder).unwrap();
     let error = pin(&location, at, sessions(1).stores()).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! One commit a run, whoever else writes.
+//! One commit a run, anyone who else writes.
 
 use std::sync::Arc;
 

@@ -17,7 +17,7 @@ async fn failure_of(sql: &str) -> Failure {
     let folder = tempfile::tempdir().unwrap();
     let context = context_with_files(&cluster, folder.path(), 6).await;
     let error = cluster.run_sql(&context, sql).await.err().expect("the job fails");
-    // The executor goes on after a failure.
+    // The executor continues after a failure.
     let rows = cluster.run_sql(&context, "SELECT id FROM facts").await.unwrap().row_count();
     assert_eq!(rows, 60);
     cluster.stop().await;

@@ -20,13 +20,13 @@ pub(super) struct Coverage {
     pub(super) tables: u64,
     /// Runs that were cancelled before they had ended.
     pub(super) cancelled: u64,
-    /// Stages over views that `strict` refused, and that went on with `auto`.
+    /// Stages over views that `strict` refused, and that continued with `auto`.
     pub(super) refused: u64,
     /// Processes that were killed before their run had ended.
     pub(super) killed: u64,
     /// Stages that were refused because of their keys, and rightly.
     pub(super) keys_refused: u64,
-    /// What came from outside: set-back cursors, commits of others, keys that are no keys.
+    /// What came from outside: set-back cursors, commits of others, keys that are not keys.
     pub(super) outside: BTreeMap<&'static str, u64>,
 }
 

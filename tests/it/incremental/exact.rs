@@ -1,5 +1,5 @@
-//! Stages whose queries the engine alone would compute wrongly: brought up to date they are right, or fail with a code and
-//! leave their tables as they are.
+//! Stages whose queries the engine alone would compute wrongly: updated they are right, or fail with a code and leave
+//! their tables as they are.
 
 use std::sync::Arc;
 
@@ -89,7 +89,7 @@ async fn sums_that_fit_are_kept_although_their_changes_do_not() {
     let first = rows(&[(1, Some(-i64::MAX), true), (2, Some(i64::MIN), false), (3, Some(1), false)]);
     let lab = OneSource::new(dir.path(), "source", vec![first], ONE, bytes).await;
     lab.run().await;
-    // Together more than a number holds, with the row that is there not.
+    // Together more than a number holds, with the row that exists not.
     lab.append(rows(&[(4, Some(i64::MAX), true), (5, Some(i64::MAX - 5), true)])).await;
     lab.run().await;
     // The least number has no negative that could be added.

@@ -50,7 +50,7 @@ const INCREMENTAL: bool = true;
 /// The sequences of an ordinary test run.
 const SEEDS: u64 = 300;
 
-/// Sequences that are played side by side.
+/// Sequences that are played in parallel.
 const SIDE_BY_SIDE: usize = 3;
 
 /// Partitions of the sessions; a sequence is played in one of them by its seed.

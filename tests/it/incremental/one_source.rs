@@ -1,4 +1,4 @@
-//! A pipeline over one Delta table, whose tables are held against their own queries.
+//! A pipeline over one Delta table, whose tables are checked against their own queries.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -81,7 +81,7 @@ impl StageDef {
         format!("/* windlass\nio: {{ {io} }}\n*/\n{}\n", self.sql())
     }
 
-    /// A condition that leaves out some of its rows, written so that a change of it may lie far behind in a list.
+    /// A condition that omits some of its rows, written so that a change of it may lie far behind in a list.
     fn narrowing(&self, random: &mut StdRng) -> String {
         let column = self.columns.iter().find(|column| column.name == self.key[0]).unwrap();
         let (name, last) = (&column.name, column.kind.literal(random));

@@ -1,4 +1,4 @@
-//! A project whose tables are held, run by run, against the same project computed anew in an empty home.
+//! A project whose tables are held, run by run, against the same project computed again in an empty home.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -30,7 +30,7 @@ pub(super) struct Rebuilt {
     manifest: String,
 }
 
-/// Rows of whole numbers.
+/// Rows of integers.
 pub(super) fn numbers<const N: usize>(names: [&str; N], rows: &[[i64; N]]) -> RecordBatch {
     let columns = names.iter().enumerate().map(|(at, name)| {
         let values = rows.iter().map(|row| row[at]);
@@ -107,7 +107,7 @@ impl Rebuilt {
         self.windlass.reset_cursor(project, &reset).await.unwrap();
     }
 
-    /// Runs the project, and computes it anew elsewhere: every stage must come to the same. Gives what they came to.
+    /// Runs the project, and computes it again elsewhere: every stage must come to the same. Returns what they came to.
     pub(super) async fn check(&self, project: &Project, when: &str) -> BTreeMap<String, Outcome> {
         self.check_with(project, &RunOptions::default(), when).await
     }
@@ -173,7 +173,7 @@ async fn embedded(home: &Path) -> Windlass {
     Windlass::embedded(EmbeddedConfig::new(Location::from_path(home).unwrap(), session)).await.unwrap()
 }
 
-/// How a stage's table was brought up to date.
+/// How a stage's table was updated.
 pub(super) fn strategy(record: &RunRecord, stage: &str) -> Option<Strategy> {
     record.stages.iter().find(|summary| summary.stage.as_str() == stage).and_then(|summary| summary.strategy)
 }

@@ -37,8 +37,8 @@ pub(crate) async fn open(folder: &Path) -> DeltaTable {
     DeltaTable::try_from_url(url).await.unwrap()
 }
 
-/// A session of plain DataFusion that does everything in one partition. The check that it leaves out refuses queries
-/// that repeat a test for truth in their aggregates (upstream issue 24096).
+/// A session of plain DataFusion that does everything in one partition. The check that it omits refuses queries that
+/// repeat a test for truth in their aggregates (upstream issue 24096).
 pub(super) fn plain_session() -> SessionContext {
     let mut config = SessionConfig::new().with_target_partitions(1);
     config.options_mut().execution.skip_physical_aggregate_schema_check = true;

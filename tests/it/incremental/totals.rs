@@ -1,4 +1,4 @@
-//! Counts and sums, carried on from what the table holds.
+//! Counts and sums, continued from what the table holds.
 
 use datafusion::arrow::array::{Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray};
 use windlass_base::config::SessionSettings;
@@ -8,7 +8,7 @@ use windlass_project::strategy::Strategy;
 use super::one_source::{OneSource, Stage, has, summary};
 use crate::delta_read::tables::{array, batch};
 
-/// The last three cannot be carried on: there is no number of rows, an average, sums that depend on their order.
+/// The last three cannot be continued: there is no number of rows, an average, sums that depend on their order.
 const STAGES: &[Stage] = &[
     (
         "by_shop",

@@ -46,7 +46,7 @@ async fn shop(dir: &Path) -> OneSource {
     OneSource::new(dir, "sales", files.to_vec(), STAGES, 1).await
 }
 
-/// Runs the pipeline; by stage, how its table was brought up to date and how much of it had been touched.
+/// Runs the pipeline; by stage, how its table was updated and how much of it had been touched.
 async fn touched_by_run(shop: &OneSource) -> Vec<(Option<Strategy>, Option<TouchedRows>)> {
     let run = shop.run().await;
     let lineage = shop.runs().await.bundles.lineage(&run.run_id).await.unwrap().unwrap();

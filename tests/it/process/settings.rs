@@ -122,7 +122,7 @@ fn settings_that_do_not_go_together_are_refused() {
         ("windlass-executor", ["--grpc-port", "8080"], ["`grpc-port` and `http-bind`", "8080"]),
         ("windlass-scheduler", ["--api-bind", "127.0.0.1:8080"], ["`api-bind` and `http-bind`", "8080"]),
     ] {
-        // The last of two equal flags would be an error of its own.
+        // The last of two equal flags would be a separate error.
         let needed: Vec<&str> = needed(name).chunks(2).filter(|pair| pair[0] != more[0]).flatten().copied().collect();
         let args = [needed.as_slice(), &more].concat();
         let output = server(name).args(&args).output().unwrap();

@@ -160,7 +160,7 @@ async fn an_executor_knows_no_files_but_those_of_jobs() {
     let mut flight =
         FlightServiceClient::new(Channel::from_shared(format!("http://{shuffle}")).unwrap().connect().await.unwrap());
 
-    // What a job has written is handed out, and what is beside it is not.
+    // What a job has written is handed out, and what is next to it is not.
     fs::create_dir_all(jobs.join("GOOD/1/0")).unwrap();
     fs::write(jobs.join("GOOD/1/0/data.arrow"), "of the job").unwrap();
     assert_eq!(read(&mut flight, "GOOD").await.unwrap(), b"of the job");
@@ -177,7 +177,7 @@ async fn an_executor_knows_no_files_but_those_of_jobs() {
         let refused = flight.do_get(Ticket { ticket: fetch(name).into() }).await.unwrap_err();
         assert_eq!((refused.code(), code(&refused)), (Code::InvalidArgument, "WL0536".to_owned()), "{name:?}");
     }
-    // A job that is not there is the engine's to tell.
+    // A job that does not exist is the engine's to tell.
     assert!(!code(&read(&mut flight, "ABSENT").await.unwrap_err()).starts_with("WL"));
 
     // Files of jobs are removed, and nothing else.

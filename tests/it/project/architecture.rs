@@ -108,7 +108,7 @@ fn declared(metadata: &Value) -> Edges {
     edges.collect()
 }
 
-/// What every package was resolved to be built with; what only its tests need is left out.
+/// What every package was resolved to be built with; what only its tests need is omitted.
 fn resolved(metadata: &Value) -> Edges {
     let names: BTreeMap<&str, &str> =
         list(metadata, "packages").map(|package| (text(package, "id"), text(package, "name"))).collect();

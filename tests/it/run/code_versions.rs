@@ -205,7 +205,8 @@ async fn a_column_that_no_stage_reads_computes_nothing() {
     shop.run(&project, &[]).await;
     let table = open(&shop.orders()).await;
     table.add_columns().with_fields([StructField::nullable("extra", DataType::STRING)]).await.unwrap();
-    // Only what reads all columns has another definition; a new version without rows is taken in, or read by those that are off.
+    // Only what reads all columns has another definition; a new version without rows is consumed, or read by those that
+    // are off.
     let planned = shop.planned(&project).await;
     let reported: Vec<(&str, &str)> =
         planned.iter().map(|(name, stage)| (name.as_str(), stage.reason.as_str())).collect();
@@ -251,7 +252,7 @@ async fn a_key_that_could_be_null_is_looked_at_first() {
     assert_eq!(shop.reasons(&switched).await, [("loose".to_owned(), reason.to_owned())]);
     shop.run(&switched, &["loose"]).await;
     assert_eq!(shop.reasons(&switched).await, []);
-    // Switched off again, nothing is computed anew.
+    // Switched off again, nothing is computed again.
     assert_eq!(shop.reasons(&shop.project(&[])).await, []);
 }
 

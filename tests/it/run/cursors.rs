@@ -105,7 +105,7 @@ async fn a_reset_is_a_commit_without_rows_that_says_who_and_why() {
     let cursor = windlass.reset_cursor(&project, &reset("seen")).await.unwrap();
     assert_eq!(source(&cursor, "orders").version, Some(-1));
 
-    // Runs go on, and the tables are as they were.
+    // Runs continue, and the tables are as they were.
     let next = run().await;
     assert!(next > sequence);
     let rows = windlass.query(&project, "SELECT sum(total) AS t FROM totals", &Default::default()).await.unwrap();

@@ -120,7 +120,7 @@ async fn rows_of_the_project_are_code() {
     assert_eq!(lab.rows(&project, all).await, "| 1 | ada | 5 |\n| 2 | bo, the second | 70 |\n");
     assert_eq!(lab.rows(&project, "SELECT weight FROM days ORDER BY day").await, "| 1 |\n| 10 |\n");
 
-    // Changes of the table come through strictly; the rows beside it do not change by themselves.
+    // Changes of the table come through strictly; the rows next to it do not change by themselves.
     lab.orders(&[(3, "tue", 1)]).await;
     let plan = lab.windlass.plan(&project, &RunOptions::default()).await.unwrap();
     assert_eq!(plan.stages[0].decision, PlanDecision::Incremental, "{:?}", plan.stages[0]);
@@ -197,7 +197,7 @@ async fn rows_are_saved_by_key_or_by_partition() {
     assert_eq!(lab.rows(&none, all).await, "| 1 | mon | 5 |\n| 12 | tue | 7 |\n");
 }
 
-/// The files in a folder with what is in them, folders left out; parquet and arrow by their size.
+/// The files in a folder with what is in them, folders omitted; parquet and arrow by their size.
 pub(super) fn exported(folder: &Path) -> BTreeMap<String, String> {
     let files = fs::read_dir(folder)
         .map(|files| files.map(|file| file.unwrap().path()).filter(|path| path.is_file()).collect::<Vec<_>>());
@@ -265,7 +265,7 @@ async fn a_stage_has_several_sinks() {
     let reader = lab.project(&files, None);
     assert_eq!(lab.rows(&reader, "SELECT count(*) AS n, sum(amount) AS a FROM both").await, "| 4 | 24 |\n");
 
-    // The next version takes the place of this one; an export that is lost comes back, though nothing is computed.
+    // The next version replaces this one; an export that is lost comes back, though nothing is computed.
     lab.orders(&[(3, "mon", 1)]).await;
     lab.succeed(&project).await;
     assert_eq!(exported(&lab.path("out/csv")).values().collect::<Vec<_>>(), ["day;amount\nmon;6\ntue;7"]);
@@ -342,7 +342,7 @@ async fn a_program_brings_its_own_loaders_and_savers() {
     let project = lab.project(OWN, None);
     let record = lab.succeed(&project).await;
     assert_eq!(lab.rows(&project, "SELECT * FROM even ORDER BY n").await, "| 0 | 0 |\n| 2 | 4 |\n| 4 | 16 |\n");
-    // The save that failed was tried again; the table was committed once.
+    // The save that failed was retried; the table was committed once.
     assert_eq!(saver.saves.load(Ordering::SeqCst), 2);
     assert_eq!(*saver.reported.lock(), ["even v1: 3 rows, {\"of\": \"square\"}"]);
     let receipt = record.stages[0].receipt.as_ref().unwrap();

@@ -157,7 +157,7 @@ async fn rows_that_must_not_be_leave_the_table_at_its_version() {
     shop.windlass.stop().await;
 }
 
-/// What becomes of the computed rows of a run: those committed and those set apart, and by which strategy.
+/// What becomes of the computed rows of a run: those committed and those separated, and by which strategy.
 async fn parts(shop: &Shop, project: &Project, options: &RunOptions) -> (Option<Strategy>, Vec<i64>, Vec<i64>) {
     let before = shop.ids("good__quarantine").await;
     let (record, stage) = shop.run(project, options).await;

@@ -153,7 +153,7 @@ async fn where_a_table_or_the_home_is_nothing_is_exported() {
     assert_eq!(fs::read_dir(lab.path("spark")).unwrap().count(), before);
     assert!(!lab.path("home/tables").exists() && !lab.path("t").exists());
 
-    // What is beside a table is nobody's.
+    // What is next to a table is nobody's.
     lab.succeed(&project(&lab, "{ exports: [{ format: csv, location: spark2 }] }")).await;
     assert_eq!(rows(&lab.path("spark2")), ["day,amount\nmon,5"]);
 }
@@ -296,7 +296,7 @@ async fn a_folder_that_a_home_knows_nothing_of_is_left_alone() {
     lab.succeed(&project).await;
     assert_eq!(rows(&out), ["day,amount\nmon,5\ntue,7"]);
 
-    // One that it cannot read is no record either.
+    // One that it cannot read is not a record either.
     let (path, mut record) = record_of(&lab);
     fs::write(&path, "{").unwrap();
     assert_eq!(refusal(&lab, &project).await.0, "WL0679");

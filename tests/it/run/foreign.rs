@@ -1,4 +1,4 @@
-//! Other programs commit to the tables of stages while a run is under way: nothing that they did is buried.
+//! Other programs commit to the tables of stages while a run is active: nothing that they did is buried.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -165,7 +165,7 @@ fn failures(record: &RunRecord) -> BTreeMap<&str, &str> {
 const BEFORE: [(&str, &str, &str); 8] = [
     ("first", "", "SELECT sum(pass(z)) AS s FROM t"),
     ("after_first", "", "SELECT s FROM first"),
-    // Nothing of theirs changes: only cursors go on.
+    // Nothing of theirs changes: only cursors continue.
     ("counts", "key: [g], incremental: strict", "SELECT g, count(*) AS n FROM t GROUP BY g"),
     ("greatest", "key: [g], incremental: auto", "SELECT g, max(id) AS m FROM t WHERE z >= 0 GROUP BY g"),
     ("sums", "key: [g], incremental: strict, merge: deletion_vectors", "SELECT g, sum(z) AS s FROM t GROUP BY g"),
@@ -229,7 +229,7 @@ async fn what_others_did_to_a_strict_table_is_undone_by_key() {
     }
     lab.succeed().await;
     lab.check(&REPAIRED).await;
-    // Rows that were changed, rows that are too many, and a change of the source beside them.
+    // Rows that were changed, rows that are too many, and a change of the source next to them.
     for name in names {
         let column = if name == "counts" { "n" } else { "z" };
         let update = open(&lab.table(name)).await.update().with_predicate("g >= 3");
@@ -247,7 +247,7 @@ async fn what_others_did_to_a_strict_table_is_undone_by_key() {
 async fn rows_added_by_others_under_an_existing_key_are_removed_again() {
     let lab = Lab::new(&REPAIRED).await;
     lab.succeed().await;
-    // A row that is there once more, twice even, and another row of a key.
+    // A row that exists once more, twice even, and another row of a key.
     for _ in 0..2 {
         lab.add("counts", [("g", 1), ("n", 6), ("s", 0)]).await;
         lab.add("rows_of_it", [("id", 1), ("g", 1), ("z", 0)]).await;
@@ -340,7 +340,7 @@ async fn a_table_whose_columns_another_program_changed_is_recreated() {
     assert_eq!(lab.start(&refresh).await.wait().await.unwrap().status, RunStatus::Succeeded);
     lab.check(&SHAPED).await;
 
-    // A constraint that is gone is put back; a property that nobody is bound by is left alone.
+    // A constraint that is gone is restored; a property that nobody is bound by is left alone.
     open(&lab.table("followed")).await.drop_constraints().with_constraint("small").await.unwrap();
     let property = [("delta.logRetentionDuration".to_owned(), "interval 60 days".to_owned())];
     open(&lab.table("strict")).await.set_tbl_properties().with_properties(property.into()).await.unwrap();

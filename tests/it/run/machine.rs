@@ -295,7 +295,7 @@ fn losing_the_lease_stops_everything_but_the_commit_under_way() {
 fn a_resumed_run_takes_up_each_stage_where_its_phase_allows() {
     let (mut run, _) = Run::started(RunSchedule { max_parallel: 3, ..diamond() });
     run.done("a");
-    // Now e executes, b commits and c waits to be tried again.
+    // Now e executes, b commits and c waits to be retried.
     run.staged("b", 1);
     assert_eq!(run.failed("c", 1, true), ["retry c 2 in 100"]);
     let mut resumed =

@@ -74,7 +74,7 @@ async fn a_run_commits_every_table_once_and_leaves_its_evidence() {
     let project = project(dir.path(), &STAGES);
     let windlass = windlass(&project).await;
     let first = run(&windlass, &project, &RunOptions::default()).await;
-    // An order that no table takes in: the tables are made again, and have the same rows.
+    // An order that no table consumes: the tables are made again, and have the same rows.
     let orders = fs::read_to_string(dir.path().join("orders.csv")).unwrap() + "5,bo,1\n";
     fs::write(dir.path().join("orders.csv"), orders).unwrap();
     let second = run(&windlass, &project, &RunOptions::default()).await;

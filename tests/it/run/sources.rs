@@ -93,7 +93,7 @@ async fn a_cluster_reads_files_by_what_they_are() {
     lab.write("data/notes/50%25.csv", &format!("id,note\n{notes}"));
     fs::create_dir_all(lab.root.join("data/p")).unwrap();
     write_parquet(&lab.root.join("data/p/a%2Fb.parquet"), &[with_nan()]);
-    // Whoever writes this table would take the odd name for a URL.
+    // Anyone who writes this table would take the odd name for a URL.
     let foreign = lab.root.parent().unwrap().join("d");
     fs::create_dir_all(&foreign).unwrap();
     append(&foreign, with_nan(), &[]).await;
@@ -125,7 +125,7 @@ async fn a_cluster_reads_files_by_what_they_are() {
     assert_eq!(lab.rows(&project, "of_p").await, expected);
     assert_eq!(lab.rows(&project, "of_d").await, expected);
     assert_eq!(lab.rows(&project, "great").await, ["NaN|4|0.0"]);
-    // Everything is in the folder of that name, and nothing beside it.
+    // Everything is in the folder of that name, and nothing next to it.
     assert!(lab.root.join(".windlass/tables/by_day/_delta_log/00000000000000000001.json").exists());
     assert_eq!(fs::read_dir(lab.root.parent().unwrap().join("x y")).unwrap().count(), 0);
     assert_eq!(fs::read_dir(lab.root.parent().unwrap()).unwrap().count(), 3);
@@ -202,7 +202,7 @@ async fn a_file_that_is_replaced_during_a_run_fails_the_stage_that_reads_it() {
         }
         handle.wait().await.unwrap()
     };
-    // Another file beside it is none that the run has listed.
+    // Another file next to it is none that the run has listed.
     let add = || write_parquet(&lab.root.join("data/p/b.parquet"), &[numbers(9).unwrap()]);
     let record = run(&add).await;
     assert_eq!(record.status, RunStatus::Succeeded, "{:?}", record.stages);

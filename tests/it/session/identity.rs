@@ -80,7 +80,7 @@ fn every_session_has_the_same_id() {
     assert_eq!(ids[0], sessions.session_id());
 }
 
-/// Not a test of its own: the next one runs it in another process.
+/// Not a separate test: the next one runs it in another process.
 #[test]
 fn prints_the_identity_for_another_process() {
     println!("{MARK}{}", identity(settings(), Functions::standard()));

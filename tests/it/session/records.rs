@@ -1,4 +1,4 @@
-//! CSV and JSON files of odd shapes: the value that is there, or a refusal that names the file and the line.
+//! CSV and JSON files of odd shapes: the value that exists, or a refusal that names the file and the line.
 
 use windlass_base::config::SessionSettings;
 use windlass_base::error::Coded;
@@ -17,7 +17,7 @@ fn declared(format: FileFormat, columns: &[(&str, &str)]) -> ListingSource {
     ListingSource { schema: Some(columns.iter().map(column).collect()), ..listing_source(format) }
 }
 
-/// A folder of files as a source, in a session of its own.
+/// A folder of files as a source, in a separate session.
 struct Folder {
     folder: tempfile::TempDir,
     fixture: Fixture,

@@ -16,7 +16,7 @@ use windlass_evidence::artifact::Registration;
 use windlass_project::spec::source::{FileFormat, ListingSource, TextFilesSource};
 use windlass_storage::Location;
 
-/// A session of its own with its own stores.
+/// A separate session with its own stores.
 pub(crate) struct Fixture {
     pub(crate) sessions: Sessions,
     pub(crate) ctx: SessionContext,

@@ -23,7 +23,7 @@ async fn values_persist_after_reopening() {
     assert!(matches!(second, PutOutcome::Put(revision) if revision > kept.revision));
 }
 
-/// Not a test of its own: the process that the next one kills. Puts numbers, and says which have been put.
+/// Not a separate test: the process that the next one kills. Puts numbers, and says which have been put.
 #[tokio::test]
 #[ignore = "started by the test that kills it"]
 async fn a_process_that_puts_numbers() {
@@ -60,7 +60,7 @@ async fn a_killed_process_leaves_what_it_has_put() {
                 assert!(Revision(reported.1) > last, "a revision of a killed process is not given again");
             }
         }
-        // While it goes on, others can use the file.
+        // While it continues, others can use the file.
         let store = RedbStore::open(&path).await.unwrap();
         store.compare_and_put(&format!("round {round}"), None, Bytes::new()).await.unwrap();
         child.kill().unwrap();

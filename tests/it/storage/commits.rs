@@ -13,13 +13,13 @@ use windlass_tests::StorageServer;
 
 use crate::delta_write::lab::{Lab, receipt};
 
-/// Writers of different stages: every commit that was acknowledged is there, under a version of its own.
+/// Writers of different stages: every commit that was acknowledged is there, under a separate version.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_acknowledged_commit_is_lost() {
     const WRITERS: i64 = 8;
     const RUNS: i64 = 6;
     let Some(server) = StorageServer::start() else { return };
-    // A client of its own for each, as for processes.
+    // A separate client for each, as for processes.
     let labs: Vec<_> = (0..WRITERS).map(|_| Lab::in_memory(server.store())).collect();
     let rows = labs[0].rows("SELECT value AS id FROM generate_series(1, 1)").await;
     let state = labs[0].ensure(&labs[0].define("t", rows.schema())).await.unwrap();

@@ -37,7 +37,7 @@ async fn nothing_is_visible_of_a_run_killed_between_the_check_and_the_commit() {
         if request.method != "PUT" || !is_commit || killed.load(Ordering::SeqCst) {
             return None;
         }
-        // Whoever waits may have stopped doing so.
+        // Anyone who waits may have stopped doing so.
         let _ = reached.send(());
         while !killed.load(Ordering::SeqCst) {
             std::thread::sleep(Duration::from_millis(5));

@@ -51,7 +51,8 @@ pub(crate) const TABLES: [(&str, &str); 2] = [
     ("words", "SELECT * FROM words ORDER BY path"),
 ];
 
-/// A project on the local disk, its data in a store and beside it, and a place for what processes keep on this machine.
+/// A project on the local disk, its data in a store and next to it, and a place for what processes keep on this
+/// machine.
 pub(crate) struct Lake {
     pub(crate) dir: TempDir,
     pub(crate) store: Arc<dyn ObjectStore>,

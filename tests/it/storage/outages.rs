@@ -27,7 +27,7 @@ async fn a_store_that_is_busy_for_a_while_does_not_fail_a_run() {
     assert_eq!(lake.answers(&environment), lake.plain_answers().await);
 }
 
-/// The client of the store puts a commit again when the reply to it is lost, and is told that it is there already.
+/// The client of the store puts a commit again when the reply to it is lost, and is told that it already exists.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_whose_reply_is_lost_counts_once() {
     let Some(server) = StorageServer::start() else { return };
@@ -61,7 +61,7 @@ async fn a_store_that_cannot_be_reached_is_named_and_worth_another_try() {
     assert_eq!(output.status.code(), Some(1), "{}", output_text(&output));
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let error = &document["error"];
-    // Tables and files are looked at side by side, and whichever gives up first is told of.
+    // Tables and files are looked at in parallel, and whichever gives up first is told of.
     assert!(["WL0304", "WL0401", "WL0616"].contains(&error["code"].as_str().unwrap()), "{document}");
     assert_eq!(error["retryable"], true, "{document}");
     assert!(error["message"].as_str().unwrap().contains("127.0.0.1:9"), "{document}");

@@ -37,7 +37,7 @@ pub(crate) enum CommandError {
         #[source]
         source: io::Error,
     },
-    /// A file is there already, and was not to be replaced.
+    /// A file already exists, and was not to be replaced.
     #[error("{} exists already", .file.display())]
     Exists {
         /// The file.

@@ -13,7 +13,7 @@ pub(crate) fn json<T: Serialize>(value: &T) -> io::Result<()> {
     self::text(&text)
 }
 
-/// Prints text as it is; a closed pipe (`| head`) is no error.
+/// Prints text as it is; a closed pipe (`| head`) is not an error.
 pub(crate) fn text(text: &str) -> io::Result<()> {
     match Stdout.write_all(text.as_bytes()).and_then(|()| Stdout.flush()) {
         Err(_) if reader_has_closed() => Ok(()),
@@ -21,10 +21,10 @@ pub(crate) fn text(text: &str) -> io::Result<()> {
     }
 }
 
-/// Whether whoever read stdout wants no more.
+/// Whether anyone who read stdout wants no more.
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// Whether whoever read stdout wants no more, as `head` after its last line.
+/// Whether anyone who read stdout wants no more, as `head` after its last line.
 pub(crate) fn reader_has_closed() -> bool {
     CLOSED.load(Ordering::Relaxed)
 }
@@ -76,7 +76,7 @@ pub(crate) fn columns(headings: &[&str], rows: Vec<Vec<String>>, right: &[usize]
     text
 }
 
-/// A number with its thousands set apart: `1,234,567`.
+/// A number with its thousands separated: `1,234,567`.
 pub(crate) fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();

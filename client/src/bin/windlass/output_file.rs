@@ -12,7 +12,7 @@ use crate::failure::CommandError;
 pub(crate) struct OutputFile {
     /// The file as the user named it.
     named: PathBuf,
-    /// Where it goes: behind links, if it replaces what is there.
+    /// Where it goes: behind links, if it replaces what exists.
     target: PathBuf,
     /// Where it is written; `None` if straight to the target, which is a pipe or a device.
     beside: Option<PathBuf>,
@@ -58,7 +58,7 @@ impl OutputFile {
         self.file.try_clone().map_err(|source| self.failed(source))
     }
 
-    /// Gives the file its name.
+    /// Returns the file its name.
     pub(crate) fn finish(mut self) -> Result<(), CommandError> {
         let Some(beside) = self.beside.clone() else { return Ok(()) };
         self.file.sync_all().map_err(|source| self.failed(source))?;

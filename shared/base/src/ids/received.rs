@@ -4,13 +4,13 @@
 
 use crate::error::{Coded, ErrorCode};
 
-/// The longest id and the longest path that are taken, in bytes.
+/// The maximum length of ids and paths, in bytes.
 const MAX_ID: usize = 128;
 const MAX_PATH: usize = 1024;
-/// As much of a refused text is shown.
+/// The maximum number of bytes shown of a refused text.
 const SHOWN: usize = 100;
 
-/// Why a text from another process is not taken for what it should be.
+/// Why a text from another process is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{shown} is no {what}: {reason}")]
 pub struct Refused {
@@ -20,7 +20,7 @@ pub struct Refused {
 }
 
 impl Refused {
-    /// That `text` is no `what`, because of `reason`.
+    /// `text` is not a valid `what`, because of `reason`.
     pub fn new(what: &'static str, text: &str, reason: &'static str) -> Self {
         let mut shown: String = text.chars().take(SHOWN).collect();
         if shown.len() < text.len() {
@@ -45,8 +45,8 @@ impl Coded for Refused {
     }
 }
 
-/// Whether a text can be an id: ASCII letters, digits, `_` and `-` alone, so that it is the name of one file or folder on
-/// every system.
+/// Checks that a text is a valid id: only ASCII letters, digits, `_` and `-`, so that it is the name of one file or
+/// folder on every system.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -60,7 +60,7 @@ pub fn check_id(text: &str) -> Result<(), &'static str> {
     }
 }
 
-/// Whether a path stays below the folder that it starts in, whatever system reads it.
+/// Checks that a path stays below its folder on every operating system.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
     use crate::ids::{EngineJobId, PipelineName, RunId};
 
-    /// What leads elsewhere in one way or another.
+    /// Texts that escape the folder in various ways.
     const FOREIGN: [&str; 21] = [
         "",
         ".",

@@ -42,7 +42,7 @@ pub(super) struct Form {
     pub(super) recursive: Vec<String>,
     /// The parameters of the lambdas around an expression, the innermost last.
     pub(super) lambdas: Vec<Vec<String>>,
-    /// Whether something decides by names that would be left out.
+    /// Whether something decides by names that would be omitted.
     names_matter: bool,
 }
 

@@ -84,7 +84,7 @@ impl PlanDependencies {
 /// The canonical form of a query's plan.
 ///
 /// # Errors
-/// The engine's, if the plan is no query, or if a value in it cannot be read.
+/// The engine's, if the plan is not a query, or if a value in it cannot be read.
 pub fn canonical(plan: &LogicalPlan, names: Names) -> Result<Canonical> {
     canonical_form(names, |form| form.query(plan))
 }

@@ -20,7 +20,7 @@ impl Form {
         self.node(plan)
     }
 
-    /// Names and types of columns; whether they may hold null only where it could be looked at.
+    /// Names and types of columns; whether they may be null only where it could be looked at.
     pub(super) fn columns_of(&mut self, schema: &DFSchemaRef) {
         self.out.count(schema.fields().len());
         for (relation, field) in schema.iter() {

@@ -10,8 +10,8 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Subquery, 
 use datafusion::optimizer::OptimizerRule;
 use datafusion::optimizer::optimize_projections::OptimizeProjections;
 
-/// The plan with its types settled, as the engine does it before anything else, and with scans of those columns alone that
-/// something reads. So a column that a table gets beside them leaves it as it is.
+/// The plan with its types settled, as the engine does it before anything else, and with scans of those columns alone
+/// that something reads. So a column that a table gets next to them leaves it as it is.
 ///
 /// # Errors
 /// The engine's, if the types do not fit.
@@ -25,7 +25,7 @@ fn with_columns_pruned(plan: LogicalPlan, state: &SessionState) -> Result<Logica
     let rule = OptimizeProjections::new();
     let plan = without_columns_of_exists(plan)?;
     let plan = rule.rewrite(plan, state)?.data;
-    // Those that refer to the query around them are left to whoever takes them apart.
+    // Those that refer to the query around them are left to anyone who takes them apart.
     let narrowed = plan.transform_down(|node| {
         node.map_subqueries(|subquery| match subquery {
             LogicalPlan::Subquery(subquery) => {

@@ -1,5 +1,5 @@
 //! The scan of a Delta table that needs more than Parquet: the engine's own encoding of the plain scan, with the
-//! deletion vectors of the files in it and the column mapping beside it.
+//! deletion vectors of the files in it and the column mapping next to it.
 //!
 //! A task is sent only the groups of files that it reads, and with them only their deletion vectors.
 

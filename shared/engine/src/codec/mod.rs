@@ -1,4 +1,4 @@
-//! Plan nodes to bytes and back, one file a node; whole logical plans in [`logical`].
+//! Plan nodes to bytes and back, one file per node; whole logical plans in [`logical`].
 //!
 //! ```text
 //! a node of ours ─encode→ Envelope { node: "delta_write", body } ─wire→ decode → the same node on an executor

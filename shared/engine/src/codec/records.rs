@@ -1,5 +1,5 @@
-//! Scans of files of CSV and of JSON objects: the engine's own encoding of what scans of files have in common, with how the
-//! records are read beside it.
+//! Scans of files of CSV and of JSON objects: the engine's own encoding of what scans of files have in common, with how
+//! the records are read next to it.
 
 use std::sync::Arc;
 

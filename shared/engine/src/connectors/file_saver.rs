@@ -164,7 +164,7 @@ impl Encoder {
         Ok(())
     }
 
-    /// The bytes that are there by now.
+    /// The bytes that exist by now.
     fn take(&mut self) -> Vec<u8> {
         match self {
             Self::Parquet(writer) => std::mem::take(writer.inner_mut()),

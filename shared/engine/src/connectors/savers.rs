@@ -21,7 +21,7 @@ pub trait Saver: fmt::Debug + Send + Sync {
     /// touches nothing else.
     ///
     /// # Errors
-    /// [`Fault`], in words that say what to do. The stage is then tried again, as often as it is retried at all.
+    /// [`Fault`], in words that say what to do. The stage is then retried, as often as it is retried at all.
     async fn save(&self, request: SaveRequest) -> Result<Saved, Fault>;
 
     /// Whether rows of these columns can be written with these options, before any are computed.

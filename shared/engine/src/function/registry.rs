@@ -83,7 +83,7 @@ impl Functions {
         self
     }
 
-    /// Gives the function `name` a version. Raise it when the function starts to give other results: results that
+    /// Returns the function `name` a version. Raise it when the function starts to give other results: results that
     /// were kept under the older version are then not taken for current. Without one the version is 1.
     pub fn with_version(mut self, name: &str, version: u32) -> Self {
         self.versions.insert(name.to_owned(), version);

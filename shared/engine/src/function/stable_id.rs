@@ -81,7 +81,7 @@ impl ScalarUDFImpl for StableId {
     }
 }
 
-/// The bytes of one argument, a row each or the same for every row.
+/// The bytes of one argument, one row each or the same for every row.
 struct Part {
     values: Values,
     same_for_all: bool,

@@ -64,8 +64,8 @@ impl Sessions {
         &self.connectors
     }
 
-    /// The builder of a project's sessions: everything that can change a plan is the project's, while the functions
-    /// and the runtime stay those of the process. `tasks` is how many tasks can run side by side.
+    /// The builder of a project's sessions: everything that can change a plan is the project's, while the functions and
+    /// the runtime stay those of the process. `tasks` is how many tasks can run in parallel.
     ///
     /// # Errors
     /// [`SessionError::Build`] if the engine refuses the settings.
@@ -81,7 +81,7 @@ impl Sessions {
         Self::build(settings, Arc::clone(&self.functions), stores, runtime, Arc::clone(&self.connectors))
     }
 
-    /// The builder of sessions that plan for at most `partitions` tasks side by side; the same in everything else.
+    /// The builder of sessions that plan for at most `partitions` tasks in parallel; the same in everything else.
     pub fn with_at_most(&self, partitions: usize) -> Self {
         let target_partitions = partitions_of(&self.settings).min(partitions.max(1));
         Self { settings: SessionSettings { target_partitions, ..self.settings.clone() }, ..self.clone() }

@@ -1,5 +1,5 @@
-//! Calls of functions with clauses that the functions do not take. The engine leaves such clauses out of the plan without a
-//! word, and only a session knows what a function is a function of.
+//! Calls of functions with clauses that the functions do not take. The engine leaves such clauses out of the plan
+//! silently, and only a session knows what a function is a function of.
 
 use datafusion::execution::SessionState;
 use windlass_project::spec::pipeline::SqlText;

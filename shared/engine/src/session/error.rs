@@ -30,7 +30,7 @@ pub enum SessionError {
         location: String,
         /// What was looked for.
         wanted: String,
-        /// An example of what is there instead.
+        /// An example of what exists instead.
         found: Option<String>,
     },
     /// A glob cannot be read.

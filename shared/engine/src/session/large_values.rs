@@ -46,7 +46,7 @@ const FUNCTIONS: [(&str, Bound); 11] = [
     }),
 ];
 
-/// Puts bounded functions in the place of the session's functions that make much of little.
+/// Puts bounded functions in place of the session's functions that make much of little.
 pub(super) fn bound_constants(state: &mut SessionState) -> Result<()> {
     for (name, bound) in FUNCTIONS {
         if let Ok(function) = state.udf(name) {
@@ -104,7 +104,7 @@ fn with_replacements(text: &ScalarValue, replacement: &ScalarValue) -> u64 {
     bytes(text).saturating_add(places.saturating_mul(bytes(replacement)))
 }
 
-/// The bytes of the whole numbers from one to another. Of dates and times nothing is said: there are not so many of them.
+/// The bytes of the integers from one to another. Of dates and times nothing is said: there are not so many of them.
 fn series(args: &[&ScalarValue]) -> Option<u64> {
     let whole = |value: &ScalarValue| match value {
         ScalarValue::Int64(number) => *number,
@@ -160,7 +160,8 @@ impl ScalarUDFImpl for Bounded {
         self.function.invoke_with_args(args)
     }
 
-    // The optimizer leaves a constant that it fails to compute to whoever runs the plan; here it hears of the failure.
+    // The optimizer leaves a constant that it fails to compute to anyone who runs the plan; here it hears of the
+    // failure.
     fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
         self.check(args.iter().map(literal).collect())?;
         self.function.simplify(args, info)

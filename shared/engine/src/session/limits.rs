@@ -23,7 +23,7 @@ use windlass_base::error::{Coded, ErrorCode};
 
 use super::large_values::constant_bytes;
 
-/// Operators that a query's plan may have, views and common table expressions seen through.
+/// Operators that a query's plan may have, views and common table expressions resolved.
 pub const MAX_OPERATORS: usize = 10_000;
 /// Operators that may stand above one another.
 pub const MAX_LEVELS: usize = 4_000;
@@ -110,8 +110,8 @@ impl Coded for PlanLimit {
     }
 }
 
-/// Refuses a plan that is beyond a limit. A plan that is shared by several of its own parts counts for each of them, as it
-/// does for whoever walks over it; counting ends at the limit.
+/// Refuses a plan that is beyond a limit. A plan that is shared by several of its own parts counts for each of them, as
+/// it does for anyone who walks over it; counting ends at the limit.
 ///
 /// # Errors
 /// [`PlanLimit::Size`].

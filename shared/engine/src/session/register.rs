@@ -35,7 +35,7 @@ pub enum TableInput {
         /// Where they are: the source's location, resolved. It may be a folder, a file or a glob.
         location: Location,
     },
-    /// Text files, a row each. They are listed now, and every scan of this session reads that list.
+    /// Text files, one row each. They are listed now, and every scan of this session reads that list.
     TextFiles {
         /// What the project says about the files.
         source: TextFilesSource,
@@ -191,7 +191,7 @@ async fn open_text_files(
     Ok((Arc::new(table), registration))
 }
 
-/// Registers tables of rows in a schema of their own, which questions name: `schema.table`.
+/// Registers tables of rows in a separate schema, which questions name: `schema.table`.
 ///
 /// # Errors
 /// [`SessionError::Register`] if the engine refuses one.

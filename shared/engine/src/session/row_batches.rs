@@ -19,7 +19,7 @@ use windlass_project::literal_rows::{Cell, Row};
 
 use super::types::contract_data_type;
 
-/// The schema of columns that may all hold null.
+/// The schema of columns that may all be null.
 pub fn schema_of(columns: &[(String, ContractType)]) -> SchemaRef {
     let fields = columns.iter().map(|(name, of)| Field::new(name, contract_data_type(of), true));
     Arc::new(Schema::new(fields.collect::<Fields>()))
@@ -79,7 +79,7 @@ fn field_of<'c>(cell: &'c Cell, name: &str) -> &'c Cell {
     fields.iter().find(|(field, _)| field == name).map_or(&Cell::Null, |(_, value)| value)
 }
 
-/// A cell that is no list, map or struct, as a value of that type.
+/// A cell that is not a list, map or struct, as a value of that type.
 ///
 /// # Errors
 /// The engine's, if it is of another type.

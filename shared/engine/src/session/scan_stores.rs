@@ -1,4 +1,4 @@
-//! Gives the scans of a plan the object stores of another runtime, and Parquet scans bounds of floats that hold.
+//! Returns the scans of a plan the object stores of another runtime, and Parquet scans bounds of floats that hold.
 
 use std::sync::Arc;
 

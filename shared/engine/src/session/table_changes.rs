@@ -122,7 +122,7 @@ fn planned(argument: &Expr) -> Argument {
     }
 }
 
-/// Gives the session of `context` the function `table_changes`, which knows the answers to the given calls.
+/// Returns the session of `context` the function `table_changes`, which knows the answers to the given calls.
 pub fn register_table_changes(context: &SessionContext, answers: Vec<(ChangesCall, Arc<dyn TableProvider>)>) {
     let function = Arc::new(TableChangesFunction { answers });
     for name in SPELLINGS {

@@ -1,21 +1,21 @@
-//! Real columns against a contract.
+//! Checks actual columns against a contract.
 
 use std::fmt;
 
 use super::{Contract, ContractType, Evolution};
 
-/// A column that is really there, or that a query would make.
+/// A column of an existing table or of a query's result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
     /// The name.
     pub name: String,
     /// The type as Delta stores it.
     pub data_type: ContractType,
-    /// Whether it may hold null. Of a query's columns that is not known before the rows are there.
+    /// Whether it may be null. For columns of a query this is not known before its rows are computed.
     pub nullable: bool,
 }
 
-/// What is written of the columns of a query.
+/// The columns of a query that are written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContractProjection {
     /// The columns in the order in which they are written.
@@ -32,7 +32,7 @@ pub struct ProjectedColumn {
 }
 
 impl ContractProjection {
-    /// Whether the columns are written as the query makes them.
+    /// Whether the columns are written exactly as the query returns them.
     pub fn changes_nothing(&self, columns: &[Column]) -> bool {
         self.columns.len() == columns.len()
             && self
@@ -43,14 +43,14 @@ impl ContractProjection {
     }
 }
 
-/// The rule that a column breaks.
+/// The rule that a column violates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Rule {
-    /// A column of the contract is not there.
+    /// A column of the contract is missing.
     Missing,
-    /// A column that is there is not in the contract.
+    /// An existing column is not in the contract.
     Extra,
-    /// The type is another, and does not widen to that of the contract.
+    /// The type differs, and cannot be widened to that of the contract.
     Type,
     /// The table would gain a column.
     Added,
@@ -58,24 +58,24 @@ pub enum Rule {
     AddedNotNull,
     /// The table would lose a column.
     Dropped,
-    /// The table's column never holds null, and the contract says that it may.
+    /// The table's column is never null, and the contract says that it may.
     Relaxed,
-    /// The table's column may hold null, and the contract says that it must not.
+    /// The table's column may be null, and the contract says that it must not.
     Tightened,
 }
 
-/// A column that does not keep to the contract.
+/// A column that does not satisfy the contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
     /// The column.
     pub column: String,
-    /// What it really is, if it is there.
+    /// Its actual type and nullability, if it exists.
     pub found: Option<(ContractType, bool)>,
-    /// What the contract says, if it knows it.
+    /// What the contract requires, if it contains the column.
     pub wanted: Option<(ContractType, bool)>,
-    /// The rule that it breaks.
+    /// The violated rule.
     pub rule: Rule,
-    /// Under which policy.
+    /// The policy of the contract.
     pub evolution: Evolution,
 }
 
@@ -116,8 +116,8 @@ impl fmt::Display for Violation {
 }
 
 impl Contract {
-    /// What is written of `columns`, which a query makes, or every way in which they do not keep to the contract. Whether
-    /// they hold null is seen when the rows are there.
+    /// Projects the columns of a query to those of the contract, or returns every violation. Nulls are checked only
+    /// when rows are written.
     ///
     /// # Errors
     /// Every [`Violation`].
@@ -147,15 +147,15 @@ impl Contract {
             return Err(violations);
         }
         if self.evolution != Evolution::IgnoreExtra && projected.iter().all(|column| column.cast.is_none()) {
-            // Nothing to change: the query's own order stays.
+            // Nothing to change: keep the query's order.
             projected =
                 columns.iter().map(|column| ProjectedColumn { name: column.name.clone(), cast: None }).collect();
         }
         Ok(ContractProjection { columns: projected })
     }
 
-    /// Every way in which a table with the columns `table` must not become one with the columns `new`, which are those
-    /// of [`Contract::project`] with what may be null as the contract says.
+    /// Every violation if a table with the columns `table` changed to the columns `new`, which are those of
+    /// [`Contract::project`] with the nullability of the contract.
     pub fn check_evolution(&self, table: &[Column], new: &[Column]) -> Vec<Violation> {
         let mut violations = Vec::new();
         let exact = self.evolution == Evolution::Exact;

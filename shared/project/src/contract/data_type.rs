@@ -1,4 +1,4 @@
-//! The types of a contract: Delta's names, nested ones included; Arrow's names are read as well.
+//! The types of a contract: Delta's names, including nested types; Arrow's names are accepted as well.
 
 use std::fmt;
 
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::spec::column_type::ColumnType;
 
-/// What to write for a type.
+/// Help text on how to write a type.
 pub const TYPE_HELP: &str = "types are string, long, integer, short, byte, float, double, boolean, binary, date, timestamp, \
      timestamp_ntz, decimal(p,s), array<T>, map<K, V> and struct<name: T, …>, or what Arrow calls them";
 
-/// A type of a column, as the Delta protocol has them. Inside nested types every value may be null.
+/// A column type of the Delta protocol. Inside nested types every value may be null.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum ContractType {
@@ -32,7 +32,7 @@ impl ContractType {
         parser.rest.trim().is_empty().then_some(found)
     }
 
-    /// Whether every value of this type is one of `other` too, so that nothing is lost by casting: the widenings of the
+    /// Whether every value of this type is also a value of `other`, so that casting loses nothing: the widenings of the
     /// Delta protocol ("Type Widening"). A type does not widen to itself.
     pub fn widens_to(&self, other: &Self) -> bool {
         use ColumnType as T;
@@ -132,7 +132,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// A primitive type by its Delta name, or by the name of Arrow's type that is stored as it.
+    /// A primitive type by its Delta name, or by the name of an Arrow type that is stored as this type.
     fn primitive(&mut self, name: &str, folded: &str) -> Option<ColumnType> {
         Some(match folded {
             "decimal" | "decimal32" | "decimal64" | "decimal128" | "decimal256" => {

@@ -1,4 +1,4 @@
-//! Two versions of a contract: what has changed, and whether that breaks those who read or make the table.
+//! Compares two versions of a contract: what has changed, and whether it breaks readers or writers of the table.
 
 use std::fmt;
 
@@ -9,12 +9,12 @@ use super::{Contract, ContractColumn, Evolution};
 /// One difference between two versions of a contract.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ContractChange {
-    /// The column, if it is about one.
+    /// The affected column, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
     /// What has changed.
     pub what: String,
-    /// Whether somebody who relies on the older version must act.
+    /// Whether users of the older version have to react.
     pub breaking: bool,
 }
 
@@ -28,8 +28,8 @@ impl fmt::Display for ContractChange {
     }
 }
 
-/// Every difference between two versions, in the order of the columns. It breaks readers to lose a column or another type
-/// than a wider one, and to meet null where there was none; it breaks what follows changes to have another key.
+/// Every difference between two versions, in the order of the columns. A dropped column, a type that is not wider, and
+/// new nulls break readers; a different key breaks consumers of changes.
 pub fn compare(old: &Contract, new: &Contract) -> Vec<ContractChange> {
     let mut changes = Vec::new();
     let mut note = |column: Option<&str>, breaking: bool, what: String| {

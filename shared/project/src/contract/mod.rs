@@ -1,4 +1,4 @@
-//! Schema contracts: what the columns of a table must be, whoever makes them.
+//! Schema contracts: the required columns of a table, independent of the query that computes them.
 //!
 //! ```text
 //! contracts/*.yaml ─→ Contract ─┬─ fit: the columns of a query ─→ what is written of them   (check)
@@ -21,21 +21,21 @@ pub use data_type::{ContractType, TYPE_HELP};
 pub use diff::{ContractChange, compare};
 pub use yaml::to_yaml;
 
-/// How the columns of a contract and those that are really there may differ.
+/// How the actual columns may differ from those of a contract.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Evolution {
     /// Not at all.
     #[default]
     Exact,
-    /// There may be more columns, which are kept. A table may gain columns and wider types, and lose nothing.
+    /// Additional columns are kept. A table may gain columns and wider types, and lose nothing.
     Additive,
-    /// There may be more columns, which are left out. A table may gain columns and wider types, and lose nothing.
+    /// Additional columns are dropped. A table may gain columns and wider types, and lose nothing.
     IgnoreExtra,
 }
 
 impl Evolution {
-    /// The word that a contract writes for it.
+    /// Its name in a contract file.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Exact => "exact",
@@ -51,7 +51,7 @@ impl fmt::Display for Evolution {
     }
 }
 
-/// What the columns of a table must be.
+/// The required columns of a table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contract {
     /// The name, which several versions share.
@@ -61,9 +61,9 @@ pub struct Contract {
     /// What the table is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// How far reality may differ.
+    /// How the actual columns may differ.
     pub evolution: Evolution,
-    /// The columns in their order.
+    /// The columns in order.
     pub columns: Vec<ContractColumn>,
     /// The columns that identify a row.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -81,12 +81,12 @@ pub struct ContractColumn {
     /// The type.
     #[serde(rename = "type")]
     pub data_type: ContractType,
-    /// Whether it may hold null.
+    /// Whether it may be null.
     pub nullable: bool,
-    /// What it holds.
+    /// What it contains.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// What its values are besides their type, such as `email` or `currency.eur`.
+    /// The meaning of its values beyond their type, such as `email` or `currency.eur`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub semantic_type: Option<String>,
 }
@@ -97,7 +97,7 @@ impl Contract {
         self.columns.iter().find(|column| column.name == name)
     }
 
-    /// The columns that must not hold null.
+    /// The columns that must not be null.
     pub fn not_null(&self) -> impl Iterator<Item = &str> {
         self.columns.iter().filter(|column| !column.nullable).map(|column| column.name.as_str())
     }
@@ -107,8 +107,8 @@ impl Contract {
         format!("{}@{}", self.name, self.version)
     }
 
-    /// A hash of what the contract asks of rows, in 32 hexadecimal digits: descriptions, semantic types, the name and the
-    /// version are not part of it.
+    /// A hash of what the contract requires of rows, in 32 hexadecimal digits. It excludes descriptions, semantic
+    /// types, the name and the version.
     pub fn identity(&self) -> String {
         let columns = self.columns.iter().map(|column| (&column.name, &column.data_type, column.nullable));
         let asked = serde_json::json!({
@@ -134,7 +134,7 @@ impl Contracts {
         }
     }
 
-    /// Everything that a reference may name.
+    /// All valid references.
     pub fn names(&self) -> Vec<String> {
         let versions = |(name, versions): (&String, &BTreeMap<u32, Contract>)| -> Vec<String> {
             let pinned = versions.keys().map(|version| format!("{name}@{version}"));

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::Contract;
 
-/// The contract as the text of a file below `contracts/`, which reads back as the same.
+/// The contract as the text of a file below `contracts/`, which parses to the same contract.
 pub fn to_yaml(contract: &Contract) -> String {
     let mut text = String::new();
     let mut line = |args: std::fmt::Arguments<'_>| {
@@ -34,7 +34,7 @@ pub fn to_yaml(contract: &Contract) -> String {
     text
 }
 
-/// A text that YAML takes for that text.
+/// A text quoted for YAML.
 fn quoted(text: &str) -> String {
     let plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
@@ -42,6 +42,6 @@ fn quoted(text: &str) -> String {
     if plain {
         return text.to_owned();
     }
-    // JSON's texts are YAML's.
+    // JSON strings are valid YAML.
     serde_json::Value::from(text).to_string()
 }

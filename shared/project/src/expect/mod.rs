@@ -1,4 +1,4 @@
-//! Expectations: what the rows that a stage computes should be like, and what happens to those that are not.
+//! Expectations: data quality rules for the rows of a stage, and what happens on a violation.
 //!
 //! ```text
 //! stage header ─→ Expectation ─┬─ of single rows: a SQL condition                (condition)
@@ -15,16 +15,16 @@ use windlass_base::ids::NodeName;
 use crate::spec::Span;
 use crate::tag::Tags;
 
-/// What the rows that a stage computes should be like.
+/// A data quality rule for the rows of a stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expectation {
-    /// Its name, which no other of the stage has.
+    /// Its name, unique within the stage.
     pub name: String,
     /// What is expected.
     pub rule: Rule,
-    /// What happens to rows that are not so.
+    /// What happens on a violation.
     pub severity: Severity,
-    /// Its tags, besides those of its stage.
+    /// Its tags, in addition to those of its stage.
     pub tags: Tags,
     /// Where the value of each tag is written.
     pub tag_places: BTreeMap<String, Span>,
@@ -32,21 +32,21 @@ pub struct Expectation {
     pub span: Span,
 }
 
-/// What happens when an expectation is not met.
+/// What happens when an expectation is violated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// It is said, and the rows are committed.
+    /// A warning is logged, and the rows are committed.
     Warn,
-    /// The stage fails, and its table stays as it is.
+    /// The stage fails, and its table is unchanged.
     #[default]
     Fail,
-    /// Rows that are not so go to a table of their own; the others are committed.
+    /// Violating rows go to a separate table; the others are committed.
     Quarantine,
 }
 
 impl Severity {
-    /// The word that a project writes for it.
+    /// Its name in a project file.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Warn => "warn",
@@ -56,7 +56,7 @@ impl Severity {
     }
 }
 
-/// What is expected. But for [`Rule::NotNull`] a null is no reason for complaint.
+/// What is expected. Except for [`Rule::NotNull`] and [`Rule::Sql`], a null is not a violation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Rule {
@@ -77,13 +77,13 @@ pub enum Rule {
         /// The values as SQL literals.
         values: Vec<String>,
     },
-    /// Nothing below `min` and nothing above `max`.
+    /// No value below `min` or above `max`.
     Range {
         /// The column.
         column: String,
-        /// The least value, as a SQL literal.
+        /// The smallest value, as a SQL literal.
         min: Option<String>,
-        /// The greatest value, as a SQL literal.
+        /// The largest value, as a SQL literal.
         max: Option<String>,
     },
     /// Text that a regular expression matches.
@@ -102,19 +102,19 @@ pub enum Rule {
         /// Its columns, in the same order.
         key: Vec<String>,
     },
-    /// A SQL condition of the row; null is not true.
+    /// A SQL condition on the row; null counts as false.
     Sql {
         /// The condition.
         condition: String,
     },
-    /// So many rows, where all rows are computed.
+    /// The number of rows, if all rows are computed.
     RowCount {
-        /// At least.
+        /// The minimum.
         min: Option<u64>,
-        /// At most.
+        /// The maximum.
         max: Option<u64>,
     },
-    /// The greatest value of a column of times is not older than this.
+    /// The largest value of a column of times is not older than this.
     Freshness {
         /// The column.
         column: String,
@@ -139,12 +139,12 @@ impl Rule {
         }
     }
 
-    /// Whether it is about rows one by one or among each other, so that some can be set apart.
+    /// Whether it is about rows, alone or in relation to each other, so that violating rows can be quarantined.
     pub fn is_about_rows(&self) -> bool {
         !matches!(self, Self::RowCount { .. } | Self::Freshness { .. })
     }
 
-    /// The columns that it looks at; none that are only named in SQL.
+    /// The columns that it uses, except those that only occur in SQL.
     pub fn columns(&self) -> Vec<&str> {
         match self {
             Self::NotNull { columns } | Self::Unique { columns } | Self::References { columns, .. } => {
@@ -158,7 +158,7 @@ impl Rule {
         }
     }
 
-    /// The SQL that is true for every row that is as expected, for rules that look at one row alone.
+    /// The SQL condition that is true for every valid row, for rules about single rows.
     pub fn condition(&self) -> Option<String> {
         match self {
             Self::NotNull { columns } => Some(

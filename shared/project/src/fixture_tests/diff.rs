@@ -1,4 +1,4 @@
-//! How the rows of a table differ from those that are expected.
+//! How the rows of a table differ from the expected ones.
 
 use std::collections::HashMap;
 
@@ -6,45 +6,45 @@ use serde::Serialize;
 
 use crate::literal_rows::{Cell, Row};
 
-/// How the rows of a table differ from those that are expected. Rows have no order.
+/// How the rows of a table differ from the expected ones. Rows have no order.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TableDiff {
-    /// The columns that were looked at.
+    /// The compared columns.
     pub columns: Vec<String>,
-    /// Those of them by which rows were known again.
+    /// The columns by which rows were matched.
     pub key: Vec<String>,
     /// How many rows were expected.
     pub expected: usize,
     /// How many there are.
     pub found: usize,
-    /// Expected rows that are not there.
+    /// Expected rows that are missing.
     pub missing: Vec<Row>,
-    /// Rows that are there and not expected.
+    /// Existing rows that were not expected.
     pub unexpected: Vec<Row>,
-    /// Rows that are there with the expected key and other values.
+    /// Existing rows with an expected key but other values.
     pub changed: Vec<ChangedRow>,
 }
 
-/// A row with the expected key and other values.
+/// A row with an expected key but other values.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ChangedRow {
-    /// As it should be.
+    /// The expected row.
     pub expected: Row,
-    /// As it is.
+    /// The actual row.
     pub found: Row,
-    /// The places of the columns that differ.
+    /// The indexes of the columns that differ.
     pub differs: Vec<usize>,
 }
 
 impl TableDiff {
-    /// Whether the rows are those that were expected.
+    /// Whether the rows are as expected.
     pub fn is_empty(&self) -> bool {
         self.missing.is_empty() && self.unexpected.is_empty() && self.changed.is_empty()
     }
 }
 
-/// Compares rows as multisets: each row as often here as there. What is left over on both sides with the same `key`
-/// (names of `columns`) and is the only one with it is a changed row. Floats are equal within `tolerance`, else exactly.
+/// Compares rows as multisets. Of the rows without a match, those with the same `key` (names of `columns`) on both
+/// sides count as changed rows if the key is unique on each side. Floats are equal within `tolerance`, else exactly.
 pub fn compare(
     columns: Vec<String>,
     key: Vec<String>,
@@ -66,7 +66,7 @@ pub fn compare(
         true => pair_by_key(&places, &mut missing, &mut unexpected, tolerance),
         false => Vec::new(),
     };
-    // The engine gives rows in any order.
+    // The engine returns rows in any order.
     unexpected.sort_by_cached_key(|row| row_key(row));
     TableDiff { columns, key, expected: expected_rows, found: found_rows, missing, unexpected, changed }
 }
@@ -104,7 +104,7 @@ fn without_equal(expected: Vec<Row>, found: Vec<Row>) -> (Vec<Row>, Vec<Row>) {
     (missing, unexpected.collect())
 }
 
-/// Takes the rows out of both sides that have a key in common which no other row of their side has.
+/// Removes the rows from both sides whose key is the same and unique on each side.
 fn pair_by_key(
     places: &[usize],
     missing: &mut Vec<Row>,

@@ -1,4 +1,4 @@
-//! What is given to what stands in for sources and stages: types resolved, values read, changes that can be made.
+//! The given inputs of a fixture: resolves types, parses values and validates changes.
 
 use std::collections::BTreeMap;
 
@@ -14,13 +14,13 @@ use crate::spec::column_type::ColumnType;
 use crate::spec::source::SourceKind;
 use crate::spec::{Problem, Span, codes};
 
-/// The inputs, and what happens to them turn by turn.
+/// The inputs, and their changes in each turn.
 pub(super) struct Inputs {
     pub(super) inputs: BTreeMap<NodeName, Input>,
     pub(super) changes: Vec<Vec<(NodeName, InputChange)>>,
 }
 
-/// Settles everything that a fixture gives.
+/// Resolves all given inputs of a fixture.
 pub(super) fn resolve_inputs(spec: &FixtureSpec, graph: &PipelineGraph, problems: &mut Vec<Problem>) -> Inputs {
     let mut resolved = Inputs { inputs: BTreeMap::new(), changes: vec![Vec::new(); spec.turns.len()] };
     let Some(first) = spec.turns.first() else { return resolved };
@@ -88,7 +88,7 @@ impl Table {
                 columns
             }
             None => {
-                // By the looks of all values in all turns.
+                // Inferred from all values in all turns.
                 let all: Vec<&RowsSpec> = of_turns.iter().flatten().flat_map(|given| given.all_rows()).collect();
                 columns_of(&first.name, &all, problems)?
             }
@@ -105,7 +105,7 @@ impl Table {
         Input::Table { columns: self.columns, key }
     }
 
-    /// What happens in one turn; `state` is what rows there are.
+    /// The changes in one turn; `state` is the current rows.
     fn change(
         &self,
         given: &GivenSpec,
@@ -189,7 +189,7 @@ impl Table {
         self.key.iter().all(|place| row[*place].canonical() == other[*place].canonical())
     }
 
-    /// The rows in the types of the columns. What does not fit is noted and becomes null.
+    /// The rows in the types of the columns. Values that do not fit are reported and become null.
     fn rows(&self, rows: &RowsSpec, problems: &mut Vec<Problem>) -> Vec<Row> {
         let found = rows_of(&self.columns, rows, problems);
         if self.texts {
@@ -218,7 +218,7 @@ fn check_text(path: &Cell, content: &Cell, span: &Span, problems: &mut Vec<Probl
     }
 }
 
-/// The columns that the project declares for a node, if it does.
+/// The columns that the project declares for a node, if any.
 fn declared(node: Node<'_>) -> Option<Columns> {
     match node {
         Node::Stage(stage) => {
@@ -235,7 +235,7 @@ fn declared(node: Node<'_>) -> Option<Columns> {
     }
 }
 
-/// Notes every column of a row that there is not.
+/// Reports every unknown column of a row.
 fn check_names(columns: &Columns, of_turns: &[Option<&GivenSpec>], problems: &mut Vec<Problem>) {
     for given in of_turns.iter().flatten() {
         for column in given.all_rows().flat_map(|rows| &rows.columns) {
@@ -244,7 +244,7 @@ fn check_names(columns: &Columns, of_turns: &[Option<&GivenSpec>], problems: &mu
     }
 }
 
-/// The places of the columns that identify a row: as the fixture says, else as the stage does.
+/// The indexes of the key columns: those of the fixture, else those of the stage.
 fn key(
     node: Node<'_>,
     of_turns: &[Option<&GivenSpec>],
@@ -266,6 +266,6 @@ fn key(
     };
     let places: Vec<usize> =
         names.iter().filter_map(|name| columns.iter().position(|(column, _)| column == name)).collect();
-    // A stage may have a key of columns that are not given.
+    // A stage's key may contain columns that are not given.
     if places.len() == names.len() { places } else { Vec::new() }
 }

@@ -1,4 +1,4 @@
-//! Fixtures: given rows, and the rows that tables must hold after the stages between have run, turn by turn.
+//! Fixture tests: given rows, and the rows that tables must contain after the stages in between have run, turn by turn.
 //!
 //! ```text
 //! tests/*.yaml ─decode→ FixtureSpec ─resolve→ Fixture: stages to run, inputs with types, turns ─run→ rows
@@ -28,10 +28,10 @@ pub use diff::{ChangedRow, TableDiff, compare};
 pub use report::{Finding, FindingKind, FixtureReport};
 pub use spec::{ExpectSpec, FixtureSpec, GivenSpec, TurnSpec};
 
-/// The columns of a source of text files that a fixture gives; the others follow from them.
+/// The columns that a fixture gives for a source of text files; the others are derived from them.
 pub const TEXT_COLUMNS: [&str; 2] = ["path", "content"];
 
-/// A fixture of a project, resolved: it can be run as it is.
+/// A resolved fixture, ready to run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fixture {
     /// The name, unique in the project.
@@ -44,13 +44,13 @@ pub struct Fixture {
     pub params: Vec<(String, String)>,
     /// The stages that run.
     pub stages: BTreeSet<NodeName>,
-    /// What stands in for the sources and stages that are given.
+    /// The inputs that replace the given sources and stages.
     pub inputs: BTreeMap<NodeName, Input>,
-    /// What happens, in order. At least one.
+    /// The turns, in order. At least one.
     pub turns: Vec<Turn>,
 }
 
-/// What stands in for a source or a stage.
+/// An input that replaces a source or a stage.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
     /// A table.
@@ -60,52 +60,52 @@ pub enum Input {
         /// The columns that identify a row; none if that is not known.
         key: Vec<String>,
     },
-    /// Text files, a row each: [`TEXT_COLUMNS`].
+    /// Text files, one row each: [`TEXT_COLUMNS`].
     Texts,
 }
 
-/// Inputs change, the stages run, tables are looked at.
+/// One turn: inputs change, the stages run, tables are compared.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Turn {
     /// What happens to the inputs before the stages run.
     pub changes: Vec<(NodeName, InputChange)>,
-    /// What tables must hold afterwards.
+    /// What tables must contain afterwards.
     pub expect: Vec<Expected>,
-    /// How the tables of stages must have been brought up to date, as [`strategy_names`] writes it.
+    /// How the tables of stages must have been updated, as [`strategy_names`] writes it.
     pub strategies: Vec<(NodeName, String)>,
-    /// The code with which the run must fail.
+    /// The error code that the run must fail with.
     pub error: Option<ErrorCode>,
 }
 
-/// What happens to an input, in the order of the fields, a commit each.
+/// What happens to an input, in the order of the fields, one commit each.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct InputChange {
-    /// These are all rows from now on.
+    /// Replaces all rows.
     pub replace: Option<Vec<Row>>,
-    /// Rows that have all of some values, by column, go.
+    /// Deletes the rows with these values, by column.
     pub delete: Vec<Vec<(usize, Cell)>>,
-    /// Rows take the place of those with the same key, or are added.
+    /// Rows that replace those with the same key, or are inserted.
     pub upsert: Vec<Row>,
-    /// Rows are added.
+    /// Inserted rows.
     pub insert: Vec<Row>,
 }
 
-/// What a table must hold.
+/// What a table must contain.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expected {
     /// The stage.
     pub stage: NodeName,
-    /// The columns that are looked at.
+    /// The compared columns.
     pub columns: Vec<String>,
-    /// The columns by which a row is known again.
+    /// The columns by which rows are matched.
     pub key: Vec<String>,
-    /// How far floats may be from what is expected.
+    /// How far floats may differ from the expected values.
     pub tolerance: Option<f64>,
-    /// The rows, in the order of `columns`. Their types are those that the table turns out to have.
+    /// The rows, in the order of `columns`. They are parsed with the actual types of the table.
     pub rows: Vec<Vec<Literal>>,
 }
 
-/// Every word for how a table is brought up to date: the strategies, and `reused` if it was not touched.
+/// All names for how a table is updated: the strategies, and `reused` if it was not touched.
 pub fn strategy_names() -> [&'static str; 7] {
     use crate::strategy::Strategy as S;
     let strategies = [S::Append, S::RowWise, S::AffectedKeys, S::PartitionReplace, S::ChangedFiles, S::Full];
@@ -118,11 +118,11 @@ pub fn name_matches(wanted: &str, name: &str) -> bool {
     wanted == name || globset::Glob::new(wanted).is_ok_and(|glob| glob.compile_matcher().is_match(name))
 }
 
-/// Reads a project together with its fixtures, or says everything that is wrong with either. The graph is as if the project
-/// had none, so that no fixture makes a difference to a run.
+/// Reads a project together with its fixtures, or returns every problem of either. The graph is the same as without
+/// fixtures, so that fixtures do not affect runs.
 ///
 /// # Errors
-/// Every problem of the project's files and, as far as they can be told, of its fixtures.
+/// Every problem of the project's files and, as far as possible, of its fixtures.
 pub fn check_with_fixtures(files: &ProjectFiles) -> Result<(PipelineGraph, Vec<Fixture>), Problems> {
     let mut problems = Vec::new();
     let specs = draft_fixtures(files, &mut problems);

@@ -1,4 +1,4 @@
-//! A report as a person reads it.
+//! A report in human-readable form.
 
 use std::fmt;
 
@@ -6,12 +6,12 @@ use super::diff::{ChangedRow, TableDiff};
 use super::report::{Finding, FindingKind, FixtureReport};
 use crate::literal_rows::Cell;
 
-/// Rows that are shown of one table.
+/// The maximum number of rows shown per table.
 const MAX_ROWS: usize = 20;
-/// Characters that are shown of one value.
+/// The maximum number of characters shown per value.
 const MAX_CHARS: usize = 48;
 
-/// One line if it passed, else everything that was found.
+/// One line if it passed, else all findings.
 impl fmt::Display for FixtureReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (word, turns) = (if self.passed { "PASS" } else { "FAIL" }, self.of_turns);
@@ -60,7 +60,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What differs in a line, then a row a line: `-` is missing, `+` is not expected, `~` has another value.
+/// What differs in a line, then one row per line: `-` is missing, `+` is not expected, `~` has another value.
 impl fmt::Display for TableDiff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = [
@@ -97,7 +97,7 @@ fn cells(row: &[Cell]) -> Vec<String> {
     row.iter().map(shown).collect()
 }
 
-/// Values that are as expected as they are, others as `expected → found`.
+/// Matching values as they are, others as `expected → found`.
 fn changed_cells(row: &ChangedRow) -> Vec<String> {
     let both = row.expected.iter().zip(&row.found).enumerate();
     let cell = |(place, (expected, found)): (usize, (&Cell, &Cell))| match row.differs.contains(&place) {

@@ -1,4 +1,4 @@
-//! Fixtures against the graph of their project: what runs, what is given to it, and what is wrong.
+//! Resolves fixtures against the graph of their project: what runs, with which inputs, and every problem.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use crate::literal_rows::{Literal, LiteralValue, check_name, report_mismatch};
 use crate::spec::source::SourceKind;
 use crate::spec::{Problem, Span, Spanned, codes};
 
-/// Resolves every fixture that can be, and notes what is wrong with the others.
+/// Resolves every valid fixture, and reports the problems of the others.
 pub(super) fn resolve_all(specs: &[FixtureSpec], graph: &PipelineGraph, problems: &mut Vec<Problem>) -> Vec<Fixture> {
     let mut first: BTreeMap<&str, &Span> = BTreeMap::new();
     let mut fixtures = Vec::new();
@@ -78,13 +78,13 @@ impl Resolver<'_> {
         self.problems.push(problem);
     }
 
-    /// The values of the parameters, each of which there must be and which must be of its type.
+    /// The values of the parameters; each must be present and of its type.
     fn params(&mut self) -> Vec<(String, String)> {
         let mut params = Vec::new();
         for (name, value) in &self.spec.params {
             let pair = (name.value.clone(), value.clone());
             if let Err(found) = self.graph.bind_params(std::slice::from_ref(&pair)) {
-                // What else has no value may get one from a target.
+                // Other parameters without a value may get one from a target.
                 for problem in found.iter().filter(|problem| problem.code != codes::PARAM_MISSING) {
                     self.problems.push(Problem { labels: Vec::new(), ..problem.clone() }.at(&name.span));
                 }
@@ -94,7 +94,7 @@ impl Resolver<'_> {
         params
     }
 
-    /// The stages about which something is expected, each with the first place that says so.
+    /// The stages with expectations, each with the first position that mentions it.
     fn expected_stages(&mut self, given: &BTreeSet<NodeName>) -> BTreeMap<NodeName, Span> {
         let mut wanted = BTreeMap::new();
         let spec = self.spec;
@@ -132,7 +132,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// The stages that run: as selected, else all that are needed for what is expected.
+    /// The stages that run: the selected ones, else all that the expected stages need.
     fn stages(&mut self, wanted: &BTreeMap<NodeName, Span>, given: &BTreeSet<NodeName>) -> BTreeSet<NodeName> {
         let select: Vec<&str> = self.spec.select.iter().map(|term| term.value.as_str()).collect();
         let Some(first) = self.spec.select.first() else { return self.required_stages(wanted, given) };
@@ -165,16 +165,16 @@ impl Resolver<'_> {
         needed
     }
 
-    /// Whether the project itself has the rows of a source.
+    /// Whether a source has inline rows.
     fn has_inline_rows(&self, name: &NodeName) -> bool {
         self.graph.sources.get(name).is_some_and(|source| matches!(source.kind, SourceKind::Rows(_)))
     }
 
-    /// Everything that is read must be given or made, and everything that is given must be read.
+    /// Everything that is read must be given or computed, and everything that is given must be read.
     fn check_path(&mut self, stages: &BTreeSet<NodeName>, given: &BTreeSet<NodeName>) {
         let Some(first) = self.spec.turns.first() else { return };
         if stages.is_empty() {
-            // Something else has been said of a stage that there is not.
+            // A stage that does not exist was already reported.
             if first.expect.is_empty() && self.spec.select.is_empty() {
                 let help = "name stages under `expect` or `select`".to_owned();
                 self.refuse(codes::FIXTURE_NOTHING, &first.span, "no stage is to run".to_owned(), Some(help));
@@ -207,7 +207,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// What a table must hold. What its contract says is checked at once, the rest when the table is there.
+    /// What a table must contain. What its contract says is checked at once, the rest when the table is there.
     fn expected(&mut self, spec: &ExpectSpec) -> Option<Expected> {
         let stage = self.graph.stage(&NodeName::new(&spec.name.value))?;
         let told = spec.columns.as_ref().unwrap_or(&spec.rows.columns);

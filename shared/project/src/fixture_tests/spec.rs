@@ -1,4 +1,4 @@
-//! A fixture as its file says it.
+//! A fixture as written in its file.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub struct FixtureSpec {
     pub file: Arc<str>,
     /// What it shows.
     pub description: Option<String>,
-    /// Which stages run; those between what is given and what is expected if nothing is said.
+    /// Which stages run; by default those between the given and the expected ones.
     pub select: Vec<Spanned<String>>,
     /// Values of parameters.
     pub params: Vec<(Spanned<String>, String)>,
@@ -26,13 +26,13 @@ pub struct FixtureSpec {
 /// A turn as written.
 #[derive(Debug, Clone)]
 pub struct TurnSpec {
-    /// The whole of it.
+    /// Its span.
     pub span: Span,
     /// What is given.
     pub given: Vec<GivenSpec>,
     /// What is expected.
     pub expect: Vec<ExpectSpec>,
-    /// How tables are expected to be brought up to date.
+    /// How tables are expected to be updated.
     pub strategies: Vec<(Spanned<String>, String)>,
     /// The error that is expected.
     pub error: Option<Spanned<String>>,
@@ -43,37 +43,37 @@ pub struct TurnSpec {
 pub struct GivenSpec {
     /// The source or stage.
     pub name: Spanned<String>,
-    /// All columns with their types, if they are told.
+    /// All columns with their types, if specified.
     pub columns: Option<Vec<(Spanned<String>, ContractType)>>,
-    /// The columns that identify a row, if they are told.
+    /// The columns that identify a row, if specified.
     pub key: Vec<Spanned<String>>,
     /// All rows.
     pub rows: Option<RowsSpec>,
     /// Rows to add.
     pub insert: Option<RowsSpec>,
-    /// Rows to add or to put in place of others.
+    /// Rows to upsert.
     pub upsert: Option<RowsSpec>,
-    /// Rows to take away.
+    /// Rows to delete.
     pub delete: Option<RowsSpec>,
 }
 
 impl GivenSpec {
-    /// All rows that are written, whatever happens to them.
+    /// All rows that occur in it, whatever their purpose.
     pub fn all_rows(&self) -> impl Iterator<Item = &RowsSpec> {
         [&self.rows, &self.insert, &self.upsert, &self.delete].into_iter().flatten()
     }
 }
 
-/// What a stage's table is expected to hold.
+/// The expected content of a stage's table.
 #[derive(Debug, Clone)]
 pub struct ExpectSpec {
     /// The stage.
     pub name: Spanned<String>,
-    /// The columns to look at, if they are told.
+    /// The columns to compare, if specified.
     pub columns: Option<Vec<Spanned<String>>>,
-    /// The columns by which a row is known again, if they are told.
+    /// The columns by which rows are matched, if specified.
     pub key: Vec<Spanned<String>>,
-    /// How far floats may be off.
+    /// How far floats may differ.
     pub tolerance: Option<f64>,
     /// The rows.
     pub rows: RowsSpec,

@@ -1,4 +1,4 @@
-//! What a run settles before it starts: the target and the values of the parameters.
+//! What is bound before a run starts: the target and the values of the parameters.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::spec::table::TableSettings;
 use crate::spec::{ParamSpec, ParamValue, Problem, Problems, ProjectFiles, SourceSpec, Span, codes};
 
 impl PipelineGraph {
-    /// The pipeline against a target: its parameter defaults, session settings, source locations and home.
+    /// The pipeline with a target applied: its parameter defaults, session settings, source locations and home.
     pub fn apply_target(&self, name: &str) -> Result<Self, Problems> {
         let Some(target) = self.targets.get(name) else {
             let mut problem = Problem::new(codes::UNKNOWN_TARGET, format!("the project has no target `{name}`"));
@@ -131,7 +131,7 @@ fn change_dataset(table: &mut TableSettings, change: &DatasetOverride) {
     }
 }
 
-/// Notes stages that write to one place; of each its name, its location and where that is written.
+/// Reports stages that write to the same location; each given by its name, its location and the location's span.
 pub(super) fn same_locations<'g>(stages: impl Iterator<Item = (&'g NodeName, &'g str, &'g Span)>) -> Vec<Problem> {
     let mut first: BTreeMap<&str, (&NodeName, &Span)> = BTreeMap::new();
     let mut problems = Vec::new();

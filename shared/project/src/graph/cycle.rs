@@ -1,4 +1,4 @@
-//! Cycles: named in the order of their edges, each edge shown where the SQL makes it.
+//! Cycles: listed in the order of their edges, each edge shown where the SQL creates it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -12,7 +12,7 @@ use crate::spec::source::SourceKind;
 use crate::spec::table::{Export, Materialize};
 use crate::spec::{PipelineSpec, Problem, Span, TargetSpec, codes};
 
-/// Notes exports that would get in the way of each other, of a table or of a source.
+/// Reports exports that conflict with each other, with a table or with a source.
 pub(super) fn check(spec: &PipelineSpec) -> Vec<Problem> {
     let all = WriteLocations::of(spec);
     let mut problems = Vec::new();
@@ -40,7 +40,7 @@ pub(super) fn check(spec: &PipelineSpec) -> Vec<Problem> {
 
 const OWN_FOLDER: &str = "give the export a folder of its own";
 
-/// Everything that is written, with the targets that have it so.
+/// Everything that is written, with the targets that it applies to.
 #[derive(Default)]
 struct WriteLocations<'s> {
     exports: Vec<ExportLocation<'s>>,
@@ -64,10 +64,10 @@ struct TableLocation<'s> {
     span: &'s Span,
 }
 
-/// What tells one table from another.
+/// The identity of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum TableIdentity<'s> {
-    /// A table at a place of its own.
+    /// A table at an explicit location.
     Location(&'s str),
     /// The stage's table in a home.
     Home(Option<&'s str>),
@@ -92,7 +92,7 @@ impl<'s> WriteLocations<'s> {
         places
     }
 
-    /// Adds the exports of a stage with a target. Gives the place of its table, if it says one.
+    /// Adds the exports of a stage with a target. Returns the location of its table, if it has an explicit one.
     fn add_exports(
         &mut self,
         stage: &'s StageSpec,
@@ -138,13 +138,13 @@ impl ExportLocation<'_> {
     }
 }
 
-/// What is wrong between two exports.
+/// The conflict between two exports, if any.
 fn conflict(one: &ExportLocation<'_>, other: &ExportLocation<'_>, spec: &PipelineSpec) -> Option<Problem> {
     if !one.folder.touches(&other.folder) {
         return None;
     }
     let is_same = (one.stage, &one.export.name) == (other.stage, &other.export.name);
-    // Of one export with several targets: it may say other options for the same table.
+    // The same export in several targets may have different options for the same table.
     if is_same && one.table == other.table && one.folder == other.folder {
         return None;
     }
@@ -173,7 +173,7 @@ fn conflict(one: &ExportLocation<'_>, other: &ExportLocation<'_>, spec: &Pipelin
     )))
 }
 
-/// Whether a source would take an export for rows of its own.
+/// Whether a source would read the files of an export as its own.
 fn is_read(kind: &SourceKind, export: &ExportLocation<'_>) -> bool {
     match kind {
         SourceKind::Delta(source) => Folder::of(&source.location).touches(&export.folder),
@@ -184,8 +184,7 @@ fn is_read(kind: &SourceKind, export: &ExportLocation<'_>) -> bool {
     }
 }
 
-/// A location by its text alone: what is the same by its text is the same. What is the same in other words is found when
-/// the run is planned.
+/// A location compared by its text only. Other spellings of the same location are detected when the run is planned.
 #[derive(Debug, PartialEq, Eq)]
 struct Folder {
     /// The scheme and host of a URL, `/` for absolute paths, nothing for relative ones.

@@ -1,7 +1,7 @@
 //! The pipeline as a graph: dependencies, order, selection, drawings.
 //!
-//! [`check`] reads a project and resolves it, or says everything that is wrong with it. A [`PipelineGraph`] is therefore
-//! always sound: every name that a stage reads is a node, there is no cycle, every parameter in SQL is declared.
+//! [`check`] reads a project and resolves it, or returns every problem. A [`PipelineGraph`] is therefore always valid:
+//! every name that a stage reads is a node, there is no cycle, every parameter in SQL is declared.
 
 mod bind;
 mod cycle;
@@ -38,7 +38,7 @@ pub struct PipelineGraph {
     pub description: Option<String>,
     /// The sources by name.
     pub sources: BTreeMap<NodeName, SourceSpec>,
-    /// The stages in topological order: each behind everything that it reads. Equal projects have equal orders.
+    /// The stages in topological order: each after everything that it reads. Equal projects have equal orders.
     pub stages: Vec<Stage>,
     /// The declared parameters in the order of the file.
     pub params: Vec<ParamSpec>,
@@ -52,15 +52,15 @@ pub struct PipelineGraph {
     pub targets: BTreeMap<String, TargetSpec>,
     /// The target that was applied.
     pub target: Option<String>,
-    /// Where state, bundles and tables go, if the target says so.
+    /// Where state, bundles and tables are stored, if the target specifies it.
     pub home: Option<String>,
     /// The files that the graph was read from.
     pub files: ProjectFiles,
     /// Where each stage is in `stages`.
     index: BTreeMap<NodeName, usize>,
-    /// Who reads each node.
+    /// The readers of each node.
     readers: BTreeMap<NodeName, Vec<NodeName>>,
-    /// Per stage, the longest path to a stage that nobody reads.
+    /// Per stage, the longest path to a stage without readers.
     weights: BTreeMap<NodeName, u32>,
 }
 
@@ -73,19 +73,19 @@ pub struct Stage {
     pub description: Option<String>,
     /// Its tags.
     pub tags: Tags,
-    /// What becomes of its rows.
+    /// How its rows are materialized.
     pub materialize: Materialize,
-    /// Its Delta table, when it is one.
+    /// Its Delta table, if it is materialized as one.
     pub table: TableSettings,
-    /// How often it is tried again after an error that may pass.
+    /// How often it is retried after a transient error.
     pub retries: u32,
-    /// What its columns must be, and where that is said.
+    /// Its contract, and where it is named.
     pub contract: Option<Spanned<Arc<Contract>>>,
-    /// What its rows should be like.
+    /// Its expectations.
     pub expectations: Vec<Expectation>,
-    /// The instance of a sub-DAG that it is a stage of.
+    /// The sub-DAG instance that it belongs to.
     pub instance: Option<Arc<SubdagInstance>>,
-    /// What it computes, and where in its file that stands.
+    /// What it computes, with its position in the file.
     pub query: StageQuery,
     /// The sources and stages that its query reads, sorted.
     pub reads: Vec<NodeName>,
@@ -96,8 +96,8 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// A hash of the query and of what becomes of its rows, in 32 hexadecimal digits: white space and comments do not
-    /// change it.
+    /// A hash of the query and of how its rows are materialized, in 32 hexadecimal digits. White space and comments do
+    /// not affect it.
     pub fn code_fingerprint(&self) -> String {
         let query = match &self.query {
             StageQuery::Plan(plan) => format!("plan {}", blake3::hash(&plan.bytes).to_hex()),
@@ -105,7 +105,7 @@ impl Stage {
                 let dialect = sqlparser::dialect::GenericDialect {};
                 match sqlparser::parser::Parser::parse_sql(&dialect, &sql.text) {
                     Ok(statements) => statements.iter().map(ToString::to_string).collect::<Vec<_>>().join(";"),
-                    // A graph holds only queries that can be parsed.
+                    // A graph only contains queries that can be parsed.
                     Err(_) => sql.text.to_string(),
                 }
             }
@@ -141,7 +141,7 @@ impl<'g> Node<'g> {
         }
     }
 
-    /// What the node is about.
+    /// The node's description.
     pub fn description(&self) -> Option<&'g str> {
         match self {
             Self::Source(source) => source.description.as_deref(),
@@ -161,7 +161,7 @@ impl PipelineGraph {
         self.sources.get(name).map(Node::Source).or_else(|| self.stage(name).map(Node::Stage))
     }
 
-    /// The tags of a node, to be filled in while the graph is made.
+    /// The tags of a node, to be filled in while the graph is built.
     fn tags_mut(&mut self, name: &NodeName) -> Option<&mut Tags> {
         if let Some(source) = self.sources.get_mut(name) {
             return Some(&mut source.tags);
@@ -185,8 +185,8 @@ impl PipelineGraph {
         self.readers.get(name).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// How many stages that write are on the longest path from a stage to one that nobody reads, itself included. Among
-    /// stages that could start, the one with the greatest weight holds up the most.
+    /// How many stages that write are on the longest path from a stage to one without readers, itself included. Among
+    /// the stages that could start, the one with the largest weight blocks the most.
     pub fn weight(&self, name: &NodeName) -> u32 {
         self.weights.get(name).copied().unwrap_or_default()
     }
@@ -212,8 +212,8 @@ impl PipelineGraph {
         reached
     }
 
-    /// The place in a stage's file of a line and column of its query, both counted from 1, as the engine's errors give
-    /// them. A plan has no lines: its place is its beginning.
+    /// The position in a stage's file of a line and column of its query, both counted from 1, as in the engine's
+    /// errors. A plan has no lines: its position is its beginning.
     pub fn position_in_sql(&self, stage: &Stage, line: usize, column: usize) -> Position {
         self.files.position(&match &stage.query {
             StageQuery::Sql(sql) => sql.span_at(line, column),
@@ -225,8 +225,8 @@ impl PipelineGraph {
 /// A direction along the edges of a graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// To what a node reads.
+    /// Towards the inputs of a node.
     Reads,
-    /// To those that read a node.
+    /// Towards the readers of a node.
     Readers,
 }

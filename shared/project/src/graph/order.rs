@@ -18,8 +18,7 @@ pub(super) fn readers_of(stages: &[Stage]) -> BTreeMap<NodeName, Vec<NodeName>> 
     readers.into_iter().map(|(name, readers)| (name, readers.into_iter().collect())).collect()
 }
 
-/// The stages, each behind everything that it reads; among those that could come next, by name. Stages on a cycle are
-/// left out.
+/// The stages, each after everything that it reads; ties are broken by name. Stages on a cycle are omitted.
 pub(super) fn sort(stages: Vec<Stage>, readers: &BTreeMap<NodeName, Vec<NodeName>>) -> Vec<Stage> {
     let mut stages: BTreeMap<NodeName, Stage> = stages.into_iter().map(|stage| (stage.name.clone(), stage)).collect();
     let mut waiting: BTreeMap<NodeName, usize> = stages
@@ -43,7 +42,7 @@ pub(super) fn sort(stages: Vec<Stage>, readers: &BTreeMap<NodeName, Vec<NodeName
     sorted
 }
 
-/// Per stage, how many stages that write are on the longest path from it to one that nobody reads, itself included.
+/// Per stage, how many stages that write are on the longest path from it to one without readers, itself included.
 pub(super) fn weights(sorted: &[Stage], readers: &BTreeMap<NodeName, Vec<NodeName>>) -> BTreeMap<NodeName, u32> {
     let mut weights: BTreeMap<NodeName, u32> = BTreeMap::new();
     for stage in sorted.iter().rev() {

@@ -1,4 +1,4 @@
-//! A part of a pipeline as a pipeline of its own.
+//! A part of a pipeline as a separate pipeline.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,8 +8,8 @@ use super::{PipelineGraph, order};
 use crate::spec::SourceSpec;
 
 impl PipelineGraph {
-    /// The stages of `stages` alone, under another name, reading `sources` in place of whatever had their names. Everything
-    /// that those stages read must be among the two.
+    /// Only the stages in `stages`, under another name, with `sources` replacing the nodes of the same names. Together
+    /// they must contain everything that these stages read.
     pub fn part(&self, name: PipelineName, stages: &BTreeSet<NodeName>, sources: Vec<SourceSpec>) -> Self {
         let stages: Vec<_> = self.stages.iter().filter(|stage| stages.contains(&stage.name)).cloned().collect();
         let readers = order::readers_of(&stages);

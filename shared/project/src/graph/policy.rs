@@ -1,4 +1,4 @@
-//! The tag policy of a project on its graph: defaults filled in, then everything that breaks it.
+//! Applies the tag policy of a project to its graph: fills in defaults, then reports violations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,13 +18,13 @@ pub(super) struct NodeSpans {
 }
 
 impl NodeSpans {
-    /// Where a tag is written, or the node if it is nowhere.
+    /// The span of a tag, or of the node if the tag is not written anywhere.
     pub(super) fn of(&self, key: &str) -> &Span {
         self.tags.get(key).unwrap_or(&self.name)
     }
 }
 
-/// Where every node of a project is written.
+/// The spans of every node of a project.
 pub(super) fn node_spans(spec: &PipelineSpec) -> BTreeMap<NodeName, NodeSpans> {
     let sources = spec.sources.iter().map(|source| (&source.name, &source.tag_places));
     let stages = spec.stages.iter().map(|stage| (&stage.name, &stage.tag_places));
@@ -34,7 +34,7 @@ pub(super) fn node_spans(spec: &PipelineSpec) -> BTreeMap<NodeName, NodeSpans> {
     sources.chain(stages).map(place).collect()
 }
 
-/// Fills in the defaults of a policy, and notes every tag of every node that breaks it.
+/// Fills in the defaults of a policy, and reports every violation of every node.
 pub(super) fn apply(
     policy: &TagPolicy,
     graph: &mut PipelineGraph,
@@ -70,7 +70,8 @@ pub(super) fn apply(
     }
 }
 
-/// Notes tags of expectations that break the policy. They have those of their stage too, which were looked at there.
+/// Reports tags of expectations that violate the policy. The tags of their stage, which they inherit, were already
+/// checked.
 fn check_expectations(policy: &TagPolicy, stage: &Stage, problems: &mut Vec<Problem>) {
     for expectation in stage.expectations.iter().filter(|expectation| !expectation.tags.is_empty()) {
         let mut tags = expectation.tags.clone();

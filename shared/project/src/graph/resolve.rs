@@ -1,4 +1,4 @@
-//! A project to a graph: names to nodes, order, and what is wrong between the files.
+//! Resolves a project to a graph: names to nodes, order, and problems across files.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,10 +11,10 @@ use crate::spec::files::TESTS_DIR;
 use crate::spec::pipeline::{RelationRef, StageSpec};
 use crate::spec::{Draft, PipelineSpec, Problem, Problems, ProjectFiles, Span, Spanned, codes, draft};
 
-/// The schema of what a project says of itself, which questions can read and stages cannot.
+/// The schema of the project's metadata, which queries can read and stages cannot.
 const INFORMATION_SCHEMA: &str = "information_schema";
 
-/// Reads and resolves a project, or says everything that is wrong with it: in its files and between them.
+/// Reads and resolves a project, or returns every problem in its files and between them.
 pub fn check(files: &ProjectFiles) -> Result<PipelineGraph, Problems> {
     let mut problems = Vec::new();
     let Draft { spec, mut broken, expanded, bindings } = draft(files, &mut problems);
@@ -38,7 +38,7 @@ pub fn check(files: &ProjectFiles) -> Result<PipelineGraph, Problems> {
     Ok(graph)
 }
 
-/// Notes inputs of sub-DAGs that are bound to nothing. Stages that read them are not complained of once more.
+/// Reports inputs of sub-DAGs that are bound to nothing. Stages that read them are not reported again.
 fn check_bindings(
     spec: &PipelineSpec,
     bindings: &[Spanned<String>],
@@ -96,14 +96,14 @@ impl Resolver<'_> {
         reads
     }
 
-    /// Every name that SQL may read.
+    /// All names that SQL can refer to.
     fn known(&self) -> BTreeSet<String> {
         let sources = self.spec.sources.iter().map(|source| &source.name.value);
         let stages = self.spec.stages.iter().map(|stage| &stage.name.value);
         sources.chain(stages).map(ToString::to_string).chain(self.broken.iter().cloned()).collect()
     }
 
-    /// The node that a table name means. What is unknown is noted.
+    /// The node that a table name refers to. Unknown names are reported.
     fn resolve(&mut self, stage: &StageSpec, relation: &RelationRef, known: &BTreeSet<String>) -> Option<NodeName> {
         let name = match relation.parts.as_slice() {
             [name] => name,
@@ -131,7 +131,8 @@ impl Resolver<'_> {
         None
     }
 
-    /// Notes sources and stages of one name. Case makes no difference: their folders would be one on some systems.
+    /// Reports sources and stages with the same name. Case is ignored, because their folders would be the same on some
+    /// systems.
     fn check_clashes(&mut self) {
         let mut first: BTreeMap<String, (&str, &Span)> = BTreeMap::new();
         let sources = self.spec.sources.iter().map(|source| ("source", &source.name));
@@ -172,7 +173,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// Notes datasets of stages that there are not.
+    /// Reports datasets of unknown stages.
     fn check_datasets(&mut self) {
         let stages: BTreeMap<&str, &StageSpec> =
             self.spec.stages.iter().map(|stage| (stage.name.value.as_str(), stage)).collect();
@@ -191,7 +192,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// Notes stages that write to one place.
+    /// Reports stages that write to the same location.
     fn check_locations(&mut self) {
         let places = self.spec.stages.iter().filter_map(|stage| {
             Some((&stage.name.value, stage.table.location.as_deref()?, stage.location_span.as_ref()?))
@@ -200,7 +201,7 @@ impl Resolver<'_> {
     }
 }
 
-/// What to do about a table that there is not; `others` are those that there are.
+/// The help text for an unknown table; `others` are the existing ones.
 fn unknown_help<'n>(name: &str, others: impl Iterator<Item = &'n str>) -> String {
     let others: Vec<&str> = others.collect();
     if let Some(other) = nearest(name, others.iter().copied()) {

@@ -1,4 +1,4 @@
-//! The semantic ids of a graph: each of one node, and none that leads nowhere.
+//! Checks the semantic ids of a graph: each belongs to one node, and references to them are valid.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::spec::table::Materialize;
 use crate::spec::{Problem, codes};
 use crate::tag::{NodeKind, SemanticNode, SemanticRegistry, keys};
 
-/// Notes semantic ids that two nodes have, and those that join keys lead to and no node has.
+/// Reports duplicate semantic ids, and join keys that refer to an id that no node has.
 pub(super) fn check(graph: &PipelineGraph, places: &BTreeMap<NodeName, NodeSpans>, problems: &mut Vec<Problem>) {
     let mut first: BTreeMap<(&str, Option<&str>), Node<'_>> = BTreeMap::new();
     for node in graph.nodes() {
@@ -62,7 +62,7 @@ pub(super) fn check(graph: &PipelineGraph, places: &BTreeMap<NodeName, NodeSpans
 }
 
 impl PipelineGraph {
-    /// Every semantic id of the project, with who makes its rows and who reads them.
+    /// Every semantic id of the project, with its producer and its readers.
     pub fn semantic_registry(&self) -> SemanticRegistry {
         SemanticRegistry::of(self.nodes().map(|node| SemanticNode {
             name: node.name(),

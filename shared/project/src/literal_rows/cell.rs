@@ -1,4 +1,4 @@
-//! Values of rows, whatever engine they come from.
+//! Values of rows, independent of any engine.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ pub enum Cell {
     Null,
     /// True or false.
     Boolean(bool),
-    /// A whole number of any size that a column can have.
+    /// An integer of any size that a column can have.
     Integer(i64),
     /// A float of either size.
     Float(f64),
@@ -21,7 +21,7 @@ pub enum Cell {
     Decimal {
         /// All digits.
         unscaled: i128,
-        /// How many of them stand behind the point.
+        /// The number of digits after the point.
         scale: u8,
     },
     /// Text.
@@ -32,7 +32,7 @@ pub enum Cell {
     Date(i32),
     /// Microseconds since 1970 in UTC.
     Timestamp(i64),
-    /// Microseconds since 1970 on a clock without a zone.
+    /// Microseconds since 1970 without a time zone.
     TimestampNtz(i64),
     /// A list.
     List(Vec<Cell>),
@@ -43,8 +43,8 @@ pub enum Cell {
 }
 
 impl Cell {
-    /// A text that two cells of one column have in common if and only if they are equal. All NaNs are equal, both zeros
-    /// are, and the order of a map makes no difference.
+    /// A text that is the same for two cells of a column if and only if they are equal. All NaNs are equal, as are both
+    /// zeros, and the order of a map does not matter.
     pub fn canonical(&self) -> String {
         match self {
             Self::Float(value) if value.is_nan() => "Float(NaN)".to_owned(),
@@ -86,7 +86,7 @@ impl Cell {
         }
     }
 
-    /// The cell as JSON: decimals, dates, timestamps and bytes as text, floats that JSON lacks too.
+    /// The cell as JSON: decimals, dates, timestamps, bytes and non-finite floats as text.
     pub fn to_json(&self) -> Value {
         match self {
             Self::Null => Value::Null,
@@ -114,7 +114,7 @@ fn joined(parts: impl Iterator<Item = String>) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
-/// As a person reads it. Text stands in quotes where it would otherwise be taken for something else.
+/// In human-readable form. Text is quoted where it would otherwise be ambiguous.
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -146,14 +146,14 @@ impl fmt::Display for Cell {
     }
 }
 
-/// Whether a text cannot be mistaken for a value of another type, nor for where it ends.
+/// Whether a text cannot be mistaken for a value of another type, and its end is clear.
 fn is_unambiguous(text: &str) -> bool {
     let edges = text.chars().next().is_some_and(|c| c.is_alphabetic() || "_/.@*".contains(c))
         && !text.ends_with(char::is_whitespace);
     edges && !["null", "true", "false", "NaN", "inf"].contains(&text) && !text.contains(char::is_control)
 }
 
-/// A fixed-point number with all digits behind the point.
+/// A fixed-point number with all digits after the point.
 fn decimal(unscaled: i128, scale: u8) -> String {
     let scale = usize::from(scale);
     let digits = format!("{:0>width$}", unscaled.unsigned_abs(), width = scale + 1);

@@ -1,4 +1,4 @@
-//! The types of columns by the looks of their values.
+//! The types of columns inferred from their values.
 
 use super::literal::{Literal, LiteralValue, plain};
 use super::value_kind::Kind;
@@ -15,30 +15,30 @@ pub(super) enum InferredType {
     /// Nothing: all values are null.
     Unknown,
     Primitive(Kind),
-    /// Values of a CSV file that look like this, and may be text.
+    /// Unquoted values of a CSV file that look like this, but may be text.
     Loose(Kind),
     List(Box<InferredType>),
     Struct(Vec<(String, InferredType)>),
 }
 
-/// Why values have no type in common.
+/// Why values have no common type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum TypeConflict {
-    /// They are of several.
+    /// They have several types.
     Several,
-    /// A number, where it is known which, would not be what its digits say.
+    /// A number, with its span if known, would lose digits.
     Digits(Option<Span>),
 }
 
 impl InferredType {
-    /// What one value tells.
+    /// The type of one value.
     pub(super) fn of(literal: &Literal) -> Result<Self, TypeConflict> {
         Ok(match &literal.value {
             LiteralValue::Null => Self::Unknown,
             LiteralValue::Boolean(_) => Self::Primitive(Kind::Boolean),
             LiteralValue::Number(text) => {
                 let kind = Kind::of_text(&plain(text));
-                // A code such as 007, or a number that no type holds.
+                // A code such as 007, or a number that fits no type.
                 if !kind.is_number() {
                     return Err(TypeConflict::Digits(Some(literal.span.clone())));
                 }
@@ -54,10 +54,10 @@ impl InferredType {
         })
     }
 
-    /// What several values tell together.
+    /// The common type of several values.
     ///
     /// # Errors
-    /// [`TypeConflict`] if they have no type in common.
+    /// [`TypeConflict`] if they have no common type.
     pub(super) fn of_all<'l>(mut literals: impl Iterator<Item = &'l Literal>) -> Result<Self, TypeConflict> {
         literals.try_fold(Self::Unknown, |known, literal| {
             known.merge(Self::of(literal)?).map_err(|apart| match apart {
@@ -67,7 +67,7 @@ impl InferredType {
         })
     }
 
-    /// The type of which both are. Values without quotes in CSV may be text, if they are nothing else together.
+    /// The common type of both. Unquoted CSV values become text if nothing else fits.
     fn merge(self, other: Self) -> Result<Self, TypeConflict> {
         Ok(match (self, other) {
             (Self::Unknown, guess) | (guess, Self::Unknown) => guess,
@@ -108,8 +108,8 @@ impl InferredType {
     }
 }
 
-/// What a value without quotes in CSV looks like: a number in digits, a truth value as YAML has it, or text. Dates and words
-/// for what is no number are text: they keep all that is written.
+/// The kind of an unquoted CSV value: a number in digits, a YAML boolean, or text. Dates, and words such as NaN, are
+/// text, so that they are kept as written.
 fn unquoted_kind(text: &str) -> Kind {
     match Kind::of_text(text) {
         Kind::Boolean if text == "true" || text == "false" => Kind::Boolean,

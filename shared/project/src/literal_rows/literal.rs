@@ -1,4 +1,4 @@
-//! Values as a fixture writes them, and what they are in a column of some type.
+//! Literals of rows in project files, and their conversion to a column type.
 
 use super::cell::Cell;
 use super::number;
@@ -10,13 +10,13 @@ use crate::spec::{Span, Spanned};
 /// A value as written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Literal {
-    /// Where it stands.
+    /// Where it is.
     pub span: Span,
     /// The value.
     pub value: LiteralValue,
 }
 
-/// What a [`Literal`] is by its looks.
+/// The syntactic kind of a [`Literal`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum LiteralValue {
     /// Nothing.
@@ -27,7 +27,7 @@ pub enum LiteralValue {
     Number(String),
     /// Text.
     Text(String),
-    /// A value of a CSV file without quotes, which may be anything.
+    /// An unquoted value of a CSV file, which may be of any type.
     Loose(String),
     /// A list.
     List(Vec<Literal>),
@@ -35,23 +35,23 @@ pub enum LiteralValue {
     Map(Vec<(Spanned<String>, Literal)>),
 }
 
-/// Why a value is none of a column's type.
+/// Why a value does not have a column's type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
-    /// The value's place.
+    /// The value's span.
     pub span: Span,
     /// What is wrong, such as "`x` is not a long".
     pub message: String,
-    /// What to write.
+    /// How to write it.
     pub help: Option<String>,
 }
 
 impl Literal {
-    /// The value in a column of this type, exactly as it is.
+    /// The value converted exactly to a column type.
     ///
     /// # Errors
-    /// [`Mismatch`] if it is none, which is so too if a digit of it would be lost; numbers and booleans without quotes are no
-    /// text.
+    /// [`Mismatch`] if it is not a value of the type, or if a digit would be lost; unquoted numbers and booleans are
+    /// not text.
     pub fn to_cell(&self, wanted: &ContractType) -> Result<Cell, Mismatch> {
         if self.value == LiteralValue::Null {
             return Ok(Cell::Null);
@@ -163,7 +163,7 @@ impl Literal {
     }
 }
 
-/// A number of YAML as other formats write it.
+/// A YAML number in plain notation.
 pub(super) fn plain(number: &str) -> String {
     number.strip_prefix('+').unwrap_or(number).replace('_', "")
 }
@@ -173,7 +173,7 @@ fn whole(number: Option<&str>, least: i64, most: i64) -> Option<Cell> {
     (least..=most).contains(&value).then_some(Cell::Integer(value))
 }
 
-/// What the words say that are no digits.
+/// The values of words such as `NaN`.
 fn not_a_number(text: &str) -> Option<f64> {
     match text {
         "NaN" | ".nan" => Some(f64::NAN),
@@ -183,7 +183,7 @@ fn not_a_number(text: &str) -> Option<f64> {
     }
 }
 
-/// A number that fits with no digit lost.
+/// A number that fits without losing a digit.
 fn decimal(text: &str, precision: u8, scale: u8) -> Option<Cell> {
     let unscaled = number::scaled(text, scale.into())?;
     let fits = unscaled.unsigned_abs() < 10_u128.checked_pow(precision.into())?;
@@ -202,7 +202,7 @@ mod tests {
 
     use super::*;
 
-    /// The value of a CSV file, or of YAML, in a column of that type.
+    /// The value from a CSV file or from YAML, converted to a column type.
     fn cell(value: LiteralValue, of: &str) -> Option<Cell> {
         let literal = Literal { span: Span::new(&Arc::from("a.csv"), 0, 1), value };
         literal.to_cell(&ContractType::parse(of).unwrap()).ok()

@@ -1,4 +1,4 @@
-//! Rows as a person writes them, in YAML or CSV: values by their looks, then in the types of their columns.
+//! Rows written in a project's files, in YAML or CSV: parsed as literals, then converted to the types of their columns.
 //!
 //! ```text
 //! YAML list, CSV file ─→ RowsSpec of Literal ─┬ columns_of: types by the looks ─┐
@@ -23,7 +23,7 @@ pub use literal::{Literal, LiteralValue, Mismatch};
 pub use spec::{RowSpec, RowsSpec};
 pub(crate) use typed_rows::{check_complete, check_name, columns_of, report_mismatch, rows_of};
 
-/// A row, a cell a column.
+/// A row, one cell per column.
 pub type Row = Vec<Cell>;
 
 /// Columns with their types.

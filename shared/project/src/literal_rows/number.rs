@@ -1,12 +1,12 @@
-//! Numbers written as text, read exactly or not at all.
+//! Parses numbers exactly or not at all.
 
-/// The number `text` times ten to the power of `scale`, if that is a whole number of at most 38 digits: `12.30` at scale 1
+/// The number `text` times ten to the power of `scale`, if that is an integer of at most 38 digits: `12.30` at scale 1
 /// is 123, `12.34` is nothing.
 pub fn scaled(text: &str, scale: u32) -> Option<i128> {
     let parts = Parts::of(text)?;
     let digits = || parts.whole.bytes().chain(parts.fraction.bytes()).map(|digit| digit - b'0');
     let total = i64::try_from(parts.whole.len() + parts.fraction.len()).ok()?;
-    // How many of the digits stand before the point, once it is moved.
+    // How many digits precede the point after shifting it.
     let before = i64::try_from(parts.whole.len()).ok()? + parts.exponent + i64::from(scale);
     let mut value: i128 = 0;
     for (place, digit) in (0..).zip(digits()) {
@@ -24,11 +24,11 @@ pub fn scaled(text: &str, scale: u32) -> Option<i128> {
     (value <= MOST).then_some(if parts.negative { -value } else { value })
 }
 
-/// The greatest number of 38 digits.
+/// The largest number of 38 digits.
 const MOST: i128 = 10i128.pow(38) - 1;
 
-/// The double that is nearest to `text`. A whole number without point or exponent must be one exactly, and a number that
-/// is beyond all doubles is none; `NaN` and `inf` are.
+/// The double that is nearest to `text`. An integer without point or exponent must be one exactly, and a number that is
+/// beyond all doubles is none; `NaN` and `inf` are.
 pub fn double(text: &str) -> Option<f64> {
     let value: f64 = text.parse().ok()?;
     let exact = |digits: &str| digits.len() <= 15 || format!("{:.0}", value.abs()) == digits;
@@ -42,7 +42,7 @@ pub fn float(text: &str) -> Option<f32> {
     is_near(text, value.is_finite(), exact).then_some(value)
 }
 
-/// Whether a float stands for `text`: `exact` is asked for the digits of whole numbers.
+/// Whether a float represents `text`: `exact` checks the digits of integers.
 fn is_near(text: &str, is_finite: bool, exact: impl Fn(&str) -> bool) -> bool {
     let has_digits = text.bytes().any(|byte| byte.is_ascii_digit());
     if !is_finite {
@@ -52,7 +52,7 @@ fn is_near(text: &str, is_finite: bool, exact: impl Fn(&str) -> bool) -> bool {
     !is_whole(digits) || exact(digits.trim_start_matches('0'))
 }
 
-/// Whether `digits` are ASCII digits alone.
+/// Whether `digits` only has ASCII digits.
 pub fn is_whole(digits: &str) -> bool {
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }

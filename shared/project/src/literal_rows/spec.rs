@@ -1,4 +1,4 @@
-//! Rows as a file says them.
+//! Rows as written in a file.
 
 use super::literal::Literal;
 use crate::spec::{Span, Spanned};
@@ -6,7 +6,7 @@ use crate::spec::{Span, Spanned};
 /// Rows as written.
 #[derive(Debug, Clone)]
 pub struct RowsSpec {
-    /// The whole of them.
+    /// Their span.
     pub span: Span,
     /// Every column that a row names, in the order in which they first appear.
     pub columns: Vec<Spanned<String>>,
@@ -14,10 +14,10 @@ pub struct RowsSpec {
     pub rows: Vec<RowSpec>,
 }
 
-/// A row as written. Columns that it leaves out are null.
+/// A row as written. Columns that it omits are null.
 #[derive(Debug, Clone)]
 pub struct RowSpec {
-    /// The whole of it.
+    /// Its span.
     pub span: Span,
     /// Its values by column.
     pub values: Vec<(Spanned<String>, Literal)>,

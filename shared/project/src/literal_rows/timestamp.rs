@@ -1,16 +1,16 @@
-//! Dates and times written as text.
+//! Parses dates and times.
 
 use chrono::{NaiveDate, NaiveTime};
 
 const MICROS_A_SECOND: i64 = 1_000_000;
 
-/// A moment as its text has it.
+/// A parsed date and time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ParsedTimestamp {
-    /// Whole seconds since 1970 on the clock that the text shows.
+    /// Seconds since 1970 in local time.
     seconds: i64,
     nanos: u32,
-    /// How many seconds that clock is ahead of UTC, if the text says so.
+    /// The UTC offset in seconds, if the text has one.
     zone: Option<i64>,
 }
 
@@ -45,13 +45,13 @@ impl ParsedTimestamp {
         Some(Self { seconds, nanos, zone: self::zone(zone)? })
     }
 
-    /// Midnight of a date without a zone, or a moment.
+    /// Parses a timestamp, or a date as its midnight without a zone.
     pub fn parse_or_midnight(text: &str) -> Option<Self> {
         let midnight = || date(text).map(|days| Self { seconds: i64::from(days) * 86_400, nanos: 0, zone: None });
         Self::parse(text).or_else(midnight)
     }
 
-    /// Whether the text says in which zone it is.
+    /// Whether the text has a zone.
     pub fn has_zone(&self) -> bool {
         self.zone.is_some()
     }
@@ -61,17 +61,17 @@ impl ParsedTimestamp {
         !self.nanos.is_multiple_of(1000)
     }
 
-    /// Microseconds since 1970 on the clock that the text shows; `None` if that is not all, or if the text has a zone.
+    /// Microseconds since 1970 in local time; `None` if the time is finer, or if the text has a zone.
     pub fn local_micros(&self) -> Option<i64> {
         if self.zone.is_some() { None } else { self.micros_at(self.seconds) }
     }
 
-    /// Microseconds since 1970 in UTC, which is also where a text without a zone is taken to be; `None` if that is not all.
+    /// Microseconds since 1970 in UTC, which is the default zone; `None` if the time is finer.
     pub fn utc_micros(&self) -> Option<i64> {
         self.micros_at(self.seconds - self.zone.unwrap_or_default())
     }
 
-    /// Nanoseconds since 1970 on the clock that the text shows.
+    /// Nanoseconds since 1970 in local time.
     pub fn local_nanos(&self) -> Option<i64> {
         if self.zone.is_some() {
             return None;

@@ -1,4 +1,4 @@
-//! Rows in the types of their columns.
+//! Converts literal rows to the types of their columns.
 
 use windlass_base::suggest::did_you_mean;
 
@@ -10,7 +10,7 @@ use super::{Columns, Row};
 use crate::contract::TYPE_HELP;
 use crate::spec::{Problem, Spanned, codes};
 
-/// The columns of the table of that name by the looks of all values, in the order in which they first appear.
+/// The columns of a table, with types inferred from all values, in order of first appearance.
 pub(crate) fn columns_of(table: &Spanned<String>, all: &[&RowsSpec], problems: &mut Vec<Problem>) -> Option<Columns> {
     let mut names: Vec<&Spanned<String>> = Vec::new();
     for column in all.iter().flat_map(|rows| &rows.columns) {
@@ -45,7 +45,7 @@ pub(crate) fn columns_of(table: &Spanned<String>, all: &[&RowsSpec], problems: &
     (columns.len() == names.len()).then_some(columns)
 }
 
-/// The rows in the types of the columns. What does not fit is noted and becomes null.
+/// The rows in the types of the columns. Values that do not fit are reported and become null.
 pub(crate) fn rows_of(columns: &Columns, rows: &RowsSpec, problems: &mut Vec<Problem>) -> Vec<Row> {
     let rows = rows.rows.iter().map(|row| {
         let cells = columns.iter().map(|(name, of)| match row.get(name) {
@@ -60,9 +60,9 @@ pub(crate) fn rows_of(columns: &Columns, rows: &RowsSpec, problems: &mut Vec<Pro
     rows.collect()
 }
 
-/// Notes every column that the rows of a file should have and that the file does not name.
+/// Reports every required column that the header of a file lacks.
 pub(crate) fn check_complete(table: &str, wanted: &[Spanned<String>], rows: &RowsSpec, problems: &mut Vec<Problem>) {
-    // A file without a header has its problem already.
+    // A missing header was already reported.
     for name in wanted.iter().filter(|_| !rows.columns.is_empty()) {
         if !rows.columns.iter().any(|column| column.value == name.value) {
             let message = format!("the file of `{table}`, {}, has no column `{}`", rows.span.file, name.value);
@@ -74,14 +74,14 @@ pub(crate) fn check_complete(table: &str, wanted: &[Spanned<String>], rows: &Row
     }
 }
 
-/// Notes a value that is none of its column's type.
+/// Reports a value that does not have its column's type.
 pub(crate) fn report_mismatch(error: Mismatch, problems: &mut Vec<Problem>) {
     let mut problem = Problem::new(codes::ROWS_VALUE, error.message).at(&error.span);
     problem.help = error.help;
     problems.push(problem);
 }
 
-/// Notes a column that the table does not have.
+/// Reports a column that the table does not have.
 pub(crate) fn check_name(column: &Spanned<String>, table: &str, columns: &Columns, problems: &mut Vec<Problem>) {
     if !columns.iter().any(|(name, _)| *name == column.value) {
         let message = format!("`{table}` has no column `{}`", column.value);

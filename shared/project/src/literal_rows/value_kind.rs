@@ -1,4 +1,4 @@
-//! Which type values have by their looks: one rule for the rows of a project and for files of text.
+//! Infers the type of a value from its text: one rule for rows of a project and for text files.
 
 use super::number::{double, is_number, is_whole};
 use super::timestamp::{ParsedTimestamp, date};
@@ -6,18 +6,18 @@ use super::timestamp::{ParsedTimestamp, date};
 /// Digits that the widest decimal holds.
 const MAX_DIGITS: usize = 38;
 
-/// What all values seen so far have in common.
+/// The common kind of all values so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// There is no value yet.
+    /// No value yet.
     Nothing,
     /// `true` and `false`.
     Boolean,
-    /// Whole numbers of 64 bits that doubles hold too.
+    /// Integers of 64 bits that doubles hold too.
     Whole,
-    /// Whole numbers of 64 bits.
+    /// Integers of 64 bits.
     Long,
-    /// Whole numbers of up to 38 digits.
+    /// Integers of up to 38 digits.
     Huge,
     /// Other numbers, `NaN` and the infinities.
     Double,
@@ -34,7 +34,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// The kind of a value that is written as `text`. Digits behind a leading zero are text: they are a code, not a number.
+    /// The kind of the value `text`. A number with a leading zero is text: it is a code, not a number.
     pub fn of_text(text: &str) -> Self {
         if text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false") {
             return Self::Boolean;
@@ -78,7 +78,7 @@ impl Kind {
         }
     }
 
-    /// What values of both kinds have in common. A number becomes a double only if it loses nothing by it.
+    /// The common kind of both. A number becomes a double only if that loses nothing.
     pub fn and(self, other: Self) -> Self {
         use Kind::{Boolean, Date, Double, FineTime, Huge, Long, Nothing, Text, Time, Whole, ZonedTime};
         match (self, other) {

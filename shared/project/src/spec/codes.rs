@@ -1,4 +1,4 @@
-//! The codes of what can be wrong with a project, its graph, or a selection of its nodes.
+//! The error codes of a project, its graph, or a selection of its nodes.
 
 use windlass_base::error::ErrorCode;
 
@@ -6,7 +6,7 @@ macro_rules! codes {
     ($($name:ident = $code:literal, $meaning:literal;)*) => {
         $(#[doc = $meaning] pub const $name: ErrorCode = ErrorCode($code);)*
 
-        /// Every code of this subject with what it means in one line.
+        /// Every code of this group with its meaning in one line.
         pub const ALL: &[(ErrorCode, &str)] = &[$(($name, $meaning)),*];
     };
 }
@@ -89,9 +89,10 @@ codes! {
     SUBDAG_FILE = "WL0256", "a file below subdags/ belongs to no sub-DAG";
 }
 
-/// An export is written to where a table or a source is. As what is found when a run is planned, it has a code of runs.
+/// An export is written to the location of a table or a source. It shares the code of the same problem found when a run
+/// is planned.
 pub const EXPORT_IN_TABLE: ErrorCode = ErrorCode("WL0675");
-/// Two exports write to one folder, or one of them inside the other's.
+/// Two exports write to the same folder, or one inside the other's.
 pub const EXPORT_TWICE: ErrorCode = ErrorCode("WL0676");
-/// Two targets export different tables to one folder.
+/// Two targets export different tables to the same folder.
 pub const EXPORT_TARGETS: ErrorCode = ErrorCode("WL0678");

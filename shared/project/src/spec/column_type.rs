@@ -36,13 +36,13 @@ pub enum ColumnType {
     Decimal {
         /// Digits in all, 1 to 38.
         precision: u8,
-        /// Digits behind the point, at most `precision`.
+        /// Digits after the point, at most `precision`.
         scale: u8,
     },
 }
 
 impl ColumnType {
-    /// Every name that [`ColumnType::parse`] takes, for suggestions; `decimal` stands for `decimal(p,s)`.
+    /// Every name that [`ColumnType::parse`] accepts, for suggestions; `decimal` stands for `decimal(p,s)`.
     pub const NAMES: [&'static str; 13] = [
         "string",
         "long",

@@ -8,33 +8,33 @@ use serde::{Deserialize, Serialize};
 use super::source_map::Expanded;
 use super::span::{Position, Span, line_and_column};
 
-/// The file that makes a folder a project.
+/// The manifest file of a project.
 pub const MANIFEST: &str = "windlass.yaml";
-/// The folder, at any depth of which each `.sql` and each `.plan` file is a stage.
+/// The folder in which every `.sql` and `.plan` file, at any depth, is a stage.
 pub const STAGES_DIR: &str = "stages";
-/// The folder of the schema contracts, one a file.
+/// The folder of the schema contracts, one per file.
 pub const CONTRACTS_DIR: &str = "contracts";
-/// The folder of the sub-DAGs: `NAME.yaml`, and the queries of its stages in the folder `NAME` beside it.
+/// The folder of the sub-DAGs: `NAME.yaml`, and the queries of its stages in the folder `NAME` next to it.
 pub const SUBDAGS_DIR: &str = "subdags";
 /// The extensions of the files below [`SUBDAGS_DIR`].
 pub const SUBDAG_EXTENSIONS: [&str; 3] = ["yaml", "yml", "sql"];
-/// The folder with files that projects of one organisation have in common.
+/// The folder with files shared by the projects of an organisation.
 pub const POLICIES_DIR: &str = "policies";
-/// The folder of the tables that sources of rows name.
+/// The folder of the CSV files of `rows` sources.
 pub const SEEDS_DIR: &str = "seeds";
 /// The extensions of the files below [`SEEDS_DIR`].
 pub const SEED_EXTENSIONS: [&str; 1] = ["csv"];
-/// The folder of the fixtures, one a file, and of tables that they name. They are no part of what runs.
+/// The folder of the fixtures, one per file, and of tables that they refer to. They are not part of what runs.
 pub const TESTS_DIR: &str = "tests";
-/// The extensions of the files that are fixtures, or tables that fixtures name.
+/// The extensions of fixtures and of their tables.
 pub const TEST_EXTENSIONS: [&str; 3] = ["yaml", "yml", "csv"];
 /// The extensions of the files that are stages: a query, or a plan of the engine.
 pub const STAGE_EXTENSIONS: [&str; 2] = ["sql", "plan"];
-/// Bytes that one project file may have.
+/// The maximum size of a project file in bytes.
 pub const MAX_FILE_BYTES: usize = 1024 * 1024;
-/// Stages that one project may have.
+/// The maximum number of stages of a project.
 pub const MAX_STAGES: usize = 1_000;
-/// Files that one project may have, of all kinds.
+/// The maximum number of files of a project.
 pub const MAX_FILES: usize = 10_000;
 
 /// The files of a project: path below the project folder (parts separated by `/`) and text. Cheap to clone.
@@ -42,7 +42,7 @@ pub const MAX_FILES: usize = 10_000;
 #[serde(transparent)]
 pub struct ProjectFiles {
     files: BTreeMap<Arc<str>, Arc<str>>,
-    /// What sub-DAGs were expanded to. Who has the files can make it again, so it is neither sent nor stored.
+    /// The expanded texts of sub-DAGs. They can be regenerated from the files, so they are neither sent nor stored.
     #[serde(skip)]
     expanded: BTreeMap<Arc<str>, Arc<Expanded>>,
 }
@@ -53,7 +53,7 @@ impl ProjectFiles {
         Self::default()
     }
 
-    /// Adds a file, or replaces the one of that path. A byte order mark at its start is left out.
+    /// Adds a file, or replaces the one of that path. A byte order mark at its start is omitted.
     pub fn insert(&mut self, path: impl Into<Arc<str>>, text: &str) {
         self.files.insert(path.into(), text.strip_prefix('\u{feff}').unwrap_or(text).into());
     }
@@ -79,30 +79,30 @@ impl ProjectFiles {
         }
     }
 
-    /// These files and those of `others`, which win.
+    /// These files and those of `others`, which take precedence.
     #[must_use]
     pub fn with(mut self, others: &Self) -> Self {
         self.files.extend(others.files.iter().map(|(path, text)| (path.clone(), text.clone())));
         self
     }
 
-    /// These files, and what was made of some of them.
+    /// These files, with the texts expanded from them.
     #[must_use]
     pub(crate) fn with_expanded(&self, expanded: BTreeMap<Arc<str>, Arc<Expanded>>) -> Self {
         Self { files: self.files.clone(), expanded }
     }
 
-    /// What a text was made of, if it was made of one.
+    /// The expansion of a path, if it is an expanded text.
     pub(super) fn expanded(&self, path: &str) -> Option<&Expanded> {
         self.expanded.get(path).map(AsRef::as_ref)
     }
 
-    /// The file that a text is or was made of.
+    /// The source file of a text.
     pub(crate) fn origin<'f>(&'f self, path: &'f str) -> &'f str {
         self.expanded(path).map_or(path, |expanded| &expanded.origin)
     }
 
-    /// The place in a file that a place in it, or in what was made of it, comes from.
+    /// Maps a span in a file, or in a text expanded from it, to the source file.
     fn original(&self, span: &Span) -> Span {
         self.expanded(&span.file).map_or_else(|| span.clone(), |expanded| expanded.original(span))
     }

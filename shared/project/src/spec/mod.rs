@@ -1,7 +1,7 @@
-//! The project as its author wrote it: files in, a [`PipelineSpec`] with source spans out, or every problem at once.
+//! The project as written: parses files to a [`PipelineSpec`] with source spans, or returns all problems at once.
 //!
-//! [`files`] holds the texts, `yaml` and `sql` read them, `decode` turns what was read into a [`PipelineSpec`],
-//! [`problem`] and [`render`] say what is wrong and show where.
+//! [`files`] contains the texts, `yaml` and `sql` parse them, `decode` turns the result into a [`PipelineSpec`],
+//! [`problem`] and [`render`] report problems with their positions.
 
 pub mod codes;
 pub mod column_type;

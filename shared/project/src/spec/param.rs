@@ -13,9 +13,9 @@ use super::span::Span;
 pub struct ParamSpec {
     /// The name, without the `$`.
     pub name: String,
-    /// The type its values have.
+    /// The type of its values.
     pub data_type: ColumnType,
-    /// The value when none is given; without one the parameter must be given.
+    /// The default value; without one the parameter must be given.
     pub default: Option<ParamValue>,
     /// What it is for.
     pub description: Option<String>,
@@ -23,7 +23,7 @@ pub struct ParamSpec {
     pub span: Span,
 }
 
-/// The value of a parameter. As text, and back with [`ParamValue::parse`], it keeps every digit.
+/// The value of a parameter. Formatting it as text and parsing it with [`ParamValue::parse`] keeps every digit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(into = "TypedText", try_from = "TypedText")]
 pub enum ParamValue {
@@ -45,23 +45,23 @@ pub enum ParamValue {
     Boolean(bool),
     /// A calendar date.
     Date(NaiveDate),
-    /// A moment, in UTC, to the microsecond.
+    /// A timestamp in UTC, with microseconds.
     Timestamp(DateTime<Utc>),
-    /// A date and time of day without a zone, to the microsecond.
+    /// A date and time of day without a zone, with microseconds.
     TimestampNtz(NaiveDateTime),
     /// Fixed-point number: `unscaled / 10^scale`.
     Decimal {
         /// The number times ten to the power of `scale`.
         unscaled: i128,
-        /// Digits in all.
+        /// Total number of digits.
         precision: u8,
-        /// Digits behind the point.
+        /// Digits after the point.
         scale: u8,
     },
 }
 
 impl ParamValue {
-    /// Reads a value of a type from text; the error says what the type asks for.
+    /// Reads a value of a type from text; the error says what the type expects.
     ///
     /// Dates are `2026-01-31`, timestamps RFC 3339 (`2026-01-31T12:00:00Z`), without the zone for `timestamp_ntz`.
     pub fn parse(data_type: ColumnType, text: &str) -> Result<Self, &'static str> {

@@ -1,4 +1,4 @@
-//! The project as written, checked file by file; nothing of it is resolved against the rest yet.
+//! The project as written, checked file by file; references are not resolved yet.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::contract::{Contract, Contracts};
 use crate::expect::Expectation;
 use crate::tag::{TagPolicy, Tags};
 
-/// A project as its files say it.
+/// A project as written in its files.
 #[derive(Debug, Clone)]
 pub struct PipelineSpec {
     /// The pipeline's name.
@@ -34,11 +34,11 @@ pub struct PipelineSpec {
     pub targets: BTreeMap<String, TargetSpec>,
     /// Where each target is declared.
     pub target_spans: BTreeMap<String, Span>,
-    /// The datasets that the project says something of, each the name of a stage.
+    /// The datasets that the project configures, each the name of a stage.
     pub datasets: Vec<Spanned<String>>,
     /// The schema contracts of the project.
     pub contracts: Contracts,
-    /// What the tags of every node must be, if the project says.
+    /// The tag policy, if the project has one.
     pub tag_policy: Option<TagPolicy>,
     /// The stages in the order of their files' paths.
     pub stages: Vec<StageSpec>,
@@ -55,20 +55,20 @@ pub struct SourceSpec {
     pub tags: Tags,
     /// Where the value of each tag is written.
     pub tag_places: BTreeMap<String, Span>,
-    /// What it holds.
+    /// What it contains.
     pub description: Option<String>,
-    /// What its columns must be, and where that is said.
+    /// Its contract, and where it is named.
     pub contract: Option<Spanned<Arc<Contract>>>,
 }
 
 /// How runs behave.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunSettings {
-    /// How many stages may run side by side; at least 1.
+    /// How many stages may run in parallel; at least 1.
     pub max_parallel_stages: usize,
-    /// How often a stage is tried again after an error that may pass, unless the stage says otherwise.
+    /// How often a stage is retried after a transient error, unless the stage specifies it.
     pub retries: u32,
-    /// Whether the first failure ends the run; if not, what does not depend on the failed stage still runs.
+    /// Whether the first failure ends the run; if not, stages that do not depend on the failed one still run.
     pub fail_fast: bool,
 }
 
@@ -78,40 +78,40 @@ impl Default for RunSettings {
     }
 }
 
-/// What a target changes: the same pipeline against another place.
+/// What a target changes: the same pipeline with other locations and settings.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TargetSpec {
     /// Defaults of parameters.
     pub params: BTreeMap<String, ParamValue>,
     /// Settings of the session.
     pub session: SessionPatch,
-    /// Other places of sources, or other sources in their stead.
+    /// New locations of sources, or replacement sources.
     pub sources: BTreeMap<NodeName, SourceOverride>,
-    /// What is different about datasets.
+    /// Overrides of datasets.
     pub datasets: BTreeMap<NodeName, DatasetOverride>,
     /// Where state, bundles and tables go.
     pub home: Option<String>,
 }
 
-/// What a target makes of a source.
+/// A target's override of a source.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SourceOverride {
-    /// The same at another place.
+    /// The same source at another location.
     Location(String),
-    /// Another one.
+    /// Another source.
     Kind(SourceKind),
 }
 
-/// What a target makes of the dataset that a stage writes.
+/// A target's override of the dataset that a stage writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatasetOverride {
     /// Where it is written.
     pub span: Span,
-    /// Another place, and where that is written.
+    /// Another location, with its span.
     pub location: Option<Spanned<String>>,
     /// Table properties, over those that the dataset has.
     pub properties: BTreeMap<String, String>,
-    /// Another size of data files in bytes.
+    /// Another target size of data files in bytes.
     pub target_file_bytes: Option<u64>,
     /// Other exports, in place of all that the dataset has.
     pub exports: Option<Vec<Export>>,
@@ -119,7 +119,7 @@ pub struct DatasetOverride {
     pub export_spans: Vec<Span>,
 }
 
-/// The session settings that a project or a target sets; what is `None` stays as it is.
+/// The session settings that a project or a target sets; `None` leaves a setting unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SessionPatch {
     /// [`SessionSettings::target_partitions`].
@@ -139,7 +139,7 @@ pub struct SessionPatch {
 }
 
 impl SessionPatch {
-    /// Sets in `settings` what the patch sets.
+    /// Applies the patch to `settings`.
     pub fn apply(&self, settings: &mut SessionSettings) {
         fn set<T: Clone>(to: &mut T, from: &Option<T>) {
             if let Some(value) = from {
@@ -169,25 +169,25 @@ pub struct StageSpec {
     pub tags: Tags,
     /// Where the value of each tag is written.
     pub tag_places: BTreeMap<String, Span>,
-    /// What becomes of its rows.
+    /// How its rows are materialized.
     pub materialize: Materialize,
-    /// Its Delta table, when it is one.
+    /// Its Delta table, if it is materialized as one.
     pub table: TableSettings,
     /// Where `io.location` is written, if it is.
     pub location_span: Option<Span>,
     /// Where each export of its table is written.
     pub export_spans: Vec<Span>,
-    /// How often it is tried again after an error that may pass.
+    /// How often it is retried after a transient error.
     pub retries: u32,
-    /// What its columns must be, and where that is said.
+    /// Its contract, and where it is named.
     pub contract: Option<Spanned<Arc<Contract>>>,
-    /// What its rows should be like.
+    /// Its expectations.
     pub expectations: Vec<Expectation>,
-    /// The instance of a sub-DAG that it is a stage of.
+    /// The sub-DAG instance that it belongs to.
     pub instance: Option<Arc<SubdagInstance>>,
     /// What it computes.
     pub query: StageQuery,
-    /// Every table name that its query reads and that is no CTE of it, in the order of the text.
+    /// Every table name that its query reads and that is not a CTE of it, in the order of the text.
     pub relations: Vec<RelationRef>,
     /// Every `$name` in its query, in the order of the text.
     pub params: Vec<Spanned<String>>,
@@ -196,27 +196,27 @@ pub struct StageSpec {
 /// An instance of a sub-DAG in a project.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SubdagInstance {
-    /// The instance's name: that of its stages begins with it, unless they are outputs.
+    /// The instance's name, which is the prefix of the names of its stages, except for outputs.
     pub name: String,
     /// The sub-DAG that it is an instance of.
     pub subdag: String,
-    /// The instance that holds it, if its sub-DAG is used by another.
+    /// The surrounding instance, if it is nested.
     pub parent: Option<Arc<SubdagInstance>>,
 }
 
 impl SubdagInstance {
-    /// The instance that is in no other: this one, or the one around all.
+    /// The outermost surrounding instance, or this one.
     pub fn outermost(&self) -> &Self {
         self.parent.as_ref().map_or(self, |parent| parent.outermost())
     }
 
-    /// The instance and those around it, from the inside out.
+    /// The instance and its surrounding instances, innermost first.
     pub fn with_parents(&self) -> impl Iterator<Item = &Self> {
         std::iter::successors(Some(self), |instance| instance.parent.as_deref())
     }
 }
 
-/// What a stage computes, and where in its file it stands.
+/// What a stage computes, with its position in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StageQuery {
     /// A query in SQL.
@@ -234,7 +234,7 @@ impl StageQuery {
         }
     }
 
-    /// The SQL, if it is that.
+    /// The SQL, if it is a query.
     pub fn sql(&self) -> Option<&SqlText> {
         match self {
             Self::Sql(sql) => Some(sql),
@@ -243,8 +243,8 @@ impl StageQuery {
     }
 }
 
-/// The plan of a stage as the engine writes it. What it says only the engine can tell; that it reads no more than its
-/// header names is seen when it is decoded.
+/// The plan of a stage, encoded by the engine. Only the engine can interpret it; that it reads no more than its header
+/// names is checked when it is decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncodedPlan {
     /// The file's path below the project folder.
@@ -253,11 +253,11 @@ pub struct EncodedPlan {
     pub bytes: Arc<[u8]>,
     /// The first line of the plan's text.
     pub span: Span,
-    /// Where the header says what the plan reads.
+    /// The span of `reads` in the header.
     pub reads: Span,
 }
 
-/// The query of a stage, and where in its file it stands.
+/// The query of a stage, with its position in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqlText {
     /// The file's path below the project folder.
@@ -269,7 +269,7 @@ pub struct SqlText {
 }
 
 impl SqlText {
-    /// The place in the file of a line and column of the query, both counted from 1.
+    /// The position in the file of a line and column of the query, both counted from 1.
     pub fn span_at(&self, line: usize, column: usize) -> Span {
         let start = super::span::offset_of(&self.text, line, column);
         let length = self.text[start..].chars().next().map_or(0, char::len_utf8);
@@ -284,8 +284,8 @@ pub struct RelationRef {
     pub parts: Vec<String>,
     /// The name as written.
     pub written: String,
-    /// Whether the query gives it another name.
+    /// Whether the query gives it an alias.
     pub has_alias: bool,
-    /// Where it stands.
+    /// Where it is.
     pub span: Span,
 }

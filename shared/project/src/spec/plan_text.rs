@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use super::span::Span;
 
-/// The version of DataFusion whose plans this version of Windlass reads and writes: the wire form of a plan is not the
-/// same from one to the next.
+/// The DataFusion version whose plans this version of Windlass reads and writes: the encoding of plans differs between
+/// versions.
 pub const ENGINE_VERSION: &str = "55.2.0";
 
-/// Characters in a line of a plan.
+/// The line length of a plan text.
 const LINE: usize = 100;
 
-/// The characters that a plan is written with.
+/// The alphabet of plan texts.
 const ALPHABET: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
 
 /// The bytes of a plan as text, wrapped.
@@ -28,14 +28,14 @@ pub fn write(bytes: &[u8]) -> String {
     text
 }
 
-/// Why a text is no plan, and where in it.
+/// Why a text is not a plan, with the position.
 pub(super) struct Unreadable {
     pub(super) reason: String,
     pub(super) span: Span,
 }
 
-/// The bytes of the plan that stands in `text`, which begins at the byte `base` of `file`, and its first line. White
-/// space is passed over.
+/// Decodes the plan in `text`, which begins at byte `base` of `file`; returns its bytes and its first line. White space
+/// is ignored.
 pub(super) fn read(file: &Arc<str>, text: &str, base: usize) -> Result<(Vec<u8>, Span), Unreadable> {
     let indent = text.len() - text.trim_start().len();
     let first_line = text.trim_start().lines().next().unwrap_or_default().trim_end().len();

@@ -1,4 +1,4 @@
-//! What is wrong with a project: all of it, each with its place.
+//! The problems of a project, each with its position.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -11,19 +11,19 @@ use super::render::{self, RenderStyle};
 use super::source_map::Expanded;
 use super::span::{Position, Span};
 
-/// A place that a problem points at.
+/// A position that a problem points at.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Label {
     /// The place.
     pub span: Span,
-    /// What to say there.
+    /// The text to show there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
 }
 
-/// One thing that is wrong, and where. The first label is the primary place.
+/// A problem and its positions. The first label is the primary one.
 ///
-/// It can be sent: the other side makes [`Problems`] of it with its own copy of the files ([`Problems::check`]).
+/// It can be sent: the receiver turns it into [`Problems`] with its own copy of the files ([`Problems::check`]).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// The stable code; [`super::codes`] explains each.
@@ -33,37 +33,37 @@ pub struct Problem {
     /// What to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub help: Option<String>,
-    /// The places, the primary one first.
+    /// The labels, the primary one first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<Label>,
 }
 
 impl Problem {
-    /// A problem without a place.
+    /// A problem without a position.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), help: None, labels: Vec::new() }
     }
 
-    /// Adds a place.
+    /// Adds a label.
     #[must_use]
     pub fn at(mut self, span: &Span) -> Self {
         self.labels.push(Label { span: span.clone(), text: None });
         self
     }
 
-    /// Adds a place and what to say there.
+    /// Adds a label with a text.
     #[must_use]
     pub fn label(mut self, span: &Span, text: impl Into<String>) -> Self {
         self.labels.push(Label { span: span.clone(), text: Some(text.into()) });
         self
     }
 
-    /// Whether another problem says the same of the same place, whatever else it points at.
+    /// Whether another problem has the same message and primary position.
     pub fn is_like(&self, other: &Self) -> bool {
         self.code == other.code && self.message == other.message && self.labels.first() == other.labels.first()
     }
 
-    /// Says what to do about it.
+    /// Sets the help text.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
@@ -71,7 +71,8 @@ impl Problem {
     }
 }
 
-/// Every problem that was found, sorted by place (`windlass.yaml` first), with the texts needed to show them. Never empty.
+/// All problems that were found, sorted by position (`windlass.yaml` first), with the texts needed to show them. Never
+/// empty.
 #[derive(Debug, Clone)]
 pub struct Problems {
     list: Vec<Problem>,
@@ -85,7 +86,7 @@ impl Problems {
             return Ok(());
         }
         list = located(list, files);
-        // Stable: problems at one place stay in the order they were found in.
+        // Stable: problems at the same position stay in the order they were found.
         list.sort_by(|a, b| place_of(a).cmp(&place_of(b)));
         Err(Self { list, files: files.clone() })
     }
@@ -95,7 +96,7 @@ impl Problems {
         Self { list: located(vec![problem], files), files: files.clone() }
     }
 
-    /// The problems, sorted by file and place.
+    /// The problems, sorted by file and position.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.list.iter()
     }
@@ -105,7 +106,7 @@ impl Problems {
         self.list.len()
     }
 
-    /// Every problem with the lines it is about, as a person reads it in a terminal.
+    /// All problems with their source lines, for display in a terminal.
     pub fn render(&self, style: RenderStyle) -> String {
         render::render(&self.list, &self.files, style)
     }
@@ -130,8 +131,8 @@ impl Problems {
     }
 }
 
-/// The problems with their places in files that an author has, each once. What is wrong with a sub-DAG is said with the
-/// first of the instances that it is wrong in.
+/// The problems with their positions mapped to source files, without duplicates. A problem in a sub-DAG is shown with
+/// the first affected instance.
 fn located(list: Vec<Problem>, files: &ProjectFiles) -> Vec<Problem> {
     let mut found: Vec<Problem> = Vec::new();
     let mut known: HashSet<(ErrorCode, String, Vec<Label>)> = HashSet::new();
@@ -151,7 +152,7 @@ fn located(list: Vec<Problem>, files: &ProjectFiles) -> Vec<Problem> {
     found
 }
 
-/// Where the instance that a text was made for is written, where the one that holds this is, and so on outwards.
+/// The spans of the instance that a text was expanded for, and of the surrounding instances, innermost first.
 fn instances_of(expanded: &Expanded, files: &ProjectFiles) -> Vec<Label> {
     let mut labels = Vec::new();
     let mut inner = Some(expanded);
@@ -164,12 +165,12 @@ fn instances_of(expanded: &Expanded, files: &ProjectFiles) -> Vec<Label> {
     labels
 }
 
-/// Problems without a place come first, then those of `windlass.yaml`: the others may follow from them.
+/// Problems without a position come first, then those of `windlass.yaml`, which may be the cause of others.
 fn place_of(problem: &Problem) -> Option<(bool, &str, usize)> {
     problem.labels.first().map(|label| (*label.span.file != *MANIFEST, label.span.file.as_ref(), label.span.start))
 }
 
-/// A [`Problem`] as a value: places are lines and columns.
+/// A [`Problem`] for output, with positions as lines and columns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ProblemReport {
     /// The stable code, such as `WL0104`.
@@ -188,7 +189,7 @@ pub struct ProblemReport {
     /// The column in characters, counted from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<usize>,
-    /// Other places that matter, such as the first use of a duplicate name.
+    /// Related positions, such as the first use of a duplicate name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub related: Vec<Position>,
 }

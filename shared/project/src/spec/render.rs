@@ -1,4 +1,4 @@
-//! Problems as a person reads them in a terminal: message, the lines it is about, what to do.
+//! Renders problems for a terminal: message, source lines, help.
 
 use std::fmt;
 
@@ -26,7 +26,7 @@ impl Default for RenderStyle {
     }
 }
 
-/// The problems one after the other, a blank line between.
+/// The problems one after the other, separated by blank lines.
 pub(super) fn render(problems: &[Problem], files: &ProjectFiles, style: RenderStyle) -> String {
     let theme = GraphicalTheme {
         characters: if style.unicode { ThemeCharacters::unicode() } else { ThemeCharacters::ascii() },
@@ -50,7 +50,7 @@ pub(super) fn render(problems: &[Problem], files: &ProjectFiles, style: RenderSt
     text
 }
 
-/// A problem in miette's terms, or the part of one that lies in another file than its first place.
+/// A problem for miette, or the part of one in another file than its primary position.
 #[derive(Debug)]
 struct Report {
     code: Option<String>,
@@ -61,7 +61,7 @@ struct Report {
 }
 
 impl Report {
-    /// The problem, then a report for each further file that it has places in.
+    /// The problem, then a report for each additional file that it points into.
     fn of(problem: &Problem, files: &ProjectFiles) -> Vec<Self> {
         let mut groups: Vec<(&str, Vec<&Label>)> = Vec::new();
         for label in &problem.labels {
@@ -129,15 +129,15 @@ impl SourceCode for Snippet {
     }
 }
 
-/// The part of a range that lies on its first line, so that a label never spreads over a whole block. A range that was
-/// made for another text than this one is moved to the nearest characters.
+/// The part of a range on its first line, so that a label never covers a whole block. A range from another text is
+/// moved to the nearest character boundaries.
 fn first_line(text: &str, start: usize, end: usize) -> (usize, usize) {
     let start = text.floor_char_boundary(start);
     let part = text.get(start..text.floor_char_boundary(end)).unwrap_or_default();
     (start, part.lines().next().map_or(0, |line| line.trim_end().len()))
 }
 
-/// The text with the password of every `scheme://user:password@host` starred out, byte for byte.
+/// The text with the password of every `scheme://user:password@host` replaced by asterisks, byte for byte.
 fn without_secrets(text: &str) -> String {
     let mut shown = text.to_owned();
     for (user, host) in passwords(text) {

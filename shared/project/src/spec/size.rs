@@ -1,6 +1,6 @@
-//! Sizes in bytes as people write them: `512MiB`, `1.5GB`, `4096`.
+//! Parses sizes in bytes, such as `512MiB`, `1.5GB`, `4096`.
 
-/// The units that [`parse_bytes`] takes.
+/// The units that [`parse_bytes`] accepts.
 pub const UNITS: [(&str, u64); 9] = [
     ("B", 1),
     ("kB", 1_000),
@@ -13,7 +13,7 @@ pub const UNITS: [(&str, u64); 9] = [
     ("TiB", 1 << 40),
 ];
 
-/// The bytes that `text` stands for: a number and, after it, an optional unit in any case.
+/// The number of bytes in `text`: a number and an optional unit, case-insensitive.
 pub fn parse_bytes(text: &str) -> Option<u64> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.' && c != '_').unwrap_or(text.len());

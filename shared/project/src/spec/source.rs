@@ -1,5 +1,5 @@
-//! What a source is: a Delta table, a folder of files, text files read whole, rows of the project itself, or what a
-//! loader of the program that runs it makes.
+//! The kinds of sources: a Delta table, a folder of files, text files with one row each, inline rows, or a custom
+//! loader.
 //!
 //! Locations are texts as the author wrote them (a path relative to the project, or a URL); `windlass_storage`
 //! resolves them.
@@ -12,23 +12,23 @@ use serde::{Deserialize, Serialize};
 use super::column_type::ColumnType;
 use crate::literal_rows::{Columns, Row};
 
-/// The kind of a source, with what that kind needs.
+/// The kind of a source, with its options.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SourceKind {
     /// A Delta table.
     Delta(DeltaSource),
     /// A folder of files of one format.
     Listing(ListingSource),
-    /// Text files, a row each.
+    /// Text files, one row each.
     TextFiles(TextFilesSource),
-    /// Rows that the project holds.
+    /// Rows that are part of the project.
     Rows(RowsSource),
-    /// Whatever a loader of the program that runs the project makes of it.
+    /// A table provided by a custom loader.
     Custom(CustomSource),
 }
 
 impl SourceKind {
-    /// The kind in one word, as a project writes it.
+    /// The kind's name in a project file.
     pub fn name(&self) -> &str {
         match self {
             Self::Delta(_) => "delta",
@@ -39,7 +39,7 @@ impl SourceKind {
         }
     }
 
-    /// The kind as a person reads it in a drawing.
+    /// The kind's caption in a drawing.
     pub fn caption(&self) -> &str {
         match self {
             Self::Listing(source) => source.format.name(),
@@ -48,7 +48,7 @@ impl SourceKind {
         }
     }
 
-    /// Whether it is at a place that can be another one.
+    /// Whether it has a location that can be overridden.
     pub fn has_location(&self) -> bool {
         match self {
             Self::Rows(_) => false,
@@ -57,7 +57,7 @@ impl SourceKind {
         }
     }
 
-    /// Where it is, if it is anywhere.
+    /// Its location, if it has one.
     pub fn location_mut(&mut self) -> Option<&mut String> {
         match self {
             Self::Delta(source) => Some(&mut source.location),
@@ -69,36 +69,36 @@ impl SourceKind {
     }
 }
 
-/// Rows that the project holds. They are part of its code: what reads them is computed again when they change.
+/// Rows that are part of the project. They are code: stages that read them are recomputed when they change.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RowsSource {
     /// The columns.
     pub columns: Columns,
-    /// The rows, a cell a column.
+    /// The rows, one cell per column.
     pub rows: Vec<Row>,
 }
 
-/// A source that a loader of the program that runs the project reads.
+/// A source that is read by a custom loader.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustomSource {
     /// The loader's name.
     pub loader: String,
     /// Path or URL, if it has one.
     pub location: Option<String>,
-    /// What else the loader is told.
+    /// Options for the loader.
     pub options: BTreeMap<String, String>,
 }
 
-/// A Delta table, pinned once a run.
+/// A Delta table, pinned once per run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeltaSource {
     /// Path or URL of the table's root.
     pub location: String,
-    /// Which version to read; the newest when the author says nothing.
+    /// Which version to read; the newest by default.
     pub pin: PinAt,
 }
 
-/// Which version of a Delta table is meant.
+/// Selects a version of a Delta table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PinAt {
@@ -107,7 +107,7 @@ pub enum PinAt {
     Latest,
     /// Exactly this one.
     Version(u64),
-    /// The newest whose commit is not younger than this.
+    /// The newest version committed at or before this time.
     Timestamp(DateTime<Utc>),
 }
 
@@ -120,9 +120,9 @@ pub struct ListingSource {
     pub format: FileFormat,
     /// Partition columns in the order of the folders.
     pub partition_columns: Vec<(String, ColumnType)>,
-    /// The order that every file's rows are already in, which the planner may rely on.
+    /// The sort order of every file's rows, which the planner may rely on.
     pub file_sort_order: Vec<SortColumn>,
-    /// The columns, when they shall not be inferred from the files.
+    /// The columns, if they are not to be inferred from the files.
     pub schema: Option<Vec<(String, ColumnType)>>,
 }
 
@@ -131,7 +131,7 @@ pub struct ListingSource {
 pub struct SortColumn {
     /// The column.
     pub column: String,
-    /// Whether the order is falling.
+    /// Whether the order is descending.
     pub descending: bool,
     /// Whether nulls come first.
     pub nulls_first: bool,
@@ -150,7 +150,7 @@ pub enum FileFormat {
         /// The byte between two values.
         delimiter: u8,
     },
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
     /// Apache Avro.
     Avro,
@@ -178,7 +178,7 @@ pub struct TextFilesSource {
     pub location: String,
     /// Globs over the path below the folder, `/` between its parts; a file is read if one matches.
     pub include: Vec<String>,
-    /// Globs of files to leave out although included.
+    /// Globs of files to omit although included.
     pub exclude: Vec<String>,
     /// Files above this many bytes are listed with a null content.
     pub max_file_bytes: u64,

@@ -1,4 +1,4 @@
-//! Texts that were made of others, and the way back: a place in the made text to the place that an author can change.
+//! Source maps of generated texts: map a position in an expanded text back to the file that an author can change.
 //!
 //! ```text
 //! subdags/profile/counts.sql ──values put in──→ subdags/profile/counts.sql@nodes      (Expanded)
@@ -11,59 +11,59 @@ use std::sync::Arc;
 
 use super::span::Span;
 
-/// A stretch of a made text and what it was made of.
+/// A range of a generated text and its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Mapping {
-    /// The bytes of the made text.
+    /// The bytes of the generated text.
     pub(super) generated: Range<usize>,
     /// The bytes of the origin.
     pub(super) origin: Range<usize>,
-    /// Whether both are the same text, so that each byte has its own place.
+    /// Whether both texts are identical, so that each byte maps to one byte.
     pub(super) verbatim: bool,
 }
 
-/// A text that was made of a file for one instance of a sub-DAG.
+/// A text generated from a file for one instance of a sub-DAG.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Expanded {
-    /// The made text.
+    /// The generated text.
     pub(crate) text: Arc<str>,
-    /// The file that it was made of.
+    /// The source file.
     pub(crate) origin: Arc<str>,
-    /// What is where; in the order of the made text, without gaps.
+    /// The mappings, in the order of the generated text, without gaps.
     pub(crate) mappings: SourceMap,
     /// Where the instance is written.
     pub(crate) instance: Span,
-    /// What to say there.
+    /// The text to show there.
     pub(crate) note: String,
 }
 
 impl Expanded {
-    /// The place of the origin that a place of the made text comes from.
+    /// Maps a span of the generated text to the origin.
     pub(crate) fn original(&self, span: &Span) -> Span {
         let range = self.mappings.original(span.start..span.end);
         Span::new(&self.origin, range.start, range.end)
     }
 }
 
-/// The mappings of a made text.
+/// The source map of a generated text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct SourceMap(pub(super) Vec<Mapping>);
 
 impl SourceMap {
-    /// Those of a text that is its origin.
+    /// The map of an unchanged text.
     pub(super) fn identity(length: usize) -> Self {
         Self(vec![Mapping { generated: 0..length, origin: 0..length, verbatim: true }])
     }
 
-    /// The range of the origin that a range of the made text comes from.
+    /// Maps a range of the generated text to the origin.
     pub(super) fn original(&self, generated: Range<usize>) -> Range<usize> {
         let start = self.mapping_at(generated.start).map_or(0, |mapping| match mapping.verbatim {
             true => mapping.origin.start + (generated.start - mapping.generated.start).min(mapping.origin.len()),
-            // Behind the last mapping is behind what it was made of.
+            // A position after the last mapping is after its origin.
             false if generated.start >= mapping.generated.end => mapping.origin.end,
             false => mapping.origin.start,
         });
-        // The last byte that is inside, not the first behind it, says where the end is.
+        // The end is determined by the last byte inside, not by the first one after it.
         let end = match generated
             .end
             .checked_sub(1)
@@ -79,13 +79,13 @@ impl SourceMap {
         start..end.max(start)
     }
 
-    /// The mapping that a byte of the made text is in; the last one for those behind the end.
+    /// The mapping that contains a byte of the generated text; the last one for positions after the end.
     fn mapping_at(&self, byte: usize) -> Option<&Mapping> {
         let index = self.0.partition_point(|mapping| mapping.generated.start <= byte).checked_sub(1)?;
         self.0.get(index)
     }
 
-    /// The mappings of a text that was made in two steps: `self` is the first, `second` made more of its outcome.
+    /// The source map of a text generated in two steps: `self` is the first, `second` was applied to its result.
     pub(super) fn compose(&self, second: &Self) -> Self {
         let mut mappings = Vec::new();
         for mapping in &second.0 {
@@ -114,7 +114,7 @@ impl SourceMap {
     }
 }
 
-/// `text` with other texts in place of some of its ranges. Ranges that overlap an earlier one are left as they are.
+/// `text` with some of its ranges replaced. Ranges that overlap an earlier one are not replaced.
 pub(super) fn replace(text: &str, mut edits: Vec<(Range<usize>, String)>) -> (String, SourceMap) {
     edits.sort_by_key(|(range, _)| range.start);
     let (mut generated, mut mappings, mut copied) = (String::new(), Vec::new(), 0);
@@ -154,7 +154,7 @@ mod tests {
         assert_eq!(mappings.original(25..25), 19..19);
     }
 
-    /// Two steps, one after the other, lead back as their composition does, whatever was replaced.
+    /// Mapping back through two steps equals mapping back through their composition, whatever was replaced.
     #[test]
     fn composition_applies_one_map_after_the_other() {
         let mut state = 0x2545_f491_4f6c_dd1d_u64;

@@ -1,11 +1,11 @@
-//! Places in the files of a project.
+//! Positions in the files of a project.
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// A range of bytes of one file. Both ends lie on character boundaries of the text that it was made for.
+/// A range of bytes of one file. Both ends are on character boundaries of its text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Span {
     /// The file's path below the project folder, parts separated by `/`.
@@ -23,12 +23,12 @@ impl Span {
     }
 }
 
-/// A value together with the place it was read from.
+/// A value together with its span.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spanned<T> {
     /// The value.
     pub value: T,
-    /// Where it stands.
+    /// Where it is.
     pub span: Span,
 }
 
@@ -39,7 +39,7 @@ impl<T> Spanned<T> {
     }
 }
 
-/// A place as a person names it.
+/// A position as line and column.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Position {
     /// The file's path below the project folder.
@@ -65,8 +65,8 @@ pub fn line_and_column(text: &str, offset: usize) -> (usize, usize) {
     (line, column)
 }
 
-/// The byte of `text` at a line and column, both counted from 1 in characters; the end of the line, or of the text,
-/// when there is no such place.
+/// The byte of `text` at a line and column, both counted from 1 in characters; the end of the line, or of the text, if
+/// there is no such position.
 pub fn offset_of(text: &str, line: usize, column: usize) -> usize {
     let mut start = 0;
     for _ in 1..line {

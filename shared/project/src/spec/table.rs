@@ -1,10 +1,10 @@
-//! How a stage is materialised, and what its Delta table is to look like.
+//! How a stage is materialized, and the settings of its Delta table.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// What becomes of a stage's rows.
+/// How a stage's rows are materialized.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Materialize {
@@ -17,7 +17,7 @@ pub enum Materialize {
     Cache,
 }
 
-/// How a run's rows meet those that a table already has.
+/// How a run's rows are combined with the existing rows of a table.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WriteMode {
@@ -33,7 +33,7 @@ pub enum WriteMode {
 }
 
 impl WriteMode {
-    /// The word that a project writes for it.
+    /// Its name in a project file.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Overwrite => "overwrite",
@@ -43,23 +43,22 @@ impl WriteMode {
         }
     }
 
-    /// Whether rows of earlier runs stay where the new ones do not replace them.
+    /// Whether rows of earlier runs are kept unless the new ones replace them.
     pub fn keeps_rows(self) -> bool {
         self != Self::Overwrite
     }
 }
 
-/// Files that a stage's rows are written to besides its table, after each commit.
+/// Files that a stage's rows are written to in addition to its table, after each commit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Export {
-    /// Its name, which no other of the stage has.
+    /// Its name, unique within the stage.
     pub name: String,
-    /// What writes it: a format (`parquet`, `csv`, `json`, `arrow`), or the name of a saver of the program that runs the
-    /// project.
+    /// The saver: a format (`parquet`, `csv`, `json`, `arrow`), or the name of a custom saver.
     pub saver: String,
     /// Path or URL of the folder.
     pub location: String,
-    /// What else the saver is told.
+    /// Options for the saver.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,
 }
@@ -68,27 +67,27 @@ pub struct Export {
 pub const FILE_FORMATS: [&str; 4] = ["parquet", "csv", "json", "arrow"];
 
 impl Export {
-    /// Whether it is files of a format, and not what a saver of the program makes of it.
+    /// Whether it uses a standard format and not a custom saver.
     pub fn is_files(&self) -> bool {
         FILE_FORMATS.contains(&self.saver.as_str())
     }
 }
 
-/// Whether a stage's table is brought up to date from the changes of its inputs.
+/// Whether a stage's table is updated from the changes of its inputs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Incremental {
     /// Every run that has something to do computes all rows.
     #[default]
     Off,
-    /// From the changes where that is possible, else all rows; the plan says why.
+    /// From the changes if possible, else all rows; the plan gives the reason.
     Auto,
     /// From the changes, or the project is refused.
     Strict,
 }
 
 impl Incremental {
-    /// The word that a project writes for it.
+    /// Its name in a project file.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Off => "off",
@@ -102,17 +101,17 @@ impl Incremental {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MergeWrite {
-    /// Files with replaced rows are written anew without them.
+    /// Rewrites files without the replaced rows.
     Rewrite,
-    /// Replaced rows are marked in deletion vectors. The table gets the feature when it is created.
+    /// Marks replaced rows in deletion vectors. The feature is enabled when the table is created.
     DeletionVectors,
-    /// Deletion vectors where the table has the feature and few rows of a file change, else rewriting.
+    /// Uses deletion vectors if the table has the feature and few rows of a file change, else rewrites.
     #[default]
     Auto,
 }
 
 impl MergeWrite {
-    /// The word that a project writes for it.
+    /// Its name in a project file.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Rewrite => "rewrite",
@@ -122,19 +121,19 @@ impl MergeWrite {
     }
 }
 
-/// What happens to the rows that a stage's former definition made.
+/// What happens to rows of a stage's former definition.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnDefinitionChange {
-    /// All rows are computed again.
+    /// Recomputes all rows.
     #[default]
     Rebuild,
-    /// The run is refused until someone asks for a full refresh of the stage.
+    /// The run is refused until a full refresh of the stage is requested.
     Refuse,
 }
 
 impl OnDefinitionChange {
-    /// The word that a project writes for it.
+    /// Its name in a project file.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Rebuild => "rebuild",
@@ -143,32 +142,32 @@ impl OnDefinitionChange {
     }
 }
 
-/// The Delta table of a stage: where it is and what is demanded of its rows.
+/// The Delta table of a stage: its location and the requirements for its rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableSettings {
     /// Path or URL; `None` is `<home>/tables/<stage>`.
     pub location: Option<String>,
-    /// How the rows of a run meet those that are there.
+    /// How the rows of a run are combined with the existing ones.
     pub mode: WriteMode,
     /// Partition columns, outermost first.
     pub partition_by: Vec<String>,
-    /// Columns that must not hold null.
+    /// Columns that must not be null.
     pub not_null: Vec<String>,
-    /// SQL conditions that every row must meet, by name (`delta.constraints.<name>`).
+    /// SQL conditions that every row must satisfy, by name (`delta.constraints.<name>`).
     pub constraints: BTreeMap<String, String>,
     /// Delta table properties given at creation, such as `delta.enableChangeDataFeed`.
     pub properties: BTreeMap<String, String>,
-    /// Bytes a data file should come to; `None` is 128 MiB.
+    /// The target size of data files in bytes; `None` is 128 MiB.
     pub target_file_bytes: Option<u64>,
-    /// The columns that identify a row. They hold no null where `incremental` is on.
+    /// The columns that identify a row. They must not be null with `incremental`.
     pub key: Vec<String>,
-    /// Whether the table is brought up to date from the changes of its inputs.
+    /// Whether the table is updated from the changes of its inputs.
     pub incremental: Incremental,
     /// How rows that change are replaced.
     pub merge: MergeWrite,
     /// What happens to rows of a former definition.
     pub on_definition_change: OnDefinitionChange,
-    /// Where else the rows go.
+    /// The exports.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exports: Vec<Export>,
 }

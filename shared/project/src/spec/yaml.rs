@@ -1,7 +1,7 @@
-//! YAML text to a small tree in which every value knows its place.
+//! Parses YAML to a small tree in which every value has its span.
 //!
 //! The format allows plain YAML only: mappings, lists and scalars. Anchors, aliases, tags and several documents are
-//! problems, because each of them makes a value come from a place that is not where it is read.
+//! problems, because with them a value does not come from the position where it is used.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use super::codes;
 use super::problem::Problem;
 use super::span::{Span, Spanned};
 
-/// How deep mappings and lists may stand in each other.
+/// The maximum nesting depth of mappings and lists.
 const MAX_DEPTH: usize = 64;
 
-/// A value and its place.
+/// A value and its span.
 #[derive(Debug, Clone)]
 pub(super) struct Node {
     pub(super) span: Span,
@@ -27,7 +27,7 @@ pub(super) enum Value {
     Scalar(Scalar),
     List(Vec<Node>),
     Map(Vec<Entry>),
-    /// Something that was refused and reported; readers pass over it in silence.
+    /// Something that was refused and reported; decoders ignore it.
     Refused,
 }
 
@@ -94,8 +94,8 @@ pub(super) fn shortened(text: &str) -> String {
     short
 }
 
-/// The tree of `text`, which stands in `file` from the byte `base` on. `None` is a document without content, or one
-/// that could not be read and was reported.
+/// Parses `text`, which is in `file` starting at byte `base`. `None` for a document without content, or one with a
+/// reported syntax error.
 pub(super) fn parse(file: &Arc<str>, text: &str, base: usize, problems: &mut Vec<Problem>) -> Option<Node> {
     let mut builder = Builder { file, text, base, offsets: byte_offsets(text), open: Vec::new(), root: None, problems };
     let mut documents = 0;
@@ -132,12 +132,12 @@ pub(super) fn parse(file: &Arc<str>, text: &str, base: usize, problems: &mut Vec
     builder.root
 }
 
-/// The byte of each character, and of the end; `None` when bytes and characters are the same.
+/// The byte offset of each character, and of the end; `None` if all characters are single bytes.
 fn byte_offsets(text: &str) -> Option<Vec<usize>> {
     (!text.is_ascii()).then(|| text.char_indices().map(|(at, _)| at).chain([text.len()]).collect())
 }
 
-/// A mapping or list whose end was not reached yet.
+/// An unfinished mapping or list.
 struct Open {
     span: Span,
     children: Children,
@@ -167,7 +167,7 @@ impl Builder<'_> {
         }
     }
 
-    /// The place of an event, without the white space that the parser counts to the end of a scalar.
+    /// The span of an event, without the white space that the parser includes at the end of a scalar.
     fn span(&self, span: YamlSpan) -> Span {
         let start = self.offset(span.start.index());
         let end = self.offset(span.end.index()).max(start);
@@ -176,7 +176,7 @@ impl Builder<'_> {
     }
 
     fn syntax_problem(&mut self, at: usize, info: &str) {
-        // What ends too early ends at its last character, not on the empty line behind.
+        // Premature ends are reported at the last character, not on the following empty line.
         let at = at.min(self.text.trim_end().len());
         let length = self.text[at..].chars().next().map_or(0, char::len_utf8);
         let span = Span::new(self.file, self.base + at, self.base + at + length);
@@ -197,7 +197,7 @@ impl Builder<'_> {
         self.problems.push(Problem::new(codes::YAML_FEATURE, message).at(span).help(help));
     }
 
-    /// Adds what an event tells; `false` ends the reading.
+    /// Processes an event; `false` ends parsing.
     fn take(&mut self, event: Event<'_>, span: Span) -> bool {
         match event {
             Event::Alias(_) => {
@@ -282,7 +282,7 @@ impl Builder<'_> {
     }
 }
 
-/// The text of a key. Anything but a scalar is reported, and stands for itself as no key at all.
+/// The text of a key. Anything but a scalar is reported and ignored.
 fn key_of(node: Node, problems: &mut Vec<Problem>) -> Spanned<String> {
     if let Value::Scalar(scalar) = node.value {
         return Spanned::new(scalar.text, node.span);

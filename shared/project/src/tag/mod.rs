@@ -1,5 +1,5 @@
-//! Tags: the key-value labels of every node, the vocabulary of selection; the policy that they follow, and the registry of
-//! semantic ids that they make up.
+//! Tags: the key-value labels of every node, the vocabulary of selection; the tag policy, and the registry of semantic
+//! ids.
 
 mod policy;
 mod registry;
@@ -17,25 +17,25 @@ pub mod keys {
     pub const LAYER: &str = "layer";
     /// What a node is, such as `table` or `view`.
     pub const KIND: &str = "kind";
-    /// The name under which others know what the node makes; under a policy it is the node's name if nothing else is said.
+    /// The public name of what the node produces; under a policy it defaults to the node's name.
     pub const ARTIFACT: &str = "artifact";
-    /// What the rows mean, the same in every project, such as `cpg.nodes`.
+    /// The meaning of the rows, the same in every project, such as `cpg.nodes`.
     pub const SEMANTIC_ID: &str = "semantic_id";
-    /// What a row is about.
+    /// The entity that a row describes.
     pub const ENTITY: &str = "entity";
-    /// What there is one row of.
+    /// The grain: what there is one row per.
     pub const GRAIN: &str = "grain";
     /// The version of the meaning.
     pub const VERSION: &str = "version";
-    /// How far readers can rely on it, such as `stable`.
+    /// How stable it is for readers, such as `stable`.
     pub const STABILITY: &str = "stability";
-    /// The schema contract that the rows keep.
+    /// The schema contract of the rows.
     pub const SCHEMA_REF: &str = "schema_ref";
     /// What becomes of the rows.
     pub const MATERIALIZATION: &str = "materialization";
-    /// The columns that tell entities apart; a list.
+    /// The columns that identify an entity; a list.
     pub const ENTITY_KEYS: &str = "entity_keys";
-    /// The columns by which rows meet those of others; a list, or columns with the semantic ids that they lead to.
+    /// The columns used to join with other nodes; a list, or columns with the semantic ids that they refer to.
     pub const JOIN_KEYS: &str = "join_keys";
 
     /// All of them.
@@ -57,28 +57,28 @@ pub mod keys {
     pub const LISTS: [&str; 2] = [ENTITY_KEYS, JOIN_KEYS];
 }
 
-/// Between the items of a value that is a list; no other value holds it.
+/// The separator of list items; no other value contains it.
 pub const ITEM_SEPARATOR: char = ',';
-/// Between a column and the semantic id that it leads to, in an item of [`keys::JOIN_KEYS`].
+/// The separator between a column and the semantic id that it refers to, in an item of [`keys::JOIN_KEYS`].
 pub const JOIN_KEY_SEPARATOR: char = ':';
 
-/// The tags of one node, sorted by key. A list is its items with [`ITEM_SEPARATOR`] between.
+/// The tags of one node, sorted by key. A list is stored as its items joined with [`ITEM_SEPARATOR`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Tags(pub BTreeMap<String, String>);
 
 impl Tags {
-    /// The value of `key`, if the node carries it.
+    /// The value of `key`, if the node has it.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(String::as_str)
     }
 
-    /// The items of a value that is a list; a single one if it is none, nothing if the node does not carry the key.
+    /// The items of a list value; a single item if it is not a list, none if the node does not have the key.
     pub fn items(&self, key: &str) -> impl Iterator<Item = &str> {
         self.get(key).into_iter().flat_map(|value| value.split(ITEM_SEPARATOR))
     }
 
-    /// The columns of [`keys::JOIN_KEYS`], with the semantic ids that they lead to, where one is said.
+    /// The columns of [`keys::JOIN_KEYS`], with the semantic ids that they refer to, if specified.
     pub fn join_keys(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         self.items(keys::JOIN_KEYS).map(|item| match item.split_once(JOIN_KEY_SEPARATOR) {
             Some((column, to)) => (column, Some(to)),
@@ -86,14 +86,14 @@ impl Tags {
         })
     }
 
-    /// Takes over what `others` say and these do not.
+    /// Adds the tags of `others` whose keys are missing.
     pub fn fill(&mut self, others: &Tags) {
         for (key, value) in &others.0 {
             self.0.entry(key.clone()).or_insert_with(|| value.clone());
         }
     }
 
-    /// Whether the node carries no tag at all.
+    /// Whether the node has no tags.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

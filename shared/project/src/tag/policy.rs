@@ -1,4 +1,4 @@
-//! The rules that the tags of every node of a project follow.
+//! The rules for the tags of a project's nodes.
 
 use std::collections::BTreeMap;
 
@@ -7,34 +7,34 @@ use regex::Regex;
 use super::{ITEM_SEPARATOR, Tags, keys};
 use crate::spec::Span;
 
-/// What a project, or the organisation that it belongs to, asks of the tags of every source and stage.
+/// The rules of a project, or of its organisation, for the tags of all sources and stages.
 #[derive(Debug, Clone, Default)]
 pub struct TagPolicy {
-    /// What holds for every node.
+    /// The rules for all nodes.
     pub rules: TagRules,
-    /// What holds besides for the nodes of a layer.
+    /// Additional rules for the nodes of a layer.
     pub layers: BTreeMap<String, TagRules>,
-    /// Tags for the nodes that do not say otherwise, in the order in which they are given.
+    /// Default tags, in the order in which they are given.
     pub defaults: Vec<TagDefault>,
-    /// Whether keys are refused that neither a rule nor Windlass knows.
+    /// Whether keys unknown to both the rules and Windlass are refused.
     pub closed: bool,
 }
 
 /// Rules for some nodes.
 #[derive(Debug, Clone, Default)]
 pub struct TagRules {
-    /// The keys that each node must carry, and where that is said.
+    /// The required keys, and where they are required.
     pub required: BTreeMap<String, Span>,
-    /// What the values of keys must be. A key may have several rules; all of them hold.
+    /// The rules for values of keys. A key may have several rules; all of them apply.
     pub keys: Vec<(String, KeyRule)>,
 }
 
-/// What the value of a key must be; each item of a list by itself.
+/// The rule for the value of a key; each item of a list is checked separately.
 #[derive(Debug, Clone)]
 pub struct KeyRule {
-    /// One of these, if there are any.
+    /// The allowed values, if restricted.
     pub values: Vec<String>,
-    /// As a whole of this form.
+    /// The pattern that the whole value must match.
     pub pattern: Option<TagPattern>,
     /// Where the rule is written.
     pub span: Span,
@@ -53,7 +53,7 @@ impl TagPattern {
     /// # Errors
     /// Why it is none.
     pub fn new(text: &str) -> Result<Self, String> {
-        // By itself first: a stray bracket must not close the group around it.
+        // Compiled alone first: a stray bracket must not close the surrounding group.
         Regex::new(text)
             .and_then(|_| Regex::new(&format!("^(?:{text})$")))
             .map(|regex| Self { text: text.to_owned(), regex })
@@ -66,7 +66,7 @@ impl TagPattern {
     }
 }
 
-/// Tags for the nodes that do not say otherwise.
+/// Default tags for some nodes.
 #[derive(Debug, Clone)]
 pub struct TagDefault {
     /// Which nodes.
@@ -77,12 +77,12 @@ pub struct TagDefault {
     pub places: BTreeMap<String, Span>,
 }
 
-/// Which nodes a [`TagDefault`] is for.
+/// The nodes that a [`TagDefault`] applies to.
 #[derive(Debug, Clone)]
 pub enum TagScope {
     /// The stages whose files are in a folder of the project, at any depth.
     Folder(String),
-    /// What a selection selects, by the tags that nodes have of themselves and of the defaults before.
+    /// The nodes that a selection selects, given their own tags and earlier defaults.
     Select {
         /// The selection, as for `--select`.
         text: String,
@@ -91,7 +91,7 @@ pub enum TagScope {
     },
 }
 
-/// A way in which the tags of a node break a policy.
+/// A violation of a tag policy.
 #[derive(Debug, Clone)]
 pub enum Violation {
     /// A key is missing.
@@ -100,9 +100,9 @@ pub enum Violation {
         key: String,
         /// The layer for which it is required, if not for all.
         layer: Option<String>,
-        /// Where it is required.
+        /// Where the requirement is written.
         rule: Span,
-        /// Values that would do, if they are few.
+        /// Allowed values, if there are few.
         values: Vec<String>,
     },
     /// A value is not allowed.
@@ -111,7 +111,7 @@ pub enum Violation {
         key: String,
         /// The value, or the item of it that is not allowed.
         value: String,
-        /// The layer in which it is not, if not in all.
+        /// The layer that the rule applies to, if not all.
         layer: Option<String>,
         /// The rule.
         rule: KeyRule,
@@ -120,13 +120,13 @@ pub enum Violation {
     Unknown {
         /// The key.
         key: String,
-        /// Those that are.
+        /// The known keys.
         known: Vec<String>,
     },
 }
 
 impl TagPolicy {
-    /// Everything in which tags break the policy.
+    /// All violations of the policy.
     pub fn violations(&self, tags: &Tags) -> Vec<Violation> {
         let layer = tags.get(keys::LAYER).and_then(|layer| self.layers.get_key_value(layer));
         let sets = [Some((None, &self.rules)), layer.map(|(name, rules)| (Some(name), rules))];
@@ -152,7 +152,7 @@ impl TagPolicy {
         found
     }
 
-    /// The keys that some rule is about, and those of Windlass.
+    /// The keys that occur in rules, and those of Windlass.
     fn known(&self) -> Vec<String> {
         let rules = || self.layers.values().chain([&self.rules]);
         let required = rules().flat_map(|rules| rules.required.keys().cloned());
@@ -163,7 +163,7 @@ impl TagPolicy {
         known
     }
 
-    /// The values that a key may have everywhere, if they are listed.
+    /// The values that a key may have in all layers, if they are listed.
     pub fn values_of(&self, key: &str) -> Vec<String> {
         let rules = self.rules.keys.iter().filter(|(of, _)| of == key);
         rules.map(|(_, rule)| rule.values.clone()).find(|values| !values.is_empty()).unwrap_or_default()
@@ -171,7 +171,7 @@ impl TagPolicy {
 }
 
 impl KeyRule {
-    /// Whether a value, or an item of a list, may be that.
+    /// Whether a value, or an item of a list, is allowed.
     pub fn allows(&self, value: &str) -> bool {
         debug_assert!(!value.contains(ITEM_SEPARATOR));
         let listed = self.values.is_empty() || self.values.iter().any(|allowed| allowed == value);

@@ -1,4 +1,4 @@
-//! The semantic registry: what every semantic id of a project stands for, who makes it and who reads it.
+//! The semantic registry: what every semantic id of a project stands for, its producer and its readers.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +7,18 @@ use windlass_base::ids::NodeName;
 
 use super::{Tags, keys};
 
-/// What the registry needs to know of a node.
+/// What the registry needs to know about a node.
 #[derive(Debug, Clone)]
 pub struct SemanticNode<'n> {
     /// The node.
     pub name: &'n NodeName,
-    /// Whether it is read or made.
+    /// Its kind.
     pub kind: NodeKind,
     /// Its tags.
     pub tags: &'n Tags,
-    /// What it is about.
+    /// Its description.
     pub description: Option<&'n str>,
-    /// The schema contract that it keeps.
+    /// Its schema contract.
     pub contract: Option<&'n str>,
     /// What it reads.
     pub reads: &'n [NodeName],
@@ -30,20 +30,20 @@ pub struct SemanticNode<'n> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeKind {
-    /// It is read.
+    /// A source.
     Source,
-    /// It is made, and kept as a table.
+    /// A table.
     Table,
-    /// It is made where it is read.
+    /// A view.
     View,
-    /// It is made once a run.
+    /// A cache.
     Cache,
 }
 
 /// Every semantic id of a project.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SemanticRegistry {
-    /// The ids in alphabetical order, versions of one in theirs.
+    /// The ids in alphabetical order, each with its versions in order.
     pub entries: Vec<SemanticEntry>,
 }
 
@@ -54,48 +54,48 @@ pub struct SemanticEntry {
     pub semantic_id: String,
     /// The version of its meaning.
     pub version: Option<String>,
-    /// What a row is about.
+    /// The entity that a row describes.
     pub entity: Option<String>,
-    /// What there is one row of.
+    /// The grain: what there is one row per.
     pub grain: Option<String>,
     /// The level of the pipeline.
     pub layer: Option<String>,
-    /// How far readers can rely on it.
+    /// How stable it is for readers.
     pub stability: Option<String>,
-    /// The schema contract that its rows keep.
+    /// The schema contract of its rows.
     pub contract: Option<String>,
-    /// The columns that tell entities apart.
+    /// The columns that identify an entity.
     pub entity_keys: Vec<String>,
-    /// The columns by which its rows meet others, each with the semantic id of those, if it is said.
+    /// The columns used to join with other nodes, each with the semantic id that it refers to, if specified.
     pub join_keys: BTreeMap<String, Option<String>>,
-    /// The node that makes the rows.
+    /// The node that produces the rows.
     pub producer: NodeName,
-    /// What that is.
+    /// The kind of that node.
     pub kind: NodeKind,
-    /// What it is about.
+    /// Its description.
     pub description: Option<String>,
     /// What the producer reads.
     pub reads: Vec<NodeName>,
     /// The stages that read the producer.
     pub readers: Vec<NodeName>,
-    /// Per column of a stage, those that it is made of, as `node.column`; empty unless they were asked for.
+    /// The columns that each column of a stage is derived from, as `node.column`; empty unless requested.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub column_lineage: BTreeMap<String, Vec<String>>,
 }
 
-/// One of the columns that a column of a stage is made of.
+/// One of the columns that a column of a stage is derived from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnOrigin {
     /// The stage.
     pub node: NodeName,
     /// Its column.
     pub column: String,
-    /// What that is made of, as `node.column`.
+    /// The column that it is derived from, as `node.column`.
     pub origin: String,
 }
 
 impl SemanticRegistry {
-    /// Adds what columns are made of, in the order given.
+    /// Adds the lineage of columns, in the given order.
     pub fn add_lineage(&mut self, lineage: &[ColumnOrigin]) {
         for entry in &mut self.entries {
             for of_column in lineage.iter().filter(|of_column| of_column.node == entry.producer) {

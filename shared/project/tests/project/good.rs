@@ -164,7 +164,7 @@ fn a_table_says_how_it_is_kept_up_to_date() {
     };
     let (vectors, rebuild) = (MergeWrite::DeletionVectors, OnDefinitionChange::Rebuild);
     assert_eq!(settings_of(table("a")), (Incremental::Auto, vectors, rebuild));
-    // The rows of an incremental table are told apart by their key, so it holds no nulls.
+    // The rows of an incremental table are distinguished by their key, so it holds no nulls.
     assert_eq!(table("a").not_null, ["y", "x"]);
     assert_eq!(
         properties(table("a")),

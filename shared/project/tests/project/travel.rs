@@ -30,7 +30,7 @@ fn problems_look_alike_where_they_were_found_and_where_they_were_sent() {
     assert_eq!(other_side.reports(), problems.reports());
 }
 
-/// Whoever shows them may have edited the files meanwhile; the places are then wrong, but nothing breaks.
+/// Anyone who shows them may have edited the files meanwhile; the places are then wrong, but nothing breaks.
 #[test]
 fn problems_are_shown_when_the_files_differ() {
     let problems = check(&bad_project()).unwrap_err();

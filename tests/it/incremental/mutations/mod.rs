@@ -22,7 +22,7 @@ use versions::{Verdicts, Versions};
 /// Changes that are tried in an ordinary test run, half of them such that matter; `WINDLASS_MUTANTS=<n>` tries more.
 const MUTANTS: u64 = 10_000;
 
-/// Mutants that are judged side by side.
+/// Mutants that are judged in parallel.
 const SIDE_BY_SIDE: usize = 4;
 
 /// What is wrong with what would become of a mutant's stages, if anything.

@@ -119,7 +119,7 @@ impl Versions {
         }
     }
 
-    /// What a run of `project` would do with the tables that are there.
+    /// What a run of `project` would do with the existing tables.
     pub(super) async fn of(&self, project: &Project) -> Verdicts {
         match self.engine(project).await.plan(project, &RunOptions::default()).await {
             Ok(plan) => {

@@ -46,7 +46,7 @@ const HOME_IN_USE: ErrorCode = ErrorCode("WL0615");
 /// What went wrong, as a sentence.
 type Outcome<T = ()> = Result<T, String>;
 
-/// A sequence under way.
+/// A sequence in progress.
 pub(super) struct Sequence<'a> {
     arena: &'a Arena,
     random: StdRng,
@@ -200,7 +200,7 @@ impl<'a> Sequence<'a> {
         }
     }
 
-    /// Runs a part of the pipeline on the tables that are there.
+    /// Runs a part of the pipeline on the existing tables.
     async fn partial_run(&mut self) -> Outcome {
         let stage = self.pipeline.tables().choose(&mut self.random).unwrap().name.clone();
         let selection = match self.random.random_range(0..3) {
@@ -208,7 +208,7 @@ impl<'a> Sequence<'a> {
             1 => format!("+{stage}"),
             _ => format!("{stage}+"),
         };
-        // Stages that are left out may have to be reused later although their inputs have moved on.
+        // Stages that are omitted may have to be reused later although their inputs have moved on.
         self.dirty = true;
         self.checked_run(&RunOptions { select: vec![selection], ..RunOptions::default() }).await
     }
@@ -279,7 +279,7 @@ impl<'a> Sequence<'a> {
         if record.status == RunStatus::Failed { Err("a cancelled run failed".to_owned()) } else { Ok(()) }
     }
 
-    /// Starts a run in a process of its own and kills it after some of its events.
+    /// Starts a run in a separate process and kills it after some of its events.
     async fn killed_run(&mut self) -> Outcome {
         let after = self.random.random_range(1..16);
         self.pipeline.open();
@@ -317,8 +317,8 @@ impl<'a> Sequence<'a> {
         self.trace.push(reported);
     }
 
-    /// The run's own record of what it did: every stage committed, none under `strict` computed anew without need, nothing
-    /// done where nothing had changed.
+    /// The run's own record of what it did: every stage committed, none under `strict` computed again without need,
+    /// nothing done where nothing had changed.
     async fn check_decisions(&mut self, record: &RunRecord, ran: &[String]) -> Outcome {
         let home = Location::from_path(&self.arena.home).unwrap();
         let runs = local_runs(&home).await.map_err(|error| full_message(&error))?;

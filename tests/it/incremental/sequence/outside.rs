@@ -1,5 +1,5 @@
-//! What meets a pipeline from outside: cursors that somebody sets back, ranges taken in again, other programs that write to
-//! its tables, sources whose keys are none.
+//! What meets a pipeline from outside: cursors that somebody sets back, ranges consumed again, other programs that
+//! write to its tables, sources whose keys are none.
 //!
 //! ```text
 //! set_a_cursor_back, take_a_range_in_again ─→ the next run gives what a rebuild gives
@@ -59,7 +59,7 @@ impl Sequence<'_> {
         *self.coverage.outside.entry(what).or_default() += 1;
     }
 
-    /// A stage, a Delta source of it, and the version that it has taken in.
+    /// A stage, a Delta source of it, and the version that it has consumed.
     async fn a_cursor(&mut self) -> Outcome<Option<(NodeName, SourceCursor, u64)>> {
         let project = self.pipeline.open();
         let cursors = self.arena.windlass.cursors(&project).await.map_err(|error| full_message(&error))?;
@@ -169,8 +169,8 @@ impl Sequence<'_> {
         self.run_over_the_commits_of_others().await
     }
 
-    /// A run after others have written: it puts every table right, but for those of `strict` stages, which it may refuse.
-    /// Computing those anew puts them right as well.
+    /// A run after others have written: it puts every table right, but for those of `strict` stages, which it may
+    /// refuse. Computing those again puts them right as well.
     async fn run_over_the_commits_of_others(&mut self) -> Outcome {
         let strict = |name: &String| self.pipeline.stage(name).is_some_and(|stage| stage.wish == Wish::Strict);
         let may_fail = self.foreign.iter().any(strict);

@@ -111,7 +111,7 @@ pub(super) fn extreme(draw: &mut Draw) -> Option<Query> {
     Some(select.query(sql, from.rows))
 }
 
-/// Each row beside the sum of its group: a common table expression, read once or twice.
+/// Each row next to the sum of its group: a common table expression, read once or twice.
 pub(super) fn share(draw: &mut Draw) -> Option<Query> {
     let from = draw.keyed()?;
     let (by, value) = group_and_value(draw, &from, Kind::is_number)?;

@@ -85,14 +85,14 @@ impl Select {
         }
     }
 
-    /// Adds the key of a relation whose rows an outer join may leave out.
+    /// Adds the key of a relation whose rows an outer join may omit.
     fn optional_keys(&mut self, draw: &Draw, alias: &str, of: &Relation) {
         for column in of.key_columns() {
             self.key(&format!("coalesce({alias}.{}, {})", column.name, draw.absent(column.kind)), column.kind);
         }
     }
 
-    /// Adds an expression as the next column that is no key.
+    /// Adds an expression as the next column that is not a key.
     fn value(&mut self, expression: &str, kind: Kind, nullable: bool) {
         let name = format!("v{}", self.columns.len() - self.key.len() + 1);
         self.items.push(format!("{expression} AS {name}"));

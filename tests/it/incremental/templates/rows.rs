@@ -31,7 +31,7 @@ pub(super) fn unnest(draw: &mut Draw) -> Option<Query> {
     Some(select.query(sql, from.rows * 2))
 }
 
-/// The different words of a text, a row each.
+/// The different words of a text, one row each.
 pub(super) fn words(draw: &mut Draw) -> Option<Query> {
     let from = draw.relation(|relation| {
         relation.is_keyed() && relation.has(|column| column.kind == Kind::Text && !relation.key.contains(&column.name))

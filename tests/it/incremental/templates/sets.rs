@@ -17,7 +17,7 @@ fn number(column: Option<&Column>) -> String {
     column.map_or_else(|| "CAST(NULL AS DOUBLE)".to_owned(), |column| format!("a.{}", column.name))
 }
 
-/// The rows of two relations, told apart by a first key column.
+/// The rows of two relations, distinguished by a first key column.
 pub(super) fn union_all(draw: &mut Draw) -> Option<Query> {
     let (one, key, one_number) = side(draw, None)?;
     let (other, other_key, other_number) = side(draw, Some(key.kind))?;

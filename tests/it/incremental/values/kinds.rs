@@ -55,7 +55,7 @@ async fn times_finer_than_microseconds_find_their_rows_again() {
     assert_eq!(pair.texts("events").await, ["2026-01-02T03:04:05.000001 | 1.0 | 3"]);
     assert_eq!(pair.texts("latest").await, ["2026-01-02T03:04:05.000001 | 3"]);
 
-    // Two times that a table cannot tell apart are one key, in a first run as in a later one.
+    // Two times that a table cannot distinguish are one key, in a first run as in a later one.
     pair.append(rows(&[Odd::time(4, "2026-01-02T03:04:05.000001999")])).await;
     let failed = failure(&pair.run_alone().await, "events");
     assert!(failed.contains("WL0657") && failed.contains("2026-01-02T03:04:05.000001"), "{failed}");

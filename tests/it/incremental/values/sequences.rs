@@ -1,4 +1,4 @@
-//! Random changes of odd values, taken in by every strategy, as values, keys, partitions and inside of others.
+//! Random changes of odd values, consumed by every strategy, as values, keys, partitions and inside of others.
 
 use rand::rngs::StdRng;
 use rand::seq::IteratorRandom;
@@ -10,7 +10,7 @@ use super::odd::{Odd, rows};
 use super::pair::{Pair, Stage};
 use crate::incremental::one_source::summary;
 
-/// What a query can tell apart (`1 / f`, the text of `f`) must come out as in a rebuild as well as what it cannot.
+/// What a query can distinguish (`1 / f`, the text of `f`) must come out as in a rebuild as well as what it cannot.
 const STAGES: &[Stage] = &[
     ("copied", "key: [id]", "SELECT id, f, g, s, l, 1 / f AS inverse, CAST(f AS VARCHAR) AS text FROM odd"),
     ("by_float", "key: [f, id]", "SELECT f, id, price FROM odd WHERE f IS NOT NULL"),

@@ -129,7 +129,7 @@ impl Simulation {
         }
     }
 
-    /// One process: begins the run, or goes on with it, until the run ends or the process dies.
+    /// One process: begins the run, or continues with it, until the run ends or the process dies.
     async fn process(&mut self, rules: &mut Rules) -> Result<(), Crash> {
         self.incarnation += 1;
         let run_id = RunId::from("r");
@@ -287,7 +287,7 @@ impl Simulation {
         if crash { Err(Crash) } else { Ok(()) }
     }
 
-    /// What was under way is gone; a commit may have been made.
+    /// What was in progress is gone; a commit may have been made.
     fn crash(&mut self) {
         writeln!(self.trace, "! crash").unwrap();
         for work in std::mem::take(&mut self.busy) {

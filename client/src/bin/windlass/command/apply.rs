@@ -1,4 +1,4 @@
-//! `windlass apply`: carries out a plan that was saved, if it still holds.
+//! `windlass apply`: executes a plan that was saved, if it still holds.
 
 use windlass_client::error::ClientError;
 use windlass_client::{Project, RunOptions};

@@ -1,4 +1,4 @@
-//! `windlass check`: everything that is wrong with a project, without reading data.
+//! `windlass check`: every problem with a project, without reading data.
 
 use serde_json::json;
 use windlass_client::error::ClientError;

@@ -1,4 +1,4 @@
-//! `windlass contract`: contracts from what is there, and between versions.
+//! `windlass contract`: contracts from what exists, and between versions.
 
 use std::path::Path;
 

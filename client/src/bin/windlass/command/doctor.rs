@@ -167,7 +167,7 @@ async fn home(global: &Global, project: &Project) -> Vec<Check> {
     checks
 }
 
-/// Writes an object of its own into the home, reads it back and removes it. Returns the seconds by which the store's clock
+/// Writes a separate object into the home, reads it back and removes it. Returns the seconds by which the store's clock
 /// is ahead of this machine's.
 async fn check_read_after_write(home: &Location) -> Result<i64, String> {
     let place = home.join(&format!("doctor-{}", Uuid::new_v4()));
@@ -194,11 +194,11 @@ fn disk(what: &str, path: &Path) -> Option<Check> {
     })
 }
 
-/// Whether each source's place can be listed; sources without one of their own are left out.
+/// Whether each source's place can be listed; sources without one of their own are omitted.
 async fn sources(project: &Project) -> Vec<Check> {
     let mut checks = Vec::new();
     for (name, source) in &project.graph.sources {
-        // What a loader of one's own takes for a location is its own affair.
+        // What a custom loader takes for a location is its own affair.
         let written = match &source.kind {
             SourceKind::Delta(source) => &source.location,
             SourceKind::Listing(source) => &source.location,

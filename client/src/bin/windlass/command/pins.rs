@@ -1,4 +1,4 @@
-//! `windlass pins`: what the runs under way have pinned.
+//! `windlass pins`: what the active runs have pinned.
 
 use super::{open_project, start};
 use crate::args::{Global, Output, PinsCommand};

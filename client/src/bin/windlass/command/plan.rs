@@ -12,7 +12,7 @@ use crate::output_file::OutputFile;
 
 /// Pins the sources, plans every selected stage and shows both. Nothing is written but the file that is asked for.
 pub(crate) async fn run(global: &Global, args: &PlanArgs) -> Result<(), CommandError> {
-    // A plan that was saved before is replaced without a word; anything else was put there for another purpose.
+    // A plan that was saved before is replaced silently; anything else was put there for another purpose.
     let force = args.force || args.out.as_deref().is_some_and(is_plan);
     if let Some(file) = &args.out {
         OutputFile::check(file, force)?;

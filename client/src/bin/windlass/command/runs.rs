@@ -114,7 +114,7 @@ async fn show(global: &Global, runs: &Runs, wanted: &str) -> Result<(), CommandE
     Ok(output::text(&text)?)
 }
 
-/// How a stage's table was brought up to date, and what for affected keys was not the usual.
+/// How a stage's table was updated, and what for affected keys was not the usual.
 fn strategy_of(stage: &StageSummary) -> String {
     let Some(strategy) = stage.strategy else { return String::new() };
     let unusual = match stage.touched {

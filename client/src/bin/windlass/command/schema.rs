@@ -13,7 +13,7 @@ use crate::output;
 pub(crate) async fn run(global: &Global, args: &SelectArgs) -> Result<(), CommandError> {
     let project = open_project(global, &args.bind)?;
     let windlass = start(global, &project).await?;
-    // As if all were computed anew: what is up to date has columns too.
+    // As if all were computed again: what is up to date has columns too.
     let refresh = RefreshArgs { full_refresh: vec![Refresh::EVERYTHING.to_owned()], ..RefreshArgs::default() };
     let plan = windlass.plan(&project, &super::run_options(args, &refresh)).await;
     windlass.stop().await;

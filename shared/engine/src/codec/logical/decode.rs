@@ -43,7 +43,7 @@ fn decode(bytes: &[u8], task: &TaskContext, codec: &WireCodec) -> Result<Logical
 }
 
 /// The types of the placeholders, as far as what they stand beside tells. The engine, which does this too when it sets
-/// them, looks for the columns beside them in what a node gives instead of in what it reads.
+/// them, looks for the columns next to them in what a node gives instead of in what it reads.
 pub(super) fn typed(plan: LogicalPlan) -> Result<LogicalPlan, PlanWireError> {
     let typed = plan.transform_up_with_subqueries(|node| {
         let inputs = node.inputs();

@@ -40,7 +40,7 @@ pub struct WirePlan {
 /// The plan as it travels. It must be a query; what stands behind its tables makes no difference.
 ///
 /// # Errors
-/// [`PlanWireError`] if the plan is no query, or holds something that would not arrive as it was.
+/// [`PlanWireError`] if the plan is not a query, or holds something that would not arrive as it was.
 pub fn encode_plan(plan: &LogicalPlan) -> Result<WirePlan, PlanWireError> {
     named_scans::check(plan)?;
     let plan = named_scans::with_named_scans(plan)?;

@@ -113,7 +113,7 @@ pub(super) struct WireCodec {
 }
 
 impl WireCodec {
-    /// A codec that leaves scans as they were sent, and knows `functions` beside those of the session.
+    /// A codec that leaves scans as they were sent, and knows `functions` next to those of the session.
     pub(super) fn with_functions(functions: Functions) -> Self {
         Self { functions, ..Self::default() }
     }
@@ -193,8 +193,8 @@ impl LogicalExtensionCodec for WireCodec {
     }
 }
 
-/// `provider` with exactly the columns of `wanted`, in their order. Further columns, which a table may have got since, are
-/// left out, so that a plan that means all columns means the same ones forever.
+/// `provider` with exactly the columns of `wanted`, in their order. Further columns, which a table may have got since,
+/// are omitted, so that a plan that means all columns means the same ones forever.
 pub(super) fn with_columns_of(
     name: &str,
     provider: &Arc<dyn TableProvider>,

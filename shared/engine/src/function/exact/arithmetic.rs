@@ -1,6 +1,6 @@
 //! `+`, `-` and `*` of numbers that fail when the result does not fit its type.
 //!
-//! The engine's own operators on whole numbers begin anew at the other end of the range, and those on decimals may give
+//! The engine's own operators on integers begin again at the other end of the range, and those on decimals may give
 //! more digits than the type says.
 
 use std::sync::{Arc, LazyLock};

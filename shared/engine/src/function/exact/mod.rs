@@ -1,4 +1,4 @@
-//! What the engine computes only nearly, or leaves out on the way to executors, done exactly: arithmetic and sums that fail
+//! What the engine computes only nearly, or omits on the way to executors, done exactly: arithmetic and sums that fail
 //! when they overflow, values of which there may be one, and calls over windows with all that was said about them.
 //!
 //! Nobody calls these by name. The rules in `session/rules` put them into plans, and every session knows them, so that a
@@ -22,7 +22,7 @@ pub(crate) use shifted::Shifted;
 pub(crate) use single_value::single_value;
 pub use sum::exact_sum;
 
-/// More than one row where a query stands in the place of a value.
+/// More than one row where a query stands in place of a value.
 pub const SEVERAL_ROWS: ErrorCode = ErrorCode("WL0372");
 /// A number that is too large for its type.
 pub const OVERFLOW: ErrorCode = ErrorCode("WL0373");

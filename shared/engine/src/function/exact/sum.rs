@@ -1,4 +1,4 @@
-//! `sum` that fails when the total does not fit its type. The engine's own begins anew at the other end of the range.
+//! `sum` that fails when the total does not fit its type. The engine's own begins again at the other end of the range.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -26,7 +26,7 @@ use datafusion_functions_aggregate_common::aggregate::groups_accumulator::prim_o
 
 use super::overflow;
 
-/// `sum(x)`, in the place of the engine's.
+/// `sum(x)`, in place of the engine's.
 pub fn exact_sum() -> Arc<AggregateUDF> {
     static FUNCTION: LazyLock<Arc<AggregateUDF>> =
         LazyLock::new(|| Arc::new(AggregateUDF::new_from_impl(ExactSum { engine: sum_udaf() })));
@@ -44,8 +44,8 @@ type Wide<T> = <<T as Summed>::Wide as ArrowPrimitiveType>::Native;
 
 /// Numbers of which a total can be found to be too large.
 trait Summed: ArrowNumericType + fmt::Debug + Send + Sync {
-    /// The type of totals while they are added up. Of whole numbers it has room for any: whether a total fits does then
-    /// not depend on the order of the values.
+    /// The type of totals while they are added up. Of integers it has room for any: whether a total fits does then not
+    /// depend on the order of the values.
     type Wide: ArrowNumericType + fmt::Debug + Send + Sync;
 
     /// That type, for totals of `data_type`.
@@ -61,7 +61,7 @@ trait Summed: ArrowNumericType + fmt::Debug + Send + Sync {
     fn narrowed_all(totals: ArrayRef, data_type: &DataType) -> Option<ArrayRef>;
 }
 
-/// The digits of a total of whole numbers.
+/// The digits of a total of integers.
 const WIDE_DIGITS: u8 = 38;
 
 macro_rules! whole_numbers {

@@ -26,8 +26,8 @@ thread_local! {
 /// as `List<Struct<node_id, parent_id, kind, field, start_byte, end_byte, start_line, end_line, name, name_kind,
 /// qualifier, arity, role, scope_id, owner>>`.
 ///
-/// `roles`, names of [`Role`]s with commas between them, leaves out every node that has none of them; what is left
-/// has the same ids and the same parents, which may be nodes that were left out.
+/// `roles`, names of [`Role`]s with commas between them, omits every node that has none of them; what is left has the
+/// same ids and the same parents, which may be nodes that were omitted.
 ///
 /// Text that does not follow the grammar gives `ERROR` nodes, and a token that the grammar misses a `MISSING` node
 /// whose name is the token. Text of more than [`MAX_SYNTAX_BYTES`](super::MAX_SYNTAX_BYTES), or on which the parser
@@ -99,7 +99,7 @@ impl ScalarUDFImpl for SyntaxNodes {
 enum LanguageOf<'a> {
     /// The same for every row; `None` is an unknown one.
     All(Option<&'a Language>),
-    /// The names, a row each.
+    /// The names, one row each.
     Row(&'a ArrayRef),
 }
 

@@ -175,7 +175,7 @@ impl NodeColumns {
         self.end_line.append_value(line(node.end_position()));
         self.role.append_option(role.map(Role::as_str));
         self.scope_id.append_option(outer.scope);
-        // A function inside a method is no method.
+        // A function inside a method is not a method.
         let owned = role != Some(Role::Definition) || outer.scope_owns;
         self.owner.append_option(outer.owner.filter(|_| owned));
     }

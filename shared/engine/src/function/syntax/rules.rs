@@ -128,7 +128,7 @@ impl Rules {
         None
     }
 
-    /// How many children, comments left out, the node has in the field that its kind counts.
+    /// How many children, comments omitted, the node has in the field that its kind counts.
     pub(super) fn arity_of<'t>(&self, node: Node<'t>, rule: KindRule, cursor: &mut TreeCursor<'t>) -> Option<usize> {
         let list = node.child_by_field_id(rule.counted?)?;
         Some(list.named_children(cursor).filter(|child| !child.is_extra()).count())

@@ -1,4 +1,4 @@
-//! Whether all of an Avro file is there. Its reader takes a block that is cut off for the end of the file.
+//! Whether all of an Avro file is there. Its reader takes a block that is truncated for the end of the file.
 
 use datafusion::error::DataFusionError;
 use object_store::{ObjectMeta, ObjectStore};
@@ -37,7 +37,7 @@ pub(super) async fn check_end(store: &dyn ObjectStore, object: &ObjectMeta) -> R
 /// Why a header is not read.
 #[derive(Debug, PartialEq, Eq)]
 enum Unread {
-    /// It goes on beyond the bytes that are there.
+    /// It continues beyond the bytes that exist.
     Longer,
     /// It is not the header of an Avro file.
     Malformed,
@@ -75,7 +75,7 @@ impl<'a> Rest<'a> {
         Ok(taken)
     }
 
-    /// A whole number in groups of seven bits, the lowest first and its sign in the lowest bit.
+    /// An integer in groups of seven bits, the lowest first and its sign in the lowest bit.
     fn long(&mut self) -> Result<i64, Unread> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {

@@ -31,8 +31,8 @@ impl Files {
 }
 
 /// Finds the files of `location`. In a folder those count that carry one of the format's extensions; a file that is
-/// named or matched by a glob counts whatever its name. Files and folders whose names start with `.` or `_` are
-/// left out (a partition folder such as `_day=1` is not), and so are empty files of text, which have no rows.
+/// named or matched by a glob counts whatever its name. Files and folders whose names start with `.` or `_` are omitted
+/// (a partition folder such as `_day=1` is not), and so are empty files of text, which have no rows.
 ///
 /// # Errors
 /// [`SessionError::NoFiles`] if there is none, and [`SessionError::NotRead`] if one of them is compressed.
@@ -155,7 +155,7 @@ fn split_glob(path: &StorePath) -> Option<(StorePath, String)> {
     Some((base.iter().cloned().collect(), pattern.join("/")))
 }
 
-/// The path of `file` below `folder`, if it is there.
+/// The path of `file` below `folder`, if it exists.
 fn below(folder: &StorePath, file: &StorePath) -> Option<String> {
     let rest = file.as_ref().strip_prefix(folder.as_ref())?;
     let rest = if folder.as_ref().is_empty() { rest } else { rest.strip_prefix('/')? };

@@ -5,9 +5,9 @@
 //!     ─format→ types of their own: the engine's readers (typed), or records that are text (../records) → schema, statistics
 //! ```
 //!
-//! All of it happens once, when the table is registered; every scan of the session then reads the same files.
-//! The engine's own listing table lists anew for each scan and in no fixed order, so it can neither pin what a run
-//! reads nor give two runs the same plan text.
+//! All of it happens once, when the table is registered; every scan of the session then reads the same files. The
+//! engine's own listing table lists again for each scan and in no fixed order, so it can neither pin what a run reads
+//! nor give two runs the same plan text.
 
 mod avro;
 mod files;

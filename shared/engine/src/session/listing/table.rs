@@ -172,9 +172,9 @@ impl ListedTable {
         Ok(LexOrdering::new(sort.collect::<Result<Vec<_>>>()?))
     }
 
-    /// The files of each partition. Where an order is declared the files of a partition must follow one another in
-    /// that order, which their statistics tell; without statistics each file gets a partition of its own. Where
-    /// neither is possible in a reasonable number of partitions, the order is not kept and the engine sorts.
+    /// The files of each partition. Where an order is declared the files of a partition must follow one another in that
+    /// order, which their statistics tell; without statistics each file gets a separate partition. Where neither is
+    /// possible in a reasonable number of partitions, the order is not kept and the engine sorts.
     fn groups(
         &self,
         files: Vec<PartitionedFile>,

@@ -206,7 +206,7 @@ fn can_hold(wide: &DataType, narrow: &DataType) -> bool {
     }
 }
 
-/// Whether whole numbers of a type can be negative, and the bits that they have besides.
+/// Whether integers of a type can be negative, and the bits that they have besides.
 fn whole_bits(data_type: &DataType) -> Option<(bool, u8)> {
     Some(match data_type {
         DataType::Int8 => (true, 7),
@@ -221,7 +221,7 @@ fn whole_bits(data_type: &DataType) -> Option<(bool, u8)> {
     })
 }
 
-/// Digits of the greatest whole number of a type.
+/// Digits of the greatest integer of a type.
 fn whole_digits(data_type: &DataType) -> Option<i16> {
     whole_bits(data_type).map(|(_, bits)| match bits {
         0..=8 => 3,

@@ -41,7 +41,7 @@ impl Record {
     }
 }
 
-/// How a record ends within what is there of a file.
+/// How a record ends within what exists of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct End {
     /// Bytes of the record, its line break included.
@@ -55,7 +55,7 @@ struct End {
 pub(super) enum Step {
     /// A record.
     Record(usize),
-    /// No record: the next one is not there, or not as a whole. What was read need not be seen again.
+    /// No record: the next one does not exist, or not as a whole. What was read need not be seen again.
     More(usize),
 }
 
@@ -93,8 +93,9 @@ impl Records {
         self.line
     }
 
-    /// Reads the record at the start of `input`. `at_end` says that nothing follows `input`. A line without anything on it is
-    /// no record, but where records have one field: there it is one without a value (the first one only if that is known).
+    /// Reads the record at the start of `input`. `at_end` says that nothing follows `input`. A line without anything on
+    /// it is not a record, but where records have one field: there it is one without a value (the first one only if
+    /// that is known).
     pub(super) fn read(&mut self, input: &[u8], at_end: bool) -> Result<Step, Fault> {
         let mut start = 0;
         loop {

@@ -10,7 +10,7 @@ use super::fault::Fault;
 pub(crate) enum Origin {
     /// The files: what is in none of the columns found there is an error.
     Found,
-    /// The project: what it does not name is left out.
+    /// The project: what it does not name is omitted.
     Declared,
 }
 
@@ -36,7 +36,7 @@ pub(super) fn names(records: &Records) -> Result<Vec<String>, Fault> {
 /// the file says.
 ///
 /// # Errors
-/// [`Fault::Columns`] if a column is not there or, where columns are those of the files, if there is another.
+/// [`Fault::Columns`] if a column does not exist or, where columns are those of the files, if there is another.
 pub(super) fn places(
     names: &[String],
     schema: &Schema,

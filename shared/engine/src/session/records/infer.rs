@@ -10,8 +10,8 @@ use super::kind;
 pub(super) use super::kind::Kind;
 use super::lines::Lines;
 
-/// Levels that the values of a JSON record may have, the record itself among them. Each is taken apart anew, so that the time
-/// that a record takes grows with them.
+/// Levels that the values of a JSON record may have, the record itself among them. Each is taken apart again, so that
+/// the time that a record takes grows with them.
 const MAX_LEVELS: usize = 200;
 
 /// Takes note of the values of a file.

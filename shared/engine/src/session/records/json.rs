@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 pub(super) enum VisitError<E> {
     /// It is not JSON of that shape.
     Json(serde_json::Error),
-    /// Whoever is shown the parts refuses one.
+    /// Anyone who is shown the parts refuses one.
     Refused(E),
 }
 

@@ -222,7 +222,7 @@ fn push_object(
     Ok(())
 }
 
-/// Whether a record may have a key that is no column.
+/// Whether a record may have a key that is not a column.
 fn unknown(key: &str, places: &HashMap<String, usize>, wanted: &ReadColumns) -> Result<(), Refused> {
     let is_elsewhere = wanted.elsewhere.iter().any(|name| name == key);
     let looks_known = || places.keys().any(|known| known.eq_ignore_ascii_case(key));

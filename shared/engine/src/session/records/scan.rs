@@ -123,7 +123,7 @@ impl FileSource for RecordsScan {
         self.format == RecordFormat::Json
     }
 
-    /// Takes a choice of columns. Anything that computes stays an operator of its own, with its own metrics.
+    /// Takes a choice of columns. Anything that computes stays a separate operator, with its own metrics.
     fn try_pushdown_projection(&self, projection: &ProjectionExprs) -> Result<Option<Arc<dyn FileSource>>> {
         if !projection.iter().all(|projected| projected.expr.is::<expressions::Column>()) {
             return Ok(None);

@@ -10,7 +10,7 @@ use datafusion::optimizer::AnalyzerRule;
 use super::rewritten;
 use crate::function::exact::{ArithmeticOp, checked, negated};
 
-/// Puts functions that check for an overflow in the place of operators that do not.
+/// Puts functions that check for an overflow in place of operators that do not.
 #[derive(Debug)]
 pub(super) struct ExactArithmetic;
 

@@ -1,4 +1,4 @@
-//! A query in the place of a value gives one row, or it is an error.
+//! A query in place of a value gives one row, or it is an error.
 
 use std::sync::Arc;
 

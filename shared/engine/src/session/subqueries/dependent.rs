@@ -257,7 +257,7 @@ struct Domain {
     name: String,
 }
 
-/// A plan with the outer values beside its own columns, and where those values are.
+/// A plan with the outer values next to its own columns, and where those values are.
 type Over = Option<(LogicalPlan, Vec<Column>)>;
 
 impl Domain {
@@ -462,7 +462,7 @@ impl Domain {
         Ok(Some((LogicalPlan::Join(joined), keys)))
     }
 
-    /// The expression with the values' columns in the place of the outer ones.
+    /// The expression with the values' columns in place of the outer ones.
     fn with_values(&self, expr: Expr, keys: &[Column]) -> Result<Expr> {
         expr.transform_up(|expr| match &expr {
             Expr::OuterReferenceColumn(_, column) => {

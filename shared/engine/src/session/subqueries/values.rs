@@ -50,7 +50,7 @@ impl OptimizerRule for SubqueryValues {
     }
 }
 
-/// The node with counts in the place of `EXISTS` and `IN` as values.
+/// The node with counts in place of `EXISTS` and `IN` as values.
 fn counting(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let schema = merge_schema(&plan.inputs());
     match plan {
@@ -116,7 +116,7 @@ fn is_plain(subquery: &Subquery) -> bool {
     !is_correlated(subquery) || is_row_wise(&subquery.subquery)
 }
 
-/// The expression with counts in the place of `IN`, and of `EXISTS` if asked for.
+/// The expression with counts in place of `IN`, and of `EXISTS` if asked for.
 fn with_counts(expr: Expr, schema: &DFSchema, exists_too: bool) -> Result<Transformed<Expr>> {
     expr.transform_up(|expr| match expr {
         Expr::Exists(exists) if exists_too || !is_plain(&exists.subquery) => Ok(Transformed::yes(existence(exists)?)),

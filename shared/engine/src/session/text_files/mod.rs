@@ -1,4 +1,4 @@
-//! Text files as a table: a row each, with columns `path`, `size`, `content_hash` and `content`.
+//! Text files as a table: one row each, with columns `path`, `size`, `content_hash` and `content`.
 //!
 //! ```text
 //! globs ─listing→ [TextFile] ─chunks→ chunks in groups of like weight ─table→ DataSourceExec(TextFilesScan)

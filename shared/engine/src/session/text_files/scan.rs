@@ -177,7 +177,7 @@ impl FileSource for TextFilesScan {
         false
     }
 
-    /// Takes a choice of columns. Anything that computes stays an operator of its own, with its own metrics.
+    /// Takes a choice of columns. Anything that computes stays a separate operator, with its own metrics.
     fn try_pushdown_projection(&self, projection: &ProjectionExprs) -> Result<Option<Arc<dyn FileSource>>> {
         if !projection.iter().all(|projected| projected.expr.is::<expressions::Column>()) {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! Instances of sub-DAGs as one node each.
+//! Folds each instance of a sub-DAG into one node.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,8 +9,8 @@ use super::{Picture, Shown};
 use crate::graph::PipelineGraph;
 use crate::spec::pipeline::SubdagInstance;
 
-/// The picture of a pipeline with instances folded. What is between two stages of one instance but outside of it would
-/// be before and behind the folded node; such instances stay as they are.
+/// The picture of a pipeline with instances folded. If an outside node lies between two stages of an instance, folding
+/// would create a cycle; such instances stay unfolded.
 pub(super) fn fold(graph: &PipelineGraph) -> Picture<'_> {
     let flat = Picture::of(graph, None);
     let mut open: BTreeSet<&str> = BTreeSet::new();
@@ -33,9 +33,9 @@ pub(super) fn fold(graph: &PipelineGraph) -> Picture<'_> {
 struct Group<'g> {
     /// The first of its nodes in the flat picture.
     first: usize,
-    /// How many they are.
+    /// How many nodes it contains.
     stages: usize,
-    /// What is folded.
+    /// The folded instance.
     instance: Option<&'g SubdagInstance>,
 }
 

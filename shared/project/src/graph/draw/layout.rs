@@ -1,24 +1,24 @@
 //! A layered layout, left to right: longest-path layers, barycentre ordering, least-squares placing.
 //!
-//! Edges that pass over layers get a point in each, so that they are ordered and placed like nodes. All steps are
+//! Edges that span several layers get a point in each, so that they are ordered and placed like nodes. All steps are
 //! deterministic.
 
-/// Rounds of ordering and of placing; more change nothing on graphs of the size of a pipeline.
+/// Rounds of ordering and of placing; more have no effect on graphs of the size of a pipeline.
 const ROUNDS: usize = 12;
 
 /// What to lay out. Edges point from lower to higher indexes.
 pub(super) struct Input<'a> {
     /// How many nodes there are.
     pub(super) nodes: usize,
-    /// From, to.
+    /// Source and target.
     pub(super) edges: &'a [(usize, usize)],
     /// Height of a node.
     pub(super) node_height: f64,
-    /// Least space between two nodes of a layer.
+    /// Minimum space between two nodes of a layer.
     pub(super) gap: f64,
 }
 
-/// Where everything goes.
+/// The computed layout.
 pub(super) struct Layout {
     /// The layer of each node, the first is 0.
     pub(super) layer: Vec<usize>,
@@ -26,7 +26,7 @@ pub(super) struct Layout {
     pub(super) y: Vec<f64>,
     /// Per edge, the heights at which it passes the layers between its ends.
     pub(super) bends: Vec<Vec<f64>>,
-    /// The height of it all.
+    /// The total height.
     pub(super) height: f64,
 }
 
@@ -72,7 +72,7 @@ fn connect(points: &mut [Point], from: usize, to: usize) {
     points[to].before.push(from);
 }
 
-/// Each node one layer behind the last that it reads; a node that reads nothing right before its first reader.
+/// Each node one layer after the last that it reads; a node that reads nothing right before its first reader.
 fn layers(input: &Input<'_>) -> Vec<usize> {
     let mut layer = vec![0; input.nodes];
     for node in 0..input.nodes {
@@ -156,7 +156,7 @@ fn crossings(rows: &[Vec<usize>], points: &[Point]) -> usize {
     count
 }
 
-/// The height of each point: as near to the mean of its neighbours as the order and the gaps allow.
+/// The height of each point: as close to the mean of its neighbours as the order and the gaps allow.
 fn place(rows: &[Vec<usize>], points: &[Point], gap: f64) -> Vec<f64> {
     let mut y = vec![0.0; points.len()];
     for row in rows {
@@ -179,7 +179,7 @@ fn place(rows: &[Vec<usize>], points: &[Point], gap: f64) -> Vec<f64> {
     y
 }
 
-/// The mean over both sides, each side counted once, so that a node with many readers stays by what it reads.
+/// The mean over both sides, each side counted once, so that a node with many readers stays near its inputs.
 fn wanted_height(point: &Point, y: &[f64], own: f64) -> f64 {
     match (mean(&point.before, y), mean(&point.behind, y)) {
         (Some(before), Some(behind)) => (before + behind) / 2.0,
@@ -194,8 +194,8 @@ fn apply(row: &[usize], heights: &[f64], y: &mut [f64]) {
     }
 }
 
-/// The heights nearest to the wanted ones, by least squares, that keep the order and the gaps: isotonic regression by
-/// pooling neighbours that are too near.
+/// The heights closest to the wanted ones, by least squares, that keep the order and the gaps: isotonic regression by
+/// pooling neighbours that are too close.
 fn spread(row: &[usize], wanted: &[f64], points: &[Point], gap: f64) -> Vec<f64> {
     let mut offsets = Vec::with_capacity(row.len());
     let mut offset = 0.0;
@@ -205,7 +205,7 @@ fn spread(row: &[usize], wanted: &[f64], points: &[Point], gap: f64) -> Vec<f64>
         }
         offsets.push(offset);
     }
-    // Each pool is a run of points that touch: the sum of where they want to be, and how many they are.
+    // Each pool is a run of adjacent points: the sum of their wanted heights, and their number.
     let mut pools: Vec<(f64, f64, usize)> = Vec::new();
     for (wanted, offset) in wanted.iter().zip(&offsets) {
         let mut pool = (wanted - offset, 1.0, 1);

@@ -6,7 +6,7 @@ use super::{Picture, Shown};
 
 pub(super) fn draw(picture: &Picture<'_>) -> String {
     let mut text = String::from("flowchart LR\n");
-    // Names such as `end` are words of mermaid's own, so nodes go by number.
+    // Names such as `end` are keywords of Mermaid, so nodes are numbered.
     let number = |node: &Shown<'_>| picture.nodes.iter().position(|other| other.name == node.name).unwrap_or_default();
     for node in picture.nodes.iter().filter(|node| node.instance.is_none()) {
         draw_node(&mut text, node, number(node), "  ");

@@ -64,7 +64,7 @@ impl PipelineGraph {
         draw(&Picture::of(self, only), format)
     }
 
-    /// The pipeline with each instance of a sub-DAG as one node. Instances that would make a circle stay unfolded.
+    /// The pipeline with each instance of a sub-DAG as one node. Instances that would create a cycle stay unfolded.
     pub fn draw_folded(&self, format: DrawFormat) -> String {
         draw(&fold::fold(self), format)
     }
@@ -79,15 +79,15 @@ fn draw(picture: &Picture<'_>, format: DrawFormat) -> String {
     }
 }
 
-/// The kinds of nodes: also the classes that decide their colours.
+/// The kinds of nodes, which are also the classes that determine their colours.
 const KINDS: [&str; 5] = ["source", "table", "view", "cache", "subdag"];
 
 /// What is to be drawn.
 struct Picture<'g> {
     graph: &'g PipelineGraph,
-    /// Each node behind those that it reads.
+    /// Each node after those that it reads.
     nodes: Vec<Shown<'g>>,
-    /// From what is read to its reader, as indexes of `nodes`; sorted.
+    /// From a node to its reader, as indexes of `nodes`; sorted.
     edges: Vec<(usize, usize)>,
 }
 

@@ -1,4 +1,4 @@
-//! A picture that stands alone: readable fonts, colours by kind, light and dark.
+//! A self-contained picture: readable fonts, colours by kind, light and dark mode.
 
 use std::fmt::Write;
 
@@ -16,7 +16,7 @@ const NAME_ADVANCE: f64 = 7.85;
 /// Width of a character of the caption, 11 px high.
 const CAPTION_ADVANCE: f64 = 6.2;
 const PADDING: f64 = 14.0;
-/// Characters of a name that are shown; all of it is in the node's title.
+/// The maximum number of characters shown of a name; the node's title has the full name.
 const MAX_CHARS: usize = 40;
 
 const STYLE: &str = "\
@@ -45,7 +45,7 @@ const STYLE: &str = "\
     .subdag rect { fill: #2e1065; stroke: #a78bfa }\n\
     }\n";
 
-/// What stands where.
+/// The positions of all elements.
 struct Plan {
     layout: Layout,
     /// Per layer, its left side and its width.
@@ -148,7 +148,7 @@ fn edge(text: &mut String, picture: &Picture<'_>, plan: &Plan, index: usize) {
     );
 }
 
-/// A curve that starts and ends level.
+/// A curve that starts and ends horizontally.
 fn curve(path: &mut String, x: f64, y: f64, to_x: f64, to_y: f64) {
     let middle = f64::midpoint(x, to_x);
     let _ = write!(path, " C{middle:.1} {y:.1} {middle:.1} {to_y:.1} {to_x:.1} {to_y:.1}");
@@ -180,7 +180,7 @@ fn node(text: &mut String, picture: &Picture<'_>, plan: &Plan, index: usize) {
     );
 }
 
-/// The kinds that the picture has, with their colours.
+/// The kinds in the picture, with their colours.
 fn legend(text: &mut String, picture: &Picture<'_>, plan: &Plan) {
     let y = plan.height - MARGIN;
     let mut x = MARGIN;

@@ -23,15 +23,15 @@ use term::Term;
 use super::{Direction, PipelineGraph};
 use crate::spec::{Problem, Problems, ProjectFiles, Span};
 
-/// The name under which problems show a selection's text.
+/// The file name used for a selection's text in problems.
 const SELECT: &str = "--select";
-/// The name under which problems show an exclusion's text.
+/// The file name used for an exclusion's text in problems.
 const EXCLUDE: &str = "--exclude";
 
 impl PipelineGraph {
     /// The nodes that any of `select` selects (all nodes if there is none) and none of `exclude` does: sources and stages.
     ///
-    /// A part that matches nothing is a problem, since it is most likely mistyped.
+    /// A part that matches nothing is a problem, because it is most likely mistyped.
     pub fn select<S: AsRef<str>>(&self, select: &[S], exclude: &[S]) -> Result<BTreeSet<NodeName>, Problems> {
         let mut texts = ProjectFiles::new();
         let mut problems = Vec::new();
@@ -53,7 +53,7 @@ impl PipelineGraph {
         files: &mut ProjectFiles,
         problems: &mut Vec<Problem>,
     ) -> BTreeSet<NodeName> {
-        // Several options mean the same as one with spaces between.
+        // Several options are equivalent to one with spaces in between.
         let text = texts.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(" ");
         let file: Arc<str> = option.into();
         files.insert(Arc::clone(&file), &text);
@@ -113,7 +113,7 @@ impl PipelineGraph {
     }
 }
 
-/// The parts of a text between separators, each with the byte it starts at; empty ones left out.
+/// The parts of a text between separators, each with the byte it starts at; empty ones omitted.
 fn words(text: &str, separator: fn(char) -> bool) -> impl Iterator<Item = (usize, &str)> {
     let mut at = 0;
     text.split(separator).filter_map(move |word| {

@@ -11,7 +11,7 @@ use crate::spec::pipeline::SubdagInstance;
 use crate::spec::{Problem, Span, codes};
 use crate::tag::ITEM_SEPARATOR;
 
-/// The methods that may stand before a `:`.
+/// The methods that may precede a `:`.
 const METHODS: [&str; 3] = ["tag", "source", "subdag"];
 /// The methods of dbt that need the record of earlier runs.
 const LATER_METHODS: [&str; 2] = ["state", "result"];
@@ -21,11 +21,11 @@ pub(super) struct Term {
     text: String,
     span: Span,
     method: Method,
-    /// Take along what the matches read: `Some(None)` is all the way.
+    /// Include the ancestors of the matches: `Some(None)` means all of them.
     pub(super) reads: Option<Option<usize>>,
-    /// Take along those that read the matches: `Some(None)` is all the way.
+    /// Include the descendants of the matches: `Some(None)` means all of them.
     pub(super) readers: Option<Option<usize>>,
-    /// Take along all readers, and everything that they read.
+    /// Include all descendants, and everything that they read.
     pub(super) at: bool,
 }
 
@@ -55,7 +55,7 @@ impl Pattern {
     }
 }
 
-/// A term that cannot be read.
+/// A malformed term.
 pub(super) fn syntax(span: &Span, message: impl Into<String>) -> Problem {
     Problem::new(codes::SELECTION_SYNTAX, message)
         .at(span)
@@ -63,7 +63,7 @@ pub(super) fn syntax(span: &Span, message: impl Into<String>) -> Problem {
 }
 
 impl Term {
-    /// Reads the term that stands in `file` at the byte `start`.
+    /// Parses the term at byte `start` of `file`.
     pub(super) fn parse(file: &Arc<str>, start: usize, text: &str) -> Result<Self, Box<Problem>> {
         let span = Span::new(file, start, start + text.len());
         let fail = |message: String| Err(Box::new(syntax(&span, message)));
@@ -132,7 +132,7 @@ impl Term {
         }
     }
 
-    /// What to say when no node matches.
+    /// The problem if no node matches.
     pub(super) fn matched_nothing(&self, graph: &PipelineGraph) -> Problem {
         let mut problem =
             Problem::new(codes::SELECTION_EMPTY, format!("`{}` matches no node of the project", self.text))
@@ -153,7 +153,7 @@ impl Term {
     }
 }
 
-/// The instances of sub-DAGs that a node is in, from the inside out.
+/// The sub-DAG instances that contain a node, innermost first.
 fn instances_of(node: Node<'_>) -> impl Iterator<Item = &SubdagInstance> {
     let instance = match node {
         Node::Stage(stage) => stage.instance.as_deref(),
@@ -167,7 +167,7 @@ fn subdags_of(graph: &PipelineGraph) -> BTreeSet<String> {
     graph.nodes().flat_map(instances_of).flat_map(|found| [found.name.clone(), found.subdag.clone()]).collect()
 }
 
-/// Every tag of every node, as a selection writes it.
+/// Every tag of every node, in the syntax of selections.
 fn tags_of(graph: &PipelineGraph) -> BTreeSet<String> {
     let tags = graph.nodes().flat_map(|node| node.tags().0.iter());
     let items = |(key, value): (&String, &String)| -> Vec<String> {

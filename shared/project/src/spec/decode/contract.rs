@@ -1,4 +1,4 @@
-//! The files below `contracts/`, and what a stage takes from the one that it names.
+//! Decodes the files below `contracts/`, and applies a contract to the stage that names it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,10 +27,10 @@ const COLUMN: Keys =
 const EVOLUTION: [(&str, Evolution); 3] =
     [("exact", Evolution::Exact), ("additive", Evolution::Additive), ("ignore_extra", Evolution::IgnoreExtra)];
 
-/// The contracts of a project, as far as they could be read.
+/// The contracts of a project that could be read.
 pub(super) struct Decoded {
     pub(super) found: Contracts,
-    /// Names of contracts with a problem of their own.
+    /// Names of contracts that could not be read.
     broken: Vec<String>,
 }
 
@@ -60,10 +60,10 @@ pub(super) fn decode_all(files: &ProjectFiles, problems: &mut Vec<Problem>) -> D
     decoded
 }
 
-/// Reads one contract from the text of a file, or says everything that is wrong with it.
+/// Parses one contract from the text of a file, or returns every problem.
 ///
 /// # Errors
-/// Every problem, with its place.
+/// Every problem, with its position.
 pub fn parse_contract(path: &str, text: &str) -> Result<Contract, Problems> {
     let mut files = ProjectFiles::new();
     files.insert(path, text);
@@ -81,7 +81,7 @@ pub fn parse_contract(path: &str, text: &str) -> Result<Contract, Problems> {
         .ok_or_else(|| Problems::one(Problem::new(codes::MISSING_KEY, format!("{path} holds no contract")), &files))
 }
 
-/// The file's name without folder and extension, and without what is behind a dot: `orders.v1.yaml` is `orders`.
+/// The file's name up to its first dot, without the folder: `orders.v1.yaml` is `orders`.
 fn stem(path: &str) -> &str {
     let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
     name.split('.').next().unwrap_or(name)
@@ -98,7 +98,7 @@ fn decode(file: &Arc<str>, root: &Node, problems: &mut Vec<Problem>) -> Option<(
     let evolution = fields.get("evolution").and_then(|node| choice(node, "`evolution`", &EVOLUTION, problems));
     let listed = fields.require("columns", "columns: { id: long }", problems)?;
     let columns = columns(listed, problems)?;
-    // All that are there, those that could not be read as well.
+    // All names, including those that could not be read.
     let there: Vec<&str> = match &listed.value {
         Value::Map(entries) => entries.iter().map(|entry| entry.key.value.as_str()).collect(),
         _ => Vec::new(),
@@ -178,7 +178,7 @@ fn data_type(column: &str, node: &Node, problems: &mut Vec<Problem>) -> Option<C
 }
 
 impl Decoded {
-    /// The contract of a stage: the one that its header names, or by the project's defaults the one of its name.
+    /// The contract of a stage: the one that its header names, or, by the project's defaults, the one with its name.
     pub(super) fn of_stage(
         &self,
         stage: &str,
@@ -200,7 +200,7 @@ impl Decoded {
             return Some(Spanned::new(Arc::new(contract.clone()), node.span.clone()));
         }
         let name = reference.split('@').next().unwrap_or(&reference);
-        // What is wrong with the contract is said there.
+        // Problems of the contract itself are reported elsewhere.
         if !self.broken.iter().any(|broken| broken == name) {
             let message = format!("the project has no contract `{reference}`");
             let mut problem = Problem::new(codes::CONTRACT_UNKNOWN, message).at(&node.span);
@@ -213,7 +213,7 @@ impl Decoded {
     }
 }
 
-/// Takes key, partition columns and what must not be null from the contract into the settings of the stage's table.
+/// Copies key, partition columns and NOT NULL columns from the contract to the settings of the stage's table.
 pub(super) fn supply(
     table: &mut Table,
     contract: Option<&Spanned<Arc<Contract>>>,

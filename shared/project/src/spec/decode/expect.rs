@@ -42,11 +42,11 @@ const FRESHNESS: Keys = Keys { what: "`freshness`", known: &["column", "within"]
 const SEVERITY: [(&str, Severity); 3] =
     [("warn", Severity::Warn), ("fail", Severity::Fail), ("quarantine", Severity::Quarantine)];
 
-/// What a stage expects of its rows.
+/// The expectations of a stage.
 #[derive(Default)]
 pub(super) struct Expected {
     pub(super) list: Vec<Expectation>,
-    /// The nodes that are referred to, which the stage reads besides those of its query.
+    /// The referenced nodes, which the stage reads in addition to those of its query.
     pub(super) relations: Vec<RelationRef>,
 }
 
@@ -68,7 +68,7 @@ pub(super) fn decode(node: &Node, problems: &mut Vec<Problem>) -> Expected {
     expected
 }
 
-/// Puts the names outside of a sub-DAG in place of those that it has inside.
+/// Replaces local names of a sub-DAG by the outer names.
 pub(super) fn rename(expected: &mut Expected, scope: &Scope<'_>, problems: &mut Vec<Problem>) {
     for expectation in &mut expected.list {
         let Rule::References { to, .. } = &mut expectation.rule else { continue };
@@ -86,7 +86,7 @@ pub(super) fn rename(expected: &mut Expected, scope: &Scope<'_>, problems: &mut 
     }
 }
 
-/// Notes what a stage that is materialised so cannot expect.
+/// Reports expectations that the stage's materialization does not support.
 pub(super) fn check_applicable(
     expected: &Expected,
     settings: &TableSettings,
@@ -270,7 +270,8 @@ fn condition(node: &Node, problems: &mut Vec<Problem>) -> Option<String> {
     Some(condition)
 }
 
-/// A value as SQL writes it: numbers and booleans bare, anything else as text, which the engine reads as the column's type.
+/// A value as a SQL literal: numbers and booleans bare, anything else as text, which the engine casts to the column's
+/// type.
 fn literal(node: &Node, problems: &mut Vec<Problem>) -> Option<String> {
     match &node.value {
         Value::Scalar(scalar) if scalar.as_bool().is_some() || scalar.as_float().is_some() => Some(scalar.text.clone()),

@@ -1,4 +1,4 @@
-//! The keys of a mapping: which there may be, and the values of those that are there.
+//! The keys of a mapping: which are allowed, and the values of those present.
 
 use windlass_base::suggest::did_you_mean;
 
@@ -10,9 +10,9 @@ use crate::spec::yaml::{Entry, Node, Value};
 
 /// The keys that a mapping may have.
 pub(super) struct Keys {
-    /// What the mapping is, with its article: "a source".
+    /// The mapping's description, with its article: "a source".
     pub(super) what: &'static str,
-    /// The keys there are.
+    /// The allowed keys.
     pub(super) known: &'static [&'static str],
 }
 
@@ -24,7 +24,7 @@ pub(super) struct Fields<'n> {
 }
 
 impl<'n> Fields<'n> {
-    /// The mapping that `node` is. Notes every key that there is not; `None` if it is no mapping.
+    /// `node` as a mapping. Reports every unknown key; `None` if it is not a mapping.
     pub(super) fn open(node: &'n Node, keys: &Keys, problems: &mut Vec<Problem>) -> Option<Self> {
         let entries = entries(node, keys.what, problems)?;
         for entry in entries {
@@ -39,17 +39,17 @@ impl<'n> Fields<'n> {
         Some(Self { what: keys.what, span: &node.span, entries })
     }
 
-    /// The value of a key, if it is there.
+    /// The value of a key, if present.
     pub(super) fn get(&self, key: &str) -> Option<&'n Node> {
         self.entries.iter().find(|entry| entry.key.value == key).map(|entry| &entry.value)
     }
 
-    /// The place of a key, if it is there.
+    /// The span of a key, if present.
     pub(super) fn key_span(&self, key: &str) -> Option<&'n Span> {
         self.entries.iter().find(|entry| entry.key.value == key).map(|entry| &entry.key.span)
     }
 
-    /// The value of a key that must be there; `example` shows how to write it.
+    /// The value of a required key; `example` shows how to write it.
     pub(super) fn require(&self, key: &str, example: &str, problems: &mut Vec<Problem>) -> Option<&'n Node> {
         let found = self.get(key);
         if found.is_none() {
@@ -62,7 +62,7 @@ impl<'n> Fields<'n> {
     }
 }
 
-/// The entries of a mapping with names of the author's own as keys.
+/// The entries of a mapping with user-defined names as keys.
 pub(super) fn entries<'n>(node: &'n Node, what: &str, problems: &mut Vec<Problem>) -> Option<&'n [Entry]> {
     match &node.value {
         Value::Map(entries) => Some(entries),

@@ -1,4 +1,4 @@
-//! The files below `tests/`: fixtures, and tables that they name.
+//! Decodes the files below `tests/`: fixtures, and tables that they refer to.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ const GIVEN: Keys =
 const EXPECT: Keys = Keys { what: "what is expected", known: &["columns", "key", "tolerance", "rows", "file"] };
 const FILE: Keys = Keys { what: "a table in a file", known: &["file"] };
 
-/// Reads every fixture, as far as it can be read.
+/// Decodes every fixture as far as possible.
 pub(crate) fn draft_fixtures(files: &ProjectFiles, problems: &mut Vec<Problem>) -> Vec<FixtureSpec> {
     let prefix = format!("{TESTS_DIR}/");
     let is_fixture = |path: &str| path.starts_with(&prefix) && (path.ends_with(".yaml") || path.ends_with(".yml"));
@@ -44,21 +44,21 @@ pub(crate) fn draft_fixtures(files: &ProjectFiles, problems: &mut Vec<Problem>) 
             let problem = Problem::new(codes::MISSING_KEY, format!("{file} is empty")).at(&Span::new(file, 0, 0));
             problems.push(problem.help("write at least `given` and `expect`"));
         }
-        // What cannot be read is not judged any further.
+        // Parts that cannot be read are not checked further.
         found.extend(fixture.filter(|_| problems.len() == before));
     }
     found
 }
 
-/// The columns of tables, in the order of rows that are lists.
+/// The columns of tables, in the order of values in rows that are lists.
 type Orders = BTreeMap<String, Vec<Spanned<String>>>;
 
 struct Decoder<'a> {
     files: &'a ProjectFiles,
     file: &'a Arc<str>,
-    /// What turns before have said of the columns of what is given.
+    /// The columns of given tables from earlier turns.
     given_columns: Orders,
-    /// And of what is expected.
+    /// The columns of expected tables from earlier turns.
     expected_columns: Orders,
     problems: &'a mut Vec<Problem>,
 }
@@ -137,7 +137,7 @@ impl Decoder<'_> {
         Some(TurnSpec { span: first_of(node), given, expect, strategies, error })
     }
 
-    /// Rows alone, or a mapping that says more.
+    /// Only rows, or a mapping with more options.
     fn given(&mut self, name: &Spanned<String>, node: &Node) -> Option<GivenSpec> {
         let mut given = GivenSpec {
             name: name.clone(),
@@ -241,7 +241,7 @@ impl Decoder<'_> {
         }
     }
 
-    /// Rows: each a mapping, or a list of values in the order of the columns; or a file that holds them.
+    /// Rows: each a mapping, or a list of values in the order of the columns; or a file that contains them.
     fn rows(&mut self, node: &Node, order: Option<&[Spanned<String>]>) -> Option<RowsSpec> {
         if let Value::Map(_) = node.value {
             let fields = Fields::open(node, &FILE, self.problems)?;
@@ -251,7 +251,7 @@ impl Decoder<'_> {
         rows::decode(node, order, self.problems)
     }
 
-    /// The rows of a CSV file beside the fixture.
+    /// The rows of a CSV file next to the fixture.
     fn file(&mut self, node: &Node) -> Option<RowsSpec> {
         let folder = self.file.rsplit_once('/').map_or(TESTS_DIR, |(folder, _)| folder);
         rows::file(node, folder, self.files, self.problems)
@@ -264,7 +264,7 @@ fn stem(path: &str) -> &str {
     name.rsplit_once('.').map_or(name, |(stem, _)| stem)
 }
 
-/// The first key of a mapping, which stands for the whole of it where that would be many lines.
+/// The first key of a mapping, which represents a mapping of many lines.
 fn first_of(node: &Node) -> Span {
     match &node.value {
         Value::Map(entries) => entries.first().map_or_else(|| node.span.clone(), |entry| entry.key.span.clone()),

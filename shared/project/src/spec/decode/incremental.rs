@@ -1,4 +1,4 @@
-//! How a stage's table is kept up to date: three keys of `io`, what they need besides, and what follows from them.
+//! How a stage's table is updated: three keys of `io`, their requirements, and their consequences.
 
 use super::fields::Fields;
 use super::table::Table;
@@ -15,12 +15,13 @@ const MERGE: [(&str, MergeWrite); 3] =
 const ON_DEFINITION_CHANGE: [(&str, OnDefinitionChange); 2] =
     [("rebuild", OnDefinitionChange::Rebuild), ("refuse", OnDefinitionChange::Refuse)];
 
-/// The property of a table that writes down its changes, so that its readers can be incremental too.
+/// The table property that enables the change data feed, so that its readers can be incremental too.
 const CHANGE_DATA_FEED: &str = "delta.enableChangeDataFeed";
-/// The property of a table whose rows may be marked as deleted.
+/// The table property that enables deletion vectors.
 const DELETION_VECTORS: &str = "delta.enableDeletionVectors";
 
-/// Sets in `settings` what `io`, or the `defaults` of a project, says. Gives the place of `incremental`, if it is there.
+/// Applies the keys of `io`, or of the `defaults` of a project, to `settings`. Returns the span of `incremental`, if
+/// present.
 pub(super) fn read(fields: &Fields<'_>, settings: &mut TableSettings, problems: &mut Vec<Problem>) -> Option<Span> {
     let incremental = fields.get("incremental");
     if let Some(value) = incremental.and_then(|node| choice(node, "`incremental`", &INCREMENTAL, problems)) {
@@ -37,11 +38,11 @@ pub(super) fn read(fields: &Fields<'_>, settings: &mut TableSettings, problems: 
     incremental.map(|node| node.span.clone())
 }
 
-/// Draws the consequences for a stage that is materialised so. `place` is where the stage is told that it lacks a key.
+/// Derives the remaining settings from the materialization. `place` is where a missing key is reported.
 pub(super) fn finalize(table: &mut Table, materialize: Materialize, place: &Span, problems: &mut Vec<Problem>) {
     let settings = &mut table.settings;
     if materialize != Materialize::Table {
-        // Defaults of the project do not concern a stage without a table of its own.
+        // Defaults of the project do not apply to a stage without a table.
         let none = TableSettings::default();
         settings.incremental = none.incremental;
         settings.merge = none.merge;
@@ -66,7 +67,7 @@ pub(super) fn finalize(table: &mut Table, materialize: Materialize, place: &Span
     require_not_null_keys(&mut table.settings);
 }
 
-/// Rows are found by their keys, so no column of these holds null.
+/// Rows are found by their keys, so their columns must not be null.
 fn require_not_null_keys(settings: &mut TableSettings) {
     for column in &settings.key {
         if !settings.not_null.contains(column) {
@@ -75,7 +76,7 @@ fn require_not_null_keys(settings: &mut TableSettings) {
     }
 }
 
-/// Notes a way of writing that lacks what it goes by, or that an incremental table cannot have.
+/// Reports a write mode that lacks a required option, or that an incremental table cannot have.
 fn check_mode(table: &Table, place: &Span, problems: &mut Vec<Problem>) {
     let settings = &table.settings;
     let (needs, is_set) = match settings.mode {

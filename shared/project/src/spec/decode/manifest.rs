@@ -57,7 +57,7 @@ pub(super) const MATERIALIZE: [(&str, Materialize); 3] =
     [("table", Materialize::Table), ("view", Materialize::View), ("cache", Materialize::Cache)];
 pub(super) const MAX_RETRIES: u32 = 100;
 
-/// What `windlass.yaml` says.
+/// The content of `windlass.yaml`.
 pub(super) struct Manifest {
     name: PipelineName,
     description: Option<String>,
@@ -73,18 +73,18 @@ pub(super) struct Manifest {
     pub(super) defaults: Defaults,
 }
 
-/// What holds for every stage that does not say otherwise.
+/// The defaults of all stages.
 pub(super) struct Defaults {
     pub(super) materialize: Materialize,
     pub(super) tags: Tags,
     pub(super) tag_places: BTreeMap<String, Span>,
     pub(super) retries: u32,
     pub(super) table: TableSettings,
-    /// Where the project says that every stage keeps the contract of its name, if there is one.
+    /// Where the project says that every stage uses the contract with its name, if any.
     pub(super) contracts_by_name: Option<Span>,
     /// Where the project says whether tables are incremental.
     pub(super) incremental_span: Option<Span>,
-    /// What the project says of single datasets, by the names of the stages that write them.
+    /// The options of datasets, by the names of the stages that write them.
     pub(super) datasets: BTreeMap<String, Dataset>,
 }
 
@@ -94,7 +94,7 @@ pub(super) struct Dataset {
     pub(super) node: Node,
 }
 
-/// The names that `windlass.yaml` declares, read well or not.
+/// The names that `windlass.yaml` declares, including those with problems.
 pub(super) struct Names<'a> {
     pub(super) sources: BTreeSet<&'a str>,
     pub(super) broken: &'a BTreeSet<String>,
@@ -128,7 +128,7 @@ impl Manifest {
     }
 }
 
-/// Reads the file. `None` if it is no mapping; names whose declaration has a problem go into `broken`.
+/// Reads the file. `None` if it is not a mapping; names whose declaration has a problem go into `broken`.
 pub(super) fn decode(
     file: &Arc<str>,
     text_of_file: &str,
@@ -275,7 +275,7 @@ fn defaults(node: Option<&Node>, run: &RunSettings, problems: &mut Vec<Problem>)
 }
 
 impl Defaults {
-    /// What holds when the project sets no defaults.
+    /// The defaults if the project sets none.
     pub(super) fn of(run: &RunSettings) -> Self {
         Self {
             materialize: Materialize::default(),

@@ -1,5 +1,5 @@
-//! Trees of YAML to the types of a project. A decoder that meets a problem notes it and reads on, so that every problem
-//! of every file comes out in one go.
+//! Decodes YAML trees to the types of a project. A decoder that meets a problem reports it and continues, so that all
+//! problems of all files are found at once.
 
 mod contract;
 mod expect;
@@ -32,19 +32,19 @@ pub use contract::parse_contract;
 pub(crate) use fixture::draft_fixtures;
 pub use values::is_name;
 
-/// A project as far as it could be read, for checks that go on although something is wrong.
+/// A project as far as it could be read, for checks that continue in spite of problems.
 pub(crate) struct Draft {
-    /// What was read; parts with a problem are left out.
+    /// The decoded project; parts with problems are omitted.
     pub(crate) spec: Option<PipelineSpec>,
     /// Names of sources, stages and parameters that are declared but could not be read.
     pub(crate) broken: BTreeSet<String>,
-    /// The texts that were made of sub-DAGs.
+    /// The texts generated from sub-DAGs.
     pub(crate) expanded: BTreeMap<Arc<str>, Arc<Expanded>>,
-    /// What inputs of sub-DAGs are bound to.
+    /// The bindings of sub-DAG inputs.
     pub(crate) bindings: Vec<Spanned<String>>,
 }
 
-/// Reads a project, or says everything that is wrong with its files one by one.
+/// Parses a project, or returns every problem within its individual files.
 pub fn parse_project(files: &ProjectFiles) -> Result<PipelineSpec, Problems> {
     let mut problems = Vec::new();
     let draft = draft(files, &mut problems);
@@ -53,7 +53,7 @@ pub fn parse_project(files: &ProjectFiles) -> Result<PipelineSpec, Problems> {
     draft.spec.ok_or_else(|| Problems::one(no_manifest(), files))
 }
 
-/// Reads a project as far as possible and notes everything that is wrong with its files one by one.
+/// Parses a project as far as possible and reports every problem within its individual files.
 pub(crate) fn draft(files: &ProjectFiles, problems: &mut Vec<Problem>) -> Draft {
     let mut broken = BTreeSet::new();
     let contracts = contract::decode_all(files, problems);
@@ -79,7 +79,7 @@ pub(crate) fn draft(files: &ProjectFiles, problems: &mut Vec<Problem>) -> Draft 
     Draft { spec, broken, expanded: expansion.files, bindings: expansion.bindings }
 }
 
-/// Whether a file holds a stage.
+/// Whether a file contains a stage.
 fn is_stage(path: &str) -> bool {
     let inside = path.strip_prefix(STAGES_DIR).is_some_and(|rest| rest.starts_with('/'));
     inside && stage::split_extension(path).is_some()
@@ -108,7 +108,7 @@ fn no_manifest() -> Problem {
         .help("write one with at least `name: my_pipeline`, or start with `windlass init`".to_string())
 }
 
-/// The path and text of a file that is not beyond the size limit.
+/// The path and text of a file within the size limit.
 fn readable<'f>(
     files: &'f ProjectFiles,
     path: &str,

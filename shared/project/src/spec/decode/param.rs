@@ -25,7 +25,7 @@ pub(super) fn decode_all(node: &Node, broken: &mut BTreeSet<String>, problems: &
     params
 }
 
-/// A parameter in full, or only its default, whose type is then what the value looks like.
+/// A parameter as a mapping, or only its default, whose type is then inferred.
 pub(super) fn decode(entry: &Entry, problems: &mut Vec<Problem>) -> Option<ParamSpec> {
     let name = entry.key.value.clone();
     let span = entry.key.span.clone();
@@ -53,7 +53,7 @@ pub(super) fn decode(entry: &Entry, problems: &mut Vec<Problem>) -> Option<Param
     Some(ParamSpec { name, data_type, default, description, span })
 }
 
-/// The type that a bare value has: that of YAML, text if it is none of the others.
+/// The type of a bare value: its YAML type, else text.
 fn type_of(scalar: &Scalar) -> ColumnType {
     if scalar.as_bool().is_some() {
         ColumnType::Boolean
@@ -66,7 +66,7 @@ fn type_of(scalar: &Scalar) -> ColumnType {
     }
 }
 
-/// A value for the parameter `name` of a type.
+/// A value for the parameter `name`.
 pub(super) fn value(node: &Node, name: &str, data_type: ColumnType, problems: &mut Vec<Problem>) -> Option<ParamValue> {
     let what = format!("the value of `{name}`");
     let Value::Scalar(scalar) = &node.value else {

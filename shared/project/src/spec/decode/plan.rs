@@ -1,4 +1,4 @@
-//! One `.plan` file: what its header says about the plan, which only the engine can look into.
+//! Decodes one `.plan` file: the header about the plan, whose content only the engine understands.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::spec::span::Span;
 
 const REGENERATE_HELP: &str = "write the file again: `StageBuilder::plan` of the client library makes it";
 
-/// Reads the plan that stands in `text` from the byte `body` on; `fields` is the header.
+/// Decodes the plan in `text`, starting at byte `body`; `fields` is the header.
 pub(super) fn read(
     file: &Arc<str>,
     text: &str,
@@ -34,7 +34,7 @@ pub(super) fn read(
     let relations = reads.and_then(|node| names(node, "`reads`", problems)).unwrap_or_default();
     let params = fields.get("params").and_then(|node| names(node, "`params`", problems)).unwrap_or_default();
     check_engine(fields, problems);
-    // What another version wrote need not look like a plan at all.
+    // Text from another version need not look like a plan at all.
     if problems.len() > before {
         return None;
     }

@@ -19,7 +19,7 @@ const KEYS: Keys = Keys {
     ],
 };
 
-/// The least memory with which a query is worth starting.
+/// The minimum memory for running a query.
 const MIN_MEMORY: u64 = 16 * 1024 * 1024;
 
 pub(super) fn decode(node: &Node, problems: &mut Vec<Problem>) -> SessionPatch {

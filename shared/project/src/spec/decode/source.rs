@@ -47,7 +47,7 @@ const TEXT_FILES: Keys = Keys {
     known: &["kind", "location", "include", "exclude", "max_file_bytes", "tags", "description", "contract"],
 };
 
-/// Bytes above which a text file is listed without its content, when the author says nothing.
+/// The default limit above which a text file is listed without its content.
 const DEFAULT_MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 
 const ROWS: Keys = Keys {
@@ -143,7 +143,7 @@ fn kind_of(node: &Node, problems: &mut Vec<Problem>) -> Option<Kind> {
     choice(&entry.value, "`kind`", &KINDS, problems)
 }
 
-/// Rows of the project: written out, or in a file below `seeds/`.
+/// Rows of the project: inline, or in a file below `seeds/`.
 fn rows(
     name: &Spanned<NodeName>,
     fields: &Fields<'_>,
@@ -192,7 +192,7 @@ fn rows(
     Some(RowsSource { columns, rows })
 }
 
-/// The location of a table that a stage of another project keeps in that project's home.
+/// The location of the table of another project's stage, in that project's home.
 fn project_table(fields: &Fields<'_>, problems: &mut Vec<Problem>) -> Option<String> {
     let home = fields.require("home", "home: ../other/.windlass", problems);
     let home = home.and_then(|node| location(node, "`home`", problems));
@@ -208,7 +208,7 @@ fn custom(fields: &Fields<'_>, problems: &mut Vec<Problem>) -> Option<CustomSour
     let loader = loader.and_then(|node| filled_text(node, "`loader`", problems));
     let location = fields.get("location").map(|node| location(node, "`location`", problems));
     let options = fields.get("options").and_then(|node| text_map(node, "`options`", problems)).unwrap_or_default();
-    // A location that is there and cannot be used is no location that is not there.
+    // An invalid location is not reported as missing.
     let location = location.map_or(Some(None), |found| found.map(Some))?;
     Some(CustomSource { loader: loader?, location, options })
 }
@@ -315,7 +315,7 @@ fn delimiter(node: &Node, problems: &mut Vec<Problem>) -> Option<u8> {
     }
 }
 
-/// Partition columns: names with types, or names alone, which are text.
+/// Partition columns: names with types, or only names, which are text.
 fn partition_columns(node: &Node, problems: &mut Vec<Problem>) -> Option<Vec<(String, ColumnType)>> {
     match &node.value {
         Value::List(_) => {
@@ -358,7 +358,7 @@ pub(super) fn column_type(node: &Node, what: &str, problems: &mut Vec<Problem>) 
     found
 }
 
-/// The type that another system calls `word`, or the nearest one.
+/// The type that other systems call `word`, or the nearest name.
 fn type_help(word: &str) -> Option<String> {
     let meant = match word.to_ascii_lowercase().as_str() {
         "text" | "varchar" | "utf8" | "str" => "string",
@@ -388,7 +388,7 @@ fn sort_order(node: &Node, problems: &mut Vec<Problem>) -> Option<Vec<SortColumn
     order
 }
 
-/// `column [asc|desc] [nulls first|last]`. As in SQL here, nulls are the greatest value unless said otherwise.
+/// `column [asc|desc] [nulls first|last]`. As in SQL here, nulls are the largest value unless specified otherwise.
 fn sort_column(node: &Node, problems: &mut Vec<Problem>) -> Option<SortColumn> {
     let written = filled_text(node, "an item of `file_sort_order`", problems)?;
     let words: Vec<String> = written.split_whitespace().map(str::to_ascii_lowercase).collect();

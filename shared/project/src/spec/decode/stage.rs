@@ -1,4 +1,4 @@
-//! One `.sql` or `.plan` file: the header comment and what the stage computes.
+//! Decodes one `.sql` or `.plan` file: the header comment and what the stage computes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -51,14 +51,14 @@ const PLAN_KEYS: Keys = Keys {
     ],
 };
 
-/// What a stage's file was found to compute.
+/// What a stage computes.
 pub(super) struct Query {
     pub(super) query: StageQuery,
     pub(super) relations: Vec<RelationRef>,
     pub(super) params: Vec<Spanned<String>>,
 }
 
-/// What the header says, defaults filled in.
+/// The header's settings, with defaults filled in.
 struct Settings {
     name: Spanned<String>,
     description: Option<String>,
@@ -71,21 +71,21 @@ struct Settings {
     expected: expect::Expected,
 }
 
-/// What a stage is read from.
+/// The input for decoding a stage.
 pub(super) struct Parts<'a> {
-    /// The file, for the places of its query.
+    /// The file, for spans in its query.
     pub(super) file: &'a Arc<str>,
     pub(super) text: &'a str,
     /// Where the query begins.
     pub(super) body: usize,
     pub(super) header: Option<Node>,
-    /// The keys that the header may have.
+    /// The allowed keys of the header.
     pub(super) keys: &'static Keys,
-    /// The stage of a sub-DAG: its name outside, and what names inside mean.
+    /// For a stage of a sub-DAG: its outer name, and the meaning of local names.
     pub(super) scope: Option<(Spanned<String>, &'a Scope<'a>)>,
 }
 
-/// Reads the file of a stage; an error is the name of one that could not be read.
+/// Decodes the file of a stage; the error is the name of a stage that could not be decoded.
 pub(super) fn decode(
     file: &Arc<str>,
     text: &Arc<str>,
@@ -114,7 +114,7 @@ pub(super) fn header_of(file: &Arc<str>, text: &str, problems: &mut Vec<Problem>
     }
 }
 
-/// Reads a stage; an error is the name of one that could not be read.
+/// Decodes a stage; the error is the name of a stage that could not be decoded.
 pub(super) fn decode_parts(
     parts: Parts<'_>,
     manifest: Option<&Manifest>,
@@ -139,7 +139,7 @@ pub(super) fn decode_parts(
         None => check_stage_name(file, &settings.name, header.is_some(), problems),
     };
     let query = if is_plan {
-        // A header that is no mapping was complained of already.
+        // A header that is not a mapping was already reported.
         if problems.len() == before || fields.is_some() {
             plan::read(file, text, body, fields.as_ref(), problems)
         } else {
@@ -175,7 +175,7 @@ pub(super) fn decode_parts(
     }
 }
 
-/// The path of a stage's file and its extension; `None` if it is no stage's.
+/// The path of a stage's file and its extension; `None` for other files.
 pub(super) fn split_extension(file: &str) -> Option<(&str, &str)> {
     file.rsplit_once('.').filter(|(_, extension)| STAGE_EXTENSIONS.contains(extension))
 }
@@ -265,7 +265,7 @@ fn settings(
     settings
 }
 
-/// Notes settings of a table for a stage that has none; `why` is where it says so.
+/// Reports table settings of a stage without a table; `why` is where its materialization is written.
 fn refuse_table(place: Option<&Span>, why: Option<&Span>, materialize: Materialize, problems: &mut Vec<Problem>) {
     let word = match materialize {
         Materialize::Table => return,

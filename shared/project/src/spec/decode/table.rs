@@ -1,4 +1,4 @@
-//! The dataset of a stage: its Delta table and its exports, by `datasets` of the project and by its own `io`.
+//! Decodes the dataset of a stage: its Delta table and its exports, from `datasets` of the project and from its `io`.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ const EXPORT: Keys = Keys { what: "an export", known: &["name", "format", "saver
 const MODES: [WriteMode; 4] =
     [WriteMode::Overwrite, WriteMode::Append, WriteMode::Upsert, WriteMode::ReplacePartitions];
 
-/// Below this a table would drown in files.
+/// Below this a table would have too many files.
 pub(super) const MIN_FILE_BYTES: u64 = 64 * 1024;
 
 pub(super) struct Table {
@@ -43,14 +43,14 @@ pub(super) struct Table {
     pub(super) location_span: Option<Span>,
     /// Where each export is written.
     pub(super) export_spans: Vec<Span>,
-    /// Where it is said whether the table is incremental: in `io` or in the defaults.
+    /// Where `incremental` is set: in `io` or in the defaults.
     pub(super) incremental_span: Option<Span>,
     /// Where `key` and `partition_by` are written, if they are.
     pub(super) key_span: Option<Span>,
     pub(super) partition_span: Option<Span>,
     /// Where `mode` is written, if it is.
     pub(super) mode_span: Option<Span>,
-    /// Whether there is no key, not even one that could not be read.
+    /// Whether there is no key, not even an invalid one.
     pub(super) lacks_key: bool,
 }
 
@@ -71,7 +71,7 @@ impl Table {
     }
 }
 
-/// Reads `io`, or an entry of `datasets`, over what is said elsewhere.
+/// Decodes `io`, or an entry of `datasets`, on top of the other settings.
 pub(super) fn decode(node: &Node, base: &Table, problems: &mut Vec<Problem>) -> Option<Table> {
     let fields = Fields::open(node, &KEYS, problems)?;
     let defaults = &base.settings;
@@ -129,7 +129,7 @@ pub(super) fn decode(node: &Node, base: &Table, problems: &mut Vec<Problem>) -> 
     })
 }
 
-/// Notes what is said both in `datasets` and in the `io` of a stage.
+/// Reports options that are set both in `datasets` and in the `io` of a stage.
 pub(super) fn refuse_twice(dataset: &Node, io: &Node, problems: &mut Vec<Problem>) {
     let (Value::Map(dataset), Value::Map(io)) = (&dataset.value, &io.value) else { return };
     for entry in io.iter().filter(|entry| entry.key.value != "kind") {
@@ -141,7 +141,7 @@ pub(super) fn refuse_twice(dataset: &Node, io: &Node, problems: &mut Vec<Problem
     }
 }
 
-/// Where else the rows go, and where that is said.
+/// The exports, with their spans.
 pub(super) fn exports(node: &Node, problems: &mut Vec<Problem>) -> (Vec<Export>, Vec<Span>) {
     let mut exports: Vec<Export> = Vec::new();
     let mut spans = Vec::new();

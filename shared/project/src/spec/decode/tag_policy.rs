@@ -20,7 +20,7 @@ const LAYER: Keys = Keys { what: "the rules of a layer", known: &["required", "k
 const RULE: Keys = Keys { what: "the rule of a key", known: &["values", "pattern"] };
 const DEFAULT: Keys = Keys { what: "a default of tags", known: &["folder", "select", "tags"] };
 
-/// Reads the policy. What is included comes first, so that the project's own rules are added to those of the organisation.
+/// Reads the policy. The included file comes first, so that the project's rules are added to those of the organisation.
 pub(super) fn decode(node: &Node, files: &ProjectFiles, problems: &mut Vec<Problem>) -> TagPolicy {
     let mut policy = TagPolicy::default();
     let Some(fields) = Fields::open(node, &POLICY, problems) else { return policy };
@@ -29,7 +29,7 @@ pub(super) fn decode(node: &Node, files: &ProjectFiles, problems: &mut Vec<Probl
     {
         include(&path, &node.span, files, &mut policy, problems);
     }
-    // The first default that says something counts: the project's before those of the organisation.
+    // The first matching default wins: the project's come before those of the organisation.
     let of_organisation = std::mem::take(&mut policy.defaults);
     read(&fields, &mut policy, problems);
     policy.defaults.extend(of_organisation);
@@ -37,7 +37,7 @@ pub(super) fn decode(node: &Node, files: &ProjectFiles, problems: &mut Vec<Probl
     policy
 }
 
-/// Reads the file that is included.
+/// Decodes the included file.
 fn include(path: &str, span: &Span, files: &ProjectFiles, policy: &mut TagPolicy, problems: &mut Vec<Problem>) {
     if files.get(path).is_none() {
         let mut problem = Problem::new(codes::POLICY_FILE, format!("the project has no file `{path}`")).at(span);
@@ -70,7 +70,7 @@ fn read(fields: &Fields<'_>, policy: &mut TagPolicy, problems: &mut Vec<Problem>
     }
     if let Some(node) = fields.get("other_keys") {
         const WORDS: [(&str, bool); 2] = [("allow", false), ("refuse", true)];
-        // An organisation that refuses them is not overruled.
+        // A refusal by the organisation cannot be overruled.
         policy.closed |= choice(node, "`other_keys`", &WORDS, problems).unwrap_or_default();
     }
 }
@@ -142,7 +142,7 @@ fn default(node: &Node, problems: &mut Vec<Problem>) -> Option<TagDefault> {
     Some(TagDefault { scope, tags: found?, places })
 }
 
-/// Notes rules for layers that no node can be in.
+/// Reports rules for layers that are not allowed values.
 fn check_layers(policy: &TagPolicy, fields: &Fields<'_>, problems: &mut Vec<Problem>) {
     let allowed = policy.values_of(keys::LAYER);
     if allowed.is_empty() {

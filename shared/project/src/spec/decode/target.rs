@@ -39,7 +39,7 @@ pub(super) fn decode_all(
     targets
 }
 
-/// What targets may refer to.
+/// What targets can refer to.
 pub(super) struct Project<'a> {
     pub(super) files: &'a ProjectFiles,
     pub(super) contracts: &'a contract::Decoded,
@@ -92,7 +92,7 @@ fn param_values(
     values
 }
 
-/// Sources at another place, or with a `kind`, other sources in their stead.
+/// Sources at another location or, with a `kind`, replaced by other sources.
 fn sources(node: &Node, project: &Project<'_>, problems: &mut Vec<Problem>) -> BTreeMap<NodeName, SourceOverride> {
     let names = project.names;
     let mut sources = BTreeMap::new();

@@ -15,7 +15,7 @@ use crate::spec::span::{Span, Spanned};
 use crate::spec::yaml::{Node, Scalar, Value};
 use crate::tag::{ITEM_SEPARATOR, JOIN_KEY_SEPARATOR, Tags, keys};
 
-/// Notes that `what` is of the wrong type, unless that was noted before.
+/// Reports that `what` is of the wrong type, unless that was noted before.
 pub(super) fn wrong_type<T>(node: &Node, what: &str, wanted: &str, problems: &mut Vec<Problem>) -> Option<T> {
     let message = match &node.value {
         Value::Refused => return None,
@@ -33,7 +33,7 @@ fn scalar<'n>(node: &'n Node, what: &str, wanted: &str, problems: &mut Vec<Probl
     }
 }
 
-/// Text. A bare number or boolean is refused: whether `1.10` or `no` was meant as text must not be guessed.
+/// Text. A bare number or boolean is refused, so as not to guess whether `1.10` or `no` was meant as text.
 pub(super) fn text(node: &Node, what: &str, problems: &mut Vec<Problem>) -> Option<String> {
     let scalar = scalar(node, what, "text", problems)?;
     if scalar.as_bool().is_some() || scalar.as_float().is_some() {
@@ -55,12 +55,12 @@ pub(super) fn filled_text(node: &Node, what: &str, problems: &mut Vec<Problem>) 
     Some(text)
 }
 
-/// The text of any scalar, as written; for values that end as text anyway, such as tags.
+/// The text of any scalar, as written; for values that are stored as text anyway, such as tags.
 pub(super) fn any_text(node: &Node, what: &str, problems: &mut Vec<Problem>) -> Option<String> {
     scalar(node, what, "text", problems).map(|scalar| scalar.text.clone())
 }
 
-/// A path or URL. Credentials in it are refused: they belong to the environment of each process.
+/// A path or URL. Credentials in it are refused: they belong in the environment of each process.
 pub(super) fn location(node: &Node, what: &str, problems: &mut Vec<Problem>) -> Option<String> {
     let text = filled_text(node, what, problems)?;
     if !passwords(&text).is_empty() {
@@ -77,7 +77,7 @@ pub(super) fn boolean(node: &Node, what: &str, problems: &mut Vec<Problem>) -> O
     scalar.as_bool().or_else(|| wrong_type(node, what, "`true` or `false`", problems))
 }
 
-/// A whole number in a range.
+/// An integer in a range.
 pub(super) fn whole<N>(node: &Node, what: &str, range: RangeInclusive<N>, problems: &mut Vec<Problem>) -> Option<N>
 where
     N: TryFrom<i128> + PartialOrd + Display,
@@ -163,7 +163,7 @@ pub(super) fn names(node: &Node, what: &str, problems: &mut Vec<Problem>) -> Opt
     Some(found)
 }
 
-/// [`names`] without their places.
+/// [`names`] without their spans.
 pub(super) fn plain_names(node: &Node, what: &str, problems: &mut Vec<Problem>) -> Option<Vec<String>> {
     names(node, what, problems).map(|names| names.into_iter().map(|name| name.value).collect())
 }
@@ -180,7 +180,7 @@ pub(super) fn text_map(node: &Node, what: &str, problems: &mut Vec<Problem>) -> 
     Some(map)
 }
 
-/// Tags: a mapping of words.
+/// Tags: a mapping of texts.
 pub(super) fn tags(node: &Node, problems: &mut Vec<Problem>) -> Option<Tags> {
     if matches!(node.value, Value::List(_)) {
         let problem = Problem::new(codes::WRONG_TYPE, "`tags` must be a mapping, not a list").at(&node.span);
@@ -232,7 +232,7 @@ fn tag_items(key: &str, node: &Node, problems: &mut Vec<Problem>) -> Option<Stri
     Some(items.join(&ITEM_SEPARATOR.to_string()))
 }
 
-/// Notes a part of a tag that a selection could not name.
+/// Reports a part of a tag that a selection could not express.
 fn selectable(text: &str, span: &Span, problems: &mut Vec<Problem>) {
     if text.contains(|c: char| c.is_whitespace() || ",=+".contains(c)) {
         let problem = Problem::new(codes::BAD_NAME, format!("the tag `{text}` cannot be selected by")).at(span);
@@ -258,7 +258,7 @@ pub fn is_name(name: &str) -> bool {
         && name.len() <= 128
 }
 
-/// Notes a name that is not one; `what` is "a source".
+/// Reports an invalid name; `what` is "a source".
 pub(super) fn check_name(name: &Spanned<String>, what: &str, problems: &mut Vec<Problem>) -> bool {
     let good = is_name(&name.value);
     if !good {

@@ -17,18 +17,18 @@ use crate::spec::span::Span;
 pub struct Call {
     /// The name as the engine looks it up.
     pub name: String,
-    /// Where the name stands.
+    /// Where the name is.
     pub span: Span,
     /// The clauses that it is called with.
     pub clauses: Vec<CallClause>,
 }
 
-/// A clause that not every function can take.
+/// A clause that not every function supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallClause {
     /// `DISTINCT` before the arguments.
     Distinct,
-    /// `ORDER BY` behind the arguments.
+    /// `ORDER BY` after the arguments.
     OrderBy {
         /// Whether the first argument is what it sorts by.
         by_argument: bool,
@@ -60,7 +60,7 @@ impl CallClause {
     }
 }
 
-/// The calls of a query that have a clause; none if the text is no query.
+/// The calls of a query that have a clause; none if the text is not a query.
 pub fn calls(sql: &SqlText) -> Vec<Call> {
     let file = Arc::clone(&sql.file);
     let Ok(tokens) = Tokens::read(&file, &sql.text, sql.offset) else { return Vec::new() };
@@ -99,7 +99,7 @@ impl Visitor for Finder<'_> {
     }
 }
 
-/// The name as the engine looks it up: a single one in small letters, unless it is quoted.
+/// The name as the engine looks it up: lower-cased, unless it is quoted.
 fn resolved(function: &Function, first: &Ident) -> String {
     match function.name.0.len() {
         1 if first.quote_style.is_none() => first.value.to_lowercase(),

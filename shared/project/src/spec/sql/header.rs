@@ -11,7 +11,7 @@ use crate::spec::problem::Problem;
 /// The word that makes a comment a header.
 const WORD: &str = "windlass";
 
-/// Where the header of a stage stands.
+/// Where the header of a stage is.
 pub(in crate::spec) enum Header {
     /// There is none; the whole text is the query.
     None,
@@ -33,7 +33,7 @@ pub(in crate::spec) fn split_header(text: &str) -> Header {
     }
 }
 
-/// How many bytes of a comment's inside go up to the end of its first word, if that is `windlass`.
+/// The length in bytes of a comment's content up to the end of its first word, if that is `windlass`.
 fn header_word(inside: &str) -> Option<usize> {
     let spaces = inside.len() - inside.trim_start().len();
     let rest = inside[spaces..].strip_prefix(WORD)?;
@@ -41,7 +41,7 @@ fn header_word(inside: &str) -> Option<usize> {
     ends.then_some(spaces + WORD.len())
 }
 
-/// Notes headers that are not at the start, where nobody would read them.
+/// Reports headers that are not at the start of the file, which would be ignored.
 pub(super) fn refuse_misplaced(tokens: &Tokens<'_>, problems: &mut Vec<Problem>) {
     for (index, token) in tokens.iter().enumerate() {
         let Token::Whitespace(Whitespace::MultiLineComment(comment)) = token else { continue };

@@ -1,7 +1,7 @@
-//! A stage's text to its query: which tables it reads, which parameters it uses, or what is wrong with it.
+//! Parses a stage's query: which tables it reads, which parameters it uses, or what is wrong with it.
 //!
 //! The dialect and the recursion limit are those that the engine's own parser has, so that what passes here is parsed
-//! there too. Whether columns and functions exist is the engine's to say.
+//! there too. Whether columns and functions exist is checked by the engine.
 
 mod called;
 pub mod grammar;
@@ -29,17 +29,17 @@ use super::pipeline::{RelationRef, SqlText};
 use super::problem::{Problem, Problems};
 use super::span::{Span, Spanned};
 
-/// How deep a query may nest; the engine's own limit.
+/// The nesting limit of queries, which is that of the engine.
 const RECURSION_LIMIT: usize = 50;
 
-/// What a stage's query was found to be.
+/// A parsed query.
 pub(super) struct Query {
     pub(super) sql: SqlText,
     pub(super) relations: Vec<RelationRef>,
     pub(super) params: Vec<Spanned<String>>,
 }
 
-/// Reads the query that stands in `text` from the byte `body` on.
+/// Parses the query in `text`, starting at byte `body`.
 pub(super) fn read(
     file: &Arc<str>,
     text: &str,
@@ -47,7 +47,7 @@ pub(super) fn read(
     normalize: bool,
     problems: &mut Vec<Problem>,
 ) -> Option<Query> {
-    // Parsing, walks over what comes of it and dropping that go as deep as the query.
+    // Parsing, traversing and dropping the result recurse as deep as the query.
     with_large_stack(|| read_text(file, text, body, normalize, problems))
 }
 
@@ -75,19 +75,19 @@ fn read_text(file: &Arc<str>, text: &str, body: usize, normalize: bool, problems
     (problems.len() == before).then_some(Query { sql, relations, params })
 }
 
-/// The named parameters of the query that stands in `text` from the byte `body` on; `None` if it has no tokens.
+/// The named parameters of the query in `text`, starting at byte `body`; `None` if it has no tokens.
 pub(super) fn placeholders_in(file: &Arc<str>, text: &str, body: usize) -> Option<Vec<Spanned<String>>> {
     let tokens = Tokens::read(file, &text[body..], body).ok()?;
     Some(placeholders(&tokens, &mut Vec::new()))
 }
 
-/// The tables of the query that stands in `text` from the byte `body` on; none if it is no query.
+/// The tables of the query in `text`, starting at byte `body`; none if it is not a query.
 pub(super) fn relations_in(file: &Arc<str>, text: &str, body: usize, normalize: bool) -> Vec<RelationRef> {
     read(file, text, body, normalize, &mut Vec::new()).map(|query| query.relations).unwrap_or_default()
 }
 
-/// Refuses SQL that is deeper or larger than a query may be, or whose tree could exhaust the stack of who parses it: the
-/// parser's own limit has gaps. Whoever parses SQL that is not a stage's has to ask first. SQL that is not valid passes.
+/// Refuses SQL that is deeper or larger than allowed, or whose tree could exhaust the stack of the parser, whose own
+/// limit has gaps. Must be called before parsing SQL that is not a stage's. Invalid SQL passes.
 pub fn check_depth(text: &str) -> Result<(), String> {
     let file: Arc<str> = "".into();
     let tokens = Tokens::read(&file, text, 0).map_err(|problem| problem.message)?;
@@ -103,13 +103,13 @@ pub fn check_depth(text: &str) -> Result<(), String> {
     problems.pop().map_or(Ok(()), |problem| Err(problem.message))
 }
 
-/// The name under which problems speak of a text that is asked, and stands in no file of a project.
+/// The file name used in problems of an ad-hoc query, which is in no file of a project.
 pub const QUESTION: &str = "query";
 
-/// Checks that a question has no clause that its plan would not carry. What else may be wrong with it is for the engine to say.
+/// Checks that an ad-hoc query has no clause that its plan would not contain. Other problems are found by the engine.
 ///
 /// # Errors
-/// [`Problems`] with the places in the text, which stands for the file [`QUESTION`].
+/// [`Problems`] with positions in the text, as the file [`QUESTION`].
 pub fn check_question(text: &str) -> Result<(), Problems> {
     let file: Arc<str> = QUESTION.into();
     let Ok(tokens) = Tokens::read(&file, text, 0) else { return Ok(()) };
@@ -126,7 +126,7 @@ pub fn check_question(text: &str) -> Result<(), Problems> {
     Problems::check(problems, &question_files(text))
 }
 
-/// A question as if it stood in a file of a project, for problems to point into.
+/// An ad-hoc query as a file of a project, for problems to point into.
 pub fn question_files(text: &str) -> ProjectFiles {
     let mut files = ProjectFiles::new();
     files.insert(QUESTION, text);
@@ -176,7 +176,7 @@ fn placeholders(tokens: &Tokens<'_>, problems: &mut Vec<Problem>) -> Vec<Spanned
     params
 }
 
-/// Notes a text that does not start as a query does, in words of more use than the parser's.
+/// Reports a text that does not start like a query, with a more helpful message than the parser's.
 fn check_first_word(tokens: &Tokens<'_>, body: usize, problems: &mut Vec<Problem>) {
     let Some((index, token)) = tokens.first() else {
         let span = Span::new(tokens.file(), body.saturating_sub(2), body);
@@ -211,7 +211,7 @@ fn check_first_word(tokens: &Tokens<'_>, body: usize, problems: &mut Vec<Problem
     problems.push(Problem::new(codes::NOT_ONE_QUERY, message).at(&tokens.span(index)).help(help));
 }
 
-/// The one query of the text.
+/// The single query of the text.
 fn parse(tokens: &Tokens<'_>, problems: &mut Vec<Problem>) -> Option<Ast> {
     let mut parser = parser_of(tokens);
     let statement = parser.parse_statement().map_err(|error| problems.push(syntax_problem(&error, tokens))).ok()?;
@@ -232,7 +232,7 @@ fn parse(tokens: &Tokens<'_>, problems: &mut Vec<Problem>) -> Option<Ast> {
     }
 }
 
-/// What is wrong when something follows a whole query.
+/// The problem if anything follows the query.
 fn after_query(token: &Token, span: &Span, tokens: &Tokens<'_>) -> Problem {
     if tokens.has_semicolon_before(span) {
         return Problem::new(codes::NOT_ONE_QUERY, "a stage is one query, here a second one starts")
@@ -257,7 +257,7 @@ fn syntax_problem(error: &ParserError, tokens: &Tokens<'_>) -> Problem {
     Problem::new(codes::SQL_SYNTAX, format!("not valid SQL: {message}")).at(&span)
 }
 
-/// Refuses statements that are no queries, and stand where one could.
+/// Refuses statements that are not queries, in positions where a query is allowed.
 fn check_query(query: &Ast, tokens: &Tokens<'_>, problems: &mut Vec<Problem>) {
     let mut refuse = |what: &str, help: &str| {
         let problem = Problem::new(codes::NOT_ONE_QUERY, format!("a stage is one query, {what}")).at(&tokens.whole());

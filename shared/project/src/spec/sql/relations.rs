@@ -1,4 +1,4 @@
-//! The tables that a query reads, common table expressions left out.
+//! The tables that a query reads, without common table expressions.
 
 use std::ops::ControlFlow;
 
@@ -7,7 +7,7 @@ use sqlparser::ast::{Ident, ObjectNamePart, Query, TableFactor, Visit, Visitor};
 use super::tokens::Tokens;
 use crate::spec::pipeline::RelationRef;
 
-/// Every table name in a query that is no common table expression in scope, in the order of the text.
+/// Every table name in a query that is not a common table expression in scope, in the order of the text.
 pub(super) fn of(query: &Query, tokens: &Tokens<'_>, normalize: bool) -> Vec<RelationRef> {
     let mut finder = Finder { tokens, normalize, scopes: Vec::new(), found: Vec::new() };
     let ControlFlow::Continue(()) = query.visit(&mut finder);
@@ -17,9 +17,9 @@ pub(super) fn of(query: &Query, tokens: &Tokens<'_>, normalize: bool) -> Vec<Rel
 
 /// The expressions that a query's WITH names.
 struct Scope {
-    /// The names that may be read by now.
+    /// The names that are in scope so far.
     names: Vec<String>,
-    /// Each expression's own query, by address, with its name.
+    /// The query of each common table expression, by address, with its name.
     queries: Vec<(*const Query, String)>,
     recursive: bool,
 }
@@ -41,7 +41,7 @@ impl Finder<'_> {
         }
     }
 
-    /// The name of the expression that `query` is the query of, if the enclosing WITH names it.
+    /// The name of the common table expression whose query is `query`, if the enclosing WITH names it.
     fn name_of(&self, query: &Query) -> Option<String> {
         let scope = self.scopes.last()?;
         let own = |(other, _): &&(*const Query, String)| std::ptr::eq(*other, query);
@@ -57,7 +57,7 @@ impl Visitor for Finder<'_> {
     type Break = std::convert::Infallible;
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
-        // A recursive expression sees itself, any other only those before it.
+        // A recursive expression can refer to itself, any other only to earlier ones.
         if let Some(name) = self.name_of(query)
             && let Some(scope) = self.scopes.last_mut().filter(|scope| scope.recursive)
         {

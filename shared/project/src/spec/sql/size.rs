@@ -11,13 +11,13 @@ use crate::spec::codes;
 use crate::spec::problem::Problem;
 use crate::spec::span::Span;
 
-/// Parts of an expression that may stand above one another: a chain such as `a + b + c` is as deep as it is long. The time
-/// that the engine takes to plan one grows with the cube of its depth.
+/// The maximum nesting depth of an expression: a chain such as `a + b + c` is as deep as it is long. The engine's
+/// planning time grows with the cube of the depth.
 const MAX_EXPRESSION_LEVELS: usize = 300;
-/// Tables that a query may read, common table expressions seen through as often as they are read.
+/// The maximum number of tables that a query may read, counting common table expressions each time they are read.
 const MAX_RELATIONS: u64 = 2_000;
 
-/// Notes a query that is deeper or larger than a query may be.
+/// Reports a query that is deeper or larger than allowed.
 pub(super) fn check(query: &Query, tokens: &Tokens<'_>, normalize: bool, problems: &mut Vec<Problem>) {
     if let Some(span) = too_deep_at(query, tokens) {
         problems.push(too_deep().at(&span));
@@ -32,7 +32,7 @@ pub(super) fn check(query: &Query, tokens: &Tokens<'_>, normalize: bool, problem
     }
 }
 
-/// Where an expression is deeper than it may be.
+/// The position of an expression that is too deep.
 pub(super) fn too_deep_at<T: Visit>(tree: &T, tokens: &Tokens<'_>) -> Option<Span> {
     let mut levels = Levels { level: 0, is_beyond: false };
     match tree.visit(&mut levels) {
@@ -43,14 +43,14 @@ pub(super) fn too_deep_at<T: Visit>(tree: &T, tokens: &Tokens<'_>) -> Option<Spa
     }
 }
 
-/// An expression that is deeper than it may be.
+/// An expression that is too deep.
 pub(super) fn too_deep() -> Problem {
     let message = format!("an expression has more than {MAX_EXPRESSION_LEVELS} parts inside one another");
     Problem::new(codes::LIMIT, message)
         .help("a chain of operators is as deep as it is long: use IN lists, VALUES, a join or several columns")
 }
 
-/// Looks for the first column or value that is too deep, whose place is known.
+/// Finds the first column or value that is too deep and whose position is known.
 struct Levels {
     level: usize,
     is_beyond: bool,
@@ -69,7 +69,7 @@ impl Visitor for Levels {
             Expr::Identifier(ident) => ident.span.start,
             Expr::CompoundIdentifier(idents) => idents.first().map_or(Location::empty(), |ident| ident.span.start),
             Expr::Value(value) => value.span.start,
-            // It is walked into no further than to its first leaf.
+            // It is traversed only to its first leaf.
             _ => return ControlFlow::Continue(()),
         };
         ControlFlow::Break((place.line > 0).then_some(place))
@@ -81,13 +81,13 @@ impl Visitor for Levels {
     }
 }
 
-/// Counts the tables of every query inside of a query.
+/// Counts the tables of every nested query.
 struct Counter<'a> {
     tokens: &'a Tokens<'a>,
     normalize: bool,
-    /// The queries around the place that is looked at, and how many tables each reads so far.
+    /// The enclosing queries of the current position, and how many tables each has read so far.
     open: Vec<Open>,
-    /// How many tables the common table expressions read that can be seen, by name; the nearest of a name last.
+    /// How many tables each common table expression in scope reads, by name; the nearest with a name last.
     known: HashMap<String, Vec<u64>>,
 }
 
@@ -119,7 +119,7 @@ impl Visitor for Counter<'_> {
 
     fn post_visit_query(&mut self, query: &Query) -> ControlFlow<Self::Break> {
         let Some(done) = self.open.pop() else { return ControlFlow::Continue(()) };
-        // What it has named is seen no further.
+        // Its names are out of scope.
         for (_, name) in &done.named {
             if let Some(relations) = self.known.get_mut(name) {
                 relations.pop();

@@ -1,4 +1,4 @@
-//! The tokens of a query and the bytes they stand at.
+//! The tokens of a query and their byte positions.
 
 use std::sync::Arc;
 
@@ -12,13 +12,13 @@ use crate::spec::codes;
 use crate::spec::problem::Problem;
 use crate::spec::span::{Span, offset_of};
 
-/// Tokens that one expression may have, outside of its parentheses. The parser makes a chain such as `a + b + c` as
-/// deep as it is long, and each step of a walk over it takes stack.
+/// The maximum number of tokens of an expression, outside its parentheses. The parser makes a chain such as `a + b + c`
+/// as deep as it is long, and each level of a traversal uses stack.
 const MAX_CHAIN: usize = 5_000;
-/// Queries that one chain of UNION, EXCEPT and INTERSECT may have.
+/// The maximum number of queries in a chain of UNION, EXCEPT and INTERSECT.
 const MAX_SET_OPERATIONS: usize = 500;
 
-/// The tokens of a query, white space and comments among them.
+/// The tokens of a query, including white space and comments.
 pub(super) struct Tokens<'a> {
     file: &'a Arc<str>,
     sql: &'a str,
@@ -76,14 +76,14 @@ impl<'a> Tokens<'a> {
         self.iter().enumerate().find(|(_, token)| !matches!(token, Token::Whitespace(_) | Token::SemiColon))
     }
 
-    /// The place of a token in the file.
+    /// The span of a token in the file.
     pub(super) fn span(&self, index: usize) -> Span {
         let start = self.starts.get(index).copied().unwrap_or(self.sql.len());
         let end = self.starts.get(index + 1).copied().unwrap_or(self.sql.len());
         Span::new(self.file, self.base + start, self.base + end)
     }
 
-    /// The place of the token that starts at a location of the parser's.
+    /// The span of the token that starts at a location of the parser.
     pub(super) fn span_at(&self, place: Location) -> Span {
         if place.line == 0 {
             return self.at_end();
@@ -108,14 +108,14 @@ impl<'a> Tokens<'a> {
         Span::new(self.file, self.base, self.base + self.sql.len())
     }
 
-    /// The byte of the query after its last token, a closing `;` and what follows it left out.
+    /// The byte after the last token of the query, without a trailing `;` and what follows it.
     pub(super) fn end_of_query(&self) -> usize {
         let closing = self.list.iter().position(|token| token.token == Token::SemiColon);
         let end = closing.and_then(|index| self.starts.get(index).copied()).unwrap_or(self.sql.len());
         self.sql[..end].trim_end().len()
     }
 
-    /// Whether a `;` stands before a place.
+    /// Whether a `;` precedes a position.
     pub(super) fn has_semicolon_before(&self, span: &Span) -> bool {
         let ends = |(token, start): (&TokenWithSpan, &usize)| {
             token.token == Token::SemiColon && self.base + start < span.start
@@ -124,7 +124,7 @@ impl<'a> Tokens<'a> {
     }
 }
 
-/// The byte at which each token starts. Tokens and characters are walked through side by side.
+/// The byte at which each token starts. Tokens and characters are traversed in parallel.
 fn starts_of(sql: &str, list: &[TokenWithSpan]) -> Vec<usize> {
     let mut starts = Vec::with_capacity(list.len());
     let mut place = (1, 1);
@@ -149,7 +149,7 @@ fn to_usize(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
 
-/// A parser's message without the place it ends with, and the place.
+/// Splits a parser's message into the text and the location at its end.
 pub(super) fn split_location(error: &ParserError) -> (String, Option<Location>) {
     let text = match error {
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.as_str(),
@@ -165,7 +165,7 @@ pub(super) fn split_location(error: &ParserError) -> (String, Option<Location>) 
     }
 }
 
-/// The text with its first letter small, unless it starts with a word in capitals.
+/// The text with its first letter lower-cased, unless it starts with a word in capitals.
 fn lower_first(text: &str) -> String {
     let mut chars = text.chars();
     match (chars.next(), chars.clone().next()) {
@@ -174,8 +174,8 @@ fn lower_first(text: &str) -> String {
     }
 }
 
-/// Notes a query whose tree would be so deep that parsing it or walking over it could exhaust the stack. The parser has a
-/// limit of its own, but does not keep it everywhere.
+/// Reports a query whose tree would be so deep that parsing or traversing it could exhaust the stack. The parser has a
+/// limit of its own, but does not enforce it everywhere.
 pub(super) fn check_limits(tokens: &Tokens<'_>, problems: &mut Vec<Problem>) {
     let mut levels = vec![Level::default()];
     let mut types: usize = 0;
@@ -230,7 +230,7 @@ fn is_nested_type(token: &Token) -> bool {
     matches!(token, Token::Word(word) if matches!(word.keyword, Keyword::ARRAY | Keyword::STRUCT | Keyword::MAP))
 }
 
-/// What stands between two parentheses so far.
+/// The content between two parentheses so far.
 #[derive(Default)]
 struct Level {
     /// Tokens since the last comma.
@@ -239,7 +239,7 @@ struct Level {
 }
 
 impl Level {
-    /// Takes a token; whether the limits still hold.
+    /// Counts a token; returns whether the limits are still met.
     fn stays_within_limits(&mut self, token: &Token) -> bool {
         self.chain = if *token == Token::Comma { 0 } else { self.chain + 1 };
         if let Token::Word(word) = token {

@@ -1,4 +1,4 @@
-//! What the parameters of a sub-DAG can be, and a value of each as text and as SQL.
+//! The parameters of a sub-DAG: their kinds, and their values as text and as SQL.
 
 use super::text::{Arguments, Reference, reference};
 use crate::spec::codes;
@@ -13,7 +13,7 @@ use crate::spec::yaml::{Entry, Node, Value};
 
 const NAME: Keys = Keys { what: "a parameter", known: &["type", "default", "description"] };
 
-/// What `$instance` is the reference of: the instance's name.
+/// The name in `$instance`, which refers to the instance's name.
 pub(super) const INSTANCE: &str = "instance";
 
 /// A parameter of a sub-DAG.
@@ -35,7 +35,7 @@ pub(super) enum Kind {
     Names,
 }
 
-/// What a parameter is in an instance.
+/// The value of a parameter in an instance.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Argument {
     Value(ParamValue),
@@ -46,7 +46,7 @@ pub(super) enum Argument {
 }
 
 impl Argument {
-    /// The argument as part of a text. That of a parameter of the project is not known yet.
+    /// The argument as part of a text. The value of a project parameter is not known yet.
     pub(super) fn text(&self) -> Option<String> {
         match self {
             Self::Value(value) => Some(value.to_string()),
@@ -66,7 +66,7 @@ impl Argument {
         }
     }
 
-    /// The argument for a parameter of another kind, if it can be that.
+    /// The argument converted to another kind of parameter, if possible.
     fn converted(&self, kind: Kind) -> Option<Self> {
         match (self, kind) {
             (Self::Value(value), Kind::Value(wanted)) if value.data_type() == wanted => Some(self.clone()),
@@ -83,7 +83,7 @@ impl Argument {
     }
 }
 
-/// A value that SQL reads back as the same value of the same type.
+/// A SQL literal with the same value and type.
 fn literal(value: &ParamValue) -> String {
     let quoted = |text: String| format!("'{}'", text.replace('\'', "''"));
     let cast = |as_type: &str| format!("CAST({} AS {as_type})", quoted(value.to_string()));
@@ -108,12 +108,13 @@ fn literal(value: &ParamValue) -> String {
     }
 }
 
-/// A name that SQL reads as it is.
+/// A SQL identifier for the name.
 pub(super) fn identifier(name: &str) -> String {
     let bare = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && !name.is_empty();
-    // A word of SQL's own is a name only in quotes; which they are depends on the place, so all of them get some.
+    // Keywords are identifiers only in quotes; which words are keywords depends on the context, so all of them are
+    // quoted.
     let reserved = sqlparser::keywords::ALL_KEYWORDS.binary_search(&name.to_ascii_uppercase().as_str()).is_ok();
     if bare && !reserved { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
@@ -147,7 +148,7 @@ fn param(entry: &Entry, problems: &mut Vec<Problem>) -> Option<Param> {
     Some(Param { name, kind, default, span })
 }
 
-/// The kind of a parameter that stands for names.
+/// The kind of a parameter for names.
 fn kind_of_names(node: &Node) -> Option<Kind> {
     let Value::Map(entries) = &node.value else { return None };
     let kind = entries.iter().find(|entry| entry.key.value == "type")?;
@@ -158,7 +159,7 @@ fn kind_of_names(node: &Node) -> Option<Kind> {
     }
 }
 
-/// An argument that is written out.
+/// A literal argument.
 fn argument(node: &Node, name: &str, kind: Kind, problems: &mut Vec<Problem>) -> Option<Argument> {
     match kind {
         Kind::Value(data_type) => param::value(node, name, data_type, problems).map(Argument::Value),
@@ -175,7 +176,7 @@ fn argument(node: &Node, name: &str, kind: Kind, problems: &mut Vec<Problem>) ->
     }
 }
 
-/// Reads the argument for a parameter: written out, or one of those where it is written.
+/// Decodes the argument for a parameter: a literal, or a reference to an argument in scope.
 pub(super) fn bind(node: &Node, param: &Param, here: &Arguments, problems: &mut Vec<Problem>) -> Option<Argument> {
     if let Value::Scalar(scalar) = &node.value
         && let Some(Reference { name, whole: true, .. }) = reference(&scalar.text)

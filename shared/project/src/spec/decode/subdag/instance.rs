@@ -1,4 +1,4 @@
-//! An entry of `subdags`: which sub-DAG, with what, how often.
+//! Decodes an entry of `subdags`: the sub-DAG, its arguments, and the instances.
 
 use std::collections::BTreeMap;
 
@@ -18,25 +18,25 @@ use crate::tag::Tags;
 
 const KEYS: Keys =
     Keys { what: "an instance of a sub-DAG", known: &["use", "over", "params", "inputs", "outputs", "tags"] };
-/// Instances that one entry may make.
+/// The maximum number of instances per entry.
 const MAX_INSTANCES: usize = 1_000;
 
 /// An instance before it is expanded.
 pub(super) struct Instance<'l> {
     pub(super) subdag: &'l Subdag,
-    /// Its name where it is written, and the place.
+    /// Its name in the scope where it is written, and its span.
     pub(super) name: Spanned<String>,
     pub(super) arguments: Arguments,
-    /// Per input, the name of what it reads where the instance is written.
+    /// For each input, the name in the surrounding scope that it is bound to.
     pub(super) inputs: BTreeMap<String, Spanned<String>>,
-    /// Per output, its name where the instance is written.
+    /// For each output, its name in the surrounding scope.
     pub(super) outputs: BTreeMap<String, Spanned<String>>,
     /// Tags of all of its stages.
     pub(super) tags: Tags,
     pub(super) tag_places: BTreeMap<String, Span>,
 }
 
-/// Reads the entries of `subdags` where the arguments `here` are known.
+/// Decodes the entries of `subdags`, with the arguments `here` in scope.
 pub(super) fn read_all<'l>(
     node: &Node,
     library: &'l Library,
@@ -51,7 +51,7 @@ pub(super) fn read_all<'l>(
         let before = problems.len();
         for (own, label) in combinations(&fields, subdag, here, &fixed, problems) {
             instances.extend(one(entry, &fields, subdag, here, own, &label, problems));
-            // The others of the list have the same problems.
+            // The others in the list have the same problems.
             if problems.len() > before {
                 break;
             }
@@ -60,7 +60,7 @@ pub(super) fn read_all<'l>(
     instances
 }
 
-/// The sub-DAG that an instance is of: the one that it names, or the one of its own name.
+/// The sub-DAG of an instance: the one that it names, or the one with the instance's name.
 fn subdag_of<'l>(
     entry: &Entry,
     fields: &Fields<'_>,
@@ -117,8 +117,8 @@ fn argument(
     bind(node, param, here, problems).map(|argument| (name.value.clone(), argument))
 }
 
-/// Per instance of an entry, its arguments and what tells it from the others. `over` is a list of mappings, each an
-/// instance, or a mapping of lists, of which each combination is one.
+/// For each instance of an entry, its arguments and its distinguishing label. `over` is a list of mappings, one per
+/// instance, or a mapping of lists, with one instance per combination.
 fn combinations(
     fields: &Fields<'_>,
     subdag: &Subdag,
@@ -181,7 +181,7 @@ fn combinations(
     found
 }
 
-/// The part of an instance's name that an argument makes.
+/// The part of an instance's name that comes from an argument.
 fn label_of(argument: &Argument) -> String {
     let text = argument.text().unwrap_or_default();
     let named: String = text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
@@ -212,7 +212,7 @@ fn one<'l>(
             }
         }
     }
-    // What is written at the instance may use the arguments of the place and its own, which go before.
+    // Values of the instance may use arguments in scope and its own, which take precedence.
     let mut both = here.clone();
     both.0.extend(own.clone());
     let name = match reference(&entry.key.value) {
@@ -275,7 +275,7 @@ fn inputs(
     bound
 }
 
-/// The names of the outputs: those that the instance gives, else those by the patterns of the sub-DAG.
+/// The names of the outputs: those given by the instance, else those of the sub-DAG's patterns.
 fn outputs(
     fields: &Fields<'_>,
     subdag: &Subdag,

@@ -1,4 +1,4 @@
-//! The files below `subdags/`: what each sub-DAG takes, holds and gives.
+//! Decodes the files below `subdags/`: the inputs, stages and outputs of each sub-DAG.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,15 +21,15 @@ pub(super) const KEYS: Keys =
 /// A sub-DAG.
 pub(super) struct Subdag {
     pub(super) name: String,
-    /// Its file and the text of it, which is read once more for each instance.
+    /// Its file and text, which is decoded again for each instance.
     pub(super) file: Arc<str>,
     pub(super) text: Arc<str>,
     pub(super) params: Vec<Param>,
-    /// The tables that it is given.
+    /// Its input tables.
     pub(super) inputs: Vec<Spanned<String>>,
-    /// The stages that are read from outside.
+    /// The stages that can be read from outside.
     pub(super) outputs: Vec<Output>,
-    /// The stages with a file of their own, by name.
+    /// The stages with their own file, by name.
     pub(super) stages: BTreeMap<String, Arc<str>>,
     /// The pipes.
     pub(super) pipes: Vec<Spanned<String>>,
@@ -39,7 +39,7 @@ pub(super) struct Subdag {
 pub(super) struct Output {
     /// The stage.
     pub(super) stage: Spanned<String>,
-    /// What it is called outside, with `$name` for arguments.
+    /// Its name outside, with `$name` for arguments.
     pub(super) pattern: String,
     /// Where the pattern is written.
     pub(super) place: Span,
@@ -49,12 +49,12 @@ pub(super) struct Output {
 #[derive(Default)]
 pub(super) struct Library {
     pub(super) found: BTreeMap<String, Subdag>,
-    /// Names of those with a problem of their own.
+    /// Names of sub-DAGs that could not be read.
     pub(super) broken: BTreeSet<String>,
 }
 
 impl Library {
-    /// Reads every sub-DAG, and notes every file that belongs to none.
+    /// Reads every sub-DAG, and reports every file that belongs to none.
     pub(super) fn read(files: &ProjectFiles, problems: &mut Vec<Problem>) -> Self {
         let mut library = Self::default();
         let mut queries: BTreeMap<&str, Vec<(&Arc<str>, &str)>> = BTreeMap::new();
@@ -152,7 +152,7 @@ fn read(
     Some(subdag)
 }
 
-/// A list of names, or a mapping of names to what they are about.
+/// A list of names, or a mapping of names to descriptions.
 fn inputs(node: &Node, problems: &mut Vec<Problem>) -> Option<Vec<Spanned<String>>> {
     let found = match &node.value {
         Value::Map(entries) => {
@@ -169,7 +169,7 @@ fn inputs(node: &Node, problems: &mut Vec<Problem>) -> Option<Vec<Spanned<String
     Some(found)
 }
 
-/// A list of stages, or a mapping of stages to what they are called outside.
+/// A list of stages, or a mapping of stages to their names outside.
 fn outputs(fields: &Fields<'_>, problems: &mut Vec<Problem>) -> Vec<Output> {
     let Some(node) = fields.require("outputs", "outputs: [name_of_a_stage]", problems) else { return Vec::new() };
     let output = |stage: &Spanned<String>, pattern: String, place: &Span| Output {
@@ -196,12 +196,12 @@ fn outputs(fields: &Fields<'_>, problems: &mut Vec<Problem>) -> Vec<Output> {
 }
 
 impl Subdag {
-    /// The names of the stages that it holds itself.
+    /// The names of its own stages.
     pub(super) fn own_names(&self) -> impl Iterator<Item = &str> {
         self.stages.keys().map(String::as_str).chain(self.pipes.iter().map(|pipe| pipe.value.as_str()))
     }
 
-    /// Notes inputs, pipes and stages of one name.
+    /// Reports inputs, pipes and stages with the same name.
     fn check_names(&self, problems: &mut Vec<Problem>) {
         let mut known: BTreeMap<String, Span> =
             self.stages.iter().map(|(name, path)| (name.clone(), Span::new(path, 0, 0))).collect();
@@ -217,7 +217,7 @@ impl Subdag {
         }
     }
 
-    /// Notes outputs that are none of the names.
+    /// Reports outputs that are not among the names.
     pub(super) fn check_outputs(&self, known: &[&str], problems: &mut Vec<Problem>) {
         for output in self.outputs.iter().filter(|output| !known.contains(&output.stage.value.as_str())) {
             let message = format!("the sub-DAG `{}` has no stage `{}`", self.name, output.stage.value);

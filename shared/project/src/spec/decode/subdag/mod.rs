@@ -8,8 +8,8 @@
 //!                                                     └ arguments: `$name` in YAML and SQL
 //! ```
 //!
-//! An expanded stage is an ordinary stage. Its texts carry names of their own (`subdags/x/y.sql@instance`), from which
-//! [`super::super::source_map`] leads back to what the author wrote.
+//! An expanded stage is an ordinary stage. Its generated texts have separate names (`subdags/x/y.sql@instance`), which
+//! [`super::super::source_map`] maps back to the source files.
 
 mod argument;
 mod instance;
@@ -38,19 +38,19 @@ use library::Library;
 pub(super) use query::Scope;
 use text::Arguments;
 
-/// What the sub-DAGs of a project became.
+/// The result of expanding the sub-DAGs of a project.
 #[derive(Default)]
 pub(super) struct Expansion {
     pub(super) stages: Vec<StageSpec>,
-    /// The texts of the stages, by the names that their places have.
+    /// The texts of the stages, by the file names in their spans.
     pub(super) files: BTreeMap<Arc<str>, Arc<Expanded>>,
-    /// The names that inputs are bound to in `windlass.yaml`, to be looked for among all nodes.
+    /// The names that inputs are bound to in `windlass.yaml`, to be resolved among all nodes.
     pub(super) bindings: Vec<Spanned<String>>,
     /// Names of stages that could not be read.
     pub(super) broken: Vec<String>,
 }
 
-/// Reads the sub-DAGs, and makes the stages of every instance in the manifest.
+/// Decodes the sub-DAGs, and expands every instance in the manifest.
 pub(super) fn expand_all(
     files: &ProjectFiles,
     manifest: Option<&Manifest>,
@@ -82,10 +82,10 @@ pub(super) fn expand_all(
     expander.made
 }
 
-/// An instance that is being expanded, as those see it that it holds.
+/// The surrounding instance, as seen by the instances inside it.
 struct Outer<'a> {
     instance: &'a Arc<SubdagInstance>,
-    /// Per table name inside, the node's name outside.
+    /// The outer node name of each local table name.
     names: &'a BTreeMap<String, String>,
 }
 
@@ -94,18 +94,18 @@ struct Expander<'a> {
     manifest: Option<&'a Manifest>,
     contracts: &'a Decoded,
     library: &'a Library,
-    /// The sub-DAGs that are being expanded, the outermost first.
+    /// The sub-DAGs that are being expanded, outermost first.
     open: Vec<String>,
     made: Expansion,
     problems: &'a mut Vec<Problem>,
 }
 
-/// The parts of an instance that all of its stages have in common.
+/// What all stages of an instance have in common.
 struct Context<'a> {
     instance: &'a Instance<'a>,
     itself: &'a Arc<SubdagInstance>,
     names: &'a BTreeMap<String, String>,
-    /// Per stage inside, the name outside and where it is given.
+    /// The outer name of each local stage, and its span.
     outside: &'a BTreeMap<String, Spanned<String>>,
 }
 
@@ -134,7 +134,7 @@ impl Expander<'_> {
         });
         let file =
             self.text_of(&subdag.file, subdag.text.as_ref(), SourceMap::identity(subdag.text.len()), instance, &itself);
-        // It was read before, without problems.
+        // It was decoded before, without problems.
         let root = yaml::parse(&file, &subdag.text, 0, &mut Vec::new());
         let root = root.as_ref().and_then(|root| Fields::open(root, &library::KEYS, &mut Vec::new()));
         let nested = root.as_ref().and_then(|root| root.get("subdags"));
@@ -158,7 +158,7 @@ impl Expander<'_> {
         self.open.pop();
     }
 
-    /// Per stage inside, its own and those that instances inside give, what it is called outside.
+    /// The outer names of local stages, including the outputs of nested instances.
     fn outer_names(
         &mut self,
         instance: &Instance<'_>,
@@ -182,7 +182,7 @@ impl Expander<'_> {
         }
         let name_of = |(name, place): (&str, Span)| {
             let outside = match instance.outputs.get(name) {
-                // A pattern of the sub-DAG's own is in the file that was read for this instance.
+                // The sub-DAG's default pattern is in the file that was decoded for this instance.
                 Some(given) => {
                     let mut given = given.clone();
                     if given.span.file == subdag.file {
@@ -200,7 +200,7 @@ impl Expander<'_> {
         inside.into_iter().map(name_of).collect()
     }
 
-    /// What every table name inside means: stages, and inputs by what they are bound to.
+    /// The meaning of every local table name: stages, and the bindings of inputs.
     fn table_names(
         &mut self,
         instance: &Instance<'_>,
@@ -221,13 +221,13 @@ impl Expander<'_> {
                 let problem = Problem::new(codes::SUBDAG_SCOPE, message).label(&bound.span, "not known inside");
                 self.problems.push(problem.help("bind it to a stage of the sub-DAG, or declare it under its `inputs`"));
             }
-            // Whoever reads it is not at fault.
+            // Its readers are not at fault.
             names.insert(input.clone(), node.unwrap_or_else(|| bound.value.clone()));
         }
         names
     }
 
-    /// Notes what a text was made of, and gives it a name.
+    /// Records the source map of a text, and gives it a name.
     fn text_of(
         &mut self,
         origin: &Arc<str>,
@@ -269,7 +269,7 @@ impl Expander<'_> {
         }
     }
 
-    /// A stage with a file of its own.
+    /// A stage with its own file.
     fn stage(&mut self, context: &Context<'_>, name: &str, path: &Arc<str>) {
         let Some((origin, text)) = super::readable(self.files, path, self.problems) else { return };
         let file: Arc<str> = format!("{origin}@{}", context.itself.name).into();
@@ -326,7 +326,7 @@ impl Expander<'_> {
     }
 }
 
-/// A pipe without its steps, whose texts are SQL and have parameters of another kind.
+/// A pipe without its steps, which are SQL and use another kind of parameters.
 fn without_steps(node: &Node) -> Node {
     let value = match &node.value {
         Value::Map(entries) => Value::Map(entries.iter().filter(|entry| entry.key.value != "steps").cloned().collect()),

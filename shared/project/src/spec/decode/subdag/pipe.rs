@@ -1,4 +1,4 @@
-//! A pipe: a chain of small named queries, each over the one before, that is one stage.
+//! A pipe: a stage that is a chain of small named queries, each over the previous one.
 //!
 //! ```text
 //! input ─→ trimmed ─→ known ─→ counted        WITH trimmed AS (… FROM input), known AS (… FROM trimmed), …
@@ -21,10 +21,10 @@ pub(super) const KEYS: Keys = Keys {
     known: &["input", "steps", "description", "tags", "materialize", "io", "retries", "contract", "expect"],
 };
 
-/// The name by which a step reads the one before.
+/// The name by which a step reads the previous one.
 const PREVIOUS: &str = "previous";
 
-/// The query of a pipe, and of what each part of it was made in `text_of_file`.
+/// The query of a pipe, with its source map into `text_of_file`.
 pub(super) fn query(
     file: &Arc<str>,
     text_of_file: &str,
@@ -62,7 +62,7 @@ pub(super) fn query(
 
 type Step = (Spanned<String>, Spanned<String>);
 
-/// The steps: each a mapping of its name to its query.
+/// The steps: each a mapping of a name to a query.
 fn steps_of(node: &Node, problems: &mut Vec<Problem>) -> Option<Vec<Step>> {
     let mut steps: Vec<Step> = Vec::new();
     let before = problems.len();
@@ -92,7 +92,7 @@ fn steps_of(node: &Node, problems: &mut Vec<Problem>) -> Option<Vec<Step>> {
     (problems.len() == before).then_some(steps)
 }
 
-/// The places of the lines of a YAML scalar in its file: YAML takes indentation away and undoes quotes.
+/// The source map of a YAML scalar: YAML removes indentation and quotes.
 fn lines_of(text: &str, text_of_file: &str, place: &Span) -> SourceMap {
     let mut mappings = Vec::new();
     let mut from = place.start;
@@ -122,7 +122,7 @@ fn lines_of(text: &str, text_of_file: &str, place: &Span) -> SourceMap {
     SourceMap(mappings)
 }
 
-/// A text in the making.
+/// A text under construction, with its source map.
 #[derive(Default)]
 struct MappedText {
     text: String,
@@ -130,7 +130,7 @@ struct MappedText {
 }
 
 impl MappedText {
-    /// Adds a text that is of nobody, with the place to name for it.
+    /// Adds a generated text, mapped to the given span.
     fn add(&mut self, text: &str, place: &Span) {
         let start = self.text.len();
         self.text.push_str(text);
@@ -141,7 +141,7 @@ impl MappedText {
         });
     }
 
-    /// Adds a text with the mappings that it was made of.
+    /// Adds a text with its mappings.
     fn append(&mut self, text: &str, mappings: &SourceMap) {
         let start = self.text.len();
         self.text.push_str(text);

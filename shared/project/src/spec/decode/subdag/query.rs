@@ -1,5 +1,5 @@
-//! The query of a stage in a sub-DAG to the query of a stage in a project: parameters become literals or names, tables
-//! become those that the names mean outside.
+//! Expands the query of a sub-DAG's stage: parameters become literals or identifiers, table names become the outer
+//! names.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,18 +15,18 @@ use crate::spec::source_map::{SourceMap, replace};
 use crate::spec::span::Span;
 use crate::spec::sql;
 
-/// What the names inside of an instance mean.
+/// The meaning of names inside an instance.
 pub(in crate::spec::decode) struct Scope<'a> {
     /// The sub-DAG's name.
     pub(super) subdag: &'a str,
     pub(super) arguments: &'a Arguments,
-    /// Per table name inside, the node's name outside.
+    /// The outer node name of each local table name.
     pub(in crate::spec::decode) names: &'a BTreeMap<String, String>,
     /// Whether unquoted names fold to lower case.
     pub(super) normalize: bool,
 }
 
-/// A text with its query, which starts at the byte `body`, as it is outside. `places` says where in `origin` the text is.
+/// Expands a text whose query starts at byte `body`. `places` is the source map of the text into `origin`.
 pub(super) fn expand(
     origin: &Arc<str>,
     places: &SourceMap,
@@ -36,7 +36,7 @@ pub(super) fn expand(
     problems: &mut Vec<Problem>,
 ) -> (String, SourceMap) {
     let mut edits = Vec::new();
-    // A text that has no tokens is complained of where the stage is read.
+    // A text without tokens is reported where the stage is decoded.
     for param in sql::placeholders_in(origin, text, body).unwrap_or_default() {
         let range = param.span.start..param.span.end;
         let place = places.original(range.clone());
@@ -46,7 +46,7 @@ pub(super) fn expand(
         }
     }
     let (filled, first) = replace(text, edits);
-    let first = places.then(&first);
+    let first = places.compose(&first);
     let mut edits = Vec::new();
     for relation in sql::relations_in(origin, &filled, body, scope.normalize) {
         let [name] = relation.parts.as_slice() else { continue };
@@ -63,7 +63,7 @@ pub(super) fn expand(
     (made, first.compose(&second))
 }
 
-/// The table under its name outside. Inside, columns go on calling it by the name that it has there.
+/// The table with its outer name. The local name is kept as an alias for references to its columns.
 fn renamed(relation: &RelationRef, outside: &str) -> String {
     match relation.has_alias {
         true => identifier(outside),
@@ -72,7 +72,7 @@ fn renamed(relation: &RelationRef, outside: &str) -> String {
 }
 
 impl Scope<'_> {
-    /// What to say of a table that there is not inside.
+    /// The problem of an unknown local table.
     pub(in crate::spec::decode) fn unknown(&self, name: &str, place: &Span) -> Problem {
         let message = format!("`{name}` is neither an input of the sub-DAG `{}` nor a stage of it", self.subdag);
         let mut problem = Problem::new(codes::SUBDAG_SCOPE, message).label(place, "not known inside");

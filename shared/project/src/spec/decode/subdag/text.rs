@@ -1,4 +1,4 @@
-//! `$name` and `${name}` in the texts of YAML.
+//! Substitutes `$name` and `${name}` in YAML texts.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::spec::yaml::{Entry, Node, Scalar, Value};
 pub(super) struct Reference<'t> {
     /// The name without `$` and braces.
     pub(super) name: &'t str,
-    /// Whether it is all of the text.
+    /// Whether it is the whole text.
     pub(super) whole: bool,
     start: usize,
     end: usize,
@@ -46,12 +46,12 @@ pub(super) fn reference(text: &str) -> Option<Reference<'_>> {
     None
 }
 
-/// The arguments that `$name` may stand for at a place.
+/// The arguments in scope.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Arguments(pub(super) BTreeMap<String, Argument>);
 
 impl Arguments {
-    /// The argument of a name. What there is not is noted.
+    /// The argument with a name. Unknown names are reported.
     pub(super) fn find(&self, name: &str, place: &Span, problems: &mut Vec<Problem>) -> Option<&Argument> {
         let found = self.0.get(name);
         if found.is_none() {
@@ -109,7 +109,7 @@ impl Arguments {
                     let problem = Problem::new(codes::SUBDAG_PARAM, message).at(place);
                     problems.push(problem.help("use it in SQL only, or write the value out"));
                 }
-                // That was complained of; without it there would be more to complain of.
+                // This was already reported; the placeholder avoids follow-up problems.
                 None => made.push_str(&rest[found.start..found.end]),
             }
             rest = &rest[found.end..];

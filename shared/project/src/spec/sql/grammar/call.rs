@@ -1,4 +1,5 @@
-//! Calls of functions. What a function can take is known when a query is planned (`session/called.rs`).
+//! Calls of functions. Which clauses a function supports is only known when a query is planned
+//! (`session/call_clauses.rs`).
 
 use sqlparser::ast::{
     DuplicateTreatment, Function, FunctionArg, FunctionArgExpr, FunctionArgOperator, FunctionArgumentClause,
@@ -8,7 +9,7 @@ use sqlparser::ast::{
 use super::walk::Walk;
 use super::{Declared, Given, Node, Part, Rule, Section, Verdict, nodes};
 
-/// The planner counts `count(DISTINCT *)` as the different ones among constants.
+/// The planner treats `count(DISTINCT *)` as counting distinct constants.
 const DISTINCT_STAR: Rule =
     Rule { clause: "DISTINCT before `*`", help: "count the rows of a SELECT DISTINCT, or name a column" };
 

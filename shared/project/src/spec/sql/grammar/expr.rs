@@ -9,7 +9,7 @@ use sqlparser::ast::{
 use super::walk::Walk;
 use super::{Declared, Given, Node, Part, Rule, Section, Verdict, nodes};
 
-/// The planner plans the elements of an array without what the query around it has named.
+/// The planner plans the elements of an array without the names of the surrounding query.
 const QUERY_IN_ARRAY: Rule = Rule {
     clause: "a query inside an array's brackets",
     help: "write `make_array(…)`, or aggregate with `array_agg`",
@@ -291,7 +291,7 @@ nodes! {
     }
 }
 
-/// A field of a date stands in the plan as the text that it is; one that the engine does not know is an error there.
+/// A date field is kept in the plan as text; an unknown field is an error of the engine.
 impl Node for DateTimeField {
     fn walk(&self, _walk: &mut Walk<'_>) {}
 }
@@ -308,8 +308,8 @@ fn elements(array: &Array, walk: &mut Walk<'_>) {
     walk.in_array = outside;
 }
 
-/// Whether the parser has taken the conditions that follow for what is compared, which other engines do not: in
-/// parentheses it would be [`Expr::Nested`].
+/// Whether the parser has taken the following conditions as the compared value, unlike other engines; in parentheses it
+/// would be [`Expr::Nested`].
 fn unbounded(right: &Expr) -> bool {
     use BinaryOperator::{And, Or, Xor};
     matches!(right, Expr::BinaryOp { op: And | Or | Xor, .. })

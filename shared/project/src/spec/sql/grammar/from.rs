@@ -1,4 +1,4 @@
-//! FROM: tables, functions that make them, and joins.
+//! FROM: tables, table functions, and joins.
 
 use sqlparser::ast::{
     Join, JoinConstraint, JoinOperator, ObjectName, ObjectNamePart, TableFactor, TableFunctionArgs, TableWithJoins,
@@ -7,7 +7,7 @@ use sqlparser::ast::{
 use super::walk::Walk;
 use super::{Declared, Given, Node, Part, Rule, Section, Verdict, nodes};
 
-/// Without a column in common, the planner makes any natural join a cross join.
+/// Without common columns, the planner turns any natural join into a cross join.
 const NATURAL_OUTER: Rule =
     Rule { clause: "NATURAL for a join that is not an inner one", help: "write ON and the columns" };
 const NO_CONDITION: Rule =
@@ -113,12 +113,12 @@ nodes! {
     }
 }
 
-/// Whether columns of both sides are to become one.
+/// Whether columns of both sides are merged.
 fn of_both_sides(on: &JoinConstraint) -> bool {
     matches!(on, JoinConstraint::Using(_))
 }
 
-/// The constraint of a join, and whether the join is an inner one.
+/// The constraint of a join, and whether it is an inner join.
 fn constraint(join: &JoinOperator) -> Option<(&JoinConstraint, bool)> {
     match join {
         JoinOperator::Join(on) | JoinOperator::Inner(on) => Some((on, true)),

@@ -1,4 +1,4 @@
-//! What the nodes of the syntax tree are made of besides nodes.
+//! The leaves of the syntax tree.
 
 use sqlparser::ast::helpers::attached_token::AttachedToken;
 use sqlparser::ast::{ExactNumberInfo, FunctionArguments, Ident, OneOrManyWithParens, Parens, TimezoneInfo};

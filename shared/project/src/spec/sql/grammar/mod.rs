@@ -1,10 +1,10 @@
-//! Every part of the SQL that the parser understands, and what becomes of it: the plan carries it, or it is refused here by
-//! name and place.
+//! Every part of the SQL that the parser understands, and how it is handled: the plan contains it, or it is refused
+//! here with name and position.
 //!
-//! The engine's planner passes over parts of the syntax tree without a word, and others only fail in the middle of a run.
-//! So the files here declare the tree node by node, field by field, with `nodes!`, and leave nothing out: a version of the
-//! parser that has one more field or variant does not compile before it is said here what becomes of it. The same
-//! declarations make the table in `docs/sql.md`.
+//! The engine's planner silently ignores parts of the syntax tree, and others only fail in the middle of a run. So the
+//! files here declare the complete tree, node by node and field by field, with `nodes!`: a version of the parser with
+//! an additional field or variant does not compile until its handling is declared here. The tables in `docs/sql.md` are
+//! generated from the same declarations.
 
 mod call;
 mod data_type;
@@ -32,18 +32,18 @@ pub struct Rule {
     pub help: &'static str,
 }
 
-/// What becomes of a part of the syntax tree.
+/// How a part of the syntax tree is handled.
 #[derive(Debug, Clone, Copy)]
 pub enum Verdict {
-    /// The plan carries it.
+    /// The plan contains it.
     Carried,
-    /// The plan carries it where the function that is called can take it; where not, it is refused when the query is planned.
+    /// The plan contains it if the called function supports it; otherwise it is refused when the query is planned.
     ByFunction,
     /// It makes no difference to the rows, for this reason.
     Nothing(&'static str),
     /// It is refused.
     Refused(Rule),
-    /// The plan carries it, but for what the rule says, which is refused.
+    /// The plan contains it, except for what the rule refuses.
     Except(Rule),
 }
 
@@ -52,7 +52,7 @@ pub enum Verdict {
 pub struct Part {
     /// Its name in the parser's syntax tree.
     pub name: &'static str,
-    /// What becomes of it.
+    /// How it is handled.
     pub verdict: Verdict,
 }
 
@@ -61,11 +61,11 @@ pub struct Part {
 pub struct Section {
     /// Its name in the parser's syntax tree.
     pub node: &'static str,
-    /// All that it has.
+    /// All of its parts.
     pub parts: &'static [Part],
 }
 
-/// A part of the syntax tree that can be walked through, to find what is refused.
+/// A part of the syntax tree that can be traversed to find refused clauses.
 trait Node {
     fn walk(&self, walk: &mut Walk<'_>);
 }
@@ -75,25 +75,25 @@ trait Declared: Node {
     const PARTS: &'static [Part];
 }
 
-/// Whether a part that may be left out is there.
+/// Whether an optional part is present.
 trait Given {
     fn given(&self) -> bool;
 }
 
-/// Declares nodes of the syntax tree: each `structure` and `tuple` with all of its fields, each `choice` with all of its variants. After
-/// a field or variant stands what becomes of it:
+/// Declares nodes of the syntax tree: each `structure` and `tuple` with all of its fields, each `choice` with all of
+/// its variants. A field or variant is followed by its handling:
 ///
-/// - `carried`: the plan has it; what is inside is walked through
-/// - `(plain)`: the plan has it, and nothing is inside
-/// - `by_function`: as `carried`, if the function can take it
-/// - `(nothing "why")`: it makes no difference
-/// - `(refused "CLAUSE" "what to write instead")`: it is a problem if it is there
+/// - `carried`: the plan contains it; its content is traversed
+/// - `(plain)`: the plan contains it, and it has no content
+/// - `by_function`: as `carried`, if the function supports it
+/// - `(nothing "why")`: it has no effect
+/// - `(refused "CLAUSE" "what to write instead")`: it is a problem if present
 /// - `(except test "CLAUSE" "…")`: carried, but a problem if `test` of it holds
-/// - `(only test, "CLAUSE" "…")`: the same without walking through it
-/// - `(with walker)`: carried, and `walker` walks through it
-/// - `(chain walker)`, of a variant `{ left, op, right }`: carried, and `walker` walks through the node
+/// - `(only test, "CLAUSE" "…")`: the same without traversing it
+/// - `(with walker)`: carried, and traversed by `walker`
+/// - `(chain walker)`, of a variant `{ left, op, right }`: carried, and the node is traversed by `walker`
 ///
-/// `also(check: RULE)` after a name has `check` look at the node as a whole.
+/// `also(check: RULE)` after a name applies `check` to the node as a whole.
 macro_rules! nodes {
     ($($kind:ident $node:ident $(also($($check:path: $rule:path),+))? { $($body:tt)* })*) => {
         $(crate::spec::sql::grammar::declare! { $kind $node [$($($check)+)?] [$($($rule)+)?] { $($body)* } })*
@@ -253,7 +253,7 @@ macro_rules! verdict {
 
 use {act, act_whole, declare, nodes, shape, verdict};
 
-/// Every node of the syntax tree that a query can hold, in the order in which the files here declare them.
+/// Every node of the syntax tree that a query can contain, in order of declaration.
 pub fn sections() -> impl Iterator<Item = &'static Section> {
     let files = [
         query::SECTIONS,
@@ -268,12 +268,12 @@ pub fn sections() -> impl Iterator<Item = &'static Section> {
     files.into_iter().flatten()
 }
 
-/// Notes what `query` has that its plan would not.
+/// Reports parts of `query` that its plan would not contain.
 pub(super) fn check_query(query: &Query, tokens: &Tokens<'_>, problems: &mut Vec<Problem>) {
     problems.append(&mut problems_of(query, tokens));
 }
 
-/// What is refused in an expression; the first of it.
+/// The first refused part of an expression.
 pub(super) fn check_expr(expr: &Expr, tokens: &Tokens<'_>) -> Result<(), String> {
     match problems_of(expr, tokens).into_iter().next() {
         None => Ok(()),

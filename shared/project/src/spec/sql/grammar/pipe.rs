@@ -1,4 +1,4 @@
-//! What may stand behind `|>`.
+//! The operators after `|>`.
 
 use sqlparser::ast::{ExprWithAlias, ExprWithAliasAndOrderBy, PipeOperator, SetOperator, SetQuantifier};
 
@@ -6,7 +6,7 @@ use super::query::{counts_copies, goes_by_name};
 use super::walk::Walk;
 use super::{Declared, Node, Part, Rule, Section, Verdict, nodes};
 
-/// The planner takes the expressions of an aggregation behind `|>` without the order that is written beside them.
+/// The planner ignores the order of the expressions of an aggregation after `|>`.
 const ORDERED: Rule = Rule { clause: "ASC or DESC in AGGREGATE", help: "write `|> ORDER BY` after it" };
 
 nodes! {

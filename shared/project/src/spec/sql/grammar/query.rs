@@ -8,17 +8,17 @@ use sqlparser::ast::{
 use super::walk::Walk;
 use super::{Declared, Given, Node, Part, Rule, Section, Verdict, nodes};
 
-/// The planner gives the columns of a SELECT to sort by, and of anything else none.
+/// The planner expands ORDER BY ALL only for a SELECT.
 const ORDER_BY_ALL_OF_A_SET: Rule =
     Rule { clause: "ORDER BY ALL of rows that are not of one SELECT", help: "name the columns to sort by" };
-/// The engine leaves out, or keeps, every copy of a row that the other side has once.
+/// The engine drops, or keeps, all copies of a row that the other side has once.
 const COPIES: Rule = Rule {
     clause: "EXCEPT ALL or INTERSECT ALL",
     help: "the engine does not count the copies of a row: number them with `row_number()` on both sides, and leave ALL out",
 };
 const BY_NAME: Rule =
     Rule { clause: "BY NAME after EXCEPT or INTERSECT", help: "name the columns on both sides, in the same order" };
-/// The planner takes the two sides of the union out of a recursive query and forgets what stood around them.
+/// The planner extracts the two sides of the union from a recursive query and drops the surrounding clauses.
 const CUT_RECURSIVE_QUERY: Rule = Rule {
     clause: "a WITH, ORDER BY, LIMIT, FETCH or `|>` of a query in WITH RECURSIVE",
     help: "write it in the query that reads this one",

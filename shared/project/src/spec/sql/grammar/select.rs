@@ -10,8 +10,8 @@ use sqlparser::ast::{
 use super::walk::Walk;
 use super::{Declared, Given, Node, Part, Rule, Section, Verdict, nodes};
 
-/// The planner puts a window in the place of its name among the columns of a SELECT only. Elsewhere it takes the call for one
-/// without OVER, which is an aggregate.
+/// The planner resolves window names only in the columns of a SELECT. Elsewhere it treats the call as one without OVER,
+/// that is, as an aggregate.
 const WINDOW_NAME: Rule = Rule {
     clause: "the name of a window outside of the columns of a SELECT",
     help: "write the window out in the parentheses of OVER, or filter in a query around this one",
@@ -139,7 +139,7 @@ nodes! {
     }
 }
 
-/// Walks through the columns of a SELECT, where the names of windows mean something.
+/// Traverses the columns of a SELECT, where window names are resolved.
 fn columns(items: &[SelectItem], walk: &mut Walk<'_>) {
     let outside = std::mem::replace(&mut walk.resolves_windows, true);
     for item in items {

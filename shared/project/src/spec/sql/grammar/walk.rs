@@ -1,4 +1,4 @@
-//! A walk through a syntax tree that finds what is refused, and where it stands in the text.
+//! Traverses a syntax tree to find refused clauses and their positions in the text.
 
 use std::collections::BTreeSet;
 
@@ -11,18 +11,18 @@ use crate::spec::codes;
 use crate::spec::problem::Problem;
 use crate::spec::sql::tokens::Tokens;
 
-/// Problems of one query that are told; a text made by a program could repeat one for ever.
+/// The maximum number of reported problems per query; a generated text could repeat one many times.
 const MAX_PROBLEMS: usize = 50;
 
-/// The walk. Few nodes know their place, so it keeps the place of the last leaf that it came by: what a node has besides is
-/// written after that, and is looked for among the tokens from there on.
+/// The traversal. Few nodes know their position, so it tracks the position of the last visited leaf: a refused clause
+/// is written after it, and is searched for among the following tokens.
 pub(super) struct Walk<'a> {
     tokens: &'a Tokens<'a>,
     place: Option<Location>,
     problems: Vec<Problem>,
     /// The tokens that problems point at.
     pointed_at: BTreeSet<usize>,
-    /// Whether `OVER name` finds the window that it names.
+    /// Whether `OVER name` can resolve the window.
     pub(super) resolves_windows: bool,
     /// Whether the walk is inside an array literal.
     pub(super) in_array: bool,
@@ -47,14 +47,14 @@ impl<'a> Walk<'a> {
         self.problems
     }
 
-    /// Comes by something that stands at `place`, if it knows that.
+    /// Records the position of a visited element, if known.
     pub(super) fn pass(&mut self, place: Location) {
         if place.line > 0 {
             self.place = Some(place);
         }
     }
 
-    /// Notes a clause that is refused.
+    /// Reports a refused clause.
     pub(super) fn refuse(&mut self, rule: &Rule) {
         if self.problems.len() >= MAX_PROBLEMS {
             return;
@@ -71,8 +71,8 @@ impl<'a> Walk<'a> {
         self.problems.push(problem.help(rule.help));
     }
 
-    /// The token that one of the spellings of `clause` starts with, and the spelling: the first from the current place on that
-    /// no other problem points at, else the first of all.
+    /// The token that starts one of the spellings of `clause`, and the spelling: the first after the current position
+    /// that no other problem points at, else the first of all.
     fn find<'c>(&self, clause: &'c str) -> Option<(usize, &'c str)> {
         let spellings: Vec<(Vec<&str>, &'c str)> =
             clause.split(" or ").map(|spelling| (leading_words(spelling), spelling)).collect();
@@ -102,7 +102,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The word that a token is, if it is a word of the language.
+/// The keyword of a token, if it is one.
 fn word_of(token: &Token) -> Option<&str> {
     match token {
         Token::Word(word) if word.quote_style.is_none() && word.keyword != Keyword::NoKeyword => Some(&word.value),
@@ -110,13 +110,13 @@ fn word_of(token: &Token) -> Option<&str> {
     }
 }
 
-/// The words of the language that a spelling starts with.
+/// The keywords that a spelling starts with.
 fn leading_words(spelling: &str) -> Vec<&str> {
     let is_keyword = |word: &&str| word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase() || c == '_');
     spelling.split(' ').take_while(is_keyword).collect()
 }
 
-/// A clause as it is told: its words of the language in quotes.
+/// A clause for messages, with its keywords in quotes.
 fn quote_keywords(clause: &str) -> String {
     let quoted = |spelling: &str| {
         let words = leading_words(spelling).join(" ");
