@@ -242,7 +242,7 @@ impl Planner<'_> {
     /// That every export can be written as its format.
     fn check_exports(&self, stage: &Stage, columns: &SchemaRef) -> Result<(), PlanError> {
         for export in &stage.table.exports {
-            let fits = self.sessions.io().saver(&stage.name, &export.saver)?.check(columns, &export.options);
+            let fits = self.sessions.connectors().saver(&stage.name, &export.saver)?.check(columns, &export.options);
             if let Err(source) = fits {
                 let (name, export, saver) = (stage.name.clone(), export.name.clone(), export.saver.clone());
                 let error = ConnectorError::Unfit { name, export, saver, source };

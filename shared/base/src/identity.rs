@@ -1,6 +1,7 @@
 //! Identities: what two runs must have in common for their results to be comparable.
 //!
-//! Here is what they are, which plans, cursors and bundles hold; sessions and tables say what goes into them.
+//! The types are defined here, because plans, cursors and bundles contain them; sessions and tables define what they
+//! are computed from.
 
 use std::fmt;
 

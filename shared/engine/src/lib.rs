@@ -1,4 +1,4 @@
-//! The engine as every process of Windlass sets it up, so that a plan means the same on each of them.
+//! The engine, configured the same way in every process, so that a plan has the same meaning everywhere.
 //!
 //! ```text
 //! SessionSettings, Functions, ConnectorRegistry ─Sessions→ a session and its identity          (session, function, connectors)

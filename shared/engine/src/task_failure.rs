@@ -1,8 +1,7 @@
-//! How a task's failure travels from an executor to the scheduler and stays legible.
+//! Transports a task's failure from an executor to the scheduler without loss.
 //!
-//! The engine reports a failed task as one text, its error formatted for a debugger, and nests such texts in one
-//! another. So the executor writes a marker into the error, which no such formatting changes, and the scheduler finds
-//! it again.
+//! The engine reports a failed task as a text with debug formatting, and nests such texts. So the executor writes a
+//! marker into the error that survives this formatting, and the scheduler extracts it.
 
 use std::fmt::Write;
 
@@ -11,21 +10,21 @@ use windlass_base::secrets::without_secrets;
 
 const START: &str = "<<windlass-task|";
 const END: &str = ">>";
-/// Longer messages are cut: they travel with every status of the task.
+/// Longer messages are truncated, because they are sent with every status of the task.
 const MAX_MESSAGE: usize = 16 * 1024;
 
-/// What happened to a task, as far as deciding what to do next goes.
+/// The kind of a task's failure, which determines what to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TaskFailureKind {
     /// The query fails on these data, wherever and whenever it runs.
     Execution,
     /// The task's code panicked.
     Panic,
-    /// The memory pool or the spill folder had no room.
+    /// The memory pool or the spill folder was exhausted.
     OutOfResources,
-    /// Reading or writing failed in a way that may pass.
+    /// Reading or writing failed temporarily.
     Io,
-    /// Code of Windlass refused to continue, with a code and help of its own.
+    /// Code of Windlass raised an error with its own code and help.
     Raised,
 }
 
@@ -47,7 +46,7 @@ impl TaskFailureKind {
     }
 }
 
-/// Why a task failed, as its executor saw it.
+/// Why a task failed, as reported by its executor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskFailure {
     /// What happened.
@@ -70,7 +69,7 @@ impl TaskFailure {
         Self { kind: TaskFailureKind::Raised, failure }
     }
 
-    /// The text that survives being formatted for a debugger any number of times.
+    /// The text that survives repeated debug formatting.
     pub fn to_marker(&self) -> String {
         let mut text = START.to_owned();
         text.push_str(self.kind.name());
@@ -84,7 +83,7 @@ impl TaskFailure {
         text
     }
 
-    /// The first failure that `text` holds a marker of.
+    /// The first failure whose marker is in `text`.
     pub fn find_in(text: &str) -> Option<Self> {
         let (_, rest) = text.split_once(START)?;
         let (body, _) = rest.split_once(END)?;
@@ -116,7 +115,7 @@ fn unescape(field: &str) -> String {
     let mut text = String::with_capacity(field.len());
     let mut parts = field.split('%');
     text.push_str(parts.next().unwrap_or_default());
-    // After the first part, escaped characters and plain text take turns.
+    // After the first part, escaped characters and plain text alternate.
     while let Some(code) = parts.next() {
         text.extend(u32::from_str_radix(code, 16).ok().and_then(char::from_u32));
         text.push_str(parts.next().unwrap_or_default());

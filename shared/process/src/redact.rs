@@ -7,9 +7,10 @@ const HIDDEN: &str = "***";
 /// Substrings of the names of secret query parameters.
 const SECRET_NAMES: [&str; 8] = ["secret", "password", "passwd", "token", "key", "sig", "credential", "auth"];
 
-/// `text` without its secrets: user and password of a URL, and the values of query parameters that sound like one.
+/// `text` without its secrets: user and password of a URL, and the values of query parameters with suspicious names.
 ///
-/// What cannot be read as a URL but looks like one loses everything between `://` and the last `@`, and its query.
+/// If a text looks like a URL but cannot be parsed, everything between `://` and the last `@`, and its query, is
+/// removed.
 pub fn redacted(text: &str) -> String {
     if !text.contains("://") && !text.contains('@') {
         return text.to_owned();

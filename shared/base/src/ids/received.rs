@@ -1,6 +1,6 @@
-//! What ids and paths that another process has sent must look like before anything is done with them.
+//! Validates ids and paths received from other processes before they are used.
 //!
-//! They become parts of paths of files. So nothing is cleaned up or decoded: a text is taken as it is, or refused.
+//! They become parts of file paths, so nothing is sanitized or decoded: a text is used unchanged, or refused.
 
 use crate::error::{Coded, ErrorCode};
 

@@ -18,7 +18,7 @@ impl Form {
     }
 }
 
-/// A field inside of a type.
+/// A field inside a type.
 fn write_field(out: &mut Writer, field: &Field) {
     out.text(field.name());
     write_type(out, field.data_type());

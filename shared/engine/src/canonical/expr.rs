@@ -92,7 +92,7 @@ impl Form {
                 self.tag("scalar subquery");
                 self.subquery(subquery, scope)
             }
-            // Bound plans have none; what an old plan means by it is settled only when it is.
+            // Bound plans have none; what an old plan means by it is only determined by binding it.
             #[expect(deprecated)]
             Expr::Wildcard { qualifier, options: _ } => {
                 self.tag("wildcard");
@@ -160,7 +160,7 @@ impl Form {
         })
     }
 
-    /// How an expression is called is a matter of the columns that come out, which are written with the whole query.
+    /// The name of an expression only matters for the result columns, which are written with the whole query.
     fn alias(&mut self, alias: &Alias, scope: Scope<'_>) -> Result<()> {
         let Alias { expr, relation, name, metadata } = alias;
         if self.names == Names::All {
@@ -173,7 +173,7 @@ impl Form {
     }
 
     fn metadata(&mut self, metadata: Option<&FieldMetadata>) {
-        // Only what looks at names sees it, and that has all of them written.
+        // It is only visible to functions that depend on names, for which all names are written.
         if self.names == Names::Outside {
             return;
         }
@@ -268,7 +268,7 @@ impl Form {
     }
 
     fn window_frame(&mut self, frame: &WindowFrame) -> Result<()> {
-        // The one field that is not public, whether the frame looks ahead, follows from these.
+        // The only private field, whether the frame looks ahead, follows from these.
         let WindowFrame { units, start_bound, end_bound, .. } = frame;
         self.out.number(match units {
             WindowFrameUnits::Rows => 0,
@@ -304,7 +304,7 @@ impl Form {
     }
 
     fn subquery(&mut self, subquery: &Subquery, scope: Scope<'_>) -> Result<()> {
-        // The columns of queries around it are found again in its plan.
+        // The columns of outer queries occur again in its plan.
         let Subquery { subquery, outer_ref_columns: _, spans: _ } = subquery;
         self.inside(scope, |form| form.node(subquery))
     }

@@ -1,4 +1,4 @@
-//! What is known while a form is written: where names lead, and what was met.
+//! The state while a canonical form is written: the scope of names, and the collected dependencies.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::{Column, DFSchemaRef, TableReference};
@@ -7,15 +7,15 @@ use super::writer::Writer;
 use super::{Names, PlanDependencies};
 use crate::function::FunctionKind;
 
-/// Functions of the engine that look at the names of what they are given.
+/// Functions of the engine that depend on the names of their arguments.
 const SEE_NAMES: [&str; 2] = ["arrow_field", "arrow_metadata"];
 
-/// What the columns of an expression are columns of.
+/// The scope of an expression's columns.
 #[derive(Clone, Copy)]
 pub(super) struct Scope<'s> {
-    /// The inputs of the node, whose columns are counted through.
+    /// The inputs of the node, whose columns are numbered consecutively.
     inputs: &'s [&'s DFSchemaRef],
-    /// Whether it is a table, whose columns are told by name: where they are in it makes no difference.
+    /// Whether it is a table, whose columns are identified by name, independent of their position.
     of_table: bool,
 }
 
@@ -31,18 +31,18 @@ impl<'s> Scope<'s> {
     }
 }
 
-/// A form that is being written.
+/// A canonical form under construction.
 pub(super) struct Form {
     pub(super) out: Writer,
     pub(super) names: Names,
     pub(super) dependencies: PlanDependencies,
-    /// The inputs of the queries around a subquery, the innermost last.
+    /// The inputs of the outer queries of a subquery, innermost last.
     outer: Vec<Vec<DFSchemaRef>>,
-    /// The recursive queries around a node, the innermost last.
+    /// The enclosing recursive queries of a node, innermost last.
     pub(super) recursive: Vec<String>,
-    /// The parameters of the lambdas around an expression, the innermost last.
+    /// The parameters of the enclosing lambdas of an expression, innermost last.
     pub(super) lambdas: Vec<Vec<String>>,
-    /// Whether something decides by names that would be omitted.
+    /// Whether the result depends on names that would be omitted.
     names_matter: bool,
 }
 
@@ -59,7 +59,7 @@ impl Form {
         }
     }
 
-    /// Whether places alone do not tell what the plan means.
+    /// Whether positions alone do not determine the meaning of the plan.
     pub(super) fn needs_all_names(&self) -> bool {
         self.names_matter && self.names == Names::Outside
     }
@@ -68,24 +68,24 @@ impl Form {
         (self.out.finish(), self.dependencies)
     }
 
-    /// What a part is.
+    /// The kind of a part.
     pub(super) fn tag(&mut self, tag: &'static str) {
         self.out.text(tag);
     }
 
-    /// A name that only the query itself uses.
+    /// A name that is only used within the query.
     pub(super) fn inner_name(&mut self, name: &str) {
         if self.names == Names::All {
             self.out.text(name);
         }
     }
 
-    /// Places are not enough: the form is written once more, with all names.
+    /// Positions are not sufficient: the form is written once more, with all names.
     pub(super) fn names_matter(&mut self) {
         self.names_matter = true;
     }
 
-    /// A column of what stands below.
+    /// A column of an input.
     pub(super) fn column(&mut self, column: &Column, scope: Scope<'_>) {
         let Column { relation, name, spans: _ } = column;
         let place = place(column, scope.inputs);
@@ -106,7 +106,7 @@ impl Form {
         self.out.text(name);
     }
 
-    /// A column of a query around this one.
+    /// A column of an outer query.
     pub(super) fn outer_column(&mut self, column: &Column, data_type: &DataType) {
         let Column { relation, name, spans: _ } = column;
         self.tag("outer column");
@@ -142,7 +142,7 @@ impl Form {
         parts.iter().for_each(|part| self.out.text(part));
     }
 
-    /// Writes what stands inside of a subquery, from where columns of `scope` are those of a query around.
+    /// Writes a subquery, in which columns of `scope` belong to an outer query.
     pub(super) fn inside<T>(&mut self, scope: Scope<'_>, write: impl FnOnce(&mut Self) -> T) -> T {
         self.outer.push(scope.inputs.iter().map(|input| DFSchemaRef::clone(input)).collect());
         let written = write(self);
@@ -150,7 +150,7 @@ impl Form {
         written
     }
 
-    /// A function, by its name. Its version is the registry's to tell.
+    /// A function, by its name. Its version comes from the registry.
     pub(super) fn function(&mut self, kind: FunctionKind, name: &str) {
         if SEE_NAMES.contains(&name) {
             self.names_matter();
@@ -160,7 +160,7 @@ impl Form {
     }
 }
 
-/// Where a column is, counted through all `inputs`.
+/// The position of a column, counted across all `inputs`.
 fn place(column: &Column, inputs: &[&DFSchemaRef]) -> Option<usize> {
     let mut before = 0;
     for input in inputs {

@@ -1,13 +1,13 @@
-//! The canonical form of a bound plan: every node and every expression with all that decides its rows, and nothing that is
-//! only shown to people.
+//! The canonical form of a bound plan: every node and every expression with everything that determines its rows, and
+//! nothing that is only displayed.
 //!
 //! ```text
-//! LogicalPlan ─settled→ its types settled, without columns that nobody reads ─canonical→ a hash, and what it is made of
+//! LogicalPlan ─normalize→ analysed, without columns that are not read ─canonical→ a hash, and its dependencies
 //! ```
 //!
-//! The matches over nodes, expressions, types and values name every variant and every field, so that one that a later
-//! version of the engine adds does not compile until it is written here. Equal forms mean equal rows, whatever process they
-//! are of: nothing in them depends on an address or on the order of a hash map.
+//! The matches over nodes, expressions, types and values name every variant and every field, so that additions in later
+//! versions of the engine do not compile until they are handled here. Equal forms mean equal rows, in every process:
+//! nothing in them depends on an address or on the order of a hash map.
 
 mod data_type;
 mod expr;
@@ -32,10 +32,11 @@ pub use normalize::normalize;
 /// Which names are part of a form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Names {
-    /// Those of tables, of their columns, and of the columns that come out. Inside of a query, columns are told by their
-    /// places: how it calls them makes no difference.
+    /// Those of tables, of their columns, and of the result columns. Inside a query, columns are identified by
+    /// position: their names make no difference.
     Outside,
-    /// All, and with them everything that is known of a column: what must be the same plan, not only have the same rows.
+    /// All names, with everything that is known about a column: for plans that must be identical, not only have the
+    /// same rows.
     All,
 }
 
@@ -46,14 +47,14 @@ pub struct Canonical {
     dependencies: PlanDependencies,
 }
 
-/// What a plan is made of.
+/// The dependencies of a plan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PlanDependencies {
-    /// The tables that it reads by name, each with the columns that it reads of it and a hash of each one's type.
+    /// The tables that it reads, by name, each with the columns that it reads and a hash of their types.
     pub tables: BTreeMap<String, BTreeMap<String, String>>,
     /// The functions that it calls.
     pub functions: BTreeSet<(FunctionKind, String)>,
-    /// Parts that may give other rows though their forms are equal: nodes of extensions.
+    /// Parts that may return different rows although their forms are equal: extension nodes.
     pub opaque: BTreeSet<String>,
 }
 
@@ -63,14 +64,14 @@ impl Canonical {
         &self.digest
     }
 
-    /// What it is made of.
+    /// Its dependencies.
     pub fn dependencies(&self) -> &PlanDependencies {
         &self.dependencies
     }
 }
 
 impl PlanDependencies {
-    /// Takes in what something else is made of as well.
+    /// Adds the dependencies of another form.
     pub fn extend(&mut self, other: Option<&Canonical>) {
         let Some(Canonical { dependencies: Self { tables, functions, opaque }, .. }) = other else { return };
         for (table, columns) in tables {
@@ -89,7 +90,7 @@ pub fn canonical(plan: &LogicalPlan, names: Names) -> Result<Canonical> {
     canonical_form(names, |form| form.query(plan))
 }
 
-/// The canonical form of an expression over the columns of `input`, which are told by their names.
+/// The canonical form of an expression over the columns of `input`, which are identified by name.
 ///
 /// # Errors
 /// The engine's, if a value in it cannot be read.

@@ -14,13 +14,13 @@ use super::Names;
 use super::form::{Form, Scope};
 
 impl Form {
-    /// A whole query: what comes out, and how.
+    /// A whole query: its result columns and its plan.
     pub(super) fn query(&mut self, plan: &LogicalPlan) -> Result<()> {
         self.columns_of(plan.schema());
         self.node(plan)
     }
 
-    /// Names and types of columns; whether they may be null only where it could be looked at.
+    /// Names and types of columns; nullability only where it could be observed.
     pub(super) fn columns_of(&mut self, schema: &DFSchemaRef) {
         self.out.count(schema.fields().len());
         for (relation, field) in schema.iter() {
@@ -150,7 +150,7 @@ impl Form {
         self.out.count(rows.unwrap_or_default());
     }
 
-    /// How literal rows are called is a matter of what reads them.
+    /// The column names of literal rows only matter to their readers.
     fn columns_of_values(&mut self, schema: &DFSchemaRef) {
         self.out.count(schema.fields().len());
         for field in schema.fields() {
@@ -160,7 +160,7 @@ impl Form {
     }
 
     fn join(&mut self, join: &Join) -> Result<()> {
-        // `USING` and `ON` differ in what `*` stands for, which is settled by now.
+        // `USING` and `ON` differ in the expansion of `*`, which has already happened.
         let Join { left, right, on, filter, join_type, join_constraint: _, schema: _, null_equality, null_aware } =
             join;
         self.tag("join");
@@ -182,7 +182,7 @@ impl Form {
         });
         self.out.flag(*null_aware);
         self.node(left)?;
-        // A lateral query on the right sees the columns of the left.
+        // A lateral query on the right can refer to the columns of the left.
         self.inside(Scope::inputs(&[left.schema()]), |form| form.node(right))?;
         self.out.count(on.len());
         for (of_left, of_right) in on {

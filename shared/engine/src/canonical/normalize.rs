@@ -1,4 +1,4 @@
-//! A plan without what makes no difference to its rows: columns that nobody reads.
+//! Normalizes a plan by removing columns that are not read.
 
 use std::sync::Arc;
 
@@ -10,14 +10,14 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Subquery, 
 use datafusion::optimizer::OptimizerRule;
 use datafusion::optimizer::optimize_projections::OptimizeProjections;
 
-/// The plan with its types settled, as the engine does it before anything else, and with scans of those columns alone
-/// that something reads. So a column that a table gets next to them leaves it as it is.
+/// The plan after the engine's analysis, with scans of only those columns that are read. So adding a column to a table
+/// does not change it.
 ///
 /// # Errors
 /// The engine's, if the types do not fit.
 pub fn normalize(plan: &LogicalPlan, state: &SessionState) -> Result<LogicalPlan> {
     let typed = state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| {})?;
-    // A plan that cannot be narrowed is taken as it is: then more columns count than are read, and no fewer.
+    // A plan that cannot be narrowed is used unchanged: then more columns count than are read, but no fewer.
     Ok(with_columns_pruned(typed.clone(), state).unwrap_or(typed))
 }
 
@@ -25,7 +25,7 @@ fn with_columns_pruned(plan: LogicalPlan, state: &SessionState) -> Result<Logica
     let rule = OptimizeProjections::new();
     let plan = without_columns_of_exists(plan)?;
     let plan = rule.rewrite(plan, state)?.data;
-    // Those that refer to the query around them are left to anyone who takes them apart.
+    // Correlated ones are left to decorrelation.
     let narrowed = plan.transform_down(|node| {
         node.map_subqueries(|subquery| match subquery {
             LogicalPlan::Subquery(subquery) => {
@@ -38,7 +38,7 @@ fn with_columns_pruned(plan: LogicalPlan, state: &SessionState) -> Result<Logica
     Ok(narrowed.data)
 }
 
-/// The plan with `EXISTS` over rows without columns: there is a row whatever is in it.
+/// The plan with `EXISTS` over rows without columns: their values do not matter.
 fn without_columns_of_exists(plan: LogicalPlan) -> Result<LogicalPlan> {
     let rewritten = plan.transform_down(|node| {
         node.map_expressions(|root| {

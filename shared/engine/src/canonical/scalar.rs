@@ -1,4 +1,4 @@
-//! Values: their type and every bit of them.
+//! Values: their type and all of their bits.
 
 use datafusion::arrow::array::Array;
 use datafusion::common::ScalarValue;

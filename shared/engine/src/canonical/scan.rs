@@ -1,7 +1,7 @@
-//! Scans: which table, and which of its columns.
+//! Scans: the table and its columns.
 //!
-//! What a table holds and how it is read is told by its registration. A table function is not registered: its arguments are
-//! in what it made, and are written from there.
+//! The content of a table and how it is read are part of its registration. A table function is not registered: its
+//! arguments are taken from its result.
 
 use std::collections::BTreeMap;
 
@@ -17,12 +17,12 @@ use super::Names;
 use super::data_type::type_digest;
 use super::form::{Form, Scope};
 
-/// Rows of a batch of a series: any number, as it makes no difference to the series.
+/// The batch size of a series, which does not affect its values.
 const BATCH: usize = 1;
 
 impl Form {
     pub(super) fn scan(&mut self, scan: &TableScan) -> Result<()> {
-        // Which statistics the optimizer would like to have says nothing about rows.
+        // The requested statistics do not affect rows.
         let TableScan { table_name, source, projection, projected_schema, filters, fetch, statistics_requests: _ } =
             scan;
         self.tag("scan");
@@ -45,7 +45,7 @@ impl Form {
         filters.iter().try_for_each(|filter| self.expr(filter, Scope::table(&[&whole])))
     }
 
-    /// A table of the project, or what takes its place: by its name.
+    /// A table of the project, or its replacement, by name.
     fn table(&mut self, name: &str, scan: &TableScan) {
         self.tag("table");
         self.out.text(name);
@@ -58,7 +58,7 @@ impl Form {
         self.dependencies.tables.entry(name.to_owned()).or_default().extend(columns);
     }
 
-    /// What a recursive query has made so far: told by which of the recursive queries around it is.
+    /// The work table of a recursive query, identified by the nesting level of that query.
     fn work_table(&mut self, table: &CteWorkTable) {
         self.tag("work table");
         match self.recursive.iter().rev().position(|name| name == table.name()) {

@@ -1,9 +1,9 @@
-//! Parts to one hash.
+//! Hashes parts.
 
 /// Hexadecimal digits of a hash: 128 bits of BLAKE3.
 const DIGITS: usize = 32;
 
-/// Hashes parts so that no two sequences of parts are hashed alike: each says what it is, or how long.
+/// Hashes parts so that different sequences of parts have different hashes: each part is tagged or length-prefixed.
 #[derive(Default)]
 pub(super) struct Writer(blake3::Hasher);
 

@@ -1,7 +1,7 @@
-//! The scan of a Delta table that needs more than Parquet: the engine's own encoding of the plain scan, with the
-//! deletion vectors of the files in it and the column mapping next to it.
+//! The scan of a Delta table that needs more than Parquet: the engine's own encoding of the plain scan, extended by the
+//! deletion vectors of its files and the column mapping.
 //!
-//! A task is sent only the groups of files that it reads, and with them only their deletion vectors.
+//! A task only receives the file groups that it reads, with their deletion vectors.
 
 use std::sync::Arc;
 
@@ -35,15 +35,15 @@ struct DeltaScanNode {
     mapping: String,
     #[prost(message, repeated, tag = "5")]
     selections: Vec<FileSelection>,
-    /// Whether the last partition column stands for the rows' positions, which the engine would drop.
+    /// Whether the last partition column represents the row positions, which the engine would drop.
     #[prost(bool, tag = "8")]
     row_positions: bool,
 }
 
-/// Which rows are read of a file of a change feed.
+/// The rows that are read from a file of a change feed.
 #[derive(Clone, PartialEq, Message)]
 struct FileSelection {
-    /// The file's group, and its place in there.
+    /// The file's group, and its index in the group.
     #[prost(uint32, tag = "1")]
     group: u32,
     #[prost(uint32, tag = "2")]

@@ -15,7 +15,7 @@ use super::{Decoding, Encoding, NodeCodec};
 
 pub(super) const NODE: NodeCodec = NodeCodec { name: "delta_write", encode, decode };
 
-/// A write as it travels, whatever its node.
+/// The encoded form of a write, for all kinds of nodes.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct WriteBody {
     #[prost(string, tag = "1")]

@@ -1,4 +1,4 @@
-//! The ids in the engine's own nodes, looked at when they arrive: shuffle files are found and made by them.
+//! Validates the ids in the engine's own nodes when they arrive, because paths of shuffle files are derived from them.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use windlass_base::error::Coded;
 use windlass_base::ids::EngineJobId;
 
-/// Refuses a node whose files would not lie in the folder of a job.
+/// Refuses a node whose files would be outside the folder of a job.
 pub(super) fn check(node: &Arc<dyn ExecutionPlan>) -> Result<()> {
     let node = node.as_ref();
     let writes = [

@@ -1,4 +1,4 @@
-//! Functions that carry more than their name: those around a function that a window calls.
+//! Encodes functions that need more than their name: wrappers around window functions.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use prost::Message;
 use crate::function::Functions;
 use crate::function::exact::{self, Filtered, Shifted};
 
-/// The functions that another one can be around.
+/// The functions that can be wrapped.
 #[derive(Debug)]
 pub(super) struct InnerFunctions {
     aggregate: HashMap<String, Arc<AggregateUDF>>,
@@ -20,7 +20,7 @@ pub(super) struct InnerFunctions {
 }
 
 impl InnerFunctions {
-    /// The engine's, ours, and those that were added.
+    /// The engine's, ours, and custom ones.
     pub(super) fn with(added: &Functions) -> Self {
         let aggregate = ballista_aggregate_functions().into_iter().chain(exact::aggregate_functions());
         let aggregate = aggregate.chain(added.aggregate.iter().map(Arc::clone));

@@ -29,29 +29,29 @@ use prost::Message;
 use self::functions::InnerFunctions;
 use crate::function::Functions;
 
-/// The name under which Ballista's own nodes travel.
+/// The name for Ballista's own nodes.
 const ENGINE: &str = "engine";
 
 type Encode = fn(&Arc<dyn ExecutionPlan>, &Encoding<'_>) -> Result<Option<Vec<u8>>>;
 type Decode = fn(&[u8], &Decoding<'_>) -> Result<Arc<dyn ExecutionPlan>>;
 
-/// How one kind of node becomes bytes and comes back.
+/// How one kind of node is encoded and decoded.
 struct NodeCodec {
-    /// The name that travels with the bytes; it never changes meaning.
+    /// The name sent with the bytes; it never changes meaning.
     name: &'static str,
     /// The node's bytes, or `None` if the node is of another kind.
     encode: Encode,
-    /// The node that the bytes stand for.
+    /// Decodes the node.
     decode: Decode,
 }
 
-/// What encoding a node may need besides the node.
+/// The context for encoding a node.
 struct Encoding<'a> {
     codec: &'a dyn PhysicalExtensionCodec,
     converter: &'a dyn PhysicalProtoConverterExtension,
 }
 
-/// What decoding a node may need besides its bytes.
+/// The context for decoding a node.
 struct Decoding<'a> {
     inputs: &'a [Arc<dyn ExecutionPlan>],
     task: &'a TaskContext,
@@ -59,10 +59,10 @@ struct Decoding<'a> {
     converter: &'a dyn PhysicalProtoConverterExtension,
 }
 
-/// Every node of ours that a plan may carry.
+/// Every custom node that a plan may contain.
 const NODES: &[NodeCodec] = &[delta_merge::NODE, delta_scan::NODE, delta_write::NODE, records::NODE, text_files::NODE];
 
-/// The physical codec of the scheduler and of every executor: our nodes, and Ballista's behind them.
+/// The physical codec of the scheduler and of every executor: our nodes, and Ballista's for all others.
 #[derive(Debug)]
 pub struct PlanCodec {
     engine: BallistaPhysicalExtensionCodec,

@@ -1,5 +1,5 @@
-//! Scans of files of CSV and of JSON objects: the engine's own encoding of what scans of files have in common, with how
-//! the records are read next to it.
+//! Scans of files of CSV and of JSON objects: the engine's encoding of the file scan, extended by how the records are
+//! read.
 
 use std::sync::Arc;
 
@@ -21,10 +21,10 @@ pub(super) const NODE: NodeCodec = NodeCodec { name: "records", encode, decode }
 
 #[derive(Clone, PartialEq, Message)]
 struct RecordsNode {
-    /// Files, columns, and what else scans have in common.
+    /// The engine's encoding of the file scan.
     #[prost(bytes = "vec", tag = "1")]
     scan: Vec<u8>,
-    /// How CSV is written; not there for JSON.
+    /// The CSV format; absent for JSON.
     #[prost(message, optional, tag = "2")]
     csv: Option<Csv>,
     /// Whether the project declares the columns.

@@ -54,8 +54,8 @@ struct ChunkProto {
     files: Vec<FileProto>,
 }
 
-/// Files of a chunk are sorted by path, so neighbours begin alike: a path is what it shares with the one before it,
-/// and the rest.
+/// Files of a chunk are sorted by path, so neighbours share a prefix: a path is encoded as the length of the prefix
+/// shared with the previous one, and the rest.
 #[derive(Clone, PartialEq, Message)]
 struct FileProto {
     #[prost(uint32, tag = "1")]
@@ -142,7 +142,7 @@ fn decode_chunk(chunk: ChunkProto) -> Result<Chunk> {
     Ok(Chunk { files })
 }
 
-/// Bytes that both texts begin with, up to a character's boundary.
+/// The length of the common prefix in bytes, up to a character boundary.
 fn shared_prefix(a: &str, b: &str) -> usize {
     let same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
     b.floor_char_boundary(same)

@@ -1,4 +1,4 @@
-//! What can go wrong when a source is opened or an export is written.
+//! Errors of opening a source or writing an export.
 
 use windlass_base::error::{Coded, ErrorCode};
 use windlass_base::ids::NodeName;
@@ -7,10 +7,10 @@ use windlass_storage::StorageError;
 
 use crate::session::SessionError;
 
-/// What a loader or a saver that is not Windlass's own says went wrong.
+/// The error of a custom loader or saver.
 pub type Fault = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a source cannot be opened, or an export not written.
+/// Why a source cannot be opened, or an export cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectorError {
     /// A Delta table cannot be pinned.
@@ -41,7 +41,7 @@ pub enum ConnectorError {
         name: NodeName,
         /// The loader.
         loader: String,
-        /// Those that there are.
+        /// The existing ones.
         known: Vec<String>,
     },
     /// The program that runs the project has no such saver.
@@ -51,10 +51,10 @@ pub enum ConnectorError {
         name: NodeName,
         /// The saver.
         saver: String,
-        /// Those that there are.
+        /// The existing ones.
         known: Vec<String>,
     },
-    /// A loader was asked for a source that is of another kind.
+    /// A loader was given a source of another kind.
     #[error("the loader cannot open `{name}`, which is of kind `{kind}`")]
     OtherKind {
         /// The source.
@@ -62,7 +62,7 @@ pub enum ConnectorError {
         /// Its kind.
         kind: String,
     },
-    /// A version was asked for of a source that has none.
+    /// A version was requested for a source that has none.
     #[error("`{name}` has no versions: only Delta tables do")]
     NoVersions {
         /// The source.
@@ -148,7 +148,7 @@ impl Coded for ConnectorError {
         match self {
             Self::Pin { source, .. } => source.is_retryable(),
             Self::Session(error) => error.is_retryable(),
-            // What was written does not count before all of it is, so trying again does no harm.
+            // An export only becomes visible when it is complete, so a retry is safe.
             Self::Save { .. } => true,
             _ => false,
         }

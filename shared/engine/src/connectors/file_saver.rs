@@ -1,4 +1,4 @@
-//! Exports as files of a format: one new file a save. Which older ones may go is not decided here.
+//! Exports as files of a format: one new file per save. Removing older ones is handled elsewhere.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -71,7 +71,7 @@ impl Saver for FilesSaver {
         let mut writer = BufWriter::new(store, location.path()?.join(self.named(&name)));
         let mut saved = Saved::default();
         while let Some(batch) = rows.next().await {
-            // A writer that is dropped leaves no file.
+            // A dropped writer leaves no file.
             let batch = batch?;
             saved.rows += batch.num_rows() as u64;
             encoder.write(&batch)?;
@@ -89,7 +89,7 @@ impl Saver for FilesSaver {
     fn check(&self, columns: &SchemaRef, options: &BTreeMap<String, String>) -> Result<(), Fault> {
         let mut encoder = Encoder::new(self.format, Arc::clone(columns), options)?;
         for field in columns.fields() {
-            // What a format cannot hold, its writer says of a row, whatever the row's values are.
+            // Writers report unsupported types for any row, whatever its values.
             let column = field.as_ref().clone().with_nullable(true);
             let row = vec![new_null_array(column.data_type(), 1)];
             let row = RecordBatch::try_new(Arc::new(Schema::new(vec![column])), row)?;
@@ -107,7 +107,7 @@ impl Saver for FilesSaver {
     }
 }
 
-/// Batches to the bytes of a file, a piece at a time.
+/// Encodes batches to the bytes of a file, incrementally.
 enum Encoder {
     Parquet(Box<ArrowWriter<Vec<u8>>>),
     Csv(csv::WriterBuilder, Vec<u8>),
@@ -138,7 +138,7 @@ impl Encoder {
                 };
                 let mut start = Vec::new();
                 if header {
-                    // The header is there also where no row is. It is text, whatever the columns are.
+                    // The header is written even without rows. It is text, whatever the columns are.
                     let names = schema.fields().iter().map(|field| Field::new(field.name(), DataType::Utf8, true));
                     let names = Schema::new(names.collect::<Vec<_>>());
                     let builder = csv::WriterBuilder::new().with_header(true).with_delimiter(delimiter);
@@ -155,7 +155,7 @@ impl Encoder {
             Self::Arrow(writer) => writer.write(batch)?,
             Self::Csv(builder, bytes) => builder.clone().build(bytes).write(batch)?,
             Self::Json(bytes) => {
-                // A column that is null in every row is a column all the same.
+                // A column that is null in every row is still a column.
                 let mut writer = json::WriterBuilder::new().with_explicit_nulls(true).build::<_, LineDelimited>(bytes);
                 writer.write(batch)?;
                 writer.finish()?;
@@ -164,7 +164,7 @@ impl Encoder {
         Ok(())
     }
 
-    /// The bytes that exist by now.
+    /// The bytes available so far.
     fn take(&mut self) -> Vec<u8> {
         match self {
             Self::Parquet(writer) => std::mem::take(writer.inner_mut()),
@@ -173,7 +173,7 @@ impl Encoder {
         }
     }
 
-    /// The bytes that end the file.
+    /// The final bytes of the file.
     fn finish(self) -> Result<Vec<u8>, Fault> {
         Ok(match self {
             Self::Parquet(writer) => writer.into_inner()?,

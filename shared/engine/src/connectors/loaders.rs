@@ -1,4 +1,4 @@
-//! Loaders: a source of some kind at the one state that a whole run reads.
+//! Loaders: open a source at the state that the whole run reads.
 
 use std::fmt;
 
@@ -17,15 +17,15 @@ use crate::session::{ProviderInput, SessionError, Sessions, TableInput};
 
 /// Opens sources of one kind.
 ///
-/// What a loader opens must not change while it is read: the same rows in every scan of the run. Where that cannot be had,
-/// load the rows once and give a table of memory. Its plan travels to executors, so it must be made of operators that
-/// the engine can send: scans of files, of memory, or of tables that Windlass knows.
+/// The source must not change while it is read: every scan of the run must return the same rows. If that cannot be
+/// guaranteed, load the rows once and return an in-memory table. The plan of the table is sent to executors, so it must
+/// consist of operators that the engine can encode: scans of files, of memory, or of tables that Windlass knows.
 #[async_trait]
 pub trait Loader: fmt::Debug + Send + Sync {
     /// Opens a source.
     ///
     /// # Errors
-    /// [`Fault`], or an [`ConnectorError`] as one, which keeps its code and help.
+    /// [`Fault`], or a [`ConnectorError`], which keeps its code and help.
     async fn load(&self, request: LoadRequest<'_>) -> Result<Loaded, Fault>;
 }
 
@@ -34,9 +34,9 @@ pub trait Loader: fmt::Debug + Send + Sync {
 pub struct LoadRequest<'a> {
     /// The source.
     pub source: &'a SourceSpec,
-    /// Where relative locations start: the project's folder.
+    /// The base of relative locations: the project's folder.
     pub base: &'a Location,
-    /// The version that was asked for, if one was: of a source without versions that is an error.
+    /// The requested version, if any: an error for a source without versions.
     pub at: Option<PinAt>,
     /// The sessions of the run, with its object stores.
     pub sessions: &'a Sessions,
@@ -79,7 +79,7 @@ impl<'a> LoadRequest<'a> {
     }
 }
 
-/// A source that was opened.
+/// An opened source.
 #[derive(Debug)]
 pub struct Loaded {
     /// The table, to be registered.
@@ -90,8 +90,8 @@ pub struct Loaded {
     pub chosen_by: &'static str,
     /// The Delta table, if it is one.
     pub pinned: Option<PinnedTable>,
-    /// What tells its rows from other rows, if the table's registration does not: equal identities mean that a run need
-    /// not be repeated.
+    /// The identity of its content, if not given by the table's registration: equal identities mean that nothing has
+    /// changed.
     pub content_identity: Option<String>,
 }
 

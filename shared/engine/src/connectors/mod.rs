@@ -1,5 +1,4 @@
-//! Loaders, which open sources, and savers, which write rows where others read them: the doors for kinds of data that
-//! Windlass does not know.
+//! Connectors: loaders open sources, and savers write exports. Programs can add custom ones for other kinds of data.
 //!
 //! ```text
 //! SourceKind ─name─→ ConnectorRegistry ─Loader→ Loaded ─register→ a table of the session      (delta, listing, text_files, …)

@@ -7,7 +7,7 @@ use windlass_base::ids::NodeName;
 use windlass_project::spec::source::{PinAt, SourceKind};
 use windlass_storage::Location;
 
-use super::error::IoError;
+use super::error::ConnectorError;
 use super::file_saver::{ExportFormat, FilesSaver};
 use super::loaders::{
     DeltaLoader, ListingLoader, LoadRequest, Loaded, Loader, RowsLoader, TextFilesLoader, load_table,
@@ -20,14 +20,14 @@ use crate::session::Sessions;
 pub struct ConnectorRegistry {
     /// By the kind of sources that they open.
     kinds: BTreeMap<&'static str, Arc<dyn Loader>>,
-    /// Those of sources of kind `custom`, by the name that such a source gives.
+    /// The loaders of `custom` sources, by name.
     loaders: BTreeMap<String, Arc<dyn Loader>>,
     savers: BTreeMap<String, Arc<dyn Saver>>,
 }
 
 impl ConnectorRegistry {
-    /// What every Windlass knows: `delta`, `listing`, `text_files` and `rows`; exports as `parquet`, `csv`, `json` and
-    /// `arrow`.
+    /// The standard connectors: sources `delta`, `listing`, `text_files` and `rows`; and exports as `parquet`, `csv`,
+    /// `json` and `arrow`.
     pub fn standard() -> Self {
         let kinds: [(&'static str, Arc<dyn Loader>); 4] = [
             ("delta", Arc::new(DeltaLoader)),
@@ -42,14 +42,14 @@ impl ConnectorRegistry {
         Self { kinds: kinds.into(), loaders: BTreeMap::new(), savers: savers.into() }
     }
 
-    /// These, and a loader for sources that say `kind: custom` and `loader: <name>`.
+    /// Adds a loader for sources with `kind: custom` and `loader: <name>`.
     #[must_use]
     pub fn with_loader(mut self, name: impl Into<String>, loader: Arc<dyn Loader>) -> Self {
         self.loaders.insert(name.into(), loader);
         self
     }
 
-    /// These, and a saver for exports that say `saver: <name>`. One of a format's name takes its place.
+    /// Adds a saver for exports with `saver: <name>`. A saver with the name of a format replaces it.
     #[must_use]
     pub fn with_saver(mut self, name: impl Into<String>, saver: Arc<dyn Saver>) -> Self {
         self.savers.insert(name.into(), saver);

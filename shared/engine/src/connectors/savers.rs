@@ -1,4 +1,4 @@
-//! Savers: rows to where others read them, besides the stage's table.
+//! Savers: write a stage's rows to places other than its table.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,30 +12,31 @@ use windlass_storage::{Location, Stores};
 
 use super::error::Fault;
 
-/// Writes the rows of a table where others read them.
+/// Writes the rows of a table to another place.
 ///
-/// A save may be repeated: after a failure, or after the process was lost. It must leave what a single save leaves.
+/// A save may be repeated, after a failure or after the process was lost. It must then leave the same result as a
+/// single save.
 #[async_trait]
 pub trait Saver: fmt::Debug + Send + Sync {
     /// Writes all rows, in place of what an earlier save wrote; one with a [`Saver::file_name`] writes that file, and
     /// touches nothing else.
     ///
     /// # Errors
-    /// [`Fault`], in words that say what to do. The stage is then retried, as often as it is retried at all.
+    /// [`Fault`], with a message that says what to do. The stage is then retried according to its settings.
     async fn save(&self, request: SaveRequest) -> Result<Saved, Fault>;
 
-    /// Whether rows of these columns can be written with these options, before any are computed.
+    /// Checks whether rows with these columns can be written with these options, before any are computed.
     ///
     /// # Errors
-    /// [`Fault`], in words that say which column or option is in the way.
+    /// [`Fault`], with a message that names the unsupported column or option.
     fn check(&self, _columns: &SchemaRef, _options: &BTreeMap<String, String>) -> Result<(), Fault> {
         Ok(())
     }
 
-    /// The one file that a save writes into its folder, by the name that it is given ([`SaveRequest::name`]).
+    /// The name of the single file that a save writes into its folder, for a given [`SaveRequest::name`].
     ///
-    /// Windlass then keeps account of the files in the folder, removes those of earlier saves, and refuses a folder where
-    /// readers would find something else besides. A saver without such a file cares for its place itself.
+    /// Windlass then manages the files in the folder: it removes those of earlier saves, and refuses a folder with
+    /// other files that readers would find. A saver without such a file is responsible for its own location.
     fn file_name(&self, _name: &str) -> Option<String> {
         None
     }
@@ -45,13 +46,13 @@ pub trait Saver: fmt::Debug + Send + Sync {
 pub struct SaveRequest {
     /// The stage.
     pub dataset: NodeName,
-    /// The version of its table that the rows are of.
+    /// The version of its table that the rows come from.
     pub version: TableVersion,
-    /// A name that no other save is given: of the stage, the export and the version.
+    /// A unique name derived from the stage, the export and the version.
     pub name: String,
     /// The folder, resolved.
     pub location: Location,
-    /// What the export is told.
+    /// The export's options.
     pub options: BTreeMap<String, String>,
     /// The rows, batch by batch.
     pub rows: SendableRecordBatchStream,
@@ -69,11 +70,11 @@ impl fmt::Debug for SaveRequest {
     }
 }
 
-/// What a save came to.
+/// The result of a save.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Saved {
-    /// Rows that were written.
+    /// The number of rows written.
     pub rows: u64,
-    /// Bytes that they take.
+    /// The number of bytes written.
     pub bytes: u64,
 }

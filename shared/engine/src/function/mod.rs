@@ -1,10 +1,10 @@
-//! The functions that Windlass adds to SQL, and the registry that holds them.
+//! The functions that Windlass adds to SQL, and their registry.
 //!
 //! ```text
 //! Functions::standard().with_scalar(yours).with_version("yours", 2) ──→ every session, on scheduler and executors
 //! ```
 //!
-//! A plan names a function and does not carry it: both sides must register the same ones. The registry's
+//! A plan contains only the names of functions: both sides must register the same ones. The registry's
 //! [`records`](Functions::records) are part of the session identity.
 
 pub mod exact;

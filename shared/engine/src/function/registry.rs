@@ -1,4 +1,4 @@
-//! The registry of functions: what every session has besides the engine's own.
+//! The registry of functions: the functions of every session in addition to the engine's.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,22 +11,22 @@ use super::{Languages, stable_id, syntax_nodes};
 /// The version of a function that was registered without one.
 const FIRST_VERSION: u32 = 1;
 
-/// The functions that every session has besides the engine's own, on the scheduler and on every executor alike.
+/// The functions of every session in addition to the engine's, on the scheduler and on every executor.
 #[derive(Debug, Clone, Default)]
 pub struct Functions {
-    /// Functions of a row.
+    /// Scalar functions.
     pub scalar: Vec<Arc<ScalarUDF>>,
-    /// Functions of a group of rows.
+    /// Aggregate functions.
     pub aggregate: Vec<Arc<AggregateUDF>>,
-    /// Functions of a window of rows.
+    /// Window functions.
     pub window: Vec<Arc<WindowUDF>>,
     versions: BTreeMap<String, u32>,
 }
 
-/// What the session identity holds of a function.
+/// What the session identity contains about a function.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FunctionRecord {
-    /// Of a row, of a group or of a window.
+    /// Its kind.
     pub kind: FunctionKind,
     /// The name in SQL.
     pub name: String,
@@ -38,20 +38,20 @@ pub struct FunctionRecord {
     pub volatility: String,
 }
 
-/// What a function is a function of.
+/// The kind of a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FunctionKind {
     /// A row.
     Scalar,
-    /// A group of rows.
+    /// An aggregate function.
     Aggregate,
-    /// A window of rows.
+    /// A window function.
     Window,
 }
 
 impl Functions {
-    /// The functions that Windlass brings along: `syntax_nodes` over the standard [`Languages`], and `stable_id`.
+    /// The standard functions: `syntax_nodes` over the standard [`Languages`], and `stable_id`.
     pub fn standard() -> Self {
         Self::default()
             .with_scalar(syntax_nodes(Languages::standard()))
@@ -59,7 +59,7 @@ impl Functions {
             .with_scalar(stable_id())
     }
 
-    /// These functions and one more of a row; one of the same name is replaced, its version forgotten.
+    /// Adds a scalar function; one with the same name is replaced, and its version reset.
     pub fn with_scalar(mut self, function: ScalarUDF) -> Self {
         self.versions.remove(function.name());
         self.scalar.retain(|other| other.name() != function.name());
@@ -67,7 +67,7 @@ impl Functions {
         self
     }
 
-    /// These functions and one more of a group; one of the same name is replaced, its version forgotten.
+    /// Adds an aggregate function; one with the same name is replaced, and its version reset.
     pub fn with_aggregate(mut self, function: AggregateUDF) -> Self {
         self.versions.remove(function.name());
         self.aggregate.retain(|other| other.name() != function.name());
@@ -75,7 +75,7 @@ impl Functions {
         self
     }
 
-    /// These functions and one more of a window; one of the same name is replaced, its version forgotten.
+    /// Adds a window function; one with the same name is replaced, and its version reset.
     pub fn with_window(mut self, function: WindowUDF) -> Self {
         self.versions.remove(function.name());
         self.window.retain(|other| other.name() != function.name());
@@ -83,14 +83,14 @@ impl Functions {
         self
     }
 
-    /// Returns the function `name` a version. Raise it when the function starts to give other results: results that
-    /// were kept under the older version are then not taken for current. Without one the version is 1.
+    /// Sets the version of the function `name`. Increment it when the results of the function change, so that results
+    /// computed with the older version no longer count as current. The default version is 1.
     pub fn with_version(mut self, name: &str, version: u32) -> Self {
         self.versions.insert(name.to_owned(), version);
         self
     }
 
-    /// What identifies the functions, sorted: the same for the same functions in whatever order they were added.
+    /// What identifies the functions, sorted: independent of the order in which they were added.
     pub fn records(&self) -> Vec<FunctionRecord> {
         let scalar = self.scalar.iter().map(|f| self.record(FunctionKind::Scalar, f.name(), f.signature()));
         let aggregate = self.aggregate.iter().map(|f| self.record(FunctionKind::Aggregate, f.name(), f.signature()));

@@ -1,4 +1,4 @@
-//! `stable_id(part, …)`: a 128-bit id that depends on nothing but the parts' values.
+//! `stable_id(part, …)`: a 128-bit id that only depends on the values of the parts.
 
 use std::sync::Arc;
 
@@ -19,10 +19,10 @@ const ID_DIGITS: usize = 32;
 /// The SQL function `stable_id(part, …)`: 32 hexadecimal digits, the same for the same parts on every machine and in
 /// every release.
 ///
-/// A part is of any type that casts to text; its text is what counts, so `1` and `'1'` are the same part. Null is a
-/// part of its own, unlike `''`, and parts do not run together: `('a', 'bc')` and `('ab', 'c')` differ. The id is the
-/// first 128 bits of the BLAKE3 hash of the parts, each written as the byte 0 for null, or else as the byte 1, its
-/// length in bytes (8 bytes, little-endian) and its bytes in UTF-8. Binary parts count with their own bytes.
+/// Parts may have any type that casts to text and are hashed as text, so `1` and `'1'` are the same part. Null is
+/// different from `''`, and parts are kept separate: `('a', 'bc')` and `('ab', 'c')` differ. The id is the first 128
+/// bits of the BLAKE3 hash of the parts, each written as the byte 0 for null, or else as the byte 1, its length in
+/// bytes (8 bytes, little-endian) and its bytes in UTF-8. Binary parts are hashed as their own bytes.
 pub fn stable_id() -> ScalarUDF {
     ScalarUDF::new_from_impl(StableId { signature: Signature::variadic_any(Volatility::Immutable) })
 }

@@ -27,7 +27,7 @@ use crate::codec::PlanCodec;
 use crate::connectors::ConnectorRegistry;
 use crate::function::{Functions, exact};
 
-/// Bytes below which a file is not split between tasks: handing a task out costs more than reading so little.
+/// The size below which a file is not split between tasks: launching a task costs more than reading so little.
 const REPARTITION_FILE_MIN_BYTES: usize = 4 * 1024 * 1024;
 
 /// Builds every session of a process from one set of settings, functions and object stores.
@@ -43,7 +43,7 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// Makes the builder and the runtime (memory pool, spill folder, caches, object stores) that its sessions share.
+    /// Creates the builder and the runtime (memory pool, spill folder, caches, object stores) that its sessions share.
     ///
     /// # Errors
     /// [`SessionError::Build`] if the engine refuses the settings.
@@ -64,8 +64,8 @@ impl Sessions {
         &self.connectors
     }
 
-    /// The builder of a project's sessions: everything that can change a plan is the project's, while the functions and
-    /// the runtime stay those of the process. `tasks` is how many tasks can run in parallel.
+    /// The builder of a project's sessions: everything that can change a plan comes from the project, the functions and
+    /// the runtime from the process. `tasks` is how many tasks can run in parallel.
     ///
     /// # Errors
     /// [`SessionError::Build`] if the engine refuses the settings.
@@ -123,12 +123,12 @@ impl Sessions {
         &self.runtime
     }
 
-    /// What the sessions have in common with those of another process if, and only if, both plan alike.
+    /// The session identity: equal in another process if and only if both plan in the same way.
     pub fn session_identity(&self) -> &SessionIdentity {
         &self.identity
     }
 
-    /// What the options of the sessions have in common with those of others if queries mean the same in both.
+    /// The result identity: equal if queries have the same meaning in both sessions.
     pub fn result_identity(&self) -> &ResultIdentity {
         &self.results
     }
@@ -161,7 +161,7 @@ impl Sessions {
     }
 }
 
-/// Into how many partitions queries are planned.
+/// The number of partitions that queries are planned with.
 fn partitions_of(settings: &SessionSettings) -> usize {
     match settings.target_partitions {
         0 => std::thread::available_parallelism().map_or(2, usize::from),
@@ -177,20 +177,20 @@ fn config(settings: &SessionSettings, functions: &Functions) -> SessionConfig {
         .with_collect_statistics(true)
         // Adaptive planning hangs a job that loses shuffle output (upstream issue 1986).
         .with_ballista_adaptive_query_planner(false)
-        // A retried task then repeats, and rewrites, one partition only.
+        // A retried task then only repeats and rewrites one partition.
         .set_usize(BALLISTA_SCHEDULER_MAX_PARTITIONS_PER_TASK, 1)
         .with_ballista_grpc_client_max_message_size(settings.message_limit_bytes)
         .with_ballista_physical_extension_codec(Arc::new(PlanCodec::new(functions)));
     let options = config.options_mut();
-    // Questions get one of ours, whose tables executors can read.
+    // Ad-hoc queries get a custom one, whose tables executors can read.
     options.catalog.information_schema = false;
     options.execution.parquet.pushdown_filters = settings.parquet_pushdown;
     options.execution.parquet.reorder_filters = settings.parquet_pushdown;
-    // The check refuses queries that repeat a test for truth (`x IS NOT TRUE`) in their aggregates: physical plans call
-    // its outcome nullable, which it is not (upstream issue 24096, mended after the release used here).
+    // The check refuses queries that repeat a truth test (`x IS NOT TRUE`) in their aggregates: physical plans mark its
+    // result as nullable, which it is not (upstream issue 24096, fixed after the release used here).
     options.execution.skip_physical_aggregate_schema_check = true;
     options.sql_parser.enable_ident_normalization = settings.normalize_identifiers;
-    // So that a complaint about a query can say where in it.
+    // So that errors of a query have positions.
     options.sql_parser.collect_spans = true;
     // Measured: sort-merge joins, Ballista's default, are two to five times slower on TPC-H. A hash join cannot
     // spill: its build side must fit the share of memory of each of its tasks, and a query that exceeds it fails

@@ -1,31 +1,31 @@
-//! Calls of functions with clauses that the functions do not take. The engine leaves such clauses out of the plan
-//! silently, and only a session knows what a function is a function of.
+//! Refuses function calls with clauses that the function does not support. The engine silently drops such clauses from
+//! the plan, and only a session knows the kind of a function.
 
 use datafusion::execution::SessionState;
 use windlass_project::spec::pipeline::SqlText;
 use windlass_project::spec::{Call, CallClause, Problem, calls, codes};
 
-/// What a name is the name of.
+/// The kind of function that a name refers to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Callee {
-    /// A function of a row.
+    /// A scalar function.
     Row,
-    /// A function of a window alone, which passes over nulls if it is told so.
+    /// A pure window function, which may support `IGNORE NULLS`.
     Window { sees_nulls: bool },
-    /// A function of a group, over a window or not.
+    /// An aggregate function, over a window or not.
     Group { sees_nulls: bool, is_ordered_set: bool, of_all_rows: bool },
-    /// Nothing that the session knows: the engine says so.
+    /// An unknown function, which the engine reports.
     Unknown,
 }
 
-/// Functions of a window that number its rows, and look at no values that could be null.
+/// Window functions that number rows, and do not read values that could be null.
 const NUMBERING: [&str; 6] = ["row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile"];
-/// Functions of a group of which the window has one of its own.
+/// Aggregate functions with a separate window function of the same name.
 const OF_WINDOWS: [&str; 3] = ["first_value", "last_value", "nth_value"];
-/// Functions of a group that are written with WITHIN GROUP and do not say so of themselves.
+/// Aggregate functions that are used with WITHIN GROUP but do not declare it.
 const ORDERED_SETS: [&str; 4] =
     ["percentile_cont", "quantile_cont", "approx_percentile_cont", "approx_percentile_cont_with_weight"];
-/// Functions of a group that the engine gives all rows to, whether DISTINCT is written or not.
+/// Aggregate functions for which the engine ignores DISTINCT.
 const OF_ALL_ROWS: [&str; 15] = [
     "approx_percentile_cont",
     "approx_percentile_cont_with_weight",
@@ -43,10 +43,10 @@ const OF_ALL_ROWS: [&str; 15] = [
     "regr_sxy",
     "regr_syy",
 ];
-/// What the engine plans like a function of a row, though it is none.
+/// Built-in constructs that the engine plans like scalar functions.
 const BUILT_IN: [&str; 4] = ["make_map", "map", "unnest", "unnest_outer"];
 
-/// What is wrong with the calls of functions in `sql`, in a session that has the functions of `state`.
+/// The problems of function calls in `sql`, in a session with the functions of `state`.
 pub fn refused_calls(state: &SessionState, sql: &SqlText) -> Vec<Problem> {
     calls(sql).iter().filter_map(|call| refused(call, callee(state, call))).collect()
 }

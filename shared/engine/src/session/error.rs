@@ -19,21 +19,21 @@ pub enum SessionError {
     List {
         /// The location.
         location: String,
-        /// The store's own words.
+        /// The store's message.
         #[source]
         source: object_store::Error,
     },
-    /// A location holds nothing that the source could read.
+    /// A location contains nothing that the source can read.
     #[error("`{location}` holds no {wanted}{}", found.as_ref().map(|found| format!("; it holds {found}")).unwrap_or_default())]
     NoFiles {
         /// The location.
         location: String,
-        /// What was looked for.
+        /// What was expected.
         wanted: String,
         /// An example of what exists instead.
         found: Option<String>,
     },
-    /// A glob cannot be read.
+    /// A glob is malformed.
     #[error("`{glob}` is not a glob: {reason}")]
     BadGlob {
         /// The glob.
@@ -41,23 +41,23 @@ pub enum SessionError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A file is not of the format that the source declares, or not all of it is there.
+    /// A file does not have the format that the source declares, or is incomplete.
     #[error("`{file}` cannot be read as {format}")]
     WrongFormat {
         /// The file.
         file: String,
         /// The declared format.
         format: &'static str,
-        /// The reader's own words.
+        /// The reader's message.
         #[source]
         source: DataFusionError,
     },
-    /// Each file can be read, but their columns do not fit together.
+    /// Each file can be read, but their columns are incompatible.
     #[error("`{file}` does not agree on its columns with the other files: {reason}")]
     SchemaConflict {
-        /// The first file that does not fit.
+        /// The first incompatible file.
         file: String,
-        /// What does not fit.
+        /// The incompatibility.
         reason: String,
     },
     /// A record of a CSV or JSON file cannot be read.
@@ -70,7 +70,7 @@ pub enum SessionError {
         /// What is wrong with it.
         reason: String,
     },
-    /// A value in a CSV or JSON file is none of its column's type.
+    /// A value in a CSV or JSON file does not have its column's type.
     #[error("`{file}`, line {line}: `{found}` does not fit the column `{column}`, which is {expected}")]
     BadValue {
         /// The file.
@@ -84,7 +84,7 @@ pub enum SessionError {
         /// The value, as it is written.
         found: String,
     },
-    /// A file does not have the columns that it should have.
+    /// A file does not have the required columns.
     #[error("`{file}` {reason}")]
     OtherColumns {
         /// The file.
@@ -99,10 +99,10 @@ pub enum SessionError {
         location: String,
         /// The column.
         column: String,
-        /// A column that is called almost the same.
+        /// A column with a similar name.
         similar: Option<String>,
     },
-    /// A declared type cannot hold every value of the type that a file has.
+    /// A declared type cannot represent every value of the type in a file.
     #[error("`{file}` has the column `{column}` as {found}, not every value of which is one of {declared}")]
     LossyType {
         /// The file.
@@ -114,7 +114,7 @@ pub enum SessionError {
         /// Its declared type.
         declared: String,
     },
-    /// A file that looks as if it belonged to the source is of a kind that is not read.
+    /// A file that seems to belong to the source would not be read.
     #[error("`{file}` is not read: {reason}")]
     NotRead {
         /// The file.
@@ -122,7 +122,7 @@ pub enum SessionError {
         /// Why not.
         reason: String,
     },
-    /// A file does not lie in the folders that its partition columns ask for.
+    /// A file is not in folders that match the partition columns.
     #[error("`{file}` has no value for the partition column `{column}`: {reason}")]
     Partition {
         /// The file.
@@ -140,7 +140,7 @@ pub enum SessionError {
         /// The column.
         column: String,
     },
-    /// A file is not what it was when the run listed it.
+    /// A file has changed since the run listed it.
     #[error("the file `{path}` changed or vanished while it was in use")]
     FileChanged {
         /// The file, below its source's folder or in its store.
@@ -151,7 +151,7 @@ pub enum SessionError {
     View {
         /// The view.
         view: NodeName,
-        /// The engine's own words.
+        /// The engine's message.
         #[source]
         source: DataFusionError,
     },
@@ -160,7 +160,7 @@ pub enum SessionError {
     Register {
         /// The table.
         table: NodeName,
-        /// The engine's own words.
+        /// The engine's message.
         #[source]
         source: DataFusionError,
     },

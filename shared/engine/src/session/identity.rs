@@ -1,4 +1,4 @@
-//! What the identities of sessions are made of.
+//! Computes the identities of sessions.
 
 use std::collections::BTreeMap;
 
@@ -8,8 +8,8 @@ use windlass_base::identity::{ResultIdentity, SessionIdentity};
 
 use crate::function::{FunctionRecord, Functions};
 
-/// Options that change neither a plan nor a result: how a plan is printed, how a client and the parts of a cluster
-/// talk to each other, and how much a machine does at once. Everything else counts, options of later versions too.
+/// Options that affect neither plans nor results: how a plan is printed, how the client and the cluster communicate,
+/// and the concurrency of a machine. All other options count, including those of later versions.
 const IRRELEVANT: [&str; 14] = [
     "ballista.client.",
     "ballista.job.",
@@ -27,7 +27,7 @@ const IRRELEVANT: [&str; 14] = [
     "datafusion.runtime.",
 ];
 
-/// Options that change how a query is run, and not what comes out: how much is done at once and how files are read.
+/// Options that affect how a query is run, but not its result: concurrency and how files are read.
 const OF_EXECUTION: [&str; 6] = [
     "ballista.",
     "datafusion.catalog.",
@@ -37,10 +37,10 @@ const OF_EXECUTION: [&str; 6] = [
     "datafusion.explain.",
 ];
 
-/// Options of execution that do have a say in results.
+/// Execution options that do affect results.
 const OF_RESULTS: [&str; 1] = ["datafusion.execution.time_zone"];
 
-/// What a session identity is made of. It is public through its hash alone, so fields may be added.
+/// The content of a session identity. Only its hash is public, so fields may be added.
 #[derive(Serialize)]
 struct Ingredients {
     versions: [(&'static str, &'static str); 3],

@@ -1,5 +1,5 @@
-//! Functions that make much of little, such as `repeat`, may not make constants without bounds: the optimizer computes
-//! constants while it plans, in the process that plans.
+//! Limits the constants of functions that expand small arguments, such as `repeat`: the optimizer computes constants
+//! while it plans, in the planning process.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -20,10 +20,10 @@ use datafusion::logical_expr::{
 
 use super::limits::PlanLimit;
 
-/// Bytes that one constant may have.
+/// The maximum size of a constant in bytes.
 pub(super) const MAX_CONSTANT: u64 = 48 * 1024 * 1024;
 
-/// How large what a function makes of constants can be.
+/// An upper bound of the size of a function's result for constant arguments.
 type Bound = fn(&[&ScalarValue]) -> Option<u64>;
 
 /// The functions whose results can be larger than all of their arguments together, with a bound of the result.
@@ -46,7 +46,7 @@ const FUNCTIONS: [(&str, Bound); 11] = [
     }),
 ];
 
-/// Puts bounded functions in place of the session's functions that make much of little.
+/// Replaces functions of the session that can expand their arguments by bounded ones.
 pub(super) fn bound_constants(state: &mut SessionState) -> Result<()> {
     for (name, bound) in FUNCTIONS {
         if let Ok(function) = state.udf(name) {
@@ -56,14 +56,14 @@ pub(super) fn bound_constants(state: &mut SessionState) -> Result<()> {
     Ok(())
 }
 
-/// How large a constant `call` makes, if it makes one and is one of these functions.
+/// The size of the constant that `call` computes, if it is constant and one of these functions.
 pub(super) fn constant_bytes(call: &ScalarFunction) -> Option<u64> {
     let function: &dyn Any = call.func.inner().as_ref();
     let bounded = function.downcast_ref::<Bounded>()?;
     match call.args.iter().map(literal).collect::<Option<Vec<_>>>() {
         Some(args) => (bounded.bound.0)(&args),
         None if call.args.iter().any(Expr::any_column_refs) => None,
-        // What the arguments come to is seen when they are computed; then it is at most this.
+        // The size of the arguments is known when they are computed; this is an upper bound.
         None => Some(MAX_CONSTANT),
     }
 }
@@ -90,7 +90,7 @@ fn bytes(value: &ScalarValue) -> u64 {
     }
 }
 
-/// A number of times; less than none is none.
+/// A repeat count; negative counts are zero.
 fn number(value: &ScalarValue) -> Option<u64> {
     match value.cast_to(&DataType::Int64) {
         Ok(ScalarValue::Int64(Some(number))) => Some(u64::try_from(number).unwrap_or(0)),
@@ -98,13 +98,13 @@ fn number(value: &ScalarValue) -> Option<u64> {
     }
 }
 
-/// A text, or the elements of a list, with a text at every place in it.
+/// A text, or the elements of a list, with a text inserted at every position.
 fn with_replacements(text: &ScalarValue, replacement: &ScalarValue) -> u64 {
     let places = bytes(text).saturating_add(1);
     bytes(text).saturating_add(places.saturating_mul(bytes(replacement)))
 }
 
-/// The bytes of the integers from one to another. Of dates and times nothing is said: there are not so many of them.
+/// The size of a range of integers in bytes. Ranges of dates and times are small and not limited.
 fn series(args: &[&ScalarValue]) -> Option<u64> {
     let whole = |value: &ScalarValue| match value {
         ScalarValue::Int64(number) => *number,
@@ -119,7 +119,7 @@ fn series(args: &[&ScalarValue]) -> Option<u64> {
     Some((start.abs_diff(stop) / step).saturating_mul(8))
 }
 
-/// A function with a bound; functions of a name have the same one.
+/// A function with a bound; functions with the same name have the same one.
 #[derive(Debug, Clone, Copy)]
 struct BoundOf(Bound);
 
@@ -135,7 +135,7 @@ impl std::hash::Hash for BoundOf {
     fn hash<H: std::hash::Hasher>(&self, _state: &mut H) {}
 }
 
-/// The function that it holds, which refuses to make constants that are too large.
+/// Wraps a function so that it refuses to compute constants that are too large.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Bounded {
     function: Arc<ScalarUDF>,
@@ -160,8 +160,7 @@ impl ScalarUDFImpl for Bounded {
         self.function.invoke_with_args(args)
     }
 
-    // The optimizer leaves a constant that it fails to compute to anyone who runs the plan; here it hears of the
-    // failure.
+    // The optimizer defers constants that it fails to compute to execution; here the failure is reported.
     fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
         self.check(args.iter().map(literal).collect())?;
         self.function.simplify(args, info)

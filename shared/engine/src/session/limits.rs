@@ -1,7 +1,7 @@
-//! What planning one query may take: operators, expressions, constants and time.
+//! The limits of planning a query: operators, expressions, constants and time.
 //!
-//! Plans are measured before they are optimized and after every rule that changes them, and the clock is looked at before
-//! every rule and every node, so a query that grows without end while it is planned is given up within the limits.
+//! Plans are measured before they are optimized and after every rule that changes them, and the timeout is checked
+//! before every rule and every node, so planning a query that grows without bounds is aborted within the limits.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -23,50 +23,50 @@ use windlass_base::error::{Coded, ErrorCode};
 
 use super::large_values::constant_bytes;
 
-/// Operators that a query's plan may have, views and common table expressions resolved.
+/// The maximum number of operators of a query's plan, with views and common table expressions inlined.
 pub const MAX_OPERATORS: usize = 10_000;
-/// Operators that may stand above one another.
+/// The maximum nesting depth of operators.
 pub const MAX_LEVELS: usize = 4_000;
-/// Expressions that a plan may have, all operators together, each part of an expression counted.
+/// The maximum number of expressions of a plan, counting all parts of all expressions.
 pub const MAX_EXPRESSIONS: usize = 200_000;
-/// Parts of an expression that may stand above one another: those that were written, and what analysis puts between them.
+/// The maximum nesting depth of an expression, including nodes added by the analysis.
 pub const MAX_EXPRESSION_LEVELS: usize = 4_000;
-/// Bytes that the constants of a plan may have together.
+/// The maximum total size of the constants of a plan in bytes.
 pub const MAX_CONSTANT_BYTES: usize = 64 * 1024 * 1024;
-/// How long optimizing a query and making its physical plan may take.
+/// The timeout for optimizing a query and creating its physical plan.
 pub const PLANNING_TIME: Duration = Duration::from_secs(60);
 
-/// A limit that a query goes beyond.
+/// A limit that a query exceeds.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanLimit {
     /// The plan is too large.
     #[error("its plan has more than {limit} {what}")]
     Size {
-        /// What there is too much of.
+        /// What exceeds the limit.
         what: &'static str,
-        /// How much there may be.
+        /// The limit.
         limit: usize,
     },
-    /// A function would make a constant that is too large.
+    /// A function would compute a constant that is too large.
     #[error("`{function}` would make a constant of {bytes} bytes, and one may have {limit}")]
     Constant {
         /// The function.
         function: String,
-        /// The bytes of the constant, at least.
+        /// The minimum size of the constant in bytes.
         bytes: u64,
-        /// The bytes that it may have.
+        /// The limit in bytes.
         limit: u64,
     },
     /// Planning takes too long.
     #[error("planning it takes more than {seconds} s")]
     Time {
-        /// How long it may take.
+        /// The timeout.
         seconds: u64,
     },
 }
 
 impl PlanLimit {
-    /// The limit because of which the engine gave up, if that is why.
+    /// The exceeded limit in an engine error, if that is the cause.
     pub fn find_in(error: &DataFusionError) -> Option<&Self> {
         let mut cause: Option<&(dyn Error + 'static)> = Some(error);
         while let Some(error) = cause {
@@ -110,8 +110,8 @@ impl Coded for PlanLimit {
     }
 }
 
-/// Refuses a plan that is beyond a limit. A plan that is shared by several of its own parts counts for each of them, as
-/// it does for anyone who walks over it; counting ends at the limit.
+/// Refuses a plan that exceeds a limit. Shared subplans count each time they occur, as in any traversal; counting stops
+/// at the limit.
 ///
 /// # Errors
 /// [`PlanLimit::Size`].
@@ -119,7 +119,7 @@ pub fn check_plan_size(plan: &LogicalPlan) -> Result<(), PlanLimit> {
     windlass_base::stack::with_large_stack(|| Size::default().plan(plan, 0, usize::MAX))
 }
 
-/// What was counted so far.
+/// The counts so far.
 #[derive(Default)]
 struct Size {
     operators: usize,
@@ -128,7 +128,7 @@ struct Size {
 }
 
 impl Size {
-    /// Counts `plan`, which stands `level` operators deep, and `further` operators below it.
+    /// Counts `plan`, which is `level` operators deep, and `further` operators below it.
     fn plan(&mut self, plan: &LogicalPlan, level: usize, further: usize) -> Result<(), PlanLimit> {
         let mut open = vec![(plan, level, further)];
         while let Some((plan, level, further)) = open.pop() {
@@ -196,7 +196,7 @@ fn bytes_of(value: &ScalarValue) -> usize {
     value.size().saturating_sub(size_of::<ScalarValue>())
 }
 
-/// When planning the query at hand began. The rules of a session share it.
+/// When planning of the current query began. The rules of a session share it.
 #[derive(Debug, Clone)]
 pub(super) struct Clock {
     began: Arc<Mutex<Instant>>,
@@ -220,14 +220,14 @@ impl Clock {
     }
 }
 
-/// The engine's analyzer rules, behind one that measures the plan and starts the clock.
+/// The engine's analyzer rules, after one that measures the plan and starts the clock.
 pub(super) fn limited_analyzer(clock: &Clock) -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     let mut rules: Vec<Arc<dyn AnalyzerRule + Send + Sync>> = vec![Arc::new(Start { clock: clock.clone() })];
     rules.extend(Analyzer::new().rules);
     rules
 }
 
-/// `rules`, each of which ends with an error when it goes beyond a limit.
+/// Wraps `rules` so that each fails if it exceeds a limit.
 pub(super) fn limited_optimizer(
     rules: Vec<Arc<dyn OptimizerRule + Send + Sync>>,
     clock: &Clock,
@@ -236,7 +236,7 @@ pub(super) fn limited_optimizer(
     rules.into_iter().map(limited).collect()
 }
 
-/// The engine's physical optimizer rules, none of which begins when the time is over.
+/// The engine's physical optimizer rules, wrapped so that none starts after the timeout.
 pub(super) fn limited_physical_optimizer(clock: &Clock) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
     let limited = |rule| {
         Arc::new(LimitedPhysicalRule { rule, clock: clock.clone() }) as Arc<dyn PhysicalOptimizerRule + Send + Sync>
@@ -280,7 +280,7 @@ impl OptimizerRule for LimitedRule {
         self.clock.check()?;
         let rewritten = self.rule.rewrite(plan, config)?;
         if rewritten.transformed {
-            // A rule that is applied to a node changes it and what it puts right below it.
+            // A rule that is applied to a node changes it and the nodes that it inserts directly below it.
             let further = self.rule.apply_order().map_or(usize::MAX, |_| 2);
             Size::default().plan(&rewritten.data, 0, further)?;
         }

@@ -1,9 +1,9 @@
-//! Join keys that take two nulls for equal are kept apart from those that do not.
+//! Separates join keys that treat nulls as equal from those that do not.
 //!
-//! A join has one rule for all its keys. The engine gives it the keys of conditions like `a.x = b.x` also where its own take two
-//! nulls for equal (those of `IS NOT DISTINCT FROM`, and of values that a subquery depends on), and puts the keys of several
-//! joins together under the rule of one of them: rows with nulls on both sides are then in the result that do not belong there.
-//! Its two rules that do so are wrapped here:
+//! A join has one null rule for all its keys. The engine adds keys of conditions like `a.x = b.x` to joins whose keys
+//! treat nulls as equal (those of `IS NOT DISTINCT FROM`, and of values that a subquery depends on), and merges the
+//! keys of several joins under the rule of one of them: the result then wrongly contains rows with nulls on both sides.
+//! The two rules that do this are wrapped here:
 //!
 //! ```text
 //! extract_equijoin_predicate   leaves `=` in the filter of a join whose keys take nulls for equal
@@ -21,7 +21,7 @@ use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 type Rule = Arc<dyn OptimizerRule + Send + Sync>;
 
-/// The rules, those two wrapped that would mix keys.
+/// The rules, with the two wrapped that would mix keys.
 pub(super) fn kept_apart(rules: Vec<Rule>) -> Vec<Rule> {
     rules
         .into_iter()
@@ -33,12 +33,12 @@ pub(super) fn kept_apart(rules: Vec<Rule>) -> Vec<Rule> {
         .collect()
 }
 
-/// Whether the join's keys take two nulls for equal.
+/// Whether the join's keys treat nulls as equal.
 fn equates_nulls(join: &Join) -> bool {
     join.null_equality == NullEquality::NullEqualsNull && !join.on.is_empty()
 }
 
-/// The engine's rule, which sees no join whose keys take two nulls for equal.
+/// The engine's rule, which skips joins whose keys treat nulls as equal.
 #[derive(Debug)]
 struct KeysOfOneKind(Rule);
 
@@ -59,7 +59,7 @@ impl OptimizerRule for KeysOfOneKind {
     }
 }
 
-/// The engine's rule, which puts only joins together whose keys are of one kind.
+/// The engine's rule, which only merges joins with the same kind of keys.
 #[derive(Debug)]
 struct JoinsOfOneKind(Rule);
 
@@ -98,7 +98,7 @@ fn inner_join(node: &LogicalPlan) -> Option<&Join> {
     }
 }
 
-/// The filter or join with a fence above each inner join below it that it must not be put together with.
+/// The filter or join with a fence above each inner join below it that it must not be merged with.
 fn with_fences(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let above = match (&node, inner_join(&node)) {
         (_, Some(join)) => equates_nulls(join),
@@ -123,7 +123,7 @@ fn without_fence(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     }
 }
 
-/// A node that changes nothing. Rules that put joins together stop at it.
+/// A node without effect, at which rules that merge joins stop.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Hash)]
 struct Fence(LogicalPlan);
 

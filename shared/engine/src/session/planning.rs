@@ -1,4 +1,4 @@
-//! A session to make plans in that another process runs.
+//! A session for building plans that another process runs.
 
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ use windlass_base::ids::NodeName;
 use super::{SessionError, Sessions};
 use crate::function::Functions;
 
-/// A session that knows tables by name and columns, and `functions` besides the engine's own. The tables have no rows here:
-/// plans are made over them, and are run where the tables are.
+/// A session with tables given by name and columns, and `functions` in addition to the engine's. The tables have no
+/// rows here: plans are built over them, and run where the tables are.
 ///
 /// # Errors
-/// [`SessionError`] if two functions or tables do not go together.
+/// [`SessionError`] if two functions or tables conflict.
 pub fn planning_context(tables: &[(&str, SchemaRef)], functions: Functions) -> Result<SessionContext, SessionError> {
     let context = Sessions::new(SessionSettings::default(), functions)?.context()?;
     for (name, schema) in tables {

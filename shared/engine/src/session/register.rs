@@ -1,4 +1,4 @@
-//! The one entry point through which a table gets into a session.
+//! The single entry point for registering tables in a session.
 
 use std::sync::Arc;
 
@@ -30,38 +30,38 @@ use crate::canonical::{Names, canonical};
 pub enum TableInput {
     /// A folder of files of one format. They are listed now, and every scan of this session reads that list.
     Listing {
-        /// What the project says about the files.
+        /// The project's options for the files.
         source: ListingSource,
-        /// Where they are: the source's location, resolved. It may be a folder, a file or a glob.
+        /// Their location, resolved. It may be a folder, a file or a glob.
         location: Location,
     },
     /// Text files, one row each. They are listed now, and every scan of this session reads that list.
     TextFiles {
-        /// What the project says about the files.
+        /// The project's options for the files.
         source: TextFilesSource,
         /// The folder: the source's location, resolved.
         location: Location,
     },
     /// Rows that the project holds.
     Rows(RowsSource),
-    /// A table that is already there, such as the scan of a pinned Delta table.
+    /// An existing table provider, such as the scan of a pinned Delta table.
     Provider(ProviderInput),
-    /// A view that is inlined into its readers: one query over tables that are registered already.
+    /// A view that is inlined into its readers: one query over registered tables.
     Sql(String),
     /// A view that is inlined into its readers, as a plan.
     Plan(LogicalPlan),
-    /// A table as another session of the run knows it: the same files, listed or pinned once.
+    /// A table registered in another session of the run: the same files, listed or pinned once.
     Known {
         /// The table.
         provider: Arc<dyn TableProvider>,
-        /// What its first registration said.
+        /// The record of its first registration.
         registration: Registration,
     },
     /// A table that does not exist yet: queries over it can be planned, and have no rows.
     Planned(SchemaRef),
 }
 
-/// A table made elsewhere, with what its record shall say.
+/// An existing table provider, with the content of its record.
 #[derive(Debug)]
 pub struct ProviderInput {
     /// The table.
@@ -82,15 +82,15 @@ pub struct ProviderInput {
     pub files: Option<u64>,
     /// The bytes of its files.
     pub bytes: Option<u64>,
-    /// A hash of its files as they are now.
+    /// A hash of its current files.
     pub files_digest: Option<String>,
     /// How it is read.
     pub scan_identity: ScanIdentity,
 }
 
 impl ProviderInput {
-    /// A table that a loader made. `scan` is what decides how its rows are read, as a value that JSON can hold: equal
-    /// values mean equal readings.
+    /// A table of a custom loader. `scan` identifies how its rows are read, as a JSON value: equal values mean the same
+    /// rows.
     ///
     /// # Errors
     /// [`SessionError::Register`] if the value cannot be written as JSON.
@@ -115,11 +115,11 @@ impl ProviderInput {
     }
 }
 
-/// Registers `table` under `name` in the session of `ctx`, and says what was registered. A table that has the name
-/// already is replaced.
+/// Registers `table` under `name` in the session of `ctx`, and returns its record. An existing table with the name is
+/// replaced.
 ///
 /// # Errors
-/// [`SessionError`] if the location cannot be listed or holds nothing to read, if a file is not of the declared
+/// [`SessionError`] if the location cannot be listed or contains nothing to read, if a file is not of the declared
 /// format, or if a view's SQL is not one query that can be planned.
 pub async fn register(
     ctx: &SessionContext,
@@ -191,7 +191,7 @@ async fn open_text_files(
     Ok((Arc::new(table), registration))
 }
 
-/// Registers tables of rows in a separate schema, which questions name: `schema.table`.
+/// Registers tables of rows in a separate schema, for queries of `schema.table`.
 ///
 /// # Errors
 /// [`SessionError::Register`] if the engine refuses one.
@@ -215,7 +215,7 @@ pub fn register_schema(
     Ok(())
 }
 
-/// Rows as a table of memory, whose plan carries them to where they are read.
+/// Rows as an in-memory table, whose plan transports them to the executors.
 fn open_rows(name: &NodeName, source: &RowsSource) -> Result<Opened, SessionError> {
     let refused = |source| SessionError::Register { table: name.clone(), source };
     let schema = schema_of(&source.columns);
@@ -269,7 +269,7 @@ fn planned(name: &NodeName, schema: SchemaRef) -> Result<Opened, SessionError> {
     Ok((Arc::new(EmptyTable::new(schema)), registration))
 }
 
-/// The record of a table that is in no files of its own; `scan` says how it is read.
+/// The record of a table without files; `scan` identifies how it is read.
 fn without_files<T: Serialize>(
     name: &NodeName,
     kind: TableKind,

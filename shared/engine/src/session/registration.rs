@@ -1,4 +1,4 @@
-//! The columns of a registered table as the run's evidence has them.
+//! The columns of a registered table as recorded in the run's evidence.
 
 use datafusion::arrow::datatypes::{FieldRef, Schema};
 use windlass_evidence::artifact::ColumnRecord;

@@ -1,4 +1,4 @@
-//! Rows that a person wrote to batches of the engine, and back.
+//! Converts inline rows to batches of the engine, and back.
 
 use std::sync::Arc;
 
@@ -107,7 +107,7 @@ pub fn scalar_of(cell: &Cell, data_type: &DataType) -> Result<ScalarValue> {
     plain.cast_to(data_type)
 }
 
-/// A column in the type that Delta stores it in, cell by cell.
+/// A column in its Delta type, as cells.
 ///
 /// # Errors
 /// Arrow's, if the column cannot be cast to that type.
@@ -149,7 +149,7 @@ fn cell_at(array: &ArrayRef, row: usize) -> Cell {
             let columns = fields.iter().zip(array.as_struct().columns());
             Cell::Struct(columns.map(|(field, column)| (field.name().clone(), cell_at(column, row))).collect())
         }
-        // Contracts have no type that is read in another one.
+        // Contract types are always read unchanged.
         other => Cell::Text(format!("a value of type {other}")),
     }
 }

@@ -1,4 +1,4 @@
-//! Returns the scans of a plan the object stores of another runtime, and Parquet scans bounds of floats that hold.
+//! Binds the scans of a plan to the object stores of another runtime, and corrects the float bounds of Parquet scans.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use windlass_delta::scan::source::DeltaSource;
 
 /// `plan` with scans that read through the stores of `runtime`.
 ///
-/// Most scans take their store from the runtime that they run in. Parquet scans keep the one that they were planned or
+/// Most scans use the store of the runtime that they run in. Parquet scans keep the one that they were planned or
 /// decoded with.
 ///
 /// # Errors
@@ -33,7 +33,7 @@ pub fn with_stores_of(plan: Arc<dyn ExecutionPlan>, runtime: &RuntimeEnv) -> Res
     Ok(rebound?.data)
 }
 
-/// The scan's source with a reader of the runtime's store; `None` if the source keeps no reader.
+/// The scan's source with a reader of the runtime's store; `None` if the source has no reader.
 fn rebound(config: &FileScanConfig, runtime: &RuntimeEnv) -> Result<Option<Arc<dyn FileSource>>> {
     let source = config.file_source();
     let delta = source.downcast_ref::<DeltaSource>();
@@ -43,7 +43,7 @@ fn rebound(config: &FileScanConfig, runtime: &RuntimeEnv) -> Result<Option<Arc<d
     let store = runtime.object_store(&config.object_store_url)?;
     let readers = CachedParquetFileReaderFactory::new(store, runtime.cache_manager.get_file_metadata_cache());
     let mut parquet = parquet.clone().with_parquet_file_reader_factory(FloatBounds::of(Arc::new(readers)));
-    // The engine sends the option, but not what it set in the source: a footer would be read in two requests.
+    // The engine sends the option, but not the source's setting: a footer would be read in two requests.
     if let Some(hint) = parquet.table_parquet_options().global.metadata_size_hint {
         parquet = parquet.with_metadata_size_hint(hint);
     }

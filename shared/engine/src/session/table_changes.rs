@@ -1,7 +1,7 @@
 //! The SQL function `table_changes('name', from[, to])`: a table's change feed in one query.
 //!
-//! A range is planned before the query is, since that takes reading the table's log: the calls are found in the parsed
-//! statement, and the session of the query gets a function that knows their answers.
+//! A range is planned before the query, because that requires reading the table's log: the calls are extracted from the
+//! parsed statement, and the session of the query gets a function with the planned results.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -20,20 +20,20 @@ use windlass_base::ids::{NodeName, TableVersion};
 /// The function's name.
 pub const TABLE_CHANGES: &str = "table_changes";
 
-/// The engine looks table functions up as they are written.
+/// The engine looks up table functions case-sensitively.
 const SPELLINGS: [&str; 2] = [TABLE_CHANGES, "TABLE_CHANGES"];
 
 const USAGE: &str =
     "it takes the name of a source or a stage and one or two versions, all written out: table_changes('orders', 3, 7)";
 
-/// What a call of `table_changes` asks for.
+/// A call of `table_changes`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChangesCall {
     /// The source or stage whose changes are read.
     pub table: NodeName,
     /// The first version whose changes are read.
     pub from: TableVersion,
-    /// The last version whose changes are read; `None` for the newest, or that which the query reads the table at.
+    /// The last version whose changes are read; `None` for the newest, or the one that the query reads the table at.
     pub to: Option<TableVersion>,
 }
 
@@ -62,7 +62,7 @@ enum Argument {
 /// Every call of `table_changes` in `statement`, each once.
 ///
 /// # Errors
-/// The engine's, if arguments are not a name and one or two versions written out.
+/// The engine's, if the arguments are not a name and one or two literal versions.
 pub fn changes_calls(statement: &Statement) -> Result<Vec<ChangesCall>> {
     struct Finder(Vec<ChangesCall>);
 
@@ -99,7 +99,7 @@ pub fn changes_calls(statement: &Statement) -> Result<Vec<ChangesCall>> {
     }
 }
 
-/// An argument as the text of a query has it.
+/// An argument in the text of a query.
 fn written(argument: &FunctionArg) -> Argument {
     let FunctionArg::Unnamed(FunctionArgExpr::Expr(ast::Expr::Value(value))) = argument else { return Argument::Other };
     match &value.value {
@@ -109,7 +109,7 @@ fn written(argument: &FunctionArg) -> Argument {
     }
 }
 
-/// An argument as the engine plans it.
+/// An argument in a plan.
 fn planned(argument: &Expr) -> Argument {
     let Expr::Literal(value, _) = argument else { return Argument::Other };
     match value {
@@ -122,7 +122,7 @@ fn planned(argument: &Expr) -> Argument {
     }
 }
 
-/// Returns the session of `context` the function `table_changes`, which knows the answers to the given calls.
+/// Registers the function `table_changes` in the session of `context`, with the results of the given calls.
 pub fn register_table_changes(context: &SessionContext, answers: Vec<(ChangesCall, Arc<dyn TableProvider>)>) {
     let function = Arc::new(TableChangesFunction { answers });
     for name in SPELLINGS {

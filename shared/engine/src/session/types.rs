@@ -1,4 +1,4 @@
-//! The Arrow types of the column types that a project file names.
+//! The Arrow types of the column types in project files.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub(super) fn field((name, column_type): &(String, ColumnType)) -> Field {
     Field::new(name, data_type(*column_type), true)
 }
 
-/// The Arrow type in which the engine makes a column that a contract gives this type.
+/// The Arrow type of a column with this contract type.
 pub fn contract_data_type(contract_type: &ContractType) -> DataType {
     match contract_type {
         ContractType::Primitive(primitive) => data_type(*primitive),

@@ -1,7 +1,7 @@
-//! Times that are written out in SQL are in microseconds, as tables hold them.
+//! Time literals in SQL have microseconds, like times in tables.
 //!
-//! `TIMESTAMP '9999-12-31'` is a time in nanoseconds to the engine, in which there is nothing after 2262. The arguments of table
-//! functions stay as they are: `generate_series` counts in nanoseconds.
+//! For the engine, `TIMESTAMP '9999-12-31'` is a time in nanoseconds, whose range ends in 2262. The arguments of table
+//! functions are not changed: `generate_series` counts in nanoseconds.
 
 use std::ops::ControlFlow;
 
@@ -11,7 +11,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::parser::Statement;
 use sqlparser::ast::{DataType, Expr, TableFactor, TimezoneInfo, TypedString, Value, VisitMut, VisitorMut};
 
-/// The digits of a second that a table holds.
+/// The fractional digits of seconds in tables.
 const STORED_DIGITS: u64 = 6;
 
 /// The logical plan of a query.
@@ -37,7 +37,7 @@ pub async fn statement_plan(state: &SessionState, mut statement: Statement) -> R
 
 #[derive(Default)]
 struct StoredTimes {
-    /// How many calls of table functions there are around what is visited.
+    /// The number of enclosing table function calls.
     calls: usize,
 }
 

@@ -207,7 +207,7 @@ impl Resolver<'_> {
         }
     }
 
-    /// What a table must contain. What its contract says is checked at once, the rest when the table is there.
+    /// The expected content of a table. What its contract defines is checked now, the rest when the table exists.
     fn expected(&mut self, spec: &ExpectSpec) -> Option<Expected> {
         let stage = self.graph.stage(&NodeName::new(&spec.name.value))?;
         let told = spec.columns.as_ref().unwrap_or(&spec.rows.columns);

@@ -9,9 +9,9 @@ use crate::spec::codes;
 use crate::spec::pipeline::StageSpec;
 use crate::spec::{Problem, Span};
 
-/// One problem for each group of stages that depend on each other in a circle.
+/// One problem for each group of stages that depend on each other in a cycle.
 ///
-/// `edges` holds, per stage, the stages that it reads and where.
+/// `edges` contains, per stage, the stages that it reads and where.
 pub(super) fn problems(stages: &[StageSpec], edges: &[BTreeMap<usize, Span>]) -> Vec<Problem> {
     let mut graph = DiGraphMap::<usize, ()>::new();
     for (from, reads) in edges.iter().enumerate() {

@@ -1,7 +1,7 @@
-//! Where exports go, by what the project says: no two to one folder, and none to where a table or a source is.
+//! Checks the locations of exports: no two in the same folder, and none where a table or a source is.
 //!
-//! Looked at for the project as it is and for each of its targets, and between them: a target that leads to another table
-//! but to the same folder would put that table's rows in place of the others'.
+//! This is checked for the project itself, for each of its targets, and between them: a target with another table but
+//! the same folder would replace the rows of the other table.
 
 use std::collections::{BTreeMap, BTreeSet};
 

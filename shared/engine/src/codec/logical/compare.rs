@@ -1,4 +1,4 @@
-//! Whether a plan arrived as it was sent.
+//! Checks that a plan arrived as it was sent.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use super::PlanWireError;
 use super::decode::tidy_limits;
 use crate::canonical::{Names, canonical};
 
-/// That nothing of `sent` was lost in `arrived`.
+/// Checks that nothing of `sent` was lost in `arrived`.
 pub(super) fn same(sent: &LogicalPlan, arrived: &LogicalPlan) -> Result<(), PlanWireError> {
     let sent = comparable(sent.clone()).map_err(PlanWireError::Engine)?;
     let arrived = comparable(arrived.clone()).map_err(PlanWireError::Engine)?;
-    // The engine's own comparison passes over what it calls equal, the canonical form over what decides no rows.
+    // The engine's comparison ignores some differences, and the canonical form those that do not affect rows.
     let form = |plan| canonical(plan, Names::All).map_err(PlanWireError::Engine);
     if sent == arrived && form(&sent)? == form(&arrived)? {
         return Ok(());
@@ -29,7 +29,7 @@ pub(super) fn same(sent: &LogicalPlan, arrived: &LogicalPlan) -> Result<(), Plan
     Err(PlanWireError::Lost { what })
 }
 
-/// The plan without what makes no difference to its rows: the names of the fields that only carry a type.
+/// The plan without irrelevant details: the names of fields that only carry a type.
 fn comparable(plan: LogicalPlan) -> Result<LogicalPlan> {
     let plan = tidy_limits(plan)?;
     let renamed = plan.transform_up_with_subqueries(|node| {

@@ -1,4 +1,4 @@
-//! Bytes to a plan.
+//! Decodes bytes to a plan.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -33,7 +33,7 @@ fn decode(bytes: &[u8], task: &TaskContext, codec: &WireCodec) -> Result<Logical
         if reason.contains("recursion limit") { PlanWireError::TooDeep } else { PlanWireError::Unreadable { reason } }
     })?;
     limits::check(&node)?;
-    // The decoder is the engine's and may not expect every message that can be made up.
+    // The engine's decoder may not handle every malformed message.
     let decoded = catch_unwind(AssertUnwindSafe(|| node.try_into_logical_plan(task, codec)));
     let Ok(decoded) = decoded else {
         let reason = "it contradicts itself".to_owned();
@@ -42,8 +42,8 @@ fn decode(bytes: &[u8], task: &TaskContext, codec: &WireCodec) -> Result<Logical
     decoded.and_then(tidy_limits).map_err(|error| codec.explain(error))
 }
 
-/// The types of the placeholders, as far as what they stand beside tells. The engine, which does this too when it sets
-/// them, looks for the columns next to them in what a node gives instead of in what it reads.
+/// Infers the types of placeholders from their context. The engine also does this when it sets them, but looks up
+/// columns in a node's output instead of in its inputs.
 pub(super) fn typed(plan: LogicalPlan) -> Result<LogicalPlan, PlanWireError> {
     let typed = plan.transform_up_with_subqueries(|node| {
         let inputs = node.inputs();
@@ -60,7 +60,7 @@ pub(super) fn typed(plan: LogicalPlan) -> Result<LogicalPlan, PlanWireError> {
     Ok(typed.map_err(PlanWireError::Engine)?.data)
 }
 
-/// The wire has a number for each limit and offset, also where there is none.
+/// The encoding has a number for each limit and offset, even if there is none.
 pub(super) fn tidy_limits(plan: LogicalPlan) -> datafusion::error::Result<LogicalPlan> {
     let tidied = plan.transform_up_with_subqueries(|node| {
         let LogicalPlan::Limit(mut limit) = node else { return Ok(Transformed::no(node)) };

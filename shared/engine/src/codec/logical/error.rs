@@ -1,12 +1,12 @@
-//! Why a plan cannot travel, or does not fit where it arrives.
+//! Why a plan cannot be sent, or is invalid for its receiver.
 
 use datafusion::error::DataFusionError;
 use windlass_base::error::{Coded, ErrorCode};
 
-/// Why a plan cannot travel, or does not fit where it arrives.
+/// Why a plan cannot be sent, or is invalid for its receiver.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanWireError {
-    /// Something that a plan stage cannot hold.
+    /// Something that a plan stage must not contain.
     #[error("the plan holds {what}, which the plan of a stage cannot")]
     Refused {
         /// What it is.
@@ -14,19 +14,19 @@ pub enum PlanWireError {
         /// What to do about it.
         help: &'static str,
     },
-    /// The engine cannot write a part of the plan.
+    /// The engine cannot encode a part of the plan.
     #[error("the plan cannot be sent: {reason}")]
     NotSendable {
-        /// The engine's own words.
+        /// The engine's message.
         reason: String,
     },
-    /// The plan would not arrive as it is.
+    /// The plan would change on the way.
     #[error("the plan cannot be sent: {what} would be lost")]
     Lost {
-        /// What would.
+        /// What would change.
         what: String,
     },
-    /// The plan nests deeper than can be read.
+    /// The plan is nested too deeply to be decoded.
     #[error("the plan is too deep to be sent")]
     TooDeep,
     /// The bytes are not a plan.
@@ -35,13 +35,13 @@ pub enum PlanWireError {
         /// Why.
         reason: String,
     },
-    /// The plan reads more than its author says.
+    /// The plan reads more than its header names.
     #[error("the plan reads `{table}`, which `reads` does not name")]
     Undeclared {
         /// The table.
         table: String,
     },
-    /// The plan takes a parameter that its author does not name.
+    /// The plan uses a parameter that its header does not name.
     #[error("the plan takes the parameter `${param}`, which `params` does not name")]
     UndeclaredParam {
         /// The parameter.
@@ -54,7 +54,7 @@ pub enum PlanWireError {
         table: String,
         /// The column.
         column: String,
-        /// The columns that there are.
+        /// The existing columns.
         help: Option<String>,
     },
     /// A column has another type.
@@ -66,7 +66,7 @@ pub enum PlanWireError {
         column: String,
         /// The type that it has.
         found: String,
-        /// The type that the plan knows.
+        /// The type that the plan expects.
         wanted: String,
     },
     /// A function that the session does not have.
@@ -75,13 +75,13 @@ pub enum PlanWireError {
         /// The function.
         function: String,
     },
-    /// The plan does not fit together over the tables that there are.
+    /// The plan is inconsistent with the existing tables.
     #[error("the plan does not fit what it reads")]
     Engine(#[source] DataFusionError),
 }
 
 impl PlanWireError {
-    /// The engine's refusal to write a plan.
+    /// The error of the engine when encoding a plan.
     pub(super) fn refused(error: &DataFusionError) -> Self {
         let reason = error.strip_backtrace();
         let reason = reason.rsplit_once("Proto serialization error: ").map_or(reason.as_str(), |(_, reason)| reason);

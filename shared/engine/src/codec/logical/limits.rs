@@ -1,8 +1,8 @@
-//! What a message may hold before the engine's decoder sees it.
+//! Limits of a message, checked before the engine decodes it.
 //!
-//! Messages nest only so far, but an operator's operands and a union's inputs stand in lists that the decoder turns into
-//! nested plans; without an end to them a small file could exhaust the stack. What a plan of a stage cannot be is refused
-//! here already, so that no table of files is ever opened for a plan.
+//! The nesting of messages is limited, but an operator's operands and a union's inputs are lists that the decoder turns
+//! into nested plans; without a limit a small file could exhaust the stack. Nodes that a stage's plan must not contain
+//! are refused here, so that no file table is ever opened for a plan.
 
 use datafusion_proto::protobuf::logical_expr_node::ExprType;
 use datafusion_proto::protobuf::logical_plan_node::LogicalPlanType;
@@ -11,14 +11,15 @@ use datafusion_proto::protobuf::{LogicalExprNode, LogicalPlanNode, SortExprNode}
 
 use super::PlanWireError;
 
-/// Levels of a plan.
+/// The maximum depth of a plan.
 const PLAN_LEVELS: usize = 250;
-/// Levels of an expression. The engine's walks over 2,000 of them take more than the 2 MiB of stack that a thread has.
+/// The maximum depth of an expression. The engine's traversals of 2,000 levels take more than the 2 MiB stack of a
+/// thread.
 const EXPRESSION_LEVELS: usize = 500;
 
 type Checked = Result<(), PlanWireError>;
 
-/// That a message is a query, and not too deep.
+/// Checks that a message is a query, and not too deep.
 pub(super) fn check(node: &LogicalPlanNode) -> Checked {
     plan(node, 0)
 }
@@ -112,7 +113,7 @@ fn sorts(sorts: &[SortExprNode], plan_level: usize) -> Checked {
     sorts.iter().try_for_each(|sort| one(sort.expr.as_ref(), plan_level))
 }
 
-/// An expression that stands in a plan's node at `plan_level`, `level` operators deep in it.
+/// An expression in a plan's node at `plan_level`, `level` operators deep.
 fn expr(node: &LogicalExprNode, plan_level: usize, level: usize) -> Checked {
     use ExprType as E;
     if level > EXPRESSION_LEVELS {

@@ -1,13 +1,13 @@
 //! Logical plans to bytes and back, without the tables that they read.
 //!
 //! ```text
-//! LogicalPlan ─bare→ scans that are a name and columns ─encode→ bytes ─wire→ decode with the session's tables → LogicalPlan
+//! LogicalPlan ─named_scans→ scans that are a name and columns ─encode→ bytes ─wire→ decode with the session's tables → LogicalPlan
 //! ```
 //!
-//! The engine would send a table as what its provider is: a list of files, an empty table, the plan of a view. Here a scan
-//! travels as a name and columns, and reads whatever the session that decodes it knows by that name, so that a run reads
-//! what it has pinned. [`encode_plan`] decodes what it has encoded and compares, so what the wire would lose is refused
-//! by name, where the author can still change it.
+//! The engine would encode the provider of a table: a list of files, an empty table, the plan of a view. Here a scan is
+//! encoded as a name and columns, and reads the table that the decoding session has under that name, so that a run
+//! reads what it has pinned. [`encode_plan`] decodes what it has encoded and compares, so what the encoding would lose
+//! is refused by name, when the author can still change it.
 
 mod compare;
 mod decode;
@@ -26,21 +26,21 @@ use datafusion_proto::bytes::logical_plan_to_bytes_with_extension_codec;
 pub use error::PlanWireError;
 use wire::{Functions, WireCodec};
 
-/// A plan as it travels.
+/// An encoded plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WirePlan {
     /// The engine's bytes.
     pub bytes: Vec<u8>,
     /// The tables that the plan reads, sorted.
     pub reads: Vec<String>,
-    /// The parameters that it takes, sorted, without the `$`.
+    /// The parameters that it uses, sorted, without the `$`.
     pub params: Vec<String>,
 }
 
-/// The plan as it travels. It must be a query; what stands behind its tables makes no difference.
+/// Encodes a plan. It must be a query; the providers of its tables make no difference.
 ///
 /// # Errors
-/// [`PlanWireError`] if the plan is not a query, or holds something that would not arrive as it was.
+/// [`PlanWireError`] if the plan is not a query, or contains something that the encoding would change.
 pub fn encode_plan(plan: &LogicalPlan) -> Result<WirePlan, PlanWireError> {
     named_scans::check(plan)?;
     let plan = named_scans::with_named_scans(plan)?;
@@ -56,11 +56,11 @@ pub fn encode_plan(plan: &LogicalPlan) -> Result<WirePlan, PlanWireError> {
     })
 }
 
-/// The plan that arrived as `bytes`, over the tables that the session knows. `reads` and `params` are what its author says
-/// that it reads and takes; it may do no more than that.
+/// Decodes the plan in `bytes`, over the tables of the session. `reads` and `params` are the tables and parameters that
+/// its header names; it must not use any others.
 ///
 /// # Errors
-/// [`PlanWireError`] if the bytes are no query, or do not fit the tables and functions of the session.
+/// [`PlanWireError`] if the bytes are not a query, or do not match the tables and functions of the session.
 pub async fn decode_plan(
     bytes: &[u8],
     context: &SessionContext,

@@ -1,4 +1,4 @@
-//! What a plan may hold, and its scans without anything but a name and columns.
+//! Checks the nodes of a plan, and reduces its scans to a name and columns.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use super::wire::NamedTable;
 const AS_JOIN: &str = "write it as a join (`LeftSemi`, `LeftAnti`), or write this stage in SQL";
 const AS_QUERY: &str = "a stage is one query; windlass writes its rows";
 
-/// That `plan` is a query of parts that can be sent.
+/// Checks that `plan` is a query of parts that can be sent.
 pub(super) fn check(plan: &LogicalPlan) -> Result<(), PlanWireError> {
     let mut refused: Option<(String, &'static str)> = None;
     let walked = plan.apply_with_subqueries(|node| {
@@ -80,7 +80,7 @@ fn refused_expression(expr: &Expr) -> Option<&'static str> {
     }
 }
 
-/// `plan` with scans that are a name and columns. What a scan did besides becomes nodes above it.
+/// `plan` with scans that are a name and columns. Filters, projections and limits of a scan become nodes above it.
 pub(super) fn with_named_scans(plan: &LogicalPlan) -> Result<LogicalPlan, PlanWireError> {
     let unnamed = std::cell::Cell::new(false);
     let series = std::cell::RefCell::new(None);
@@ -97,7 +97,7 @@ pub(super) fn with_named_scans(plan: &LogicalPlan) -> Result<LogicalPlan, PlanWi
             }
             named_scan(scan).map(Transformed::yes)
         }
-        // What the parents know of a table's keys, they know from its provider.
+        // Parent nodes know a table's keys from its provider.
         other => other.recompute_schema().map(Transformed::yes),
     });
     if unnamed.get() {
@@ -107,7 +107,7 @@ pub(super) fn with_named_scans(plan: &LogicalPlan) -> Result<LogicalPlan, PlanWi
         });
     }
     if let Some(function) = series.take() {
-        // A scan travels as a name and columns, and so without the arguments.
+        // A scan is encoded as a name and columns, and so without the arguments.
         let what = format!("a scan of the table function `{function}`");
         return Err(PlanWireError::Refused { what, help: "write this stage in SQL" });
     }
@@ -120,7 +120,7 @@ fn named_scan(scan: TableScan) -> Result<LogicalPlan> {
     let name = TableReference::bare(table_name.table());
     let mut builder = LogicalPlanBuilder::scan(name, provider_as_source(table), None)?;
     if !matches!(table_name, TableReference::Bare { .. }) {
-        // The columns of the plan carry the whole name.
+        // The columns of the plan have the full name.
         builder = builder.alias(table_name)?;
     }
     if let Some(condition) = conjunction(filters) {
@@ -137,17 +137,17 @@ fn named_scan(scan: TableScan) -> Result<LogicalPlan> {
     }
 }
 
-/// Whether a scan reads what a table function made of its arguments.
+/// Whether a scan reads the result of a table function.
 fn is_series(source: &Arc<dyn TableSource>) -> bool {
     source_as_provider(source).is_ok_and(|provider| provider.downcast_ref::<GenerateSeriesTable>().is_some())
 }
 
-/// Whether a scan reads what a recursive query has made so far.
+/// Whether a scan reads the work table of a recursive query.
 fn is_work_table(source: &Arc<dyn TableSource>) -> bool {
     source_as_provider(source).is_ok_and(|provider| provider.downcast_ref::<CteWorkTable>().is_some())
 }
 
-/// The columns that a plan asks for, by the name of the table. A table that is read twice may be asked for different ones.
+/// The columns that a plan reads, by table name. A table that is read twice may have different ones.
 pub(super) type Scans = BTreeMap<String, Vec<SchemaRef>>;
 
 /// The scans of a plan as it was sent.

@@ -1,4 +1,4 @@
-//! The codec that sends a scan as a name and columns, and puts the session's table in its place.
+//! The codec that encodes a scan as a name and columns, and decodes it to the session's table.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -22,10 +22,10 @@ use windlass_base::suggest::did_you_mean;
 
 use super::PlanWireError;
 
-/// What a scan reads, by name.
+/// The tables that scans read, by name.
 pub(super) type Tables = HashMap<String, Arc<dyn TableProvider>>;
 
-/// A table of which nothing is known but its columns. It cannot be read.
+/// A table with columns only. It cannot be read.
 #[derive(Debug)]
 pub(super) struct NamedTable {
     pub(super) schema: SchemaRef,
@@ -103,17 +103,17 @@ impl Functions {
     }
 }
 
-/// The codec. Without tables a scan stays a name and columns.
+/// The codec. Without tables a scan is decoded to a name and columns.
 #[derive(Debug, Default)]
 pub(super) struct WireCodec {
     tables: Option<Tables>,
     functions: Functions,
-    /// What went wrong first. The engine passes errors inside of expressions on as texts.
+    /// The first error. The engine converts errors inside expressions to texts.
     failure: Mutex<Option<PlanWireError>>,
 }
 
 impl WireCodec {
-    /// A codec that leaves scans as they were sent, and knows `functions` next to those of the session.
+    /// A codec that keeps scans as names and columns, and has `functions` in addition to those of the session.
     pub(super) fn with_functions(functions: Functions) -> Self {
         Self { functions, ..Self::default() }
     }
@@ -123,7 +123,7 @@ impl WireCodec {
         Self { tables: Some(tables), ..Self::default() }
     }
 
-    /// What the engine's `error` means: the failure of this codec, if it had one.
+    /// Converts the engine's `error`: returns the error of this codec, if it had one.
     pub(super) fn explain(&self, error: DataFusionError) -> PlanWireError {
         self.failure.lock().take().unwrap_or(PlanWireError::Engine(error))
     }
@@ -172,7 +172,7 @@ impl LogicalExtensionCodec for WireCodec {
         _node: Arc<dyn TableProvider>,
         _buf: &mut Vec<u8>,
     ) -> Result<()> {
-        // The name and the columns travel anyway.
+        // The name and the columns are sent anyway.
         Ok(())
     }
 
@@ -193,8 +193,8 @@ impl LogicalExtensionCodec for WireCodec {
     }
 }
 
-/// `provider` with exactly the columns of `wanted`, in their order. Further columns, which a table may have got since,
-/// are omitted, so that a plan that means all columns means the same ones forever.
+/// `provider` with exactly the columns of `wanted`, in their order. Columns added to the table since are omitted, so
+/// that a plan that reads all columns always reads the same ones.
 pub(super) fn with_columns_of(
     name: &str,
     provider: &Arc<dyn TableProvider>,
@@ -215,7 +215,7 @@ pub(super) fn with_columns_of(
     Ok(Arc::new(ViewTable::new(plan, None)))
 }
 
-/// Where the column of a plan is in the table.
+/// The index of a plan's column in the table.
 fn column(table: &str, found: &SchemaRef, wanted: &Field) -> Result<usize, PlanWireError> {
     let Some((index, field)) = found.column_with_name(wanted.name()) else {
         let names = found.fields().iter().map(|field| field.name().as_str());
@@ -236,7 +236,7 @@ fn column(table: &str, found: &SchemaRef, wanted: &Field) -> Result<usize, PlanW
     })
 }
 
-/// The type without how a reader happens to hold its values in memory, which may differ from one source to the next.
+/// The type independent of its in-memory representation, which may differ between sources.
 fn plain(data_type: &DataType) -> &DataType {
     match data_type {
         DataType::Utf8View | DataType::LargeUtf8 => &DataType::Utf8,

@@ -1,7 +1,6 @@
 //! `+`, `-` and `*` of numbers that fail when the result does not fit its type.
 //!
-//! The engine's own operators on integers begin again at the other end of the range, and those on decimals may give
-//! more digits than the type says.
+//! The engine's operators on integers wrap around, and those on decimals may return more digits than the type allows.
 
 use std::sync::{Arc, LazyLock};
 
@@ -64,7 +63,7 @@ impl ArithmeticOp {
         }
     }
 
-    /// The type of the result; `None` where nothing can overflow, or where it is not ours to say.
+    /// The type of the result; `None` if nothing can overflow, or if the operation is not handled here.
     fn result(self, left: &DataType, right: &DataType) -> Option<DataType> {
         let operator = self.operator();
         let result = BinaryTypeCoercer::new(left, &operator, right).get_result_type().ok()?;
@@ -99,14 +98,14 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
     FUNCTIONS.clone()
 }
 
-/// `left op right` that fails when it overflows; `None` if numbers of these types are no matter of ours.
+/// `left op right` that fails when it overflows; `None` if numbers of these types are not handled here.
 pub(crate) fn checked(op: ArithmeticOp, left: (&DataType, Expr), right: (&DataType, Expr)) -> Option<Expr> {
     op.result(left.0, right.0)?;
     let function = FUNCTIONS.iter().find(|function| function.name() == op.function_name())?;
     Some(function.call(vec![left.1, right.1]))
 }
 
-/// `-value` that fails when it overflows; `None` if numbers of this type are no matter of ours.
+/// `-value` that fails when it overflows; `None` if numbers of this type are not handled here.
 pub(crate) fn negated(data_type: &DataType, value: Expr) -> Option<Expr> {
     if !data_type.is_signed_integer() {
         return None;
@@ -130,7 +129,7 @@ impl ScalarUDFImpl for Checked {
         &self.signature
     }
 
-    /// Columns are called after what their author wrote.
+    /// Columns keep the names that the author wrote.
     fn schema_name(&self, args: &[Expr]) -> Result<String> {
         let [left, right] = args else { return internal_err!("{} has two arguments", self.name()) };
         Ok(format!("{} {} {}", left.schema_name(), self.op.operator(), right.schema_name()))
@@ -171,7 +170,7 @@ impl ScalarUDFImpl for Checked {
     }
 }
 
-/// Whether values have no more digits than their type. Each of them was computed without an overflow of its bits.
+/// Checks that values have no more digits than their type. They were computed without overflowing their bits.
 fn check_digits(values: &ArrayRef) -> Result<(), ArrowError> {
     match values.data_type() {
         DataType::Decimal128(digits, _) => values.as_primitive::<Decimal128Type>().validate_decimal_precision(*digits),

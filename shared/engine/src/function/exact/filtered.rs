@@ -1,7 +1,7 @@
-//! An aggregate function over a window that looks at some of the rows only.
+//! An aggregate function over a window with a filter.
 //!
-//! On the way to an executor a window loses its `FILTER`. So the condition is made the last argument of a function that
-//! keeps it to itself, around the one that was called.
+//! On the way to an executor a window loses its `FILTER`. So the call is wrapped in a function that takes the condition
+//! as its last argument.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{Accumulator, AggregateUDF, AggregateUDFImpl, ReversedUDAF, Signature, Volatility};
 
-/// An aggregate function whose last argument says which rows it looks at.
+/// An aggregate function whose last argument is the filter condition.
 #[derive(Debug)]
 pub(crate) struct Filtered {
     inner: Arc<AggregateUDF>,
@@ -24,9 +24,9 @@ pub(crate) struct Filtered {
 }
 
 impl Filtered {
-    /// The function that `inner` is with one more argument.
+    /// Wraps `inner` in a function with one more argument.
     pub(crate) fn of(inner: Arc<AggregateUDF>) -> AggregateUDF {
-        // What the arguments have to be was settled for the inner function.
+        // The argument types were already coerced for the inner function.
         let signature = Signature::variadic_any(Volatility::Immutable);
         AggregateUDF::new_from_impl(Self { inner, signature })
     }
@@ -51,7 +51,7 @@ impl Hash for Filtered {
     }
 }
 
-/// All but the condition.
+/// All arguments except the condition.
 fn arguments<T>(all: &[T]) -> Result<&[T]> {
     match all.split_last() {
         Some((_, arguments)) => Ok(arguments),
@@ -82,7 +82,7 @@ impl AggregateUDFImpl for Filtered {
         &self.signature
     }
 
-    /// Columns are called after what their author wrote.
+    /// Columns keep the names that the author wrote.
     fn window_function_schema_name(&self, params: &WindowFunctionParams) -> Result<String> {
         self.inner.window_function_schema_name(&as_written(params))
     }
@@ -138,7 +138,7 @@ fn as_written(params: &WindowFunctionParams) -> WindowFunctionParams {
     params
 }
 
-/// An accumulator that is given the rows for which the last of the values is true.
+/// An accumulator that receives only the rows whose last value is true.
 #[derive(Debug)]
 struct OfSomeRows(Box<dyn Accumulator>);
 
@@ -146,7 +146,7 @@ fn some_rows(values: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
     let Some((condition, values)) = values.split_last() else {
         return internal_err!("a filtered function is called without its condition");
     };
-    // A condition that is null is not met.
+    // A null condition counts as false.
     values.iter().map(|values| Ok(filter(values, condition.as_boolean())?)).collect()
 }
 

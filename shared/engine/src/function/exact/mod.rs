@@ -1,8 +1,8 @@
-//! What the engine computes only nearly, or omits on the way to executors, done exactly: arithmetic and sums that fail
-//! when they overflow, values of which there may be one, and calls over windows with all that was said about them.
+//! Exact versions of what the engine computes only approximately, or loses on the way to executors: arithmetic and sums
+//! that fail on overflow, scalar subqueries with at most one row, and window function calls with all of their options.
 //!
-//! Nobody calls these by name. The rules in `session/rules` put them into plans, and every session knows them, so that a
-//! plan that names one runs on every executor.
+//! They are not called by name. The rules in `session/rules` insert them into plans, and every session registers them,
+//! so that such plans run on every executor.
 
 mod arithmetic;
 mod filtered;
@@ -22,32 +22,32 @@ pub(crate) use shifted::Shifted;
 pub(crate) use single_value::single_value;
 pub use sum::exact_sum;
 
-/// More than one row where a query stands in place of a value.
+/// More than one row in a scalar subquery.
 pub const SEVERAL_ROWS: ErrorCode = ErrorCode("WL0372");
 /// A number that is too large for its type.
 pub const OVERFLOW: ErrorCode = ErrorCode("WL0373");
 
-/// The functions of a row.
+/// The scalar functions.
 pub(crate) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     arithmetic::all()
 }
 
-/// The functions of a group. One has the name of a function of the engine, and takes its place.
+/// The aggregate functions. One has the name of a function of the engine, and replaces it.
 pub(crate) fn aggregate_functions() -> Vec<Arc<AggregateUDF>> {
     vec![exact_sum(), single_value()]
 }
 
-/// Whether a function of a window keeps to itself how it is called, so that what the engine says about it makes no difference.
+/// Whether a window function embeds its call options, so that those of the engine's call do not matter.
 pub fn embeds_call_options(function: &WindowUDF) -> bool {
     function.inner().is::<Shifted>()
 }
 
-/// `sum(value)` for plans that are built by hand: the one that executors have under that name.
+/// `sum(value)` for plans that are built in code: the function that executors have under that name.
 pub fn sum_of(value: Expr) -> Expr {
     exact_sum().call(vec![value])
 }
 
-/// The error of a result that its type cannot hold.
+/// The error of a result that does not fit its type.
 fn overflow(what: &str) -> DataFusionError {
     DataFusionError::External(Box::new(Failure {
         code: OVERFLOW.to_string(),

@@ -1,7 +1,7 @@
-//! A window function that knows by itself whether it passes over nulls and whether it runs backwards.
+//! A window function that embeds whether it ignores nulls and whether it is reversed.
 //!
-//! On the way to an executor a window loses both: `IGNORE NULLS`, and that the engine has turned the order of the rows
-//! around, which changes the sign of an offset.
+//! On the way to an executor a window loses both: `IGNORE NULLS`, and that the engine has reversed the order of the
+//! rows, which changes the sign of an offset.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use datafusion::logical_expr::function::{ExpressionArgs, PartitionEvaluatorArgs,
 use datafusion::logical_expr::{LimitEffect, PartitionEvaluator, ReversedUDWF, Signature, WindowUDF, WindowUDFImpl};
 use datafusion::physical_plan::PhysicalExpr;
 
-/// A window function and how it is called.
+/// A window function and its call options.
 #[derive(Debug)]
 pub(crate) struct Shifted {
     inner: Arc<WindowUDF>,
@@ -22,7 +22,7 @@ pub(crate) struct Shifted {
 }
 
 impl Shifted {
-    /// The function that `inner` is when it is called like this.
+    /// Wraps `inner` with these call options.
     pub(crate) fn of(inner: Arc<WindowUDF>, ignore_nulls: bool, is_reversed: bool) -> WindowUDF {
         WindowUDF::new_from_impl(Self { inner, ignore_nulls, is_reversed })
     }
@@ -32,12 +32,12 @@ impl Shifted {
         &self.inner
     }
 
-    /// Whether it passes over nulls.
+    /// Whether it ignores nulls.
     pub(crate) fn ignore_nulls(&self) -> bool {
         self.ignore_nulls
     }
 
-    /// Whether the rows come in the opposite order.
+    /// Whether the row order is reversed.
     pub(crate) fn is_reversed(&self) -> bool {
         self.is_reversed
     }

@@ -1,4 +1,4 @@
-//! The value of a query that may give one row: it is null without a row, and an error with several.
+//! The value of a scalar subquery: null without a row, and an error with several.
 
 use std::sync::{Arc, LazyLock};
 
@@ -64,7 +64,7 @@ impl AggregateUDFImpl for SingleValue {
     }
 }
 
-/// The row that there was.
+/// The value of the row so far.
 #[derive(Debug)]
 struct OneRow {
     value: ScalarValue,

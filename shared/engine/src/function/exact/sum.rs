@@ -1,4 +1,4 @@
-//! `sum` that fails when the total does not fit its type. The engine's own begins again at the other end of the range.
+//! `sum` that fails if the total does not fit its type. The engine's own wraps around.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -33,29 +33,29 @@ pub fn exact_sum() -> Arc<AggregateUDF> {
     Arc::clone(&FUNCTION)
 }
 
-/// The engine's function but for what adds up.
+/// The engine's function with other accumulators.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct ExactSum {
     engine: Arc<AggregateUDF>,
 }
 
-/// The numbers in which totals are kept while they are added up.
+/// The native type of totals during summation.
 type Wide<T> = <<T as Summed>::Wide as ArrowPrimitiveType>::Native;
 
-/// Numbers of which a total can be found to be too large.
+/// Numeric types whose totals are checked for overflow.
 trait Summed: ArrowNumericType + fmt::Debug + Send + Sync {
-    /// The type of totals while they are added up. Of integers it has room for any: whether a total fits does then not
-    /// depend on the order of the values.
+    /// The type of totals during summation. For integers it can hold any total, so that overflow does not depend on the
+    /// order of the values.
     type Wide: ArrowNumericType + fmt::Debug + Send + Sync;
 
-    /// That type, for totals of `data_type`.
+    /// That type for totals of `data_type`.
     fn wide_type(data_type: &DataType) -> DataType;
 
     fn widened(value: Self::Native) -> Wide<Self>;
 
     fn widened_all(values: &ArrayRef) -> ArrayRef;
 
-    /// The total as its type has it; `None` if it does not fit.
+    /// The total converted to its type; `None` if it does not fit.
     fn narrowed(total: Wide<Self>, data_type: &DataType) -> Option<Self::Native>;
 
     fn narrowed_all(totals: ArrayRef, data_type: &DataType) -> Option<ArrayRef>;
@@ -252,7 +252,7 @@ fn too_large(data_type: &DataType) -> datafusion::error::DataFusionError {
     overflow(&format!("a sum does not fit into {data_type}"))
 }
 
-/// The total of all values, also of a window's frame that moves.
+/// The total of all values, also for sliding window frames.
 #[derive(Debug)]
 struct Total<T: Summed> {
     total: Wide<T>,
@@ -320,7 +320,7 @@ impl<T: Summed> Accumulator for Total<T> {
     }
 }
 
-/// The total of the different values, which the engine's accumulator collects.
+/// The total of the distinct values, which the engine's accumulator collects.
 #[derive(Debug)]
 struct Distinct<T: Summed> {
     collected: Box<dyn Accumulator>,
@@ -369,7 +369,7 @@ impl<T: Summed> Accumulator for Distinct<T> {
     }
 }
 
-/// The totals of groups. What adds up cannot fail, so it leaves a note.
+/// The totals of groups. Addition cannot return an error, so it records an overflow.
 struct Totals<T: Summed> {
     added_up: Box<dyn GroupsAccumulator>,
     overflowed: Arc<AtomicBool>,

@@ -1,4 +1,4 @@
-//! The SQL function over the parser.
+//! The SQL function for the parser.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use super::nodes::{NodeColumns, node_fields};
 use super::role::{Role, Roles};
 
 thread_local! {
-    /// A parser keeps its buffers from one text to the next.
+    /// A parser reuses its buffers between texts.
     static PARSER: RefCell<Parser> = RefCell::new(Parser::new());
 }
 
@@ -26,13 +26,13 @@ thread_local! {
 /// as `List<Struct<node_id, parent_id, kind, field, start_byte, end_byte, start_line, end_line, name, name_kind,
 /// qualifier, arity, role, scope_id, owner>>`.
 ///
-/// `roles`, names of [`Role`]s with commas between them, omits every node that has none of them; what is left has the
-/// same ids and the same parents, which may be nodes that were omitted.
+/// With `roles`, a comma-separated list of [`Role`]s, nodes without any of them are omitted; the remaining nodes keep
+/// their ids and parents, even if the parents are omitted.
 ///
-/// Text that does not follow the grammar gives `ERROR` nodes, and a token that the grammar misses a `MISSING` node
-/// whose name is the token. Text of more than [`MAX_SYNTAX_BYTES`](super::MAX_SYNTAX_BYTES), or on which the parser
-/// spends far more work than sources take, gives one `ERROR` node over all of it. Null content and a null or unknown
-/// language give null; an unknown language that is a literal is an error of the query, as is an unknown role.
+/// Invalid text results in `ERROR` nodes, and a missing token in a `MISSING` node whose name is the token. Text of more
+/// than [`MAX_SYNTAX_BYTES`](super::MAX_SYNTAX_BYTES), or on which the parser spends far more work than usual, results
+/// in a single `ERROR` node for the whole text. Null content and a null or unknown language result in null; an unknown
+/// language in a literal is an error of the query, as is an unknown role.
 pub fn syntax_nodes(languages: Languages) -> ScalarUDF {
     let arguments = |count| TypeSignature::Exact(vec![DataType::Utf8; count]);
     let signature = Signature::one_of(vec![arguments(2), arguments(3)], Volatility::Immutable);
@@ -132,7 +132,7 @@ impl SyntaxNodes {
     }
 }
 
-/// The roles that a literal names.
+/// The roles in a literal.
 fn roles_of(literal: &ScalarValue) -> Result<Roles> {
     let Some(Some(text)) = literal.try_as_str() else {
         return plan_err!("syntax_nodes takes its roles as text, such as 'definition,call'");

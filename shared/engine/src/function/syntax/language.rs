@@ -1,4 +1,4 @@
-//! The languages whose sources can be parsed.
+//! The languages that can be parsed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,11 +7,11 @@ use std::hash::{Hash, Hasher};
 use super::role::Role;
 use super::rules::{NameRule, Rules};
 
-/// A language: its grammar, the names it goes by, and what the kinds of its nodes mean.
+/// A language: its grammar, its names, and the meaning of its node kinds.
 ///
 /// A node is named by its grammar's field `name` if it has one, and a node without children of a kind whose name
 /// contains `identifier` by its own text. [`named_by`](Self::named_by), [`named_by_text_of`](Self::named_by_text_of)
-/// and [`named_by_own_text`](Self::named_by_own_text) add what a grammar says otherwise. Nothing has a role unless
+/// and [`named_by_own_text`](Self::named_by_own_text) override this for particular kinds. Nothing has a role unless
 /// [`with_role`](Self::with_role) gives one; nodes of broken text are [`Role::Error`] in every language.
 #[derive(Clone)]
 pub struct Language {
@@ -34,7 +34,7 @@ impl Language {
         self
     }
 
-    /// Nodes of `kind` are named as the child in their `field` is named: `a.b::c()` by `c`.
+    /// Nodes of `kind` take the name of the child in their `field`: `a.b::c()` by `c`.
     pub fn named_by(self, kind: &str, field: &str) -> Self {
         self.with_rule(kind, field, NameRule::NameOf)
     }
@@ -50,7 +50,7 @@ impl Language {
         self
     }
 
-    /// What is named through a node of `kind` is qualified with the child in its `field`: `a.b` with `a`.
+    /// Names inside a node of `kind` are qualified with the child in its `field`: `a.b` with `a`.
     pub fn qualified_by(mut self, kind: &str, field: &str) -> Self {
         if let Some(field) = self.grammar.field_id_for_name(field) {
             self.rules.change(&self.grammar, kind, |rule| rule.qualifier = Some(field.get()));
@@ -74,8 +74,8 @@ impl Language {
         self
     }
 
-    /// What is defined directly inside a definition of one of these kinds belongs to it, as methods do to a class; and
-    /// whatever else is inside, at any depth, is owned by the nearest of them.
+    /// Definitions directly inside a definition of one of these kinds belong to it, like methods to a class; all other
+    /// nodes inside, at any depth, are owned by the nearest one.
     pub fn with_owners(mut self, kinds: &[&str]) -> Self {
         for kind in kinds {
             self.rules.change(&self.grammar, kind, |rule| rule.owns = true);
@@ -95,7 +95,7 @@ impl Language {
         &self.name
     }
 
-    /// The grammar that its sources are parsed by.
+    /// The grammar for parsing its sources.
     pub fn grammar(&self) -> &tree_sitter::Language {
         &self.grammar
     }
@@ -107,7 +107,7 @@ impl fmt::Debug for Language {
     }
 }
 
-/// The languages that `syntax_nodes` knows, by name and alias.
+/// The languages of `syntax_nodes`, by name and alias.
 #[derive(Debug, Clone, Default)]
 pub struct Languages {
     languages: Vec<Language>,
@@ -120,7 +120,7 @@ impl Languages {
         Self::default().with(rust()).with(python())
     }
 
-    /// These languages and one more. Where a name or an alias is taken already, the newcomer gets it.
+    /// Adds a language. It takes over names and aliases that are already in use.
     pub fn with(mut self, language: Language) -> Self {
         let index = self.languages.len();
         for name in std::iter::once(&language.name).chain(&language.aliases) {
@@ -130,7 +130,7 @@ impl Languages {
         self
     }
 
-    /// The language of this name or alias, in whatever case.
+    /// The language with this name or alias, case-insensitive.
     pub fn get(&self, name: &str) -> Option<&Language> {
         let index = match self.by_name.get(name) {
             Some(index) => index,

@@ -1,4 +1,4 @@
-//! From a source text to the columns of its syntax nodes.
+//! Parses a source text to the columns of its syntax nodes.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -11,15 +11,14 @@ use super::language::Language;
 use super::role::{Role, Roles};
 use super::rules::Name;
 
-/// Bytes of the longest text that is parsed. A longer one is one `ERROR` node.
+/// The maximum size of a parsed text in bytes. A longer one becomes a single `ERROR` node.
 pub const MAX_SYNTAX_BYTES: usize = 32 * 1024 * 1024;
 
-/// The parser reports every 100 operations. A text may take this many reports and as many more as it has bytes, a
-/// hundred times what real sources take; then it is given up. Unlike a time limit this gives the same result on
-/// every machine.
+/// The parser reports every 100 operations. A text may use this many reports plus one per byte, a hundred times what
+/// real sources need; then parsing is aborted. Unlike a time limit, this has the same result on every machine.
 const FREE_REPORTS: usize = 100_000;
 
-/// Bytes of a text column above which no further text is taken. The nodes of the longest text fit behind it.
+/// The size of a text column in bytes above which no further text is added. The nodes of the longest text still fit.
 const FULL_BYTES: usize = 1 << 30;
 
 /// The fields of a node, in order.
@@ -63,26 +62,26 @@ pub(super) struct NodeColumns {
     owner: StringBuilder,
 }
 
-/// What a node gives the nodes below it.
+/// What a node passes to its descendants.
 #[derive(Clone, Copy, Default)]
 struct Frame<'a> {
     /// The nearest named node.
     parent: Option<i32>,
     /// The nearest definition.
     scope: Option<i32>,
-    /// The name of the nearest definition that owns what is inside.
+    /// The name of the nearest owning definition.
     owner: Option<&'a str>,
-    /// Whether that is the nearest definition of all.
+    /// Whether that is also the nearest definition.
     scope_owns: bool,
 }
 
 impl NodeColumns {
-    /// How many nodes there are so far.
+    /// The number of nodes so far.
     pub(super) fn len(&self) -> usize {
         self.node_id.values_slice().len()
     }
 
-    /// Whether the columns hold so much that one more text might not fit into their 32-bit offsets.
+    /// Whether one more text might exceed the 32-bit offsets of the columns.
     pub(super) fn is_full(&self) -> bool {
         let texts = [&self.kind, &self.field, &self.name, &self.name_kind, &self.qualifier, &self.role, &self.owner];
         texts.iter().any(|column| column.values_slice().len() > FULL_BYTES)
@@ -119,14 +118,14 @@ impl NodeColumns {
         Ok(StructArray::try_new(node_fields(), columns, None)?)
     }
 
-    /// Walks the tree in preorder. Anonymous nodes (punctuation, keywords) are passed through: their children
-    /// belong to the nearest named ancestor.
+    /// Traverses the tree in preorder. Anonymous nodes (punctuation, keywords) are skipped: their children belong to
+    /// the nearest named ancestor.
     fn append_tree(&mut self, tree: &Tree, language: &Language, source: &str, roles: Option<Roles>) {
         let rules = &language.rules;
         let mut cursor = tree.walk();
         let mut children = tree.walk();
         let mut next_id = 0;
-        // One frame for each node on the way from the root to the cursor.
+        // One frame for each node on the path from the root to the cursor.
         let mut frames: Vec<Frame<'_>> = Vec::new();
         loop {
             let node = cursor.node();
@@ -212,7 +211,7 @@ impl NodeColumns {
     }
 }
 
-/// Whether a node of this role is asked for.
+/// Whether a node with this role is requested.
 fn wanted(role: Option<Role>, roles: Option<Roles>) -> bool {
     match roles {
         None => true,
@@ -239,7 +238,7 @@ fn parse(parser: &mut Parser, language: &Language, source: &str) -> Option<Tree>
     )
 }
 
-/// A byte offset or a count as the column holds it; texts are shorter than [`i32::MAX`].
+/// A byte offset or a count as a column value; texts are shorter than [`i32::MAX`].
 fn position(value: usize) -> i32 {
     i32::try_from(value).unwrap_or(i32::MAX)
 }

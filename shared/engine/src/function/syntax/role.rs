@@ -1,14 +1,14 @@
-//! What a syntax node is to a reader of code, whatever its grammar calls it.
+//! The role of a syntax node, independent of its grammar.
 
-/// The role of a syntax node, which a [`Language`](super::Language) gives by the node's kind.
+/// The role of a syntax node, which a [`Language`](super::Language) assigns by the node's kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Something with a name that other code can mean: a function, a type, a module. Also what only groups such
-    /// things under a name, as Rust's `impl` does.
+    /// Something with a name that other code can refer to: a function, a type, a module. Also constructs that only
+    /// group such things under a name, like Rust's `impl`.
     Definition,
     /// The use of a function, method, constructor or macro.
     Call,
-    /// The declaration that code from elsewhere is used here.
+    /// The import of code from elsewhere.
     Import,
     /// Text that does not follow the grammar, or a token that is missing.
     Error,
@@ -18,7 +18,7 @@ impl Role {
     /// Every role.
     pub const ALL: [Self; 4] = [Self::Definition, Self::Call, Self::Import, Self::Error];
 
-    /// The role as a column shows it.
+    /// The role's name in a column.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Definition => "definition",
@@ -34,7 +34,7 @@ impl Role {
 pub(super) struct Roles(u8);
 
 impl Roles {
-    /// Reads role names with commas between them; an error is the first name that is none.
+    /// Parses comma-separated role names; the error is the first unknown name.
     pub(super) fn parse(text: &str) -> Result<Self, &str> {
         let mut roles = Self::default();
         for name in text.split(',').map(str::trim) {

@@ -1,13 +1,13 @@
-//! What the kind of a syntax node says about it: its role, and where its name and the like are.
+//! What the kind of a syntax node determines: its role, and where to find its name and other attributes.
 
 use tree_sitter::{Language, Node, TreeCursor};
 
 use super::role::Role;
 
-/// Bytes of the longest name; a longer one is cut at a character's boundary.
+/// The maximum length of a name in bytes; a longer one is truncated at a character boundary.
 pub const MAX_NAME_BYTES: usize = 256;
 
-/// Steps from a node to the identifier that names it, at most.
+/// The maximum number of steps from a node to the identifier that names it.
 const MAX_STEPS: usize = 16;
 
 /// Where a node's name is.
@@ -24,16 +24,16 @@ pub(super) enum NameRule {
     Nameless,
 }
 
-/// What is known of the nodes of a kind.
+/// The rule for nodes of a kind.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct KindRule {
     pub(super) name: NameRule,
-    /// The field of what the name is qualified with, for a kind on the way from a node to its name.
+    /// The field of the qualifier, for a kind on the path from a node to its name.
     pub(super) qualifier: Option<u16>,
     /// The field whose children are counted.
     pub(super) counted: Option<u16>,
     pub(super) role: Option<Role>,
-    /// Whether what is defined inside belongs to it by name.
+    /// Whether definitions inside belong to it.
     pub(super) owns: bool,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Name<'a> {
     pub(super) text: &'a str,
     /// The kind of the node with this text.
     pub(super) kind: &'a str,
-    /// The name of what stands before it; empty if that has none.
+    /// The name of its qualifier; empty if that has none.
     pub(super) qualifier: Option<&'a str>,
 }
 
@@ -54,7 +54,7 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    /// The rules that hold for every grammar.
+    /// The rules for every grammar.
     pub(super) fn new(grammar: &Language) -> Self {
         let name_field = grammar.field_id_for_name("name");
         let by_kind = (0..grammar.node_kind_count())
@@ -114,7 +114,7 @@ impl Rules {
         None
     }
 
-    /// The name alone.
+    /// Only the name.
     pub(super) fn text_of_name<'s>(&self, node: Node<'_>, source: &'s str) -> Option<&'s str> {
         let mut node = node;
         for _ in 0..MAX_STEPS {

@@ -1,14 +1,14 @@
-//! Whether all of an Avro file is there. Its reader takes a block that is truncated for the end of the file.
+//! Checks that an Avro file is complete. Its reader treats a truncated block as the end of the file.
 
 use datafusion::error::DataFusionError;
 use object_store::{ObjectMeta, ObjectStore};
 
 const MAGIC: &[u8] = b"Obj\x01";
 
-/// Bytes of the marker that ends the header and every block.
+/// The size of the sync marker that ends the header and every block.
 const MARKER: usize = 16;
 
-/// Bytes from the start of a file in which its header is looked for first.
+/// The number of bytes at the start of a file in which its header is first searched for.
 const HEAD: u64 = 1 << 16;
 
 /// Checks that a file ends where a block or, if there is none, its header ends: with the marker that its header names.
@@ -34,7 +34,7 @@ pub(super) async fn check_end(store: &dyn ObjectStore, object: &ObjectMeta) -> R
     }
 }
 
-/// Why a header is not read.
+/// Why a header cannot be read.
 #[derive(Debug, PartialEq, Eq)]
 enum Unread {
     /// It continues beyond the bytes that exist.
@@ -43,7 +43,7 @@ enum Unread {
     Malformed,
 }
 
-/// The marker in the header that a file starts with: a magic number, a map of texts to bytes in blocks, the marker.
+/// The sync marker in the header of a file: a magic number, a map of texts to bytes in blocks, the marker.
 fn marker(head: &[u8]) -> Result<&[u8], Unread> {
     let mut rest = Rest(head);
     if rest.take(MAGIC.len())? != MAGIC {
@@ -54,7 +54,7 @@ fn marker(head: &[u8]) -> Result<&[u8], Unread> {
         if entries == 0 {
             return rest.take(MARKER);
         }
-        // Behind a negative number is the length of the block.
+        // A negative count is followed by the length of the block.
         if entries < 0 {
             rest.long()?;
         }
@@ -65,7 +65,7 @@ fn marker(head: &[u8]) -> Result<&[u8], Unread> {
     }
 }
 
-/// The bytes that are not read yet.
+/// The remaining bytes.
 struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {
@@ -75,7 +75,7 @@ impl<'a> Rest<'a> {
         Ok(taken)
     }
 
-    /// An integer in groups of seven bits, the lowest first and its sign in the lowest bit.
+    /// A zigzag varint.
     fn long(&mut self) -> Result<i64, Unread> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {

@@ -1,4 +1,4 @@
-//! Which files a listing has: one file, the files below a folder, or those that a glob matches.
+//! Finds the files of a listing: one file, the files below a folder, or those that a glob matches.
 
 use futures::{StreamExt, TryStreamExt};
 use globset::GlobBuilder;
@@ -17,22 +17,22 @@ const COMPRESSIONS: [&str; 17] = [
 
 /// The files of a listing, sorted by path.
 pub(super) struct Files {
-    /// The folder that partition folders start in.
+    /// The folder that contains the partition folders.
     pub(super) base: StorePath,
     /// The files, all below `base`.
     pub(super) objects: Vec<ObjectMeta>,
 }
 
 impl Files {
-    /// The path of `object` below the base, `/` between its parts.
+    /// The path of `object` below the base, with `/` as separator.
     pub(super) fn below_base(&self, object: &ObjectMeta) -> String {
         below(&self.base, &object.location).unwrap_or_else(|| object.location.to_string())
     }
 }
 
-/// Finds the files of `location`. In a folder those count that carry one of the format's extensions; a file that is
-/// named or matched by a glob counts whatever its name. Files and folders whose names start with `.` or `_` are omitted
-/// (a partition folder such as `_day=1` is not), and so are empty files of text, which have no rows.
+/// Finds the files of `location`. In a folder, files with one of the format's extensions are included; a file that is
+/// named explicitly or matched by a glob is included whatever its name. Files and folders whose names start with `.` or
+/// `_` are omitted (a partition folder such as `_day=1` is not), and so are empty files of text, which have no rows.
 ///
 /// # Errors
 /// [`SessionError::NoFiles`] if there is none, and [`SessionError::NotRead`] if one of them is compressed.
@@ -72,7 +72,7 @@ pub(super) async fn find(
     uncompressed(objects).map(|objects| Files { base, objects })
 }
 
-/// `objects`, none of which has the extension of a compression.
+/// Checks that none of `objects` has the extension of a compression.
 fn uncompressed(objects: Vec<ObjectMeta>) -> Result<Vec<ObjectMeta>, SessionError> {
     for object in &objects {
         if let Some((_, extension)) = object.location.filename().and_then(compression) {
@@ -83,13 +83,13 @@ fn uncompressed(objects: Vec<ObjectMeta>) -> Result<Vec<ObjectMeta>, SessionErro
     Ok(objects)
 }
 
-/// The name of a compressed file without the extension that says so, and that extension.
+/// The name of a compressed file without the compression extension, and that extension.
 fn compression(name: &str) -> Option<(&str, &str)> {
     let (stem, extension) = name.rsplit_once('.')?;
     COMPRESSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)).then_some((stem, extension))
 }
 
-/// The files below `base` that nobody hides.
+/// The files below `base` that are not hidden.
 async fn list(
     store: &dyn ObjectStore,
     location: &Location,
@@ -146,7 +146,7 @@ fn extensions(format: &FileFormat) -> &'static [&'static str] {
     }
 }
 
-/// The folder before the first part that holds a wildcard, and the glob from that part on.
+/// The folder before the first part with a wildcard, and the glob from that part on.
 fn split_glob(path: &StorePath) -> Option<(StorePath, String)> {
     let parts: Vec<_> = path.parts().collect();
     let first = parts.iter().position(|part| part.as_ref().contains(['*', '?', '[', '{']))?;

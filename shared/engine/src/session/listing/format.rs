@@ -1,4 +1,4 @@
-//! The engine's readers, set up from a source's declaration.
+//! Readers for the formats of a source.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -20,15 +20,15 @@ use super::{avro, names};
 use crate::session::SessionError;
 use crate::session::records::RecordFormat;
 
-/// Who reads files of a format.
+/// The reader of a format.
 pub(super) enum FormatReader {
     /// Our own reader of records.
     Records(RecordFormat),
-    /// One of the engine's, for formats whose files have types of their own.
+    /// One of the engine's readers, for formats whose files define types.
     Typed(Arc<dyn Reader>),
 }
 
-/// Who reads files of `format`.
+/// The reader of files of `format`.
 pub(super) fn reader_of(state: &dyn Session, format: &FileFormat) -> FormatReader {
     match format {
         FileFormat::Parquet => {
@@ -46,8 +46,8 @@ pub(super) fn reader_of(state: &dyn Session, format: &FileFormat) -> FormatReade
 /// The columns that each file has, in the files' order.
 ///
 /// # Errors
-/// [`SessionError::WrongFormat`] naming the first file that cannot be read or is not whole, and
-/// [`SessionError::OtherColumns`] naming the first that has two columns of one name.
+/// [`SessionError::WrongFormat`] naming the first file that cannot be read or is incomplete, and
+/// [`SessionError::OtherColumns`] naming the first that has two columns with the same name.
 pub(super) async fn schemas(
     state: &dyn Session,
     store: &Arc<dyn ObjectStore>,
@@ -87,8 +87,8 @@ async fn schema(
     Ok(schema)
 }
 
-/// The statistics of each file by column of `schema`, in the files' order: what they are sure to prove. `schemas` are those of
-/// the files themselves.
+/// The statistics of each file by column of `schema`, in the files' order: only what they reliably prove. `schemas` are
+/// those of the files themselves.
 ///
 /// # Errors
 /// [`SessionError::WrongFormat`] naming the first file that cannot be read.
@@ -113,13 +113,13 @@ pub(super) async fn statistics(
     futures::stream::iter(of_one).buffered(read_concurrency(state)).try_collect().await
 }
 
-/// Statistics of `files` files of which nothing is known.
+/// Unknown statistics for `files` files.
 pub(super) fn unknown(schema: &Schema, files: usize) -> Vec<Arc<Statistics>> {
     let unknown = Arc::new(Statistics::new_unknown(schema));
     vec![unknown; files]
 }
 
-/// Takes out the bounds of floats, which need not hold for NaN, and those of columns that the file has in another type.
+/// Removes the bounds of floats, which may not cover NaN, and those of columns with another type in the file.
 fn drop_unreliable_bounds(statistics: &mut Statistics, schema: &Schema, own: &Schema) {
     for (field, column) in schema.fields().iter().zip(&mut statistics.column_statistics) {
         let same_type = own.field_with_name(field.name()).is_ok_and(|own| own.data_type() == field.data_type());
@@ -133,7 +133,7 @@ fn read_concurrency(state: &dyn Session) -> usize {
     state.config_options().execution.meta_fetch_concurrency.get()
 }
 
-/// What `reading` comes to, with a panic as an error: readers reckon with the lengths that a damaged file claims.
+/// The result of `reading`, with a panic converted to an error: readers may panic on the lengths in a damaged file.
 async fn catching_panics<T>(reading: impl Future<Output = Result<T, DataFusionError>>) -> Result<T, DataFusionError> {
     let damaged = |_| Err(DataFusionError::Execution("it is damaged: its reader broke off".to_owned()));
     AssertUnwindSafe(reading).catch_unwind().await.unwrap_or_else(damaged)

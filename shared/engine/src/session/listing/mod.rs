@@ -6,8 +6,8 @@
 //! ```
 //!
 //! All of it happens once, when the table is registered; every scan of the session then reads the same files. The
-//! engine's own listing table lists again for each scan and in no fixed order, so it can neither pin what a run reads
-//! nor give two runs the same plan text.
+//! engine's own listing table lists again for each scan, in no fixed order, so it can neither pin what a run reads nor
+//! produce the same plan text in two runs.
 
 mod avro;
 mod files;

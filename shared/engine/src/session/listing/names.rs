@@ -1,4 +1,4 @@
-//! The names of the columns that a file has itself. The engine's readers make one column of two that have one name.
+//! Finds duplicate column names in files. The engine's readers merge two columns with the same name.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use crate::session::SessionError;
 
-/// Bytes from the start of a file in which its schema is looked for first, and at last.
+/// The numbers of bytes at the start of a file in which its schema is searched for, first and last.
 const HEADS: [u64; 2] = [1 << 16, 1 << 24];
 
 /// The names of a Parquet file whose schema the engine has just read: the footer is in its cache.
@@ -30,7 +30,7 @@ pub(super) async fn of_parquet(
     Ok(columns.iter().map(|column| column.name().to_owned()).collect())
 }
 
-/// The names of an Arrow file; none where its start is not as the format has it, which is for the reader to judge.
+/// The names of an Arrow file; none if its start is malformed, which the reader reports.
 pub(super) async fn of_arrow(store: &dyn ObjectStore, object: &ObjectMeta) -> Result<Vec<String>, DataFusionError> {
     for length in HEADS {
         let head = store.get_range(&object.location, 0..length.min(object.size)).await?;
@@ -44,17 +44,17 @@ pub(super) async fn of_arrow(store: &dyn ObjectStore, object: &ObjectMeta) -> Re
     Ok(Vec::new())
 }
 
-/// The names in the schema that an Arrow file or stream starts with, if all of it is in `head`.
+/// The names in the schema at the start of an Arrow file or stream, if it is complete in `head`.
 fn in_arrow(head: &[u8]) -> Option<Vec<String>> {
     let mut rest = head;
     if head.starts_with(b"ARROW1") {
-        // Behind the magic, writers pad to a multiple of eight bytes that they choose.
+        // After the magic, writers pad to a multiple of eight bytes.
         rest = head.get(8..)?;
         while let Some(next) = rest.strip_prefix(&[0; 8]) {
             rest = next;
         }
     }
-    // Older writers have no mark before a message.
+    // Older writers have no continuation marker before a message.
     rest = rest.strip_prefix(&[0xff; 4]).unwrap_or(rest);
     let (length, rest) = rest.split_first_chunk()?;
     let message = rest.get(..usize::try_from(i32::from_le_bytes(*length)).ok()?)?;

@@ -1,4 +1,4 @@
-//! From a declaration to a table and its record.
+//! Opens a declared listing as a table, with its record.
 
 use std::sync::Arc;
 
@@ -70,7 +70,7 @@ pub(in crate::session) async fn open(
     Ok((Arc::new(table), registration))
 }
 
-/// What the columns of a listing are found out from.
+/// The context for determining the columns of a listing.
 struct Opening<'a> {
     state: &'a SessionState,
     store: &'a Arc<dyn ObjectStore>,
@@ -79,7 +79,7 @@ struct Opening<'a> {
     files: &'a Files,
 }
 
-/// The columns that come from the files, what is known of them in each file, and who scans them.
+/// The columns from the files, their statistics in each file, and their scanner.
 type Columns = (SchemaRef, Vec<Arc<Statistics>>, Scanner);
 
 impl Opening<'_> {
@@ -140,7 +140,7 @@ impl Opening<'_> {
     }
 }
 
-/// Some writers repeat the partition columns inside the files; the folders decide.
+/// Some writers repeat the partition columns inside the files; the folders take precedence.
 fn without(schema: &SchemaRef, partition_columns: &[(String, DataType)]) -> SchemaRef {
     let is_partition = |field: &Field| partition_columns.iter().any(|(name, _)| name == field.name());
     let fields: Vec<_> = schema.fields().iter().filter(|field| !is_partition(field)).cloned().collect();
@@ -161,7 +161,7 @@ fn check_sort_order(name: &NodeName, source: &ListingSource, schema: &Schema) ->
     }
 }
 
-/// The files with all that a scan wants to know of them.
+/// The files with everything that a scan needs.
 fn pin(
     files: &Files,
     statistics: Vec<Arc<Statistics>>,
@@ -177,8 +177,8 @@ fn pin(
     pinned.collect()
 }
 
-/// The statistics of a file's columns followed by those of its partition columns. (The engine's own helper takes
-/// partition values to be never null.)
+/// The statistics of a file's columns followed by those of its partition columns. (The engine's helper assumes that
+/// partition values are never null.)
 fn with_partition_values(statistics: &Statistics, values: &[ScalarValue]) -> Statistics {
     let mut statistics = statistics.clone();
     for value in values {

@@ -1,4 +1,4 @@
-//! Partition values: what the folders on the way to a file say about its rows.
+//! Partition values: the values in the folder names of a file's path.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
@@ -8,14 +8,15 @@ use object_store::path::Path as StorePath;
 use crate::session::SessionError;
 use crate::session::records::value_of_text;
 
-/// The folder name by which Hive and Spark write a null.
+/// The folder name that Hive and Spark use for null.
 const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
 
-/// The values of the partition `columns` for the file at `path` below the listing's base, in the columns' order. A folder's
-/// text is read as a value in a file of text is: exactly as it is, or not at all.
+/// The values of the partition `columns` for the file at `path` below the listing's base, in the columns' order. A
+/// folder's text is parsed like a value in a text file: exactly or not at all.
 ///
 /// # Errors
-/// [`SessionError::Partition`] for a file outside of such folders, and for a text that is no value of its column's type.
+/// [`SessionError::Partition`] for a file outside such folders, and for a text that is not a value of its column's
+/// type.
 pub(super) fn values(path: &str, columns: &[(String, DataType)]) -> Result<Vec<ScalarValue>, SessionError> {
     let wrong = |column: &str, reason: String| SessionError::Partition {
         file: path.to_owned(),

@@ -1,5 +1,5 @@
-//! Whether the files of a listing are still what they were when they were listed. Readers of text ask for each file while
-//! they read it; the engine's readers do not, and would take a part of a file from one state and a part from another.
+//! Checks that the files of a listing have not changed since they were listed. Readers of text check each file while
+//! they read it; the engine's readers do not, and could mix two states of a file.
 
 use std::collections::HashMap;
 
@@ -13,22 +13,21 @@ use super::files::find;
 use super::table::{ListedTable, Scanner};
 use crate::session::SessionError;
 
-/// The files of a listing as they were when it was made.
+/// The files of a listing at the time of the listing.
 #[derive(Debug)]
 pub(super) struct ListingSnapshot {
     pub(super) location: Location,
     pub(super) format: FileFormat,
     pub(super) objects: Vec<ObjectMeta>,
-    /// What [`content_versions`] says of each.
+    /// The [`content_versions`] of each.
     pub(super) marks: Vec<Option<String>>,
 }
 
-/// Lists the files of `table` once more, if it is a listing that readers of the engine read, and compares those that were
-/// there: to be called when all rows have been read and before anything is made of them. Files that came later are not
-/// looked at.
+/// Lists the files of `table` again, if it is a listing read by the engine's readers, and compares the listed files. To
+/// be called after all rows have been read and before they are used. Files added later are ignored.
 ///
 /// # Errors
-/// [`SessionError::FileChanged`] for a file that is another one or gone, and what the store says if it cannot be listed.
+/// [`SessionError::FileChanged`] for a changed or missing file, and the store's error if it cannot be listed.
 pub async fn check_unchanged(table: &dyn TableProvider, stores: &Stores) -> Result<(), SessionError> {
     let Some(table) = table.downcast_ref::<ListedTable>() else { return Ok(()) };
     match table.scanner {

@@ -1,4 +1,4 @@
-//! The table that a query names.
+//! The table provider.
 
 use std::sync::Arc;
 
@@ -28,14 +28,14 @@ use super::recheck::ListingSnapshot;
 use crate::session::records::{Origin, RecordFormat, RecordsScan};
 use crate::session::scan_stores::with_stores_of;
 
-/// A scan that keeps a declared order may have this many times more partitions than asked for.
+/// A scan that preserves a declared order may have this many times more partitions than requested.
 const ORDERED_PARTITIONS_FACTOR: usize = 4;
 
-/// Column statistics of single files that a scan carries at most, over all of its files: they go along with every task,
-/// which they help to leave files unread. Beyond, files go without.
+/// The maximum number of column statistics of single files in a scan: they are sent with every task, which uses them to
+/// skip files. Above the limit they are omitted.
 const MAX_FILE_STATISTICS: usize = 100_000;
 
-/// Who scans the files of a listing.
+/// The scanner of the files of a listing.
 #[derive(Debug)]
 pub(super) enum Scanner {
     /// Our own reader of records.
@@ -111,7 +111,7 @@ impl TableProvider for ListedTable {
         }
         let statistics = self.merged(&files)?;
         let ordering = self.ordering()?;
-        // A declared order rests on them.
+        // A declared order depends on them.
         if ordering.is_none() && files.len() * self.table_schema.table_schema().fields().len() > MAX_FILE_STATISTICS {
             files.iter_mut().for_each(|file| file.statistics = None);
         }
@@ -138,7 +138,7 @@ impl ListedTable {
         !columns.is_empty() && expr_applicable_for_cols(&columns, filter)
     }
 
-    /// The files whose partition values meet `filters`.
+    /// The files whose partition values satisfy `filters`.
     fn selected(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<PartitionedFile>> {
         if filters.is_empty() {
             return Ok(self.files.clone());
@@ -172,9 +172,9 @@ impl ListedTable {
         Ok(LexOrdering::new(sort.collect::<Result<Vec<_>>>()?))
     }
 
-    /// The files of each partition. Where an order is declared the files of a partition must follow one another in that
-    /// order, which their statistics tell; without statistics each file gets a separate partition. Where neither is
-    /// possible in a reasonable number of partitions, the order is not kept and the engine sorts.
+    /// The files of each partition. If an order is declared, the files of a partition must follow one another in that
+    /// order according to their statistics; without statistics each file gets a separate partition. If neither is
+    /// possible with a reasonable number of partitions, the order is not preserved and the engine sorts.
     fn groups(
         &self,
         files: Vec<PartitionedFile>,

@@ -1,6 +1,7 @@
-//! The columns of files that have types of their own: Parquet, Avro and Arrow.
+//! The columns of files with typed formats: Parquet, Avro and Arrow.
 //!
-//! A column of a table holds every value of every file exactly, or the file is refused: types become wider, never narrower.
+//! A column of a table represents every value of every file exactly, or the file is refused: types are widened, never
+//! narrowed.
 
 use std::sync::Arc;
 
@@ -25,7 +26,8 @@ impl TypedFiles<'_> {
     /// The columns of all files together. A file that lacks one has nulls there.
     ///
     /// # Errors
-    /// [`SessionError::SchemaConflict`] naming the first file that has a column in a type that does not go with those before.
+    /// [`SessionError::SchemaConflict`] naming the first file with a column whose type is incompatible with the
+    /// previous files.
     pub(super) fn inferred_schema(&self) -> Result<SchemaRef, SessionError> {
         let mut columns: Vec<FieldRef> = Vec::new();
         for (number, (object, schema)) in self.each().enumerate() {
@@ -55,12 +57,12 @@ impl TypedFiles<'_> {
         Ok(Arc::new(Schema::new_with_metadata(columns, metadata)))
     }
 
-    /// Checks that the columns of `declared` hold what the files have. A file that lacks one has nulls there, if another file
-    /// has it.
+    /// Checks that the types in `declared` can represent the columns of the files. A file that lacks one has nulls
+    /// there, if another file has it.
     ///
     /// # Errors
-    /// [`SessionError::LossyType`] for a type that cannot hold what a file has, [`SessionError::OtherColumns`] for a name that
-    /// a file writes otherwise, and [`SessionError::NoSuchColumn`] for a column that no file has.
+    /// [`SessionError::LossyType`] for a type that cannot represent a file's column, [`SessionError::OtherColumns`] for
+    /// a name that differs in case in a file, and [`SessionError::NoSuchColumn`] for a column that no file has.
     pub(super) fn check(&self, declared: &Schema) -> Result<(), SessionError> {
         for column in declared.fields() {
             let mut is_there = false;
@@ -114,12 +116,12 @@ impl TypedFiles<'_> {
     }
 }
 
-/// A column of `schema` that is called `name` but for the case of letters.
+/// A column of `schema` whose name equals `name` except for case.
 fn differing_in_case<'s>(schema: &'s Schema, name: &str) -> Option<&'s str> {
     schema.fields().iter().map(|field| field.name().as_str()).find(|other| other.eq_ignore_ascii_case(name))
 }
 
-/// A column that holds what both do. A field of a structure that one of them lacks is null there, whatever the other says.
+/// The common column of both. A structure field that one of them lacks is null there.
 fn common_column(column: &FieldRef, own: &Field) -> Result<FieldRef, String> {
     let has_nulls = |field: &Field| field.is_nullable() || field.data_type().is_null();
     let nullable = has_nulls(column) || has_nulls(own);
@@ -171,7 +173,7 @@ fn nullable_where_lacking(merged: &DataType, one: &DataType, other: &DataType) -
     }
 }
 
-/// Whether a column of type `wide` holds every value of type `narrow` exactly.
+/// Whether a column of type `wide` can represent every value of type `narrow` exactly.
 fn can_hold(wide: &DataType, narrow: &DataType) -> bool {
     use DataType::{
         Binary, BinaryView, Decimal32, Decimal64, Decimal128, Decimal256, Dictionary, FixedSizeBinary, Float16,
@@ -194,7 +196,7 @@ fn can_hold(wide: &DataType, narrow: &DataType) -> bool {
         ) => scale >= at && i16::from(*precision) - i16::from(*scale) >= i16::from(*of) - i16::from(*at),
         (Decimal128(precision, scale), _) => whole_digits(narrow)
             .is_some_and(|digits| i16::from(*precision) - i16::from(*scale) >= digits && *scale >= 0),
-        // A time without a zone is one in UTC.
+        // A time without a zone is in UTC.
         (Timestamp(TimeUnit::Microsecond, Some(_)), Timestamp(unit, _))
         | (Timestamp(TimeUnit::Microsecond, None), Timestamp(unit, None)) => *unit != TimeUnit::Nanosecond,
         _ => match (whole_bits(wide), whole_bits(narrow)) {
@@ -206,7 +208,7 @@ fn can_hold(wide: &DataType, narrow: &DataType) -> bool {
     }
 }
 
-/// Whether integers of a type can be negative, and the bits that they have besides.
+/// Whether integers of a type are signed, and their number of value bits.
 fn whole_bits(data_type: &DataType) -> Option<(bool, u8)> {
     Some(match data_type {
         DataType::Int8 => (true, 7),
@@ -221,7 +223,7 @@ fn whole_bits(data_type: &DataType) -> Option<(bool, u8)> {
     })
 }
 
-/// Digits of the greatest integer of a type.
+/// The number of digits of the largest integer of a type.
 fn whole_digits(data_type: &DataType) -> Option<i16> {
     whole_bits(data_type).map(|(_, bits)| match bits {
         0..=8 => 3,

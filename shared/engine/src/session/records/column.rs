@@ -1,4 +1,4 @@
-//! Columns that are filled with values written as text or as JSON, each exactly as it is or not at all.
+//! Builds columns from values written as text or as JSON, converted exactly or not at all.
 
 use std::sync::Arc;
 
@@ -16,14 +16,14 @@ use windlass_project::literal_rows::timestamp::{ParsedTimestamp, date};
 
 use super::json::{self, VisitError};
 
-/// The value of type `data_type` that `text` stands for, by the rule for values in files of text; `None` if it stands for none.
+/// Parses `text` as a value of type `data_type`, by the rule for text files; `None` if it is not one.
 pub(in crate::session) fn value_of_text(text: &str, data_type: &DataType) -> Option<ScalarValue> {
     let mut column = Column::new(data_type).ok()?;
     column.push_text(text)?;
     ScalarValue::try_from_array(&column.finish().ok()?, 0).ok()
 }
 
-/// A column that grows by a value at a time.
+/// A column under construction.
 #[derive(Debug)]
 pub(super) enum Column {
     Boolean(BooleanBuilder),
@@ -44,12 +44,12 @@ pub(super) enum Column {
     Struct(Struct),
 }
 
-/// Why a value does not go into a column.
+/// Why a value cannot be added to a column.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Refused {
     /// It is not of the column's type.
     Value {
-        /// Where below the column: `.field`, or nothing.
+        /// The path below the column: `.field`, or empty.
         place: String,
         /// The type there.
         expected: String,
@@ -58,7 +58,7 @@ pub(super) enum Refused {
     },
     /// It is an object with a key that the column does not have.
     Key(String),
-    /// It is an object with a key that comes twice.
+    /// It is an object with a duplicate key.
     Repeated(String),
 }
 
@@ -73,7 +73,7 @@ impl Refused {
 }
 
 impl Column {
-    /// An empty column of a type that files of text can have.
+    /// An empty column of a type that text files support.
     pub(super) fn new(data_type: &DataType) -> Result<Self, ArrowError> {
         Ok(match data_type {
             DataType::Boolean => Self::Boolean(BooleanBuilder::new()),
@@ -123,7 +123,7 @@ impl Column {
         }
     }
 
-    /// Adds the value that `text` stands for; `None` if it stands for no value of this type.
+    /// Parses and adds `text`; `None` if it is not a value of this type.
     pub(super) fn push_text(&mut self, text: &str) -> Option<()> {
         match self {
             Self::Boolean(builder) => builder.append_value(boolean(text)?),
@@ -155,7 +155,7 @@ impl Column {
         Some(())
     }
 
-    /// Adds a JSON value. Numbers and truth values go into a column of text as they are written.
+    /// Adds a JSON value. Numbers and booleans are added to a text column as written.
     pub(super) fn push_json(&mut self, value: &str) -> Result<(), Refused> {
         let misfit = |column: &Self| Refused::Value {
             place: String::new(),
@@ -180,7 +180,7 @@ impl Column {
         pushed.ok_or_else(|| misfit(self))
     }
 
-    /// The type as a project writes it, where it can.
+    /// The type's name in a project file, if it has one.
     pub(super) fn type_name(&self) -> String {
         let name = match self {
             Self::Boolean(_) => "boolean",
@@ -203,7 +203,7 @@ impl Column {
         name.to_owned()
     }
 
-    /// The values so far; the column is empty again.
+    /// Takes the values so far; the column is empty afterwards.
     pub(super) fn finish(&mut self) -> Result<ArrayRef, ArrowError> {
         Ok(match self {
             Self::Boolean(builder) => Arc::new(builder.finish()),
@@ -282,7 +282,7 @@ impl List {
 pub(super) struct Struct {
     fields: Fields,
     columns: Vec<Column>,
-    /// By field, the number of the last value that has it.
+    /// For each field, the number of the last value that has it.
     seen: Vec<usize>,
     rows: usize,
     nulls: NullBufferBuilder,

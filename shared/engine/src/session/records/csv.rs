@@ -1,4 +1,4 @@
-//! The records of a text of comma-separated values.
+//! Splits CSV text into records.
 //!
 //! RFC 4180: a value in double quotes may hold delimiters, line breaks and, doubled, quotes. A line ends with `\n`, `\r\n`
 //! or `\r`.
@@ -25,7 +25,7 @@ impl Record {
         std::str::from_utf8(self.text.get(start..*self.ends.get(index)?)?).ok()
     }
 
-    /// Whether the record is a line without anything on it.
+    /// Whether the record is an empty line.
     fn is_blank(&self) -> bool {
         self.text.is_empty() && self.ends.len() == 1 && !self.quoted
     }
@@ -41,34 +41,34 @@ impl Record {
     }
 }
 
-/// How a record ends within what exists of a file.
+/// How a record ends within the available input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct End {
-    /// Bytes of the record, its line break included.
+    /// The size of the record in bytes, including its line break.
     bytes: usize,
     /// Line breaks in it and at its end.
     lines: u64,
 }
 
-/// What was read from the start of an input, and how many bytes of it.
+/// The result of reading from the start of an input, with the number of bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     /// A record.
     Record(usize),
-    /// No record: the next one does not exist, or not as a whole. What was read need not be seen again.
+    /// No complete record. The bytes that were read need not be passed again.
     More(usize),
 }
 
-/// Goes through the records of one file.
+/// Reads the records of one file.
 #[derive(Debug)]
 pub(super) struct Records {
     delimiter: u8,
-    /// How many fields each record has; the first one says.
+    /// The number of fields per record, known from the first one.
     width: Option<usize>,
-    /// Whether a line without anything on it is a record as long as none has said how many fields there are.
+    /// Whether an empty line is a record while the number of fields is unknown.
     first_may_be_blank: bool,
     record: Record,
-    /// The line at which `record` starts, and the one that follows it; the first is 1.
+    /// The line at which `record` starts, and the following line; the first is 1.
     line: u64,
     next_line: u64,
 }
@@ -78,12 +78,12 @@ impl Records {
         Self { delimiter, width: None, first_may_be_blank: false, record: Record::default(), line: 1, next_line: 1 }
     }
 
-    /// The records of a file without a header that should have that many columns.
+    /// Reads a file without a header that should have that many columns.
     pub(super) fn of_columns(delimiter: u8, columns: usize) -> Self {
         Self { first_may_be_blank: columns == 1, ..Self::new(delimiter) }
     }
 
-    /// The record that was read last.
+    /// The last record.
     pub(super) fn record(&self) -> &Record {
         &self.record
     }
@@ -93,9 +93,9 @@ impl Records {
         self.line
     }
 
-    /// Reads the record at the start of `input`. `at_end` says that nothing follows `input`. A line without anything on
-    /// it is not a record, but where records have one field: there it is one without a value (the first one only if
-    /// that is known).
+    /// Reads the record at the start of `input`. `at_end` says that nothing follows `input`. An empty line is not a
+    /// record, unless records have one field: then it is one without a value (for the first record, only if the number
+    /// is known).
     pub(super) fn read(&mut self, input: &[u8], at_end: bool) -> Result<Step, Fault> {
         let mut start = 0;
         loop {
@@ -152,7 +152,7 @@ impl Records {
         }
     }
 
-    /// Reads a value from after its opening quote, and says where it is over.
+    /// Reads a value after its opening quote, and returns its end.
     fn quoted(&mut self, input: &[u8], start: usize, at_end: bool, lines: &mut u64) -> Result<Option<usize>, Fault> {
         self.record.quoted = true;
         let mut at = start;
@@ -190,7 +190,7 @@ fn line_breaks(text: &[u8]) -> u64 {
 mod tests {
     use super::*;
 
-    /// The records of `text`, each with its line, when it comes in pieces of `piece` bytes.
+    /// The records of `text`, each with its line, when it is read in pieces of `piece` bytes.
     fn records(text: &str, piece: usize) -> Result<Vec<(u64, Vec<String>)>, String> {
         records_of(Records::new(b','), text, piece)
     }

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use crate::session::SessionError;
 
-/// Bytes of a value that a message shows.
+/// The maximum number of bytes of a value in a message.
 const SHOWN: usize = 80;
 
 /// What is wrong with a file.
@@ -17,7 +17,7 @@ pub(super) enum Fault {
         /// What is wrong with it.
         reason: String,
     },
-    /// A value is none of its column's type.
+    /// A value does not have its column's type.
     Value {
         /// The line that its record starts at.
         line: u64,
@@ -28,7 +28,7 @@ pub(super) enum Fault {
         /// The value, as it is written.
         found: String,
     },
-    /// The columns are not those that they should be.
+    /// The columns do not match.
     Columns {
         /// What is wrong with them.
         reason: String,
@@ -45,7 +45,7 @@ impl Fault {
         Self::Value { line, column: column.into(), expected: expected.to_string(), found }
     }
 
-    /// The same with lines counted from the start of the file, `before` of which were not looked at.
+    /// The same with lines counted from the start of the file, `before` of which were skipped.
     pub(super) fn after_lines(self, before: u64) -> Self {
         match self {
             Self::Record { line, reason } => Self::Record { line: line + before, reason },

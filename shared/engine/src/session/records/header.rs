@@ -1,16 +1,16 @@
-//! Where the columns of a table are in the records of a file.
+//! Maps the columns of a table to the fields of a file's records.
 
 use datafusion::arrow::datatypes::Schema;
 
 use super::csv::Records;
 use super::fault::Fault;
 
-/// What a table's columns come from.
+/// The origin of a table's columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// The files: what is in none of the columns found there is an error.
+    /// The files: anything outside the inferred columns is an error.
     Found,
-    /// The project: what it does not name is omitted.
+    /// The project: other columns are ignored.
     Declared,
 }
 
@@ -32,11 +32,11 @@ pub(super) fn names(records: &Records) -> Result<Vec<String>, Fault> {
     Ok(names)
 }
 
-/// By column of `schema`, its place among the `names` of a file. `elsewhere` are columns that come from elsewhere, whatever
-/// the file says.
+/// For each column of `schema`, its index among the `names` of a file. `elsewhere` are columns with another origin,
+/// such as partition columns, which are ignored in files.
 ///
 /// # Errors
-/// [`Fault::Columns`] if a column does not exist or, where columns are those of the files, if there is another.
+/// [`Fault::Columns`] if a column is missing or, for inferred columns, if there is an additional one.
 pub(super) fn places(
     names: &[String],
     schema: &Schema,

@@ -1,4 +1,4 @@
-//! What columns files have, by what is in them.
+//! Infers the columns of files from their content.
 
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 
@@ -10,16 +10,17 @@ use super::kind;
 pub(super) use super::kind::Kind;
 use super::lines::Lines;
 
-/// Levels that the values of a JSON record may have, the record itself among them. Each is taken apart again, so that
-/// the time that a record takes grows with them.
+/// The maximum nesting depth of a JSON record. Each level is parsed again, so the time for a record grows with the
+/// depth.
 const MAX_LEVELS: usize = 200;
 
-/// Takes note of the values of a file.
+/// Samples the values of a file.
 pub(super) trait Sampler {
-    /// Looks at the records at the start of `input`, and says how many bytes they have. `at_end` says that nothing follows.
+    /// Samples the records at the start of `input`, and returns their size in bytes. `at_end` means that nothing
+    /// follows.
     fn observe(&mut self, input: &[u8], at_end: bool) -> Result<usize, Fault>;
 
-    /// Whether a record was seen.
+    /// Whether a record was found.
     fn has_records(&self) -> bool;
 }
 
@@ -30,15 +31,15 @@ pub(super) struct CsvSampler {
     has_header: bool,
     /// The names, once they are known.
     pub(super) names: Option<Vec<String>>,
-    /// What the values of each have in common.
+    /// The common kind of the values of each.
     pub(super) kinds: Vec<Kind>,
-    /// Whether the values are of interest.
+    /// Whether values are sampled.
     values: bool,
     seen: bool,
 }
 
 impl CsvSampler {
-    /// A look at names and values, or at the names alone.
+    /// Samples names and values, or only names.
     pub(super) fn new(delimiter: u8, has_header: bool, values: bool) -> Self {
         Self { records: Records::new(delimiter), has_header, names: None, kinds: Vec::new(), values, seen: false }
     }
@@ -76,7 +77,7 @@ impl Sampler for CsvSampler {
     }
 }
 
-/// What JSON values have in common.
+/// The common shape of JSON values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Shape {
     Value(Kind),
@@ -84,7 +85,7 @@ pub(super) enum Shape {
     Struct(Vec<(String, Shape)>),
 }
 
-/// A value that has nothing in common with those before it: where below them, what they are, and what it is.
+/// A value that is incompatible with earlier ones: its path, their shape, and its own.
 #[derive(Debug)]
 pub(super) struct ShapeConflict {
     pub(super) place: String,
@@ -102,7 +103,7 @@ impl ShapeConflict {
 impl Shape {
     const NOTHING: Self = Self::Value(Kind::Nothing);
 
-    /// Takes note of a value.
+    /// Adds a value.
     fn observe(&mut self, value: &str) -> Result<(), ShapeConflict> {
         match value.as_bytes().first() {
             Some(b'n') => Ok(()),
@@ -141,7 +142,7 @@ impl Shape {
         }
     }
 
-    /// What values of both shapes have in common.
+    /// The common shape of both.
     fn and(self, other: Self) -> Result<Self, ShapeConflict> {
         Ok(match (self, other) {
             (shape, Self::NOTHING) | (Self::NOTHING, shape) => shape,
@@ -173,7 +174,7 @@ impl Shape {
     }
 }
 
-/// What fields of both have in common; those of one only stay as they are.
+/// The common fields of both; fields of only one are kept.
 pub(super) fn common_fields(
     mut one: Vec<(String, Shape)>,
     other: Vec<(String, Shape)>,
@@ -205,7 +206,7 @@ fn add_fields(fields: &mut Vec<(String, Shape)>, object: &str, values: bool) -> 
     })
 }
 
-/// Text that is no JSON was refused when the record was read.
+/// Invalid JSON was refused when the record was read.
 fn conflict_of(read: Result<(), VisitError<ShapeConflict>>) -> Result<(), ShapeConflict> {
     match read {
         Err(VisitError::Refused(conflict)) => Err(conflict),
@@ -218,13 +219,13 @@ fn conflict_of(read: Result<(), VisitError<ShapeConflict>>) -> Result<(), ShapeC
 pub(super) struct JsonSampler {
     lines: Lines,
     pub(super) fields: Vec<(String, Shape)>,
-    /// Whether the values are of interest.
+    /// Whether values are sampled.
     values: bool,
     seen: bool,
 }
 
 impl JsonSampler {
-    /// A look at keys and values, or at the keys alone.
+    /// Samples keys and values, or only keys.
     pub(super) fn new(values: bool) -> Self {
         Self { lines: Lines::new(), fields: Vec::new(), values, seen: false }
     }
@@ -268,7 +269,7 @@ pub(super) fn object(line: u64, text: &[u8]) -> Result<&str, Fault> {
     Err(Fault::Record { line, reason: "it is not a JSON object, and each line must be one".to_owned() })
 }
 
-/// A record that is no JSON. The parser counts lines from where the record starts, which says nothing.
+/// A record that is not JSON. The parser's line number is relative to the record and omitted.
 pub(super) fn no_json(line: u64, error: &serde_json::Error) -> Fault {
     let what = error.to_string();
     let what = what.split(" at line ").next().unwrap_or_default();

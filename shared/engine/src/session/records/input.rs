@@ -1,4 +1,4 @@
-//! The bytes of a file, a block after the other.
+//! Reads the bytes of a file block by block.
 
 use std::sync::Arc;
 
@@ -9,46 +9,46 @@ use windlass_storage::StorageError;
 
 use crate::session::SessionError;
 
-/// Bytes of the first block; each further one is four times as large, up to the largest.
+/// The size of the first block in bytes; each further one is four times as large, up to the maximum.
 const FIRST_BLOCK: u64 = 256 * 1024;
 const LARGEST_BLOCK: u64 = 4 * 1024 * 1024;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What has been read of a file and not been used yet.
+/// The bytes of a file that have been read but not consumed.
 #[derive(Debug)]
 pub(super) struct Input {
     store: Arc<dyn ObjectStore>,
     object: ObjectMeta,
-    /// What the store called the file's content at the first read: all blocks are of one content.
+    /// The store's tag of the file's content at the first read: all blocks must have the same one.
     e_tag: Option<String>,
     block: u64,
     held: Bytes,
-    /// Where in the file `held` ends.
+    /// The offset in the file where `held` ends.
     read: u64,
-    /// Bytes of the mark that the file starts with: what comes after it is at the start.
+    /// The size of the byte order mark at the start of the file.
     mark: u64,
 }
 
 impl Input {
-    /// The file from byte `start` on.
+    /// The file, starting at byte `start`.
     pub(super) fn new(store: Arc<dyn ObjectStore>, object: ObjectMeta, start: u64) -> Self {
         let e_tag = object.e_tag.clone();
         Self { store, object, e_tag, block: FIRST_BLOCK, held: Bytes::new(), read: start, mark: 0 }
     }
 
-    /// The bytes that were read and not used.
+    /// The unconsumed bytes.
     pub(super) fn unused(&self) -> &[u8] {
         &self.held
     }
 
-    /// Where in the file they start.
+    /// Their offset in the file.
     pub(super) fn offset(&self) -> u64 {
         let offset = self.read - self.held.len() as u64;
         if offset <= self.mark { 0 } else { offset }
     }
 
-    /// How many of them lie before byte `end` of the file. A mark at the file's start is a part of what comes first.
+    /// How many of them precede byte `end` of the file. A byte order mark belongs to the first record.
     pub(super) fn before(&self, end: u64) -> u64 {
         let start = self.read - self.held.len() as u64;
         if end <= self.offset() { 0 } else { end.saturating_sub(start).max(1) }
@@ -59,22 +59,22 @@ impl Input {
         self.read >= self.object.size
     }
 
-    /// Leaves the first `bytes` behind.
+    /// Consumes the first `bytes`.
     pub(super) fn use_up(&mut self, bytes: usize) {
         let _ = self.held.split_to(bytes.min(self.held.len()));
     }
 
-    /// Leaves everything behind up to and with the first line break; `false` if there is none so far.
+    /// Consumes everything up to and including the first line break; `false` if there is none so far.
     pub(super) fn use_up_line(&mut self) -> bool {
         let line = self.held.iter().position(|byte| *byte == b'\n');
         self.use_up(line.map_or(self.held.len(), |place| place + 1));
         line.is_some()
     }
 
-    /// Reads a block more.
+    /// Reads another block.
     ///
     /// # Errors
-    /// [`SessionError::FileChanged`] if the file is not what it was when it was listed, or what the store says.
+    /// [`SessionError::FileChanged`] if the file has changed since it was listed, or the store's error.
     pub(super) async fn more(&mut self) -> Result<(), SessionError> {
         let end = self.read.saturating_add(self.block).min(self.object.size);
         if end <= self.read {
@@ -86,7 +86,7 @@ impl Input {
             ..GetOptions::default()
         };
         let result = self.store.get_opts(&self.object.location, options).await.map_err(|error| self.failed(error))?;
-        // A store may tell fractions of a second when it lists, and none when it reads.
+        // A store may return fractions of a second when listing, but not when reading.
         let same_time = result.meta.last_modified.timestamp() == self.object.last_modified.timestamp();
         if result.meta.size != self.object.size || !same_time {
             return Err(self.changed());
@@ -137,7 +137,7 @@ impl Input {
     }
 }
 
-/// The error for the engine, which tries a task again only after an I/O error.
+/// The error for the engine, which only retries tasks after an I/O error.
 pub(super) fn for_engine(error: &SessionError) -> datafusion::error::DataFusionError {
     let failure = error.to_failure();
     if error.is_retryable() {

@@ -1,4 +1,4 @@
-//! JSON values taken apart, each part left as the text that it is.
+//! Splits JSON values into their parts, each kept as raw text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,12 +8,12 @@ use serde::Deserialize;
 use serde::de::{Deserializer as _, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Why a value cannot be taken apart.
+/// Why a value cannot be split.
 #[derive(Debug)]
 pub(super) enum VisitError<E> {
     /// It is not JSON of that shape.
     Json(serde_json::Error),
-    /// Anyone who is shown the parts refuses one.
+    /// The visitor refused a part.
     Refused(E),
 }
 
@@ -25,7 +25,7 @@ pub(super) fn text(value: &str) -> Result<Cow<'_, str>, serde_json::Error> {
     serde_json::from_str::<Text<'_>>(value).map(|text| text.0)
 }
 
-/// Shows every key of a JSON object with its value.
+/// Visits every key of a JSON object with its value.
 pub(super) fn entries<'de, E>(
     object: &'de str,
     mut each: impl FnMut(&str, &'de str) -> Result<(), E>,
@@ -41,7 +41,7 @@ pub(super) fn entries<'de, E>(
     read.map_err(|error| refused.map_or(VisitError::Json(error), VisitError::Refused))
 }
 
-/// Shows every item of a JSON array.
+/// Visits every item of a JSON array.
 pub(super) fn items<'de, E>(
     array: &'de str,
     mut each: impl FnMut(&'de str) -> Result<(), E>,
@@ -53,8 +53,8 @@ pub(super) fn items<'de, E>(
     read.map_err(|error| refused.map_or(VisitError::Json(error), VisitError::Refused))
 }
 
-/// Whether lists and objects of a JSON text stand more than `most` levels inside of one another. Text that is no JSON may be
-/// taken for anything.
+/// Whether lists and objects of a JSON text are nested more than `most` levels deep. The result for invalid JSON is
+/// unspecified.
 pub(super) fn is_deeper(text: &str, most: usize) -> bool {
     let (mut level, mut in_string, mut is_escaped) = (0_usize, false, false);
     for byte in text.bytes() {
@@ -73,10 +73,10 @@ pub(super) fn is_deeper(text: &str, most: usize) -> bool {
     false
 }
 
-/// Shows the parts of an object with their keys, or those of an array.
+/// Visits the parts of an object with their keys, or those of an array.
 struct Parts<'r, 'de, E, F> {
     each: F,
-    /// What was said of a part that was refused: the parser's errors are texts.
+    /// The error of a refused part, because the parser's errors are texts.
     refused: &'r mut Option<E>,
     of: PhantomData<&'de str>,
 }

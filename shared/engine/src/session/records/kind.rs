@@ -1,9 +1,9 @@
-//! The types of columns whose values look alike.
+//! The column types of value kinds.
 
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 pub(super) use windlass_project::literal_rows::value_kind::Kind;
 
-/// The type of a column of values of that kind.
+/// The column type of a kind.
 pub(super) fn data_type(kind: Kind) -> DataType {
     match kind {
         Kind::Nothing | Kind::Text => DataType::Utf8,

@@ -1,8 +1,8 @@
-//! The lines of a file of JSON objects, one a line.
+//! Reads the lines of a file with one JSON object per line.
 
 use super::csv::Step;
 
-/// Goes through the lines that hold anything.
+/// Reads the non-empty lines.
 #[derive(Debug)]
 pub(super) struct Lines {
     line: u64,
@@ -14,17 +14,17 @@ impl Lines {
         Self { line: 1, next_line: 1 }
     }
 
-    /// The number of the line that was read last; the first is 1.
+    /// The number of the last line; the first is 1.
     pub(super) fn line(&self) -> u64 {
         self.line
     }
 
-    /// Reads the next line that holds anything of `input` and starts in its first `within` bytes, and gives its text.
-    /// `at_end` says that nothing follows `input`.
+    /// Reads the next non-empty line of `input` that starts in its first `within` bytes, and returns its text. `at_end`
+    /// says that nothing follows `input`.
     pub(super) fn read<'i>(&mut self, input: &'i [u8], at_end: bool, within: usize) -> (Step, &'i [u8]) {
         let mut start = 0;
         loop {
-            // Behind lines that hold nothing, the next may be another reader's.
+            // After empty lines, the next line may belong to another reader.
             if start >= within {
                 return (Step::More(start), &[]);
             }

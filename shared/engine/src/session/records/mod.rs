@@ -1,4 +1,4 @@
-//! Files of CSV and of JSON objects, read by what they say themselves.
+//! Reads CSV files and files of JSON objects exactly.
 //!
 //! ```text
 //! objects ─open→ schema: declared, and held against the files; or found by names and values (infer)
@@ -6,9 +6,9 @@
 //!     ─read→ blocks (input) ─rows→ records (csv, lines and json) → columns (column) → batches
 //! ```
 //!
-//! A column is found in a file by its name, in whatever order that file has them. A value is read exactly as it is, or it is an
-//! error that names file and line: the engine's own readers go by position, look at the first thousand rows, and cut what does
-//! not fit.
+//! Columns are matched by name, independent of their order in a file. A value is read exactly, or it is an error that
+//! names file and line. The engine's own readers match by position, infer types from the first thousand rows, and
+//! truncate what does not fit.
 
 mod column;
 mod csv;

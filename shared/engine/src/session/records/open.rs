@@ -1,4 +1,4 @@
-//! Which columns the files of a source have.
+//! Determines the columns of the files of a source.
 
 use std::sync::Arc;
 
@@ -15,25 +15,25 @@ use super::input::Input;
 use super::rows::RecordFormat;
 use crate::session::SessionError;
 
-/// Bytes that are looked at of all files together, unless there are so many that each has a right to more.
+/// The number of bytes sampled from all files together, unless the minimum per file requires more.
 const SAMPLE_BYTES: u64 = 64 * 1024 * 1024;
 const MIN_SAMPLE_BYTES_PER_FILE: u64 = 64 * 1024;
 
-/// Files of records, and what is known of their columns.
+/// Files of records, with what is known about their columns.
 pub(in crate::session) struct Files<'a> {
     pub(in crate::session) store: &'a Arc<dyn ObjectStore>,
     pub(in crate::session) location: &'a Location,
     pub(in crate::session) objects: &'a [ObjectMeta],
     pub(in crate::session) format: RecordFormat,
-    /// Columns that come from elsewhere, whatever the files say.
+    /// Columns with another origin, which are ignored in the files.
     pub(in crate::session) elsewhere: &'a [String],
 }
 
 impl Files<'_> {
-    /// The columns that the files have, by their names and by the samples of their values.
+    /// The columns of the files, by name, with types inferred from sampled values.
     ///
     /// # Errors
-    /// [`SessionError`] with the file, and mostly the line, that does not go with what is before it.
+    /// [`SessionError`] with the file, and usually the line, that is incompatible with earlier values.
     pub(in crate::session) async fn inferred_schema(&self, state: &dyn Session) -> Result<SchemaRef, SessionError> {
         let most = (SAMPLE_BYTES / self.objects.len().max(1) as u64).max(MIN_SAMPLE_BYTES_PER_FILE);
         match self.format {
@@ -64,7 +64,7 @@ impl Files<'_> {
                 }
                 Ok(())
             }
-            // The first record of each file says when it is read.
+            // This is checked when the first record of each file is read.
             RecordFormat::Csv { has_header: false, .. } => Ok(()),
             RecordFormat::Json => self.check_keys(schema).await,
         }
@@ -137,7 +137,7 @@ impl Files<'_> {
         Ok(Arc::new(Schema::new(infer::fields_of(&fields))))
     }
 
-    /// Reads records until each column of `schema` was a key of one.
+    /// Reads records until each column of `schema` was found.
     async fn check_keys(&self, schema: &Schema) -> Result<(), SessionError> {
         let is_seen = |sampler: &JsonSampler, name: &String| sampler.fields.iter().any(|(key, _)| key == name);
         let mut missing: Vec<&String> = schema.fields().iter().map(|field| field.name()).collect();

@@ -1,4 +1,4 @@
-//! A file as a stream of batches.
+//! Reads a file as a stream of batches.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub(super) struct Opener {
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) format: RecordFormat,
     pub(super) wanted: ReadColumns,
-    /// By column of the result.
+    /// For each column of the result.
     pub(super) columns: Vec<From>,
     /// The schema of the result.
     pub(super) schema: SchemaRef,
@@ -43,7 +43,7 @@ impl FileOpener for Opener {
         let within = |place: i64| u64::try_from(place).unwrap_or_default().min(size);
         let (start, end) = file.range.as_ref().map_or((0, size), |range| (within(range.start), within(range.end)));
         let reading = Reading {
-            // A line that starts right at `start` is told by the line break before it.
+            // Whether a line starts exactly at `start` is known from the preceding line break.
             input: Input::new(Arc::clone(&self.store), file.object_meta.clone(), start.saturating_sub(1)),
             rows: Rows::new(self.format, self.wanted.clone())?,
             opener: self.clone(),
@@ -65,10 +65,10 @@ struct Reading {
     file: PartitionedFile,
     input: Input,
     rows: Rows,
-    /// Where the first record starts that is read, and the byte after the last of the range: a record is read where it starts.
+    /// Where the first record starts, and the end of the range: a record belongs to the range in which it starts.
     first: u64,
     end: u64,
-    /// Whether what comes next is the end of a line that starts before the range.
+    /// Whether the input begins with the rest of a line that starts before the range.
     is_in_line: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The records of a file as columns.
+//! Converts the records of a file to columns.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use super::infer::{no_json, object};
 use super::json::{self, VisitError};
 use super::lines::Lines;
 
-/// How the records of a file are written.
+/// The format of the records of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RecordFormat {
     /// Comma-separated values.
@@ -28,7 +28,7 @@ pub(crate) enum RecordFormat {
     Json,
 }
 
-/// Which columns are read, and what a file may have besides.
+/// Which columns are read, and which others a file may have.
 #[derive(Debug, Clone)]
 pub(super) struct ReadColumns {
     /// The columns of the files.
@@ -36,16 +36,16 @@ pub(super) struct ReadColumns {
     pub(super) origin: Origin,
     /// Columns that files may repeat, and that are not read from them.
     pub(super) elsewhere: Vec<String>,
-    /// By column of `schema`, whether it is read.
+    /// For each column of `schema`, whether it is read.
     pub(super) read: Vec<bool>,
 }
 
-/// Reads the records of one file, some at a time.
+/// Reads the records of one file incrementally.
 #[derive(Debug)]
 pub(super) struct Rows {
     wanted: ReadColumns,
     way: FormatState,
-    /// By column of the schema; `None` if it is not read.
+    /// For each column of the schema; `None` if it is not read.
     columns: Vec<Option<Column>>,
     rows: usize,
 }
@@ -55,13 +55,13 @@ enum FormatState {
     Csv {
         records: Records,
         has_header: bool,
-        /// By column, its place in a record; known from the first one.
+        /// For each column, its index in a record; known from the first one.
         places: Option<Vec<usize>>,
     },
     Json {
         lines: Lines,
         places: HashMap<String, usize>,
-        /// By column, the number of the last record that has it.
+        /// For each column, the number of the last record that has it.
         seen: Vec<u64>,
         records: u64,
     },
@@ -93,13 +93,13 @@ impl Rows {
         Ok(Self { wanted, way, columns, rows: 0 })
     }
 
-    /// How many rows there are that were not taken.
+    /// The number of rows that were not taken yet.
     pub(super) fn len(&self) -> usize {
         self.rows
     }
 
-    /// Reads records from the start of `input` until there are `most` rows, and says how many bytes they have. Records that
-    /// start after the first `within` bytes are left; `at_end` says that nothing follows `input`.
+    /// Reads records from the start of `input` until there are `most` rows, and returns their size in bytes. Records
+    /// that start after the first `within` bytes are not read; `at_end` means that nothing follows `input`.
     pub(super) fn read(&mut self, input: &[u8], at_end: bool, within: usize, most: usize) -> Result<usize, Fault> {
         let Self { wanted, way, columns, rows } = self;
         match way {
@@ -144,7 +144,7 @@ impl Rows {
         }
     }
 
-    /// The rows that there are, a column for each that is read.
+    /// Takes the rows so far, with the columns that are read.
     pub(super) fn take(&mut self) -> Result<(usize, Vec<Option<ArrayRef>>), ArrowError> {
         let finish = |column: &mut Option<Column>| column.as_mut().map(Column::finish).transpose();
         let columns = self.columns.iter_mut().map(finish).collect::<Result<_, _>>()?;
@@ -152,7 +152,7 @@ impl Rows {
     }
 }
 
-/// What the first record of a file says about where columns are.
+/// The indexes of the columns, from the first record of a file.
 fn first(records: &Records, has_header: bool, wanted: &ReadColumns) -> Result<Vec<usize>, Fault> {
     if has_header {
         return header::places(&header::names(records)?, &wanted.schema, wanted.origin, &wanted.elsewhere);
@@ -240,7 +240,7 @@ fn other_key(key: &str, places: &HashMap<String, usize>) -> String {
     }
 }
 
-/// What was refused, below the column `name`.
+/// The refusal with the column `name` prefixed.
 fn named(refused: Refused, name: &str) -> Refused {
     match refused {
         Refused::Value { place, expected, found } => {

@@ -1,4 +1,4 @@
-//! The engine's side of a scan: a `FileSource`, so that Ballista slices it between its tasks like any other.
+//! The scan as a `FileSource` of the engine, so that Ballista splits it between tasks like any other.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use super::header::Origin;
 use super::read::{From, Opener};
 use super::rows::{ReadColumns, RecordFormat};
 
-/// Rows of a batch where the engine does not say.
+/// The default batch size.
 const DEFAULT_BATCH_SIZE: usize = 8192;
 
 /// A scan of files of records.
@@ -48,7 +48,7 @@ impl RecordsScan {
         self.format
     }
 
-    /// Where the columns are from.
+    /// The origin of the columns.
     pub(crate) fn origin(&self) -> Origin {
         self.origin
     }
@@ -118,12 +118,13 @@ impl FileSource for RecordsScan {
         }
     }
 
-    /// Values of CSV may hold line breaks, so only what was read from the start tells where a record starts.
+    /// CSV values may contain line breaks, so the start of a record is only known when reading from the start of the
+    /// file.
     fn supports_repartitioning(&self) -> bool {
         self.format == RecordFormat::Json
     }
 
-    /// Takes a choice of columns. Anything that computes stays a separate operator, with its own metrics.
+    /// Accepts a selection of columns. Computed expressions remain a separate operator, with its own metrics.
     fn try_pushdown_projection(&self, projection: &ProjectionExprs) -> Result<Option<Arc<dyn FileSource>>> {
         if !projection.iter().all(|projected| projected.expr.is::<expressions::Column>()) {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! Arithmetic that overflows is an error.
+//! Makes arithmetic overflow an error.
 
 use datafusion::common::DFSchema;
 use datafusion::common::config::ConfigOptions;
@@ -10,7 +10,7 @@ use datafusion::optimizer::AnalyzerRule;
 use super::rewritten;
 use crate::function::exact::{ArithmeticOp, checked, negated};
 
-/// Puts functions that check for an overflow in place of operators that do not.
+/// Replaces operators by functions that check for overflow.
 #[derive(Debug)]
 pub(super) struct ExactArithmetic;
 
@@ -25,7 +25,7 @@ impl AnalyzerRule for ExactArithmetic {
 }
 
 fn exact_node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    // What a scan filters by is compared with the values and the statistics of files.
+    // The filters of a scan are compared with the values and the statistics of files.
     if matches!(node, LogicalPlan::TableScan(_)) {
         return Ok(Transformed::no(node));
     }

@@ -1,8 +1,8 @@
-//! Numbers with a point beside decimals.
+//! Compares decimal literals with decimals exactly.
 //!
-//! A number that stands in SQL is a float to the engine, which makes a decimal of many digits of it to compare it with one:
-//! of 99999.99 it makes 99999.990000000005, which no amount is equal to. Here it is the decimal that was written. A column of
-//! floats has no such text: there both sides are compared as floats.
+//! For the engine, a number with a point in SQL is a float, which it converts to a decimal with many digits for a
+//! comparison: 99999.99 becomes 99999.990000000005, which equals no amount. Here it becomes the decimal as written. For
+//! a column of floats, both sides are compared as floats.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
@@ -14,7 +14,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 use super::rewritten;
 
-/// Takes numbers that are compared with decimals for what is written, and compares decimals with floats as floats.
+/// Treats numbers that are compared with decimals as written, and compares decimals with floats as floats.
 #[derive(Debug)]
 pub(super) struct ExactDecimals;
 
@@ -57,7 +57,7 @@ fn of_join(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     Ok(if changed { Transformed::yes(join) } else { Transformed::no(join) })
 }
 
-/// The decimal that is written in SQL, if it is a float that is taken for one.
+/// The decimal written in SQL, if the expression is a float cast to a decimal.
 fn written(cast: &Cast) -> Option<ScalarValue> {
     let DataType::Decimal128(precision, scale) = *cast.field.data_type() else { return None };
     let (negative, value) = match cast.expr.as_ref() {
@@ -69,7 +69,7 @@ fn written(cast: &Cast) -> Option<ScalarValue> {
     Some(ScalarValue::Decimal128(Some(if negative { -digits } else { digits }), precision, scale))
 }
 
-/// The digits of a decimal type that `text` is, if it needs no other ones.
+/// `text` as digits of a decimal type, if they suffice.
 fn decimal_of(text: &str, precision: u8, scale: i8) -> Option<i128> {
     let scale = usize::try_from(scale).ok()?;
     let (negative, number) = text.strip_prefix('-').map_or((false, text), |number| (true, number));
@@ -85,10 +85,10 @@ fn decimal_of(text: &str, precision: u8, scale: i8) -> Option<i128> {
     Some(if negative { -value } else { value })
 }
 
-/// A value and the columns that it is made of.
+/// A value and its input columns.
 type Side<'s> = (&'s Expr, &'s DFSchema);
 
-/// Both sides of a comparison as floats, if one is a float that the engine takes for a decimal.
+/// Both sides of a comparison as floats, if one is a float that the engine casts to a decimal.
 fn as_floats(left: Side<'_>, right: Side<'_>) -> Option<(Expr, Expr)> {
     match (float_of(left), float_of(right)) {
         (Some(left), None) => Some((left, to_float(right)?)),
@@ -104,7 +104,7 @@ fn float_of((expr, columns): Side<'_>) -> Option<Expr> {
     (is_decimal(cast.field.data_type()) && is_float).then(|| double(cast.expr.as_ref().clone()))
 }
 
-/// A decimal as a float, without the digits that it was given to be compared.
+/// A decimal as a float, without the digits that were added for the comparison.
 fn to_float((expr, columns): Side<'_>) -> Option<Expr> {
     if !is_decimal(&expr.get_type(columns).ok()?) {
         return None;

@@ -1,5 +1,5 @@
-//! Rules that every session adds to the engine's analysis of a plan, after types are settled. They put in the place of what
-//! the engine computes only nearly, or loses on the way to executors, functions that do it exactly.
+//! Rules that every session adds to the engine's analysis of a plan, after type coercion. They replace what the engine
+//! computes only approximately, or loses on the way to executors, by exact functions.
 
 mod arithmetic;
 mod decimals;
@@ -18,8 +18,7 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 
-/// The node with its expressions rewritten from their leaves up, each under the name that it had. `rewrite` gets the columns that
-/// they are made of.
+/// The node with its expressions rewritten bottom-up, keeping their names. `rewrite` gets their input columns.
 fn rewritten(
     node: LogicalPlan,
     rewrite: impl Fn(Expr, &DFSchema) -> Result<Transformed<Expr>>,

@@ -1,4 +1,4 @@
-//! A query in place of a value gives one row, or it is an error.
+//! Makes a scalar subquery with several rows an error.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use datafusion::optimizer::AnalyzerRule;
 
 use crate::function::exact::single_value;
 
-/// Puts `single_value` around queries that could give several rows. The engine joins them, and would repeat the rows of the
-/// query around them as often.
+/// Wraps subqueries that could return several rows in `single_value`. The engine joins them, and would repeat the outer
+/// rows.
 #[derive(Debug)]
 pub(super) struct SingleRows;
 
@@ -37,7 +37,8 @@ impl AnalyzerRule for SingleRows {
     }
 }
 
-/// Whether a plan may give more than one row, by its shape alone. The engine's own count takes a row without columns for none.
+/// Whether a plan may return more than one row, by its structure. The engine's own estimate treats a row without
+/// columns as none.
 fn may_give_several(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::EmptyRelation(_) => false,

@@ -1,9 +1,9 @@
-//! Times are compared in microseconds, as tables hold them.
+//! Compares times in microseconds, the precision of tables.
 //!
-//! The engine compares a date with a time, and times of different units, in nanoseconds, in which there is nothing before 1677 and
-//! nothing after 2262: a comparison with 9999-12-31, which stands for "for ever" in many tables, would fail in the middle of a
-//! run. What is finer than a microsecond is cut off, as it is where a value is stored. An interval of hours that is added to a date
-//! is refused, because the engine leaves the hours out.
+//! The engine compares a date with a time, and times with different units, in nanoseconds, whose range is 1677 to 2262:
+//! a comparison with 9999-12-31, which means "forever" in many tables, would fail in the middle of a run. Finer digits
+//! than microseconds are truncated, as in stored values. Adding an interval of hours to a date is refused, because the
+//! engine ignores the hours.
 
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::config::ConfigOptions;
@@ -19,7 +19,7 @@ use super::rewritten;
 const NANOSECONDS_A_DAY: i64 = 86_400_000_000_000;
 const MILLISECONDS_A_DAY: i32 = 86_400_000;
 
-/// Compares in microseconds where one of the values is no finer.
+/// Compares in microseconds if one of the values is not finer.
 #[derive(Debug)]
 pub(super) struct ComparedTimes;
 
@@ -71,7 +71,7 @@ fn of_comparison(expr: Expr, columns: &DFSchema) -> Result<Transformed<Expr>> {
     })
 }
 
-/// The engine adds an interval to a date and leaves out of it what is less than a day.
+/// The engine ignores parts of less than a day when it adds an interval to a date.
 fn refuse_lost_hours(expr: &Expr, columns: &DFSchema) -> Result<()> {
     let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Plus | Operator::Minus, right }) = expr else {
         return Ok(());
@@ -121,10 +121,10 @@ fn is_comparison(op: Operator) -> bool {
     matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom)
 }
 
-/// A value and the columns that it is made of.
+/// A value and its input columns.
 type Side<'s> = (&'s Expr, &'s DFSchema);
 
-/// The values, all of them times in nanoseconds, in microseconds, if one of them was made finer only to be compared.
+/// Converts times in nanoseconds to microseconds, if one of them was cast to nanoseconds only for the comparison.
 fn coarsened(values: &[Side<'_>]) -> Option<Vec<Expr>> {
     let mut was_coarse = false;
     let mut coarse = Vec::with_capacity(values.len());
@@ -142,7 +142,7 @@ fn coarsened(values: &[Side<'_>]) -> Option<Vec<Expr>> {
     was_coarse.then_some(coarse)
 }
 
-/// Whether a value of this type has no part of a microsecond, or is the text of a time.
+/// Whether a value of this type is not finer than a microsecond, or is the text of a time.
 fn is_coarse(data_type: &DataType, value: &Expr) -> bool {
     match data_type {
         DataType::Date32 | DataType::Date64 => true,

@@ -1,4 +1,4 @@
-//! What is said about a call over a window reaches the executors.
+//! Preserves the options of window function calls on the way to executors.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use datafusion::optimizer::AnalyzerRule;
 
 use crate::function::exact::{Filtered, Shifted};
 
-/// Puts what the engine would not send into the function that is called.
+/// Embeds options that the engine would not send in the called function.
 #[derive(Debug)]
 pub(super) struct WholeWindows;
 

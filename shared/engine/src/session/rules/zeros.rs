@@ -1,7 +1,7 @@
-//! Zeros of either sign in lists.
+//! Treats zeros of either sign as equal in lists.
 //!
-//! The engine compares a few floats one by one, where -0.0 is equal to 0.0, and looks many up in a set, or in a table of the
-//! values of a `CASE`, where it is not; nor is it to `NULLIF`.
+//! The engine compares a few floats one by one, with -0.0 equal to 0.0, but looks up many in a set, or in a table of
+//! the values of a `CASE`, where they differ; they also differ for `NULLIF`.
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
@@ -15,7 +15,7 @@ use windlass_delta::values::compared;
 
 use super::rewritten;
 
-/// Looks values up in `IN (…)`, `CASE … WHEN` and `NULLIF` with one zero, where a zero may be among those that are listed.
+/// Normalizes zeros in `IN (…)`, `CASE … WHEN` and `NULLIF`, if one of the listed values may be zero.
 #[derive(Debug)]
 pub(super) struct OneZero;
 
@@ -48,7 +48,7 @@ fn of_expr(expr: Expr, columns: &DFSchema) -> Transformed<Expr> {
     }
 }
 
-/// `NULLIF` as the comparison that it stands for, unless its value could be another one when it is asked for twice.
+/// `NULLIF` as the equivalent comparison, unless evaluating its value twice could give different results.
 fn null_if(call: ScalarFunction, columns: &DFSchema) -> Transformed<Expr> {
     let [value, other] = call.args.as_slice() else { return Transformed::no(Expr::ScalarFunction(call)) };
     let null =
@@ -63,7 +63,7 @@ fn null_if(call: ScalarFunction, columns: &DFSchema) -> Transformed<Expr> {
     }
 }
 
-/// Whether a listed value is a zero, for all that is known.
+/// Whether a listed value may be zero.
 fn may_be_zero(listed: &Expr) -> bool {
     match listed {
         Expr::Literal(ScalarValue::Float64(value), _) => value.is_some_and(|value| value == 0.0),

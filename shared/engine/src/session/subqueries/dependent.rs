@@ -1,7 +1,8 @@
-//! Correlated subqueries that the engine cannot take apart: as joins with the outer values that they depend on.
+//! Rewrites correlated subqueries that the engine cannot decorrelate as joins with the outer values that they depend
+//! on.
 //!
-//! The subquery is computed for every combination of outer values that there is, all at once, and each outer row finds
-//! its result by its values:
+//! The subquery is computed for all existing combinations of outer values at once, and each outer row finds its result
+//! by its values:
 //!
 //! ```text
 //! outer ⟕ (SELECT sum(i) FROM inner WHERE i < outer.v)
@@ -47,7 +48,7 @@ impl OptimizerRule for DependentJoins {
     }
 }
 
-/// The plan with its correlated scalar subqueries joined to its input, those that the engine can take apart left alone.
+/// The plan with its correlated scalar subqueries joined to its input, except those that the engine can decorrelate.
 fn scalar_subqueries(plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
     let Some(input) = plan.inputs().into_iter().next().cloned() else { return Ok(Transformed::no(plan)) };
     let mut joined = input.clone();
@@ -86,7 +87,7 @@ fn scalar_subqueries(plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<
     Ok(Transformed::yes(rewritten))
 }
 
-/// The join with a side that depends on the other's rows, as a join with that side computed for all of them.
+/// A lateral join rewritten as a join with the dependent side computed for all outer rows.
 fn lateral_join(join: &Join, config: &dyn OptimizerConfig) -> Result<Option<LogicalPlan>> {
     let (subquery, alias) = match join.right.as_ref() {
         LogicalPlan::Subquery(subquery) => (subquery, None),
@@ -123,7 +124,7 @@ fn lateral_join(join: &Join, config: &dyn OptimizerConfig) -> Result<Option<Logi
     Ok(Some(LogicalPlanBuilder::from(joined).project(wanted)?.build()?))
 }
 
-/// Whether the engine's own rules take the subquery apart.
+/// Whether the engine's own rules can decorrelate the subquery.
 fn engine_can_decorrelate(plan: &LogicalPlan, lateral: bool) -> Result<bool> {
     let mut rule = PullUpCorrelatedExpr::new().with_need_handle_count_bug(true);
     plan.clone().rewrite(&mut rule).data()?;
@@ -134,7 +135,7 @@ fn engine_can_decorrelate(plan: &LogicalPlan, lateral: bool) -> Result<bool> {
     Ok(rule.can_pull_up && is_right)
 }
 
-/// Whether a plan aggregates at most once, and what it aggregates are rows that it picks.
+/// Whether a plan aggregates at most once, over rows that it selects.
 fn aggregates_rows_once(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::Aggregate(aggregate) => is_row_wise(&aggregate.input),
@@ -145,9 +146,9 @@ fn aggregates_rows_once(plan: &LogicalPlan) -> bool {
     }
 }
 
-/// Whether a plan gives rows of its inputs and combinations of these, each by itself, or those that it gives are the same for
-/// every outer row. Whatever looks at several of them looks
-/// at those of one outer row: taken apart, it would look at all.
+/// Whether each row of a plan is derived from single rows of its inputs or their combinations, or the plan is the same
+/// for every outer row. An operator over several rows must only see those of one outer row: decorrelated, it would see
+/// all.
 pub(super) fn is_row_wise(plan: &LogicalPlan) -> bool {
     let is_plain = match plan {
         LogicalPlan::Sort(sort) => sort.fetch.is_none(),
@@ -165,7 +166,7 @@ pub(super) fn is_row_wise(plan: &LogicalPlan) -> bool {
     !depends || is_plain && plan.inputs().into_iter().all(is_row_wise)
 }
 
-/// A call over a window, over the rows of one combination of `keys` at a time.
+/// A window function call, additionally partitioned by `keys`.
 fn partitioned_by(call: Expr, keys: &[Column]) -> Result<Expr> {
     call.transform_up(|expr| match expr {
         Expr::WindowFunction(mut call) => {
@@ -178,7 +179,7 @@ fn partitioned_by(call: Expr, keys: &[Column]) -> Result<Expr> {
 }
 
 trait OuterReferences {
-    /// Whether a node of the plan refers to columns of outside.
+    /// Whether a node of the plan refers to outer columns.
     fn contains_outer_reference_below(&self) -> Result<bool>;
 }
 
@@ -198,7 +199,7 @@ struct Dependent {
     plan: LogicalPlan,
     /// The outer columns.
     outer: Vec<Column>,
-    /// Where their values are in the plan.
+    /// The columns with their values in the plan.
     keys: Vec<Column>,
 }
 
@@ -212,8 +213,8 @@ impl Dependent {
         Ok(Some(dependent))
     }
 
-    /// `plan` over the rows of `input`, its columns under their own names; `name` makes those of the values different
-    /// from all others. `None` if it depends on them in a way that is not known here.
+    /// `plan` over the rows of `input`, its columns under their own names; `name` makes the value columns unique.
+    /// `None` if the kind of dependency is not supported.
     fn on_keeping_names(input: &LogicalPlan, plan: &LogicalPlan, name: &str) -> Result<Option<Self>> {
         let mut outer: Vec<Column> = Vec::new();
         plan.apply_with_subqueries(|node| {
@@ -248,7 +249,7 @@ impl Dependent {
 
 /// The outer values that a subquery depends on.
 struct Domain {
-    /// Every combination of them that there is.
+    /// All existing combinations of them.
     values: LogicalPlan,
     /// The outer columns.
     outer: Vec<Column>,
@@ -257,7 +258,7 @@ struct Domain {
     name: String,
 }
 
-/// A plan with the outer values next to its own columns, and where those values are.
+/// A plan with additional columns for the outer values, and those columns.
 type Over = Option<(LogicalPlan, Vec<Column>)>;
 
 impl Domain {
@@ -318,7 +319,7 @@ impl Domain {
         }
     }
 
-    /// The groups of every combination. Without GROUP BY there is a row for each, also where nothing is aggregated.
+    /// The groups of every combination. Without GROUP BY there is one row for each, even if nothing is aggregated.
     fn aggregated(
         &self,
         plan: &LogicalPlan,
@@ -335,7 +336,7 @@ impl Domain {
         let (input, by) = if group.is_empty() {
             let alias = format!("{}_values", self.name);
             let found = format!("{}_found", self.name);
-            // Beside the values themselves, those of the rows have other names.
+            // The value columns of the rows get other names than the values themselves.
             let own: Vec<Column> =
                 (0..keys.len()).map(|index| Column::new_unqualified(format!("{}_own_{index}", self.name))).collect();
             let mut columns: Vec<Expr> = Vec::new();
@@ -383,7 +384,7 @@ impl Domain {
         else {
             return Ok(None);
         };
-        // The order is that of the rows below, of which other columns may be shown.
+        // The order is that of the input rows, which may have other columns.
         match limit.input.as_ref() {
             LogicalPlan::Projection(shown) => {
                 let shown = Projection::try_new_with_schema(
@@ -429,7 +430,7 @@ impl Domain {
         Ok(Some((plan, self.plain())))
     }
 
-    /// A join one of whose sides, or whose condition, depends on outer values.
+    /// A join with a side, or a condition, that depends on outer values.
     fn joined(&self, join: &Join) -> Result<Over> {
         let left = join.left.contains_outer_reference_below()?;
         let right = join.right.contains_outer_reference_below()?;
@@ -489,7 +490,7 @@ impl Domain {
     }
 }
 
-/// Whether an expression of the node itself holds a subquery.
+/// Whether an expression of the node contains a subquery.
 fn has_subqueries(plan: &LogicalPlan) -> Result<bool> {
     let mut found = false;
     plan.apply_expressions(|expr| {
@@ -505,7 +506,7 @@ fn has_subqueries(plan: &LogicalPlan) -> Result<bool> {
     Ok(found)
 }
 
-/// The aggregate over those rows only in which the column `found` is true.
+/// The aggregate over only those rows whose column `found` is true.
 fn only_where(expr: Expr, found: &str) -> Result<Expr> {
     expr.transform_up(|expr| match expr {
         Expr::AggregateFunction(mut call) => {

@@ -1,5 +1,5 @@
-//! Scalar subqueries in places where the engine plans none: in aggregates, window functions and sort keys. They become
-//! columns of a projection below, where it does.
+//! Hoists scalar subqueries out of aggregates, window functions and sort keys, where the engine cannot plan them, into
+//! a projection below, where it can.
 
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -8,7 +8,7 @@ use datafusion::logical_expr::ident;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::optimizer::OptimizerConfig;
 
-/// The plan with the scalar subqueries of such a place in a projection below it.
+/// The plan with such scalar subqueries moved to a projection below.
 pub(super) fn hoist_scalar_subqueries(
     plan: LogicalPlan,
     config: &dyn OptimizerConfig,

@@ -1,12 +1,12 @@
-//! Subqueries that the engine plans in no place, or only in some, turned into ones that it plans in every place.
+//! Rewrites subqueries that the engine cannot plan, or only in some positions, into ones that it can plan everywhere.
 //!
 //! ```text
 //! EXISTS, IN as values ─→ scalar subqueries that count                          (values)
-//! scalar subqueries in aggregates, windows, sorts ─→ columns of a projection    (places)
-//! correlated ones that the engine cannot take apart ─→ joins with their outer values   (dependent)
+//! scalar subqueries in aggregates, windows, sorts ─→ columns of a projection    (hoist)
+//! correlated ones that the engine cannot decorrelate ─→ joins with their outer values   (dependent)
 //! ```
 //!
-//! The rules stand before the engine's own, which take apart what they can.
+//! The rules run before the engine's own, which decorrelate what they can.
 
 mod dependent;
 mod hoist;
@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use datafusion::optimizer::OptimizerRule;
 
-/// The rules, in the order in which they must stand.
+/// The rules, in the required order.
 pub(super) fn rules() -> Vec<Arc<dyn OptimizerRule + Send + Sync>> {
     vec![Arc::new(values::SubqueryValues), Arc::new(dependent::DependentJoins)]
 }

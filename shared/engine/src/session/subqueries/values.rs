@@ -8,9 +8,9 @@
 //!                     ELSE false END
 //! ```
 //!
-//! What stands alone in a filter stays: the engine makes semi joins of it. It does so rightly if the subquery depends on
-//! nothing outside, or picks rows and does no more; and not of a `NOT IN` that depends on the outer row, for which it looks at the
-//! nulls of all rows.
+//! A subquery that is a whole filter is kept: the engine turns it into a semi join. It does so correctly if the
+//! subquery is uncorrelated, or only selects rows; but not for a correlated `NOT IN`, for which it checks the nulls of
+//! all rows.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ impl OptimizerRule for SubqueryValues {
 
     fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
         let counted = if has_values(&plan)? { counting(plan)? } else { Transformed::no(plan) };
-        // At once, because the engine checks after every rule that subqueries stand where they may.
+        // Both steps at once, because the engine checks after every rule that subqueries are in valid positions.
         counted.transform_data(|plan| hoist_scalar_subqueries(plan, config))
     }
 }
@@ -71,7 +71,7 @@ fn counting(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
             let filter = LogicalPlan::Filter(filter);
             Ok(if changed { Transformed::yes(filter) } else { Transformed::no(filter) })
         }
-        // Their rows are decided by pairs of rows, which no column of either side stands for.
+        // Their rows depend on pairs of rows, which no column of either side represents.
         LogicalPlan::Join(_) | LogicalPlan::TableScan(_) => Ok(Transformed::no(plan)),
         plan => {
             let names = NamePreserver::new(&plan);
@@ -93,7 +93,7 @@ fn has_values(plan: &LogicalPlan) -> Result<bool> {
     Ok(found)
 }
 
-/// Whether the engine makes the right semi or anti join of this part of a filter.
+/// Whether the engine turns this part of a filter into the correct semi or anti join.
 fn is_predicate(expr: &Expr) -> bool {
     match expr {
         Expr::Exists(exists) => is_plain(&exists.subquery),
@@ -111,12 +111,12 @@ fn is_correlated(subquery: &Subquery) -> bool {
     !subquery.outer_ref_columns.is_empty()
 }
 
-/// Whether the subquery is the same for every outer row, or picks some rows for each.
+/// Whether the subquery is the same for every outer row, or only selects rows for each.
 fn is_plain(subquery: &Subquery) -> bool {
     !is_correlated(subquery) || is_row_wise(&subquery.subquery)
 }
 
-/// The expression with counts in place of `IN`, and of `EXISTS` if asked for.
+/// The expression with counts in place of `IN`, and of `EXISTS` if requested.
 fn with_counts(expr: Expr, schema: &DFSchema, exists_too: bool) -> Result<Transformed<Expr>> {
     expr.transform_up(|expr| match expr {
         Expr::Exists(exists) if exists_too || !is_plain(&exists.subquery) => Ok(Transformed::yes(existence(exists)?)),
@@ -135,7 +135,7 @@ fn existence(exists: Exists) -> Result<Expr> {
     Ok(if negated { not(found) } else { found })
 }
 
-/// `None` if the value of the left side has no meaning inside of the subquery.
+/// `None` if the left side cannot be evaluated inside the subquery.
 fn membership(member: &InSubquery, schema: &DFSchema) -> Result<Option<Expr>> {
     let Some(column) = member.subquery.subquery.schema().columns().into_iter().next() else { return Ok(None) };
     let (value, set) = (member.expr.as_ref(), &member.subquery);
@@ -178,7 +178,7 @@ fn is_subquery(expr: &Expr) -> bool {
     matches!(expr, Expr::Exists(_) | Expr::InSubquery(_) | Expr::ScalarSubquery(_) | Expr::SetComparison(_))
 }
 
-/// How many rows `plan` has, as a scalar subquery.
+/// The number of rows of `plan`, as a scalar subquery.
 fn counted(plan: LogicalPlan, outer_ref_columns: Vec<Expr>, spans: Spans) -> Result<Expr> {
     let counted = LogicalPlanBuilder::from(plan)
         .aggregate(Vec::<Expr>::new(), vec![count(lit(1_i64)).alias(COUNT)])?

@@ -1,4 +1,4 @@
-//! Which files of a source have changed from one listing to another.
+//! Compares two listings of a source of text files.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,27 +8,26 @@ use serde::{Deserialize, Serialize};
 use super::chunks::TextFile;
 use super::table::TextFilesTable;
 
-/// The column that names a file, in every row of a source of text files.
+/// The column with the path of the file, in every row of a source of text files.
 pub const PATH_COLUMN: &str = "path";
 
-/// The files of a source as they were listed, by path.
+/// The listed files of a source, by path.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TextListing {
     files: BTreeMap<String, Listed>,
 }
 
-/// A file as it was listed: its bytes, the time of its last modification in microseconds since 1970, and what else its store
-/// knows of its content.
+/// A listed file: its size, its modification time in microseconds since 1970, and the store's tags of its content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Listed(u64, i64, #[serde(default)] Option<String>);
 
-/// What has changed between two listings.
+/// The differences between two listings.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ListingChange {
-    /// The paths of files that are new, gone or different.
+    /// The paths of added, removed and modified files.
     pub paths: BTreeSet<String>,
-    /// How many of them are there now.
+    /// The number of these files that exist now.
     pub present: u64,
     /// Their bytes.
     pub bytes: u64,

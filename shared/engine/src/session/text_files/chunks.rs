@@ -1,25 +1,25 @@
-//! Which files are read together, and by which partition.
+//! Groups files into chunks, and chunks into partitions.
 
-/// Bytes of text in a batch, unless a single file has more. The syntax tree of a source is some thirty times its
-/// text, so a batch of this size stays well below what a list column can hold and a task can afford.
+/// The maximum size of text in a batch, unless a single file is larger. The syntax tree of a source is some thirty
+/// times its text, so a batch of this size stays well below the limits of a list column and of a task's memory.
 const CHUNK_BYTES: u64 = 2 * 1024 * 1024;
 
-/// What opening a file costs, in bytes of reading: it keeps thousands of tiny files from ending up in one partition.
+/// The cost of opening a file, in bytes: it prevents thousands of tiny files from ending up in one partition.
 const OPEN_COST: u64 = 4 * 1024;
 
-/// Chunks a partition should have at least, so that partitions can be balanced.
+/// The minimum number of chunks per partition, so that partitions can be balanced.
 const CHUNKS_PER_PARTITION: u64 = 4;
 
-/// A file as it was listed.
+/// A listed file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TextFile {
     /// The path below the source's folder, `/` between its parts.
     pub(crate) path: String,
     /// Bytes.
     pub(crate) size: u64,
-    /// When it was last modified, in microseconds since the epoch; many stores tell whole seconds only.
+    /// When it was last modified, in microseconds since the epoch; many stores only return seconds.
     pub(crate) modified: i64,
-    /// What else the store knows of its content; it stays where the files were listed.
+    /// The store's tags of its content; not sent to executors.
     pub(crate) mark: Option<String>,
 }
 
@@ -46,12 +46,12 @@ fn weight(file: &TextFile) -> u64 {
 
 /// Puts `files`, which are sorted by path, into chunks of at most `batch_size` files, and the chunks into at most
 /// `partitions` groups of about the same weight. Within a group the files stay sorted. Without files there is one empty
-/// group: a scan of no partition at all is refused by the engine's check of the plan.
+/// group: the engine's plan check refuses a scan without partitions.
 pub(crate) fn into_groups(files: Vec<TextFile>, partitions: usize, batch_size: usize) -> Vec<Vec<Chunk>> {
     let partitions = partitions.max(1);
     let fair_share = files.iter().map(weight).sum::<u64>() / (partitions as u64 * CHUNKS_PER_PARTITION);
     let mut chunks = into_chunks(files, fair_share.min(CHUNK_BYTES), batch_size.max(1));
-    // The heaviest first, each to the lightest group so far.
+    // The heaviest first, each to the currently lightest group.
     chunks.sort_by_key(|chunk| std::cmp::Reverse(chunk.weight()));
     let mut groups: Vec<(u64, Vec<Chunk>)> = vec![(0, Vec::new()); chunks.len().clamp(1, partitions)];
     for chunk in chunks {

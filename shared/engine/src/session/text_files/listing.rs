@@ -1,4 +1,4 @@
-//! Which files a source has: globs over the paths below a folder.
+//! Lists the files of a source by globs over the paths below a folder.
 
 use futures::TryStreamExt;
 use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
@@ -13,7 +13,7 @@ use crate::session::SessionError;
 /// The files below `location` that the source's globs select, sorted by path.
 ///
 /// # Errors
-/// [`SessionError::BadGlob`] for a glob that cannot be read, [`SessionError::List`] if the store fails, and
+/// [`SessionError::BadGlob`] for a malformed glob, [`SessionError::List`] if the store fails, and
 /// [`SessionError::NoFiles`] if there is no file.
 pub(in crate::session) async fn list(
     stores: &Stores,
@@ -54,7 +54,7 @@ fn below(folder: &StorePath, file: &StorePath) -> Option<String> {
     Some(rest.strip_prefix('/').unwrap_or(rest).to_owned()).filter(|path| !path.is_empty())
 }
 
-/// `*` stays within a folder, `**` crosses folders.
+/// `*` does not cross folders, `**` does.
 fn glob_set(globs: &[String]) -> Result<GlobSet, SessionError> {
     let parse = |glob: &String| -> Result<Glob, SessionError> {
         GlobBuilder::new(glob)

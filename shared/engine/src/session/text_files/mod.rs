@@ -5,8 +5,8 @@
 //!     ─codec/text_files→ executors ─scan→ one batch a chunk
 //! ```
 //!
-//! The files are listed once, when the table is registered. A file that has changed by the time it is read is an
-//! error: a run sees one state of its sources or none.
+//! The files are listed once, when the table is registered. A file that has changed by the time it is read is an error:
+//! a run reads one state of its sources.
 
 mod change;
 mod chunks;

@@ -13,7 +13,7 @@ use object_store::{GetResult, ObjectStore, ObjectStoreExt};
 use super::chunks::{Chunk, TextFile};
 use crate::session::SessionError;
 
-/// Files that are read at the same time by one partition.
+/// The number of files that one partition reads concurrently.
 const READS_AT_ONCE: usize = 16;
 
 /// A column of the table.
@@ -30,7 +30,7 @@ impl Column {
     pub(super) const ALL: [Self; 4] = [Self::Path, Self::Size, Self::ContentHash, Self::Content];
 }
 
-/// What a scan reads, and from where.
+/// What a scan reads, and its store.
 #[derive(Debug, Clone)]
 pub(super) struct Reader {
     pub(super) store: Arc<dyn ObjectStore>,
@@ -40,7 +40,7 @@ pub(super) struct Reader {
     pub(super) schema: SchemaRef,
 }
 
-/// What was read of a file.
+/// The content of a file.
 struct Read {
     hash: Option<blake3::Hash>,
     content: Option<Bytes>,
@@ -78,7 +78,7 @@ impl Reader {
             Err(error) => Err(error),
         };
         let result = result.map_err(|error| failed(file, error))?;
-        // A store may tell fractions of a second when it lists, and none when it reads.
+        // A store may return fractions of a second when listing, but not when reading.
         if result.meta.size != file.size || result.meta.last_modified.timestamp() != file.modified.div_euclid(1_000_000)
         {
             return Err(changed(file));
@@ -94,7 +94,7 @@ impl Reader {
     }
 }
 
-/// The hash of a file that need not be held as a whole.
+/// The hash of a file, without holding it in memory.
 async fn hash_of(result: GetResult) -> Result<blake3::Hash, object_store::Error> {
     let mut hasher = blake3::Hasher::new();
     let mut stream = result.into_stream();
@@ -129,7 +129,7 @@ fn changed(file: &TextFile) -> DataFusionError {
     DataFusionError::External(Box::new(SessionError::FileChanged { path: file.path.clone() }))
 }
 
-/// The engine tries a task again only after an I/O error, so that is what a store's passing failures become.
+/// The engine only retries tasks after an I/O error, so transient failures of a store are converted to one.
 fn failed(file: &TextFile, error: object_store::Error) -> DataFusionError {
     match error {
         object_store::Error::NotFound { .. } => changed(file),

@@ -1,7 +1,7 @@
-//! The engine's side of a scan: a `FileSource` whose "files" are chunks of many small files.
+//! The scan as a `FileSource` of the engine, whose "files" are chunks of many small files.
 //!
-//! Being a `FileSource` inside a `FileScanConfig`, it is sliced by partition between Ballista's tasks like any
-//! Parquet scan. A [`Chunk`] rides on a `PartitionedFile` as an extension, which `codec/text_files.rs` carries.
+//! Being a `FileSource` inside a `FileScanConfig`, it is split by partition between Ballista's tasks like any Parquet
+//! scan. A [`Chunk`] is an extension of a `PartitionedFile`, which `codec/text_files.rs` encodes.
 
 use std::fmt;
 use std::sync::{Arc, LazyLock};
@@ -64,7 +64,7 @@ impl TextFilesScan {
         }
     }
 
-    /// The projected columns as (index into the table's schema, name given to it).
+    /// The projected columns as (index into the table's schema, name).
     pub(crate) fn columns(&self) -> Vec<(usize, String)> {
         let columns = self.projection.iter().filter_map(|projected| {
             let column = projected.expr.downcast_ref::<expressions::Column>()?;
@@ -73,7 +73,7 @@ impl TextFilesScan {
         columns.collect()
     }
 
-    /// The scan with other columns, as (index into the table's schema, name given to it).
+    /// The scan with other columns, as (index into the table's schema, name).
     pub(crate) fn with_columns(mut self, columns: &[(usize, String)]) -> Self {
         use datafusion::physical_expr::projection::ProjectionExpr;
         let projected = columns.iter().filter_map(|(index, alias)| {
@@ -84,7 +84,7 @@ impl TextFilesScan {
         self
     }
 
-    /// The configuration of the scan over `groups`, a partition each.
+    /// The configuration of the scan over `groups`, one partition each.
     pub(crate) fn config(self, store: ObjectStoreUrl, groups: Vec<Vec<Chunk>>) -> FileScanConfig {
         let statistics = statistics(groups.iter().flatten().flat_map(|chunk| &chunk.files), self.max_file_bytes);
         let file_groups =
@@ -96,8 +96,7 @@ impl TextFilesScan {
     }
 }
 
-/// The chunk as the engine's unit of work. Its path is only for people who read a plan: the first file's, and how
-/// many more there are.
+/// The chunk as the engine's unit of work. Its path is only for display: the first file's, and the number of others.
 fn as_file(chunk: Chunk) -> PartitionedFile {
     let first = chunk.files.first().map_or("", |file| &file.path);
     let shown = match chunk.files.len() {
@@ -162,7 +161,7 @@ impl FileSource for TextFilesScan {
         }
     }
 
-    /// Chunks are balanced when the scan is planned, and a range of a chunk's bytes means nothing.
+    /// Chunks are balanced when the scan is planned, and cannot be split by byte ranges.
     fn repartitioned(
         &self,
         _target_partitions: usize,
@@ -177,7 +176,7 @@ impl FileSource for TextFilesScan {
         false
     }
 
-    /// Takes a choice of columns. Anything that computes stays a separate operator, with its own metrics.
+    /// Accepts a selection of columns. Computed expressions remain a separate operator, with its own metrics.
     fn try_pushdown_projection(&self, projection: &ProjectionExprs) -> Result<Option<Arc<dyn FileSource>>> {
         if !projection.iter().all(|projected| projected.expr.is::<expressions::Column>()) {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! The table that a query names.
+//! The table provider.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use windlass_delta::scan::known_rows::rows_that_meet;
 use super::chunks::{TextFile, into_groups};
 use super::scan::{SCHEMA, TextFilesScan};
 
-/// The columns that the listing alone knows; a filter over them decides which files a scan has.
+/// The columns that are known from the listing; a filter over them selects the files of a scan.
 const LISTED: [&str; 2] = ["path", "size"];
 
 /// Text files, listed once.
@@ -74,7 +74,7 @@ impl TableProvider for TextFilesTable {
 }
 
 impl TextFilesTable {
-    /// The files that meet `filters`, which are over [`LISTED`] columns only.
+    /// The files that satisfy `filters`, which only use [`LISTED`] columns.
     fn selected(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<TextFile>> {
         if filters.is_empty() {
             return Ok(self.files.clone());
@@ -90,7 +90,7 @@ impl TextFilesTable {
     }
 }
 
-/// What the listing says about the rows of `files`.
+/// The statistics of the rows of `files`, from the listing.
 pub(super) fn statistics<'a>(files: impl IntoIterator<Item = &'a TextFile>, max_file_bytes: u64) -> Statistics {
     let files: Vec<&TextFile> = files.into_iter().collect();
     let rows = files.len();
