@@ -1,13 +1,13 @@
-//! A batch job: lands new input, runs a pipeline over it, reads the result, and ends with an exit code.
+//! A batch job: adds new input, runs a pipeline over it, reads the result, and ends with an exit code.
 //!
 //! ```text
 //! cargo run -p windlass-client --example batch_job -- PROJECT [NEW_INPUT.csv]
 //! WINDLASS_CLUSTER=http://127.0.0.1:50051 cargo run -p windlass-client --example batch_job -- PROJECT
 //! ```
 //!
-//! With `WINDLASS_CLUSTER` it works on that cluster, otherwise on a scheduler and an executor in its own process; nothing
-//! else differs. PROJECT is a folder such as `windlass init` makes. Exit codes: 0 the run succeeded, 1 it did not, 2
-//! wrong usage.
+//! With `WINDLASS_CLUSTER` it uses that cluster, otherwise a scheduler and an executor in its own process; everything
+//! else is the same. PROJECT is a folder as created by `windlass init`. Exit codes: 0 the run succeeded, 1 it did not,
+//! 2 wrong usage.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -38,7 +38,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// The whole job; whether the run succeeded.
+/// The whole job; returns whether the run succeeded.
 async fn job(project: &Path, input: Option<&Path>) -> Result<bool, ClientError> {
     if let Some(input) = input {
         land(project, input)?;
@@ -50,7 +50,7 @@ async fn job(project: &Path, input: Option<&Path>) -> Result<bool, ClientError> 
     outcome
 }
 
-/// Puts new input where the project's source lists its files. On a cluster this would be a put into the bucket.
+/// Copies new input to the folder of the project's source. On a cluster this would be an upload to the bucket.
 fn land(project: &Path, input: &Path) -> Result<(), ClientError> {
     let folder = project.join("data");
     let failed = |source| ClientError::Home { folder: folder.clone(), source };
@@ -59,7 +59,7 @@ fn land(project: &Path, input: &Path) -> Result<(), ClientError> {
     std::fs::copy(input, folder.join(name)).map(drop).map_err(failed)
 }
 
-/// The cluster that the environment names, or everything in this process.
+/// The cluster named in the environment, or an embedded one.
 async fn connect(project: &Project) -> Result<Windlass, ClientError> {
     match std::env::var("WINDLASS_CLUSTER") {
         Ok(url) => Windlass::connect(&url).await,
@@ -91,7 +91,7 @@ async fn run_and_report(windlass: &Windlass, project: &Project) -> Result<bool, 
     Ok(true)
 }
 
-/// Says what happens until the run ends. Ctrl-C stops the run in order.
+/// Prints events until the run ends. Ctrl-C stops the run cleanly.
 async fn follow(mut run: RunHandle) -> Result<RunRecord, ClientError> {
     let cancel = run.cancel_token();
     loop {
@@ -108,7 +108,8 @@ async fn follow(mut run: RunHandle) -> Result<RunRecord, ClientError> {
     }
 }
 
-/// What every stage did: its receipt or failure, the size of its analyzed plan, and its operators' metrics as Arrow.
+/// Prints the result of every stage: its receipt or failure, the size of its analyzed plan, and its operators' metrics
+/// as Arrow.
 async fn report(runs: &Runs, record: &RunRecord) -> Result<(), ClientError> {
     for stage in &record.stages {
         let analyzed = runs.bundles.plan_text(&record.run_id, &stage.stage, PlanText::Analyzed).await?;

@@ -1,4 +1,4 @@
-//! A source of a kind that Windlass does not know, and a place for rows that it does not know either.
+//! A custom source kind and a custom export, with a loader and a saver.
 //!
 //! ```text
 //! squares (loader) ─→ even: SELECT … ─→ Delta table ─→ report (saver): one line of text
@@ -41,7 +41,7 @@ impl Loader for Squares {
     }
 }
 
-/// Writes how many rows there are, and in which version of which table.
+/// Writes the number of rows, with the table and its version.
 #[derive(Debug)]
 struct Report;
 
@@ -78,7 +78,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Builds the project, runs it in `folder`, and shows what the saver wrote; whether the run succeeded.
+/// Builds the project, runs it in `folder`, and prints what the saver wrote; returns whether the run succeeded.
 async fn run(folder: &Path) -> Result<bool, ClientError> {
     let report = Export {
         name: "report".to_owned(),
@@ -91,7 +91,7 @@ async fn run(folder: &Path) -> Result<bool, ClientError> {
         .source("squares", Source::custom("squares").option("count", "100"))
         .stage(StageBuilder::sql("even", "SELECT * FROM squares WHERE square % 2 = 0").table(&even))
         .build()?;
-    // Relative locations, the home's among them, start there.
+    // Relative locations, including that of the home, are resolved against it.
     let project = Project { dir: folder.to_owned(), ..project };
     let io =
         ConnectorRegistry::standard().with_loader("squares", Arc::new(Squares)).with_saver("report", Arc::new(Report));

@@ -1,4 +1,4 @@
-//! Windlass in this process: a scheduler, an executor and a state store, and no servers.
+//! Embedded Windlass: a scheduler, an executor and a state store in this process, without servers.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -36,23 +36,23 @@ use crate::runs::Runs;
 /// How long the executor may take to join.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How an embedded Windlass is set up.
+/// The configuration of an embedded Windlass.
 #[derive(Debug, Clone)]
 pub struct EmbeddedConfig {
-    /// Where bundles and tables go, and state unless it is in an object store.
+    /// Where bundles and tables are stored, and state unless it is in an object store.
     pub home: Location,
     /// The sessions' settings: usually the project's.
     pub session: SessionSettings,
     /// The functions that SQL may use.
     pub functions: Functions,
-    /// The loaders and savers that sources and exports may name.
+    /// The loaders and savers that sources and exports can use.
     pub io: ConnectorRegistry,
     /// How many tasks may run in parallel.
     pub vcores: usize,
 }
 
 impl EmbeddedConfig {
-    /// The usual set-up for a project whose home is at `home`.
+    /// The default configuration for a project whose home is at `home`.
     pub fn new(home: Location, session: SessionSettings) -> Self {
         let vcores = std::thread::available_parallelism().map_or(2, usize::from);
         Self { home, session, functions: Functions::standard(), io: ConnectorRegistry::standard(), vcores }
@@ -163,7 +163,7 @@ impl Embedded {
         for run_id in &runs.live {
             let record = match runs.bundles.run(run_id, &runs.live).await {
                 Ok(record) => record,
-                // It has not come to writing anything, or is not a run at all: a reset of cursors keeps runs out, too.
+                // It has not written anything yet, or is not a run at all: a reset of cursors holds the lease too.
                 Err(RecordError::NoSuchRun { .. }) => continue,
                 Err(error) => return Err(error.into()),
             };

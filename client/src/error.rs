@@ -1,4 +1,4 @@
-//! Why the library cannot do what it was asked to.
+//! Errors of the library.
 
 use std::path::PathBuf;
 
@@ -11,16 +11,16 @@ use windlass_project::spec::Problems;
 use crate::builder::BuildError;
 use crate::project::LoadError;
 
-/// Why the library cannot do what it was asked to.
+/// Errors of the library.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// The project cannot be read from its folder.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// The project, the selection or a parameter is wrong.
+    /// The project, the selection or a parameter has problems.
     #[error(transparent)]
     Project(#[from] Problems),
-    /// A project that was made in code cannot be built.
+    /// A project built in code is invalid.
     #[error(transparent)]
     Build(#[from] BuildError),
     /// Fixtures cannot be run.
@@ -33,27 +33,27 @@ pub enum ClientError {
     /// The sessions cannot be built.
     #[error(transparent)]
     Session(#[from] windlass_engine::session::SessionError),
-    /// The home's folder cannot be made.
+    /// The home's folder cannot be created.
     #[error("the home folder {} cannot be made", .folder.display())]
     Home {
         /// The folder.
         folder: PathBuf,
-        /// The system's word.
+        /// The system's message.
         #[source]
         source: std::io::Error,
     },
-    /// An embedded cluster keeps its state on a local disk, and there is none for a home in an object store.
+    /// An embedded cluster keeps its state on a local disk, and no folder is known for a home in an object store.
     #[error("the home `{home}` is not on a local disk, and no local folder is known for the state of its runs")]
     RemoteHome {
         /// The home.
         home: String,
     },
-    /// No run, or more than one, is meant.
+    /// No run, or more than one, matches.
     #[error("{} run has an id that begins with `{wanted}`", if *.several { "more than one" } else { "no" })]
     NoSuchRun {
-        /// What was asked for.
+        /// The requested name.
         wanted: String,
-        /// Whether several would fit.
+        /// Whether several match.
         several: bool,
     },
     /// A run of an embedded Windlass cannot be stopped by its id.
@@ -67,7 +67,7 @@ pub enum ClientError {
         /// Why not.
         reason: String,
     },
-    /// Nobody answers at the address of a cluster.
+    /// There is no answer at the address of a cluster.
     #[error("no scheduler answers at {url}")]
     Unreachable {
         /// The address.
@@ -76,18 +76,18 @@ pub enum ClientError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// What answers is not a scheduler, or speaks another version of the API.
+    /// The server is not a Windlass scheduler, or has another version of the API.
     #[error("what answers at {url} is no scheduler that this client can talk to: {answer}")]
     NotWindlass {
         /// The address.
         url: String,
-        /// What it said.
+        /// Its response.
         answer: String,
     },
-    /// A file is not a plan to be applied.
+    /// A file is not a saved plan.
     #[error(transparent)]
     SavedPlan(#[from] SavedPlanError),
-    /// The plan to be applied does not hold any more, says a scheduler.
+    /// The saved plan is no longer valid, reported by a scheduler.
     #[error(transparent)]
     PlanMoved(PlanMoved),
     /// The scheduler's word.
@@ -96,10 +96,10 @@ pub enum ClientError {
     /// A run's bundle cannot be read.
     #[error(transparent)]
     Bundle(#[from] RecordError),
-    /// The rows of an answer cannot be fetched to the end.
+    /// The rows of a result cannot be fetched completely.
     #[error("the rows cannot be fetched")]
     Rows(#[source] DataFusionError),
-    /// The task that follows a run ended by a panic.
+    /// The task that follows a run panicked.
     #[error("the task that follows the run broke down")]
     Follower(#[source] tokio::task::JoinError),
     /// The state store failed.
@@ -114,22 +114,22 @@ pub enum ClientError {
     #[cfg(feature = "embedded")]
     #[error(transparent)]
     Executor(#[from] windlass_executor::ExecutorError),
-    /// A run did not take place or could not be continued.
+    /// A run did not start or was aborted.
     #[cfg(feature = "embedded")]
     #[error(transparent)]
     Run(#[from] windlass_scheduler::run::RunError),
-    /// A cursor is not reset.
+    /// A cursor cannot be reset.
     #[cfg(feature = "embedded")]
     #[error(transparent)]
     Reset(#[from] windlass_scheduler::cursors::ResetError),
-    /// A question cannot be answered.
+    /// A query failed.
     #[cfg(feature = "embedded")]
     #[error(transparent)]
     Query(#[from] windlass_scheduler::query::QueryError),
 }
 
 impl ClientError {
-    /// Why rows cannot be fetched, in our own words if there are any.
+    /// Why rows cannot be fetched, as a coded error if there is one.
     pub fn rows(error: DataFusionError) -> Self {
         match error {
             DataFusionError::External(source) => match source.downcast::<Self>() {
@@ -140,7 +140,7 @@ impl ClientError {
         }
     }
 
-    /// The problems of the project, if that is what is wrong.
+    /// The problems of the project, if that is the error.
     pub fn problems(&self) -> Option<&Problems> {
         match self {
             Self::Project(problems) => Some(problems),
@@ -168,7 +168,7 @@ impl ClientError {
         }
     }
 
-    /// The error that speaks, if this one only passes it on.
+    /// The inner error, if this one only wraps it.
     fn inner(&self) -> Option<&dyn Coded> {
         Some(match self {
             Self::Load(error) => error,

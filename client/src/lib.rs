@@ -1,4 +1,4 @@
-//! The Windlass client library: load or build a project, run it, follow the run, ask its tables questions.
+//! The Windlass client library: load or build a project, run it, follow the run, query its tables.
 //!
 //! ```text
 //! folder ─Project::open──┐
@@ -8,8 +8,8 @@
 //!                                            runs → Runs (bundles: plans and metrics of each stage, as types and as Arrow)
 //! ```
 //!
-//! The same type stands for a scheduler and an executor in this process and for a cluster far away, so a program that
-//! was written against the one runs against the other:
+//! The same type represents a scheduler and an executor in this process or a remote cluster, so a program written for
+//! one runs with the other:
 //!
 //! ```no_run
 //! use windlass_client::{Project, RunOptions, Windlass};

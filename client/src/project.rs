@@ -1,4 +1,4 @@
-//! A project on disk to the texts that it is made of.
+//! Loads the files of a project from disk.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -19,10 +19,10 @@ use windlass_storage::Location;
 
 use crate::error::ClientError;
 
-/// The home of a project that does not specify it.
+/// The default home of a project.
 const DEFAULT_HOME: &str = ".windlass";
 
-/// The folders that are read next to `stages`, each with the extensions of its files.
+/// The folders that are read in addition to `stages`, each with the extensions of its files.
 const OPTIONAL_DIRS: [(&str, &[&str]); 4] =
     [(SUBDAGS_DIR, &SUBDAG_EXTENSIONS), (CONTRACTS_DIR, &YAML), (POLICIES_DIR, &YAML), (SEEDS_DIR, &SEED_EXTENSIONS)];
 const YAML: [&str; 2] = ["yaml", "yml"];
@@ -30,13 +30,13 @@ const YAML: [&str; 2] = ["yaml", "yml"];
 /// Why a project could not be read from disk.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// Neither the folder nor any above it is a project.
+    /// Neither the folder nor any of its parents is a project.
     #[error("no {MANIFEST} in {} or any folder above it", .0.display())]
     NoProject(PathBuf),
     /// The folder is not a project.
     #[error("no {MANIFEST} in {}", .0.display())]
     NoManifest(PathBuf),
-    /// A file is larger than a project file may be.
+    /// A project file is too large.
     #[error("{} has {bytes} bytes, a project file may have {MAX_FILE_BYTES}", path.display())]
     TooLarge {
         /// The file.
@@ -44,7 +44,7 @@ pub enum LoadError {
         /// Its size.
         bytes: u64,
     },
-    /// There are more files than a project may have.
+    /// The project has too many files.
     #[error("the project has more than {MAX_FILES} files: stages, sub-DAGs, contracts, policies, seeds and fixtures")]
     TooMany,
     /// A file is not UTF-8 text.
@@ -52,24 +52,24 @@ pub enum LoadError {
     NotUtf8 {
         /// The file.
         path: PathBuf,
-        /// The first byte that is wrong, counted from 0.
+        /// The position of the first invalid byte, counted from 0.
         byte: usize,
     },
     /// The name of a file is not UTF-8.
     #[error("the file name {} is not UTF-8 text", .0.display())]
     BadFileName(PathBuf),
-    /// A file looks like one of the project's, but for the case of its extension.
+    /// A file has the extension of a project file in another case.
     #[error("{} is not read: extensions are in lower case", .0.display())]
     ExtensionCase(PathBuf),
-    /// A link leads out of the project folder.
+    /// A link leads outside the project folder.
     #[error("{} is a link that leads out of the project folder", .0.display())]
     Outside(PathBuf),
-    /// The file system said no.
+    /// The file system returned an error.
     #[error("cannot read {}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the file system said.
+        /// The file system's error.
         source: io::Error,
     },
 }
@@ -108,20 +108,20 @@ impl Coded for LoadError {
     }
 }
 
-/// A project that has been read, resolved and settled: its target applied, its sources where they shall be.
+/// A project that has been loaded, resolved and bound: with its target applied, and its sources relocated.
 #[derive(Debug, Clone)]
 pub struct Project {
-    /// The project's folder; relative locations start there.
+    /// The project's folder, the base of relative locations.
     pub dir: PathBuf,
     /// The resolved pipeline.
     pub graph: Arc<PipelineGraph>,
-    /// The sources that were put elsewhere, as they were given: on a cluster, a relative location starts at the
-    /// scheduler's `data`, not in the folder that the command was typed in.
+    /// The relocated sources, as given: on a cluster, a relative location is resolved against the scheduler's `data`,
+    /// not the current folder.
     pub sources: Vec<(String, String)>,
 }
 
 impl Project {
-    /// Reads the project in `dir`, applies `target` and puts the sources of `sources` (names and locations) elsewhere.
+    /// Reads the project in `dir`, applies `target` and relocates `sources` (names and locations).
     ///
     /// # Errors
     /// [`ClientError::Load`] if the files cannot be read, [`ClientError::Project`] with every problem in them.
@@ -130,7 +130,7 @@ impl Project {
         Self::from_files(&load_project(&dir)?, &dir, target, sources)
     }
 
-    /// Reads the project in `dir` as a saved plan had it: with its target and its sources.
+    /// Reads the project in `dir` with the target and the sources of a saved plan.
     ///
     /// # Errors
     /// As [`Project::open`].
@@ -139,7 +139,7 @@ impl Project {
         Self::open(dir, plan.request.target.as_deref(), &sources)
     }
 
-    /// The project that `files` are, as [`Project::open`]. Its relative locations start in `dir`.
+    /// The project with the given `files`, as [`Project::open`]. Its relative locations are resolved against `dir`.
     ///
     /// # Errors
     /// [`ClientError::Project`] with every problem in the files.
@@ -155,7 +155,7 @@ impl Project {
             graph = graph.apply_target(target)?;
         }
         for (name, location) in sources {
-            // What is typed into a command means the folder that it is typed in.
+            // Locations on the command line are relative to the current folder.
             let location = match location.contains("://") {
                 true => location.clone(),
                 false => std::path::absolute(location)
@@ -168,7 +168,7 @@ impl Project {
         Ok(Self { dir, graph: Arc::new(graph), sources: sources.to_vec() })
     }
 
-    /// Where state, bundles and tables go: `given`, else the target's home, else `.windlass` in the project.
+    /// Where state, bundles and tables are stored: `given`, else the target's home, else `.windlass` in the project.
     ///
     /// # Errors
     /// [`ClientError::Storage`] if that is not a location.
@@ -182,7 +182,7 @@ impl Project {
     }
 }
 
-/// The project that `start` is in: the nearest folder, itself or above, that holds a `windlass.yaml`.
+/// The project that contains `start`: the nearest folder, itself or a parent, with a `windlass.yaml`.
 pub fn find_project_dir(start: &Path) -> Result<PathBuf, LoadError> {
     let absolute = std::path::absolute(start).map_err(|source| LoadError::Io { path: start.to_owned(), source })?;
     let found = absolute.ancestors().find(|dir| dir.join(MANIFEST).is_file());
@@ -206,7 +206,7 @@ pub fn load_project(dir: &Path) -> Result<ProjectFiles, LoadError> {
     Ok(loader.files)
 }
 
-/// [`load_project`] together with the fixtures, which are no part of what runs: every YAML and CSV file below `tests`.
+/// [`load_project`] together with the fixtures, which are not part of runs: every YAML and CSV file below `tests`.
 pub fn load_project_with_fixtures(dir: &Path) -> Result<ProjectFiles, LoadError> {
     let files = load_project(dir)?;
     let root = dir.canonicalize().map_err(|source| LoadError::Io { path: dir.to_owned(), source })?;
@@ -219,12 +219,12 @@ struct Loader {
     /// The project's folder without links.
     root: PathBuf,
     files: ProjectFiles,
-    /// The folders read so far, without links, so that a link to a folder above ends.
+    /// The folders read so far, with links resolved, so that a link to a parent folder does not loop.
     seen: BTreeSet<PathBuf>,
 }
 
 impl Loader {
-    /// Reads the files below a folder that have one of some extensions; `name` is the folder's path below the project.
+    /// Reads the files below a folder with one of the extensions; `name` is the folder's path below the project.
     fn folder(&mut self, path: &Path, name: &str, extensions: &[&str]) -> Result<(), LoadError> {
         if !path.is_dir() {
             return Ok(());
@@ -263,7 +263,7 @@ impl Loader {
     }
 
     fn file(&mut self, path: &Path, name: String) -> Result<(), LoadError> {
-        // The manifest is one file more.
+        // The manifest is one additional file.
         if self.files.len() > MAX_FILES {
             return Err(LoadError::TooMany);
         }
@@ -280,7 +280,7 @@ impl Loader {
         Ok(())
     }
 
-    /// The path without links, which must be inside the project.
+    /// The path with links resolved, which must be inside the project.
     fn inside(&self, path: &Path) -> Result<PathBuf, LoadError> {
         let real = path.canonicalize().map_err(|source| LoadError::Io { path: path.to_owned(), source })?;
         if real.starts_with(&self.root) { Ok(real) } else { Err(LoadError::Outside(path.to_owned())) }

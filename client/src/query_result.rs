@@ -1,4 +1,4 @@
-//! The rows of an answered question.
+//! The result of a query.
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
@@ -7,7 +7,7 @@ use futures::TryStreamExt;
 
 use crate::error::ClientError;
 
-/// The rows of an answered question. They are fetched as they are read; dropping this ends the query.
+/// The rows of a query. They are fetched as they are read; dropping this ends the query.
 pub struct QueryResult {
     stream: SendableRecordBatchStream,
 }
@@ -30,7 +30,7 @@ impl QueryResult {
     /// All rows at once.
     ///
     /// # Errors
-    /// [`ClientError::Rows`] if they cannot be fetched to the end.
+    /// [`ClientError::Rows`] if they cannot be fetched completely.
     pub async fn collect(self) -> Result<Vec<RecordBatch>, ClientError> {
         self.stream.try_collect().await.map_err(ClientError::rows)
     }

@@ -1,4 +1,4 @@
-//! An active run, and what can be asked of one.
+//! Options of runs and queries, and the handle of an active run.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use windlass_evidence::artifact::{LogEvent, Refresh, RunRecord, SavedPlan, Saved
 use crate::error::ClientError;
 use crate::project::Project;
 
-/// What a run or a plan takes of a project.
+/// The options of a run or a plan.
 #[derive(Debug, Clone, Default)]
 pub struct RunOptions {
     /// What to select; everything if empty.
@@ -24,21 +24,21 @@ pub struct RunOptions {
     pub fail_fast: Option<bool>,
     /// How many stages may run in parallel; `None` is what the project says.
     pub max_parallel: Option<usize>,
-    /// What to compute again, or to consume otherwise than from the cursors.
+    /// What to recompute, or which versions to apply instead of those after the cursors.
     pub refresh: Refresh,
-    /// A plan that somebody has approved: the run takes place only if it would do just that. Plans ignore it.
+    /// An approved plan: the run only happens if it would do exactly that. Ignored when planning.
     pub approved: Option<SavedPlan>,
 }
 
 impl RunOptions {
-    /// The options that execute a saved plan: what was asked for then, and nothing else. The project must be opened
-    /// with [`Project::open_for`].
+    /// The options that execute a saved plan: the original request, and nothing else. The project must be opened with
+    /// [`Project::open_for`].
     pub fn apply(plan: SavedPlan) -> Self {
         let SavedRequest { params, select, exclude, refresh, .. } = plan.request.clone();
         Self { select, exclude, params: params.into_iter().collect(), refresh, approved: Some(plan), ..Self::default() }
     }
 
-    /// What is asked for, as a plan to be saved keeps it ([`SavedPlan::new`]).
+    /// The request to be stored in a saved plan ([`SavedPlan::new`]).
     pub fn to_be_saved(&self, project: &Project) -> SavedRequest {
         SavedRequest {
             target: project.graph.target.clone(),
@@ -51,12 +51,12 @@ impl RunOptions {
     }
 }
 
-/// How a question is to be answered.
+/// The options of a query.
 #[derive(Debug, Clone, Default)]
 pub struct QueryOptions {
     /// Values of parameters, by name.
     pub params: Vec<(String, String)>,
-    /// The most rows to give; `None` gives all.
+    /// The row limit; `None` for all.
     pub limit: Option<usize>,
     /// Versions to read tables and Delta sources at; the newest, or the project's pin, if not named here.
     pub versions: BTreeMap<NodeName, TableVersion>,
@@ -67,7 +67,7 @@ pub struct QueryOptions {
 pub struct RunHandle {
     /// The run.
     pub run_id: RunId,
-    /// Where its bundle is, as far as it is known before the run ends.
+    /// The location of its bundle, if known before the run ends.
     pub bundle: String,
     /// Every line of the run's log, as it is written. It ends when the run does.
     pub events: UnboundedReceiver<LogEvent>,
@@ -76,15 +76,15 @@ pub struct RunHandle {
 }
 
 impl RunHandle {
-    /// What stops the run when it fires.
+    /// The token that stops the run.
     pub fn cancel_token(&self) -> CancellationToken {
         self.cancel.clone()
     }
 
-    /// Waits for the end of the run. A stage that failed is not an error: the record tells of it.
+    /// Waits for the end of the run. A failed stage is not an error: it is in the record.
     ///
     /// # Errors
-    /// [`ClientError`] if the run did not take place, could not be continued, or cannot be followed any more.
+    /// [`ClientError`] if the run did not start, was aborted, or cannot be followed any more.
     pub async fn wait(self) -> Result<RunRecord, ClientError> {
         match self.done.await {
             Ok(outcome) => outcome,

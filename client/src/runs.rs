@@ -12,15 +12,15 @@ use crate::error::ClientError;
 pub struct Runs {
     /// Reads the bundles.
     pub bundles: BundleReader,
-    /// The runs that are being driven now.
+    /// The active runs.
     pub live: BTreeSet<RunId>,
 }
 
 impl Runs {
-    /// The run that `wanted` means: an id, the beginning of one, or `latest`.
+    /// Finds the run for `wanted`: an id, a prefix of one, or `latest`.
     ///
     /// # Errors
-    /// [`ClientError::NoSuchRun`] if none or several are meant.
+    /// [`ClientError::NoSuchRun`] if none or several match.
     pub async fn find(&self, wanted: &str) -> Result<RunId, ClientError> {
         let ids = self.bundles.run_ids().await?;
         let mut matching = ids.iter().filter(|run| wanted == "latest" || run.as_str().starts_with(wanted));

@@ -1,4 +1,4 @@
-//! Windlass, wherever it runs.
+//! The main entry point: an embedded or a remote Windlass.
 
 use windlass_base::ids::RunId;
 use windlass_evidence::artifact::PlannedRun;
@@ -13,7 +13,7 @@ use crate::remote::{ConnectOptions, Remote};
 use crate::run::{QueryOptions, RunHandle, RunOptions};
 use crate::runs::Runs;
 
-/// Windlass: a scheduler and an executor in this process, or a cluster behind its API.
+/// Windlass: a scheduler and an executor in this process, or a remote cluster.
 pub struct Windlass {
     backend: Backend,
 }
@@ -34,17 +34,17 @@ impl Windlass {
         Ok(Self { backend: Backend::Embedded(Box::new(Embedded::start(config).await?)) })
     }
 
-    /// Connects to the scheduler whose API is at `url`, such as `http://windlass-scheduler:50051`. A scheduler that is
-    /// just starting is waited for.
+    /// Connects to the scheduler whose API is at `url`, such as `http://windlass-scheduler:50051`. Waits for a
+    /// scheduler that is just starting.
     ///
     /// # Errors
     /// [`ClientError::BadAddress`], [`ClientError::Unreachable`], and [`ClientError::NotWindlass`] if something else
-    /// listens there or it speaks another version of the API.
+    /// listens there or it has another version of the API.
     pub async fn connect(url: &str) -> Result<Self, ClientError> {
         Self::connect_with(url, ConnectOptions::default()).await
     }
 
-    /// As [`Windlass::connect`], with other patience.
+    /// As [`Windlass::connect`], with other timeouts.
     ///
     /// # Errors
     /// As [`Windlass::connect`].
@@ -67,8 +67,8 @@ impl Windlass {
     /// Starts a run. On a cluster this returns when the scheduler has planned and accepted it.
     ///
     /// # Errors
-    /// [`ClientError::Project`] if a parameter is wrong; on a cluster also everything that keeps the run from starting,
-    /// which an embedded one tells in [`RunHandle::wait`].
+    /// [`ClientError::Project`] if a parameter is wrong; on a cluster also anything that prevents the run from
+    /// starting, which an embedded Windlass reports in [`RunHandle::wait`].
     pub async fn run(&self, project: &Project, options: &RunOptions) -> Result<RunHandle, ClientError> {
         match &self.backend {
             #[cfg(feature = "embedded")]
@@ -77,10 +77,10 @@ impl Windlass {
         }
     }
 
-    /// Answers a question in SQL over the project's tables, views and sources.
+    /// Runs a SQL query over the project's tables, views and sources.
     ///
     /// # Errors
-    /// [`ClientError`] if the question cannot be answered.
+    /// [`ClientError`] if the query fails.
     pub async fn query(
         &self,
         project: &Project,
@@ -106,10 +106,10 @@ impl Windlass {
         }
     }
 
-    /// The tables that the project's stages write, as they are now.
+    /// The current tables of the project's stages.
     ///
     /// # Errors
-    /// [`ClientError`] if one is there and cannot be read.
+    /// [`ClientError`] if one exists and cannot be read.
     pub async fn tables(&self, project: &Project) -> Result<Vec<TableStatus>, ClientError> {
         match &self.backend {
             #[cfg(feature = "embedded")]
@@ -118,7 +118,7 @@ impl Windlass {
         }
     }
 
-    /// How far each of those tables has come, by the transactions in its own log.
+    /// How far each of those tables has consumed its sources, according to the transactions in its log.
     ///
     /// # Errors
     /// As [`Windlass::tables`].
@@ -130,8 +130,8 @@ impl Windlass {
         }
     }
 
-    /// Sets cursors of a stage by hand: the next run consumes what lies behind them, or computes all rows. Returns what
-    /// they say then.
+    /// Sets cursors of a stage by hand: the next run applies the changes after them, or computes all rows. Returns the
+    /// new cursors.
     ///
     /// # Errors
     /// [`ClientError`] while a run of the pipeline is active, and if there is no such stage, source or version.
@@ -155,11 +155,11 @@ impl Windlass {
         }
     }
 
-    /// Stops a run on a cluster and waits until it has: after that no task of it is handed out and nothing is
-    /// committed. Returns the status with which it ended, which is another than `cancelled` if it was faster.
+    /// Stops a run on a cluster and waits until it has stopped: after that no task of it is launched and nothing is
+    /// committed. Returns its final status, which differs from `cancelled` if it ended first.
     ///
     /// # Errors
-    /// [`ClientError::OwnRun`] if this is not a cluster: there, a run is stopped through its [`RunHandle`].
+    /// [`ClientError::OwnRun`] if this is embedded: then a run is stopped through its [`RunHandle`].
     pub async fn cancel(&self, run_id: &RunId) -> Result<String, ClientError> {
         match &self.backend {
             #[cfg(feature = "embedded")]
@@ -168,7 +168,7 @@ impl Windlass {
         }
     }
 
-    /// Ends an embedded scheduler and executor, or lets go of a cluster, whose runs continue.
+    /// Stops an embedded scheduler and executor, or disconnects from a cluster, whose runs continue.
     pub async fn stop(self) {
         match self.backend {
             #[cfg(feature = "embedded")]

@@ -1,4 +1,4 @@
-//! Leaving a cluster without costing it work.
+//! Leaves a cluster without losing work.
 
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -14,31 +14,33 @@ use tonic::transport::Channel;
 use crate::membership::Membership;
 use crate::services::{BoxError, Services};
 
-/// How often the executor looks whether it may leave, and tells the scheduler that it is about to.
+/// How often the executor checks whether it can leave, and notifies the scheduler that it is leaving.
 const PERIOD: Duration = Duration::from_millis(500);
-/// How often in a row it must have been free to leave: a task may just be on its way.
+/// How many times in a row it must be idle: a task may just be on its way.
 const IDLE_ROUNDS: u32 = 3;
-/// How often in a row the scheduler may be out of reach. It holds the jobs: without it nobody waits for anything here.
+/// How many times in a row the scheduler may be unreachable. It owns the jobs: without it nobody waits for anything
+/// here.
 const MAX_UNANSWERED_ROUNDS: u32 = 4;
 
-/// How an executor's time after the request to stop ended.
+/// How draining an executor ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Drained {
-    /// Nothing here is waited for any more.
+    /// Nothing is needed here any more.
     Finished,
-    /// The deadline came first; as many tasks were running.
+    /// The deadline passed while tasks were running.
     DeadlinePassed {
-        /// The tasks.
+        /// The number of tasks.
         tasks: usize,
     },
-    /// The scheduler is gone, and with it anyone who waits for tasks and files of this executor.
+    /// The scheduler is gone, and with it everyone waiting for tasks and files of this executor.
     NobodyWaits,
 }
 
-/// Has the scheduler send nothing more, then waits until no task runs and no unfinished job needs a file in `folder`.
+/// Tells the scheduler to send nothing more, then waits until no task runs and no unfinished job needs a file in
+/// `folder`.
 pub(crate) async fn drain(services: &Services, member: &Membership, folder: &Path, deadline: Duration) -> Drained {
     let end = Instant::now() + deadline;
-    // The engine's own heartbeats say so from now on, for every executor of this process.
+    // From now on, the engine's heartbeats report this for every executor of this process.
     TERMINATING.store(true, Ordering::Release);
     let mut client = None;
     let (mut quiet, mut silent) = (0, 0);
@@ -65,7 +67,7 @@ pub(crate) async fn drain(services: &Services, member: &Membership, folder: &Pat
     Drained::DeadlinePassed { tasks: services.metrics.running() }
 }
 
-/// Tells the scheduler that the executor is about to leave, and asks whether a job needs its files.
+/// Notifies the scheduler that the executor is leaving, and asks whether a job needs its files.
 async fn round(
     services: &Services,
     member: &Membership,
@@ -86,7 +88,7 @@ async fn round(
         .await?;
     for job_id in jobs_with_files(folder) {
         let answer = scheduler.get_job_status(GetJobStatusParams { job_id }).await?.into_inner();
-        // A job that has ended well keeps its files until its result has been taken; a failed one needs none.
+        // A successful job needs its files until its result has been read; a failed one needs none.
         match answer.status.and_then(|status| status.status) {
             Some(job_status::Status::Failed(_)) | None => {}
             Some(_) => return Ok(true),
@@ -95,7 +97,7 @@ async fn round(
     Ok(false)
 }
 
-/// The jobs that have files in `folder`: each has a folder of its name there.
+/// The jobs with files in `folder`: each has a folder with its name.
 fn jobs_with_files(folder: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
     let folders = entries.filter_map(Result::ok).filter(|entry| entry.path().is_dir());

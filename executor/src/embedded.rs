@@ -9,10 +9,10 @@ use crate::node::ExecutorNode;
 use crate::work_dir::WorkDir;
 use crate::{ExecutorConfig, ExecutorError};
 
-/// An executor next to its scheduler in this process, with threads of its own. Several may live in parallel.
+/// An executor in the same process as its scheduler, with its own threads. There may be several.
 ///
-/// Call [`EmbeddedExecutor::stop`] to leave the cluster in order; when merely dropped it stops as well, but the
-/// scheduler learns of it only from missing heartbeats.
+/// Call [`EmbeddedExecutor::stop`] to leave the cluster cleanly; if merely dropped, it stops as well, but the scheduler
+/// only notices missing heartbeats.
 #[derive(Debug)]
 pub struct EmbeddedExecutor {
     node: ExecutorNode,
@@ -36,7 +36,7 @@ impl EmbeddedExecutor {
         self.node.id()
     }
 
-    /// The folder that holds this executor's shuffle files.
+    /// The folder with this executor's shuffle files.
     pub fn work_dir(&self) -> &Path {
         self.node.work_dir()
     }

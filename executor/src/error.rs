@@ -5,7 +5,7 @@ use windlass_base::error::{Coded, ErrorCode};
 /// Why an executor cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecutorError {
-    /// The work folder cannot be made or read.
+    /// The work folder cannot be created or read.
     #[error("the work folder `{folder}` cannot be used")]
     WorkDir {
         /// The folder.
@@ -13,7 +13,7 @@ pub enum ExecutorError {
         /// Why not.
         source: std::io::Error,
     },
-    /// No thread or port could be had.
+    /// No thread or port was available.
     #[error("the executor cannot start its services")]
     Services(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The scheduler does not answer or refuses the executor.

@@ -1,4 +1,4 @@
-//! Finds out why a task failed and puts that into the error which the engine sends to the scheduler.
+//! Determines why a task failed and embeds that in the error that the engine sends to the scheduler.
 
 use std::any::Any;
 use std::error::Error;
@@ -10,8 +10,8 @@ use object_store::Error as StoreError;
 use windlass_base::error::{Failure, full_message};
 use windlass_engine::task_failure::{TaskFailure, TaskFailureKind};
 
-/// The error with a [`TaskFailure`] marker as its text, of a class that the scheduler treats as that failure asks: only
-/// an I/O error is retried. Errors that mean something to the engine, such as a lost shuffle file, stay.
+/// The error with a [`TaskFailure`] marker as its text, in a class that the scheduler handles as intended: only an I/O
+/// error is retried. Errors with a meaning for the engine, such as a lost shuffle file, are kept.
 pub(crate) fn marked(error: DataFusionError) -> DataFusionError {
     match classify(&error) {
         None => error,
@@ -45,11 +45,11 @@ fn classify(error: &DataFusionError) -> Option<TaskFailure> {
         DataFusionError::ResourcesExhausted(message) => TaskFailure::new(TaskFailureKind::OutOfResources, message),
         DataFusionError::IoError(io) => TaskFailure::new(TaskFailureKind::Io, io.to_string()),
         DataFusionError::ExecutionJoin(join) if join.is_panic() => panicked(&join.to_string()),
-        // Some operators turn a panic of their tasks into a text.
+        // Some operators convert a panic of their tasks to a text.
         DataFusionError::Execution(message) | DataFusionError::Internal(message) if message.contains(PANICKED) => {
             panicked(message)
         }
-        // Its message would ask the reader to report a defect of the engine.
+        // Its message would ask the reader to report a bug in the engine.
         DataFusionError::Internal(message) => TaskFailure::new(TaskFailureKind::Execution, message),
         other if is_transient(other) => TaskFailure::new(TaskFailureKind::Io, other.message()),
         other => TaskFailure::new(TaskFailureKind::Execution, other.message()),
@@ -74,8 +74,8 @@ fn classify_external(error: &(dyn Error + Send + Sync + 'static)) -> Option<Task
     }
 }
 
-/// Whether a cause of the error is one of an object store that may pass: what it does not know better is `Generic`,
-/// after its own retries.
+/// Whether a cause of the error is a transient object store error: unclassified errors are `Generic`, after the store's
+/// own retries.
 fn is_transient(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {

@@ -1,7 +1,7 @@
-//! The executor: runs the tasks of a query and serves what they wrote to the next stage.
+//! The executor: runs the tasks of queries and serves their shuffle files to the next stage.
 //!
-//! [`ExecutorNode`] is an executor wherever it lives; [`EmbeddedExecutor`] is one next to its scheduler in one process,
-//! and the binary `windlass-executor` one in a separate process.
+//! [`ExecutorNode`] is an executor in any process; [`EmbeddedExecutor`] is one in the process of its scheduler, and the
+//! binary `windlass-executor` one in a separate process.
 
 mod config;
 mod drain;

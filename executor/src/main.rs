@@ -1,4 +1,4 @@
-//! The process of an executor.
+//! The executor as a process.
 //!
 //! ```text
 //! settings ─→ work folder, sessions, ports ─→ ExecutorNode (joins, runs tasks, joins anew)
@@ -26,7 +26,7 @@ use crate::settings::{ExecutorSettings, PROGRAM};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How long threads may take to end once everything is said and done.
+/// How long threads may take to end at shutdown.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
@@ -51,7 +51,7 @@ async fn serve(settings: ExecutorSettings, _logs: &LogGuard) -> Result<(), Proce
     let http = HttpPort::bind(settings.http_bind).await?;
     let http_address = http.address();
     let work_dir = WorkDir::create(&settings.executor.work_dir).map_err(ProcessFailure::new)?;
-    // A folder for spilling outside of the work folder is looked after like one: nothing is left in it.
+    // A spill folder outside the work folder is managed like one: nothing is left in it.
     let spill = settings.spill_dir.as_deref().map(WorkDir::create).transpose().map_err(ProcessFailure::new)?;
     let spill_dir = match &spill {
         Some(folder) => folder.path().to_owned(),
@@ -102,7 +102,7 @@ async fn serve(settings: ExecutorSettings, _logs: &LogGuard) -> Result<(), Proce
     Ok(())
 }
 
-/// Warns when queries may hold more than there is: the process would be killed instead of spilling.
+/// Warns if queries may use more memory than available: the process would be killed instead of spilling.
 fn warn_of_memory(memory: Option<usize>) {
     let available = memory::process_memory();
     match (memory, available) {

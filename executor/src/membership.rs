@@ -16,23 +16,23 @@ use tokio::time::{sleep, timeout};
 use crate::running_jobs::RunningJobs;
 use crate::services::{BoxError, Services};
 
-/// How often a free port is looked for, should another process take it at the last moment.
+/// How many times to search for a free port, in case another process takes it first.
 const PORT_ATTEMPTS: usize = 5;
-/// How long a lost membership's service may take to end what it is answering.
+/// How long a lost membership's service may take to finish its requests.
 const SERVICE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long its tasks may take to end after they were told to.
+/// How long its tasks may take to end after they were stopped.
 const TASK_TIMEOUT: Duration = Duration::from_secs(10);
 const TASK_POLL: Duration = Duration::from_millis(20);
 
-/// A membership that holds, as far as this side knows.
+/// An active membership, as far as the executor knows.
 pub(crate) struct Membership {
-    /// What the scheduler knows of the executor.
+    /// The executor's registration at the scheduler.
     pub(crate) registration: ExecutorRegistration,
     /// Whether the last heartbeat was answered.
     pub(crate) health: ExecutorHealth,
 }
 
-/// What ends when the membership does.
+/// The services and tasks of a membership.
 pub(crate) struct MembershipHandle {
     lost: Shutdown,
     shutdown: ShutdownNotifier,
@@ -41,7 +41,7 @@ pub(crate) struct MembershipHandle {
     stop_requests: JoinHandle<()>,
 }
 
-/// Joins the scheduler as `id`. What serves the membership is left running on the current runtime.
+/// Joins the scheduler as `id`. The services of the membership keep running on the current runtime.
 pub(crate) async fn join(services: &Services, id: &str) -> Result<(Membership, MembershipHandle), BoxError> {
     let scheduler = services.connect().await?;
     let attempts = if services.config.grpc_port == 0 { PORT_ATTEMPTS } else { 1 };
@@ -84,10 +84,10 @@ pub(crate) async fn join(services: &Services, id: &str) -> Result<(Membership, M
     }
 }
 
-/// Hears the scheduler's requests to stop.
+/// Logs the scheduler's stop requests.
 ///
-/// The scheduler makes one when heartbeats were missing for long, as after the machine slept. The executor is alive if
-/// it hears that, and its next heartbeat registers it again, so there is nothing to do.
+/// The scheduler sends one after many missing heartbeats, for example after the machine slept. An executor that
+/// receives it is alive, and its next heartbeat registers it again, so there is nothing to do.
 async fn log_stop_requests(id: String, mut requests: mpsc::Receiver<bool>) {
     while requests.recv().await.is_some() {
         tracing::warn!(executor = %id, "the scheduler had given up on this executor, which joins again");
@@ -95,7 +95,7 @@ async fn log_stop_requests(id: String, mut requests: mpsc::Receiver<bool>) {
 }
 
 impl MembershipHandle {
-    /// Waits until the engine has given the scheduler up: heartbeats failed too often in a row.
+    /// Waits until the engine has given up the scheduler, because heartbeats failed too many times in a row.
     pub(crate) async fn lost(&mut self) {
         self.lost.recv().await;
     }
@@ -104,7 +104,7 @@ impl MembershipHandle {
     /// and the service on the port that the next one needs.
     pub(crate) async fn clean_up(self, services: &Services) {
         self.jobs.end();
-        // No one may listen any more.
+        // There may be no receiver any more.
         let _ = self.shutdown.notify_shutdown.send(());
         let service = self.server.abort_handle();
         if timeout(SERVICE_TIMEOUT, self.server).await.is_err() {
@@ -122,7 +122,7 @@ impl MembershipHandle {
     }
 }
 
-/// Tells the scheduler that the member `id` is gone.
+/// Notifies the scheduler that the member `id` has left.
 pub(crate) async fn leave(services: &Services, id: &str) -> Result<(), BoxError> {
     let mut scheduler = services.connect().await?;
     let params = ExecutorStoppedParams { executor_id: id.to_owned(), reason: "stopped".to_owned() };

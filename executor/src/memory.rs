@@ -1,16 +1,16 @@
-//! How much memory this process may use: the limit of its container, or the machine's.
+//! The memory available to this process: the limit of its container, or that of the machine.
 
 use std::path::Path;
 
-/// The share of the memory that queries get; the rest is for what the engine does not count.
+/// The share of the memory for queries; the rest is for memory that the engine does not track.
 const QUERY_SHARE_PERCENT: u64 = 70;
 
-/// What queries of this process may hold by default, in bytes; `None` if neither limit nor machine tell.
+/// The default memory limit of queries, in bytes; `None` if neither limit nor machine memory is known.
 pub fn default_query_memory() -> Option<u64> {
     available(Path::new("/")).map(|bytes| bytes / 100 * QUERY_SHARE_PERCENT)
 }
 
-/// The memory of this process's container or machine, in bytes, whichever is less.
+/// The memory of this process's container or machine, in bytes, whichever is smaller.
 pub fn process_memory() -> Option<u64> {
     available(Path::new("/"))
 }
@@ -26,8 +26,8 @@ fn read(file: &Path) -> Option<String> {
     std::fs::read_to_string(file).ok()
 }
 
-/// The files that may limit the process, by the content of `/proc/self/cgroup`: its own group's and those of the groups
-/// around it. In a container its own is the root.
+/// The files that may limit the process, by the content of `/proc/self/cgroup`: those of its group and of the enclosing
+/// groups. In a container its own group is the root.
 fn limit_files(cgroups: &str) -> Vec<String> {
     let mut files =
         vec!["sys/fs/cgroup/memory.max".to_owned(), "sys/fs/cgroup/memory/memory.limit_in_bytes".to_owned()];
@@ -51,7 +51,7 @@ fn limit_files(cgroups: &str) -> Vec<String> {
     files
 }
 
-/// The bytes of a limit file. Version 1 has no word for "no limit", only a number beyond any machine.
+/// The bytes of a limit file. Version 1 has no value for "no limit", only a huge number.
 fn limit(text: &str) -> Option<u64> {
     text.trim().parse().ok().filter(|bytes| *bytes > 0)
 }
@@ -67,7 +67,7 @@ fn machine_memory(text: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    /// Writes `files` below a fresh root and asks for the memory there.
+    /// Writes `files` below a fresh root and determines the memory there.
     fn with(files: &[(&str, &str)]) -> Option<u64> {
         let root = std::env::temp_dir().join(format!("windlass-memory-{}", uuid::Uuid::new_v4()));
         for (path, text) in files {

@@ -1,8 +1,8 @@
-//! What an executor counts of its tasks.
+//! Task metrics of an executor.
 
 use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
 
-/// How many tasks run, and how those that have ended did. Clones count together.
+/// The number of running tasks, and of ended tasks by outcome. Clones share the counts.
 #[derive(Debug, Clone)]
 pub struct TaskMetrics {
     running: IntGauge,
@@ -14,7 +14,7 @@ const FAILED: &str = "failed";
 const CANCELLED: &str = "cancelled";
 
 impl TaskMetrics {
-    /// Counts from zero.
+    /// Starts with zero counts.
     ///
     /// # Errors
     /// Never with these names.
@@ -23,22 +23,22 @@ impl TaskMetrics {
         let ended = Opts::new("windlass_executor_tasks_total", "Tasks that have ended, by outcome");
         let ended = IntCounterVec::new(ended, &["outcome"])?;
         for outcome in [SUCCEEDED, FAILED, CANCELLED] {
-            // So that the series are there before the first task ends.
+            // So that the series exist before the first task ends.
             ended.with_label_values(&[outcome]);
         }
         Ok(Self { running, ended })
     }
 
-    /// Shows the counts in `registry`.
+    /// Registers the metrics in `registry`.
     ///
     /// # Errors
-    /// If it holds metrics of these names already.
+    /// If metrics with these names already exist.
     pub fn register(&self, registry: &Registry) -> prometheus::Result<()> {
         registry.register(Box::new(self.running.clone()))?;
         registry.register(Box::new(self.ended.clone()))
     }
 
-    /// How many tasks run now.
+    /// The number of running tasks.
     pub fn running(&self) -> usize {
         usize::try_from(self.running.get()).unwrap_or(0)
     }
@@ -50,7 +50,7 @@ impl TaskMetrics {
     }
 }
 
-/// A task that runs. Dropped silently it was cancelled.
+/// A running task. If dropped without a result, it was cancelled.
 #[derive(Debug)]
 pub(crate) struct RunningTask {
     metrics: TaskMetrics,

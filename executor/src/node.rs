@@ -1,4 +1,4 @@
-//! An executor's life: it joins a scheduler, and joins again when that one was away.
+//! The lifecycle of an executor: it joins a scheduler, and rejoins after that was unavailable.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,15 +18,15 @@ use crate::services::{BoxError, Services};
 use crate::work_dir::WorkDir;
 use crate::{ExecutorConfig, ExecutorError};
 
-/// Threads for what an executor does besides its tasks: heartbeats, messages, serving shuffle files.
+/// The number of threads for everything except tasks: heartbeats, messages, serving shuffle files.
 const SERVICE_THREADS: usize = 2;
-/// The pause after the first attempt to join that failed; it doubles with each.
+/// The delay after the first failed attempt to join; it doubles with each attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const MAX_PAUSE: Duration = Duration::from_secs(10);
 
-/// Where an executor stands with its scheduler.
+/// The state of an executor's membership.
 enum MembershipState {
-    /// It tries to join; why it has not, after the first attempt.
+    /// It is trying to join; with the reason of failure after the first attempt.
     Joining(Option<String>),
     /// It has joined.
     Member(Arc<Membership>),
@@ -38,7 +38,7 @@ struct Shared {
     draining: AtomicBool,
 }
 
-/// How an executor stands with its scheduler.
+/// The status of an executor's membership.
 #[derive(Clone)]
 pub struct ExecutorStatus {
     id: String,
@@ -46,7 +46,7 @@ pub struct ExecutorStatus {
 }
 
 impl ExecutorStatus {
-    /// The id that the scheduler knows the executor by, or its first one while it has none.
+    /// The executor's current id at the scheduler, or its first one while it has none.
     pub fn id(&self) -> String {
         match &*self.shared.membership.borrow() {
             MembershipState::Member(member) => member.registration.id.clone(),
@@ -59,7 +59,7 @@ impl ExecutorStatus {
         self.obstacle().is_none()
     }
 
-    /// Why the executor gets no tasks, if so.
+    /// Why the executor gets no tasks, if it does not.
     pub fn obstacle(&self) -> Option<String> {
         let scheduler = &self.shared.services.config.scheduler;
         match &*self.shared.membership.borrow() {
@@ -75,20 +75,20 @@ impl ExecutorStatus {
     }
 }
 
-/// An executor, with threads of its own. It serves shuffle files as long as it lives, and belongs to a cluster whenever
-/// there is a scheduler to join.
+/// An executor, with its own threads. It serves shuffle files as long as it lives, and is a member of a cluster
+/// whenever there is a scheduler to join.
 ///
-/// It installs no signal handlers. Call [`ExecutorNode::stop`] to leave the cluster in order; when merely dropped it
-/// stops as well, but the scheduler learns of it only from missing heartbeats.
+/// It installs no signal handlers. Call [`ExecutorNode::stop`] to leave the cluster cleanly; if merely dropped, it
+/// stops as well, but the scheduler only notices missing heartbeats.
 pub struct ExecutorNode {
-    // Fields are dropped in this order: the threads must end before the folder goes.
+    // Fields are dropped in this order: the threads must end before the folder is removed.
     runtime: Option<Runtime>,
     shared: Arc<Shared>,
     work_dir: WorkDir,
 }
 
 impl ExecutorNode {
-    /// Starts an executor that joins its scheduler as soon as there is one.
+    /// Starts an executor that joins its scheduler as soon as it is available.
     ///
     /// Its tasks run in sessions of `sessions`: with their functions, object stores, caches and memory pool.
     ///
@@ -109,7 +109,7 @@ impl ExecutorNode {
     /// Starts an executor and returns when its scheduler has accepted it.
     ///
     /// # Errors
-    /// [`ExecutorError::Services`], or [`ExecutorError::Join`] if the scheduler does not accept it at once.
+    /// [`ExecutorError::Services`], or [`ExecutorError::Join`] if the scheduler does not accept it immediately.
     pub async fn start_joined(
         config: ExecutorConfig,
         work_dir: WorkDir,
@@ -141,7 +141,7 @@ impl ExecutorNode {
             .enable_all()
             .build()
             .map_err(|error| ExecutorError::Services(error.into()))?;
-        // The services must start on the executor's own threads; so must the client of the scheduler.
+        // The services, and the client of the scheduler, must start on the executor's own threads.
         let services = {
             let _threads = runtime.enter();
             Services::start(config, work_dir.jobs(), sessions, metrics)
@@ -165,18 +165,18 @@ impl ExecutorNode {
         self.work_dir.id()
     }
 
-    /// The folder that holds this executor's shuffle files.
+    /// The folder with this executor's shuffle files.
     pub fn work_dir(&self) -> &Path {
         self.work_dir.jobs()
     }
 
-    /// What tells how the executor stands with its scheduler, also after it has stopped.
+    /// A handle for the executor's status, which remains valid after it has stopped.
     pub fn status(&self) -> ExecutorStatus {
         ExecutorStatus { id: self.id().to_owned(), shared: Arc::clone(&self.shared) }
     }
 
-    /// Has the scheduler send nothing more, and waits until no task runs and no job needs the executor's files; at most
-    /// until the deadline. It concerns all executors of the process: use it only where there is one.
+    /// Tells the scheduler to send nothing more, and waits until no task runs and no job needs the executor's files, at
+    /// most until the deadline. It affects all executors of the process: use it only if there is one.
     pub async fn drain(&self, deadline: Duration) -> Drained {
         self.shared.draining.store(true, Ordering::Release);
         let member = match &*self.shared.membership.borrow() {
@@ -234,8 +234,8 @@ impl Drop for ExecutorNode {
     }
 }
 
-/// Keeps the executor in a cluster: joins, notices that the scheduler was lost, and joins again under a new id, because
-/// a scheduler that was only out of reach still knows the old one, with tasks that it will hand out again.
+/// Keeps the executor in a cluster: joins, detects that the scheduler was lost, and rejoins under a new id, because a
+/// scheduler that was only unreachable still knows the old one, with tasks that it will reassign.
 async fn supervise(shared: Arc<Shared>, id: String, mut joined: Option<(Membership, MembershipHandle)>) {
     let mut id = id;
     loop {
@@ -259,7 +259,7 @@ async fn supervise(shared: Arc<Shared>, id: String, mut joined: Option<(Membersh
     }
 }
 
-/// Tries to join until it succeeds; `None` if the executor is asked to stop meanwhile.
+/// Tries to join until it succeeds; `None` if the executor is stopped meanwhile.
 async fn join_with_retries(shared: &Shared, id: &str) -> Option<(Membership, MembershipHandle)> {
     let mut pause = FIRST_PAUSE;
     while !shared.draining.load(Ordering::Acquire) {

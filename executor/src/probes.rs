@@ -1,4 +1,4 @@
-//! What the executor's process tells about itself.
+//! The probes and metrics of the executor's process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use serde_json::{Map, json};
 use windlass_executor::{ExecutorStatus, TaskMetrics};
 use windlass_process::{Probes, Readiness};
 
-/// The executor, seen from outside.
+/// The executor's state for probes.
 pub(crate) struct ExecutorProbes {
     node: ExecutorStatus,
     pool: Arc<dyn MemoryPool>,
@@ -48,7 +48,7 @@ impl ExecutorProbes {
         Ok(Self { node, pool, tasks: tasks.clone(), draining, registry, reserved, connected })
     }
 
-    /// From now on the process takes no more work.
+    /// From now on the process accepts no more work.
     pub(crate) fn begin_to_drain(&self) {
         self.draining.store(true, Ordering::Release);
     }
@@ -72,7 +72,7 @@ impl Probes for ExecutorProbes {
         self.reserved.set(number(self.pool.reserved()));
         self.connected.set(i64::from(self.node.is_connected()));
         let mut families = self.registry.gather();
-        // The process's own metrics, and what libraries count.
+        // The process's own metrics, and those of libraries.
         families.extend(prometheus::gather());
         families
     }

@@ -1,4 +1,4 @@
-//! What a task asks of object stores, counted and put among its metrics.
+//! Counts a task's requests to object stores, and adds them to its metrics.
 
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ impl TaskRequests {
         for (name, requests) in self.counts.named() {
             let count = Count::new();
             count.add(usize::try_from(requests).unwrap_or(usize::MAX));
-            // Being of a partition of the task, the engine replaces it if the task runs again.
+            // As a metric of the task's partition, the engine replaces it if the task runs again.
             let partition = Some(0);
             root.push(Arc::new(Metric::new(MetricValue::Count { name: name.into(), count }, partition)));
         }

@@ -1,8 +1,8 @@
-//! The jobs whose tasks run here, and the end of those that nobody waits for.
+//! Tracks the jobs whose tasks run here, and ends tasks that nobody waits for.
 //!
-//! A cancel may overtake the task that it is meant for, or be lost: the engine sends the two independently and takes no
-//! notice of one that failed. Such a task would continue to its end, for nobody. So while tasks run, the scheduler is
-//! asked what became of their jobs.
+//! A cancel may overtake the task that it is meant for, or be lost: the engine sends the two independently and ignores
+//! a failed cancel. Such a task would run to its end for nobody. So while tasks run, the scheduler is asked for the
+//! state of their jobs.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -17,10 +17,10 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Channel;
 use windlass_base::ids::EngineJobId;
 
-/// How often the scheduler is asked. A task that is shorter is never asked about.
+/// How often the scheduler is asked. Shorter tasks are never checked.
 const PERIOD: Duration = Duration::from_secs(1);
 
-/// The jobs whose tasks run on one member of a cluster. Clones are of the same jobs.
+/// The jobs whose tasks run on one member of a cluster. Clones share the jobs.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RunningJobs {
     ended: CancellationToken,
@@ -30,7 +30,7 @@ pub(crate) struct RunningJobs {
 #[derive(Debug)]
 struct Job {
     tasks: usize,
-    /// Whether it was there when the scheduler was last asked.
+    /// Whether it was running when the scheduler was last asked.
     seen: bool,
     stop: CancellationToken,
 }
@@ -45,13 +45,13 @@ impl RunningJobs {
         JobTask { running: self.clone(), job: job.clone(), stop: entry.stop.clone() }
     }
 
-    /// Ends all tasks, also those that are still to come.
+    /// Ends all tasks, including those that arrive later.
     pub(crate) fn end(&self) {
         self.ended.cancel();
     }
 
-    /// Ends the tasks of jobs that `scheduler` no longer runs, and removes what those of failed ones wrote to
-    /// `folder`, until all tasks are ended.
+    /// Ends the tasks of jobs that `scheduler` no longer runs, and removes the files of failed jobs in `folder`, until
+    /// all tasks have ended.
     pub(crate) async fn watch(self, mut scheduler: SchedulerGrpcClient<Channel>, folder: PathBuf) {
         let mut period = interval(PERIOD);
         period.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -70,7 +70,7 @@ impl RunningJobs {
                         stopped.push(job);
                     }
                 }
-                // The scheduler had the job's files removed before its last tasks came to write more.
+                // The scheduler had the job's files removed before its last tasks wrote more.
                 for job in stopped.extract_if(.., |job| !self.has(job)) {
                     if let Err(error) = tokio::fs::remove_dir_all(folder.join(job.as_str())).await {
                         tracing::debug!(%job, %error, "the job left no files, or they cannot be removed");
@@ -88,7 +88,7 @@ impl RunningJobs {
         self.jobs.lock().contains_key(job)
     }
 
-    /// The jobs that were there when this was last called.
+    /// The jobs that were running when this was last called.
     fn known_since_last_round(&self) -> Vec<(EngineJobId, CancellationToken)> {
         let mut jobs = self.jobs.lock();
         let seen = jobs
@@ -101,13 +101,13 @@ impl RunningJobs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum JobState {
     Runs,
-    /// What it has written may still be read.
+    /// Its files may still be read.
     Succeeded,
-    /// Nobody will read what it has written.
+    /// Its files will not be read any more.
     Failed,
 }
 
-/// What became of `job`, as far as the scheduler answers.
+/// The state of `job`, if the scheduler answers.
 async fn job_state(scheduler: &mut SchedulerGrpcClient<Channel>, job: &EngineJobId) -> JobState {
     use job_status::Status::{Failed, Successful};
     let asked = scheduler.get_job_status(GetJobStatusParams { job_id: job.to_string() }).await;
@@ -119,7 +119,7 @@ async fn job_state(scheduler: &mut SchedulerGrpcClient<Channel>, job: &EngineJob
     }
 }
 
-/// A task that runs.
+/// A running task.
 #[derive(Debug)]
 pub(crate) struct JobTask {
     running: RunningJobs,
@@ -128,7 +128,7 @@ pub(crate) struct JobTask {
 }
 
 impl JobTask {
-    /// Waits until the task is to end although it has not finished.
+    /// Waits until the task has to end before it has finished.
     pub(crate) async fn to_end(&self) {
         self.stop.cancelled().await;
     }

@@ -1,4 +1,4 @@
-//! What an executor consists of: the service for shuffle files, and what it needs to join a scheduler.
+//! The parts of an executor: the service for shuffle files, and what it needs to join a scheduler.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ use crate::task::TaskEngine;
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What stays the same however often an executor joins a scheduler.
+/// The parts that are independent of the executor's memberships.
 pub(crate) struct Services {
     pub(crate) config: ExecutorConfig,
     pub(crate) metrics: TaskMetrics,
@@ -36,7 +36,7 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Serves the shuffle files in `folder` on the current runtime, and looks whether the other port can be had.
+    /// Serves the shuffle files in `folder` on the current runtime, and checks whether the other port is available.
     pub(crate) fn start(
         config: ExecutorConfig,
         folder: &Path,
@@ -61,14 +61,13 @@ impl Services {
         Ok(SchedulerGrpcClient::new(channel).max_encoding_message_size(limit).max_decoding_message_size(limit))
     }
 
-    /// The port for tasks: the one that was set, or one that was free just now. The engine wants a number before it
-    /// listens.
+    /// The port for tasks: the configured one, or a currently free one. The engine needs the number before it listens.
     pub(crate) fn grpc_port(&self) -> std::io::Result<u16> {
         let address = SocketAddr::new(self.config.bind, self.config.grpc_port);
         Ok(TcpListener::bind(address)?.local_addr()?.port())
     }
 
-    /// How the engine sets up the member `id`.
+    /// The engine's configuration for the member `id`.
     pub(crate) fn process_config(&self, id: &str, grpc_port: u16) -> ExecutorProcessConfig {
         let message_bytes = u32::try_from(self.message_limit()).unwrap_or(u32::MAX);
         let bind = self.config.bind.to_string();
@@ -89,12 +88,12 @@ impl Services {
         }
     }
 
-    /// What reads the plans of tasks.
+    /// The codec for plans of tasks.
     pub(crate) fn codec(&self) -> PlanCodec {
         PlanCodec::new(self.sessions.functions())
     }
 
-    /// What runs the tasks of a member; `jobs` knows whose they are.
+    /// The engine's executor, which runs the tasks of a member; `jobs` tracks their jobs.
     pub(crate) fn executor(
         &self,
         process: &Arc<ExecutorProcessConfig>,
@@ -105,7 +104,7 @@ impl Services {
         let runtime = Arc::clone(self.sessions.runtime());
         let engine = TaskEngine::new(Arc::clone(&runtime), self.metrics.clone(), jobs);
         let config = self.sessions.config();
-        // The functions that tasks may call are those of every session.
+        // Tasks have the same functions as sessions.
         let functions = BallistaFunctionRegistry::from(&self.sessions.state(self.sessions.config())?);
         Ok(Executor::new(
             registration,
@@ -119,7 +118,7 @@ impl Services {
         ))
     }
 
-    /// Where shuffle files are.
+    /// The folder of shuffle files.
     pub(crate) fn folder(&self) -> PathBuf {
         PathBuf::from(&self.folder)
     }

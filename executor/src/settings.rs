@@ -11,12 +11,12 @@ use windlass_process::{
     advertised_host,
 };
 
-/// The most tasks that one executor may run in parallel.
+/// The maximum number of tasks that one executor may run in parallel.
 const MAX_VCORES: usize = 1024;
-/// The least memory with which a task is worth starting.
+/// The minimum memory per task.
 const MIN_MEMORY_PER_TASK: u64 = 16 << 20;
 
-/// What this process can be told.
+/// The settings of this process.
 pub(crate) static PROGRAM: Program = Program {
     name: "windlass-executor",
     about: "Runs the tasks of a Windlass cluster",
@@ -89,7 +89,7 @@ fn cores() -> Option<String> {
 }
 
 fn memory_text() -> Option<String> {
-    // In whole MiB, so that it reads well.
+    // In MiB, for readability.
     memory::default_query_memory().map(|bytes| format!("{}MiB", bytes >> 20))
 }
 
@@ -99,11 +99,11 @@ fn derive(values: &mut Values) -> Result<(), ProcessError> {
     Ok(())
 }
 
-/// The settings, checked.
+/// The validated settings.
 #[derive(Debug)]
 pub(crate) struct ExecutorSettings {
     pub(crate) executor: ExecutorConfig,
-    /// Bytes that queries may hold; `None` if the machine does not tell how much there is.
+    /// The memory limit of queries in bytes; `None` if the machine's memory is unknown.
     pub(crate) memory: Option<usize>,
     pub(crate) spill_dir: Option<PathBuf>,
     pub(crate) message_limit: usize,

@@ -1,7 +1,7 @@
-//! The service for shuffle files: the engine's own, behind a look at what is asked for.
+//! The service for shuffle files: the engine's own, with validation of requests.
 //!
-//! The engine makes a path of the ids in a request as they come. So an id that is more than a name, and a path that is a
-//! link to somewhere else, are refused here.
+//! The engine builds paths from the ids in a request without validation. So ids that are more than a name, and paths
+//! that are links, are refused here.
 
 use std::path::{Path, PathBuf};
 
@@ -30,14 +30,14 @@ pub(crate) struct ShuffleService {
 }
 
 impl ShuffleService {
-    /// Serves the files in `folder`, which has no links in its path.
+    /// Serves the files in `folder`, whose path has no links.
     pub(crate) fn new(folder: &str) -> Self {
         Self { folder: PathBuf::from(folder), inner: Engine::new(folder.to_owned()) }
     }
 
-    /// Refuses a request for anything but files of a job.
+    /// Refuses requests for anything but files of a job.
     fn check(&self, request: &[u8]) -> Result<(), Status> {
-        // What is not a request at all, the engine refuses in its own words.
+        // Malformed requests are refused by the engine.
         let Ok(FetchAction::FetchPartition { job_id, stage_id, partition_id, file_id, layout, .. }) =
             decode_protobuf(request)
         else {
@@ -55,9 +55,9 @@ impl ShuffleService {
     }
 }
 
-/// Whether a file, one of its folders or an index next to it is a link. The engine makes none.
+/// Whether a file, one of its folders or an index next to it is a link. The engine creates none.
 ///
-/// What does not exist, the engine knows how to tell.
+/// Missing files are reported by the engine.
 fn is_behind_link(file: &Path) -> bool {
     let is_link = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.file_type().is_symlink());
     let folder_is_elsewhere =

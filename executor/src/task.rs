@@ -1,5 +1,5 @@
-//! Runs the tasks of a stage: the engine's own way, with legible failures, no lost metrics, and counts of what each task
-//! asks of object stores.
+//! Runs the tasks of a stage with the engine's executor, with structured failures, complete metrics, and counts of
+//! object store requests.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -28,7 +28,7 @@ use crate::requests::TaskRequests;
 use crate::running_jobs::{JobTask, RunningJobs};
 use crate::yielding::yielding;
 
-/// The engine's own execution of a stage, wrapped.
+/// Wraps the engine's execution of a stage.
 pub(crate) struct TaskEngine {
     inner: DefaultExecutionEngine,
     runtime: Arc<RuntimeEnv>,
@@ -37,7 +37,7 @@ pub(crate) struct TaskEngine {
 }
 
 impl TaskEngine {
-    /// Runs tasks whose plans are decoded in `runtime`. Counts them in `metrics`, and in `jobs`, which may end them.
+    /// Runs tasks whose plans are decoded in `runtime`. Records them in `metrics`, and in `jobs`, which may end them.
     pub(crate) fn new(runtime: Arc<RuntimeEnv>, metrics: TaskMetrics, jobs: RunningJobs) -> Self {
         Self { inner: DefaultExecutionEngine::default(), runtime, metrics, jobs }
     }
@@ -54,12 +54,12 @@ impl ExecutionEngine for TaskEngine {
         work_dir: &str,
         config: &SessionConfig,
     ) -> Result<Arc<dyn QueryStageExecutor>> {
-        // Its files go into a folder of that name, and are removed with it.
+        // Its files are in a folder with that name, and are removed with it.
         let job = EngineJobId::parse(job_id.as_str()).map_err(refused)?;
         let (requests, stopped) = (TaskRequests::default(), CancellationToken::new());
         let (mut counted, job) = (self.metrics.start(), self.jobs.start(&job));
         let span = tracing::info_span!("task", job = %job_id, stage = stage_id, task = task_id);
-        // A panic here would leave a task that never reports, and so a job that never ends.
+        // After a panic here the task would never report, and so the job would never end.
         let created = catch_unwind(AssertUnwindSafe(|| {
             let plan = yielding(requests.in_plan(plan, &self.runtime)?, work_dir, &stopped)?;
             self.inner.create_query_stage_exec(
@@ -115,7 +115,7 @@ impl QueryStageExecutor for Task {
         context: Arc<TaskContext>,
     ) -> Result<Vec<ShuffleWritePartition>> {
         let context = self.requests.in_context(&context);
-        // Fires when the engine drops the task; what it has spawned would continue otherwise.
+        // Fires when the engine drops the task; tasks that it has spawned would continue otherwise.
         let dropped = self.stopped.clone().drop_guard();
         let mut counted = self.counted.lock().map_or(None, |mut counted| counted.take());
         let execution = self.inner.execute_query_stage(task_id, context).instrument(self.span.clone());
@@ -135,8 +135,8 @@ impl QueryStageExecutor for Task {
         result
     }
 
-    /// The metrics without those that have no form on the wire: one of them would cost the task all of its metrics. The
-    /// counts of requests come in.
+    /// The metrics without those that cannot be encoded: one of them would lose all metrics of the task. The request
+    /// counts are added.
     fn collect_plan_metrics(&self) -> Vec<MetricsSet> {
         let mut operators = self.inner.collect_plan_metrics();
         for operator in &mut operators {
@@ -165,7 +165,7 @@ impl QueryStageExecutor for Task {
     }
 }
 
-/// A task whose job is none.
+/// A task with an invalid job id.
 fn refused(error: Refused) -> DataFusionError {
     tracing::warn!(code = %error.code(), %error, "a task is refused");
     failure::marked(DataFusionError::External(Box::new(error.to_failure())))

@@ -1,4 +1,4 @@
-//! The folder in which an executor keeps its files.
+//! Manages the folder in which an executor keeps its files.
 //!
 //! ```text
 //! executor-<id>/jobs/<job>/…   shuffle files; nothing else lies there, so no job can be named so that it means other files
@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::ExecutorError;
 
-/// The folder in a work folder that holds one folder a job.
+/// The folder in a work folder with one folder per job.
 const JOBS: &str = "jobs";
 /// The folder in a work folder that queries may spill to.
 const SPILL: &str = "spill";
@@ -22,9 +22,9 @@ const LOCK: &str = "lock";
 const REMOVE_ATTEMPTS: usize = 10;
 const REMOVE_PAUSE: Duration = Duration::from_millis(20);
 
-/// A folder of an executor's own, held by a lock while the executor lives and removed when dropped.
+/// The folder of an executor, locked while the executor lives and removed when dropped.
 ///
-/// Executors may share the folder around it: each has its own inside.
+/// Executors may share the parent folder: each has its own inside.
 #[derive(Debug)]
 pub struct WorkDir {
     id: String,
@@ -35,11 +35,10 @@ pub struct WorkDir {
 }
 
 impl WorkDir {
-    /// Makes the folder of a new executor inside `parent`, and removes those that executors left there when they were
-    /// killed.
+    /// Creates the folder of a new executor inside `parent`, and removes those of killed executors.
     ///
     /// # Errors
-    /// [`ExecutorError::WorkDir`] if it cannot be made or written.
+    /// [`ExecutorError::WorkDir`] if it cannot be created or written.
     pub fn create(parent: &Path) -> Result<Self, ExecutorError> {
         let id = uuid::Uuid::new_v4().to_string();
         Self::make(parent, id).map_err(|source| unusable(parent, source))
@@ -50,7 +49,7 @@ impl WorkDir {
         let parent = parent.canonicalize()?;
         remove_abandoned(&parent)?;
         let path = parent.join(format!("{PREFIX}{id}"));
-        // The lock comes first: anyone who sees the folder must find the lock taken.
+        // The lock comes first: any process that sees the folder must find the lock taken.
         let lock = File::create(lock_of(&path))?;
         lock.try_lock().map_err(io::Error::from)?;
         fs::create_dir(&path)?;
@@ -69,15 +68,15 @@ impl WorkDir {
         &self.path
     }
 
-    /// The folder inside that shuffle files are in, each below a folder with the name of its job.
+    /// The inner folder for shuffle files, each below a folder with the name of its job.
     pub fn jobs(&self) -> &Path {
         &self.jobs
     }
 
-    /// Makes the folder inside that queries may spill to.
+    /// Creates the inner folder for spill files.
     ///
     /// # Errors
-    /// [`ExecutorError::WorkDir`] if it cannot be made.
+    /// [`ExecutorError::WorkDir`] if it cannot be created.
     pub fn spill_dir(&self) -> Result<PathBuf, ExecutorError> {
         let folder = self.path.join(SPILL);
         fs::create_dir_all(&folder).map_err(|source| unusable(&folder, source))?;
@@ -91,7 +90,7 @@ fn unusable(folder: &Path, source: io::Error) -> ExecutorError {
 
 impl Drop for WorkDir {
     fn drop(&mut self) {
-        // A task that is just being stopped may still make a file while the folder is emptied.
+        // A task that is just being stopped may still create a file while the folder is emptied.
         for _ in 0..REMOVE_ATTEMPTS {
             if remove(&self.path).is_ok() {
                 return;
@@ -111,7 +110,7 @@ fn remove(folder: &Path) -> io::Result<()> {
     fs::remove_file(lock_of(folder))
 }
 
-/// Removes the folders whose lock nobody holds. One without a lock file is just being made and left alone.
+/// Removes the folders whose lock is not held. A folder without a lock file is just being created and is skipped.
 fn remove_abandoned(parent: &Path) -> io::Result<()> {
     for entry in fs::read_dir(parent)? {
         let path = entry?.path();

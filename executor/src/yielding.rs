@@ -1,10 +1,10 @@
-//! Tasks that can be stopped.
+//! Makes tasks stoppable.
 //!
-//! A task is stopped by dropping it, which takes effect where it yields, and not at all for what the engine has spawned
-//! of it. The engine makes its own scans yield, but not the readers of shuffle files, and a join that turns one batch
-//! into thousands gives an aggregation above it no reason to yield for minutes. So every operator of a task yields now
-//! and then, whatever stands below it, and gives an error once the task has been stopped. The same wrapper gives every
-//! operator room on the stack.
+//! A task is stopped by dropping it, which only takes effect where it yields, and not at all for tasks that the engine
+//! has spawned. The engine makes its scans yield, but not the readers of shuffle files, and a join that turns one batch
+//! into thousands lets an aggregation above it run for minutes without yielding. So every operator of a task yields
+//! regularly, whatever its inputs, and returns an error once the task has been stopped. The same wrapper grows the
+//! stack for every operator.
 
 use std::fmt;
 use std::pin::Pin;
@@ -29,9 +29,9 @@ use futures::{Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
 use windlass_base::stack::with_room;
 
-/// `plan` with every operator below its root yielding. The root, which writes the shuffle files, stays what it is,
-/// because the engine looks for it. `work_dir` holds the shuffle files of this executor: the engine would tell it to
-/// the readers itself, but does not find them any more. Once `stopped` fires, the operators give nothing but an error.
+/// `plan` with every operator below its root wrapped. The root, which writes the shuffle files, is kept, because the
+/// engine looks for it. `work_dir` is the folder of this executor's shuffle files: the engine would pass it to the
+/// readers, but cannot find them inside the wrappers. Once `stopped` fires, the operators only return an error.
 pub(crate) fn yielding(
     plan: Arc<dyn ExecutionPlan>,
     work_dir: &str,
@@ -55,7 +55,7 @@ fn wrap(node: Arc<dyn ExecutionPlan>, work_dir: &str, stopped: &CancellationToke
     Arc::new(Yielding { inner, stopped: stopped.clone() })
 }
 
-/// An operator that replaces another, with its children, its properties and its metrics.
+/// A wrapper of an operator, with the same children, properties and metrics.
 #[derive(Debug)]
 struct Yielding {
     inner: Arc<dyn ExecutionPlan>,
@@ -117,8 +117,7 @@ impl ExecutionPlan for Yielding {
     }
 }
 
-/// Rows each of whose steps has room on the stack: operators ask one another, however many of them there are, and
-/// expressions are walked through.
+/// A stream that grows the stack for each poll: operators poll their inputs recursively, and expressions are traversed.
 struct GrowingStackStream(SendableRecordBatchStream);
 
 impl Stream for GrowingStackStream {

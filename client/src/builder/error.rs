@@ -29,7 +29,7 @@ pub enum BuildError {
     Write {
         /// The file.
         path: PathBuf,
-        /// The system's word.
+        /// The system's message.
         #[source]
         source: io::Error,
     },

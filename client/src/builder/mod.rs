@@ -1,4 +1,4 @@
-//! A project built in code: the same text, the same check and the same project as one from a folder.
+//! Builds a project in code: with the same files, the same checks and the same result as one from a folder.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -64,8 +64,8 @@ use yaml::{Map, Yaml};
 use crate::error::ClientError;
 use crate::project::Project;
 
-/// A session to make plans for [`StageBuilder::plan`] in. It knows the tables by name and columns, without rows, and the
-/// functions that Windlass brings along.
+/// A session for building plans for [`StageBuilder::plan`]. It has the tables by name and columns, without rows, and
+/// Windlass's functions.
 ///
 /// # Errors
 /// [`ClientError::Session`] if a table is given twice.
@@ -73,7 +73,7 @@ pub fn planning_context(tables: &[(&str, SchemaRef)]) -> Result<SessionContext, 
     Ok(windlass_engine::session::planning_context(tables, Functions::standard())?)
 }
 
-/// A project that is put together in code.
+/// A project that is built in code.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct ProjectBuilder {
@@ -83,14 +83,14 @@ pub struct ProjectBuilder {
 }
 
 impl ProjectBuilder {
-    /// A project without anything but a name.
+    /// A project with only a name.
     pub fn new(name: impl Into<String>) -> Self {
         let mut manifest = Map::default();
         manifest.set("name", Yaml::text(name));
         Self { manifest, stages: Vec::new(), dir: PathBuf::from(".") }
     }
 
-    /// Where relative locations start, unless the project is written to a folder; without it, the current folder.
+    /// The base of relative locations, unless the project is written to a folder; by default the current folder.
     pub fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.dir = dir.into();
         self
@@ -127,7 +127,7 @@ impl ProjectBuilder {
         self.set_defaults(defaults)
     }
 
-    /// What becomes of the rows of stages that do not say.
+    /// The default materialization of stages.
     pub fn default_materialize(mut self, materialize: Materialize) -> Self {
         let mut defaults = self.defaults();
         defaults.set("materialize", stage::word(materialize));
@@ -141,28 +141,28 @@ impl ProjectBuilder {
         self.set_defaults(defaults)
     }
 
-    /// What a data file should come to, in bytes.
+    /// The default target size of data files in bytes.
     pub fn default_target_file_bytes(mut self, bytes: u64) -> Self {
         let mut defaults = self.defaults();
         defaults.set("target_file_size", Yaml::plain(bytes));
         self.set_defaults(defaults)
     }
 
-    /// Whether the tables of stages that do not say are updated from the changes of their inputs.
+    /// Whether tables are by default updated from the changes of their inputs.
     pub fn default_incremental(mut self, incremental: Incremental) -> Self {
         let mut defaults = self.defaults();
         defaults.set("incremental", Yaml::text(incremental.as_str()));
         self.set_defaults(defaults)
     }
 
-    /// How rows that change are replaced in tables that do not say.
+    /// How changed rows are replaced by default.
     pub fn default_merge(mut self, merge: MergeWrite) -> Self {
         let mut defaults = self.defaults();
         defaults.set("merge", Yaml::text(merge.as_str()));
         self.set_defaults(defaults)
     }
 
-    /// What happens to the rows of a former definition where a stage does not say.
+    /// What happens by default to the rows of a former definition.
     pub fn default_on_definition_change(mut self, policy: OnDefinitionChange) -> Self {
         let mut defaults = self.defaults();
         defaults.set("on_definition_change", Yaml::text(policy.as_str()));
@@ -175,7 +175,7 @@ impl ProjectBuilder {
         self
     }
 
-    /// How runs behave.
+    /// Settings of runs.
     pub fn run(mut self, run: &RunSettings) -> Self {
         let mut map = Map::default();
         map.set("max_parallel_stages", Yaml::plain(run.max_parallel_stages));
@@ -185,7 +185,7 @@ impl ProjectBuilder {
         self
     }
 
-    /// Adds a target: the same pipeline against another place.
+    /// Adds a target: the same pipeline with other locations and settings.
     pub fn target(mut self, name: &str, target: &TargetSpec) -> Self {
         let mut map = Map::default();
         for (param, value) in &target.params {
@@ -220,7 +220,7 @@ impl ProjectBuilder {
         self
     }
 
-    /// The texts of the project, not checked yet.
+    /// The files of the project, without checking them.
     ///
     /// # Errors
     /// [`BuildError::Plan`] if the plan of a stage cannot be sent to another process.
@@ -229,7 +229,7 @@ impl ProjectBuilder {
         files.insert(MANIFEST, &self.manifest.to_text());
         let mut taken = BTreeSet::new();
         for (index, stage) in self.stages.iter().enumerate() {
-            // A name that cannot be a file's, or is another stage's, stands in the header, where the check finds it.
+            // A name that is not valid for a file, or a duplicate, is written in the header, where the check finds it.
             let own = stage.file_stem().filter(|stem| taken.insert(stem.to_ascii_lowercase()));
             let stem = own.map_or_else(|| format!("stage-{index}"), str::to_owned);
             let (extension, text) = stage.clone().into_file(&stem)?;
@@ -238,10 +238,10 @@ impl ProjectBuilder {
         Ok(files)
     }
 
-    /// The project, checked as one from a folder is.
+    /// Builds the project, with the same checks as one from a folder.
     ///
     /// # Errors
-    /// [`ClientError::Project`] with every problem with it, [`ClientError::Build`] if a plan cannot be sent.
+    /// [`ClientError::Project`] with all of its problems, [`ClientError::Build`] if a plan cannot be sent.
     pub fn build(&self) -> Result<Project, ClientError> {
         Project::from_files(&self.files()?, &self.dir, None, &[])
     }
@@ -249,7 +249,8 @@ impl ProjectBuilder {
     /// Checks the project and writes it as a folder that the command can use: `windlass.yaml` and the stages.
     ///
     /// # Errors
-    /// As [`ProjectBuilder::build`], and [`ClientError::Build`] if the folder holds a project already or cannot be written.
+    /// As [`ProjectBuilder::build`], and [`ClientError::Build`] if the folder already contains a project or cannot be
+    /// written.
     pub fn write_to(&self, dir: &Path) -> Result<Project, ClientError> {
         let files = self.files()?;
         check(&files)?;

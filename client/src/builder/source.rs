@@ -1,4 +1,4 @@
-//! Sources and parameters of a project that is built in code.
+//! Sources and parameters of a project built in code.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use windlass_project::literal_rows::{Cell, Columns, Row};
@@ -8,7 +8,7 @@ use windlass_project::spec::source::{FileFormat, PinAt, SortColumn, SourceKind};
 
 use super::yaml::{Map, Yaml};
 
-/// A source of a project. What it may be told depends on its kind; the check of the project says what does not apply.
+/// A source of a project. Its options depend on its kind; the check of the project reports those that do not apply.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
 pub struct Source {
@@ -31,8 +31,8 @@ impl Source {
         self
     }
 
-    /// The Delta table at a path or URL, read at its newest version unless [`Source::version`] or [`Source::timestamp`] says
-    /// otherwise.
+    /// The Delta table at a path or URL, read at its newest version unless [`Source::version`] or [`Source::timestamp`]
+    /// is used.
     pub fn delta(location: impl Into<String>) -> Self {
         Self::new("delta", location)
     }
@@ -53,12 +53,12 @@ impl Source {
         Self::new("text_files", location)
     }
 
-    /// The table that the stage `table` of another project keeps in that project's home.
+    /// The table of the stage `table` of another project, in that project's home.
     pub fn project_table(home: impl Into<String>, table: impl Into<String>) -> Self {
         Self::of_kind("project_table").with("home", Yaml::text(home)).with("table", Yaml::text(table))
     }
 
-    /// Rows that are part of the project, a cell for each of the columns.
+    /// Rows that are part of the project, with one cell per column.
     pub fn rows(columns: &Columns, rows: &[Row]) -> Self {
         let mut source = Self::of_kind("rows");
         for (name, of) in columns {
@@ -67,13 +67,13 @@ impl Source {
         source.with("rows", Yaml::List(rows.iter().map(|row| Yaml::List(row.iter().map(cell).collect())).collect()))
     }
 
-    /// What a loader of the program that runs the project opens; see
+    /// A source opened by a custom loader; see
     /// [`ConnectorRegistry::with_loader`](windlass_engine::connectors::ConnectorRegistry::with_loader).
     pub fn custom(loader: impl Into<String>) -> Self {
         Self::of_kind("custom").with("loader", Yaml::text(loader))
     }
 
-    /// Something that a loader is told.
+    /// An option for the loader.
     pub fn option(mut self, name: &str, value: impl Into<String>) -> Self {
         self.fields.enter("options", name, Yaml::text(value));
         self
@@ -84,24 +84,24 @@ impl Source {
         self.with("version", Yaml::plain(version))
     }
 
-    /// Reads the newest version of a Delta table that is not younger than this.
+    /// Reads the newest version of a Delta table committed at or before this time.
     pub fn timestamp(self, moment: DateTime<Utc>) -> Self {
         self.with("timestamp", Yaml::text(moment.to_rfc3339_opts(SecondsFormat::AutoSi, true)))
     }
 
-    /// A column of a listing that folder names hold; the outermost comes first.
+    /// A partition column of a listing, whose values are in folder names; the outermost comes first.
     pub fn partition_column(mut self, name: &str, data_type: ColumnType) -> Self {
         self.fields.enter("partition_columns", name, Yaml::text(data_type.to_string()));
         self
     }
 
-    /// A column of a listing. With one of them the files are not asked for their columns.
+    /// A declared column of a listing. If there are any, columns are not inferred from the files.
     pub fn column(mut self, name: &str, data_type: ColumnType) -> Self {
         self.fields.enter("schema", name, Yaml::text(data_type.to_string()));
         self
     }
 
-    /// The next column by which the rows of every file of a listing are sorted.
+    /// The next sort column of the rows of every file of a listing.
     pub fn sorted_by(mut self, column: &SortColumn) -> Self {
         let direction = if column.descending { "desc" } else { "asc" };
         let nulls = if column.nulls_first { "first" } else { "last" };
@@ -132,7 +132,7 @@ impl Source {
         self
     }
 
-    /// What the source holds.
+    /// What the source contains.
     pub fn description(self, text: impl Into<String>) -> Self {
         self.with("description", Yaml::text(text))
     }
@@ -142,7 +142,7 @@ impl Source {
     }
 }
 
-/// A source as a project file would say it.
+/// A source as written in a project file.
 impl From<&SourceKind> for Source {
     fn from(kind: &SourceKind) -> Self {
         match kind {
@@ -202,12 +202,12 @@ fn cell(cell: &Cell) -> Yaml {
             }
             Yaml::Map(map)
         }
-        // Dates, times, decimals and bytes are read from their texts.
+        // Dates, times, decimals and bytes are parsed from their texts.
         other => Yaml::text(other.to_string()),
     }
 }
 
-/// A parameter of a project: its type, and perhaps a default.
+/// A parameter of a project: its type, and optionally a default.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
 pub struct Param {

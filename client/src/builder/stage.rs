@@ -1,4 +1,4 @@
-//! A stage of a project that is built in code, and its file.
+//! A stage of a project built in code, and its file.
 
 use datafusion::dataframe::DataFrame;
 use datafusion::logical_expr::LogicalPlan;
@@ -35,8 +35,8 @@ impl StageBuilder {
         Self { name: name.into(), body: Body::Sql(sql.into()), header: Map::default() }
     }
 
-    /// A stage that is a plan, not optimized, over tables that have the names of sources and stages: such as one made in a
-    /// [`planning_context`](super::planning_context). What stands behind its tables makes no difference.
+    /// A stage that is an unoptimized plan over tables with the names of sources and stages, such as one built in a
+    /// [`planning_context`](super::planning_context). The providers of its tables make no difference.
     pub fn plan(name: impl Into<String>, plan: LogicalPlan) -> Self {
         Self { name: name.into(), body: Body::Plan(Box::new(plan)), header: Map::default() }
     }
@@ -70,14 +70,14 @@ impl StageBuilder {
         self
     }
 
-    /// Its Delta table. The project's defaults hold for what the settings leave as [`TableSettings::default`] has it;
-    /// its default properties are added to those of the settings.
+    /// Its Delta table. The project's defaults apply to settings that equal [`TableSettings::default`]; its default
+    /// properties are added to those of the settings.
     pub fn table(mut self, table: &TableSettings) -> Self {
         self.header.set_map("io", io(table));
         self
     }
 
-    /// Whether its table is updated from the changes of its inputs, whatever the project's default is. To be said after
+    /// Whether its table is updated from the changes of its inputs, overriding the project's default. Call it after
     /// [`StageBuilder::table`].
     pub fn incremental(mut self, incremental: Incremental) -> Self {
         let mut io = self.header.take_map("io");
@@ -110,13 +110,13 @@ impl StageBuilder {
         }
     }
 
-    /// The name as that of a file, if it can be one.
+    /// The name as a file name, if it is valid.
     pub(super) fn file_stem(&self) -> Option<&str> {
         is_name(&self.name).then_some(self.name.as_str())
     }
 }
 
-/// The header as a comment, which nothing inside of it ends: the end of a comment can only stand within quotes.
+/// The header as a comment. Its content cannot end the comment: `*/` can only occur within quotes, where it is escaped.
 fn comment(header: &Map) -> String {
     format!("/* windlass\n{}*/\n", header.to_text().replace("*/", "*\\x2F"))
 }
@@ -130,7 +130,7 @@ pub(super) fn word(materialize: Materialize) -> Yaml {
     })
 }
 
-/// What a target makes of a dataset.
+/// A target's override of a dataset.
 pub(super) fn dataset(change: &DatasetOverride) -> Map {
     let mut map = Map::default();
     map.set_some("location", &change.location, |location| Yaml::text(&location.value));

@@ -1,11 +1,11 @@
-//! Values as YAML that the project format reads back as they were.
+//! Writes values as YAML that the project format reads back unchanged.
 
 use std::fmt::{Display, Write};
 
 /// A value.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Yaml {
-    /// Text, whatever it looks like.
+    /// Text, quoted if necessary.
     Text(String),
     /// A number or a boolean.
     Plain(String),
@@ -13,7 +13,7 @@ pub(super) enum Yaml {
     Map(Map),
 }
 
-/// A mapping in the order in which it was written.
+/// A mapping in insertion order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Map(Vec<(String, Yaml)>);
 
@@ -32,7 +32,7 @@ impl Yaml {
 }
 
 impl Map {
-    /// Sets a key, or adds it behind the others.
+    /// Sets a key, or adds it after the others.
     pub(super) fn set(&mut self, key: &str, value: Yaml) {
         match self.0.iter_mut().find(|(other, _)| other == key) {
             Some((_, old)) => *old = value,
@@ -40,7 +40,7 @@ impl Map {
         }
     }
 
-    /// Adds a key even if it exists already, which the check of the project then says.
+    /// Adds a key even if it exists already, which the check of the project then reports.
     pub(super) fn add(&mut self, key: &str, value: Yaml) {
         self.0.push((key.to_owned(), value));
     }
@@ -85,7 +85,7 @@ impl Map {
         }
     }
 
-    /// Takes the mapping at `key` out, if there is one.
+    /// Removes the mapping at `key`, if any.
     pub(super) fn take_map(&mut self, key: &str) -> Map {
         match self.0.iter().position(|(other, _)| other == key).map(|at| self.0.remove(at)) {
             Some((_, Yaml::Map(map))) => map,
@@ -155,7 +155,7 @@ fn flow(text: &mut String, value: &Yaml) {
     }
 }
 
-/// Text without quotes where it cannot be taken for anything else, in double quotes otherwise.
+/// Text without quotes if it is unambiguous, otherwise in double quotes.
 fn scalar(text: &str) -> String {
     const WORDS: [&str; 9] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
     let first = text.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');

@@ -1,4 +1,4 @@
-//! What stands in for sources and stages, on disk: Delta tables with change feeds, and folders of texts.
+//! The inputs of a fixture on disk: Delta tables with change feeds, and folders of texts.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,13 +25,13 @@ enum Table {
     Texts { folder: PathBuf },
 }
 
-/// Where the input of that name is.
+/// The folder of an input.
 pub(super) fn folder_of(dir: &Path, name: &NodeName) -> PathBuf {
     dir.join("given").join(name.as_str())
 }
 
 impl Inputs {
-    /// Makes every input, without rows.
+    /// Creates every input, without rows.
     pub(super) async fn create(dir: &Path, fixture: &Fixture) -> Result<Self, FixtureError> {
         let mut tables = BTreeMap::new();
         for (name, input) in &fixture.inputs {
@@ -50,7 +50,7 @@ impl Inputs {
         Ok(Self { tables })
     }
 
-    /// Changes one of them.
+    /// Applies a change to an input.
     pub(super) async fn change(&mut self, name: &NodeName, change: &InputChange) -> Result<(), FixtureError> {
         match self.tables.get_mut(name) {
             Some(Table::Delta { table, key }) => change_table(table, key, change).await,
@@ -77,7 +77,7 @@ async fn change_table(table: &mut SampleTable, key: &[usize], change: &InputChan
     }
     let deleted = change.delete.iter().map(|cells| pattern(cells.iter().map(|(place, cell)| (*place, cell)).collect()));
     table.delete(deleted.collect::<Result<_, _>>()?).await?;
-    // Rows of one key are the last that is given; what goes and what comes are netted by anyone who reads the changes.
+    // Of several rows with the same key the last one wins; readers of the changes compute net changes.
     let key_of =
         |row: &Row| key.iter().filter_map(|place| Some((*place, row.get(*place)?.clone()))).collect::<Vec<_>>();
     let mut rows: Vec<Row> = Vec::new();

@@ -1,5 +1,5 @@
-//! The fixtures of a project on the embedded engine: given rows become tables, the stages between run, and what they
-//! have made is compared with what is expected.
+//! Runs the fixtures of a project on the embedded engine: given rows become tables, the stages in between run, and
+//! their tables are compared with the expected rows.
 //!
 //! ```no_run
 //! use windlass_client::fixture_runner::{FixtureOptions, Fixtures};
@@ -32,13 +32,13 @@ use crate::error::ClientError;
 use crate::project::{Project, load_project_with_fixtures};
 use crate::windlass::Windlass;
 
-/// Partitions of the data while fixtures run: enough that rows change places, and few for the sake of time.
+/// The number of partitions for fixtures: enough to redistribute rows, and few for speed.
 const PARTITIONS: usize = 2;
 
 /// A project and its fixtures.
 #[derive(Debug, Clone)]
 pub struct Fixtures {
-    /// The project, as it is without fixtures.
+    /// The project without fixtures.
     pub project: Project,
     /// The fixtures in the order of their files.
     pub list: Vec<Fixture>,
@@ -49,7 +49,7 @@ pub struct Fixtures {
 /// Which fixtures are run, and how.
 #[derive(Debug, Clone, Default)]
 pub struct FixtureOptions {
-    /// Globs of names, any of which a fixture must match; all fixtures if there is none.
+    /// Globs of names, one of which a fixture must match; all fixtures if empty.
     pub names: Vec<String>,
     /// End at the first fixture that fails.
     pub fail_fast: bool,
@@ -69,11 +69,11 @@ impl Fixtures {
         Ok(Self { project, list, files })
     }
 
-    /// Runs fixtures one after the other, each in a separate folder below the temporary one, and tells of each when it
-    /// is done. Nothing of the project is written to, nor are its sources read.
+    /// Runs fixtures one after the other, each in a separate folder below the temporary one, and reports each when it
+    /// is done. Nothing in the project is written, and its sources are not read.
     ///
     /// # Errors
-    /// [`FixtureError::NoMatch`] if no fixture has such a name, and what keeps fixtures from being run at all.
+    /// [`FixtureError::NoMatch`] if no fixture has such a name, and errors that prevent fixtures from running at all.
     pub async fn run(
         &self,
         options: &FixtureOptions,
@@ -123,12 +123,12 @@ impl Fixtures {
     }
 }
 
-/// A name without characters that mean something in paths.
+/// A name without characters that have a meaning in paths.
 fn folder_name(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || "_-".contains(c) { c } else { '_' }).take(60).collect()
 }
 
-/// A temporary folder, which goes when this does unless it is to be kept.
+/// A temporary folder, which is removed when this is dropped unless it is to be kept.
 struct Folder {
     path: PathBuf,
     keep: bool,
@@ -145,7 +145,7 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         if !self.keep {
-            // What is left of it is in the system's folder for what may go.
+            // Leftovers are in the system's temporary folder.
             let _ = fs::remove_dir_all(&self.path);
         }
     }

@@ -1,4 +1,4 @@
-//! One fixture, turn by turn.
+//! Runs one fixture, turn by turn.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ use crate::project::Project;
 use crate::run::{QueryOptions, RunOptions};
 use crate::windlass::Windlass;
 
-/// Runs a fixture in the folder `dir`; `number` tells it from the others on this engine.
+/// Runs a fixture in the folder `dir`; `number` distinguishes it from the others on this engine.
 pub(super) async fn run(
     windlass: &Windlass,
     graph: &PipelineGraph,
@@ -54,7 +54,7 @@ pub(super) async fn run(
         report.turns = place + 1;
         let found = run.turn(turn).await?;
         report.findings.extend(found.into_iter().map(|kind| Finding { turn: place + 1, kind }));
-        // What follows would only be told of the same.
+        // Later turns would only fail for the same reason.
         if !report.findings.is_empty() {
             report.passed = false;
             break;
@@ -64,8 +64,8 @@ pub(super) async fn run(
     Ok(report)
 }
 
-/// The part of the pipeline that runs. Its inputs are those in `dir`, and so are all tables, whatever the stages say of
-/// theirs.
+/// The part of the pipeline that runs. Its inputs and all of its tables are in `dir`, whatever the locations of the
+/// stages.
 fn project_of(graph: &PipelineGraph, fixture: &Fixture, number: usize, dir: &Path) -> Project {
     let stand_ins = fixture.inputs.keys().map(|name| source_of(graph, name, dir));
     let is_kept = |source: &&SourceSpec| {
@@ -77,9 +77,9 @@ fn project_of(graph: &PipelineGraph, fixture: &Fixture, number: usize, dir: &Pat
     let expected = |name: &NodeName| fixture.turns.iter().flat_map(|turn| &turn.expect).any(|of| of.stage == *name);
     for stage in &mut part.stages {
         stage.table.location = Some(dir.join("tables").join(stage.name.as_str()).display().to_string());
-        // Exports go where others read.
+        // Exports are written to places that others read.
         stage.table.exports.clear();
-        // A cache is gone when the run is; a view of the same query has its rows.
+        // A cache is dropped at the end of the run; a view of the same query has its rows.
         if stage.materialize == Materialize::Cache && expected(&stage.name) {
             stage.materialize = Materialize::View;
         }
@@ -87,7 +87,7 @@ fn project_of(graph: &PipelineGraph, fixture: &Fixture, number: usize, dir: &Pat
     Project { dir: dir.to_owned(), graph: Arc::new(part), sources: Vec::new() }
 }
 
-/// The source that stands in for a source or a stage.
+/// The source that replaces a source or a stage.
 fn source_of(graph: &PipelineGraph, name: &NodeName, dir: &Path) -> SourceSpec {
     let location = folder_of(dir, name).display().to_string();
     let node = graph.node(name);
@@ -120,7 +120,7 @@ struct FixtureRun<'a> {
 }
 
 impl FixtureRun<'_> {
-    /// Runs the stages and looks at the tables. What keeps other fixtures from being run as well is an error.
+    /// Runs the stages and compares the tables. Errors that also affect other fixtures are returned as such.
     async fn turn(&self, turn: &Turn) -> Result<Vec<FindingKind>, ClientError> {
         let mut findings = Vec::new();
         match (self.run_stages().await, &turn.error) {
@@ -178,7 +178,8 @@ impl FixtureRun<'_> {
         }
     }
 
-    /// The rows of a table, and those that are expected in its types; in words, what of those cannot be in it.
+    /// The rows of a table, and the expected rows converted to its types; or a text describing which of them cannot be
+    /// converted.
     async fn rows_of(&self, expected: &Expected) -> Result<Result<Compared, String>, ClientError> {
         let sql = format!("SELECT * FROM \"{}\"", expected.stage);
         let options = QueryOptions { params: self.fixture.params.clone(), ..QueryOptions::default() };
@@ -232,7 +233,7 @@ struct Compared {
     found: Vec<Row>,
 }
 
-/// The tables that were updated otherwise than expected.
+/// The tables that were updated with other strategies than expected.
 fn strategies(record: &Option<RunRecord>, turn: &Turn) -> Vec<FindingKind> {
     let stages = record.as_ref().map(|record| record.stages.as_slice()).unwrap_or_default();
     let wrong = turn.strategies.iter().filter_map(|(name, expected)| {

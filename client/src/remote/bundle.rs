@@ -1,4 +1,4 @@
-//! Run bundles that a scheduler keeps.
+//! Reads run bundles from a scheduler.
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -61,7 +61,7 @@ impl BundleFiles for RemoteBundles {
             async move { api.list_runs(request).await }
         });
         let listed = listed.await.map_err(|error| error.to_failure())?;
-        // What is not an id names no run that could be asked for.
+        // A malformed id cannot be the id of a run.
         Ok(listed.runs.iter().filter_map(|run| RunId::parse(&run.run_id).ok()).collect())
     }
 }

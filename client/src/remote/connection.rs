@@ -16,17 +16,17 @@ use crate::error::ClientError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEPALIVE: Duration = Duration::from_secs(20);
-/// The first pause between two tries; it doubles up to the longest.
+/// The first delay between two attempts; it doubles up to the maximum.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 
-/// How patient a client is.
+/// The timeouts of a client.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectOptions {
-    /// How long a scheduler may take to answer for the first time.
+    /// The timeout for the first answer of the scheduler.
     pub start: Duration,
-    /// How long a scheduler that has answered may be away: calls are retried, and runs followed further, when it is
-    /// back in time.
+    /// How long a scheduler that has answered may be unavailable: calls are retried, and runs are followed again, if it
+    /// returns in time.
     pub away: Duration,
 }
 
@@ -44,7 +44,7 @@ pub(super) type ApiChannel = InterceptedService<Channel, VersionHeader>;
 /// The calls of the API.
 pub(super) type Api = WindlassServiceClient<ApiChannel>;
 
-/// A connection to a scheduler. Clones share it; it is made again by itself when it breaks.
+/// A connection to a scheduler. Clones share it; it is re-established automatically.
 #[derive(Debug, Clone)]
 pub(super) struct Connection {
     url: String,
@@ -53,7 +53,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Connects, and makes sure that a scheduler answers that speaks our version.
+    /// Connects, and checks that a scheduler with the same API version answers.
     pub(super) async fn open(url: &str, options: ConnectOptions) -> Result<Self, ClientError> {
         let endpoint = endpoint(url)?;
         let deadline = Instant::now() + options.start;
@@ -96,12 +96,12 @@ impl Connection {
             .max_encoding_message_size(API_MESSAGE_BYTES)
     }
 
-    /// How long the scheduler may be away.
+    /// How long the scheduler may be unavailable.
     pub(super) fn reconnect_timeout(&self) -> Duration {
         self.options.away
     }
 
-    /// Makes a call, and makes it again while the connection is lost. `files` are the client's own, to show problems in.
+    /// Makes a call, and retries it while the connection is lost. `files` are the client's files, for showing problems.
     pub(super) async fn call<T, F, A>(&self, files: &ProjectFiles, call: F) -> Result<T, ClientError>
     where
         F: Fn(Api) -> A,
@@ -117,7 +117,7 @@ impl Connection {
         }
     }
 
-    /// A status as the error that a user can act upon.
+    /// Converts a status to an error that a user can act upon.
     pub(super) fn to_client_error(&self, status: Status, files: &ProjectFiles) -> ClientError {
         match decode_status(status, files) {
             DecodedStatus::Project(problems) => ClientError::Project(problems),
@@ -139,7 +139,7 @@ impl Connection {
     }
 }
 
-/// Tries with longer and longer pauses, until patience is over.
+/// Retries with increasing delays, until the timeout.
 pub(super) struct Retry {
     deadline: Instant,
     pause: Duration,
@@ -150,7 +150,7 @@ impl Retry {
         Self { deadline: Instant::now() + patience, pause: FIRST_PAUSE }
     }
 
-    /// Pauses; `false` if patience is over.
+    /// Waits; `false` after the timeout.
     pub(super) async fn pause(&mut self) -> bool {
         if Instant::now() + self.pause > self.deadline {
             return false;
@@ -161,15 +161,15 @@ impl Retry {
     }
 }
 
-/// Whether a status tells of the connection, not of the call: nobody of ours has answered.
+/// Whether a status is about the connection and not about the call: no Windlass scheduler has answered.
 pub(super) fn is_lost(status: &Status) -> bool {
-    // What a scheduler of ours says carries details.
+    // Statuses of a Windlass scheduler have details.
     if !status.details().is_empty() {
         return false;
     }
     match status.code() {
         Code::Unavailable => true,
-        // A connection that breaks in the middle of a stream shows as one of these, with the transport's error.
+        // A connection that breaks in the middle of a stream results in one of these, with the transport's error.
         Code::Unknown | Code::Internal | Code::Cancelled => std::error::Error::source(status).is_some(),
         _ => false,
     }

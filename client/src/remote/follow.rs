@@ -1,4 +1,4 @@
-//! Following a run to its end, over broken connections.
+//! Follows a run to its end, across broken connections.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -25,8 +25,8 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    /// Passes the lines of the run's log on until it ends, and gives its record. When `cancel` fires, the run is asked
-    /// to stop, and followed until it has.
+    /// Forwards the lines of the run's log until it ends, and returns its record. When `cancel` fires, the run is asked
+    /// to stop, and followed until it has stopped.
     pub(super) async fn follow(self, cancel: CancellationToken) -> Result<RunRecord, ClientError> {
         let mut next = 0;
         let mut retry = Retry::new(self.connection.reconnect_timeout());
@@ -53,7 +53,7 @@ impl Follower {
         };
         stopper.abort();
         outcome?;
-        // Nothing is live any more: a record without an end means that the scheduler was lost during the run.
+        // The run is not active any more: a record without an end means that the scheduler was lost during the run.
         let bundles = RemoteBundles { connection: self.connection.clone(), scope: self.scope.clone() };
         Ok(BundleReader::new(Arc::new(bundles)).run(&self.run_id, &BTreeSet::new()).await?)
     }
@@ -65,7 +65,7 @@ impl Follower {
         while let Some(line) = lines.message().await.map_err(Broken::Status)? {
             *next = line.seq + 1;
             let event = serde_json::from_str(&line.json).map_err(Broken::Line)?;
-            // Nobody has to watch.
+            // Nobody needs to receive the events.
             let _ = self.events.send(event);
         }
         Ok(())
@@ -77,7 +77,7 @@ enum Broken {
     Line(serde_json::Error),
 }
 
-/// Asks the scheduler to stop the run once `cancel` fires. That the run had ended by then is not an error.
+/// Asks the scheduler to stop the run once `cancel` fires. It is not an error if the run has ended by then.
 async fn stop_when(cancel: CancellationToken, connection: Connection, run_id: RunId) {
     cancel.cancelled().await;
     if let Err(error) = self::cancel(&connection, &run_id).await {
@@ -85,7 +85,7 @@ async fn stop_when(cancel: CancellationToken, connection: Connection, run_id: Ru
     }
 }
 
-/// Stops a run, and gives the status with which it ended.
+/// Stops a run, and returns its final status.
 pub(super) async fn cancel(connection: &Connection, run_id: &RunId) -> Result<String, ClientError> {
     let request = v1::CancelRunRequest { run_id: run_id.to_string() };
     let no_files = ProjectFiles::new();

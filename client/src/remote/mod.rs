@@ -1,4 +1,4 @@
-//! A cluster behind its API.
+//! A remote cluster, accessed through its API.
 //!
 //! ```text
 //! Project ─transfer→ files by digest ─submit→ run ─follow→ LogEvents … ─bundle→ RunRecord
@@ -72,7 +72,7 @@ impl Remote {
                 None => String::new(),
             },
         };
-        // The scheduler starts one run for one id, so a lost answer can be asked for again.
+        // The scheduler starts only one run per id, so the request can be repeated after a lost answer.
         let submitted = self.connection.call(files, |mut api| {
             let request = request.clone();
             async move { api.submit_run(request).await }
@@ -162,7 +162,7 @@ impl Remote {
             to: reset.to.map(|version| version.0),
             reason: reset.reason.clone().unwrap_or_default(),
         };
-        // Setting a cursor twice to one value does no harm, so a lost answer can be asked for again.
+        // Setting a cursor twice to the same value is harmless, so the request can be repeated after a lost answer.
         let answer = self.connection.call(&project.graph.files, |mut api| {
             let request = request.clone();
             async move { api.reset_cursor(request).await }

@@ -1,4 +1,4 @@
-//! Questions to a cluster, answered by Arrow Flight.
+//! Queries on a cluster, with results by Arrow Flight.
 
 use arrow_flight::Ticket;
 use arrow_flight::decode::{DecodedPayload, FlightDataDecoder, FlightRecordBatchStream};
@@ -17,16 +17,16 @@ use super::connection::{Connection, Retry, is_lost};
 use crate::error::ClientError;
 use crate::query_result::QueryResult;
 
-/// The largest message with rows: a batch whose rows are large is sent whole.
+/// The largest message with rows: a batch with large rows is sent as a whole.
 const ROWS_MESSAGE_BYTES: usize = 16 * API_MESSAGE_BYTES;
 
-/// Asks a question; the rows come as they are read.
+/// Runs a query; the rows are fetched as they are read.
 pub(super) async fn rows(
     connection: &Connection,
     files: &ProjectFiles,
     question: Query,
 ) -> Result<QueryResult, ClientError> {
-    // Problems may point into the question.
+    // Problems may point into the query.
     let files = &question_files(&question.sql).with(files);
     let ticket = Ticket { ticket: DataRequest { kind: Some(Kind::Query(question)) }.encode_to_vec().into() };
     let mut retry = Retry::new(connection.reconnect_timeout());
@@ -34,7 +34,7 @@ pub(super) async fn rows(
         let mut client = FlightServiceClient::new(connection.channel()).max_decoding_message_size(ROWS_MESSAGE_BYTES);
         match client.do_get(ticket.clone()).await {
             Ok(answer) => break answer.into_inner(),
-            // Nothing has been read yet, so it can be asked again.
+            // Nothing has been read yet, so the query can be repeated.
             Err(status) if is_lost(&status) && retry.pause().await => {}
             Err(status) => return Err(connection.to_client_error(status, files)),
         }

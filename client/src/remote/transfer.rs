@@ -1,4 +1,4 @@
-//! Sending a project: only what the scheduler does not hold yet.
+//! Sends a project: only files that the scheduler does not have yet.
 
 use std::collections::HashSet;
 
@@ -9,9 +9,9 @@ use super::connection::Connection;
 use crate::error::ClientError;
 use crate::project::Project;
 
-/// Makes sure that the scheduler holds the project's files, and gives the project as requests name it.
+/// Makes sure that the scheduler has the project's files, and returns the project for requests.
 ///
-/// The scheduler refuses a project over its limit before anything is sent.
+/// The scheduler refuses a project that exceeds its limit before anything is sent.
 pub(super) async fn send(
     connection: &Connection,
     project: &Project,

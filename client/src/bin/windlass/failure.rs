@@ -1,4 +1,4 @@
-//! Why a command failed, and how that is told.
+//! Why a command failed, and how it is reported.
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -16,13 +16,13 @@ use crate::output;
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CommandError {
-    /// The library's word.
+    /// An error of the library.
     #[error(transparent)]
     Client(#[from] ClientError),
-    /// The project is wrong.
+    /// The project has problems.
     #[error(transparent)]
     Project(#[from] Problems),
-    /// `init` was pointed at a folder that holds something.
+    /// `init` was given a folder that is not empty.
     #[error("the folder {} is not empty", .folder.display())]
     FolderInUse {
         /// The folder.
@@ -33,11 +33,11 @@ pub(crate) enum CommandError {
     Write {
         /// The file.
         file: PathBuf,
-        /// The system's word.
+        /// The system's message.
         #[source]
         source: io::Error,
     },
-    /// A file already exists, and was not to be replaced.
+    /// A file already exists, and must not be replaced.
     #[error("{} exists already", .file.display())]
     Exists {
         /// The file.
@@ -48,11 +48,11 @@ pub(crate) enum CommandError {
     Read {
         /// The file.
         file: PathBuf,
-        /// The system's word.
+        /// The system's message.
         #[source]
         source: io::Error,
     },
-    /// `doctor` found what would stop a run; what has been said already.
+    /// `doctor` found something that would stop a run, which has already been printed.
     #[error("{failed} {} failed", if *.failed == 1 { "check" } else { "checks" })]
     Unwell {
         /// How many checks failed.
@@ -61,7 +61,7 @@ pub(crate) enum CommandError {
     /// Stdout cannot be written.
     #[error("the output cannot be written")]
     Stdout(#[from] io::Error),
-    /// The rows cannot be put into the wanted form.
+    /// The rows cannot be converted to the requested format.
     #[error("the rows cannot be written as {form}")]
     Form {
         /// The form.
@@ -70,7 +70,7 @@ pub(crate) enum CommandError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A run has no such plan of such a stage.
+    /// The run has no such plan of such a stage.
     #[error("run {run} keeps no {which} plan of a stage `{stage}`")]
     NoPlan {
         /// The run.
@@ -83,7 +83,7 @@ pub(crate) enum CommandError {
     /// A stage has no cursors.
     #[error("no stage `{stage}` keeps a table from run to run")]
     NoCursors {
-        /// What was asked for.
+        /// The requested name.
         stage: String,
         /// The stages that do.
         help: Option<String>,
@@ -100,22 +100,22 @@ pub(crate) enum CommandError {
     /// There is no such contract.
     #[error("`{reference}` is neither a file nor a contract of the project")]
     UnknownContract {
-        /// What was asked for.
+        /// The requested name.
         reference: String,
-        /// The nearest that there is.
+        /// The most similar name.
         help: Option<String>,
     },
-    /// A contract breaks those who rely on an older one.
+    /// A contract breaks users of an older version.
     #[error("{count} changes from `{old}` to `{new}` are breaking")]
     Breaking {
         /// The older one.
         old: String,
         /// The newer one.
         new: String,
-        /// How many changes break.
+        /// The number of breaking changes.
         count: usize,
     },
-    /// Options that do not go together.
+    /// Options that cannot be combined.
     #[error("{message}")]
     Usage {
         /// What does not fit.
@@ -123,10 +123,10 @@ pub(crate) enum CommandError {
         /// What to write instead.
         help: String,
     },
-    /// Fixtures failed; which and why has been said already.
+    /// Fixtures failed, which has already been reported.
     #[error("not all fixtures passed")]
     FixturesFailed,
-    /// The run ended, but not well; what happened has been said already.
+    /// The run ended unsuccessfully, which has already been reported.
     #[error("the run did not succeed")]
     RunEnded,
 }
@@ -140,7 +140,7 @@ impl CommandError {
         }
     }
 
-    /// Tells the error: on stderr for people; as the one JSON document on stdout when `as_json`.
+    /// Prints the error: on stderr as text, or on stdout as the only JSON document if `as_json`.
     pub(crate) fn print(&self, as_json: bool) {
         if matches!(self, Self::RunEnded | Self::FixturesFailed | Self::Unwell { .. }) {
             return;
@@ -151,7 +151,7 @@ impl CommandError {
             if let Some(moved) = self.moved() {
                 document["moved"] = moved.iter().map(moved_as_json).collect();
             }
-            // There is nobody left to tell when stdout is gone as well.
+            // There is nobody to notify if stdout is gone as well.
             let _ = output::json(&document);
             return;
         }
@@ -166,7 +166,7 @@ impl CommandError {
         }
     }
 
-    /// What has changed since a plan was saved, if that is what is wrong.
+    /// What has changed since a plan was saved, if that is the error.
     fn moved(&self) -> Option<&[Moved]> {
         match self {
             Self::Client(error) => error.moved(),
@@ -183,7 +183,7 @@ impl CommandError {
     }
 }
 
-/// What has changed, its parts and in words.
+/// A change as JSON, with its parts and as text.
 fn moved_as_json(moved: &Moved) -> Value {
     let mut value = json!(moved);
     value["message"] = json!(moved.to_string());

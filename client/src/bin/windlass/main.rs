@@ -75,7 +75,7 @@ async fn dispatch(global: &Global, command: Command) -> Result<(), CommandError>
     }
 }
 
-/// Logs to stderr: nothing unless asked for, since what a user must know comes as progress or as an error.
+/// Logs to stderr: nothing by default, because everything that users must know is reported as progress or as an error.
 fn log_to_stderr(verbose: u8) {
     let level = match verbose {
         0 => "off",

@@ -1,4 +1,4 @@
-//! Printing: tables for people, one JSON document for programs.
+//! Prints text tables, or a single JSON document.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,15 +21,15 @@ pub(crate) fn text(text: &str) -> io::Result<()> {
     }
 }
 
-/// Whether anyone who read stdout wants no more.
+/// Whether the reader of stdout has closed it.
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// Whether anyone who read stdout wants no more, as `head` after its last line.
+/// Whether the reader of stdout has closed it, like `head` after its last line.
 pub(crate) fn reader_has_closed() -> bool {
     CLOSED.load(Ordering::Relaxed)
 }
 
-/// Stdout, which remembers that its reader has left.
+/// Stdout, which records that its reader has closed it.
 pub(crate) struct Stdout;
 
 impl Stdout {
@@ -53,7 +53,7 @@ impl Write for Stdout {
     }
 }
 
-/// Rows of text under headings, without frames; the columns of `right` (counted from 0) are flushed right.
+/// Rows of text under headings, without frames; the columns of `right` (counted from 0) are right-aligned.
 pub(crate) fn columns(headings: &[&str], rows: Vec<Vec<String>>, right: &[usize]) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_header(headings.to_vec());
@@ -89,7 +89,7 @@ pub(crate) fn count(number: u64) -> String {
     text
 }
 
-/// Bytes in the unit that suits them.
+/// Bytes in a suitable unit.
 pub(crate) fn bytes(number: u64) -> String {
     indicatif::HumanBytes(number).to_string()
 }

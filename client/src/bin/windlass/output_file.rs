@@ -1,4 +1,4 @@
-//! Files that a user names for what a command gives: never half a file, and never in place of another unless asked for.
+//! Writes output files named by the user: never partially, and never replacing another file unless requested.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -6,22 +6,22 @@ use std::path::{Path, PathBuf};
 
 use crate::failure::CommandError;
 
-/// A file that is being written. It has its name only once it is whole; until then it lies beside, and is removed when
-/// this is dropped.
+/// A file that is being written. It gets its name when it is complete; until then it is a temporary file next to it,
+/// which is removed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct OutputFile {
     /// The file as the user named it.
     named: PathBuf,
-    /// Where it goes: behind links, if it replaces what exists.
+    /// The target: after following links, if it replaces an existing file.
     target: PathBuf,
-    /// Where it is written; `None` if straight to the target, which is a pipe or a device.
+    /// The temporary file; `None` if written directly to the target, which is a pipe or a device.
     beside: Option<PathBuf>,
     file: File,
     force: bool,
 }
 
 impl OutputFile {
-    /// Refuses a name that is taken. For before the work that the file is for.
+    /// Refuses an existing file. To be called before computing the content.
     pub(crate) fn check(file: &Path, force: bool) -> Result<(), CommandError> {
         match !force && would_replace(file) {
             true => Err(CommandError::Exists { file: file.to_owned() }),
@@ -58,13 +58,13 @@ impl OutputFile {
         self.file.try_clone().map_err(|source| self.failed(source))
     }
 
-    /// Returns the file its name.
+    /// Renames the file to its target.
     pub(crate) fn finish(mut self) -> Result<(), CommandError> {
         let Some(beside) = self.beside.clone() else { return Ok(()) };
         self.file.sync_all().map_err(|source| self.failed(source))?;
         let placed = match self.force {
             true => fs::rename(&beside, &self.target),
-            // Unlike renaming, this fails if somebody was faster.
+            // Unlike renaming, this fails if the file was created in the meantime.
             false => fs::hard_link(&beside, &self.target),
         };
         match placed {
@@ -73,7 +73,7 @@ impl OutputFile {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists || would_replace(&self.target) => {
                 return Err(CommandError::Exists { file: self.named.clone() });
             }
-            // Not every file system has links.
+            // Not every file system supports links.
             Err(_) => {
                 fs::rename(&beside, &self.target).map_err(|source| self.failed(source))?;
                 self.beside = None;
@@ -90,23 +90,23 @@ impl OutputFile {
 impl Drop for OutputFile {
     fn drop(&mut self) {
         if let Some(beside) = &self.beside {
-            // It may have got its name by a link already.
+            // It may already have its name by a link.
             let _ = fs::remove_file(beside);
         }
     }
 }
 
-/// Whether something has the name that writing would replace.
+/// Whether writing would replace an existing file.
 fn would_replace(file: &Path) -> bool {
     file.symlink_metadata().is_ok() && !is_special(file)
 }
 
-/// Whether it is a pipe, a terminal or another device: what is written there replaces nothing.
+/// Whether it is a pipe, a terminal or another device: writing to it replaces nothing.
 fn is_special(file: &Path) -> bool {
     file.metadata().is_ok_and(|found| !found.is_file() && !found.is_dir())
 }
 
-/// A name in the same folder that nothing else has.
+/// A unique name in the same folder.
 fn temporary_path(target: &Path) -> Option<PathBuf> {
     let name = target.file_name()?.to_string_lossy();
     let short: String = name.chars().take(64).collect();

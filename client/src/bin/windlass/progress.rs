@@ -1,4 +1,4 @@
-//! The progress of a run on stderr: a bar a stage on a terminal, plain lines otherwise.
+//! The progress of a run on stderr: one bar per stage on a terminal, plain lines otherwise.
 
 use std::collections::HashMap;
 use std::io::IsTerminal;
@@ -10,7 +10,7 @@ use windlass_evidence::artifact::{LogEvent, LogKind, RunStatus};
 
 use crate::output::{bytes, count, duration};
 
-/// Shows the events of a run as they come.
+/// Shows the events of a run as they happen.
 pub(crate) struct Progress {
     screen: Screen,
 }
@@ -82,7 +82,7 @@ fn bars(all: &MultiProgress, stages: &mut HashMap<NodeName, ProgressBar>, kind: 
             if let Some(bar) = stages.remove(stage) {
                 bar.finish_and_clear();
             }
-            // Above the bars, so that it stays.
+            // Above the bars, so that it remains visible.
             if let Some(line) = line(kind) {
                 let _ = all.println(line);
             }
@@ -101,7 +101,7 @@ fn running() -> ProgressStyle {
         .progress_chars("━╸ ")
 }
 
-/// What an event says in one line; `None` for those that only matter in detail.
+/// What an event says in one line; `None` for minor events.
 fn line(kind: &LogKind) -> Option<String> {
     Some(match kind {
         LogKind::RunStarted { pipeline, stages, .. } => format!("run of {pipeline}: {stages} stages"),

@@ -1,4 +1,4 @@
-//! `windlass apply`: executes a plan that was saved, if it still holds.
+//! `windlass apply`: executes a saved plan, if it is still valid.
 
 use windlass_client::error::ClientError;
 use windlass_client::{Project, RunOptions};
@@ -9,8 +9,8 @@ use super::{project_dir, start};
 use crate::args::{ApplyArgs, Global};
 use crate::failure::CommandError;
 
-/// Runs what the plan says, with its selection, parameters, target and sources. The scheduler compares the plan with what
-/// the run would do once nobody else can run the pipeline any more.
+/// Runs the plan with its selection, parameters, target and sources. The scheduler compares the plan with what the run
+/// would do while no other run of the pipeline can start.
 pub(crate) async fn run(global: &Global, args: &ApplyArgs) -> Result<(), CommandError> {
     let text =
         std::fs::read_to_string(&args.plan).map_err(|source| CommandError::Read { file: args.plan.clone(), source })?;

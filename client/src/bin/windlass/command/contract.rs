@@ -1,4 +1,4 @@
-//! `windlass contract`: contracts from what exists, and between versions.
+//! `windlass contract`: infers contracts from tables, and compares versions.
 
 use std::path::Path;
 

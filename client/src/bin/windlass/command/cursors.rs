@@ -1,4 +1,4 @@
-//! `windlass cursors`: how far each table has come, and setting that by hand.
+//! `windlass cursors`: shows how far each table has consumed its sources, and resets cursors.
 
 use windlass_base::ids::NodeName;
 use windlass_base::suggest::did_you_mean;
@@ -10,7 +10,7 @@ use crate::args::{BindArgs, CursorsCommand, Global, Output, ResetArgs};
 use crate::failure::CommandError;
 use crate::output::{self, count};
 
-/// Lists the cursors, shows those of a stage, or sets them.
+/// Lists the cursors, shows those of a stage, or resets them.
 pub(crate) async fn run(global: &Global, command: &CursorsCommand) -> Result<(), CommandError> {
     match command {
         CursorsCommand::Ls(bind) => {
@@ -65,7 +65,7 @@ async fn reset(global: &Global, args: &ResetArgs) -> Result<(), CommandError> {
     show(global, &cursor?)
 }
 
-/// A line a source, and one for a stage without any.
+/// One line per source, and one for a stage without any.
 fn list(cursors: &[CursorStatus]) -> String {
     let rows = cursors.iter().flat_map(|cursor| {
         let stage = |source: Option<&SourceCursor>| {
@@ -118,7 +118,7 @@ fn position(cursor: &SourceCursor) -> String {
         (None, _) => "nothing".to_owned(),
         (Some(..0), _) => "reset".to_owned(),
         (Some(version), Some(_)) => format!("version {version}"),
-        // The hash of a listing tells a person nothing.
+        // The hash of a listing is meaningless to users.
         (Some(_), None) => "as listed then".to_owned(),
     }
 }

@@ -1,4 +1,4 @@
-//! `windlass doctor`: what this machine offers a run, and what would stop one.
+//! `windlass doctor`: checks the machine, the home and the sources for anything that would stop a run.
 //!
 //! ```text
 //! machine: versions, cores, memory     environment: credentials that are set, by name
@@ -26,14 +26,14 @@ use crate::args::{BindArgs, Global, Output};
 use crate::failure::CommandError;
 use crate::output;
 
-/// How long a store may take to answer before it counts as out of reach.
+/// The timeout after which a store counts as unreachable.
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// How far the clocks of a store and of this machine may be apart: signed requests are refused at some minutes.
+/// How far the clocks of a store and of this machine may differ: signed requests are refused after a few minutes.
 const CLOCK_TOLERANCE_SECONDS: i64 = 30;
 /// Free bytes below which a disk counts as nearly full.
 const LOW_DISK_BYTES: u64 = 2 << 30;
 
-/// How a check ended.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 enum Verdict {
@@ -42,12 +42,12 @@ enum Verdict {
     Failed,
 }
 
-/// One thing that was looked at.
+/// One check.
 #[derive(Debug, Serialize)]
 struct Check {
     what: String,
     verdict: Verdict,
-    /// What was found; no credentials.
+    /// The finding; without credentials.
     found: String,
     /// What to do about it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,14 +65,14 @@ impl Check {
     }
 }
 
-/// Looks at everything, says what it found, and fails if something would stop a run.
+/// Runs all checks, prints the findings, and fails if something would stop a run.
 pub(crate) async fn run(global: &Global, args: &BindArgs) -> Result<(), CommandError> {
     let mut checks = machine();
     match open_project(global, args) {
         Ok(project) => {
             checks.push(Check::ok("project", project.dir.display().to_string()));
             match &global.cluster {
-                // Its home and the sources are read where it runs, not here.
+                // Its home and the sources are accessed by the cluster, not here.
                 Some(url) => checks.push(cluster(url).await),
                 None => {
                     checks.extend(home(global, &project).await);
@@ -110,7 +110,7 @@ fn print(global: &Global, checks: &[Check]) -> Result<(), CommandError> {
     Ok(output::text(&text)?)
 }
 
-/// What needs no project.
+/// Checks that need no project.
 fn machine() -> Vec<Check> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let memory = windlass_executor::memory::process_memory();
@@ -136,7 +136,7 @@ fn machine() -> Vec<Check> {
     ]
 }
 
-/// The home, as a run uses it, and the disks.
+/// Checks the home, as used by a run, and the disks.
 async fn home(global: &Global, project: &Project) -> Vec<Check> {
     let location = match project.home(global.home.as_deref()) {
         Ok(location) => location,
@@ -167,8 +167,8 @@ async fn home(global: &Global, project: &Project) -> Vec<Check> {
     checks
 }
 
-/// Writes a separate object into the home, reads it back and removes it. Returns the seconds by which the store's clock
-/// is ahead of this machine's.
+/// Writes a temporary object into the home, reads it back and removes it. Returns the seconds by which the store's
+/// clock is ahead of this machine's.
 async fn check_read_after_write(home: &Location) -> Result<i64, String> {
     let place = home.join(&format!("doctor-{}", Uuid::new_v4()));
     let store = Stores::default().store(home).map_err(|error| full_message(&error))?;
@@ -180,9 +180,9 @@ async fn check_read_after_write(home: &Location) -> Result<i64, String> {
     Ok((written.map_err(told)? - Utc::now()).num_seconds())
 }
 
-/// How much room a disk has; none where that cannot be told.
+/// The free space of a disk, if known.
 fn disk(what: &str, path: &Path) -> Option<Check> {
-    // The folder may not have been made yet.
+    // The folder may not exist yet.
     let existing = path.ancestors().find(|path| path.exists())?;
     let stat = rustix::fs::statvfs(existing).ok()?;
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
@@ -194,11 +194,11 @@ fn disk(what: &str, path: &Path) -> Option<Check> {
     })
 }
 
-/// Whether each source's place can be listed; sources without one of their own are omitted.
+/// Checks that the location of each source can be listed; sources without a location are omitted.
 async fn sources(project: &Project) -> Vec<Check> {
     let mut checks = Vec::new();
     for (name, source) in &project.graph.sources {
-        // What a custom loader takes for a location is its own affair.
+        // The location of a custom loader has its own meaning.
         let written = match &source.kind {
             SourceKind::Delta(source) => &source.location,
             SourceKind::Listing(source) => &source.location,
@@ -256,7 +256,7 @@ async fn cluster(url: &str) -> Check {
     }
 }
 
-/// The outcome of `work`, or that it took too long.
+/// The result of `work`, or a timeout.
 async fn in_time<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
     let late = format!("no answer within {} s", TIMEOUT.as_secs());
     tokio::time::timeout(TIMEOUT, work).await.unwrap_or(Err(late))

@@ -1,4 +1,4 @@
-//! `windlass explain`: a plan of a stage, as a run kept it.
+//! `windlass explain`: prints a plan of a stage from a run's bundle.
 
 use serde_json::json;
 use windlass_base::ids::NodeName;

@@ -18,7 +18,7 @@ const FILES: [(&str, &str); 5] = [
     (".gitignore", "/.windlass/\n"),
 ];
 
-/// What the template's pipeline is called.
+/// The name of the template's pipeline.
 const TEMPLATE_NAME: &str = "name: my_pipeline";
 
 /// Writes the template into a new folder.

@@ -9,7 +9,7 @@ use crate::args::{Global, LsArgs, Output};
 use crate::failure::CommandError;
 use crate::output;
 
-/// Lists what is selected.
+/// Lists the selected nodes.
 pub(crate) fn run(global: &Global, args: &LsArgs) -> Result<(), CommandError> {
     let project = open_project(global, &args.select.bind)?;
     let selected = project.graph.select(&args.select.select, &args.select.exclude)?;
@@ -37,7 +37,7 @@ pub(crate) fn run(global: &Global, args: &LsArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// The instance of a sub-DAG that a node is a stage of.
+/// The sub-DAG instance that a node belongs to.
 fn instance(node: &Node<'_>) -> Option<Value> {
     let Node::Stage(stage) = node else { return None };
     stage.instance.as_ref().map(|instance| json!({ "name": instance.name, "subdag": instance.subdag }))

@@ -42,7 +42,7 @@ fn open_project(global: &Global, bind: &BindArgs) -> Result<Project, CommandErro
     Ok(Project::open(&project_dir(global)?, bind.target.as_deref(), &bind.sources)?)
 }
 
-/// The cluster that the command names, or Windlass in this process, in the project's home.
+/// Connects to the given cluster, or starts an embedded Windlass in the project's home.
 async fn start(global: &Global, project: &Project) -> Result<Windlass, CommandError> {
     if let Some(url) = &global.cluster {
         return Ok(Windlass::connect(url).await?);
@@ -73,7 +73,7 @@ fn run_options(args: &SelectArgs, refresh: &RefreshArgs) -> RunOptions {
     }
 }
 
-/// The status of a stage as a table shows it: a table that was used as it is was not committed to.
+/// The status of a stage for display: a reused table was not committed to.
 fn status_of(stage: &StageSummary) -> &'static str {
     match &stage.receipt {
         Some(receipt) if receipt.outcome == ReceiptOutcome::Reused => "reused",

@@ -10,9 +10,9 @@ use crate::failure::CommandError;
 use crate::output::{self, bytes, count};
 use crate::output_file::OutputFile;
 
-/// Pins the sources, plans every selected stage and shows both. Nothing is written but the file that is asked for.
+/// Pins the sources, plans every selected stage and shows both. Nothing is written except the requested file.
 pub(crate) async fn run(global: &Global, args: &PlanArgs) -> Result<(), CommandError> {
-    // A plan that was saved before is replaced silently; anything else was put there for another purpose.
+    // An earlier saved plan is replaced silently; any other file serves another purpose.
     let force = args.force || args.out.as_deref().is_some_and(is_plan);
     if let Some(file) = &args.out {
         OutputFile::check(file, force)?;
@@ -40,11 +40,11 @@ pub(crate) async fn run(global: &Global, args: &PlanArgs) -> Result<(), CommandE
 
 /// Whether a file is a saved plan.
 fn is_plan(file: &Path) -> bool {
-    // A device may have no end.
+    // Reading a device may never end.
     file.is_file() && std::fs::read_to_string(file).is_ok_and(|text| SavedPlan::read(&text).is_ok())
 }
 
-/// The plan for people: what is read, what becomes of each stage and why, and what has changed.
+/// The plan for display: pins, decisions with reasons, and changes.
 fn page(plan: &PlannedRun) -> String {
     let pins = plan.pins.iter().map(|pin| {
         let at = pin.version.map_or_else(|| "as listed".to_owned(), |version| format!("version {version}"));
@@ -72,14 +72,14 @@ fn page(plan: &PlannedRun) -> String {
     text
 }
 
-/// About how much a stage has to read, as far as that is known.
+/// An estimate of how much a stage has to read, if known.
 fn to_read(stage: &StageDecision) -> String {
     let size = (stage.estimated_bytes > 0).then(|| bytes(stage.estimated_bytes));
     let rows = stage.estimated_rows.map(|rows| format!("{} rows", count(rows)));
     [rows, size].into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
-/// Why, and what kept the table from being used as it is.
+/// The reason, and what prevented the reuse of the table.
 fn why(stage: &StageDecision) -> String {
     match &stage.reuse {
         Some(reuse) if !reuse.hit && !reuse.missed.is_empty() => {

@@ -1,4 +1,4 @@
-//! `windlass query`: a question in SQL to the project's tables and sources.
+//! `windlass query`: queries the project's tables and sources with SQL.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -21,12 +21,12 @@ use crate::failure::CommandError;
 use crate::output::{Stdout, reader_has_closed};
 use crate::output_file::OutputFile;
 
-/// As many rows are shown to people who have not said how many they want.
+/// The default row limit for tables on a terminal.
 const SHOWN: usize = 1000;
 
 type Fault = Box<dyn std::error::Error + Send + Sync>;
 
-/// Answers the question in the wanted form.
+/// Runs the query and prints or writes its result.
 pub(crate) async fn run(global: &Global, args: &QueryArgs) -> Result<(), CommandError> {
     let sql = match (&args.sql, &args.file) {
         (_, Some(file)) => {
@@ -57,14 +57,14 @@ pub(crate) async fn run(global: &Global, args: &QueryArgs) -> Result<(), Command
     answer
 }
 
-/// The most rows to give. Only what is for people's eyes is cut without being asked to: files and programs get all.
+/// The row limit. Only tables for display are limited by default: files and other formats get all rows.
 fn limit(global: &Global, args: &QueryArgs) -> Option<usize> {
     let for_people = global.output == Output::Table && args.to.is_none();
     let asked = args.limit.unwrap_or(if for_people { SHOWN } else { 0 });
     (asked > 0).then_some(asked)
 }
 
-/// What is asked for besides the question. One row more than the limit tells whether there are more.
+/// The query options. One row more than the limit shows whether there are more.
 async fn options(
     windlass: &Windlass,
     project: &Project,
@@ -75,7 +75,7 @@ async fn options(
         Some(run) => versions_of_run(windlass, project, run).await?,
         None => args.versions.iter().map(|(name, version)| (NodeName::new(name), TableVersion(*version))).collect(),
     };
-    // One more tells that there are more; the engine counts rows with a sign.
+    // One more shows whether there are more; the engine's row counts are signed.
     Ok(QueryOptions {
         params: args.bind.params.clone(),
         limit: limit.map(|limit| limit.saturating_add(1).min(usize::MAX / 2)),
@@ -148,7 +148,7 @@ async fn write(global: &Global, args: &QueryArgs, rows: QueryResult, limit: Opti
     Ok(())
 }
 
-/// Takes batches and writes them in one form.
+/// Writes batches in one format.
 trait Sink {
     fn take(&mut self, batch: RecordBatch) -> Result<(), Fault>;
     fn end(self: Box<Self>) -> Result<(), Fault>;
@@ -189,7 +189,7 @@ impl Sink for Json {
 struct Csv(csv::Writer<Box<dyn Write + Send>>);
 
 impl Csv {
-    /// The header is there also where no row is. It is text, whatever the columns are.
+    /// The header is written even without rows. It is text, whatever the columns are.
     fn with_header(mut out: Box<dyn Write + Send>, columns: &Schema) -> Result<Self, Fault> {
         let names = columns.fields().iter().map(|field| Field::new(field.name(), DataType::Utf8, true));
         let names = RecordBatch::new_empty(Arc::new(Schema::new(names.collect::<Vec<_>>())));

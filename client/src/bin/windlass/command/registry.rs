@@ -10,7 +10,7 @@ use crate::args::{Global, Output, RegistryArgs};
 use crate::failure::CommandError;
 use crate::output;
 
-/// What columns are made of, as the project says it of itself.
+/// The query for the lineage of columns in the project's metadata.
 const LINEAGE: &str = "SELECT table_name, column_name, from_table || '.' || from_column \
                        FROM information_schema.column_lineage ORDER BY 1, 2, 3";
 
@@ -56,7 +56,7 @@ pub(crate) async fn run(global: &Global, args: &RegistryArgs) -> Result<(), Comm
     Ok(())
 }
 
-/// Of each column of each stage, the columns that it is made of.
+/// For each column of each stage, the columns that it is derived from.
 async fn lineage(
     windlass: &Windlass,
     project: &Project,

@@ -1,4 +1,4 @@
-//! `windlass run`: runs the pipeline and tells how it went.
+//! `windlass run`: runs the pipeline and prints the result.
 
 use serde_json::json;
 use windlass_client::{Project, RunHandle, RunOptions, Windlass};
@@ -20,7 +20,7 @@ pub(crate) async fn run(global: &Global, args: &RunArgs) -> Result<(), CommandEr
     run_and_print(global, windlass, &project, &options, args.behaviour.events).await
 }
 
-/// Starts a run, follows it to its end and tells how it went; with `as_lines` by its events alone.
+/// Starts a run, follows it to its end and prints the result; with `as_lines` only its events.
 pub(super) async fn run_and_print(
     global: &Global,
     windlass: Windlass,

@@ -114,7 +114,7 @@ async fn show(global: &Global, runs: &Runs, wanted: &str) -> Result<(), CommandE
     Ok(output::text(&text)?)
 }
 
-/// How a stage's table was updated, and what for affected keys was not the usual.
+/// How a stage's table was updated, with the variant for affected keys.
 fn strategy_of(stage: &StageSummary) -> String {
     let Some(strategy) = stage.strategy else { return String::new() };
     let unusual = match stage.touched {
@@ -138,7 +138,7 @@ async fn log(global: &Global, runs: &Runs, wanted: &str) -> Result<(), CommandEr
     Ok(output::text(&text)?)
 }
 
-/// An event as a line for people: its time, level and name, then its fields.
+/// An event as a line of text: its time, level and name, then its fields.
 fn line(event: &LogEvent) -> Result<String, CommandError> {
     let as_json = |source: serde_json::Error| CommandError::Form { form: "text", source: source.into() };
     let Value::Object(mut fields) = serde_json::to_value(event).map_err(as_json)? else { return Ok(String::new()) };

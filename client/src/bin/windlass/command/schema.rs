@@ -13,7 +13,7 @@ use crate::output;
 pub(crate) async fn run(global: &Global, args: &SelectArgs) -> Result<(), CommandError> {
     let project = open_project(global, &args.bind)?;
     let windlass = start(global, &project).await?;
-    // As if all were computed again: what is up to date has columns too.
+    // As for a full refresh: stages that are up to date have columns too.
     let refresh = RefreshArgs { full_refresh: vec![Refresh::EVERYTHING.to_owned()], ..RefreshArgs::default() };
     let plan = windlass.plan(&project, &super::run_options(args, &refresh)).await;
     windlass.stop().await;
@@ -61,7 +61,7 @@ pub(crate) async fn run(global: &Global, args: &SelectArgs) -> Result<(), Comman
     Ok(output::text(&output::columns(&["TABLE", "COLUMN", "TYPE", "NULL", "CONTRACT", "ABOUT"], rows, &[]))?)
 }
 
-/// A type of the engine by the name that Delta gives it.
+/// The Delta name of an engine type.
 fn delta_name(data_type: &str) -> String {
     ContractType::parse(data_type).map_or_else(|| data_type.to_owned(), |found| found.to_string())
 }

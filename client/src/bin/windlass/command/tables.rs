@@ -1,4 +1,4 @@
-//! `windlass tables`: the tables that the stages write, as they are now.
+//! `windlass tables`: the current tables of the stages.
 
 use super::{open_project, start};
 use crate::args::{BindArgs, Global, Output};

@@ -10,7 +10,7 @@ use crate::args::{Global, Output, TestArgs};
 use crate::failure::CommandError;
 use crate::output::{self, duration};
 
-/// Runs the fixtures and tells of each as it ends.
+/// Runs the fixtures and prints each report as it ends.
 pub(crate) async fn run(global: &Global, args: &TestArgs) -> Result<(), CommandError> {
     if global.cluster.is_some() {
         return Err(CommandError::Usage {
