@@ -1,7 +1,7 @@
 //! The executor as a process.
 //!
 //! ```text
-//! settings ─→ work folder, sessions, ports ─→ ExecutorNode (joins, runs tasks, joins anew)
+//! settings ─→ work folder, sessions, ports ─→ ExecutorNode (joins, runs tasks, rejoins)
 //!                                              └─ SIGTERM: drain until the deadline, leave, remove the work folder
 //! ```
 

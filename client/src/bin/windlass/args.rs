@@ -1,4 +1,4 @@
-//! What the command takes.
+//! The arguments of the command.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ Examples:
 
 Exit codes: 0 done, 1 the project or the run failed, 2 wrong usage.")]
 pub(crate) struct Cli {
-    /// What holds for every command.
+    /// Global options.
     #[command(flatten)]
     pub(crate) global: Global,
     /// What to do.
@@ -26,32 +26,31 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// What holds for every command.
+/// Global options.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// The project's folder; by default the nearest one upwards with a windlass.yaml
+    /// The project's folder; by default the nearest parent with a windlass.yaml
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) project: Option<PathBuf>,
-    /// Where state, bundles and tables go; by default .windlass in the project
+    /// Where state, bundles and tables are stored; by default .windlass in the project
     #[arg(long, global = true, value_name = "DIR", env = "WINDLASS_HOME")]
     pub(crate) home: Option<String>,
-    /// The address of a cluster to work on, such as http://windlass-scheduler:50051; by default everything happens in
-    /// this process
+    /// The address of a cluster, such as http://windlass-scheduler:50051; by default everything runs in this process
     #[arg(long, global = true, value_name = "URL", env = "WINDLASS_CLUSTER")]
     pub(crate) cluster: Option<String>,
-    /// Tables for people, or one JSON document on stdout and nothing else
+    /// The output format: text tables, or a single JSON document on stdout
     #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
     pub(crate) output: Output,
-    /// Log what the engine does to stderr: -v warnings, -vv information, -vvv all
+    /// Log to stderr: -v warnings, -vv information, -vvv everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
 }
 
-/// The form of what is printed.
+/// The output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
-    /// For people
+    /// Text tables
     Table,
     /// One JSON document
     Json,
@@ -64,28 +63,28 @@ pub(crate) enum Output {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make a small project that runs
+    /// Create a small project that runs
     #[command(after_help = "Example:\n  windlass init my_project && cd my_project && windlass run")]
     Init(InitArgs),
-    /// Say everything that is wrong with the project, without reading any data
+    /// Report every problem of the project, without reading any data
     #[command(after_help = "Example:\n  windlass check --project examples/code_graph --output json")]
     Check(BindArgs),
     /// List the sources and stages
     #[command(after_help = "Example:\n  windlass ls -s 'tag:layer=semantic+'")]
     Ls(LsArgs),
-    /// Show the semantic registry: every semantic id, what it stands for, who makes it and who reads it
+    /// Show the semantic registry: every semantic id, what it stands for, its producer and its readers
     #[command(after_help = "Example:\n  windlass registry --lineage --output json")]
     Registry(RegistryArgs),
-    /// Show the columns that each stage's table has or will have, and what its contract says of them
+    /// Show the columns of each stage's table, built or not, with the properties given by contracts
     #[command(after_help = "Example:\n  windlass schema -s daily_totals")]
     Schema(SelectArgs),
-    /// Write a schema contract from what is there, or compare two
+    /// Infer a schema contract from a table or source, or compare two contracts
     #[command(
         subcommand,
         after_help = "Example:\n  windlass contract infer daily_totals --to contracts/daily_totals.yaml"
     )]
     Contract(ContractCommand),
-    /// Run the project's fixtures: given rows through its stages, compared with the rows that are expected
+    /// Run the project's fixture tests: stages over given rows, compared with expected rows
     #[command(after_help = "\
 Examples:
   windlass test
@@ -103,7 +102,7 @@ Examples:
   windlass plan -s '+daily_totals'
   windlass plan --out plan.json && windlass apply plan.json")]
     Plan(PlanArgs),
-    /// Run the pipeline, or the selected part of it
+    /// Run the pipeline, or a selected part of it
     #[command(after_help = "\
 Examples:
   windlass run
@@ -112,32 +111,32 @@ Examples:
   windlass run --full-refresh
   windlass run -s daily_totals --from-version orders=12 --to-version orders=15")]
     Run(RunArgs),
-    /// Carry out a plan that `plan --out` has saved, unless something has changed since
+    /// Execute a plan saved with `plan --out`, unless something has changed since
     #[command(after_help = "Example:\n  windlass plan --out plan.json && windlass apply plan.json")]
     Apply(ApplyArgs),
-    /// Look at this machine, the home and the sources for whatever would stop a run
+    /// Check this machine, the home and the sources for anything that would stop a run
     #[command(after_help = "\
 Example:
   windlass doctor --output json
 
 It writes an object into the home and removes it again. Credentials are named, never shown.")]
     Doctor(BindArgs),
-    /// List the tables that the stages write, as they are now
+    /// List the current tables of the stages
     #[command(after_help = "Example:\n  windlass tables --cluster http://127.0.0.1:50051")]
     Tables(BindArgs),
-    /// Show how far each table has come, or set that by hand
+    /// Show how far each table has consumed its sources, or reset cursors
     #[command(subcommand, after_help = "Example:\n  windlass cursors ls")]
     Cursors(CursorsCommand),
-    /// Show what the runs under way have pinned
+    /// Show what active runs have pinned
     #[command(subcommand, after_help = "Example:\n  windlass pins ls")]
     Pins(PinsCommand),
-    /// Look at past and present runs
+    /// Show past and active runs
     #[command(subcommand, after_help = "Example:\n  windlass runs list")]
     Runs(RunsCommand),
-    /// Show a plan of a stage as a run kept it
+    /// Show a plan of a stage from a run's bundle
     #[command(after_help = "Example:\n  windlass explain latest cpg_edges --plan analyzed")]
     Explain(ExplainArgs),
-    /// Ask the project's tables and sources a question in SQL
+    /// Query the project's tables and sources with SQL
     #[command(after_help = "\
 Examples:
   windlass query 'SELECT kind, count(*) FROM cpg_nodes GROUP BY kind'
@@ -150,37 +149,37 @@ Examples:
 /// Arguments of `init`.
 #[derive(Debug, Args)]
 pub(crate) struct InitArgs {
-    /// The folder to make; it must be empty or not exist
+    /// The folder to create; it must be empty or not exist
     pub(crate) dir: PathBuf,
     /// The pipeline's name; by default the folder's
     #[arg(long)]
     pub(crate) name: Option<String>,
 }
 
-/// What is settled before a project is looked at.
+/// How the project is bound.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct BindArgs {
     /// A target of the project, such as dev or prod
     #[arg(long, value_name = "NAME")]
     pub(crate) target: Option<String>,
-    /// The value of a parameter; may be given again
+    /// The value of a parameter; may be repeated
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub(crate) params: Vec<(String, String)>,
-    /// The location of a source, instead of the project's; may be given again
+    /// The location of a source, instead of the project's; may be repeated
     #[arg(long = "source", value_name = "NAME=LOCATION", value_parser = name_and_value)]
     pub(crate) sources: Vec<(String, String)>,
 }
 
-/// Which part of a project is meant.
+/// Which part of a project is selected.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct SelectArgs {
-    /// Names, tags and their neighbours: m, +m, m+, 2+m, @m, tag:k=v; a comma intersects, a space unites
+    /// Names, tags and their neighbours: m, +m, m+, 2+m, @m, tag:k=v; comma means intersection, space means union
     #[arg(short, long, value_name = "SELECTION")]
     pub(crate) select: Vec<String>,
-    /// What to leave out of it
+    /// What to exclude
     #[arg(long, value_name = "SELECTION")]
     pub(crate) exclude: Vec<String>,
-    /// What is settled before.
+    /// How the project is bound.
     #[command(flatten)]
     pub(crate) bind: BindArgs,
 }
@@ -196,13 +195,13 @@ pub(crate) struct LsArgs {
 /// Arguments of `test`.
 #[derive(Debug, Args)]
 pub(crate) struct TestArgs {
-    /// Names of fixtures, or globs of names; all of them if left out
+    /// Names of fixtures, or globs of names; by default all
     #[arg(short, long, value_name = "GLOB")]
     pub(crate) select: Vec<String>,
-    /// End at the first fixture that fails
+    /// Stop at the first fixture that fails
     #[arg(long)]
     pub(crate) fail_fast: bool,
-    /// Keep the tables and bundles of every fixture, and say where they are
+    /// Keep the tables and bundles of every fixture, and print their location
     #[arg(long)]
     pub(crate) keep: bool,
     /// A target of the project, such as dev or prod
@@ -213,7 +212,7 @@ pub(crate) struct TestArgs {
 /// Arguments of `graph`.
 #[derive(Debug, Args)]
 pub(crate) struct GraphArgs {
-    /// The drawing's form
+    /// The format of the drawing
     #[arg(long, value_enum, default_value_t = GraphFormat::Mermaid)]
     pub(crate) format: GraphFormat,
     /// Draw each instance of a sub-DAG as one node
@@ -222,26 +221,26 @@ pub(crate) struct GraphArgs {
     /// A file to write to instead of stdout
     #[arg(long, value_name = "FILE")]
     pub(crate) to: Option<PathBuf>,
-    /// Replace the file if it is there
+    /// Replace an existing file
     #[arg(long, requires = "to")]
     pub(crate) force: bool,
-    /// What is settled before.
+    /// How the project is bound.
     #[command(flatten)]
     pub(crate) bind: BindArgs,
 }
 
-/// What `windlass registry` is given.
+/// Arguments of `registry`.
 #[derive(Debug, Args)]
 pub(crate) struct RegistryArgs {
-    /// Say of each column which columns it is made of; for that, the sources are looked at and the stages planned
+    /// Show for each column which columns it is derived from; this accesses the sources and plans the stages
     #[arg(long)]
     pub(crate) lineage: bool,
-    /// What is settled before.
+    /// How the project is bound.
     #[command(flatten)]
     pub(crate) bind: BindArgs,
 }
 
-/// The form of a drawing.
+/// The format of a drawing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum GraphFormat {
     /// Graphviz
@@ -254,17 +253,17 @@ pub(crate) enum GraphFormat {
     Json,
 }
 
-/// What to compute anew.
+/// What to recompute.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Refresh")]
 pub(crate) struct RefreshArgs {
-    /// Compute all rows of the selected stages, or of those that SELECTION means, instead of what has changed
+    /// Compute all rows of the selected stages, or of those in SELECTION, instead of only what has changed
     #[arg(long, value_name = "SELECTION", num_args = 0..=1, default_missing_value = Refresh::EVERYTHING)]
     pub(crate) full_refresh: Vec<String>,
-    /// Take in the changes behind this version of a source, whatever the stage has taken in; for one selected stage
+    /// Apply the changes of a source starting at this version, whatever the stage has consumed; for one selected stage
     #[arg(long, value_name = "[SOURCE=]VERSION", value_parser = source_and_version)]
     pub(crate) from_version: Vec<(Option<NodeName>, u64)>,
-    /// Take in the changes up to this version of a source instead of the newest; for one selected stage
+    /// Apply the changes of a source up to this version instead of the newest; for one selected stage
     #[arg(long, value_name = "[SOURCE=]VERSION", value_parser = source_and_version)]
     pub(crate) to_version: Vec<(Option<NodeName>, u64)>,
 }
@@ -275,24 +274,24 @@ pub(crate) struct PlanArgs {
     /// What to plan.
     #[command(flatten)]
     pub(crate) select: SelectArgs,
-    /// A file to save the plan to, for `windlass apply`; an older plan there is replaced
+    /// A file to save the plan to, for `windlass apply`; an earlier plan is replaced
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Replace the file even if it holds something else than a plan
+    /// Replace the file even if it is not a plan
     #[arg(long, requires = "out")]
     pub(crate) force: bool,
-    /// What to compute anew.
+    /// What to recompute.
     #[command(flatten)]
     pub(crate) refresh: RefreshArgs,
 }
 
-/// How a run is to behave, and how it is shown.
+/// Options of a run, and how it is shown.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct BehaviourArgs {
     /// End the run at the first failure
     #[arg(long)]
     pub(crate) fail_fast: bool,
-    /// How many stages may run side by side
+    /// How many stages may run in parallel
     #[arg(long, value_name = "N")]
     pub(crate) max_parallel: Option<usize>,
     /// Print every event of the run as a line of JSON on stdout
@@ -303,9 +302,9 @@ pub(crate) struct BehaviourArgs {
 /// Arguments of `apply`.
 #[derive(Debug, Args)]
 pub(crate) struct ApplyArgs {
-    /// The file that holds the plan
+    /// The file with the plan
     pub(crate) plan: PathBuf,
-    /// How the run is to behave.
+    /// Options of the run.
     #[command(flatten)]
     pub(crate) behaviour: BehaviourArgs,
 }
@@ -316,10 +315,10 @@ pub(crate) struct RunArgs {
     /// What to run.
     #[command(flatten)]
     pub(crate) select: SelectArgs,
-    /// How the run is to behave.
+    /// Options of the run.
     #[command(flatten)]
     pub(crate) behaviour: BehaviourArgs,
-    /// What to compute anew.
+    /// What to recompute.
     #[command(flatten)]
     pub(crate) refresh: RefreshArgs,
 }
@@ -327,10 +326,11 @@ pub(crate) struct RunArgs {
 /// The commands about contracts.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ContractCommand {
-    /// Write the contract that a stage's table or a source keeps as it is now
+    /// Write a contract that describes the current table of a stage, or a source
     #[command(after_help = "Example:\n  windlass contract infer daily_totals --to contracts/daily_totals.yaml")]
     Infer(InferArgs),
-    /// Compare two contracts, each a file or NAME@VERSION of the project: what has changed, and what that breaks
+    /// Compare two contracts, each a file or NAME@VERSION of the project: what has changed, and which changes are
+    /// breaking
     #[command(after_help = "\
 Examples:
   windlass contract diff orders@1 orders
@@ -346,10 +346,10 @@ pub(crate) struct InferArgs {
     /// A file to write to instead of stdout
     #[arg(long, value_name = "FILE")]
     pub(crate) to: Option<PathBuf>,
-    /// Replace the file if it is there
+    /// Replace an existing file
     #[arg(long, requires = "to")]
     pub(crate) force: bool,
-    /// What is settled before.
+    /// How the project is bound.
     #[command(flatten)]
     pub(crate) bind: BindArgs,
 }
@@ -357,11 +357,11 @@ pub(crate) struct InferArgs {
 /// Arguments of `contract diff`.
 #[derive(Debug, Args)]
 pub(crate) struct ContractDiffArgs {
-    /// The older one
+    /// The older contract
     pub(crate) old: String,
-    /// The newer one
+    /// The newer contract
     pub(crate) new: String,
-    /// Exit with 1 if a change breaks those who rely on the older one
+    /// Exit with 1 if there is a breaking change
     #[arg(long)]
     pub(crate) fail_on_breaking: bool,
 }
@@ -369,7 +369,7 @@ pub(crate) struct ContractDiffArgs {
 /// The commands about cursors.
 #[derive(Debug, Subcommand)]
 pub(crate) enum CursorsCommand {
-    /// List the last run of each table and what it has taken in of each source, by the table's own log
+    /// List the last run of each table and how far it has consumed each source, according to the table's log
     #[command(after_help = "Example:\n  windlass cursors ls --output json")]
     Ls(BindArgs),
     /// Show the cursors of one stage
@@ -377,11 +377,11 @@ pub(crate) enum CursorsCommand {
     Show {
         /// The stage
         stage: String,
-        /// What is settled before.
+        /// How the project is bound.
         #[command(flatten)]
         bind: BindArgs,
     },
-    /// Forget what a stage's table has taken in, or set it to a version, so that the next run computes it anew
+    /// Reset the cursors of a stage's table, or set them to a version; the next run recomputes what follows
     #[command(after_help = "\
 Examples:
   windlass cursors reset daily_totals --yes
@@ -394,13 +394,13 @@ Examples:
 pub(crate) struct ResetArgs {
     /// The stage
     pub(crate) stage: String,
-    /// Only what it reads under this name; by default everything that it reads
+    /// Only the source or stage with this name; by default everything that it reads
     #[arg(long, value_name = "NAME")]
     pub(crate) source: Option<String>,
-    /// The version that shall count as taken in; by default nothing at all
+    /// The version that counts as consumed; by default none
     #[arg(long, value_name = "VERSION")]
     pub(crate) to: Option<u64>,
-    /// Why, for the table's history
+    /// The reason, for the table's history
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
     /// Do it
@@ -412,7 +412,7 @@ pub(crate) struct ResetArgs {
 }
 
 impl ResetArgs {
-    /// What is settled before. Where a source is cannot be said here: `--source` means another thing.
+    /// How the project is bound. Sources cannot be relocated here, because `--source` has another meaning.
     pub(crate) fn bind(&self) -> BindArgs {
         BindArgs { target: self.target.clone(), ..BindArgs::default() }
     }
@@ -421,7 +421,7 @@ impl ResetArgs {
 /// The commands about pins.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PinsCommand {
-    /// List the versions that runs under way have pinned
+    /// List the versions that active runs have pinned
     #[command(after_help = "Example:\n  windlass pins ls")]
     Ls(BindArgs),
 }
@@ -429,30 +429,30 @@ pub(crate) enum PinsCommand {
 /// The commands about runs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RunsCommand {
-    /// List runs, the newest first
+    /// List runs, newest first
     #[command(after_help = "Example:\n  windlass runs list --limit 5")]
     List {
-        /// How many
+        /// The maximum number of runs
         #[arg(long, default_value_t = 20)]
         limit: usize,
     },
     /// Show one run: its stages, rows, times and failures
     #[command(after_help = "Example:\n  windlass runs show latest")]
     Show {
-        /// The run's id, its beginning, or `latest`
+        /// The run's id, a prefix of it, or `latest`
         #[arg(default_value = "latest")]
         run: String,
     },
     /// Stop a run on a cluster, and wait until it has stopped
     #[command(after_help = "Example:\n  windlass --cluster http://127.0.0.1:50051 runs cancel latest")]
     Cancel {
-        /// The run's id, its beginning, or `latest`
+        /// The run's id, a prefix of it, or `latest`
         run: String,
     },
     /// Print a run's log
     #[command(after_help = "Example:\n  windlass runs log latest --output json")]
     Log {
-        /// The run's id, its beginning, or `latest`
+        /// The run's id, a prefix of it, or `latest`
         #[arg(default_value = "latest")]
         run: String,
     },
@@ -461,7 +461,7 @@ pub(crate) enum RunsCommand {
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub(crate) struct ExplainArgs {
-    /// The run's id, its beginning, or `latest`
+    /// The run's id, a prefix of it, or `latest`
     pub(crate) run: String,
     /// The stage
     pub(crate) stage: String,
@@ -470,46 +470,46 @@ pub(crate) struct ExplainArgs {
     pub(crate) plan: PlanKind,
 }
 
-/// The plans that a run keeps of a stage.
+/// The plans of a stage in a run's bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum PlanKind {
-    /// As it follows from the SQL
+    /// The plan of the SQL
     Logical,
     /// After the optimizer
     Optimized,
-    /// As one process would run it
+    /// The physical plan
     Physical,
-    /// Cut into the cluster's stages
+    /// The plan split into the cluster's stages
     Distributed,
-    /// With what each operator measured
+    /// The plan with the metrics of each operator
     Analyzed,
 }
 
 /// Arguments of `query`.
 #[derive(Debug, Args)]
 pub(crate) struct QueryArgs {
-    /// The question: one SELECT
+    /// The query: one SELECT
     #[arg(required_unless_present = "file", conflicts_with = "file")]
     pub(crate) sql: Option<String>,
-    /// A file that holds the question
+    /// A file with the query
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
-    /// The most rows to give; 0 gives all. Unless said, all are given, but a table on stdout ends after 1000
+    /// The maximum number of rows; 0 means all. By default all, except that a table on stdout ends after 1000
     #[arg(long, value_name = "ROWS")]
     pub(crate) limit: Option<usize>,
-    /// Read a table or Delta source at that version; may be given again
+    /// Read a table or Delta source at this version; may be repeated
     #[arg(long = "at", value_name = "NAME=VERSION", value_parser = name_and_version)]
     pub(crate) versions: Vec<(String, u64)>,
-    /// Read everything at the versions that a run read and wrote: its id, the beginning of one, or `latest`
+    /// Read everything at the versions that a run read and wrote: its id, a prefix of it, or `latest`
     #[arg(long, value_name = "RUN", conflicts_with = "versions")]
     pub(crate) as_of_run: Option<String>,
     /// A file to write to instead of stdout
     #[arg(long, value_name = "FILE")]
     pub(crate) to: Option<PathBuf>,
-    /// Replace the file if it is there
+    /// Replace an existing file
     #[arg(long, requires = "to")]
     pub(crate) force: bool,
-    /// What is settled before.
+    /// How the project is bound.
     #[command(flatten)]
     pub(crate) bind: BindArgs,
 }
