@@ -91,7 +91,7 @@ async fn serve(settings: ExecutorSettings, _logs: &LogGuard) -> Result<(), Proce
     probes.begin_to_drain();
     match node.drain(settings.drain_deadline).await {
         Drained::Finished => tracing::info!("drained: leaving the cluster"),
-        Drained::NobodyWaits => tracing::info!("there is no scheduler that waits for this executor: leaving"),
+        Drained::NobodyWaits => tracing::info!("no scheduler is waiting for this executor: leaving"),
         Drained::DeadlinePassed { tasks } => {
             tracing::warn!(tasks, "the drain deadline has passed: leaving with work unfinished");
         }

@@ -252,7 +252,7 @@ async fn supervise(shared: Arc<Shared>, id: String, mut joined: Option<(Membersh
         if shared.draining.load(Ordering::Acquire) {
             return;
         }
-        tracing::warn!(executor = %id, "the scheduler is lost: ending its tasks and joining anew");
+        tracing::warn!(executor = %id, "the scheduler is lost: ending its tasks and rejoining");
         shared.membership.send_replace(MembershipState::Joining(Some("it did not answer heartbeats".to_owned())));
         ending.clean_up(&shared.services).await;
         id = uuid::Uuid::new_v4().to_string();

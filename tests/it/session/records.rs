@@ -224,7 +224,7 @@ async fn json_that_does_not_go_together_is_refused_with_file_and_line() {
     let left_out = read(&[("a.json", &nested(200_000))], json(&[("a", "long")])).await.unwrap();
     assert_eq!(left_out.1, ["1", "∅"]);
     let twice = refused(&[("odd.json", "{\"a\": 1, \"a\": 2}\n")], json(&[("a", "long")])).await;
-    assert!(twice.contains("odd.json`, line 1: the key `a` comes twice"), "{twice}");
+    assert!(twice.contains("odd.json`, line 1: the key `a` is a duplicate"), "{twice}");
     let none = refused(&[("a.json", "{\"b\": 1}\n")], json(&[("a", "long")])).await;
     assert!(none.contains("WL0382") && none.contains("has the column `a`"), "{none}");
     let other_case = refused(&[("a.json", "{\"a\": 1}\n{\"A\": 1}\n")], json(&[("a", "long")])).await;

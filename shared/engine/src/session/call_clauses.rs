@@ -102,6 +102,6 @@ fn refused(call: &Call, callee: Callee) -> Option<Problem> {
         )),
         _ => None,
     })?;
-    let message = format!("`{}` says nothing to `{}`, which is {what}", clause.name(), call.name);
+    let message = format!("`{}` is not supported by `{}`, which is {what}", clause.name(), call.name);
     Some(Problem::new(codes::FUNCTION_CLAUSE, message).at(&call.span).help(help))
 }

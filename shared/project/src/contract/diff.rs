@@ -37,7 +37,7 @@ pub fn compare(old: &Contract, new: &Contract) -> Vec<ContractChange> {
     };
     for before in &old.columns {
         match new.column(&before.name) {
-            None => note(Some(&before.name), true, format!("is gone, it was {}", before.data_type)),
+            None => note(Some(&before.name), true, format!("was removed, it was {}", before.data_type)),
             Some(after) => compare_column(before, after, &mut note),
         }
     }

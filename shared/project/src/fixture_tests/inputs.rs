@@ -131,7 +131,7 @@ impl Table {
             );
         }
         if let (Some(rows), true) = (&given.upsert, self.key.is_empty()) {
-            let help = "add `key: [column, …]` beside it";
+            let help = "add `key: [column, …]` next to it";
             refuse(
                 &rows.span,
                 format!("rows of `{name}` cannot be upserted: it is not known which identify one"),
@@ -155,7 +155,7 @@ impl Table {
             let is_meant = |row: &Row| pattern.iter().all(|(place, cell)| row[*place].canonical() == cell.canonical());
             state.retain(|row| !is_meant(row));
             if pattern.is_empty() || state.len() == had {
-                let message = format!("no row of `{name}` is like this, so that there is nothing to delete");
+                let message = format!("no row of `{name}` matches, so there is nothing to delete");
                 problems.push(Problem::new(codes::FIXTURE_CHANGE, message).at(&row.span));
             }
             change.delete.push(pattern);

@@ -126,7 +126,7 @@ impl Resolver<'_> {
             None => {
                 let help =
                     did_you_mean(&name.value, "stages are", self.graph.stages.iter().map(|stage| stage.name.as_str()));
-                self.refuse(codes::FIXTURE_NODE, &name.span, format!("`{node}` is no stage"), help);
+                self.refuse(codes::FIXTURE_NODE, &name.span, format!("`{node}` is not a stage"), help);
                 false
             }
         }

@@ -140,7 +140,7 @@ pub(super) fn same_locations<'g>(stages: impl Iterator<Item = (&'g NodeName, &'g
         let message = format!("the stages `{other}` and `{name}` write to the same location");
         let problem = Problem::new(codes::SAME_LOCATION, message).label(span, format!("`{name}` writes here"));
         let problem = problem.label(other_span, format!("`{other}` writes here"));
-        problems.push(problem.help("give each stage a location of its own"));
+        problems.push(problem.help("give each stage a separate location"));
     }
     problems
 }

@@ -65,7 +65,7 @@ fn problem(cycle: &[usize], stages: &[StageSpec], edges: &[BTreeMap<usize, Span>
     }
     let ring = cycle.iter().chain(cycle.first());
     let path = ring.map(|stage| format!("`{}`", name(*stage))).collect::<Vec<_>>().join(" reads ");
-    let mut problem = Problem::new(codes::CYCLE, format!("stages depend on each other in a circle: {path}"))
+    let mut problem = Problem::new(codes::CYCLE, format!("stages depend on each other in a cycle: {path}"))
         .help("take one of these reads out");
     for (index, from) in cycle.iter().enumerate() {
         let to = cycle[(index + 1) % cycle.len()];

@@ -22,13 +22,15 @@ pub(super) fn check(spec: &PipelineSpec) -> Vec<Problem> {
         }
         for table in all.tables.iter().filter(|table| table.folder.touches(&export.folder)) {
             let message = format!("{} is written to where the table `{}` is", export.describe(), table.stage);
-            let problem = Problem::new(codes::EXPORT_IN_TABLE, message).label(export.span, "the export goes here");
+            let problem =
+                Problem::new(codes::EXPORT_IN_TABLE, message).label(export.span, "the export is written here");
             problems.push(problem.label(table.span, "and the table here").help(OWN_FOLDER));
         }
         problems.extend(spec.sources.iter().filter(|source| is_read(&source.kind, export)).map(|source| {
             let message =
                 format!("{} is written to where the source `{}` is read", export.describe(), source.name.value);
-            let problem = Problem::new(codes::EXPORT_IN_TABLE, message).label(export.span, "the export goes here");
+            let problem =
+                Problem::new(codes::EXPORT_IN_TABLE, message).label(export.span, "the export is written here");
             problem.label(&source.name.span, "and this is read there").help(OWN_FOLDER)
         }));
     }
@@ -38,7 +40,7 @@ pub(super) fn check(spec: &PipelineSpec) -> Vec<Problem> {
     problems
 }
 
-const OWN_FOLDER: &str = "give the export a folder of its own";
+const OWN_FOLDER: &str = "give the export a separate folder";
 
 /// Everything that is written, with the targets that it applies to.
 #[derive(Default)]

@@ -217,14 +217,13 @@ fn unknown_help<'n>(name: &str, others: impl Iterator<Item = &'n str>) -> String
 fn qualified(relation: &RelationRef) -> Problem {
     let last = relation.parts.last().map(String::as_str).unwrap_or_default();
     if relation.parts.iter().rev().nth(1).is_some_and(|schema| schema == INFORMATION_SCHEMA) {
-        let message =
-            format!("`{}` is no table of the project: it is what the project says of itself", relation.written);
+        let message = format!("`{}` is not a table of the project: it is the project's metadata", relation.written);
         let problem = Problem::new(codes::QUALIFIED_NAME, message).at(&relation.span);
         return problem.help(format!("ask for it with `windlass query 'SELECT * FROM {}'`", relation.written));
     }
     Problem::new(codes::QUALIFIED_NAME, format!("`{}` names a schema; tables of a project have none", relation.written))
         .at(&relation.span)
-        .help(format!("write `{last}`, and declare it as a source if it is no stage"))
+        .help(format!("write `{last}`, and declare it as a source if it is not a stage"))
 }
 
 /// The graph of a project without problems.

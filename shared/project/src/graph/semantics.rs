@@ -27,7 +27,7 @@ pub(super) fn check(graph: &PipelineGraph, places: &BTreeMap<NodeName, NodeSpans
                 problem = problem.label(places.of(keys::SEMANTIC_ID), text);
             }
         }
-        problems.push(problem.help("give each meaning an id of its own, or the newer one another `version`"));
+        problems.push(problem.help("give each meaning a separate id, or the newer one another `version`"));
     }
     for node in graph.nodes() {
         let Some(reference) = node.tags().get(keys::SCHEMA_REF) else { continue };
@@ -35,7 +35,7 @@ pub(super) fn check(graph: &PipelineGraph, places: &BTreeMap<NodeName, NodeSpans
             continue;
         }
         let message =
-            format!("`schema_ref` of `{}` leads to the contract `{reference}`, which there is not", node.name());
+            format!("`schema_ref` of `{}` refers to the contract `{reference}`, which does not exist", node.name());
         let mut problem = Problem::new(codes::CONTRACT_UNKNOWN, message);
         if let Some(places) = places.get(node.name()) {
             problem = problem.at(places.of(keys::SCHEMA_REF));

@@ -72,7 +72,7 @@ impl Literal {
                 if let Some((name, _)) =
                     entries.iter().find(|(name, _)| !fields.iter().any(|(field, _)| *field == name.value))
                 {
-                    let message = format!("`{}` is no field of {wanted}", name.value);
+                    let message = format!("`{}` is not a field of {wanted}", name.value);
                     return Err(Mismatch { span: name.span.clone(), message, help: None });
                 }
                 let field = |(name, of): &(String, ContractType)| {
@@ -142,7 +142,7 @@ impl Literal {
     }
 
     fn mismatch(&self, wanted: &ContractType, help: Option<&str>) -> Mismatch {
-        let message = format!("{} is no value of type {wanted}", self.describe());
+        let message = format!("{} is not a value of type {wanted}", self.describe());
         Mismatch { span: self.span.clone(), message, help: help.map(str::to_owned) }
     }
 

@@ -18,7 +18,7 @@ pub(crate) fn columns_of(table: &Spanned<String>, all: &[&RowsSpec], problems: &
             names.push(column);
         }
     }
-    let help = format!("say the types: `columns: {{ name: type, … }}` beside `rows`; {TYPE_HELP}");
+    let help = format!("declare the types: `columns: {{ name: type, … }}` next to `rows`; {TYPE_HELP}");
     if names.is_empty() {
         let message = format!("the columns of `{}` are not known: no row is given", table.value);
         problems.push(Problem::new(codes::ROWS_VALUE, message).at(&table.span).help(help));
@@ -38,7 +38,7 @@ pub(crate) fn columns_of(table: &Spanned<String>, all: &[&RowsSpec], problems: &
                 ("as numbers its values would lose digits; quote those that are text", place)
             }
         };
-        let message = format!("the type of `{}` cannot be told: {reason}", name.value);
+        let message = format!("the type of `{}` cannot be inferred: {reason}", name.value);
         let place = place.as_ref().unwrap_or(&name.span);
         problems.push(Problem::new(codes::ROWS_VALUE, message).at(place).help(help.clone()));
     }

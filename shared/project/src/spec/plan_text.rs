@@ -49,7 +49,7 @@ pub(super) fn read(file: &Arc<str>, text: &str, base: usize) -> Result<(Vec<u8>,
         encoded.push(character);
     }
     if encoded.is_empty() {
-        let reason = "there is none behind the header".to_owned();
+        let reason = "there is none after the header".to_owned();
         return Err(Unreadable { reason, span: Span::new(file, base, base) });
     }
     match z85::decode(&encoded) {

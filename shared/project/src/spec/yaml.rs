@@ -113,11 +113,7 @@ pub(super) fn parse(file: &Arc<str>, text: &str, base: usize, problems: &mut Vec
             Event::DocumentStart(_) => {
                 documents += 1;
                 if documents > 1 {
-                    builder.refuse(
-                        &span,
-                        "a file holds one YAML document, this is another",
-                        "put it in a file of its own",
-                    );
+                    builder.refuse(&span, "a file may contain only one YAML document", "put it in a separate file");
                     return builder.root;
                 }
             }
@@ -234,7 +230,7 @@ impl Builder<'_> {
 
     fn push(&mut self, span: Span, children: Children) -> bool {
         if self.open.len() >= MAX_DEPTH {
-            let message = format!("mappings and lists stand more than {MAX_DEPTH} deep in each other");
+            let message = format!("mappings and lists are nested more than {MAX_DEPTH} levels deep");
             self.problems.push(Problem::new(codes::LIMIT, message).at(&span));
             return false;
         }
@@ -267,7 +263,7 @@ impl Builder<'_> {
             Some(Children::Map { entries, key }) => match key.take() {
                 Some(key) => {
                     if let Some(first) = entries.iter().find(|entry| entry.key.value == key.value) {
-                        let problem = Problem::new(codes::DUPLICATE_KEY, format!("`{}` stands here twice", key.value))
+                        let problem = Problem::new(codes::DUPLICATE_KEY, format!("`{}` is a duplicate key", key.value))
                             .label(&key.span, "again here")
                             .label(&first.key.span, "first here")
                             .help("keep one of them");

@@ -44,8 +44,8 @@ async fn cursors(global: &Global, bind: &BindArgs) -> Result<Vec<CursorStatus>, 
 async fn reset(global: &Global, args: &ResetArgs) -> Result<(), CommandError> {
     if !args.yes {
         let what = args.to.map_or_else(
-            || format!("all that `{}` reads will count as not taken in", args.stage),
-            |to| format!("version {to} will count as the last one that `{}` has taken in", args.stage),
+            || format!("all sources of `{}` will count as not consumed", args.stage),
+            |to| format!("version {to} will count as the last one consumed by `{}`", args.stage),
         );
         return Err(CommandError::Usage {
             message: format!("a reset changes what the next run computes: {what}"),

@@ -96,7 +96,7 @@ fn refused(kind: &LogicalPlanType) -> PlanWireError {
         }
         P::Extension(_) => ("a node of an extension", "write this stage with the engine's own operators"),
         P::Explain(_) | P::Analyze(_) => ("an EXPLAIN", "send the query that it explains"),
-        _ => ("a statement that is no query", "a stage is one query; windlass writes its rows"),
+        _ => ("a statement that is not a query", "a stage is one query; windlass writes its rows"),
     };
     PlanWireError::Refused { what: what.to_owned(), help }
 }

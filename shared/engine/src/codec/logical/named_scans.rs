@@ -49,7 +49,7 @@ fn refused_node(node: &LogicalPlan) -> Option<(String, &'static str)> {
             let literal = matches!(limit.get_skip_type(), Ok(SkipType::Literal(_)))
                 && matches!(limit.get_fetch_type(), Ok(FetchType::Literal(_)));
             return (!literal)
-                .then(|| ("a limit or offset that is no number".to_owned(), "write the number, or write SQL"));
+                .then(|| ("a limit or offset that is not a number".to_owned(), "write the number, or write SQL"));
         }
         LogicalPlan::EmptyRelation(empty) if !empty.schema.fields().is_empty() => {
             ("an empty relation with columns", "read a table and filter all of its rows away")
@@ -102,7 +102,7 @@ pub(super) fn with_named_scans(plan: &LogicalPlan) -> Result<LogicalPlan, PlanWi
     });
     if unnamed.get() {
         return Err(PlanWireError::Refused {
-            what: "rows that no table holds, or files that are no source of the project".to_owned(),
+            what: "in-memory rows, or files that are not a source of the project".to_owned(),
             help: "make them a source of the project, and read that by its name",
         });
     }

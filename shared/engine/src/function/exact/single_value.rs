@@ -79,7 +79,7 @@ impl OneRow {
         }
         Err(DataFusionError::External(Box::new(Failure {
             code: SEVERAL_ROWS.to_string(),
-            message: "a query in the place of a value gives more than one row".to_owned(),
+            message: "a scalar subquery returned more than one row".to_owned(),
             help: Some("make one of them: aggregate them, or write ORDER BY and LIMIT 1".to_owned()),
             retryable: false,
         })))

@@ -195,7 +195,7 @@ mod tests {
             );
         }
         for (record, reason) in [
-            ("{\"a\": 1, \"a\": 1}", "the key `a` comes twice"),
+            ("{\"a\": 1, \"a\": 1}", "the key `a` is a duplicate"),
             ("{\"A\": 1}", "a key `A`, and the column is written `a`"),
             ("{\"b\": 1}", "a key `b`, which is not among the columns"),
             ("{\"a\": \"x\"}", "`\"x\"` does not fit"),

@@ -208,7 +208,7 @@ fn push_object(
         VisitError::Json(error) => no_json(line, &error),
         VisitError::Refused(Refused::Value { place, expected, found }) => Fault::value(line, place, expected, &found),
         VisitError::Refused(Refused::Repeated(key)) => {
-            Fault::Record { line, reason: format!("the key `{key}` comes twice") }
+            Fault::Record { line, reason: format!("the key `{key}` is a duplicate") }
         }
         VisitError::Refused(Refused::Key(key)) => Fault::Record { line, reason: other_key(&key, places) },
     })?;

@@ -68,7 +68,7 @@ impl Term {
         let span = Span::new(file, start, start + text.len());
         let fail = |message: String| Err(Box::new(syntax(&span, message)));
         if text.is_empty() {
-            return fail("a term is missing beside the `,`".to_owned());
+            return fail("a term is missing next to the `,`".to_owned());
         }
         let (at, rest) = text.strip_prefix('@').map_or((false, text), |rest| (true, rest));
         let (reads, rest) = leading_hops(rest);
@@ -146,7 +146,7 @@ impl Term {
         };
         let nothing = match &self.method {
             Method::Subdag(_) => "the project uses no sub-DAG",
-            _ => "no node carries a tag",
+            _ => "no node has a tag",
         };
         problem.help = did_you_mean(text, what, names.iter().map(String::as_str)).or_else(|| Some(nothing.to_owned()));
         problem

@@ -78,7 +78,7 @@ pub fn parse_contract(path: &str, text: &str) -> Result<Contract, Problems> {
     Problems::check(problems, &files)?;
     found
         .map(|(contract, _)| contract)
-        .ok_or_else(|| Problems::one(Problem::new(codes::MISSING_KEY, format!("{path} holds no contract")), &files))
+        .ok_or_else(|| Problems::one(Problem::new(codes::MISSING_KEY, format!("{path} contains no contract")), &files))
 }
 
 /// The file's name up to its first dot, without the folder: `orders.v1.yaml` is `orders`.
@@ -121,7 +121,7 @@ fn decode(file: &Arc<str>, root: &Node, problems: &mut Vec<Problem>) -> Option<(
 fn columns_of(key: &str, fields: &Fields<'_>, there: &[&str], problems: &mut Vec<Problem>) -> Vec<String> {
     let found = fields.get(key).and_then(|node| names(node, &format!("`{key}`"), problems)).unwrap_or_default();
     for name in found.iter().filter(|name| !there.contains(&name.value.as_str())) {
-        let message = format!("`{key}` names `{}`, which is no column of the contract", name.value);
+        let message = format!("`{key}` names `{}`, which is not a column of the contract", name.value);
         let mut problem = Problem::new(codes::CONTRACT_COLUMN, message).at(&name.span);
         problem.help = did_you_mean(&name.value, "columns are", there.iter().copied());
         problems.push(problem);

@@ -82,7 +82,7 @@ impl Decoder<'_> {
         let turns = match fields.get("turns") {
             Some(node) => {
                 for key in TURN.known.iter().filter_map(|key| fields.key_span(key)) {
-                    let message = "a fixture with `turns` says what is given and expected in each of them";
+                    let message = "a fixture with `turns` has `given` and `expect` in each of them";
                     let problem = Problem::new(codes::DOES_NOT_APPLY, message).label(key, "this is outside");
                     self.problems.push(problem.help("move it into a turn"));
                 }
@@ -129,7 +129,7 @@ impl Decoder<'_> {
         let error = fields.get("error").and_then(|node| {
             let code = filled_text(node, "`error`", self.problems)?;
             if ErrorCode::parse(&code).is_none() {
-                let problem = Problem::new(codes::BAD_VALUE, format!("`{code}` is no error code")).at(&node.span);
+                let problem = Problem::new(codes::BAD_VALUE, format!("`{code}` is not an error code")).at(&node.span);
                 self.problems.push(problem.help("write the code of the error, such as WL0427"));
             }
             Some(Spanned::new(code, node.span.clone()))

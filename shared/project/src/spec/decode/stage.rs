@@ -273,7 +273,7 @@ fn refuse_table(place: Option<&Span>, why: Option<&Span>, materialize: Materiali
         Materialize::Cache => "cache",
     };
     let Some(place) = place else { return };
-    let mut problem = Problem::new(codes::DOES_NOT_APPLY, format!("a stage that is a {word} has no table of its own"))
+    let mut problem = Problem::new(codes::DOES_NOT_APPLY, format!("a stage that is a {word} has no table"))
         .label(place, "settings of a table");
     if let Some(why) = why {
         problem = problem.label(why, format!("this makes it a {word}"));

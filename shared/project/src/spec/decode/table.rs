@@ -134,7 +134,7 @@ pub(super) fn refuse_twice(dataset: &Node, io: &Node, problems: &mut Vec<Problem
     let (Value::Map(dataset), Value::Map(io)) = (&dataset.value, &io.value) else { return };
     for entry in io.iter().filter(|entry| entry.key.value != "kind") {
         if let Some(other) = dataset.iter().find(|other| other.key.value == entry.key.value) {
-            let message = format!("`{}` of the dataset is said twice", entry.key.value);
+            let message = format!("`{}` of the dataset is set twice", entry.key.value);
             let problem = Problem::new(codes::IO_TWICE, message).label(&entry.key.span, "here, in the stage's `io`");
             problems.push(problem.label(&other.key.span, "and here, in `datasets`").help("keep one of them"));
         }
@@ -150,7 +150,7 @@ pub(super) fn exports(node: &Node, problems: &mut Vec<Problem>) -> (Vec<Export>,
         if exports.iter().any(|other| other.name == export.name || other.location == export.location) {
             let message = format!("two exports have the name `{}` or the same location", export.name);
             let problem = Problem::new(codes::DUPLICATE_ITEM, message).at(&item.span);
-            problems.push(problem.help("give each a `name` and a `location` of its own"));
+            problems.push(problem.help("give each a separate `name` and `location`"));
         }
         exports.push(export);
         spans.push(item.span.clone());

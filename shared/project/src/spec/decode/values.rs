@@ -64,7 +64,7 @@ pub(super) fn any_text(node: &Node, what: &str, problems: &mut Vec<Problem>) -> 
 pub(super) fn location(node: &Node, what: &str, problems: &mut Vec<Problem>) -> Option<String> {
     let text = filled_text(node, what, problems)?;
     if !passwords(&text).is_empty() {
-        let problem = Problem::new(codes::CREDENTIALS, format!("{what} carries credentials")).at(&node.span);
+        let problem = Problem::new(codes::CREDENTIALS, format!("{what} contains credentials")).at(&node.span);
         problems.push(problem.help("give storage credentials in the environment of each process, never in a project"));
         return None;
     }

@@ -237,7 +237,7 @@ fn after_query(token: &Token, span: &Span, tokens: &Tokens<'_>) -> Problem {
     if tokens.has_semicolon_before(span) {
         return Problem::new(codes::NOT_ONE_QUERY, "a stage is one query, here a second one starts")
             .at(span)
-            .help("put it into a file of its own, and read the other stage by its name");
+            .help("put it into a separate file, and read the other stage by its name");
     }
     let message = format!("not valid SQL: expected the end of the query, found `{token}`");
     let mut problem = Problem::new(codes::SQL_SYNTAX, message).at(span);

@@ -25,8 +25,9 @@ pub(super) fn check(query: &Query, tokens: &Tokens<'_>, normalize: bool, problem
     }
     let mut counter = Counter { tokens, normalize, open: Vec::new(), known: HashMap::new() };
     if let ControlFlow::Break(span) = query.visit(&mut counter) {
-        let message =
-            format!("the query reads more than {MAX_RELATIONS} tables, its common table expressions seen through");
+        let message = format!(
+            "the query reads more than {MAX_RELATIONS} tables, including those of its common table expressions"
+        );
         let problem = Problem::new(codes::LIMIT, message).at(&span);
         problems.push(problem.help("split it: write expressions that are read several times as stages of their own"));
     }
@@ -45,7 +46,7 @@ pub(super) fn too_deep_at<T: Visit>(tree: &T, tokens: &Tokens<'_>) -> Option<Spa
 
 /// An expression that is too deep.
 pub(super) fn too_deep() -> Problem {
-    let message = format!("an expression has more than {MAX_EXPRESSION_LEVELS} parts inside one another");
+    let message = format!("an expression has more than {MAX_EXPRESSION_LEVELS} levels of nesting");
     Problem::new(codes::LIMIT, message)
         .help("a chain of operators is as deep as it is long: use IN lists, VALUES, a join or several columns")
 }

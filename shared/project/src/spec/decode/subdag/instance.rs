@@ -305,8 +305,7 @@ fn outputs(
         let Some(name) = name else { continue };
         if let Some((other, _)) = named.iter().find(|(_, other)| other.value == name.value) {
             let message = format!("the outputs `{other}` and `{}` would both be `{}`", output.stage.value, name.value);
-            problems
-                .push(Problem::new(codes::SUBDAG_OUTPUT, message).at(&name.span).help("give each a name of its own"));
+            problems.push(Problem::new(codes::SUBDAG_OUTPUT, message).at(&name.span).help("give each a unique name"));
         }
         named.insert(output.stage.value.clone(), name);
     }

@@ -114,7 +114,7 @@ impl Expander<'_> {
         let subdag = instance.subdag;
         if self.open.contains(&subdag.name) {
             let around = self.open.join("` uses `");
-            let message = format!("`{around}` uses `{}`: sub-DAGs use each other in a circle", subdag.name);
+            let message = format!("`{around}` uses `{}`: sub-DAGs use each other in a cycle", subdag.name);
             self.problems
                 .push(Problem::new(codes::SUBDAG_CYCLE, message).at(&instance.name.span).help("break the circle"));
             return;

@@ -78,7 +78,7 @@ impl Scope<'_> {
         let mut problem = Problem::new(codes::SUBDAG_SCOPE, message).label(place, "not known inside");
         let known: Vec<&str> = self.names.keys().map(String::as_str).collect();
         problem.help = Some(match nearest(name, known.iter().copied()) {
-            Some(other) => format!("did you mean `{other}`? what comes from outside is declared under `inputs`"),
+            Some(other) => format!("did you mean `{other}`? external tables are declared under `inputs`"),
             None if known.is_empty() => "declare it under `inputs`".to_owned(),
             None => format!("declare it under `inputs`; it knows {}", listed(&known)),
         });

@@ -26,7 +26,7 @@ nodes! {
     }
     choice FunctionArguments {
         None: carried;
-        Subquery: (refused "a query as the arguments of a function" "write `(SELECT array_agg(…) FROM …)`, or put it into parentheses of its own");
+        Subquery: (refused "a query as the arguments of a function" "write `(SELECT array_agg(…) FROM …)`, or put it into additional parentheses");
         List(list: carried);
     }
     structure FunctionArgumentList also(distinct_star: DISTINCT_STAR) {

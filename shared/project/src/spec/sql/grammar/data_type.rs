@@ -124,7 +124,7 @@ nodes! {
         Set: (refused "SET" "write VARCHAR[]");
         Struct(fields: carried, brackets: (nothing "which brackets were written"));
         Union: (refused "UNION as a type" "write STRUCT");
-        Nullable: (refused "NULLABLE" "take it out: a value may be null unless the contract says otherwise");
+        Nullable: (refused "NULLABLE" "remove it: values are nullable unless the contract says otherwise");
         LowCardinality: (refused "LOWCARDINALITY" "take it out");
         Unspecified: (refused "a cast without a type" "write the type");
         Trigger: (refused "TRIGGER" "write a type of a column");

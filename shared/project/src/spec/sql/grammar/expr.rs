@@ -95,7 +95,7 @@ nodes! {
             trim_where: carried,
             trim_what: carried,
             expr: carried,
-            trim_characters: (except several, "more than one text of characters in TRIM" "put them into one text"),
+            trim_characters: (except several, "more than one text of characters in TRIM" "combine them into one text"),
         };
         Overlay { expr: carried, overlay_what: carried, overlay_from: carried, overlay_for: carried };
         Collate: (refused "COLLATE" "texts compare by their bytes; compare `lower(…)` or another form of both");

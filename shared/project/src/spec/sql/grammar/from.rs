@@ -53,9 +53,9 @@ nodes! {
         UNNEST {
             alias: carried,
             array_exprs: carried,
-            with_offset: (refused "WITH OFFSET" "number the elements: unnest `range(0, array_length(x))` beside them"),
+            with_offset: (refused "WITH OFFSET" "number the elements: unnest `range(0, array_length(x))` next to them"),
             with_offset_alias: (nothing "goes with WITH OFFSET"),
-            with_ordinality: (refused "WITH ORDINALITY" "number the elements: unnest `range(1, array_length(x) + 1)` beside them"),
+            with_ordinality: (refused "WITH ORDINALITY" "number the elements: unnest `range(1, array_length(x) + 1)` next to them"),
         };
         JsonTable: (refused "JSON_TABLE" "read the JSON as a source, or take it apart with a function of your own");
         OpenJsonTable: (refused "OPENJSON" "read the JSON as a source, or take it apart with a function of your own");

@@ -33,8 +33,8 @@ nodes! {
         fetch: (refused "FETCH" "write `LIMIT` and a number of rows"),
         locks: (refused "FOR UPDATE or FOR SHARE" "take it out: a stage locks no rows"),
         for_clause: (refused "FOR XML or FOR JSON or FOR BROWSE" "take it out: rows are written as they are"),
-        settings: (refused "SETTINGS" "take it out: settings stand under `session` in windlass.yaml"),
-        format_clause: (refused "FORMAT" "take it out: the format of an export stands in `io` or in `datasets`"),
+        settings: (refused "SETTINGS" "remove it: settings are under `session` in windlass.yaml"),
+        format_clause: (refused "FORMAT" "remove it: the format of an export is set in `io` or in `datasets`"),
         pipe_operators: carried,
     }
     structure With also(cuts_recursive_queries: CUT_RECURSIVE_QUERY) {
@@ -50,7 +50,7 @@ nodes! {
         closing_paren_token: (nothing "a sign of the syntax"),
     }
     choice CteAsMaterialized {
-        Materialized: (refused "AS MATERIALIZED" "make it a stage of its own with `materialize: cache`");
+        Materialized: (refused "AS MATERIALIZED" "make it a separate stage with `materialize: cache`");
         NotMaterialized: (nothing "it is what always happens");
     }
     structure TableAlias {

@@ -117,7 +117,7 @@ nodes! {
         NamedWindow(name: carried);
     }
     structure WindowSpec {
-        window_name: (except Given::given, "a window that starts with the name of another" "write out what that one says"),
+        window_name: (except Given::given, "a window based on another window" "repeat the definition of that window"),
         partition_by: carried,
         order_by: carried,
         window_frame: carried,
