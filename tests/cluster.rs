@@ -21,14 +21,14 @@ pub struct EmbeddedCluster {
     pub sessions: Sessions,
     /// The door to the cluster.
     pub engine: Engine,
-    /// The executors; those that are dropped or stopped are gone for good.
+    /// The executors; dropped or stopped ones do not return.
     pub executors: Vec<EmbeddedExecutor>,
     scheduler: SchedulerProcess,
 }
 
 /// Starts a cluster with `executors` executors of two tasks each.
 ///
-/// Executors keep their files in a folder that all tests share; what a killed test leaves there, the next one removes.
+/// Executors keep their files in a folder shared by all tests; leftovers of a killed test are removed by the next one.
 pub async fn embedded_cluster(settings: SessionSettings, functions: Functions, executors: usize) -> EmbeddedCluster {
     // With RUST_LOG=debug a test shows what the engine does.
     let _ = tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env()).with_test_writer().try_init();

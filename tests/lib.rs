@@ -1,4 +1,4 @@
-//! Helpers that the tests and the benchmarks share.
+//! Helpers shared by the tests and the benchmarks.
 #![allow(clippy::expect_used)]
 
 mod cluster;

@@ -1,4 +1,4 @@
-//! A real cluster of processes: a scheduler and executors as children of the test, on free ports, gone when dropped.
+//! A real cluster of processes: a scheduler and executors as children of the test, on free ports, stopped when dropped.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};

@@ -1,4 +1,4 @@
-//! A proxy before an object store's server that answers some requests itself.
+//! A proxy in front of an object store that answers some requests itself.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

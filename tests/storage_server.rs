@@ -1,4 +1,4 @@
-//! A real server of the S3 protocol, on this machine for one test.
+//! A real S3 server on this machine for one test.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};

@@ -1,4 +1,4 @@
-//! Changes of a share of the rows, all over the data or in one place.
+//! Changes a fraction of the rows, scattered or clustered.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! `windlass-bench compare`: both sides by turns, and a report.
+//! `windlass-bench compare`: runs both sides alternately, and prints a report.
 
 use std::path::{Path, PathBuf};
 
@@ -35,7 +35,7 @@ pub(crate) struct CompareArgs {
     /// Runs of each side before that, which do not count.
     #[arg(long, default_value_t = 1)]
     warmups: usize,
-    /// How the base line's engine is set.
+    /// The engine settings of the baseline.
     #[arg(long, value_enum, default_value_t)]
     engine: Engine,
     /// Where the runs write; a folder inside is made and removed again.
@@ -181,7 +181,7 @@ fn stages(pairs: &[Pair]) -> Table {
     table
 }
 
-/// The stages of the first pair: those of the base line in their order, then others.
+/// The stages of the first pair: those of the baseline in order, then others.
 fn stage_names(pairs: &[Pair]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for pair in pairs.iter().take(1) {
@@ -198,7 +198,7 @@ fn find<'s>(sample: &'s Sample, stage: &str) -> Option<&'s StageSample> {
     sample.stages.iter().find(|sample| sample.stage == stage)
 }
 
-/// The stages of which both sides say how many rows they wrote, and not the same.
+/// The stages for which both sides report different row counts.
 fn different_rows(pairs: &[Pair]) -> Vec<String> {
     let rows = |sample: &Sample, stage: &str| find(sample, stage).and_then(|sample| sample.rows);
     let differs = |pair: &Pair, stage: &str| {

@@ -1,4 +1,4 @@
-//! `windlass-bench expectations`: what it costs a stage to look at its rows before it commits them.
+//! `windlass-bench expectations`: measures the cost of expectations.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,11 +10,11 @@ use super::plain::Engine;
 use super::summary::{Spread, Table};
 use super::{Outcome, machine};
 
-/// What the stage computes: every line, with what a warehouse would add to it.
+/// The query of the stage: every line, with typical warehouse columns.
 const QUERY: &str = "SELECT *, l_extendedprice * (1 - l_discount) AS revenue, \
                      l_receiptdate - l_shipdate AS days_on_the_way FROM lineitem\n";
 
-/// Sets of expectations, all of which the rows meet, from cheap to dear.
+/// Sets of expectations that all rows satisfy, from cheap to expensive.
 const SETS: [(&str, &str); 4] = [
     ("none", ""),
     (

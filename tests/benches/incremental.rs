@@ -1,4 +1,4 @@
-//! `windlass-bench incremental`: the run that takes changes in against the run that computes everything.
+//! `windlass-bench incremental`: compares incremental runs with full runs.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub(crate) struct IncrementalArgs {
     /// Where the example projects are.
     #[arg(long, default_value = "examples")]
     examples: PathBuf,
-    /// Run the TPC-H pipeline over Delta tables made of the Parquet files in this folder.
+    /// Run the TPC-H pipeline over Delta tables created from the Parquet files in this folder.
     #[arg(long)]
     tpch: Option<PathBuf>,
     /// Run the code_graph pipeline over a copy of the source code in this folder.
@@ -74,7 +74,7 @@ struct First {
     data: PathBuf,
 }
 
-/// A run over changed data by either way, and how the stages of the incremental one came about.
+/// A run over changed data, incremental or full, with the strategies of the incremental one.
 struct Pair {
     incremental: Sample,
     full: Sample,

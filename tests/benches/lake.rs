@@ -1,4 +1,4 @@
-//! Delta tables for the benchmarks: made from Parquet files, copied, and compared.
+//! Delta tables for the benchmarks: created from Parquet files, copied, and compared.
 
 use std::fs;
 use std::path::Path;
@@ -59,8 +59,8 @@ pub(crate) async fn make(from: &Path, to: &Path) -> Outcome {
     Ok(())
 }
 
-/// Copies a folder by linking its files, which keeps what tells a file that has changed from one that has not. A file of
-/// a table is never changed once it is there; the state store is, and so is copied.
+/// Copies a folder by linking its files, which preserves how changed files are detected. A file of a table is never
+/// changed once it is there; the state store is, and so is copied.
 pub(crate) fn copy(from: &Path, to: &Path) -> Outcome {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
@@ -100,8 +100,8 @@ pub(crate) fn put(from: &Path, to: &Path) -> Outcome {
     copy(from, to)
 }
 
-/// What all rows of a table come to, whatever their order: for each column how many there are, and their sum if they
-/// are exact numbers, else the smallest and the largest.
+/// A summary of all rows of a table, independent of their order: for each column the number of values, and their sum if
+/// they are exact numbers, else the smallest and the largest.
 pub(crate) async fn checksum(folder: &Path) -> Outcome<String> {
     let ctx = session();
     let table = open(folder).await?;

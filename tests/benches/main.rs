@@ -1,4 +1,4 @@
-//! `windlass-bench`: data, base line and comparison of the benchmarks. `make bench` calls it; docs/benchmarks.md
+//! `windlass-bench`: data, baseline and comparison of the benchmarks. `make bench` calls it; docs/benchmarks.md
 //! explains what it measures.
 //!
 //! The base line runs in a separate process, this program as `windlass-bench plain`, so that its time and memory can be
@@ -30,7 +30,7 @@ use clap::{Parser, Subcommand};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What a command of this program comes to; errors are for a person to read.
+/// The result of a command of this program; errors are human-readable.
 type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
 #[derive(Debug, Parser)]
@@ -47,20 +47,20 @@ enum Command {
         /// The scale factor: 1 is 6 million lines.
         #[arg(long, default_value_t = 1.0)]
         scale: f64,
-        /// Where the folders go. A table that already exists is left as it is.
+        /// Where the folders are created. An existing table is kept.
         out: PathBuf,
     },
-    /// Run a project with plain DataFusion and deltalake; what it came to goes to stdout as JSON.
+    /// Run a project with plain DataFusion and deltalake; the result is printed to stdout as JSON.
     Plain(plain::PlainArgs),
-    /// Run pipelines with Windlass and with the base line, by turns; a report in Markdown goes to stdout.
+    /// Run pipelines with Windlass and with the baseline, alternately; a report in Markdown is printed to stdout.
     Compare(compare::CompareArgs),
-    /// Change a share of the rows, and compare the run that takes the changes in with one that computes everything.
+    /// Change a fraction of the rows, and compare an incremental run with a full run.
     Incremental(incremental::IncrementalArgs),
     /// Upsert a share of a table's rows with Windlass and with deltalake's own merge.
     Upsert(upsert::UpsertArgs),
     /// Merge changed rows into a table with deltalake's own operation.
     Merge(merge::MergeArgs),
-    /// Write every line of TPC-H with and without expectations, by turns.
+    /// Write every line of TPC-H with and without expectations, alternately.
     Expectations(expectations::ExpectationsArgs),
     /// Run a project of many stages a second time, with nothing changed.
     Unchanged(unchanged::UnchangedArgs),

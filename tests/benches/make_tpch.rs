@@ -1,4 +1,4 @@
-//! The tables of TPC-H as Parquet files.
+//! Generates the tables of TPC-H as Parquet files.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -133,7 +133,7 @@ fn write(job: &Job, scale: f64, out: &Path) -> Outcome {
     let reader = (job.table.read)(scale, job.part, job.parts);
     let path = partial(out, job.table).join(format!("{}-{:04}.parquet", job.table.name, job.part));
     let properties = WriterProperties::builder().set_compression(Compression::SNAPPY).build();
-    // Without the Arrow schema the files say what any other writer's would: plain strings, no view types.
+    // Without the Arrow schema the files are like those of any other writer: plain strings, no view types.
     let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
     let mut writer = ArrowWriter::try_new_with_options(File::create(&path)?, Arc::clone(&reader.schema()), options)?;
     for batch in reader {

@@ -1,4 +1,4 @@
-//! One process, measured: wall time, CPU time and peak memory.
+//! Measures a process: wall time, CPU time and peak memory.
 
 use std::fs::File;
 use std::path::Path;
@@ -12,7 +12,7 @@ use wait4::Wait4;
 
 use super::Outcome;
 
-/// What one process took, and what it said.
+/// The resource usage of a process, and its output.
 pub(crate) struct Measured {
     /// Seconds from start to end.
     pub(crate) wall: f64,
@@ -86,7 +86,7 @@ fn resident(process: u32) -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
-/// Has the kernel write out what the run before left in memory, so that the next run does not pay for it.
+/// Makes the kernel write the dirty pages of the previous run, so that the next run does not pay for it.
 pub(crate) fn settle() -> Outcome {
     Command::new("sync").status()?;
     Ok(())

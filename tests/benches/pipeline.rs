@@ -1,4 +1,4 @@
-//! One pipeline, run by either side.
+//! Runs one pipeline with either side.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -41,7 +41,7 @@ pub(crate) struct Programs {
     pub(crate) engine: Engine,
 }
 
-/// What one run came to.
+/// The result of one run.
 pub(crate) struct Sample {
     pub(crate) wall: f64,
     pub(crate) cpu: f64,
@@ -51,7 +51,7 @@ pub(crate) struct Sample {
     pub(crate) run_id: Option<RunId>,
 }
 
-/// What one stage of a run came to.
+/// The result of one stage of a run.
 #[derive(Clone)]
 pub(crate) struct StageSample {
     pub(crate) stage: String,
@@ -68,7 +68,7 @@ impl Programs {
         Ok(Self { windlass, plain, engine })
     }
 
-    /// Runs `pipeline` once, into a separate folder below `work` that is gone afterwards.
+    /// Runs `pipeline` once, into a separate folder below `work` that is removed afterwards.
     pub(crate) fn run(&self, side: Side, pipeline: &Pipeline, work: &Path) -> Outcome<Sample> {
         let folder = tempfile::Builder::new().prefix("run").tempdir_in(work)?;
         let home = folder.path().join("home");
@@ -82,7 +82,7 @@ impl Programs {
         }
     }
 
-    /// Runs `pipeline` with Windlass at the home `home`, whatever is there; what it says goes to files below `folder`.
+    /// Runs `pipeline` with Windlass at the home `home`, whatever it contains; its output goes to files below `folder`.
     pub(crate) fn run_at(&self, pipeline: &Pipeline, home: &Path, folder: &Path) -> Outcome<Sample> {
         let Measured { wall, cpu, peak, stdout } = run(self.windlass(pipeline, home), pipeline, folder)?;
         let Printed { run } = serde_json::from_str(&stdout)?;
@@ -114,7 +114,7 @@ fn run(mut command: Command, pipeline: &Pipeline, folder: &Path) -> Outcome<Meas
     measure(command, folder)
 }
 
-/// A folder for all that a benchmark writes, inside `folder` if there is one; it is gone when the value is.
+/// A folder for everything that a benchmark writes, inside `folder` if given; it is removed when the value is dropped.
 pub(crate) fn work_folder(folder: Option<&Path>) -> Outcome<TempDir> {
     Ok(match folder {
         Some(folder) => tempfile::tempdir_in(folder)?,
@@ -122,7 +122,7 @@ pub(crate) fn work_folder(folder: Option<&Path>) -> Outcome<TempDir> {
     })
 }
 
-/// How each stage of a run came about, by the run's bundle: a strategy, `reuse`, or nothing if the bundle does not say.
+/// How each stage of a run was computed, according to the run's bundle: a strategy, `reuse`, or nothing if unknown.
 pub(crate) fn strategies(home: &Path, run_id: &RunId) -> Outcome<Vec<(String, String)>> {
     let file = home.join("runs").join(run_id.as_str()).join("lineage.json");
     let lineage: LineageRecord = serde_json::from_slice(&fs::read(file)?)?;

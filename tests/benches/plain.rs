@@ -1,4 +1,4 @@
-//! `windlass-bench plain`: the base line as a process.
+//! `windlass-bench plain`: the baseline as a process.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ pub(crate) struct PlainArgs {
     /// The value of a parameter.
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = key_value)]
     params: Vec<(String, String)>,
-    /// Partitions that queries are planned into, if not as many as the project says.
+    /// The number of partitions, if different from the project's.
     #[arg(long)]
     target_partitions: Option<usize>,
     /// How the engine is set.
@@ -29,10 +29,10 @@ pub(crate) struct PlainArgs {
     engine: Engine,
 }
 
-/// How the engine of the base line is set.
+/// The engine settings of the baseline.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 pub(crate) enum Engine {
-    /// As DataFusion comes.
+    /// DataFusion's defaults.
     #[default]
     Stock,
     /// As Windlass sets it.

@@ -1,4 +1,4 @@
-//! Samples to medians, and medians to Markdown.
+//! Summarises samples as medians, and medians as Markdown.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! `windlass-bench unchanged`: a run in which nothing has changed.
+//! `windlass-bench unchanged`: measures a run in which nothing has changed.
 
 use std::path::PathBuf;
 

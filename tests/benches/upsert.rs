@@ -68,7 +68,7 @@ pub(crate) fn run(args: &UpsertArgs) -> Outcome {
         let pipeline = project(merge, &source, work)?;
         let home = work.join(format!("home_{merge}"));
         programs.run_at(&pipeline, &home, work)?;
-        // Every run starts from a copy of what the first one left, in the same place.
+        // Every run starts from a copy of the state that the first one left, in the same place.
         let first = home.with_extension("first");
         fs::rename(&home, &first)?;
         homes.push((merge.clone(), pipeline, home, first));
@@ -113,7 +113,7 @@ fn project(merge: &str, source: &Path, work: &Path) -> Outcome<Pipeline> {
     Ok(Pipeline { name: merge.to_owned(), project, sources })
 }
 
-/// Changes the source, and writes the rows as they are now to Parquet files. Says how many there are.
+/// Changes the source, and writes its current rows to Parquet files. Returns their number.
 async fn change(source: &Path, args: &UpsertArgs, changes: &Path) -> Outcome<usize> {
     let most = greatest(source, "l_orderkey").await?;
     let predicate = args.shape.predicate("l_orderkey", most, args.per_mille);

@@ -1,4 +1,4 @@
-//! The integration tests of Windlass, one binary: behaviour through public doors, on real components.
+//! The integration tests of Windlass, one binary: behaviour through public interfaces, on real components.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod api;

@@ -1,4 +1,4 @@
-//! The yardstick: a project run by plain single-process DataFusion and the `deltalake` crate, stage by stage.
+//! The baseline: a project run by plain single-process DataFusion and the `deltalake` crate, stage by stage.
 //!
 //! ```text
 //! project files ─graph::check→ PipelineGraph ─session::register→ sources
@@ -51,7 +51,7 @@ pub struct PlainOptions {
     pub sources: Vec<(String, String)>,
     /// Names and values of parameters.
     pub params: Vec<(String, String)>,
-    /// Partitions that queries are planned into, if not as many as the project says.
+    /// The number of partitions, if different from the project's.
     pub target_partitions: Option<usize>,
     /// How the engine is set.
     pub engine: PlainEngine,

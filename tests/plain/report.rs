@@ -1,11 +1,11 @@
-//! What a plain run came to.
+//! The result of a plain run.
 
 use serde::{Deserialize, Serialize};
 use windlass_base::ids::NodeName;
 use windlass_project::graph::Stage;
 use windlass_project::spec::table::Materialize;
 
-/// What a plain run came to.
+/// The result of a plain run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlainReport {
     /// The stages in the order in which they ran.

@@ -1,4 +1,4 @@
-//! Addresses that are wrong, and connections that break.
+//! Wrong addresses, and broken connections.
 
 use std::net::SocketAddr;
 

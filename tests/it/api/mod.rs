@@ -1,4 +1,4 @@
-//! The API and the client library that speaks it, over real sockets and a real cluster in this process.
+//! The API and the client library, over real sockets and a real cluster in this process.
 
 mod connection;
 mod refusals;

@@ -1,4 +1,4 @@
-//! What the API refuses: each with a code, and nothing left behind.
+//! What the API refuses: each with a code, and without leftovers.
 
 use bytes::Bytes;
 use tonic::{Code, Request, Status};

@@ -1,4 +1,4 @@
-//! Runs on a cluster through the client library: what goes in, what comes out.
+//! Runs on a cluster through the client library.
 
 use std::collections::BTreeMap;
 use std::fs;

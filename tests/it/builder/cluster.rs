@@ -1,4 +1,4 @@
-//! A plan gives the rows that the same query in SQL gives.
+//! A plan returns the same rows as the equivalent SQL.
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::DataType;

@@ -1,4 +1,4 @@
-//! Projects that are built in code, and stages that are plans of the engine.
+//! Projects built in code, and stages that are plans of the engine.
 
 mod cluster;
 mod project;

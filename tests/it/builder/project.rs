@@ -1,4 +1,4 @@
-//! What is built is what would have been written by hand.
+//! A built project equals one written by hand.
 
 use std::collections::BTreeMap;
 use std::fs;

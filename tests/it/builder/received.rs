@@ -1,4 +1,4 @@
-//! Plans that do not fit where they arrive, or were never good.
+//! Plans that do not match their receiver, or are invalid.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What a plan may hold to be sent, and how its scans travel.
+//! Which plans can be sent, and how their scans are encoded.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Feeds on executors: every scan is split into tasks, sent, and run apart, and no row is lost or repeated.
+//! Change feeds on executors: every scan is split into tasks, sent, and run separately, and no row is lost or repeated.
 
 use datafusion::prelude::SessionContext;
 use tempfile::TempDir;

@@ -1,4 +1,4 @@
-//! Tables written by Spark: each one's feed equals that of the Delta kernel, a reader in one process.
+//! Tables written by Spark: each feed equals that of the Delta kernel, a single-process reader.
 
 use std::path::{Path, PathBuf};
 

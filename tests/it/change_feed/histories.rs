@@ -1,4 +1,4 @@
-//! Random histories of a table and of a reader that follows it, on facts alone, against a model that knows every row.
+//! Random histories of a table and of a reader that follows it, on metadata only, against a model with every row.
 //!
 //! Every version's changes reach the reader once and in order, or the reader is told why they cannot. `WINDLASS_FEED_HISTORIES`
 //! raises the number of histories.

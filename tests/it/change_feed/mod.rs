@@ -1,4 +1,4 @@
-//! The change feed: which rows changed between two versions of a table, exactly and once.
+//! The change feed: exactly the rows that changed between two versions of a table, each once.
 
 mod cluster;
 mod golden;

@@ -1,4 +1,4 @@
-//! Ranges that cannot be read, and why; and metadata that changes within a range.
+//! Ranges that cannot be read, with the reasons; and metadata changes within a range.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Feeds of real tables: read as tasks read them, and applied to the state they start from.
+//! Reads feeds of real tables as tasks do, and applies them to their initial state.
 
 use std::collections::BTreeMap;
 use std::path::Path;

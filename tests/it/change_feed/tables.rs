@@ -1,4 +1,4 @@
-//! Random tables made by another writer: the feed between two versions leads from the rows of one to those of the other.
+//! Random tables of another writer: applying the feed between two versions to the rows of one gives those of the other.
 
 use std::path::Path;
 

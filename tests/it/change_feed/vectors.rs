@@ -1,4 +1,4 @@
-//! Deletion vectors that change: exactly the deleted rows and came, whatever else a scan skips.
+//! Changing deletion vectors: exactly the deleted and restored rows, whatever else a scan skips.
 
 use std::collections::BTreeSet;
 use std::path::Path;

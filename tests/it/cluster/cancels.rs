@@ -1,4 +1,4 @@
-//! A cancel is final: when it has been acknowledged nothing is committed any more, and soon nobody works.
+//! A cancel is final: after it has been acknowledged nothing is committed any more, and tasks end soon.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Executors that are killed while a run needs them.
+//! Executors killed during a run.
 
 use std::fs;
 use std::path::Path;

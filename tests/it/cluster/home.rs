@@ -1,4 +1,4 @@
-//! A scheduler and a program that embeds Windlass, each with a separate state, want the same home.
+//! A scheduler and a program that embeds Windlass, with separate states, use the same home.
 
 use windlass_base::error::Coded;
 use windlass_client::embedded::EmbeddedConfig;

@@ -1,4 +1,4 @@
-//! A cluster of processes whose data, tables and bundles lie in an object store: only the servers have its credentials,
+//! A cluster of processes whose data, tables and bundles are in an object store: only the servers have its credentials,
 //! and nobody tells them.
 
 use std::process::Output;

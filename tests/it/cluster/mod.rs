@@ -1,4 +1,4 @@
-//! A cluster of three processes, used as its users use it: through the API, with nothing shared but the network and the
+//! A cluster of three processes, used like its users do: through the API, with nothing shared but the network and the
 //! store.
 
 mod cancels;

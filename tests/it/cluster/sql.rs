@@ -1,4 +1,4 @@
-//! The `.slt` files on a cluster of three processes, each query sent to the API and answered by Arrow Flight.
+//! The `.slt` files on a cluster of three processes, each query sent to the API, with results by Arrow Flight.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! `windlass doctor`: what would stop a run is said before one starts.
+//! `windlass doctor`: reports what would stop a run before one starts.
 
 use std::fs;
 

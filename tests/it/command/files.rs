@@ -1,4 +1,4 @@
-//! Files that a command is told to write: whole or not at all, and in place of no other unless that is asked for.
+//! Output files of commands: written completely or not at all, and replacing no other file unless requested.
 
 use std::fs;
 use std::io::Read;

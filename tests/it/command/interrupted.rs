@@ -1,4 +1,4 @@
-//! Processes that are killed while they run a pipeline, and others that want the same home: what the next run finds.
+//! Processes killed while they run a pipeline, and others that use the same home: what the next run finds.
 
 use std::fs;
 use std::io::{BufRead, BufReader};

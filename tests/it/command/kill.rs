@@ -1,4 +1,4 @@
-//! A process killed while it writes: the next run makes it good.
+//! A process killed while it writes: the next run recovers.
 
 use std::fs;
 use std::path::Path;

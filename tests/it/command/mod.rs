@@ -1,4 +1,4 @@
-//! The `windlass` command as a user meets it: a process, its output, its exit code.
+//! The `windlass` command as users see it: a process, its output, its exit code.
 
 mod doctor;
 mod files;

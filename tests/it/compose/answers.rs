@@ -1,4 +1,4 @@
-//! The example project gives the same rows whatever runs it.
+//! The example project gives the same rows on every kind of cluster.
 
 use super::cluster::{Cluster, FIRST, SECOND};
 use super::pipeline::{Pipeline, fixtures};

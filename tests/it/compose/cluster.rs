@@ -1,4 +1,4 @@
-//! Containers of one test, and what can be done to them.
+//! The containers of a test, and operations on them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

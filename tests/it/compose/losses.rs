@@ -1,4 +1,4 @@
-//! Executors that are killed at a chosen moment of a run.
+//! Executors killed at a chosen moment of a run.
 
 use std::sync::OnceLock;
 

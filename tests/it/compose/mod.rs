@@ -1,4 +1,4 @@
-//! A cluster of containers, made by docker/compose.yaml: answers as in one process, and loses parts of itself.
+//! A cluster of containers from docker/compose.yaml: it gives the same results as one process, also after losing parts.
 //!
 //! On only with `WINDLASS_COMPOSE=1`, as `make compose-test` sets it, because the images must have been built.
 

@@ -1,4 +1,4 @@
-//! A pipeline as a test runs it: on the containers, and in one process to know what must come out.
+//! A pipeline of a test: run on the containers, and in one process for the expected result.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Parts of the cluster that go and come back.
+//! Parts of the cluster that disappear and return.
 
 use std::time::{Duration, Instant};
 

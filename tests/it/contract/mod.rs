@@ -1,4 +1,4 @@
-//! Schema contracts: which types go together under which policy, and that a project which breaks one changes nothing.
+//! Schema contracts: which types are compatible under which policy, and that a violation changes nothing.
 
 mod command;
 mod matrix;

@@ -1,4 +1,4 @@
-//! Runs of stages with contracts: columns omitted and kept, nulls, incremental stages, evolution over versions.
+//! Runs of stages with contracts: columns dropped and kept, nulls, incremental stages, evolution over versions.
 
 use windlass_base::ids::NodeName;
 use windlass_client::{Project, RunOptions, Windlass};

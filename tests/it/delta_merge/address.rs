@@ -1,4 +1,4 @@
-//! Rows with their addresses: right whatever a scan skips, and on the other side of the wire.
+//! Rows with their addresses: correct whatever a scan skips, and after encoding.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! One commit a merge, against the version that its positions are of, and nothing else.
+//! One commit per merge, against the version that its positions refer to.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

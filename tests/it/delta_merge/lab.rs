@@ -1,4 +1,4 @@
-//! The way of changes into a table: both jobs, then one commit.
+//! Applies changes to a table: both jobs, then one commit.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What a merge takes and what it refuses, and its way over the wire.
+//! What a merge accepts and refuses, and its encoding.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Tables that merges have made, read by programs that are not ours: tests/readers. They need Python and are asked for
-//! by `WINDLASS_READERS`.
+//! Tables written by merges, read by independent programs: tests/readers. They need Python and are enabled by
+//! `WINDLASS_READERS`.
 
 use std::path::Path;
 use std::process::Command;

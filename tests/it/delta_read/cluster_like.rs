@@ -1,4 +1,4 @@
-//! Runs a scan as a cluster does: one task per partition, each sent as bytes with the files of its partition alone.
+//! Runs a scan like a cluster: one task per partition, each sent as bytes with only the files of its partition.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Tables written by Spark and other engines, with the rows that they must read back to.
+//! Tables written by Spark and other engines, with their expected rows.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Pins: which version is meant, and what is refused.
+//! Pins: which version is selected, and what is refused.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};

@@ -1,4 +1,4 @@
-//! What a scan reads and what it leaves alone.
+//! What a scan reads and what it skips.
 
 use std::path::Path;
 use std::sync::Arc;

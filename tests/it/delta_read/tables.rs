@@ -1,4 +1,4 @@
-//! Delta tables made for a test, and rows made comparable.
+//! Delta tables for tests, and comparable rows.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Deletion vectors: rows that are gone stay gone, whatever else a scan skips.
+//! Deletion vectors: deleted rows stay deleted, whatever else a scan skips.
 
 use std::path::{Path, PathBuf};
 

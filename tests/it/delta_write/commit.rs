@@ -1,4 +1,4 @@
-//! One commit a run, anyone who else writes.
+//! One commit per run, whoever else writes.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A store that fails before it acts or after, at random: one commit per run all the same.
+//! A store that fails randomly before or after it acts: still one commit per run.
 
 use std::fmt;
 use std::ops::Range;

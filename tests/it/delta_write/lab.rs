@@ -1,4 +1,4 @@
-//! A folder or an in-memory store with tables in it, and the way of rows into them.
+//! A folder or an in-memory store with tables, and helpers to write rows to them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;

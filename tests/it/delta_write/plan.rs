@@ -1,4 +1,4 @@
-//! The write as a plan: its text, its metrics, its way over the wire.
+//! The write as a plan: its text, its metrics, its encoding.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Rows that a table must not have: the write fails, says why, and changes nothing.
+//! Invalid rows: the write fails with the reason, and changes nothing.
 
 use datafusion::error::DataFusionError;
 use windlass_base::error::{Coded, Failure};

@@ -1,4 +1,4 @@
-//! What is written is what deltalake reads.
+//! deltalake reads what was written.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Tables made, found again, compared and refused.
+//! Creating, opening, comparing and refusing tables.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A job that fails says why, legibly, and whether trying again may help.
+//! A failed job reports the reason, and whether a retry may help.
 
 use std::sync::Arc;
 

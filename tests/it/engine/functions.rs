@@ -1,4 +1,4 @@
-//! Functions that go wrong or wait, on demand.
+//! Functions that fail or block on demand.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,4 @@
-//! Jobs can be watched, cancelled and looked into; clusters come and go without leaving anything behind.
+//! Jobs can be watched, cancelled and inspected; clusters start and stop without leftovers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,4 @@
-//! A query that does not fit the memory spills, or says so.
+//! A query that exceeds the memory spills, or fails with a clear error.
 
 use std::fs::File;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Jobs on a real embedded cluster: the same rows as plain DataFusion, and honest failures.
+//! Jobs on a real embedded cluster: the same rows as plain DataFusion, and accurate failures.
 
 mod failures;
 mod functions;

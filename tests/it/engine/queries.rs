@@ -1,4 +1,4 @@
-//! Queries give the rows that plain DataFusion gives.
+//! Queries return the same rows as plain DataFusion.
 
 use std::path::Path;
 use std::sync::Arc;

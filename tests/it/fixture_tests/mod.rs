@@ -1,4 +1,4 @@
-//! Fixture tests: what the command says of a project that passes and of one that does not, and values of every type.
+//! Fixture tests: the command's output for passing and failing projects, and values of every type.
 
 mod command;
 mod documentation;

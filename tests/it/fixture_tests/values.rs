@@ -1,4 +1,4 @@
-//! Values of every type, given, carried through the engine and expected.
+//! Values of every type, given, processed by the engine and expected.
 
 use windlass_client::fixture_runner::{FindingKind, Fixtures};
 

@@ -1,4 +1,4 @@
-//! Rows that one row of an input becomes, found again by that row's key.
+//! Rows derived from one input row, found by that row's key.
 
 use datafusion::arrow::array::{Int64Array, RecordBatch, StringArray};
 use windlass_base::config::SessionSettings;

@@ -1,4 +1,4 @@
-//! What a set of sequences has been through: one that meets nothing proves nothing.
+//! What a set of sequences has covered: without coverage they prove nothing.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Cursors that are set back, ranges that are consumed again, and sources that are no longer what they were.
+//! Cursors that are set back, ranges that are applied again, and sources whose history has changed.
 
 use std::fs;
 use std::path::Path;

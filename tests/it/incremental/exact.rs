@@ -1,5 +1,5 @@
-//! Stages whose queries the engine alone would compute wrongly: updated they are right, or fail with a code and leave
-//! their tables as they are.
+//! Stages whose queries plain DataFusion would compute wrongly: incremental updates are correct, or fail with a code
+//! and leave their tables as they are.
 
 use std::sync::Arc;
 

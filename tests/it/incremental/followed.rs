@@ -1,4 +1,4 @@
-//! Queries at the edge of what can be followed: what is followed gives what a rebuild gives.
+//! Queries at the limits of tracing: traced changes give the same result as a rebuild.
 
 use std::fs;
 

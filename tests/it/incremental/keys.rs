@@ -1,4 +1,4 @@
-//! A table never has two rows of a key, and a run that would commit them fails as a rebuild does.
+//! A table never has two rows with the same key, and a run that would commit them fails like a rebuild.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
-//! What the tables must hold: the stages' SQL in one process over the sources as they are now. The engine is plain DataFusion,
-//! unless the sources hold floats that are equal in one place and not in another: which of them are one value is Windlass's
-//! own rule (docs/values.md), so a session of ours applies it, and rows are stored as its tables store them.
+//! The expected content of the tables: the stages' SQL in one process over the current sources. The engine is plain
+//! DataFusion, unless the sources hold floats that are equal in one place and not in another: which of them are one
+//! value is Windlass's own rule (docs/values.md), so a session of ours applies it, and rows are stored as its tables
+//! store them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

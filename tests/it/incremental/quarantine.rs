@@ -1,4 +1,4 @@
-//! Quarantines of incremental stages: the rows that are left are those that a rebuild leaves.
+//! Quarantines of incremental stages: the remaining rows are those of a rebuild.
 
 use super::rebuilt::{Rebuilt, Stage, numbers};
 

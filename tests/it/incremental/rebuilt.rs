@@ -1,4 +1,4 @@
-//! A project whose tables are held, run by run, against the same project computed again in an empty home.
+//! A project whose tables are compared, after each run, with the same project recomputed in an empty home.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

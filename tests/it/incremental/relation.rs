@@ -1,4 +1,4 @@
-//! What generated SQL may say about a table: columns of a few kinds, and a key that really is one.
+//! What generated SQL can use of a table: columns of a few kinds, and a real key.
 
 use rand::Rng;
 use rand::rngs::StdRng;

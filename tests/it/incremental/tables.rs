@@ -1,4 +1,4 @@
-//! Delta tables through the `deltalake` crate alone, so that nothing of Windlass judges Windlass.
+//! Delta tables accessed only through the `deltalake` crate, so that Windlass is not checked by its own code.
 
 use std::path::Path;
 use std::sync::Arc;

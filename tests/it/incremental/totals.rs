@@ -1,4 +1,4 @@
-//! Counts and sums, continued from what the table holds.
+//! Counts and sums that are updated from the changes.
 
 use datafusion::arrow::array::{Decimal128Array, Float64Array, Int64Array, RecordBatch, StringArray};
 use windlass_base::config::SessionSettings;

@@ -1,4 +1,4 @@
-//! How much of a table a change touches decides how its rows are computed, and never what they are.
+//! How much of a table a change touches affects how its rows are computed, but never the rows.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! The base line that results and times are compared with.
+//! The baseline for results and times.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! A collector of traces that keeps what it is sent.
+//! A trace collector that stores what it receives.
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};

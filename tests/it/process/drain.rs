@@ -1,4 +1,4 @@
-//! An executor that is asked to stop finishes what it has begun, and its leaving costs no work.
+//! A stopping executor finishes its work, and leaves without losing any.
 
 use std::fs::File;
 use std::path::Path;

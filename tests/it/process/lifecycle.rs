@@ -1,4 +1,4 @@
-//! Servers start, tell how they are, survive each other, and end in order.
+//! Servers start, report their status, survive each other, and end cleanly.
 
 use std::fs;
 use std::path::Path;

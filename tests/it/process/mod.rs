@@ -1,4 +1,4 @@
-//! The servers as those who run them meet them: settings, probes, signals, and each other's absence.
+//! The servers from an operator's view: settings, probes, signals, and outages of each other.
 
 mod collector;
 mod documentation;

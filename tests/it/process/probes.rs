@@ -1,4 +1,4 @@
-//! Probes answer whatever keeps a process busy.
+//! Probes answer even if the process is busy.
 
 use std::sync::Arc;
 

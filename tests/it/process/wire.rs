@@ -1,4 +1,4 @@
-//! Messages that no scheduler and no client of Windlass sends: whatever they name, nothing that is not theirs is removed or
+//! Messages that no scheduler and no client of Windlass sends: whatever they refer to, no foreign file is removed or
 //! handed out.
 
 use std::fs;

@@ -1,4 +1,4 @@
-//! Projects on disk, and how the crates stand to one another; what projects mean is tested in `shared/project/tests`.
+//! Projects on disk, and the dependencies between crates; the meaning of projects is tested in `shared/project/tests`.
 
 mod architecture;
 mod load;

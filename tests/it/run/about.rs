@@ -1,4 +1,4 @@
-//! What a project says of itself: its tables, columns, lineage and semantic ids, asked for in SQL.
+//! The metadata of a project: its tables, columns, lineage and semantic ids, queried with SQL.
 
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use futures::TryStreamExt;

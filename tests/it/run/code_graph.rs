@@ -1,4 +1,4 @@
-//! The example project `code_graph` over a few small repositories of which everything is known.
+//! The example project `code_graph` over a few small repositories with known content.
 //!
 //! [`facts`] is what any engine that has run the project must answer; here plain DataFusion does.
 

@@ -1,5 +1,5 @@
-//! What counts as another definition of a stage, and what the plan says has changed: one project, edited in one place at a
-//! time after it has run.
+//! What counts as a changed definition of a stage, and which changes the plan names: one project, edited in one place
+//! at a time after it has run.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Cursors set by hand: what is written, what it says afterwards, and when it is refused.
+//! Cursors set by hand: what is written, the state afterwards, and when it is refused.
 
 use std::fs;
 use std::path::Path;

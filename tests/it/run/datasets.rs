@@ -1,5 +1,5 @@
-//! Where rows come from and where they go: rows of the project, tables of other projects, ways of saving, exports, and
-//! loaders and savers that the program brings along.
+//! Where rows come from and where they go: inline rows, tables of other projects, write modes, exports, and loaders and
+//! savers that the program brings along.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Expectations on every path that writes rows: what fails, what is said, what goes to quarantine.
+//! Expectations on every write path: what fails, what is logged, what is quarantined.
 
 use std::collections::BTreeMap;
 use std::fs;

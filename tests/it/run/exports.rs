@@ -1,5 +1,4 @@
-//! Folders of exports: what is not theirs stays, where they must not go they do not go, and what was interrupted is made
-//! good.
+//! Export folders: foreign files are kept, forbidden locations are refused, and interrupted exports are good.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! Other programs commit to the tables of stages while a run is active: nothing that they did is buried.
+//! Other programs commit to the tables of stages during a run: none of their changes is lost.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

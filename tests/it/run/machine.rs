@@ -1,4 +1,4 @@
-//! The state machine by example: what a reader may want to look up.
+//! The state machine by example.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Plan texts without what differs from run to run or must not be shown.
+//! Plan texts without volatile or secret parts.
 
 use windlass_scheduler::record::plan_text::normalize_plan_text;
 

@@ -1,5 +1,5 @@
-//! Deep, long and growing queries: what the limits allow runs from beginning to end, what they do not is refused with a
-//! code and a place, and no input ends the process.
+//! Deep, long and growing queries: what the limits allow runs completely, anything else is refused with a code and a
+//! place, and no input ends the process.
 
 use std::path::Path;
 

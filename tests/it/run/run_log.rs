@@ -1,4 +1,4 @@
-//! The schema of the run log is written down, and says what the log is.
+//! The documented schema of the run log matches the log.
 
 use std::path::PathBuf;
 

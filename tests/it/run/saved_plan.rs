@@ -1,4 +1,4 @@
-//! Saved plans: what has moved since is found, all of it and nothing else, and told in words.
+//! Saved plans: exactly the changes since are detected and described.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! Files of odd shapes as sources of a run: what an embedded cluster computes of them, in a folder with an odd name.
+//! Unusual files as sources of a run on an embedded cluster, in a folder with an unusual name.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

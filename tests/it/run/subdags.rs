@@ -1,4 +1,4 @@
-//! Sub-DAGs that run: the page's example on real tables, and what the engine says of a query in one.
+//! Running sub-DAGs: the documented example on real tables, and engine errors in their queries.
 
 use std::fs;
 

@@ -1,5 +1,6 @@
-//! Subqueries wherever SQL has them: as values, in aggregates, correlated in every way, lateral and recursive. What one
-//! process can run runs, on the cluster or next to the scheduler; what nobody can plan is refused before anything runs.
+//! Subqueries wherever SQL allows them: as values, in aggregates, correlated in every way, lateral and recursive. What
+//! one process can run runs, on the cluster or next to the scheduler; what nobody can plan is refused before anything
+//! runs.
 
 use windlass_client::{Project, RunOptions, Windlass};
 use windlass_evidence::artifact::RunStatus;

@@ -1,4 +1,4 @@
-//! A clause that a function cannot take is refused when a query is planned, where the engine would leave it out.
+//! A clause that a function does not support is refused when a query is planned, where the engine would ignore it.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The session identity: equal where sessions plan alike, in whatever process, and different where they do not.
+//! The session identity: equal if and only if sessions plan in the same way, in any process.
 
 use std::process::Command;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! CSV and JSON files of odd shapes: the value that exists, or a refusal that names the file and the line.
+//! Unusual CSV and JSON files: exact values, or a refusal that names the file and the line.
 
 use windlass_base::config::SessionSettings;
 use windlass_base::error::Coded;

@@ -1,4 +1,4 @@
-//! What `syntax_nodes` says of nodes beyond the tree: roles, scopes, owners, qualifiers, arities.
+//! What `syntax_nodes` returns in addition to the tree: roles, scopes, owners, qualifiers, arities.
 
 use super::support::Fixture;
 

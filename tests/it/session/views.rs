@@ -1,4 +1,4 @@
-//! Views and providers, and the records they leave.
+//! Views and providers, and their records.
 
 use std::sync::Arc;
 

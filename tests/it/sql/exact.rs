@@ -1,4 +1,4 @@
-//! Results that do not fit, and values of which there are several: errors with a code, in one process and on a cluster.
+//! Overflowing results, and scalar subqueries with several rows: errors with a code, in one process and on a cluster.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The SQL tests: the same `slt/*.slt` files on every engine that promises the same answers.
+//! The SQL tests: the same `slt/*.slt` files on every engine.
 //!
 //! ```text
 //! fixtures::register(ctx) ─ an engine's `RunSql` ─run_all→ every file of tests/slt, value by value

@@ -1,4 +1,4 @@
-//! From `.slt` files to an engine and back.
+//! Runs `.slt` files on an engine.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Values as `.slt` files write them.
+//! Values in the format of `.slt` files.
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use datafusion::arrow::compute::cast;

@@ -1,4 +1,4 @@
-//! What every state store promises.
+//! The conformance suite of state stores.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};

@@ -1,4 +1,4 @@
-//! The state stores: one suite of promises, run on every implementation.
+//! The state stores: one conformance suite, run on every implementation.
 
 mod conformance;
 mod redb;

@@ -1,4 +1,4 @@
-//! What only a file can promise: it outlives its process, however that ends.
+//! Tests of the file store: it outlives its process, however that ends.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};

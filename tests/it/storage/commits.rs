@@ -1,4 +1,4 @@
-//! Commits to one table over the S3 protocol, raced for.
+//! Racing commits to one table over the S3 protocol.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A process killed between the check of its rows and their commit.
+//! A process killed between checking its rows and committing them.
 
 use std::fs;
 use std::process::Stdio;

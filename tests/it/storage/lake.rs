@@ -1,4 +1,4 @@
-//! A project whose sources, tables and bundles lie in an object store.
+//! A project whose sources, tables and bundles are in an object store.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! A table of very many files: planned from its log alone, and sent to executors in messages of a modest size.
+//! A table with many files: planned only from its log, and sent to executors in small messages.
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! Object storage: what tasks ask of it, a table of very many files, and pipelines whose data lie on a real server of
-//! the S3 protocol, run by the command as a separate process with credentials from its environment.
+//! Object storage: requests of tasks, a table with many files, and pipelines with data on a real server of the S3
+//! protocol, run by the command as a separate process with credentials from its environment.
 
 mod commits;
 mod kills;

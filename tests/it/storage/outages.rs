@@ -1,4 +1,4 @@
-//! A store that does not answer, or not at once.
+//! A store that does not answer, or not immediately.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

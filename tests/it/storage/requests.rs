@@ -1,4 +1,4 @@
-//! What the tasks of a query ask of object stores is counted, whatever they read.
+//! The object store requests of a query's tasks are counted, whatever they read.
 
 use datafusion::arrow::array::{Int64Array, StringArray};
 use datafusion::prelude::SessionContext;

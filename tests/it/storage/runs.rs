@@ -1,4 +1,4 @@
-//! A run over an object store: the rows of plain DataFusion, and everything where it belongs.
+//! A run over an object store: the same rows as plain DataFusion, and everything in its place.
 
 use serde_json::Value;
 use windlass_tests::StorageServer;

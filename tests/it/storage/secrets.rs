@@ -1,4 +1,4 @@
-//! Credentials reach neither a file, nor a log, nor an error.
+//! Credentials appear in no file, log or error.
 
 use std::fs;
 

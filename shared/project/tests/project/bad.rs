@@ -1,4 +1,4 @@
-//! Malformed projects: what each is told, word for word, and that the places are right.
+//! Malformed projects: the exact messages, and correct positions.
 //!
 //! The files in `bad/` hold the cases. In each, `§` stands before the place of every problem; it is taken out before
 //! the project is read. A case that gives no `windlass.yaml` or no stage has a good one, unless it says `bare`.

@@ -1,4 +1,4 @@
-//! Drawings: word for word, deterministic, and safe against what descriptions hold.
+//! Drawings: exact, deterministic, and safe against any content of descriptions.
 
 use windlass_project::graph::draw::DrawFormat;
 

@@ -1,4 +1,4 @@
-//! Good projects: what is read, inferred and bound.
+//! Valid projects: what is parsed, inferred and bound.
 
 use std::collections::BTreeSet;
 use std::fs;

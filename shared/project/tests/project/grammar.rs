@@ -1,5 +1,5 @@
-//! The SQL that stages may hold: every part of the parser's syntax tree is carried or refused by name, and the documentation
-//! says which.
+//! The SQL of stages: every part of the parser's syntax tree is carried or refused by name, and the documentation says
+//! which.
 
 use std::fmt::Write;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Damaged projects: whatever the files hold, reading them gives a graph or problems, never a panic.
+//! Damaged projects: whatever the files contain, parsing gives a graph or problems, never a panic.
 
 use proptest::prelude::*;
 use windlass_project::graph::check;

@@ -1,4 +1,4 @@
-//! Sub-DAGs: what instances become, and what is drawn and selected of them.
+//! Sub-DAGs: expansion, drawing and selection.
 
 use std::fmt::Write;
 

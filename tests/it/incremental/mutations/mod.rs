@@ -1,4 +1,4 @@
-//! Single changes of a project that has run: a stage whose rows they can change must be computed again, any other is used
+//! Single changes of a project that has run: a stage whose rows they can change must be recomputed, any other is reused
 //! as it is.
 
 mod mutants;

@@ -1,4 +1,4 @@
-//! Single changes of a project: such that matter to a stage's rows, and such that do not.
+//! Single changes of a project: relevant to a stage's rows, or not.
 
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, Whitespace};

@@ -1,4 +1,4 @@
-//! A project in parts that can be changed one at a time, and put together in any order.
+//! A project in parts that can be changed individually, and assembled in any order.
 
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};

@@ -1,4 +1,4 @@
-//! Which stages a project would use as they are, after the one that all mutants are mutants of has run.
+//! Which stages of a mutated project would be reused, after a run of the original project.
 
 use std::collections::BTreeMap;
 use std::fs;

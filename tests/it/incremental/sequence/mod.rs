@@ -1,4 +1,4 @@
-//! One random sequence: changes of the sources and runs by turns, and what is checked after each run.
+//! One random sequence: alternating changes of the sources and runs, and the checks after each run.
 
 mod outside;
 

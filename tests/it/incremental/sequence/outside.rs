@@ -1,5 +1,5 @@
-//! What meets a pipeline from outside: cursors that somebody sets back, ranges consumed again, other programs that
-//! write to its tables, sources whose keys are none.
+//! External events of a pipeline: cursors set back by hand, ranges applied again, other programs that write to its
+//! tables, sources whose keys are none.
 //!
 //! ```text
 //! set_a_cursor_back, take_a_range_in_again ─→ the next run gives what a rebuild gives

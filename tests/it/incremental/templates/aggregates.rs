@@ -1,4 +1,4 @@
-//! Queries that make one row of many.
+//! Queries that aggregate many rows into one.
 
 use super::{Query, Select, aggregates, group_expression, where_all};
 use crate::incremental::relation::{Column, Draw, Kind, MAX_ROWS, Relation};

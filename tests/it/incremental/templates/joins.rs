@@ -1,4 +1,4 @@
-//! Queries over two relations and more.
+//! Queries over two or more relations.
 
 use super::{Query, Select};
 use crate::incremental::relation::{Column, Draw, Kind, MAX_ROWS, Relation};

@@ -1,4 +1,4 @@
-//! Queries that are deterministic and whose key is one by construction.
+//! Deterministic queries whose key is unique by construction.
 //!
 //! A template is a shape of SQL; over random relations, columns and conditions it becomes a query. Key columns of results
 //! are called `k1`, `k2`, …, the others `v1`, `v2`, …

@@ -1,4 +1,4 @@
-//! Queries that look at one row at a time.
+//! Row-wise queries.
 
 use super::{Query, Select};
 use crate::incremental::relation::{Draw, Kind};

@@ -1,4 +1,4 @@
-//! Queries that put relations one after the other.
+//! Set operations.
 
 use super::{Query, Select};
 use crate::incremental::relation::{Column, Draw, Kind, Relation};

@@ -1,4 +1,4 @@
-//! Queries with window functions, each over an order that leaves nothing open.
+//! Queries with window functions, each over a total order.
 
 use super::{Query, Select};
 use crate::incremental::relation::{Column, Draw, Kind, Relation};

@@ -1,4 +1,4 @@
-//! Each kind of odd value by itself, with the rows that come out.
+//! Each kind of special value separately, with the resulting rows.
 
 use std::fs;
 use std::path::{Path, PathBuf};

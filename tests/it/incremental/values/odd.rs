@@ -1,4 +1,4 @@
-//! Rows of odd values.
+//! Rows with special values.
 
 use std::sync::Arc;
 

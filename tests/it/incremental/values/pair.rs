@@ -1,4 +1,4 @@
-//! One project twice: the tables of one are kept up to date, those of the other are computed again in every run.
+//! The same project twice: one updated incrementally, the other recomputed in every run.
 
 use std::fs;
 use std::path::{Path, PathBuf};

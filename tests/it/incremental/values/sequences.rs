@@ -1,4 +1,4 @@
-//! Random changes of odd values, consumed by every strategy, as values, keys, partitions and inside of others.
+//! Random changes of special values, with every strategy, as values, keys, partitions and nested values.
 
 use rand::rngs::StdRng;
 use rand::seq::IteratorRandom;

@@ -1,4 +1,4 @@
-//! A driver like the real one, but without time: what happens next is drawn at random.
+//! A simulated driver without time: the next event is chosen at random.
 
 use std::fmt::Write;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! A state store that fails: before a change is made, or after.
+//! A state store that fails before or after a change.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What must hold after every step, told without the machine's own code where that can be.
+//! Invariants after every step, checked without the machine's own code where possible.
 
 use std::collections::BTreeMap;
 

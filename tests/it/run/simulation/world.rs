@@ -1,4 +1,4 @@
-//! What really happens, whatever the machine believes: a random graph, the fates of attempts, and the tables.
+//! The simulated reality, independent of the machine's state: a random graph, the outcomes of attempts, and the tables.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
