@@ -37,12 +37,12 @@ impl ExecutorProbes {
             registry.register(Box::new(gauge.clone()))?;
             prometheus::Result::Ok(gauge)
         };
-        gauge("windlass_executor_vcores", "How many tasks may run side by side")?.set(number(vcores));
+        gauge("windlass_executor_vcores", "How many tasks may run in parallel")?.set(number(vcores));
         if let Some(bytes) = memory {
-            gauge("windlass_executor_memory_limit_bytes", "What queries may hold before they spill")?
+            gauge("windlass_executor_memory_limit_bytes", "How much memory queries may use before they spill")?
                 .set(number(bytes));
         }
-        let reserved = gauge("windlass_executor_memory_reserved_bytes", "What queries hold now")?;
+        let reserved = gauge("windlass_executor_memory_reserved_bytes", "How much memory queries use")?;
         let connected = gauge("windlass_executor_connected", "1 if the scheduler answered the last heartbeat, else 0")?;
         let draining = AtomicBool::new(false);
         Ok(Self { node, pool, tasks: tasks.clone(), draining, registry, reserved, connected })
