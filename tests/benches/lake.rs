@@ -20,7 +20,7 @@ use super::Outcome;
 /// A session that deltalake's operations can use.
 pub(crate) fn session() -> SessionContext {
     let mut config = SessionConfig::new();
-    // As deltalake sets its own sessions: IN lists made from join keys panic on the dictionaries of partition columns.
+    // As in deltalake's own sessions: IN lists built from join keys panic on the dictionaries of partition columns.
     config.options_mut().optimizer.hash_join_inlist_pushdown_max_size = 0;
     config.options_mut().optimizer.hash_join_inlist_pushdown_max_distinct_values = 0;
     let state = SessionStateBuilder::new().with_default_features().with_config(config);

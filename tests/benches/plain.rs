@@ -24,7 +24,7 @@ pub(crate) struct PlainArgs {
     /// The number of partitions, if different from the project's.
     #[arg(long)]
     target_partitions: Option<usize>,
-    /// How the engine is set.
+    /// The engine's settings.
     #[arg(long, value_enum, default_value_t)]
     engine: Engine,
 }

@@ -15,7 +15,7 @@ use windlass_storage::StorageError;
 /// Why a plain run fails.
 #[derive(Debug, thiserror::Error)]
 pub enum PlainError {
-    /// A file or folder cannot be read or made.
+    /// A file or folder cannot be read or created.
     #[error("`{}` cannot be used", path.display())]
     Folder {
         /// The file or folder.
@@ -24,10 +24,10 @@ pub enum PlainError {
         #[source]
         source: io::Error,
     },
-    /// The project cannot be read or is not right.
+    /// The project cannot be read or is invalid.
     #[error(transparent)]
     Project(#[from] ClientError),
-    /// A value given for a parameter is not right.
+    /// A value given for a parameter is invalid.
     #[error("{0}")]
     Params(Box<Problems>),
     /// The session cannot be built or a table cannot be registered.
@@ -51,7 +51,7 @@ pub enum PlainError {
         #[source]
         source: DeltaTableError,
     },
-    /// The engine refuses or fails a stage's query.
+    /// The engine refuses a stage's query or fails to run it.
     #[error("the stage `{stage}` failed")]
     Stage {
         /// The stage.

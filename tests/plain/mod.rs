@@ -43,22 +43,22 @@ pub use session::PlainEngine;
 /// How to run a project.
 #[derive(Debug, Clone)]
 pub struct PlainOptions {
-    /// Where tables and caches go. A stage's own `io.location` is not used, so that a base line never writes into the
+    /// Where tables and caches go. A stage's own `io.location` is not used, so that the baseline never writes into the
     /// tables that it is compared with.
     pub out_dir: PathBuf,
-    /// Names of sources, and their locations in place of those that the project gives: URLs or paths, relative ones from
-    /// the current folder.
+    /// Names of sources, and locations that replace those of the project: URLs or paths, relative ones from the current
+    /// folder.
     pub sources: Vec<(String, String)>,
     /// Names and values of parameters.
     pub params: Vec<(String, String)>,
     /// The number of partitions, if different from the project's.
     pub target_partitions: Option<usize>,
-    /// How the engine is set.
+    /// The engine's settings.
     pub engine: PlainEngine,
 }
 
 impl PlainOptions {
-    /// Tables below `out_dir`, everything else as the project says and DataFusion comes.
+    /// Tables below `out_dir`, everything else as in the project and DataFusion's defaults.
     pub fn new(out_dir: impl Into<PathBuf>) -> Self {
         Self {
             out_dir: out_dir.into(),
@@ -70,7 +70,7 @@ impl PlainOptions {
     }
 }
 
-/// Runs every stage of the project in the folder `project`, one after the other, and says what each came to.
+/// Runs every stage of the project in the folder `project`, one after the other, and reports the result of each.
 ///
 /// # Errors
 /// [`PlainError`] at the first problem of the project, of a source or of a stage.
@@ -89,7 +89,7 @@ pub async fn run_project(project: &Path, options: &PlainOptions) -> Result<Plain
     Ok(PlainReport { stages, sources_seconds, seconds: started.elapsed().as_secs_f64() })
 }
 
-/// A session, and where everything is.
+/// A session with all locations.
 struct Runner {
     sessions: Sessions,
     ctx: SessionContext,

@@ -10,18 +10,18 @@ use windlass_project::spec::table::Materialize;
 pub struct PlainReport {
     /// The stages in the order in which they ran.
     pub stages: Vec<PlainStage>,
-    /// Seconds until every source was listed and registered, the reading of the project included.
+    /// Seconds until every source was listed and registered, including reading the project.
     pub sources_seconds: f64,
     /// Seconds in all.
     pub seconds: f64,
 }
 
-/// What a stage came to.
+/// The result of a stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlainStage {
     /// The stage.
     pub stage: NodeName,
-    /// What became of its rows.
+    /// What happened to its rows.
     pub materialize: Materialize,
     /// Rows of its table or cache; 0 for a view.
     pub rows: u64,

@@ -9,13 +9,13 @@ use windlass_engine::session::Sessions;
 
 use super::PlainError;
 
-/// How the engine is set.
+/// The engine's settings.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum PlainEngine {
-    /// As DataFusion comes: dynamic filters, view types and all. What a base line for times must be.
+    /// DataFusion's defaults, including dynamic filters and view types: the baseline for times.
     #[default]
     Stock,
-    /// As Windlass sets it, which omits what a cluster cannot do. What shows the cost of the cluster alone.
+    /// Windlass's settings, which turn off what a cluster cannot do: shows the cost of the cluster alone.
     Windlass,
 }
 
@@ -45,7 +45,7 @@ fn stock_config(sessions: &Sessions) -> SessionConfig {
         .with_information_schema(true);
     let options = config.options_mut();
     options.sql_parser.enable_ident_normalization = settings.normalize_identifiers;
-    // As deltalake sets its own sessions: IN lists made from join keys panic on the dictionaries of partition columns.
+    // As in deltalake's own sessions: IN lists built from join keys panic on the dictionaries of partition columns.
     options.optimizer.hash_join_inlist_pushdown_max_size = 0;
     options.optimizer.hash_join_inlist_pushdown_max_distinct_values = 0;
     config

@@ -70,7 +70,7 @@ pub(super) async fn delta_provider(ctx: &SessionContext, table: &DeltaTable) -> 
     table.table_provider().with_session(Arc::new(ctx.state())).await
 }
 
-/// A folder of Parquet files that were written just now.
+/// A folder of Parquet files that were just written.
 pub(super) fn parquet_folder(location: Location) -> TableInput {
     let source = ListingSource {
         location: location.to_string(),

@@ -26,7 +26,7 @@ use windlass_storage::Location;
 
 use super::report::Files;
 
-/// Writes the rows of `plan` to the table of `stage` at `location`, which is made if it does not exist.
+/// Writes the rows of `plan` to the table of `stage` at `location`, which is created if it does not exist.
 pub(super) async fn write_delta(
     ctx: &SessionContext,
     stage: &Stage,
@@ -59,7 +59,7 @@ pub(super) async fn write_delta(
         .await
 }
 
-/// Makes the table: the columns of `plan`, nullable unless the stage says otherwise, its properties and constraints.
+/// Creates the table: the columns of `plan`, nullable unless the stage says otherwise, its properties and constraints.
 async fn create(
     ctx: &SessionContext,
     stage: &Stage,

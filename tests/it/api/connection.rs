@@ -35,7 +35,7 @@ async fn wrong_addresses_are_distinguished() {
     assert_eq!(error.code().0, "WL0716", "{error}");
 }
 
-/// Passes bytes on to `to`, and breaks every connection when told.
+/// Forwards bytes to `to`, and breaks every connection on request.
 async fn proxy(to: SocketAddr) -> (SocketAddr, broadcast::Sender<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -22,7 +22,7 @@ pub(super) struct Lab {
     pub(super) url: String,
 }
 
-/// Sizes that a test may want small.
+/// Limits that a test may lower.
 pub(super) struct Limits {
     pub(super) project_bytes: u64,
     pub(super) runs: usize,
@@ -122,7 +122,7 @@ pub(super) const SLOW: [(&str, &str); 2] = [
     ("slow", "SELECT a.n, count(*) AS c FROM many a JOIN many b ON a.n % 1000 = b.n % 1000 GROUP BY a.n"),
 ];
 
-/// The rows of a question, as a table.
+/// The rows of a query, as a table.
 pub(super) async fn ask(windlass: &Windlass, project: &Project, sql: &str, options: &QueryOptions) -> String {
     let rows = windlass.query(project, sql, options).await.unwrap();
     pretty_format_batches(&rows.collect().await.unwrap()).unwrap().to_string()

@@ -21,7 +21,7 @@ use super::{columns, customers, plan, session, shop};
 
 const PAID: &str = "SELECT id, customer, amount FROM orders WHERE amount >= $least";
 
-/// Queries of which the SQL and its own plan, sent, must agree.
+/// Queries whose SQL and whose plan, when sent, must give the same rows.
 const QUERIES: &[&str] = &[
     "SELECT * FROM orders WHERE amount > 10 AND customer IS NOT NULL",
     "SELECT o.id, c.city FROM orders AS o LEFT JOIN customers AS c ON o.customer = c.customer AND o.amount > 5",
@@ -53,7 +53,7 @@ const QUERIES: &[&str] = &[
     "SELECT c.customer FROM customers AS c LEFT ANTI JOIN orders AS o ON c.customer = o.customer",
 ];
 
-/// Plans that are made without SQL, and the SQL that means the same.
+/// Plans that are built without SQL, and the equivalent SQL.
 async fn frames() -> Vec<(LogicalPlan, &'static str)> {
     let session = session();
     let table = async |name: &str| session.table(name).await.unwrap();
@@ -66,7 +66,7 @@ async fn frames() -> Vec<(LogicalPlan, &'static str)> {
         .await
         .join(table("customers").await, JoinType::LeftSemi, &["customer"], &["customer"], None)
         .unwrap();
-    // The plan knows two columns, in another order than the file has them.
+    // The plan declares two columns, in a different order than in the file.
     let few = planning_context(&[
         ("orders", columns(&[("amount", DataType::Int64), ("customer", DataType::Utf8View)])),
         ("customers", customers()),
@@ -160,7 +160,7 @@ async fn a_plan_gives_the_rows_of_the_same_query_in_sql() {
     let mut builder = shop(dir.path())
         .param("least", ParamValue::Long(7))
         .run(&RunSettings { retries: 0, ..RunSettings::default() })
-        // A view that is a plan, read by SQL and by plans alike.
+        // A view defined by a plan, read both by SQL and by plans.
         .stage(StageBuilder::plan("paid", plan(PAID).await).materialize(Materialize::View));
     for (index, (plan, sql)) in pairs.iter().enumerate() {
         builder = builder

@@ -235,7 +235,7 @@ fn built() -> ProjectBuilder {
         .stage(StageBuilder::sql("last", LAST))
 }
 
-/// Everything about a graph but the places in its files.
+/// Everything in a graph except the source locations.
 fn summary_of(graph: &PipelineGraph) -> String {
     let mut text = format!("{} {:?}\n", graph.name, graph.description);
     for source in graph.sources.values() {

@@ -28,7 +28,7 @@ use windlass_storage::Location;
 
 use super::{columns, plan, session, shop};
 
-/// What a run of the project says, whose files lie in `dir`.
+/// The message of a run of the project whose files are in `dir`.
 async fn error_text(dir: &Path, files: &ProjectFiles) -> String {
     let graph = match check(files) {
         Ok(graph) => graph,
@@ -61,7 +61,7 @@ fn with_plan(builder: &ProjectBuilder, header: &str, bytes: &[u8]) -> ProjectFil
 }
 
 fn shown(text: &str) -> String {
-    // What the plan is written as is not what this is about.
+    // How the plan is encoded does not matter here.
     let cut = |line: &str| match line.split_once(" │ ") {
         Some((number, code)) if code.len() > 30 && !code.contains(' ') => format!("{number} │ …"),
         _ if line.contains('─') || line.contains('┬') => line.trim_end_matches(['─', '┬']).to_owned(),
@@ -192,7 +192,7 @@ async fn a_long_chain_in_a_small_file_is_refused() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// Whatever happens to the bytes of a plan, reading them ends well or with an error.
+    /// Whatever happens to the bytes of a plan, reading them succeeds or returns an error.
     #[test]
     fn damaged_plans_are_survived(
         which in 0..PLANS.len(),

@@ -165,7 +165,7 @@ async fn filters_and_projections_of_a_scan_become_nodes_above_it() {
     "#);
 }
 
-/// The cluster decides which functions there are, not the process that makes the plan.
+/// The cluster decides which functions exist, not the process that builds the plan.
 #[tokio::test]
 async fn a_function_that_is_not_everywhere_can_be_sent() {
     let context: SessionContext = planning_context(&[("orders", columns(&[("id", DataType::Int64)]))]).unwrap();
@@ -179,7 +179,7 @@ async fn a_function_that_is_not_everywhere_can_be_sent() {
     assert_eq!(again.unwrap().schema().fields()[0].name(), "x");
 }
 
-/// What a parameter becomes is settled where the plan arrives.
+/// The value of a parameter is resolved where the plan is received.
 #[tokio::test]
 async fn parameters_are_set_where_the_plan_arrives() {
     let sent = encode_plan(&plan("SELECT id FROM orders WHERE amount > $least").await).unwrap();

@@ -53,7 +53,7 @@ async fn vectors_change_on_executors_too() {
     }
 }
 
-/// Net changes, joined with the table itself: what an incremental run makes of a feed.
+/// Net changes, joined with the table itself, as an incremental run uses a feed.
 #[tokio::test(flavor = "multi_thread")]
 async fn queries_over_feeds_are_those_of_one_process() {
     let folder = TempDir::new().unwrap();

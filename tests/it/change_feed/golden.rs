@@ -15,7 +15,7 @@ use crate::delta_read::golden::golden_root;
 use crate::delta_read::tables::rows_of;
 use windlass_project::spec::source::PinAt;
 
-/// The golden tables that have a change feed, with the version from which on it is on.
+/// The golden tables that have a change feed, with the first version for which it is enabled.
 pub(crate) fn feeds() -> Vec<(PathBuf, u64)> {
     let Some(root) = golden_root() else { return Vec::new() };
     let root = root.join("change-feed");

@@ -10,20 +10,20 @@ use proptest::test_runner::{Config, TestRunner};
 use windlass_delta::changes::range::{ChangeKind, ChangeRange, CommitFacts, LogFacts, NeededFile, RowsRead, plan};
 use windlass_delta::changes::{ChangeError, FileAction, Gap, TableMetadata, VectorDescriptor};
 
-/// What happens next to the table or its reader. Numbers choose among what exists, modulo how much that is.
+/// The next step of the table or its reader. Numbers select one of the candidates, modulo how many there are.
 #[derive(Debug, Clone)]
 enum Step {
     Append {
         files: u8,
     },
     Overwrite,
-    /// Rows leave a file, which is rewritten; the commit records its changes or not.
+    /// Rows are deleted from a file, which is rewritten; the commit records its changes or not.
     Rewrite {
         file: u8,
         keep: u8,
         recorded: bool,
     },
-    /// Rows of a file are marked as deleted, and others as not deleted any more.
+    /// Rows of a file are marked as deleted, and others as no longer deleted.
     Mark {
         file: u8,
         rows: u8,
@@ -80,7 +80,7 @@ type Rows = BTreeSet<u32>;
 /// A file of a version: its path, and which of its rows are deleted.
 type Snapshot = BTreeMap<String, BTreeSet<u16>>;
 
-/// What is wrong with reading a version, in the model's own words.
+/// Why a version cannot be read, as the model describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Trouble {
     Gap,
@@ -92,7 +92,7 @@ enum Trouble {
 
 #[derive(Default)]
 struct World {
-    /// The rows of each data file by position, and of each change data file with whether they came or went.
+    /// The rows of each data file by position, and of each change data file with whether they were inserted or deleted.
     data: BTreeMap<String, Vec<u32>>,
     recorded: BTreeMap<String, Vec<(u32, bool)>>,
     commits: Vec<CommitFacts>,
@@ -131,7 +131,7 @@ fn columns(metadata: &TableMetadata) -> Vec<String> {
     schema["fields"].as_array().unwrap().iter().map(|field| field["name"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A vector that says in its text which rows it names.
+/// A vector whose text says which rows it marks.
 fn vector(rows: &BTreeSet<u16>) -> Option<VectorDescriptor> {
     let text = rows.iter().map(u16::to_string).collect::<Vec<_>>().join(",");
     (!rows.is_empty()).then(|| VectorDescriptor {
@@ -349,7 +349,7 @@ impl World {
         self.commit(commit, after, metadata, None);
     }
 
-    /// Commits nothing but metadata.
+    /// Commits only metadata.
     fn set(&mut self, metadata: TableMetadata, snapshot: Snapshot, trouble: Option<Trouble>) {
         let commit = CommitFacts { table: Some(metadata.clone()), ..CommitFacts::default() };
         self.commit(commit, snapshot, metadata, trouble);
@@ -360,7 +360,8 @@ impl World {
         let first = self.cursor + 1;
         let there = first.max(self.oldest_log)..=to;
         let commits = there.map(|version| (version as u64, self.commits[version].clone())).collect();
-        // Clean-up leaves a checkpoint at the oldest version. What holds there held before, unless it was set there.
+        // Clean-up leaves a checkpoint at the oldest version. What is true there was true before, unless it was set
+        // there.
         let before = match self.cursor >= self.oldest_log {
             true => Some(self.metadata[self.cursor].clone()),
             false if first == self.oldest_log && self.commits[first].table.is_none() => {
@@ -371,7 +372,7 @@ impl World {
         LogFacts { table: "t".to_owned(), newest: self.newest() as u64, before, commits }
     }
 
-    /// Everything that stands in the way of reading up to `to`, by the model's own bookkeeping.
+    /// Everything that prevents reading up to `to`, according to the model.
     fn troubles(&self, to: usize) -> BTreeSet<Trouble> {
         let first = self.cursor + 1;
         let mut troubles: BTreeSet<Trouble> = self.broken[first..=to].iter().flatten().copied().collect();
@@ -438,7 +439,8 @@ impl World {
         Ok(())
     }
 
-    /// What the reader has once it consumed `range`: each row comes and goes only when it can.
+    /// The reader's rows after it has consumed `range`: rows can be inserted only if absent and deleted only if
+    /// present.
     fn apply(&self, range: &ChangeRange) -> Result<Rows, TestCaseError> {
         let mut rows = self.taken_in.clone();
         let mut last = (range.first, 0);
@@ -466,7 +468,7 @@ impl World {
                     }
                 }
             }
-            // A row that only moves to another file goes and comes.
+            // A row that only moves to another file is deleted and inserted.
             for (row, came) in &changes {
                 if !came {
                     prop_assert!(rows.remove(row), "row {row} went, but was not there in version {version}");
@@ -497,7 +499,7 @@ fn every_version_is_read_once_and_in_order_or_refused() {
             for step in &steps {
                 world.go(step)?;
             }
-            // Whatever happened, the reader catches up.
+            // The reader catches up whatever has happened.
             world.read(0, true)?;
             world.read(0, true)?;
             prop_assert_eq!(&world.taken_in, &world.rows(world.newest()));

@@ -71,7 +71,7 @@ async fn a_missing_log_entry_is_a_gap() {
     WL0410 the changes of the Delta table at `…` cannot be read: the log of version 3 is no longer there
       help: rebuild what reads the changes from the table as it is now (`windlass run --full-refresh STAGE`); to prevent this, run more often, or keep the log longer (`delta.logRetentionDuration`)
     "#);
-    // The cursor's own version cannot be rebuilt, so nothing says what its metadata were.
+    // The cursor's own version cannot be reconstructed, so its metadata are unknown.
     assert!(refused(folder.path(), 4, 4).await.contains("the log of version 3 is no longer there"));
     assert!(feed(&sessions(1), folder.path(), 1, 2).await.is_ok());
 }
@@ -137,7 +137,7 @@ async fn a_feed_that_was_off_is_refused() {
     WL0411 the changes of the Delta table at `…` are not recorded in version 5: its change data feed was off
       help: set `delta.enableChangeDataFeed = true` on the table and leave it on; changes from before are not recorded, so rebuild what reads the changes from the table as it is now (`windlass run --full-refresh STAGE`)
     "#);
-    // From when it was on again, it is a feed again; settings that change nothing else do not matter.
+    // Once it is enabled again, there is a feed again; other changes of the settings do not matter.
     assert!(feed(&sessions(1), folder.path(), 6, 7).await.unwrap().is_empty());
 }
 
@@ -184,7 +184,7 @@ async fn columns_may_be_added_and_nothing_else() {
     // A reader that stops before still sees the columns of that time.
     assert_eq!(feed(&sessions, folder.path(), 0, 1).await.unwrap().schema().fields().len(), 4);
 
-    // How rows are laid out in files is no matter.
+    // How rows are laid out in files does not matter.
     Log::at(folder.path(), 5).commit(&[metadata(&[id.clone(), name.clone()], &["id"], &on)]);
     assert!(feed(&sessions, folder.path(), 5, 5).await.is_ok());
 

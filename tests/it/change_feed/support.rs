@@ -74,7 +74,7 @@ fn task(plan: &Arc<dyn ExecutionPlan>, partition: usize) -> Arc<dyn ExecutionPla
     restricted.unwrap().data
 }
 
-/// How often each row is there.
+/// How often each row occurs.
 pub(crate) type Bag = BTreeMap<String, i64>;
 
 /// The rows of `version` of the table in `folder`.

@@ -17,7 +17,7 @@ use crate::delta_read::cluster_like::sessions_with;
 use crate::delta_read::tables::{Log, add, field, metadata, protocol, rows_of};
 use crate::delta_read::vectors::{ROWS, inline, relative, row_groups, write_file};
 
-/// The rows that are deleted of the file in each version from 1 on; `None` while it has no vector.
+/// The deleted rows of the file in each version from 1 on; `None` while it has no vector.
 fn deleted() -> Vec<Option<BTreeSet<i64>>> {
     let scattered: BTreeSet<i64> = (0..ROWS).filter(|row| row % 3 == 0 || (600..700).contains(row)).collect();
     let moved: BTreeSet<i64> = (0..ROWS).filter(|row| row % 5 == 0 || *row == ROWS - 1).collect();
@@ -146,6 +146,6 @@ async fn a_missing_deletion_vector_is_named() {
     std::fs::remove_dir_all(folder.path().join("v")).unwrap();
     let reported = feed(&sessions, folder.path(), 2, 3).await.unwrap_err();
     assert_eq!(reported.code().to_string(), "WL0414", "{reported}");
-    // Versions that need none of the vectors that were there can still be read.
+    // Versions that need none of the removed vectors can still be read.
     assert!(feed(&sessions, folder.path(), 1, 1).await.is_ok());
 }

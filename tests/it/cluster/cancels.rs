@@ -10,7 +10,7 @@ use windlass_evidence::artifact::RunStatus;
 use windlass_tests::processes::ProcessCluster;
 
 const CANCELS: usize = 20;
-/// As long as tasks may continue after the acknowledgement.
+/// How long tasks may continue after the acknowledgement.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A quick table, so that some cancels meet a commit, and one that takes minutes on all executors, in a scan, a shuffle
@@ -47,7 +47,7 @@ fn commits(home: &Path) -> Vec<String> {
     found
 }
 
-/// Whether an executor has no task and its process uses no processor.
+/// Whether an executor has no task and its process uses no CPU.
 fn is_idle(cluster: &ProcessCluster) -> bool {
     cluster.executors.iter().all(|executor| {
         let before = executor.cpu_time();
@@ -57,7 +57,7 @@ fn is_idle(cluster: &ProcessCluster) -> bool {
     })
 }
 
-/// What the executors say of themselves.
+/// What the executors report about themselves.
 fn at_work(cluster: &ProcessCluster) -> String {
     let reported = cluster.executors.iter().map(|executor| {
         let (running, before) = (executor.metric("windlass_executor_tasks_running"), executor.cpu_time());

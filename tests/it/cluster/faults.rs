@@ -52,7 +52,7 @@ fn cluster(executors: usize) -> ProcessCluster {
     ProcessCluster::with(ClusterOptions { executors, scheduler_args, ..ClusterOptions::default() })
 }
 
-/// The answer that every run must give: each of 24,000 rows meets those of no smaller id.
+/// The result that every run must have: each of 24,000 rows joins those of no smaller id.
 const ANSWER: &str = "\
 +-----+-----------+---------------+
 | k   | c         | s             |
@@ -80,7 +80,7 @@ async fn a_killed_executor_costs_no_rows() {
     assert_eq!(pretty_format_batches(&rows).unwrap().to_string(), ANSWER);
 }
 
-/// 10 rows of each id but the last, and 100,000 of that, meet 1,000 rows of every id that is not greater.
+/// 10 rows of each id but the last, and 100,000 of the last, join 1,000 rows of every id that is not greater.
 const SKEWED_ANSWER: &str = "\
 +-----+-----------+----------------+
 | k   | c         | s              |
@@ -116,7 +116,7 @@ fn attempts(run: &RunRecord, stage: &str) -> u32 {
 async fn rows_that_were_written_before_an_executor_was_lost_come_once() {
     let (run, answer, log) = killed_late(SKEWED, QUESTION).await;
     assert_eq!(answer, SKEWED_ANSWER);
-    // Otherwise the executor was killed at a time that shows nothing.
+    // Otherwise the executor was killed at a time that proves nothing.
     assert!(log.contains("leaving out what an earlier attempt"), "{log}");
     assert_eq!(attempts(&run, "sums"), 1);
 }
@@ -133,7 +133,7 @@ async fn rows_that_were_only_counted_are_counted_again() {
         ),
     ];
     let (run, answer, log) = killed_late(&stages, "SELECT c FROM counted").await;
-    // Of each pair of ids, every row on the right meets one on the left.
+    // For each pair of ids, every row on the right joins one on the left.
     assert!(answer.contains("| 400060 |"), "{answer}");
     assert!(log.contains("rows were counted that an executor had written before"), "{log}");
     assert_eq!(attempts(&run, "counted"), 2);

@@ -60,7 +60,7 @@ async fn a_scheduler_and_an_embedded_run_take_turns_and_lose_no_rows() {
     handle.cancel_token().cancel();
     assert_eq!(handle.wait().await.unwrap().status, RunStatus::Cancelled);
 
-    // Each counts its runs for itself, and finds what the other has committed.
+    // Each numbers its own runs, and sees what the other has committed.
     let mut numbers = Vec::new();
     for windlass in [&embedded, &connected, &embedded, &embedded, &connected] {
         numbers.push(succeed(windlass, &quick).await.sequence.0);

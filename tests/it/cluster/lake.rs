@@ -13,7 +13,7 @@ use crate::command::binary;
 use crate::storage::lake::{Lake, TABLES, output_text};
 use crate::storage::secrets::{check, holds_a_secret, with_credentials};
 
-/// The command on the lake's project and the cluster, without anything that leads to a store.
+/// The command on the lake's project and the cluster, without any settings of a store.
 fn windlass(lake: &Lake, cluster: &ProcessCluster) -> Command {
     let mut command = Command::new(binary());
     for (name, _) in std::env::vars_os() {
@@ -76,7 +76,7 @@ async fn a_run_on_a_store_gives_the_plain_rows_and_tells_nobody_its_credentials(
     while let Some(line) = lines.message().await.unwrap() {
         printed.push(line.json);
     }
-    // What the servers tell by HTTP and in their logs.
+    // What the servers report by HTTP and in their logs.
     for process in std::iter::once(&cluster.scheduler).chain(&cluster.executors) {
         for path in ["/healthz", "/readyz", "/metrics"] {
             printed.push(process.get(path).unwrap().1);

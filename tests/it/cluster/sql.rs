@@ -12,7 +12,7 @@ use windlass_tests::processes::ProcessCluster;
 use crate::sql::fixtures;
 use crate::sql::runner::{RunSql, run_all};
 
-/// A project whose sources and views are the tables of the fixtures; the generated ones lie in `generated`.
+/// A project whose sources and views are the tables of the fixtures; the generated ones are in `generated`.
 fn project(dir: &Path, generated: &Path) -> Project {
     let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
     let manifest = format!(

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{binary, new_project, windlass};
 
-/// More rows than are shown to people.
+/// More rows than are shown in a table for people.
 const MANY: &str = "SELECT unnest(range(0, 2500)) AS n";
 
 fn stderr(project: &Path, args: &[&str], code: i32) -> String {
@@ -50,7 +50,7 @@ fn files_and_programs_get_all_rows() {
     let metadata = datafusion::parquet::file::reader::FileReader::metadata(&reader.unwrap()).clone();
     assert_eq!(metadata.file_metadata().num_rows(), 2500);
 
-    // So does what reads stdout. Only a table for people ends early, and says so.
+    // The same holds for a reader of stdout. Only a table for people is truncated, and says so.
     assert_eq!(stdout(&project, &["query", MANY, "--output", "csv"]).lines().count(), 2501);
     let json: Value = serde_json::from_str(&stdout(&project, &["query", MANY, "--output", "json"])).unwrap();
     assert_eq!(json.as_array().unwrap().len(), 2500);
@@ -59,7 +59,7 @@ fn files_and_programs_get_all_rows() {
     assert!(reported.contains("only the first 1000 rows") && reported.contains("--limit 0"), "{reported}");
     assert_eq!(stdout(&project, &["query", MANY, "--limit", "0"]).lines().count(), 2504);
 
-    // What is asked for holds everywhere.
+    // A requested format applies everywhere.
     let file = out.join("ten");
     let ten = ["query", MANY, "--limit", "10", "--output", "csv", "--to", file.to_str().unwrap()];
     assert!(stderr(&project, &ten, 0).contains("only the first 10 rows"));
@@ -96,7 +96,7 @@ fn nothing_is_overwritten_unasked() {
     }
     // A plan replaces a plan.
     stdout(&project, commands[3]);
-    // Behind a link, the file is what is replaced; a link that leads nowhere is taken, too.
+    // With a link, its target file is replaced; a dangling link is accepted, too.
     let link = out.join("link");
     std::os::unix::fs::symlink(&file, &link).unwrap();
     fs::write(&file, "by hand").unwrap();
@@ -107,7 +107,7 @@ fn nothing_is_overwritten_unasked() {
     assert!(link.symlink_metadata().unwrap().file_type().is_symlink());
     fs::remove_file(&file).unwrap();
     stderr(&project, &to_link, 1);
-    // What is not a file has no content that could be lost.
+    // Something that is not a file has no content that could be lost.
     for _ in 0..2 {
         stdout(&project, &["query", "SELECT 1 AS one", "--output", "csv", "--to", "/dev/null"]);
     }
@@ -126,7 +126,7 @@ fn a_command_that_fails_leaves_no_file() {
     let path = file.to_str().unwrap();
     let halfway = "SELECT 1 / (n - 2400) AS x FROM (SELECT unnest(range(0, 2500)) AS n)";
     stderr(&project, &["query", halfway, "--output", "csv", "--to", path], 1);
-    // A form that cannot hold the rows is found when they are written.
+    // A format that cannot represent the rows is detected when they are written.
     let unfit = "SELECT [1, 2] AS list";
     stderr(&project, &["query", unfit, "--output", "csv", "--to", path], 1);
     assert_eq!(names(&out), Vec::<String>::new());

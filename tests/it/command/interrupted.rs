@@ -24,7 +24,7 @@ impl Lab {
         lab
     }
 
-    /// A project: `added` adds a row in every run, as does `reader` behind it; `stamped` is another in every run; `slow`
+    /// A project: `added` adds a row in every run, as does its reader `reader`; `stamped` changes in every run; `slow`
     /// keeps the run from ending.
     fn project(&self, name: &str) -> PathBuf {
         let project = self.dir.path().join(name);
@@ -118,7 +118,7 @@ fn a_run_that_was_killed_is_carried_on_and_adds_its_rows_once() {
     let rows = || (lab.count(name, "added"), lab.count(name, "reader"));
     kill(lab.start(name, &["added", "reader", "stamped"]));
     assert_eq!((rows(), lab.caches()), ((1, 1), 1));
-    // Killed once more, with nothing left to do but the slow stage.
+    // Killed again, with only the slow stage left to do.
     kill(lab.start(name, &["added", "reader", "stamped"]));
     assert_eq!((rows(), lab.caches()), ((1, 1), 1), "only what the last run keeps is left");
 
@@ -134,14 +134,14 @@ fn a_run_that_was_killed_is_carried_on_and_adds_its_rows_once() {
     lab.run(name);
     assert_eq!((rows(), lab.caches()), ((1, 1), 0));
     assert_eq!(lab.json(name, &["query", "SELECT at FROM stamped"]), stamp, "it was the same run that went on");
-    // That run has come to its end: the next one is another, and so is the one after it.
+    // That run has ended: the next one is a new run, and so is the one after it.
     lab.run(name);
     assert_eq!(rows(), (2, 2));
     assert_ne!(lab.json(name, &["query", "SELECT at FROM stamped"]), stamp);
     lab.run(name);
     assert_eq!(rows(), (3, 3));
 
-    // With another definition, or other rows to add, it is another run as well.
+    // With another definition, or other rows to add, it is a new run as well.
     lab.slow(name, SLOW);
     kill(lab.start(name, &["added", "reader", "stamped"]));
     assert_eq!(rows(), (4, 4));
@@ -165,7 +165,7 @@ fn one_process_at_a_time_writes_to_a_home_and_a_killed_one_does_not_block() {
     assert!(!lab.home().join("tables/slow").exists() || !text.contains("committed"), "{text}");
     let refused = lab.windlass("other").args(["cursors", "reset", "added", "--yes"]).output().unwrap();
     assert!(output_text(&refused).contains("WL0615"), "{}", output_text(&refused));
-    // Anyone who reads need not wait.
+    // Readers need not wait.
     assert_eq!(lab.count("killed", "added"), 1);
     lab.json("other", &["plan"]);
     lab.json("other", &["tables"]);

@@ -68,7 +68,7 @@ fn a_run_after_kill_9_during_a_write_gives_the_right_rows_in_one_commit() {
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
     assert_eq!(listed[0]["status"], "interrupted");
 
-    // The lease of a process that is gone does not hold the next one up.
+    // The lease of a dead process does not delay the next one.
     assert!(windlass().arg("run").status().unwrap().success());
     let answer: Value = serde_json::from_slice(&windlass().args(ask).output().unwrap().stdout).unwrap();
     assert_eq!(answer[0]["n"], 4 * 1_500_000);

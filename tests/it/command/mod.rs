@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use assert_cmd::Command;
 use serde_json::Value;
 
-/// The command that the same build has made next to the tests.
+/// The command that the same build has built with the tests.
 pub(crate) fn binary() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let binary = tests.parent().unwrap().parent().unwrap().join("windlass");

@@ -56,7 +56,7 @@ fn the_project_of_the_page_has_the_registry_of_the_page() {
     }
     "#);
 
-    // The default of the folder and that of the name are there to select by.
+    // The default of the folder and that of the name can be used in selections.
     for selection in ["tag:layer=mart", "tag:artifact=customer_totals", "tag:entity_keys=customer_id"] {
         let listed = json(windlass(project).args(["ls", "-s", selection]));
         assert_eq!(listed.as_array().unwrap().len(), 1, "{selection}: {listed}");
@@ -81,7 +81,7 @@ fn tags_go_with_what_a_run_leaves() {
     let commit = fs::read_to_string(project.join(".windlass/tables/a/_delta_log/00000000000000000001.json")).unwrap();
     assert!(commit.contains("\"windlass.tag.layer\":\"mart\""), "{commit}");
 
-    // Other words for the same rows: the table is used as it is.
+    // Different SQL for the same rows: the table is reused.
     write(project, "windlass.yaml", "name: p\ntag_policy:\n  defaults: [{ select: a, tags: { layer: core } }]\n");
     let plan = json(windlass(project).arg("plan"));
     assert_eq!(

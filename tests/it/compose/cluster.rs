@@ -14,10 +14,11 @@ pub(super) const SECOND: &str = "executor-2";
 pub(super) const EXECUTORS: [&str; 2] = [FIRST, SECOND];
 pub(super) const SCHEDULER: &str = "scheduler";
 
-/// The projects of tests, by which also those of tests are found that were killed before they could tidy up.
+/// The Compose projects of tests, by which those of tests that were killed before they could clean up are found, too.
 const PREFIX: &str = "windlass-test-";
 
-/// A cluster, which is removed with all it holds when it is dropped. There is one at a time: two cores carry no more.
+/// A cluster, which is removed with its data when it is dropped. There is one at a time: two cores are not enough for
+/// more.
 pub(super) struct Cluster {
     project: String,
     _alone: MutexGuard<'static, ()>,
@@ -27,7 +28,7 @@ fn output(command: &mut Command) -> Output {
     command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
-/// What a command says that must succeed.
+/// The output of a command that must succeed.
 #[track_caller]
 fn stdout_of(command: &mut Command) -> String {
     let output = output(command);
@@ -36,7 +37,7 @@ fn stdout_of(command: &mut Command) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// A command that docker/ has.
+/// A command in docker/.
 fn script(name: &str, project: &str) -> Command {
     let mut command = Command::new(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docker").join(name));
     command.env("COMPOSE_PROJECT_NAME", project).env("COMPOSE_FILES", "compose.test.yaml");
@@ -49,7 +50,7 @@ fn docker(args: &[&str]) -> String {
     stdout_of(Command::new("docker").args(args))
 }
 
-/// Whether there can be containers; if not, the test is [skipped](skip).
+/// Whether containers can be started; if not, the test is [skipped](skip).
 fn is_on() -> bool {
     if std::env::var_os("WINDLASS_COMPOSE").is_none_or(|value| value != "1") {
         skip(Surroundings::Compose, "the container tests are run by `make compose-test`");
@@ -63,7 +64,7 @@ fn is_on() -> bool {
     true
 }
 
-/// Removes what tests left whose process is gone.
+/// Removes the leftovers of tests whose process is dead.
 fn tidy_up_after_the_killed() {
     let projects = docker(&["ps", "--all", "--format", "{{.Label \"com.docker.compose.project\"}}"]);
     let mut projects: Vec<&str> = projects.lines().filter(|project| project.starts_with(PREFIX)).collect();
@@ -78,7 +79,7 @@ fn tidy_up_after_the_killed() {
 }
 
 impl Cluster {
-    /// A cluster with `executors` of [`EXECUTORS`]; none, and a word why, where there can be no containers.
+    /// A cluster with `executors` of [`EXECUTORS`]; none, with a message, where containers cannot be started.
     pub(super) fn start(executors: &[&str]) -> Option<Self> {
         static ONE: Mutex<()> = Mutex::new(());
         static TIDY: Once = Once::new();
@@ -108,7 +109,7 @@ impl Cluster {
         found
     }
 
-    /// The address of the scheduler's API. It is another one after the scheduler was restarted.
+    /// The address of the scheduler's API. It changes when the scheduler is restarted.
     pub(super) fn address(&self) -> String {
         let ports = docker(&["port", &self.container(SCHEDULER), "50051/tcp"]);
         format!("http://{}", ports.lines().next().expect("the API's port is published"))
@@ -132,7 +133,7 @@ impl Cluster {
         docker(&["start", &self.container(service)]);
     }
 
-    /// Stops a service's process as one should, and starts it.
+    /// Restarts a service's process gracefully.
     pub(super) fn restart(&self, service: &str) {
         docker(&["restart", "--time", "45", &self.container(service)]);
     }
@@ -141,17 +142,17 @@ impl Cluster {
         format!("{}_engine", self.project)
     }
 
-    /// Cuts a service off the network; its process continues and knows nothing of it.
+    /// Disconnects a service from the network; its process continues and is not notified.
     pub(super) fn cut_off(&self, service: &str) {
         docker(&["network", "disconnect", &self.network(), &self.container(service)]);
     }
 
-    /// Makes good what [`Self::cut_off`] did.
+    /// Reverts [`Self::cut_off`].
     pub(super) fn connect(&self, service: &str) {
         docker(&["network", "connect", "--alias", service, &self.network(), &self.container(service)]);
     }
 
-    /// What `path` of a service says at `port`, asked from within its own container: so no network must be in between.
+    /// The response of a service to `path` at `port`, requested from within its own container, which needs no network.
     fn get(&self, service: &str, port: u16, path: &str) -> Option<String> {
         let ask = format!(
             "exec 3<>/dev/tcp/127.0.0.1/{port} && printf 'GET {path} HTTP/1.0\\r\\nHost: localhost\\r\\n\\r\\n' >&3 && cat <&3"
@@ -176,12 +177,12 @@ impl Cluster {
         self.metric(executor, "windlass_executor_tasks_running", "").unwrap_or(0)
     }
 
-    /// How many tasks have come to a good end on an executor.
+    /// How many tasks have succeeded on an executor.
     pub(super) fn tasks_done(&self, executor: &str) -> u64 {
         self.metric(executor, "windlass_executor_tasks_total", "outcome=\"succeeded\"").unwrap_or(0)
     }
 
-    /// Waits until the scheduler counts so many executors.
+    /// Waits until the scheduler counts the given number of executors.
     pub(super) fn has_executors(&self, number: usize) {
         eventually(&format!("{number} executors"), || {
             (self.metric(SCHEDULER, "windlass_executors", "")? == number as u64).then_some(())

@@ -7,10 +7,10 @@ use super::eventually;
 use super::pipeline::{Pipeline, Running};
 
 pub(super) const ANSWER: [&str; 1] = ["answer"];
-/// Each stage of a query over the test's rows has so many tasks.
+/// The number of tasks of each stage of a query over the test's rows.
 const TASKS: u64 = 4;
 
-/// Rows of a file and hashes of a row: a task takes some seconds, so that there is time to hit it.
+/// Rows of a file and hashes of a row: a task takes some seconds, so that there is time to kill it.
 const ROWS: usize = 250_000;
 const DEPTH: usize = 40;
 
@@ -29,7 +29,7 @@ pub(super) fn slow_scan() -> Pipeline {
     Pipeline::of_rows(ROWS, &stage)
 }
 
-/// The rows of [`slow_scan`], made once in one process.
+/// The rows of [`slow_scan`], computed once in one process.
 pub(super) fn rows_of_slow_scan() -> &'static str {
     static ROWS: OnceLock<String> = OnceLock::new();
     ROWS.get_or_init(|| slow_scan().rows_embedded(&ANSWER))
@@ -45,7 +45,7 @@ fn slow_shuffle() -> Pipeline {
     Pipeline::of_rows(ROWS, &stage)
 }
 
-/// Rows are written while they are made, into many small files.
+/// Rows are written while they are computed, into many small files.
 fn slow_write() -> Pipeline {
     let work = work("id", DEPTH);
     let stage =
@@ -53,8 +53,8 @@ fn slow_write() -> Pipeline {
     Pipeline::of_rows(ROWS, &stage)
 }
 
-/// Runs `pipeline` and kills an executor while it works on a task and `phase` holds of the number of tasks that are done.
-/// The rows are right all the same.
+/// Runs `pipeline` and kills an executor while it works on a task and `phase` is true for the number of finished tasks.
+/// The rows are correct nevertheless.
 fn survives_a_kill(pipeline: &Pipeline, what: &str, phase: impl Fn(&Cluster, u64) -> bool) {
     let Some(cluster) = Cluster::start(&EXECUTORS) else { return };
     pipeline.put(&cluster);

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 const TIMEOUT: Duration = Duration::from_secs(240);
 const POLL: Duration = Duration::from_millis(100);
 
-/// Asks until there is an answer.
+/// Retries until there is an answer.
 #[track_caller]
 fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();

@@ -11,7 +11,7 @@ use super::cluster::Cluster;
 use super::eventually;
 use crate::command::binary;
 
-/// A project, its sources' folders, and where they lie in the cluster's storage.
+/// A project, its sources' folders, and their locations in the cluster's storage.
 pub(super) struct Pipeline {
     project: PathBuf,
     source: &'static str,
@@ -80,7 +80,7 @@ impl Pipeline {
         cluster.put(&self.folder, &self.stored());
     }
 
-    /// Starts a run on the cluster that computes everything, whatever earlier ones have left.
+    /// Starts a run on the cluster that computes everything, regardless of earlier runs.
     pub(super) fn start(&self, cluster: &Cluster) -> Running {
         let reported = tempfile::tempdir().unwrap();
         let file = |name: &str| fs::File::create(reported.path().join(name)).unwrap();
@@ -91,13 +91,13 @@ impl Pipeline {
         Running { child, reported }
     }
 
-    /// Runs it on the cluster, which must go well.
+    /// Runs it on the cluster, which must succeed.
     #[track_caller]
     pub(super) fn run(&self, cluster: &Cluster) {
         self.start(cluster).succeeds();
     }
 
-    /// The rows of `tables` as the cluster has them, in no order that the cluster could choose.
+    /// The rows of `tables` on the cluster, in an order that does not depend on the cluster.
     pub(super) fn rows(&self, cluster: &Cluster, tables: &[&str]) -> String {
         tables.iter().map(|table| rows_of(self.on(cluster), &self.binding(&self.stored()), table)).collect()
     }
@@ -150,7 +150,7 @@ impl Running {
         Ended { succeeded: status.success(), document, reported: format!("{out}\n{reported}") }
     }
 
-    /// Waits for its good end.
+    /// Waits until it has succeeded.
     #[track_caller]
     pub(super) fn succeeds(self) {
         let ended = self.end();

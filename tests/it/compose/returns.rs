@@ -33,7 +33,7 @@ fn an_executor_cut_off_the_network_is_missed_and_works_again_when_it_is_back() {
     run.succeeds();
     assert_eq!(pipeline.rows(&cluster, &ANSWER), expected);
 
-    // So long that both sides have given each other up.
+    // Long enough that each side has given up on the other.
     std::thread::sleep(Duration::from_secs(30).saturating_sub(since.elapsed()));
     cluster.connect(SECOND);
     cluster.has_executors(2);

@@ -41,7 +41,7 @@ fn the_project_of_the_page_does_what_the_page_says() {
     assert_eq!(shown(project, &["schema"]), text[0]);
     windlass(project, &["run"]).assert().success();
 
-    // What is inferred of the table is the contract, but for the words.
+    // What is inferred from the table is the contract, except for the descriptions.
     let inferred = shown(project, &["contract", "infer", "customer_totals"]);
     let contract = parse_contract("x.yaml", &inferred).unwrap();
     let written = parse_contract("contracts/customer_totals.yaml", yaml[1]).unwrap();

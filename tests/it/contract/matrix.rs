@@ -8,7 +8,7 @@ use windlass_client::RunOptions;
 use super::{POLICIES, everything, messages, project, stage, succeed, windlass};
 use crate::pages::widens;
 
-/// Types by Delta's name, and a value of each in SQL.
+/// Types by their names in Delta, and a value of each in SQL.
 const TYPES: [(&str, &str); 12] = [
     ("byte", "arrow_cast(1, 'Int8')"),
     ("short", "arrow_cast(1, 'Int16')"),
@@ -28,7 +28,8 @@ fn name(from: usize, to: usize) -> String {
     format!("s_{from}_{to}")
 }
 
-/// A stage and a contract for every pair that `wanted` asks for: of the type `of_query`, held to the type `of_contract`.
+/// A stage and a contract for every pair that `wanted` asks for: of the type `of_query`, checked against the type
+/// `of_contract`.
 fn pairs(
     policy: &str,
     version: u32,
@@ -71,7 +72,7 @@ async fn queries_are_held_to_their_contracts_before_anything_runs() {
         assert!(windlass.run(&all, &RunOptions::default()).await.unwrap().wait().await.is_err());
         assert_eq!(everything(&dir.path().join("home/tables")).len(), 0, "a refused project wrote something");
 
-        // What is left makes tables of the contracts' types.
+        // The rest create tables with the contracts' types.
         let good = project(dir.path(), &pairs(policy, 1, fits, |from, to| (from, to)));
         succeed(&windlass, &good).await;
         for stage in &good.graph.stages {
@@ -105,7 +106,7 @@ async fn a_table_is_unchanged_when_its_next_contract_is_refused() {
         assert!(refused.iter().all(|message| message.starts_with("WL1002")));
         assert_eq!(everything(&dir.path().join("home/tables")), files, "{policy}");
 
-        // Anyone who asks for all of a table again knows what that means.
+        // Requesting a full refresh of a table is taken as consent.
         let stage = NodeName::new(name(3, 8));
         let mut options = RunOptions { select: vec![stage.to_string()], ..RunOptions::default() };
         options.refresh.full = vec![stage.to_string()];

@@ -38,7 +38,7 @@ fn project(dir: &Path, files: &[(String, String)]) -> Project {
     }
 }
 
-/// A stage that keeps a contract.
+/// A stage with a contract.
 fn stage(name: &str, contract: &str, sql: &str) -> (String, String) {
     (format!("stages/{name}.sql"), format!("/* windlass\ncontract: {contract}\n*/\n{sql}"))
 }
@@ -52,7 +52,7 @@ async fn succeed(windlass: &Windlass, project: &Project) {
     assert_eq!(record.status, RunStatus::Succeeded, "{:?}", record.stages);
 }
 
-/// What is said of a project that is refused.
+/// The message about a project that is refused.
 fn messages(error: &ClientError) -> Vec<String> {
     match error.problems() {
         Some(problems) => problems.iter().map(|problem| format!("{} {}", problem.code, problem.message)).collect(),

@@ -34,7 +34,7 @@ async fn more_columns_are_refused_kept_or_left_out() {
     succeed(&windlass, &project).await;
     assert_eq!(columns(&windlass, &project).await, ["id", "amount"], "in the contract's order");
 
-    // Another column of the table is something that a reader may not miss.
+    // A reader may depend on another column of the table.
     let project = with("additive");
     succeed(&windlass, &project).await;
     assert_eq!(columns(&windlass, &project).await.len(), 3);
@@ -112,7 +112,7 @@ async fn a_key_from_the_contract_makes_a_stage_incremental() {
     let rows = rows.collect().await.unwrap();
     assert!(datafusion::arrow::util::pretty::pretty_format_batches(&rows).unwrap().to_string().contains("8.0"));
 
-    // Words about the columns change nothing; what is asked of them does.
+    // Descriptions of the columns change nothing; requirements do.
     let decision = async |project: &Project| {
         let plan = windlass.plan(project, &RunOptions::default()).await.unwrap();
         plan.stages.iter().find(|decision| decision.stage == stage).unwrap().decision

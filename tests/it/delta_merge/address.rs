@@ -27,8 +27,8 @@ async fn with_addresses(sessions: &Sessions, folder: &Path) -> SessionContext {
     context
 }
 
-/// Checks that each row's id is the one at its address, and gives the ids. The file `f2.parquet` has those from
-/// 2 * ROWS.
+/// Checks that each row's id is the one at its address, and returns the ids. The file `f2.parquet` has those from 2 *
+/// ROWS.
 fn checked_ids(batches: &[RecordBatch]) -> Vec<i64> {
     let mut ids = Vec::new();
     for batch in batches {

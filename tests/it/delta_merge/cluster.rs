@@ -67,7 +67,7 @@ async fn tasks_merge_what_one_process_would() {
             let copies = match way {
                 MergeStrategy::DeletionVectors => None,
                 MergeStrategy::Rewrite => {
-                    // Every touched file may be replaced as a whole, by how the rows were written.
+                    // Every touched file may be replaced as a whole, depending on how the rows were written.
                     match remaining_rows(&table, &staged, &options, cluster.sessions.stores()).await.unwrap() {
                         Some(staying) => {
                             let rows = context.read_table(staying).unwrap().create_physical_plan().await.unwrap();

@@ -56,7 +56,7 @@ async fn a_commit_says_what_it_did_and_can_be_found_again() {
         let definition = table(&lab).await;
         let before = lab.newest_actions("t").await;
         let state = lab.ensure(&definition).await.unwrap();
-        // Files of ten rows: all of the first goes, half of the second is updated.
+        // Files of ten rows: all of the first are deleted, half of the second are updated.
         let mut changes = vec![wanted(&lab, 1, 10, "x", true).await];
         changes.push(wanted(&lab, 11, 15, "new", false).await);
         changes.push(wanted(&lab, 31, 32, "new", false).await);
@@ -148,7 +148,7 @@ async fn of_racing_merges_one_commits() {
             })
         });
         let outcomes: Vec<CommitOutcome> = join_all(racers).await.into_iter().map(Result::unwrap).collect();
-        // A racer that pinned the winner's commit may commit after it; anyone who pinned the version before must not.
+        // A writer that pinned the winner's commit may commit after it; one that pinned the previous version must not.
         let committed = outcomes.iter().filter(|outcome| matches!(outcome, CommitOutcome::Committed(_))).count();
         assert!(committed >= 1, "{outcomes:?}");
         let rest = |outcome: &&CommitOutcome| matches!(outcome, CommitOutcome::Conflicted { .. });
@@ -174,7 +174,7 @@ async fn files_of_a_merge_that_is_not_committed_are_invisible() {
         drop(request);
         assert_eq!(own_rows(&lab, &state.schema).await, before);
         assert_eq!(others_rows(&lab, &state.schema).await, before);
-        // The next run does not mind what is left.
+        // The next run is not affected by the leftovers.
         merge(&lab, &definition, &wanted(&lab, 10, 40, "next", false).await, way, 2).await;
         let rows = own_rows(&lab, &state.schema).await;
         assert_eq!(rows.len(), 40);
@@ -230,7 +230,7 @@ async fn a_touch_records_marks_and_nothing_else() {
         cursor_transactions: marks,
         ..lab.request(&state, StagedFiles::default(), 2)
     };
-    // What it says must be true of the existing rows: others have written since the table was looked at.
+    // It must be true of the existing rows: others have written since the table was read.
     let at = |version| BaseExpectation { version, ..BaseExpectation::of(&state) };
     for base in [at(None), at(Some(state.version))] {
         let outcome = lab.commit(&CommitRequest { base, ..touch.clone() }).await;
@@ -310,7 +310,7 @@ async fn partitions_are_replaced_by_value() {
     assert_eq!(others_rows(&lab, &state.schema).await, expected);
     assert_eq!(lab.newest_actions("t").await["commitInfo"][0]["isBlindAppend"], false);
 
-    // New rows outside of what is replaced would be there twice one day.
+    // New rows outside the replaced range would eventually be duplicated.
     let state = lab.ensure(&definition).await.unwrap();
     let base = BaseExpectation { version: Some(state.version), ..base };
     let mode = CommitMode::ReplacePartitions { by, values: vec![vec![text("2024-01-01"), text("1")]] };

@@ -30,7 +30,7 @@ struct Row {
     place: Option<(Option<i32>, Option<String>)>,
 }
 
-/// Rows by id; none is a row that goes.
+/// Rows by id; none is a deleted row.
 type Rows = BTreeMap<i64, Option<Row>>;
 
 #[derive(Debug, Clone)]
@@ -107,7 +107,7 @@ fn texts(rows: &Rows) -> Vec<String> {
     rows_of(&[without_gone(&batch(rows))], &schema())
 }
 
-/// What the change feed of a merge must hold: the kind of change and the row.
+/// What the change feed of a merge must contain: the kind of change and the row.
 fn expected_changes(before: &Rows, wanted: &Rows) -> (Vec<String>, MergeCounts) {
     let (mut changes, mut counts) = (Vec::new(), MergeCounts::default());
     let one = |id: i64, row: &Option<Row>| texts(&Rows::from([(id, row.clone())])).remove(0);
@@ -133,7 +133,7 @@ fn expected_changes(before: &Rows, wanted: &Rows) -> (Vec<String>, MergeCounts) 
     (changes, counts)
 }
 
-/// What the change data files of the newest commit hold.
+/// The contents of the change data files of the newest commit.
 async fn changes_written(lab: &Lab, partitioned: bool) -> Vec<String> {
     let schema = with(&schema(), Field::new("_change_type", DataType::Utf8, true));
     let mut rows = Vec::new();

@@ -41,7 +41,7 @@ pub(crate) fn define(lab: &Lab, schema: SchemaRef) -> TableDefinition {
 }
 
 /// The query for the changes that make the rows of the table `o` like those of `n` with the same `id`; rows of `n` with
-/// a true `gone` go. Columns come in an order that is not the table's.
+/// a true `gone` are deleted. The columns are not in the table's order.
 pub(crate) fn changes_sql(schema: &SchemaRef) -> String {
     let columns: Vec<String> = schema
         .fields()
@@ -87,7 +87,7 @@ pub(crate) async fn stage_plan(
     StagedMerge::from_batches(&reports.concat()).unwrap()
 }
 
-/// Copies the rows that stay of the files that `staged` takes rows from.
+/// Copies the remaining rows of the files from which `staged` removes rows.
 pub(crate) async fn copies(
     lab: &Lab,
     table: &PinnedTable,
@@ -102,7 +102,7 @@ pub(crate) async fn copies(
     Some(StagedFiles::from_batches(&reports.concat()).unwrap())
 }
 
-/// What the commit of `staged` holds.
+/// The commit of `staged`.
 pub(crate) async fn finished(
     lab: &Lab,
     table: &PinnedTable,

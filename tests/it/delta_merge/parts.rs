@@ -28,7 +28,7 @@ async fn table(lab: &Lab, change: impl Fn(&mut TableDefinition)) -> TableDefinit
     definition
 }
 
-/// The plan of a merge of the rows of `sql`, which give the columns of a merge's input besides those of [`changes`].
+/// The plan of a merge of the rows of `sql`, which supplies the columns of a merge's input except those of [`changes`].
 async fn plan_of(lab: &Lab, definition: &TableDefinition, sql: &str) -> Arc<dyn ExecutionPlan> {
     let state = lab.ensure(definition).await.unwrap();
     let table = pinned(lab, "t").await;
@@ -94,7 +94,7 @@ async fn new_rows_are_held_to_the_tables_demands_and_old_ones_are_not() {
     assert!(error.contains("WL0426"), "{error}");
     let error = refused("SELECT 100 AS id, 1 AS p, 'x' AS name, false AS gone").await;
     assert!(error.contains("WL0427"), "{error}");
-    // A row that goes has no new values.
+    // A deleted row has no new values.
     let gone = "SELECT 3 AS id, CAST(NULL AS BIGINT) AS p, CAST(NULL AS TEXT) AS name, true AS gone";
     let staged = run(&lab, plan_of(&lab, &definition, gone).await).await.unwrap();
     assert_eq!(staged.counts(), MergeCounts { inserted: 0, updated: 0, deleted: 1 });
@@ -137,7 +137,7 @@ async fn changes_that_do_not_fit_together_are_refused() {
     External error: the changes for the table `people` cannot be merged: `upsert` is no operation [WL0441]
     External error: the changes for the table `people` cannot be merged: a row has no operation [WL0441]
     "#);
-    // In two tasks, nobody sees it before the reports come together.
+    // With two tasks, it is not seen before the reports are combined.
     let one = |lab: Arc<Lab>, state: windlass_delta::table::TableState, sql: String| async move {
         let input = lab.input(&lab.rows(&sql).await, 1).await;
         let plan = delta_merge_plan(input, state.write_spec("people"), true, &lab.context.state()).unwrap();
@@ -176,7 +176,7 @@ async fn plans_that_do_not_fit_their_table_are_refused() {
     WL0431 the rows to be written do not match the table `people`: column `p` is string, but long in the table; the table's column `name` is missing from the rows; the table has no column `more`
     WL0431 the rows to be written do not match the table `people`: the table's column `id` is missing from the rows; the table's column `p` is missing from the rows; the table's column `name` is missing from the rows
     "#);
-    // Without a change feed nobody needs old values.
+    // Without a change feed old values are not needed.
     let sql = "SELECT 'insert' AS __wl_op, CAST(NULL AS TEXT) AS __wl_file, CAST(NULL AS BIGINT) AS __wl_row, \
                1 AS \"new.id\", 1 AS \"new.p\", 'x' AS \"new.name\"";
     let input = lab.input(&lab.rows(sql).await, 1).await;
@@ -250,7 +250,7 @@ async fn a_merge_of_another_version_is_refused() {
     let old = pinned(&lab, "t").await;
     let staged = stage(&lab, &old, &small_files(&state), &wanted).await;
     merge(&lab, &definition, &wanted, MergeStrategy::DeletionVectors, 1).await;
-    // The row is gone by now, marked in the same file.
+    // The row has been deleted by now, marked in the same file.
     let new = pinned(&lab, "t").await;
     let error = finish(&new, &staged, MergeStrategy::DeletionVectors, None, lab.stores()).await.unwrap_err();
     assert!(error.to_string().ends_with("is replaced that was deleted before"), "{error}");

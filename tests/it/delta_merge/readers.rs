@@ -32,7 +32,7 @@ async fn other_programs_read_what_merges_have_made() {
                  FROM generate_series({from}, {to}, {step})"
             )
         };
-        // More than one chunk of a bitmap, some of them dense enough to be not a list of numbers.
+        // More than one chunk of a bitmap, some of them too dense to be a list of numbers.
         let first = lab.rows(&rows(1, 200_000, 1, "old")).await.project(&[0, 1, 2, 3]).unwrap();
         let mut definition = define(&lab, first.schema());
         if partitioned {

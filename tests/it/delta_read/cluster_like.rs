@@ -87,7 +87,7 @@ pub(crate) fn cut(config: &FileScanConfig, partitions: usize) -> FileScanConfig 
     source.downcast_ref::<FileScanConfig>().unwrap().clone()
 }
 
-/// The rows of `config`, of each partition as a separate task in a separate process.
+/// The rows of `config`, each partition read by a separate task in a separate process.
 pub(crate) async fn run_scan(sessions: &Sessions, config: &FileScanConfig) -> Vec<RecordBatch> {
     let mut rows = Vec::new();
     for partition in 0..config.file_groups.len() {
@@ -109,7 +109,7 @@ pub(crate) async fn scan_all(sessions: &Sessions, provider: &Arc<dyn TableProvid
     run_scan(sessions, &scan_of(&plan)).await
 }
 
-/// The scan of what `filters` leave of the files of `provider`.
+/// The scan of the files of `provider` that remain after `filters`.
 pub(crate) async fn planned(
     sessions: &Sessions,
     provider: &Arc<dyn TableProvider>,

@@ -23,8 +23,8 @@ pub(crate) struct Golden {
     pub(crate) expected: Vec<RecordBatch>,
 }
 
-/// A table whose partition values are times without a zone. Its expected rows take them for the local time of the
-/// machine that wrote them, seven hours behind UTC, which the log does not record; readers take them for UTC.
+/// A table whose partition values are times without a zone. Its expected rows interpret them as the local time of the
+/// machine that wrote them, seven hours behind UTC, which the log does not record; readers interpret them as UTC.
 const LOCAL_TIME: &str = "data-reader-partition-values";
 
 fn in_utc(expected: DataFrame) -> DataFrame {
@@ -81,7 +81,7 @@ async fn every_table_reads_back_to_its_rows() {
     }
 }
 
-/// The same on executors: every scan is split into tasks, sent, and run apart.
+/// The same on executors: every scan is split into tasks, which are sent and run separately.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_table_reads_back_to_its_rows_on_a_cluster() {
     let cluster = windlass_tests::shared_cluster().await;

@@ -24,7 +24,7 @@ fn mapped(name: &str, physical: &str, id: i32, data_type: Value) -> Value {
     }})
 }
 
-/// A field of a file, with the id that Parquet knows it by.
+/// A field of a file, with its Parquet field id.
 fn stored(name: &str, id: i32, data_type: &DataType) -> FieldRef {
     let id = [("PARQUET:field_id".to_owned(), id.to_string())];
     Arc::new(Field::new(name, data_type.clone(), true).with_metadata(id.into()))
@@ -61,7 +61,7 @@ fn nested(values: &[i32]) -> RecordBatch {
         (stored("p-struct", 2, inner(10).data_type()), array(inner(10))),
         (stored("p-list", 3, list.data_type()), array(list)),
         (stored("p-map", 4, map.data_type()), array(map)),
-        // Dropped from the table; a column of this very name was added later.
+        // Dropped from the table; a column of the same name was added later.
         (stored("again", 5, &int), ints()),
     ])
 }

@@ -110,7 +110,7 @@ async fn missing_items_are_named_with_the_existing_ones() {
     "#);
 }
 
-/// The refusal of a table whose only commit holds `actions`.
+/// The refusal of a table whose only commit contains `actions`.
 async fn of_actions(actions: &[Value]) -> String {
     let folder = TempDir::new().unwrap();
     Log::new(folder.path()).commit(actions);

@@ -166,7 +166,7 @@ fn one_column(folder: &Path, data_type: &str, files: &[(ArrayRef, Value)]) {
     log.commit(&actions);
 }
 
-/// The files of the table in `folder` that `filter` leaves, and the rows that meet it.
+/// The files of the table in `folder` that remain after `filter`, and the rows that satisfy it.
 async fn scanned(folder: &Path, filter: Expr) -> (Vec<String>, Vec<String>) {
     let sessions = sessions(1);
     let table = pinned(&sessions, folder, PinAt::Latest).await;
@@ -208,7 +208,7 @@ async fn nan_is_found_although_the_log_may_leave_it_out_of_the_bounds() {
     let all = ["f0.parquet", "f1.parquet", "f2.parquet"];
     assert_eq!(scanned(path, col("v").gt(lit(5.0))).await.0, all);
     assert_eq!(scanned(path, col("v").not_eq(lit(1.0))).await.0, all);
-    // A lower bound rules out what is too great; NaN as a lower bound proves nothing.
+    // A lower bound excludes values that are too great; NaN as a lower bound proves nothing.
     let low = vec![all[0].to_owned(), all[2].to_owned()];
     assert_eq!(scanned(path, col("v").lt(lit(5.0))).await, (low, vec!["1.0".to_owned()]));
     let sessions = sessions(1);

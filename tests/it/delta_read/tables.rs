@@ -37,7 +37,7 @@ pub(crate) fn rows_of(batches: &[RecordBatch], schema: &SchemaRef) -> Vec<String
     rows
 }
 
-/// Appends `batch` to the table in `folder`, which is made if need be.
+/// Appends `batch` to the table in `folder`, which is created if necessary.
 pub(crate) async fn append(folder: &Path, batch: RecordBatch, partition_by: &[&str]) -> DeltaTable {
     std::fs::create_dir_all(folder).unwrap();
     let url = deltalake::ensure_table_uri(folder.to_str().unwrap()).unwrap();
@@ -54,7 +54,7 @@ pub(crate) fn array<A: Array + 'static>(array: A) -> ArrayRef {
     Arc::new(array)
 }
 
-/// A log written by hand, a commit at a time.
+/// A log written by hand, one commit at a time.
 pub(crate) struct Log<'a> {
     folder: &'a Path,
     version: u64,

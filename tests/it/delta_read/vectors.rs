@@ -25,7 +25,7 @@ fn serialized(rows: &RoaringTreemap) -> Vec<u8> {
     bytes
 }
 
-/// A vector as a file holds it, behind the version byte: length, vector and checksum.
+/// A vector as stored in a file, after the version byte: length, vector and checksum.
 fn stored(vector: &[u8]) -> Vec<u8> {
     let mut bytes = vec![1];
     bytes.extend((vector.len() as u32).to_be_bytes());
@@ -87,11 +87,11 @@ pub(crate) fn write_file(path: &Path, batches: &[RecordBatch]) {
     writer.close().unwrap();
 }
 
-/// What is deleted of the file `index`, as ids.
+/// The deleted rows of the file `index`, as ids.
 fn deleted(index: i64) -> Vec<i64> {
     let first = index * ROWS;
     match index {
-        // Scattered over all row groups, with whole pages gone, the first and the last row among them.
+        // Scattered over all row groups, including whole pages, the first and the last row.
         0 => (0..ROWS).filter(|row| row % 3 == 0 || (600..700).contains(row) || *row == ROWS - 1).collect(),
         // A whole row group and its neighbours.
         1 => (490..1010).map(|row| first + row).collect(),

@@ -82,7 +82,7 @@ async fn committing_again_does_nothing() {
     let first = receipt(lab.commit(&request).await);
     let again = lab.commit(&request).await;
     assert_eq!(again, CommitOutcome::AlreadyCommitted(first.clone()));
-    // Also when others have committed since, and when the run's own table has become another.
+    // Also when others have committed since, and when the run's own table has been replaced.
     let more = lab.run(lab.write_plan(state.write_spec("t"), &rows, 1).await).await.unwrap();
     receipt(lab.commit(&CommitRequest { app_id: AppId::new("other"), ..lab.request(&state, more, 1) }).await);
     assert_eq!(lab.commit(&request).await, CommitOutcome::AlreadyCommitted(first));
@@ -101,7 +101,7 @@ async fn two_runs_with_the_same_number_are_distinguished_by_id() {
         run_id: RunId::new(run),
         ..lab.request(&state, staged, sequence)
     };
-    // Two schedulers, each of which counts for itself.
+    // Two schedulers, each with its own counter.
     let first = of_run("one", stage(1, 3).await, 7);
     let second = of_run("two", stage(4, 6).await, 7);
     let receipt = receipt(lab.commit(&first).await);
@@ -114,7 +114,7 @@ async fn two_runs_with_the_same_number_are_distinguished_by_id() {
     assert_eq!(lab.commit(&second).await, CommitOutcome::Conflicted { reason });
     assert_eq!(lab.commit(&first).await, CommitOutcome::AlreadyCommitted(receipt));
     assert_eq!(ids(&lab, "t", None).await, [1, 2, 3, 7, 8, 9]);
-    // A commit of a program that says nothing of itself.
+    // A commit of a program that does not identify itself.
     let text = "{\"commitInfo\":{}}\n{\"txn\":{\"appId\":\"lab/stage\",\"version\":9}}\n";
     std::fs::write(lab.path("t").join("_delta_log/00000000000000000003.json"), text).unwrap();
     let outcome = lab.commit(&of_run("four", stage(1, 1).await, 9)).await;

@@ -24,7 +24,7 @@ use windlass_delta::commit::{CommitOutcome, commit};
 
 use super::lab::{Lab, open};
 
-/// Fails a third of the requests once it is told to: before they happen or, for puts, after.
+/// Fails a third of the requests once it is switched on: before they happen or, for puts, afterwards.
 pub(crate) struct Faulty {
     inner: InMemory,
     failing: Arc<AtomicBool>,
@@ -131,7 +131,7 @@ async fn whatever_the_store_answers_a_run_commits_once() {
             let staged = lab.run(lab.write_plan(state.write_spec("t"), &rows, 1).await).await.unwrap();
             let request = lab.request(&state, staged, run);
             failing.store(true, Ordering::SeqCst);
-            // A driver calls again until it is told how the commit ended.
+            // A driver calls again until it knows how the commit ended.
             let mut committed = 0;
             loop {
                 match commit(&request, lab.stores()).await {

@@ -105,7 +105,7 @@ impl Lab {
         delta_write_plan(input, spec, &self.context.state()).unwrap()
     }
 
-    /// A plan that yields `rows` from so many partitions.
+    /// A plan that yields `rows` from the given number of partitions.
     pub(crate) async fn input(&self, rows: &RecordBatch, partitions: usize) -> Arc<dyn ExecutionPlan> {
         let step = rows.num_rows().div_ceil(partitions).max(1);
         let part = |index: usize| {
@@ -119,7 +119,7 @@ impl Lab {
         plan
     }
 
-    /// Runs every partition and puts the reports together.
+    /// Runs every partition and combines the reports.
     pub(crate) async fn run(&self, plan: Arc<dyn ExecutionPlan>) -> EngineResult<StagedFiles> {
         let reports = collect_partitioned(plan, self.context.task_ctx()).await?;
         Ok(StagedFiles::from_batches(&reports.concat()).unwrap())
@@ -176,7 +176,7 @@ impl Lab {
         self.select(table, None, "true", like).await
     }
 
-    /// Rows of a version that meet a condition.
+    /// Rows of a version that satisfy a condition.
     pub(crate) async fn select(
         &self,
         table: &str,

@@ -58,7 +58,7 @@ async fn it_travels_with_its_constraints() {
     let staged = lab.run(arrived).await.unwrap();
     assert_eq!(staged.rows(), 300);
 
-    // The condition itself has travelled: rows that break it are refused on the other side.
+    // The condition itself was sent along: rows that violate it are refused by the receiver.
     let write = plan.downcast_ref::<DeltaWriteExec>().unwrap();
     let rows = lab.rows("SELECT -1 AS id, -1 % 3 AS p, 'x' AS name").await;
     let bad = DeltaWriteExec::try_new(lab.input(&rows, 1).await, write.spec().clone(), write.constraints().to_vec());

@@ -7,7 +7,7 @@ use windlass_delta::write::delta_write_plan;
 
 use super::lab::Lab;
 
-/// Tries to write the rows of `sql` from two partitions; the failure that a task raises.
+/// Tries to write the rows of `sql` from two partitions; returns the failure of the task.
 async fn failure(lab: &Lab, sql: &str, edit: impl FnOnce(&mut TableDefinition)) -> Failure {
     let rows = lab.rows(sql).await;
     let mut definition = lab.define("t", rows.schema());

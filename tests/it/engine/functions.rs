@@ -12,7 +12,8 @@ use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf}
 use windlass_base::error::Failure;
 use windlass_engine::function::Functions;
 
-/// The standard functions and `fail`, `fall`, `refuse`, `drop_connection`: each gives back its argument unless a row's is 35.
+/// The standard functions and `fail`, `fall`, `refuse`, `drop_connection`: each returns its argument unless it is 35 in
+/// some row.
 pub(super) fn functions() -> Functions {
     Functions::standard()
         .with_scalar(at_35("fail", || exec_err!("the check \"id <> 35\" fails: 'ü' | 100 %")))
@@ -23,7 +24,7 @@ pub(super) fn functions() -> Functions {
         }))
 }
 
-/// What `refuse` fails with.
+/// The error of `refuse`.
 pub(super) fn refusal() -> Failure {
     Failure {
         code: "WL0499".to_owned(),
@@ -48,7 +49,7 @@ pub(super) fn gate(open: &Arc<AtomicBool>) -> ScalarUDF {
     })
 }
 
-/// A function that gives back its argument after `visit` has seen each row's.
+/// A function that returns its argument after it has called `visit` with that of each row.
 fn over_ids(name: &str, visit: impl Fn(Option<i64>) -> Result<()> + Send + Sync + 'static) -> ScalarUDF {
     let body = move |arguments: &[ColumnarValue]| {
         let ids = ColumnarValue::values_to_arrays(arguments)?.remove(0);

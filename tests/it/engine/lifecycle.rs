@@ -74,7 +74,7 @@ async fn a_cancelled_job_has_ended_and_left_its_evidence() {
     assert_eq!(stages[0].state, StageState::Failed);
     assert_eq!(stages[0].tasks.iter().filter(|task| task.state == TaskState::Succeeded).count(), 2);
 
-    // What was cancelled gives its places back, and cancelling twice is not a fault.
+    // A cancelled job releases its slots, and cancelling twice is not an error.
     job.cancel().await;
     open.store(true, Ordering::Release);
     let rows = cluster.run_sql(&context, "SELECT wait_at_gate(id) FROM facts").await.unwrap().row_count();

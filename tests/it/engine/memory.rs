@@ -18,7 +18,7 @@ use windlass_tests::{EmbeddedCluster, embedded_cluster};
 const ROWS: i64 = 200_000;
 const MEMORY: usize = 8 * 1024 * 1024;
 
-/// About 20 MB, in an order that is not that of the names.
+/// About 20 MB, not in the order of the names.
 fn write_big(path: &Path) {
     let ids = Int64Array::from_iter_values(0..ROWS);
     let names = StringArray::from_iter_values((0..ROWS).map(|id| format!("{:0>80}", (id * 7919) % ROWS)));

@@ -34,21 +34,21 @@ fn ordered_rows(batches: &[RecordBatch]) -> Vec<String> {
     table.lines().filter(|line| !line.starts_with('+')).skip(1).map(str::to_owned).collect()
 }
 
-/// Asserts that the cluster gives the rows that `plain` gives in its own process, in any order.
+/// Asserts that the cluster returns the same rows as `plain` in its own process, in any order.
 async fn assert_same_rows(cluster: &EmbeddedCluster, distributed: &SessionContext, plain: &SessionContext, sql: &str) {
     let expected = plain.sql(sql).await.unwrap().collect().await.unwrap();
     let rows = cluster.rows(distributed, sql).await.unwrap();
     assert_eq!(sorted_rows(&rows), sorted_rows(&expected), "{sql}");
 }
 
-/// Asserts that the cluster gives the rows that `plain` gives in its own process, in the same order.
+/// Asserts that the cluster returns the same rows as `plain` in its own process, in the same order.
 async fn assert_same_order(cluster: &EmbeddedCluster, distributed: &SessionContext, plain: &SessionContext, sql: &str) {
     let expected = plain.sql(sql).await.unwrap().collect().await.unwrap();
     let rows = cluster.rows(distributed, sql).await.unwrap();
     assert_eq!(ordered_rows(&rows), ordered_rows(&expected), "{sql}");
 }
 
-/// `ROWS_PER_FILE` rows of (id, bucket, name), ids counted on from file to file.
+/// `ROWS_PER_FILE` rows of (id, bucket, name), with ids that continue from file to file.
 fn batch(file: i64) -> RecordBatch {
     let ids: Vec<i64> = (0..ROWS_PER_FILE).map(|row| file * ROWS_PER_FILE + row).collect();
     let buckets: Vec<i64> = ids.iter().map(|id| id % 7).collect();
@@ -75,7 +75,7 @@ fn write_files(folder: &Path, files: i64) {
     }
 }
 
-/// A session of `cluster` with a table `facts` of so many files, each of them a partition.
+/// A session of `cluster` with a table `facts` of the given number of files, each of them a partition.
 async fn context_with_files(cluster: &EmbeddedCluster, folder: &Path, files: i64) -> SessionContext {
     write_files(folder, files);
     let context = cluster.context();

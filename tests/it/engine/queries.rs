@@ -14,7 +14,7 @@ use windlass_tests::shared_cluster;
 
 use super::{assert_same_order, assert_same_rows, batch, sorted_rows, write_files};
 
-/// Registers `facts` as Parquet files, `memory` and `buckets` in memory and `nothing` without any row.
+/// Registers `facts` as Parquet files, `memory` and `buckets` in memory and `nothing` without rows.
 async fn register(context: &SessionContext, folder: &Path) {
     let location = folder.to_str().unwrap();
     context.register_parquet("facts", location, ParquetReadOptions::default()).await.unwrap();

@@ -26,7 +26,7 @@ io:
 */
 SELECT customer, count(*) AS orders, sum(amount) AS amount FROM clean GROUP BY customer";
 
-/// A project of two stages, the second of which would write where it cannot, and its fixtures.
+/// A project of two stages, the second of which would write to a location that it cannot write to, and its fixtures.
 fn project(dir: &Path, fixtures: &[(&str, &str)]) -> PathBuf {
     write(dir, &[("windlass.yaml", MANIFEST), ("stages/clean.sql", CLEAN), ("stages/totals.sql", TOTALS)]);
     write(dir, fixtures);
@@ -94,7 +94,7 @@ error: WL0404
 expect: { totals: { columns: [customer], rows: [[ada]] } }
 ";
 
-/// What a run that fails leaves is what was there before.
+/// A failed run leaves everything unchanged.
 const UNTOUCHED: &str = "turns:
   - given: { clean: { columns: { id: long, customer: string, amount: double }, rows: [[1, ada, 2.5]] } }
     expect: { totals: [{ customer: ada, orders: 1, amount: 2.5 }] }

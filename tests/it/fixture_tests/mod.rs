@@ -17,7 +17,7 @@ fn write(dir: &Path, files: &[(&str, &str)]) {
     }
 }
 
-/// A text without what is different each time: how long it took, and where the temporary folder is.
+/// A text without the parts that vary: durations and the path of the temporary folder.
 fn without_variable_parts(text: &str) -> String {
     let lines = text.lines().map(|line| match line.split_once(" failed in ") {
         Some((before, _)) => format!("{before} failed in a while"),

@@ -10,7 +10,7 @@ const TYPES: &str = "{ id: long, text: string, i: integer, s: short, b: byte, f:
 const FULL: &str = "{ id: 1, text: 'null', i: -2147483648, s: 32767, b: -128, f: 0.1, d: 0.1, yes: true, \
      bytes: '0x00ff', day: 1969-12-31, at: '2026-01-31T12:00:00.25+02:00', clock: '2026-01-31 12:00:00', \
      price: -0.125, list: [a, null, ''], pair: { a: 1, b: [0.5, null] }, map: { x: 1, y: null } }";
-/// The same in other words.
+/// The same, written differently.
 const SAME: &str = "{ id: 1, text: \"null\", i: -2147483648, s: 32767, b: -128, f: 0.1, d: 1e-1, yes: true, \
      bytes: '0x00FF', day: '1969-12-31', at: '2026-01-31T10:00:00.250Z', clock: '2026-01-31T12:00:00', \
      price: '-0.1250', list: [a, ~, \"\"], pair: { b: [0.5, null], a: 1 }, map: { y: null, x: 1 } }";
@@ -81,7 +81,7 @@ async fn a_difference_in_any_type_is_seen() {
         ("b: [0.5, null]", "b: [0.5]"),
         ("{ x: 1, y: null }", "{ x: null, y: 1 }"),
     ];
-    // Column by column, all in one row: each is seen for itself.
+    // Column by column, all in one row: each is checked separately.
     let changed = changes.iter().fold(FULL.to_owned(), |row, (from, to)| {
         assert!(row.contains(from), "{from}");
         row.replacen(from, to, 1)

@@ -9,7 +9,7 @@ use windlass_project::strategy::Strategy;
 use super::one_source::{OneSource, Stage, has, summary};
 use crate::delta_read::tables::{array, batch};
 
-/// Another program puts a second text on one of the `shelves`.
+/// Another program adds a second text to one of the `shelves`.
 const STAGES: &[Stage] = &[
     ("pages", "key: [id]", "SELECT id, text FROM source"),
     ("shelves", "key: [shelf], incremental: off", "SELECT id AS shelf, text FROM source"),
@@ -17,7 +17,7 @@ const STAGES: &[Stage] = &[
     ("labels", "key: [shelf, word]", "SELECT shelf, unnest(string_to_array(text, ' ')) AS word FROM shelves"),
 ];
 
-/// The steps of a stage in a run, if it was row by row.
+/// The steps of a stage in a run, if it was computed row by row.
 async fn steps(library: &OneSource, run: &RunRecord, name: &str) -> Vec<String> {
     match summary(run, name).strategy {
         Some(Strategy::RowWise) => library.steps(run, name, PlanText::Physical).await,
@@ -40,7 +40,7 @@ async fn rows_are_found_by_the_key_that_they_carry_if_it_is_one() {
     let library = OneSource::new(dir.path(), "source", vec![first], STAGES, partition_bytes).await;
     library.run().await;
 
-    // What the old text had become is not computed again…
+    // The rows of the old text are not recomputed…
     let check = async || {
         let run = library.run().await;
         for stage in ["words", "labels"] {
@@ -56,7 +56,7 @@ async fn rows_are_found_by_the_key_that_they_carry_if_it_is_one() {
     library.append(texts("id", &[(6, "n o"), (7, "p")])).await;
     check().await;
 
-    // … unless a row that did not change has the same key.
+    // … unless an unchanged row has the same key.
     library.append_to("shelves", texts("shelf", &[(3, "x y")])).await;
     library.delete_from("shelves", "shelf = 5").await;
     let only = RunOptions { select: vec!["labels".to_owned()], ..RunOptions::default() };

@@ -7,7 +7,7 @@ use windlass_project::strategy::Strategy;
 
 use super::sequence::OUTSIDE;
 
-/// Counts of what has been met.
+/// Counts of what has been covered.
 #[derive(Debug, Default)]
 pub(super) struct Coverage {
     /// Stages by template.
@@ -24,9 +24,9 @@ pub(super) struct Coverage {
     pub(super) refused: u64,
     /// Processes that were killed before their run had ended.
     pub(super) killed: u64,
-    /// Stages that were refused because of their keys, and rightly.
+    /// Stages that were correctly refused because of their keys.
     pub(super) keys_refused: u64,
-    /// What came from outside: set-back cursors, commits of others, keys that are not keys.
+    /// External events: cursors set back, commits of others, invalid keys.
     pub(super) outside: BTreeMap<&'static str, u64>,
 }
 
@@ -59,7 +59,7 @@ impl Coverage {
         other.outside.into_iter().for_each(|(what, count)| *self.outside.entry(what).or_default() += count);
     }
 
-    /// What has not been met and should have been.
+    /// What has not been covered and should have been.
     pub(super) fn missing(&self, templates: impl Iterator<Item = &'static str>, incremental: bool) -> Vec<String> {
         let mut missing: Vec<String> = templates
             .filter(|name| !self.templates.contains_key(name))

@@ -35,7 +35,7 @@ const STAGES: &[Stage<'static>] = &[
 
 async fn lab() -> Rebuilt {
     let rows = numbers(T, &[[1, 1, 10], [2, 1, 20], [3, 2, 30]]);
-    // `u` has a row for every group, so that `joined` has one row an id.
+    // `u` has a row for every group, so that `joined` has one row per id.
     Rebuilt::new(&[("t", rows), ("u", numbers(U, &[[1, 100], [2, 200]]))]).await
 }
 
@@ -106,7 +106,7 @@ async fn a_cursor_that_is_set_back_gives_what_a_rebuild_gives() {
             reported.push(format!("{stage} to {to}"));
         }
         lab.set_cursor(&project, "behind", "rows", 0).await;
-        // What had changed before is undone now, so that nothing has changed in sum.
+        // The earlier changes are undone now, so that there is no net change.
         if random.random_bool(0.5) {
             let before = version(&lab, "t").await.saturating_sub(1).max(1);
             super::tables::open(&lab.source("t")).await.restore().with_version_to_restore(before).await.unwrap();
@@ -145,12 +145,12 @@ async fn a_range_applied_again_never_reverts_a_table() {
         assert_eq!(of_t.version, Some(i64::try_from(newest).unwrap()), "{cursor:?}");
     }
 
-    // A change that is undone: in sum nothing has changed since the first version of the range.
+    // A change that is undone: there is no net change since the first version of the range.
     lab.update("t", "id = 1", "v", "10").await;
     for (stage, ..) in &stages {
         lab.fine_with(&project, &range(stage, "t", Some(2), None), &format!("{stage}, undone")).await;
     }
-    // A full refresh of an older version is what was asked for.
+    // A full refresh of an older version was requested.
     let old = RunOptions {
         refresh: Refresh { full: vec!["rows".into()], ..range("rows", "t", None, Some(1)).refresh },
         ..range("rows", "t", None, Some(1))
@@ -208,7 +208,7 @@ async fn a_source_that_was_put_back_from_a_backup_is_noticed() {
     lab.append("t", numbers(T, &[[5, 1, 50]])).await;
     lab.fine(&project, "two more").await;
 
-    // Back to the backup, and two other versions: as many as there were, then one more.
+    // The backup is restored, and two other versions follow: as many as before, then one more.
     for more in [2, 3] {
         fs::remove_dir_all(lab.source("t")).unwrap();
         copy(&backup, &lab.source("t"));
@@ -226,7 +226,7 @@ async fn a_source_that_was_put_back_from_a_backup_is_noticed() {
         }
         lab.fine(&project, &format!("put back, and {more} more")).await;
     }
-    // From then on all is as before.
+    // From then on everything is as before.
     lab.append("t", numbers(T, &[[99, 2, 60]])).await;
     let record = lab.run(&lab.project(others), &RunOptions::default()).await;
     assert_eq!(strategy(&record, "auto_rows"), Some(Strategy::Append));

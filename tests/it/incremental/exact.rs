@@ -60,14 +60,14 @@ async fn a_change_that_has_no_right_result_fails_and_changes_nothing() {
     let kept = lab.rows("SELECT * FROM windows").await;
     assert!(windows.iter().all(|row| kept.iter().any(|line| line == row)), "{kept:?}");
 
-    // A second row where there may be one.
+    // A second row where only one is allowed.
     lab.append(rows(&[(7, Some(2), true)])).await;
     let above = lab.rows("SELECT * FROM above").await;
     let run = lab.windlass.run(&lab.project, &RunOptions::default()).await.unwrap().wait().await.unwrap();
     assert_eq!((run.status, failures(&run)), (RunStatus::Failed, vec![("above", "WL0372")]));
     assert_eq!(lab.rows("SELECT * FROM above").await, above);
 
-    // Products and sums that do not fit.
+    // Products and sums that overflow.
     lab.delete("id = 7").await;
     lab.run().await;
     lab.update("id IN (3, 4)", "v", "9223372036854775807").await;
@@ -89,10 +89,10 @@ async fn sums_that_fit_are_kept_although_their_changes_do_not() {
     let first = rows(&[(1, Some(-i64::MAX), true), (2, Some(i64::MIN), false), (3, Some(1), false)]);
     let lab = OneSource::new(dir.path(), "source", vec![first], ONE, bytes).await;
     lab.run().await;
-    // Together more than a number holds, with the row that exists not.
+    // The total overflows, with the existing row it does not.
     lab.append(rows(&[(4, Some(i64::MAX), true), (5, Some(i64::MAX - 5), true)])).await;
     lab.run().await;
-    // The least number has no negative that could be added.
+    // The smallest number has no negation that could be added.
     lab.delete("id = 2").await;
     lab.run().await;
     lab.windlass.stop().await;

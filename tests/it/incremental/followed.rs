@@ -133,7 +133,7 @@ async fn a_repartitioned_table_is_followed_by_its_readers() {
         lab.fine(&project(partition_by), partition_by).await;
         lab.update("t", "id = 1", "v", "v + 1").await;
         lab.fine(&project(partition_by), "and then as usual").await;
-        // Two of its versions at once, of which one is partitioned otherwise.
+        // Two of its versions at once, one of which is partitioned differently.
         lab.update("t", "id = 3", "g", "g + 1").await;
         let base = RunOptions { select: vec!["base".to_owned()], ..RunOptions::default() };
         lab.run(&project(partition_by), &base).await;
@@ -183,7 +183,7 @@ async fn names_for_internal_use_are_refused_everywhere() {
             assert!(codes.iter().all(|code| code == "WL0658") && !codes.is_empty(), "{sql}: {codes:?}");
         }
     }
-    // A column of that name that nobody reads is no matter.
+    // A column of that name that nobody reads does not matter.
     lab.fine(&lab.project(&[("s", strict, "SELECT id FROM t")]), "unread").await;
     lab.windlass.stop().await;
 }

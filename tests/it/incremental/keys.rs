@@ -12,7 +12,7 @@ use crate::delta_read::tables::{array, batch};
 
 const T: [&str; 3] = ["id", "g", "v"];
 
-/// Every way of writing rows, each by the key of `t` or by what is made of it.
+/// Every way of writing rows, each by the key of `t` or by a value derived from it.
 const STAGES: &[Stage<'static>] = &[
     ("plain", "io: { key: [id], incremental: strict }", "SELECT id, v FROM t"),
     ("marked", "io: { key: [id], incremental: strict, merge: deletion_vectors }", "SELECT id, g, v FROM t WHERE g < 9"),
@@ -53,7 +53,7 @@ async fn duplicate_keys_are_refused_by_every_strategy_until_they_are_removed() {
     let project = lab.project(STAGES);
     assert!(failed(&lab.check(&project, "first").await).is_empty());
 
-    // A row is added whose key is there: by appending alone.
+    // A row is added whose key exists already: by appending alone.
     let all_by_id = [
         ("added", "WL0657"),
         ("behind", "skipped because of plain"),
@@ -70,7 +70,7 @@ async fn duplicate_keys_are_refused_by_every_strategy_until_they_are_removed() {
     // Another row changes, so that more than appending is needed.
     lab.update("t", "id = 5", "v", "56").await;
     assert_eq!(failed(&lab.check(&project, "appended and changed").await), all_by_id);
-    // The second row goes again, then comes back as the same row twice, and once again.
+    // The second row is deleted, then the same row is inserted twice, and once again.
     lab.delete("t", "id = 1 AND v = 61").await;
     assert!(failed(&lab.check(&project, "the second row is gone").await).is_empty());
     lab.append("t", numbers(T, &[[1, 1, 60]])).await;
@@ -79,11 +79,11 @@ async fn duplicate_keys_are_refused_by_every_strategy_until_they_are_removed() {
     lab.delete("t", "id = 1").await;
     lab.append("t", numbers(T, &[[1, 1, 60]])).await;
     assert!(failed(&lab.check(&project, "delivered once after all").await).is_empty());
-    // A row takes the key of another that goes in the same breath.
+    // A row takes the key of another that is deleted at the same time.
     lab.delete("t", "id = 2").await;
     lab.update("t", "id = 3", "id", "2").await;
     assert!(failed(&lab.check(&project, "a key that is free again").await).is_empty());
-    // Two rows of one key that neither was there before.
+    // Two rows with one key, neither of which existed before.
     lab.append("t", numbers(T, &[[9, 3, 63], [9, 4, 64]])).await;
     assert_eq!(failed(&lab.check(&project, "both new").await), all_by_id);
     lab.delete("t", "v = 64").await;
@@ -122,7 +122,7 @@ async fn a_key_without_a_value_is_refused_on_every_path() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_of_an_unnested_list_are_checked_against_other_rows() {
     let lab = Rebuilt::new(&[("t", lists(&[(1, vec![10, 11]), (2, vec![20])]))]).await;
-    // The second is found by the key of the row that it was unnested from, and has that not in its own key.
+    // The second is found by the key of the row that it was unnested from, which is not in its own key.
     let stages: &[Stage<'_>] = &[
         ("boxes", "io: { key: [id], incremental: strict }", "SELECT id, items FROM t"),
         ("items", "io: { key: [item], incremental: strict }", "SELECT id, unnest(items) AS item FROM boxes"),
@@ -223,7 +223,7 @@ async fn rows_of_replaced_partitions_have_distinct_keys() {
     let header = "io: { mode: replace_partitions, key: [id], partition_by: [g] }";
     let put = async |query: &str| alone(&lab, ("parted", header, query)).await;
     let first = put("SELECT id, g, v FROM t").await.unwrap();
-    // The key of a row of a partition that stays, and two of a new one.
+    // The key of a row of a partition that remains, and two of a new one.
     let refused = put("SELECT 1 AS id, 2 AS g, 1 AS v").await.unwrap_err();
     assert!(refused.starts_with("WL0657") && refused.contains("(id = 1) 2 times"), "{refused}");
     let refused = put("SELECT id, 7 AS g, 1 AS v FROM (VALUES (8), (8)) AS r(id)").await.unwrap_err();

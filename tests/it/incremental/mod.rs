@@ -44,26 +44,26 @@ use coverage::Coverage;
 use sequence::{Arena, Sequence};
 use templates::TEMPLATES;
 
-/// Whether stages ask for incremental runs. Without, the same sequences test full ones.
+/// Whether stages ask for incremental runs. If not, the same sequences test full runs.
 const INCREMENTAL: bool = true;
 
 /// The sequences of an ordinary test run.
 const SEEDS: u64 = 300;
 
-/// Sequences that are played in parallel.
+/// Sequences that run in parallel.
 const SIDE_BY_SIDE: usize = 3;
 
-/// Partitions of the sessions; a sequence is played in one of them by its seed.
+/// Partitions of the sessions; the seed of a sequence selects one of these numbers.
 const PARTITIONS: [usize; 3] = [1, 2, 3];
 
-/// An embedded Windlass that many sequences use one after the other, each under a pipeline name of its own.
+/// An embedded Windlass that many sequences use one after the other, each with its own pipeline name.
 async fn arena(partitions: usize, home: &TempDir) -> Arena {
     let home = home.path().join(format!("home_{partitions}"));
     std::fs::create_dir_all(&home).unwrap();
     let session = SessionSettings {
         target_partitions: partitions,
         batch_size: pipeline::BATCH_SIZE,
-        // Small as they are, plans of all numbers of partitions are to be met.
+        // Although they are small, plans with all these numbers of partitions are to be covered.
         partition_bytes: 1,
         ..SessionSettings::default()
     };
@@ -71,7 +71,7 @@ async fn arena(partitions: usize, home: &TempDir) -> Arena {
     Arena { windlass: Windlass::embedded(config).await.unwrap(), home, partitions }
 }
 
-/// Plays the sequence of a seed: what it has met, or what went wrong after what.
+/// Runs the sequence of a seed: returns what it has covered, or what failed after which steps.
 async fn play(seed: u64, arena: &Arena, keep: bool) -> Result<Coverage, String> {
     let mut dir = tempfile::tempdir().unwrap();
     dir.disable_cleanup(keep);

@@ -58,7 +58,7 @@ impl OneSource {
         Self { project, windlass, home, stages, table }
     }
 
-    /// Runs the pipeline and holds every table against its query.
+    /// Runs the pipeline and compares every table with its query.
     pub(super) async fn run(&self) -> RunRecord {
         let record = self.run_with(&RunOptions::default()).await;
         for (name, _, sql) in self.stages {
@@ -74,7 +74,7 @@ impl OneSource {
         record
     }
 
-    /// The rows of an answer as text, in no order of their own.
+    /// The rows of a result as text, sorted.
     pub(super) async fn rows(&self, sql: &str) -> Vec<String> {
         let rows = self.windlass.query(&self.project, sql, &Default::default()).await.unwrap();
         let text = pretty_format_batches(&rows.collect().await.unwrap()).unwrap().to_string();
@@ -122,7 +122,7 @@ impl OneSource {
     }
 }
 
-/// What a run tells of a stage.
+/// What a run records about a stage.
 pub(super) fn summary<'r>(run: &'r RunRecord, stage: &str) -> &'r StageSummary {
     run.stages.iter().find(|summary| summary.stage.as_str() == stage).unwrap()
 }

@@ -19,7 +19,7 @@ use windlass_engine::session::Sessions;
 use super::pipeline::{Pipeline, Wish};
 use super::tables::{Rows, plain_session};
 
-/// The rows that each stage's table must have since the stage ran last.
+/// The rows that each stage's table must have since the stage's last run.
 #[derive(Default)]
 pub(super) struct Expected {
     pub(super) tables: BTreeMap<String, Rows>,
@@ -38,7 +38,7 @@ impl Expected {
             let name = stage.name.as_str();
             let held = !stage.view && !ran.contains(&stage.name);
             let Ok(frame) = ctx.sql(&stage.sql()).await else {
-                // A stage that has not run yet has no readers that have.
+                // A stage that has not run yet has no readers that have run.
                 assert!(stage.view || held, "{} cannot be planned:\n{}", name, stage.sql());
                 continue;
             };

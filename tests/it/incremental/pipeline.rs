@@ -81,7 +81,7 @@ impl StageDef {
         format!("/* windlass\nio: {{ {io} }}\n*/\n{}\n", self.sql())
     }
 
-    /// A condition that omits some of its rows, written so that a change of it may lie far behind in a list.
+    /// A condition that omits some of its rows, written so that a change of it may be late in a long list.
     fn narrowing(&self, random: &mut StdRng) -> String {
         let column = self.columns.iter().find(|column| column.name == self.key[0]).unwrap();
         let (name, last) = (&column.name, column.kind.literal(random));
@@ -102,7 +102,7 @@ impl StageDef {
         }
     }
 
-    /// A condition that some of its rows may well meet.
+    /// A condition that some of its rows probably satisfy.
     pub(super) fn key_condition(&self, random: &mut StdRng) -> String {
         let column = self.columns.iter().find(|column| column.name == self.key[0]).unwrap();
         match column.kind {
@@ -144,7 +144,7 @@ impl Pipeline {
         fs::create_dir_all(self.dir.join("stages")).unwrap();
         let mut manifest = format!("name: {}\nsources:\n", self.name);
         self.sources.iter().for_each(|source| manifest.push_str(&source.yaml()));
-        // Sizes of batches as small as the tables, so that operators see several.
+        // Batches are as small as the tables, so that operators see several.
         writeln!(manifest, "session: {{ target_partitions: {}, batch_size: {BATCH_SIZE} }}", self.partitions).unwrap();
         manifest.push_str("run: { max_parallel_stages: 2, retries: 1 }\n");
         fs::write(self.dir.join("windlass.yaml"), manifest).unwrap();
@@ -166,10 +166,10 @@ impl Pipeline {
         self.stages.iter().find(|stage| stage.name == name)
     }
 
-    /// Has a stage that reads a view or texts ask for `auto` instead of `strict`; whether it did not before.
+    /// Makes a stage that reads a view or texts ask for `auto` instead of `strict`; returns whether it did not before.
     ///
-    /// What a view computes can be what another stage joins on, which no template foresees, and changed files can be
-    /// followed only where each row is made of one of them.
+    /// What a view computes can be what another stage joins on, which no template anticipates, and changed files can be
+    /// traced only where each row is derived from one of them.
     pub(super) fn relent(&mut self, name: &str) -> bool {
         let graph = self.open().graph;
         let reads = graph.reads(&name.into());
@@ -187,7 +187,8 @@ impl Pipeline {
         self.stages.iter().filter(|stage| !stage.view)
     }
 
-    /// Changes the definition of a stage, or takes the last change back; says what and which stages' code has changed.
+    /// Changes the definition of a stage, or reverts the last change; returns a description and the stages whose code
+    /// has changed.
     pub(super) fn redefine(&mut self, random: &mut StdRng) -> (String, Vec<String>) {
         let index = random.random_range(0..self.stages.len());
         let stage = &mut self.stages[index];
@@ -223,7 +224,7 @@ const ODD_FLOATS: f64 = 0.25;
 /// Rows in a batch.
 pub(super) const BATCH_SIZE: usize = 64;
 
-/// One to five stages; later ones read earlier ones more often than not.
+/// One to five stages; later ones usually read earlier ones.
 fn stages(relations: Vec<Relation>, random: &mut StdRng) -> Vec<StageDef> {
     let count = random.random_range(1..=4);
     let mut draw = Draw { random: StdRng::from_rng(random), relations };

@@ -40,14 +40,14 @@ async fn what_is_left_is_what_a_rebuild_leaves() {
     let first = lab.check(&project, "first").await;
     assert_eq!((known(&first, "positive"), known(&first, "logged")), (4, 4));
 
-    // The reference that was missing comes, and another goes.
+    // The missing reference is inserted, and another is deleted.
     lab.append("u", numbers(U, &[[3, 300]])).await;
     let come = lab.check(&project, "the reference comes").await;
     assert_eq!((known(&come, "known_parts"), known(&come, "logged")), (3, 5));
     lab.delete("u", "g = 2").await;
     lab.check(&project, "another reference goes").await;
 
-    // A row with the key of one in quarantine, then with that of a good one, which is bad itself.
+    // A row with the key of a quarantined row, then an invalid row with the key of a valid one.
     lab.append("t", numbers(T, &[[3, 2, 33]])).await;
     lab.check(&project, "a good row beside a bad one").await;
     lab.delete("t", "v = -5").await;
@@ -59,7 +59,7 @@ async fn what_is_left_is_what_a_rebuild_leaves() {
     let gone = lab.check(&project, "the bad one goes again").await;
     assert_eq!((known(&gone, "single"), known(&gone, "single_max")), (5, 5));
 
-    // Two good rows of one key.
+    // Two valid rows with one key.
     lab.append("t", numbers(T, &[[5, 3, 12]])).await;
     let twice = lab.check(&project, "two rows of a key").await;
     assert_eq!(twice["positive"], Err("WL0657".to_owned()));

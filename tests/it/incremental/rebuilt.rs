@@ -21,7 +21,7 @@ use crate::delta_read::tables::{append, array, batch};
 /// A stage: its name, its header, its query.
 pub(super) type Stage<'s> = (&'s str, &'s str, &'s str);
 
-/// What a stage has come to: the rows of its table, or the code of its failure.
+/// The result of a stage: the rows of its table, or the code of its failure.
 pub(super) type Outcome = Result<Vec<String>, String>;
 
 pub(super) struct Rebuilt {
@@ -107,7 +107,7 @@ impl Rebuilt {
         self.windlass.reset_cursor(project, &reset).await.unwrap();
     }
 
-    /// Runs the project, and computes it again elsewhere: every stage must come to the same. Returns what they came to.
+    /// Runs the project, and recomputes it elsewhere: every stage must have the same result. Returns the results.
     pub(super) async fn check(&self, project: &Project, when: &str) -> BTreeMap<String, Outcome> {
         self.check_with(project, &RunOptions::default(), when).await
     }

@@ -4,7 +4,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 
-/// What a column holds, and so what generated SQL may do with it.
+/// The kind of values in a column, and so what generated SQL may do with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// `BIGINT`, small numbers.
@@ -13,7 +13,7 @@ pub(super) enum Kind {
     Text,
     /// `DOUBLE`, a small multiple of a power of two: its sums are exact in any order.
     Half,
-    /// `DOUBLE` that came out of a division: it can be compared, not summed.
+    /// `DOUBLE`, the result of a division: it can be compared, not summed.
     Ratio,
     /// `DATE`.
     Day,
@@ -34,12 +34,12 @@ impl Kind {
         matches!(self, Self::Int | Self::Half)
     }
 
-    /// Whether values have an order, so that there is a least and a greatest.
+    /// Whether values are ordered, so that there is a minimum and a maximum.
     pub(super) fn is_ordered(self) -> bool {
         !matches!(self, Self::Flag | Self::List)
     }
 
-    /// A value in SQL that a column of this kind may well hold.
+    /// A plausible value in SQL for a column of this kind.
     pub(super) fn literal(self, random: &mut StdRng) -> String {
         match self {
             Self::Int => random.random_range(0..9).to_string(),
@@ -52,7 +52,7 @@ impl Kind {
     }
 }
 
-/// Texts, among them such that a folder's name must escape.
+/// Texts, including some that must be escaped in folder names.
 pub(super) const TEXTS: [&str; 7] = ["a", "b", "c", "d", "A b", "é", "x=1/2"];
 
 /// A column.
@@ -102,10 +102,10 @@ impl Relation {
     }
 }
 
-/// The rows that relations and joins of them may have, about.
+/// Approximately how many rows relations and their joins may have.
 pub(super) const MAX_ROWS: usize = 600;
 
-/// Random choices over the relations that there are so far.
+/// Random choices among the relations so far.
 pub(super) struct Draw {
     pub(super) random: StdRng,
     pub(super) relations: Vec<Relation>,
@@ -136,7 +136,7 @@ impl Draw {
         from.choose(&mut self.random).cloned().unwrap()
     }
 
-    /// A relation for which `wanted` holds; stages more often than sources, so that chains come about.
+    /// A relation for which `wanted` holds; stages more often than sources, so that chains arise.
     pub(super) fn relation(&mut self, wanted: impl Fn(&Relation) -> bool) -> Option<Relation> {
         let fitting: Vec<Relation> = self.relations.iter().filter(|relation| wanted(relation)).cloned().collect();
         let derived: Vec<Relation> = fitting.iter().filter(|relation| relation.derived).cloned().collect();
@@ -167,7 +167,7 @@ impl Draw {
         pairs.choose(&mut self.random).cloned()
     }
 
-    /// An expression over a column, and what it gives.
+    /// An expression over a column, and its kind.
     pub(super) fn expression(&mut self, alias: &str, column: &Column) -> (String, Kind, bool) {
         let name = format!("{alias}.{}", column.name);
         let plain = (name.clone(), column.kind, column.nullable);

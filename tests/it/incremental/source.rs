@@ -25,7 +25,7 @@ use super::tables::{Rows, load, open, plain_session};
 /// Days since 1970 of 2026-01-01.
 const FIRST_DAY: i32 = 20_454;
 
-/// Ids that a keyed source may have, so that it is small and changes meet each other.
+/// Ids that a keyed source may have: few, so that changes affect the same rows.
 const IDS: i64 = 40;
 
 /// A value of a column.
@@ -42,7 +42,7 @@ enum Value {
 
 type Row = Vec<Value>;
 
-/// A way in which a source's key is none.
+/// A way in which a source's key is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BrokenKey {
     /// Two rows have it.
@@ -167,7 +167,7 @@ impl Source {
         format!("{} partitioned by ({partitions}): {first}", self.relation.name)
     }
 
-    /// Does something to it, and says what.
+    /// Changes it in some way, and returns a description.
     pub(super) async fn mutate(&self, random: &mut StdRng) -> String {
         if self.texts {
             return self.change_texts(random);
@@ -286,7 +286,7 @@ impl Source {
     }
 
     /// Appends a row that breaks the key: one more of an id, the same row or, if `otherwise`, perhaps another; or one
-    /// without an id. Says what; none if there is no row yet.
+    /// without an id. Returns a description; none if there is no row yet.
     pub(super) async fn break_key(&self, how: BrokenKey, otherwise: bool, random: &mut StdRng) -> Option<String> {
         let key = self.relation.key.first()?;
         let table = open(&self.folder).await;
@@ -314,7 +314,7 @@ impl Source {
         Some(reported)
     }
 
-    /// Deletes the rows that break the key; says how many ids that were.
+    /// Deletes the rows that break the key; returns how many ids they had.
     pub(super) async fn repair(&self) -> String {
         let Some(key) = self.relation.key.first().filter(|_| !self.texts) else {
             return "nothing to repair".to_owned();
@@ -340,7 +340,7 @@ impl Source {
         format!("{} repaired: delete where {predicate}", self.relation.name)
     }
 
-    /// How many ids there are for this source.
+    /// How many ids this source can have.
     fn domain(&self) -> i64 {
         if self.relation.name == "teams" { 9 } else { IDS }
     }

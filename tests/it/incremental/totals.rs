@@ -8,7 +8,8 @@ use windlass_project::strategy::Strategy;
 use super::one_source::{OneSource, Stage, has, summary};
 use crate::delta_read::tables::{array, batch};
 
-/// The last three cannot be continued: there is no number of rows, an average, sums that depend on their order.
+/// The last three cannot be continued: one lacks a row count, one has an average, one has sums that depend on their
+/// order.
 const STAGES: &[Stage] = &[
     (
         "by_shop",
@@ -32,7 +33,7 @@ const STAGES: &[Stage] = &[
     ("weighed", "key: [shop]", "SELECT shop, sum(weight) AS weight, count(*) AS sales FROM sales GROUP BY shop"),
 ];
 
-/// Runs the pipeline, and gives the names of the stages that read nothing but what had changed, by their plans.
+/// Runs the pipeline, and returns the names of the stages that, according to their plans, read only the changes.
 async fn carried(shops: &OneSource) -> Vec<&'static str> {
     let run = shops.run().await;
     let mut carried = Vec::new();
@@ -81,10 +82,10 @@ async fn counts_and_sums_are_carried_on_where_the_table_tells_enough() {
     shops.delete("amount = 40 OR shop = 'd'").await;
     assert_eq!(carried(&shops).await, exact);
 
-    // Of the rows that are left none has an amount: that the sum is null now and not zero the table does not tell.
+    // None of the remaining rows has an amount: the table does not show that the sum is now null and not zero.
     shops.delete("amount = 7").await;
     assert_eq!(carried(&shops).await, ["labelled"]);
-    // A zero comes where there was nothing.
+    // A zero is inserted where there was nothing.
     shops.append(rows(&[("c", Some(0))])).await;
     assert_eq!(carried(&shops).await, ["labelled", "twice"]);
     shops.windlass.stop().await;

@@ -42,7 +42,7 @@ async fn shop(dir: &Path) -> OneSource {
             ("amount", array(Int64Array::from_iter_values(amounts))),
         ])
     });
-    // Small as it is, it is to be treated as a table that takes time to read.
+    // Although it is small, it is to be treated as a table that takes time to read.
     OneSource::new(dir, "sales", files.to_vec(), STAGES, 1).await
 }
 
@@ -76,7 +76,7 @@ async fn all_rows_are_computed_where_changes_touch_most_of_them() {
     let few = touched(2, 40, false);
     assert_eq!(run, [touched(2, 2, true), few, touched(40, 40, true), none, few]);
 
-    // All sales but one. The one that is large is all that its table has, and says nothing of how many are not.
+    // All sales but one. The large one is the only one in its table, and does not show how many are not large.
     shop.update("id <> 1", "amount", "amount + 1").await;
     let run = touched_by_run(&shop).await;
     let most = touched(39, 40, true);
@@ -100,7 +100,7 @@ async fn only_files_between_the_least_and_the_greatest_key_are_read() {
         files.split(", ").nth(1).unwrap().to_owned()
     };
     assert_eq!(scans("id IN (12, 14)").await, "1 file");
-    // The files of both have become one, and what lies between is in another.
+    // The files of both have been merged, and the rows between them are in another.
     assert_eq!(scans("id IN (14, 33)").await, "2 files");
     shop.windlass.stop().await;
 }

@@ -21,7 +21,7 @@ fn project(files: &[(&str, &str)]) -> TempDir {
     folder
 }
 
-/// A view with a parameter, a cache over it, a table with every rule over both, and one that is appended to.
+/// A view with a parameter, a cache over it, a table with every rule over both, and one with `mode: append`.
 fn teams() -> TempDir {
     project(&[
         ("data/events.csv", EVENTS),

@@ -15,7 +15,7 @@ use tonic::server::{Grpc, NamedService, UnaryService};
 use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
 
-/// What was sent: of each message the last resource with its spans, as bytes.
+/// What was sent: from each message the last resource with its spans, as bytes.
 pub(super) type Spans = Arc<Mutex<Vec<Vec<u8>>>>;
 
 /// Starts a collector on a free port.

@@ -22,7 +22,7 @@ use super::collector::collector;
 const FILES: i64 = 8;
 const ROWS: i64 = 250_000;
 
-/// Files of one row each, the first of the numbers that a task makes of it.
+/// Files of one row each: the first of the numbers that a task generates from it.
 fn write_files(folder: &Path) {
     let schema = Arc::new(Schema::new(vec![Field::new("first", DataType::Int64, false)]));
     for file in 0..FILES {

@@ -73,7 +73,7 @@ fn an_executor_waits_for_its_scheduler_and_survives_it() {
     cluster.scheduler.restart();
     cluster.wait_for_executors(1);
 
-    // A long one: the engine gives up, and the executor joins again.
+    // A long one: the engine gives up, and the executor rejoins.
     cluster.scheduler.kill();
     let executor = &mut cluster.executors[0];
     executor

@@ -56,7 +56,7 @@ async fn a_task_whose_job_the_scheduler_does_not_run_is_ended() {
     let executor = &mut cluster.executors[0];
     executor.wait_until("having ended the task", metric("windlass_executor_tasks_total{outcome=\"cancelled\"}", 1.0));
     assert_eq!(executor.metric("windlass_executor_tasks_running"), Some(0.0));
-    // A folder of the executor's own, in which the job has none any more.
+    // The executor's own folder, in which the job's folder no longer exists.
     let work_dir =
         std::fs::read_dir(cluster.work_dir(0)).unwrap().flatten().find(|entry| entry.path().is_dir()).unwrap();
     let job = work_dir.path().join(JOB);

@@ -21,7 +21,7 @@ impl Probes for Ready {
     }
 }
 
-/// The one thread that this test has waits for the answers, and so does nothing else.
+/// The only thread of this test waits for the answers, and does nothing else.
 #[tokio::test(flavor = "current_thread")]
 async fn probes_run_on_a_dedicated_thread() {
     let port = HttpPort::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::{BINARIES, server, stderr, stdout};
 
-/// What each server cannot do without, and what would differ from machine to machine.
+/// The required settings of each server, and those that would differ between machines.
 fn needed(name: &str) -> &'static [&'static str] {
     match name {
         "windlass-scheduler" => &["--home", "s3://lake/windlass"],
@@ -55,7 +55,7 @@ fn a_flag_holds_before_the_environment_and_that_before_the_file() {
             insta::assert_snapshot!(format!("print_config_{name}"), printed);
         });
 
-        // What was printed is a settings file that says the same.
+        // The output is a settings file with the same settings.
         fs::write(&file, &printed).unwrap();
         let again = stdout(&server(name).arg("--config").arg(&file).arg("--print-config").output().unwrap());
         let values = |text: &str| -> Vec<String> {
@@ -66,7 +66,7 @@ fn a_flag_holds_before_the_environment_and_that_before_the_file() {
     }
 }
 
-/// Asserts that the server ends with exit code 2 and tells the code and all of the words.
+/// Asserts that the server ends with exit code 2 and prints the code and all of the words.
 fn assert_refused(name: &str, args: &[&str], variables: &[(&str, &str)], code: &str, words: &[&str]) {
     for more in [&["--print-config"][..], &[]] {
         let output = server(name).args(args).args(more).envs(variables.iter().copied()).output().unwrap();

@@ -41,7 +41,7 @@ fn code(status: &Status) -> String {
     status.get_details_error_info().map_or_else(|| format!("no code: {status}"), |info| info.reason)
 }
 
-/// The folder that nobody may touch, with a file where a shuffle file would be.
+/// The folder that must not be touched, with a file where a shuffle file would be.
 struct Victim {
     folder: PathBuf,
 }
@@ -55,7 +55,7 @@ impl Victim {
         Self { folder }
     }
 
-    /// Names that lead there, or nowhere good, from the folder of an executor's jobs.
+    /// Names that lead there, or to another forbidden place, from the folder of an executor's jobs.
     fn names(&self) -> Vec<String> {
         let path = self.folder.display().to_string();
         let name = self.folder.file_name().unwrap().to_str().unwrap();
@@ -101,7 +101,7 @@ fn schema() -> Arc<Schema> {
     Arc::new(Schema::new(vec![Field::new("n", DataType::Int64, true)]))
 }
 
-/// A task of the job `job` that writes, in its plan, as the job `writes` what it reads of the job `reads`.
+/// A task of the job `job` whose plan writes as the job `writes` what it reads from the job `reads`.
 fn task(job: &str, writes: &str, reads: Option<&str>) -> MultiTaskDefinition {
     let input: Arc<dyn ExecutionPlan> = match reads {
         None => Arc::new(EmptyExec::new(schema())),
@@ -160,7 +160,7 @@ async fn an_executor_knows_no_files_but_those_of_jobs() {
     let mut flight =
         FlightServiceClient::new(Channel::from_shared(format!("http://{shuffle}")).unwrap().connect().await.unwrap());
 
-    // What a job has written is handed out, and what is next to it is not.
+    // What a job has written is served, and what is next to it is not.
     fs::create_dir_all(jobs.join("GOOD/1/0")).unwrap();
     fs::write(jobs.join("GOOD/1/0/data.arrow"), "of the job").unwrap();
     assert_eq!(read(&mut flight, "GOOD").await.unwrap(), b"of the job");
@@ -177,7 +177,7 @@ async fn an_executor_knows_no_files_but_those_of_jobs() {
         let refused = flight.do_get(Ticket { ticket: fetch(name).into() }).await.unwrap_err();
         assert_eq!((refused.code(), code(&refused)), (Code::InvalidArgument, "WL0536".to_owned()), "{name:?}");
     }
-    // A job that does not exist is the engine's to tell.
+    // The engine reports that a job does not exist.
     assert!(!code(&read(&mut flight, "ABSENT").await.unwrap_err()).starts_with("WL"));
 
     // Files of jobs are removed, and nothing else.
@@ -192,7 +192,8 @@ async fn an_executor_knows_no_files_but_those_of_jobs() {
     executor.remove_job_data(params).await.unwrap();
     assert!(!jobs.join("GOOD").exists());
 
-    // A task of no job is not run: by the id of its own, by that in its plan, and by that of what it reads.
+    // A task without a valid job is not run: neither by its own id, nor by the id in its plan, nor by the id of what it
+    // reads.
     let names = victim.names();
     for name in &names {
         let tasks = [task("OK", name, None), task("OK", "OK", Some(name))];
@@ -257,7 +258,7 @@ async fn a_scheduler_answers_executors_and_clients_and_hands_out_bundles_alone()
         run_id: run.to_owned(),
         path: path.to_owned(),
     };
-    // However a home on the disk is written, it is not the client's to choose: the scheduler's own is looked into.
+    // However a home on the disk is written, the client cannot choose it: the scheduler's own home is used.
     let url = format!("file://{}", elsewhere.display());
     for home in [url.clone(), url.replace("file", "FILE"), format!(" {url}"), url.replace("file", "fi\tle")] {
         for pipeline in ["other", "shop"] {
@@ -287,7 +288,7 @@ async fn a_scheduler_answers_executors_and_clients_and_hands_out_bundles_alone()
         assert_eq!(code(&api.submit_run(submit).await.unwrap_err()), "WL0804");
         let watch = WatchRunRequest { scope: scope("shop", ""), run_id: name.clone(), from_seq: 0 };
         assert_eq!(code(&api.watch_run(watch).await.unwrap_err()), "WL0804");
-        // A path that stays inside names no part of a bundle, and has no content.
+        // A path that stays inside but is not a part of a bundle has no content.
         match api.get_bundle_part(part("shop", "", run.as_str(), &name)).await {
             Ok(chunks) => assert!(chunks.into_inner().message().await.unwrap().is_none(), "{name:?}"),
             Err(refused) => assert_eq!(code(&refused), "WL0801", "{name:?}"),

@@ -24,16 +24,16 @@ const RULE: [(&str, &[&str]); 12] = [
     ("client", OF_SHARED),
     ("tests", OF_SHARED),
 ];
-/// What the crates behind shared/ may depend on of it: everything.
+/// The crates of shared/ that the other crates may depend on: all.
 const OF_SHARED: &[&str] = &["base", "project", "storage", "delta", "evidence", "engine", "api", "process"];
-/// What they may depend on besides.
+/// The other crates that they may depend on.
 const BESIDES: [(&str, &[&str]); 2] =
     [("client", &["scheduler", "executor"]), ("tests", &["scheduler", "executor", "client"])];
-/// The crates that texts alone go through, and the beginnings of the names of what they must not bring along.
+/// The crates that only process texts, and the prefixes of the names of packages that they must not depend on.
 const PURE: [&str; 2] = ["windlass-base", "windlass-project"];
 const HEAVY: [&str; 6] = ["tokio", "arrow", "datafusion", "object_store", "deltalake", "ballista"];
 
-/// What of `edges` between the crates of the workspace the rule forbids.
+/// Those of the `edges` between the crates of the workspace that the rule forbids.
 fn wrong_edges(edges: &Edges) -> Vec<String> {
     let mut wrong = Vec::new();
     for (name, dependencies) in edges {
@@ -51,7 +51,7 @@ fn wrong_edges(edges: &Edges) -> Vec<String> {
     wrong
 }
 
-/// Every package that `name` brings along.
+/// Every package that `name` depends on, directly or indirectly.
 fn reached(edges: &Edges, name: &str) -> BTreeSet<String> {
     let mut reached = BTreeSet::new();
     let mut open = vec![name];
@@ -65,14 +65,14 @@ fn reached(edges: &Edges, name: &str) -> BTreeSet<String> {
     reached
 }
 
-/// What of `edges` makes a crate heavy through which texts alone go.
+/// Those of the `edges` that make a crate heavy that only processes texts.
 fn heavy(edges: &Edges) -> Vec<String> {
     let brought = PURE.iter().flat_map(|pure| reached(edges, pure).into_iter().map(move |other| (pure, other)));
     let heavy = brought.filter(|(_, other)| HEAVY.iter().any(|heavy| other.starts_with(heavy)));
     heavy.map(|(pure, other)| format!("{pure} brings {other} along")).collect()
 }
 
-/// What Cargo says of the workspace, for the platform that this runs on alone: others were never downloaded.
+/// Cargo's metadata of the workspace, only for the current platform: packages for others were never downloaded.
 fn metadata() -> Value {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let version = Command::new(&cargo).arg("-vV").output().unwrap();
@@ -108,7 +108,7 @@ fn declared(metadata: &Value) -> Edges {
     edges.collect()
 }
 
-/// What every package was resolved to be built with; what only its tests need is omitted.
+/// The resolved dependencies of every package, without those that only its tests need.
 fn resolved(metadata: &Value) -> Edges {
     let names: BTreeMap<&str, &str> =
         list(metadata, "packages").map(|package| (text(package, "id"), text(package, "name"))).collect();
@@ -118,7 +118,7 @@ fn resolved(metadata: &Value) -> Edges {
             list(dependency, "dep_kinds").any(|kind| kind["kind"].as_str().is_none_or(|kind| kind != "dev"))
         });
         let dependencies = built_with.map(|dependency| names[text(dependency, "pkg")].to_owned());
-        // There may be two versions of a package: here they are one, which brings along what either does.
+        // There may be two versions of a package: here they count as one, with the dependencies of both.
         edges.entry(names[text(node, "id")].to_owned()).or_default().extend(dependencies);
     }
     edges

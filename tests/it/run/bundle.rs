@@ -26,7 +26,7 @@ fn on_disk(home: &Path) -> BundleStore {
     BundleStore::open(&Stores::default(), &Location::from_path(home).unwrap()).unwrap()
 }
 
-/// A store that cannot append, as all object stores.
+/// A store that cannot append, like all object stores.
 fn in_memory() -> BundleStore {
     BundleStore::open(&Stores::default(), &Location::parse("memory:///lake/home", Path::new("/")).unwrap()).unwrap()
 }
@@ -223,7 +223,7 @@ fn registrations() -> RegistrationsRecord {
     RegistrationsRecord { tables: vec![table] }
 }
 
-/// A whole bundle, of a run in which one stage failed.
+/// A complete bundle, of a run in which one stage failed.
 async fn write_bundle(bundles: &BundleStore, run_id: &str) {
     let writer = BundleWriter::begin(bundles.clone(), &run(run_id)).await.unwrap();
     let started = LogKind::RunStarted {
@@ -462,7 +462,7 @@ async fn a_damaged_bundle_is_named_and_does_not_hide_the_others() {
     assert_eq!((error.code().0, error.is_retryable()), ("WL0623", false));
 }
 
-/// A bundle of format 1 as it was first written. `WINDLASS_UPDATE=1` writes it where there is none.
+/// A bundle of format 1 as it was first written. `WINDLASS_UPDATE=1` writes it if it does not exist.
 #[tokio::test]
 async fn a_bundle_of_the_first_format_remains_readable() {
     let frozen = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden/bundle_v1");

@@ -27,7 +27,7 @@ use windlass_project::spec::source::SourceKind;
 use windlass_project::spec::table::Materialize;
 use windlass_storage::Location;
 
-/// What is asked of the project's tables, with a heading each. The rows of an answer are in a definite order.
+/// The queries on the project's tables, each with a heading. The rows of a result have a fixed order.
 const FACTS: [(&str, &str); 9] = [
     ("nodes", "SELECT kind, syntax_kind, count(*) AS nodes FROM cpg_nodes GROUP BY ALL ORDER BY 1, 2 NULLS FIRST"),
     (
@@ -92,7 +92,7 @@ const FACTS: [(&str, &str); 9] = [
     ),
 ];
 
-/// Everything in [`FACTS`] as `ask` answers it, in one text; the snapshot `code_graph` is what it must be.
+/// The results of all queries in [`FACTS`] from `ask`, as one text, which must equal the snapshot `code_graph`.
 pub(crate) async fn facts(ask: impl AsyncFn(&str) -> String) -> String {
     let mut text = String::new();
     for (heading, sql) in FACTS {
@@ -130,7 +130,7 @@ async fn run_plainly(partitions: usize, batch_size: usize) -> SessionContext {
             register(&ctx, sessions.stores(), &stage.name, input).await.unwrap();
             continue;
         }
-        // The planner settles the types while it plans, so they are those of the plan that runs.
+        // The planner determines the types while it plans, so they are those of the plan that runs.
         let plan = query.create_physical_plan().await.unwrap();
         let schema = plan.schema();
         let rows = collect_partitioned(plan, ctx.task_ctx()).await.unwrap();
@@ -152,7 +152,7 @@ async fn query_of(ctx: &SessionContext, graph: &PipelineGraph, stage: &Stage) ->
     ctx.sql(&stage.query.sql().unwrap().text).await.unwrap().with_param_values(values).unwrap()
 }
 
-/// The rows keep what the stage's `io` promises.
+/// The rows satisfy the stage's contract in `io`.
 async fn check_rows(ctx: &SessionContext, stage: &Stage) {
     let not_null = stage.table.not_null.iter().map(|column| format!("{column} IS NOT NULL"));
     for condition in not_null.chain(stage.table.constraints.values().cloned()) {
@@ -180,8 +180,8 @@ async fn the_graph_of_small_repositories_is_as_expected() {
     insta::assert_snapshot!("code_graph", facts(async |sql| answer(&ctx, sql).await).await);
 }
 
-/// The whole product on the same repositories: planned in stages, written as Delta tables, asked through the command's
-/// own door. The same snapshot as plain DataFusion's.
+/// The whole product on the same repositories: planned in stages, written as Delta tables, queried through the command.
+/// The snapshot is the same as that of plain DataFusion.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_embedded_cluster_builds_the_same_graph() {
     let home = tempfile::tempdir().unwrap();

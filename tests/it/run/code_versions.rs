@@ -123,7 +123,7 @@ impl Shop {
         append(&self.orders(), batch(columns), &[]).await;
     }
 
-    /// The project with some files in place of its own.
+    /// The project with some files replaced.
     fn project(&self, edits: &[(&'static str, String)]) -> Project {
         let mut files = files();
         files.extend(edits.iter().cloned());
@@ -133,7 +133,7 @@ impl Shop {
             .unwrap_or_else(|error| panic!("{}", error.problems().map(ToString::to_string).unwrap_or_default()))
     }
 
-    /// The project with one piece of a file in place of another.
+    /// The project with a part of a file replaced.
     fn edited(&self, path: &'static str, old: &str, new: &str) -> Project {
         let text = files()[path].clone();
         assert!(text.contains(old), "{path} has no {old}");
@@ -146,7 +146,7 @@ impl Shop {
         assert_eq!(record.status, RunStatus::Succeeded, "{:?}", record.stages);
     }
 
-    /// The stages that a run would not use as they are, each with the reason.
+    /// The stages that a run would not reuse, each with the reason.
     async fn planned(&self, project: &Project) -> BTreeMap<String, StageDecision> {
         let plan = self.windlass.plan(project, &RunOptions::default()).await.unwrap();
         let stages = plan.stages.into_iter();
@@ -154,7 +154,7 @@ impl Shop {
         stages.map(|stage| (stage.stage.to_string(), stage)).collect()
     }
 
-    /// What a run would compute, with the reason of each.
+    /// What a run would compute, each with the reason.
     async fn reasons(&self, project: &Project) -> Vec<(String, String)> {
         self.planned(project).await.into_iter().map(|(name, stage)| (name, stage.reason)).collect()
     }
@@ -205,8 +205,8 @@ async fn a_column_that_no_stage_reads_computes_nothing() {
     shop.run(&project, &[]).await;
     let table = open(&shop.orders()).await;
     table.add_columns().with_fields([StructField::nullable("extra", DataType::STRING)]).await.unwrap();
-    // Only what reads all columns has another definition; a new version without rows is consumed, or read by those that
-    // are off.
+    // Only what reads all columns has another definition; a new version without rows is consumed, or read by stages
+    // that are not incremental.
     let planned = shop.planned(&project).await;
     let reported: Vec<(&str, &str)> =
         planned.iter().map(|(name, stage)| (name.as_str(), stage.reason.as_str())).collect();
@@ -242,7 +242,7 @@ async fn a_refusal_names_what_has_changed() {
     assert!(!message.contains("definition"), "{message}");
 }
 
-/// Tables whose keys may be null, and what becomes of them when they must not.
+/// Tables whose keys may be null, and what happens to them once they must not be.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_could_be_null_is_looked_at_first() {
     let shop = Shop::new().await;
@@ -252,7 +252,7 @@ async fn a_key_that_could_be_null_is_looked_at_first() {
     assert_eq!(shop.reasons(&switched).await, [("loose".to_owned(), reason.to_owned())]);
     shop.run(&switched, &["loose"]).await;
     assert_eq!(shop.reasons(&switched).await, []);
-    // Switched off again, nothing is computed again.
+    // After it is switched off again, nothing is recomputed.
     assert_eq!(shop.reasons(&shop.project(&[])).await, []);
 }
 
@@ -339,7 +339,7 @@ async fn a_plan_is_identified_by_what_it_does() {
         (other.decision, other.reason.as_str()),
         (PlanDecision::Full, "its definition has changed since its rows were made",)
     );
-    // Another name inside of it makes no difference, and neither does a column that it does not know.
+    // Another name inside it makes no difference, and neither does a column that it does not use.
     assert_eq!(plan(&with(5, "p").await).await.decision, PlanDecision::Reuse);
     let table = open(&shop.orders()).await;
     table.add_columns().with_fields([StructField::nullable("extra", DataType::STRING)]).await.unwrap();

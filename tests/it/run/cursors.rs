@@ -105,7 +105,7 @@ async fn a_reset_is_a_commit_without_rows_that_says_who_and_why() {
     let cursor = windlass.reset_cursor(&project, &reset("seen")).await.unwrap();
     assert_eq!(source(&cursor, "orders").version, Some(-1));
 
-    // Runs continue, and the tables are as they were.
+    // Runs continue, and the tables are unchanged.
     let next = run().await;
     assert!(next > sequence);
     let rows = windlass.query(&project, "SELECT sum(total) AS t FROM totals", &Default::default()).await.unwrap();
@@ -142,7 +142,7 @@ async fn what_cannot_be_reset_is_refused_and_nothing_is_written() {
     store.release_lease(&lease.granted().unwrap()).await.unwrap();
     assert_eq!(versions().await, before);
     windlass.reset_cursor(&project, &reset("totals")).await.unwrap();
-    // The lease was given back.
+    // The lease was released.
     windlass.reset_cursor(&project, &reset("totals")).await.unwrap();
     windlass.stop().await;
 }

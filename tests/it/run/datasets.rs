@@ -27,7 +27,7 @@ use windlass_storage::Location;
 use crate::delta_read::tables::{append, array, batch};
 use crate::incremental::tables::open;
 
-/// A folder with a home and what projects in it are made of.
+/// A folder with a home and the parts of the projects in it.
 pub(super) struct Lab {
     pub(super) dir: tempfile::TempDir,
     pub(super) windlass: Windlass,
@@ -120,7 +120,7 @@ async fn rows_of_the_project_are_code() {
     assert_eq!(lab.rows(&project, all).await, "| 1 | ada | 5 |\n| 2 | bo, the second | 70 |\n");
     assert_eq!(lab.rows(&project, "SELECT weight FROM days ORDER BY day").await, "| 1 |\n| 10 |\n");
 
-    // Changes of the table come through strictly; the rows next to it do not change by themselves.
+    // Changes of the table are applied under `strict`; the literal rows next to it do not change by themselves.
     lab.orders(&[(3, "tue", 1)]).await;
     let plan = lab.windlass.plan(&project, &RunOptions::default()).await.unwrap();
     assert_eq!(plan.stages[0].decision, PlanDecision::Incremental, "{:?}", plan.stages[0]);
@@ -179,10 +179,10 @@ async fn rows_are_saved_by_key_or_by_partition() {
     assert_eq!(lab.rows(&second, all).await, "| 1 | mon | 5 |\n| 2 | tue | 70 |\n| 9 | wed | 1 |\n");
     let outputs = lab.outputs(&second, &record, "kept").await;
     assert_eq!((outputs.len(), outputs[0].materialization.as_str()), (1, "delta"));
-    // The same rows once more are nothing to do.
+    // The same rows again: there is nothing to do.
     let plan = lab.windlass.plan(&second, &RunOptions::default()).await.unwrap();
     assert_eq!(plan.stages[0].decision, PlanDecision::Reuse);
-    // Two rows of one key are refused, and nothing is written.
+    // Two rows with one key are refused, and nothing is written.
     let twice = project("SELECT * FROM orders UNION ALL SELECT * FROM orders", upsert);
     assert_eq!(lab.run(&twice).await.status, RunStatus::Failed);
     assert_eq!(lab.rows(&second, all).await, "| 1 | mon | 5 |\n| 2 | tue | 70 |\n| 9 | wed | 1 |\n");
@@ -197,7 +197,7 @@ async fn rows_are_saved_by_key_or_by_partition() {
     assert_eq!(lab.rows(&none, all).await, "| 1 | mon | 5 |\n| 12 | tue | 7 |\n");
 }
 
-/// The files in a folder with what is in them, folders omitted; parquet and arrow by their size.
+/// The files in a folder with their content, without folders; for parquet and arrow their size.
 pub(super) fn exported(folder: &Path) -> BTreeMap<String, String> {
     let files = fs::read_dir(folder)
         .map(|files| files.map(|file| file.unwrap().path()).filter(|path| path.is_file()).collect::<Vec<_>>());
@@ -265,7 +265,7 @@ async fn a_stage_has_several_sinks() {
     let reader = lab.project(&files, None);
     assert_eq!(lab.rows(&reader, "SELECT count(*) AS n, sum(amount) AS a FROM both").await, "| 4 | 24 |\n");
 
-    // The next version replaces this one; an export that is lost comes back, though nothing is computed.
+    // The next version replaces this one; a lost export is written again although nothing is computed.
     lab.orders(&[(3, "mon", 1)]).await;
     lab.succeed(&project).await;
     assert_eq!(exported(&lab.path("out/csv")).values().collect::<Vec<_>>(), ["day;amount\nmon;6\ntue;7"]);
@@ -275,7 +275,7 @@ async fn a_stage_has_several_sinks() {
     lab.succeed(&project).await;
     assert_eq!(exported(&lab.path("out/json")).len(), 1);
 
-    // A target has other rows, and puts them elsewhere.
+    // A target has other rows, and exports them elsewhere.
     let before = exported(&lab.path("out/csv"));
     let dev = lab.project(EXPORTS, Some("dev"));
     lab.succeed(&dev).await;
@@ -304,7 +304,7 @@ impl Loader for Squares {
     }
 }
 
-/// Adds up what it is given; the first save fails.
+/// Sums the rows that it is given; the first save fails.
 #[derive(Debug, Default)]
 struct Sum {
     saves: AtomicU64,

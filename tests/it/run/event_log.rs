@@ -45,7 +45,7 @@ async fn the_process_that_is_behind_is_notified() {
     old.append(&event("one")).await.unwrap();
     let (mut new, _, _) = EventLog::open(store.clone(), run_id(), "new".into()).await.unwrap().unwrap();
     new.append(&event("two")).await.unwrap();
-    // The same event, but from another process: it is not its own.
+    // The same event, but from another process: it is not this process's own.
     let error = old.append(&event("two")).await.unwrap_err();
     assert!(matches!(error, EventLogError::Fenced { .. }), "{error}");
     new.append(&event("three")).await.unwrap();

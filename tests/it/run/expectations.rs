@@ -55,7 +55,7 @@ impl Shop {
         append(&self.orders(), batch(columns), &[]).await;
     }
 
-    /// The project with one stage: its header besides the expectations, those, and its query.
+    /// The project with one stage: its header without the expectations, the expectations, and its query.
     fn project(&self, io: &str, expect: &str, sql: &str) -> Project {
         let mut files = ProjectFiles::new();
         files.insert("windlass.yaml", "name: shop\nsources:\n  orders: { kind: delta, location: orders }\n");
@@ -157,7 +157,7 @@ async fn rows_that_must_not_be_leave_the_table_at_its_version() {
     shop.windlass.stop().await;
 }
 
-/// What becomes of the computed rows of a run: those committed and those separated, and by which strategy.
+/// What happens to the computed rows of a run: how many are committed and quarantined, and by which strategy.
 async fn parts(shop: &Shop, project: &Project, options: &RunOptions) -> (Option<Strategy>, Vec<i64>, Vec<i64>) {
     let before = shop.ids("good__quarantine").await;
     let (record, stage) = shop.run(project, options).await;
@@ -195,7 +195,7 @@ async fn quarantined_and_committed_rows_are_the_computed_ones_on_every_path() {
         let second = parts(&shop, &project, &RunOptions::default()).await;
         assert_eq!(second, (Some(strategy), vec![1, 3, 4], vec![5, 6]), "{sql}");
 
-        // Once more from the first version on.
+        // Again from the first version on.
         let backfill = RunOptions {
             refresh: windlass_evidence::artifact::Refresh { from_versions: vec![(None, 1)], ..Default::default() },
             ..RunOptions::default()

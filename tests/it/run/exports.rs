@@ -15,7 +15,7 @@ use crate::incremental::tables::open;
 
 const QUERY: &str = "SELECT day, sum(amount) AS amount FROM orders GROUP BY day";
 
-/// A manifest in which `totals` is exported as `exports` say, in YAML.
+/// A manifest in which `totals` has the exports `exports`, in YAML.
 fn manifest(exports: &str) -> String {
     format!("name: p\nsources: {{ orders: {{ kind: delta, location: orders }} }}\ndatasets: {{ totals: {exports} }}\n")
 }
@@ -24,13 +24,13 @@ fn project(lab: &Lab, exports: &str) -> Project {
     lab.project(&[("windlass.yaml", &manifest(exports)), ("stages/totals.sql", QUERY)], None)
 }
 
-/// The code with which a plan is refused.
+/// The error code with which a plan is refused.
 async fn refusal(lab: &Lab, project: &Project) -> (String, String) {
     let error = lab.windlass.plan(project, &RunOptions::default()).await.unwrap_err();
     (error.code().to_string(), windlass_base::error::full_message(&error))
 }
 
-/// The problems of a project that is refused unseen: code, message and the places.
+/// The problems of a project that is refused before it is planned: code, message and locations.
 fn problems(manifest: &str, stages: &[(&str, &str)]) -> Vec<(String, String, usize)> {
     let mut files: ProjectFiles = [("windlass.yaml", manifest)].into_iter().collect();
     stages.iter().for_each(|(name, sql)| files.insert(format!("stages/{name}.sql"), sql));
@@ -58,7 +58,7 @@ fn the_file(folder: &Path) -> PathBuf {
     folder.join(files.keys().next().unwrap())
 }
 
-/// The only record of a home.
+/// The only export record of a home.
 fn record_of(lab: &Lab) -> (PathBuf, Value) {
     let mut found: Vec<PathBuf> =
         fs::read_dir(lab.path("home/exports")).unwrap().flatten().map(|it| it.path()).collect();
@@ -146,13 +146,13 @@ async fn where_a_table_or_the_home_is_nothing_is_exported() {
         let failed = lab.windlass.run(&project, &RunOptions::default()).await.unwrap().wait().await;
         assert_eq!(failed.unwrap_err().code().to_string(), "WL0675", "{location}");
     }
-    // A table of the project whose place is said in other words.
+    // A table of the project whose location is written differently.
     let other = format!("{{ location: '{}', exports: [{{ format: csv, location: t/out }}] }}", absolute("t"));
     assert_eq!(refusal(&lab, &project(&lab, &other)).await.0, "WL0675");
     assert_eq!(fs::read_dir(lab.path("spark")).unwrap().count(), before);
     assert!(!lab.path("home/tables").exists() && !lab.path("t").exists());
 
-    // What is next to a table is nobody's.
+    // A folder next to a table belongs to nobody.
     lab.succeed(&project(&lab, "{ exports: [{ format: csv, location: spark2 }] }")).await;
     assert_eq!(rows(&lab.path("spark2")), ["day,amount\nmon,5"]);
 }
@@ -189,7 +189,7 @@ fn exports_that_get_in_the_way_are_problems_of_the_project() {
     for location in ["orders", "orders/x", "files", "files/x"] {
         assert_eq!(printed(&format!("{{ totals: {{ {} }} }}", csv(location)), &one), code("WL0675"), "{location}");
     }
-    // A source of another format does not see them, and a saver of the program's own goes where it likes.
+    // A source of another format does not see them, and a custom saver may write anywhere.
     assert_eq!(printed("{ totals: { exports: [{ format: json, location: files }] } }", &one), ok);
     let own = "{ totals: { exports: [{ saver: report, location: out }] }, again: { exports: [{ saver: report, location: out }] } }";
     assert_eq!(printed(own, &two), ok);
@@ -215,7 +215,7 @@ fn targets_with_separate_tables_have_separate_exports() {
         assert_eq!((code.as_str(), *places), ("WL0678", 2), "{other}");
         assert!(message.contains("without a target") && message.contains("with the target `dev`"), "{message}");
     }
-    // Between two targets, with both named.
+    // Between two targets, both of which are named.
     let two = "{ dev: { home: d, datasets: { totals: { exports: [{ format: csv, location: x }] } } }, ci: { home: c, datasets: { totals: { exports: [{ format: csv, location: x }] } } } }";
     let found = printed(two);
     assert!(found.len() == 1 && found[0].1.contains("`dev`") && found[0].1.contains("`ci`"), "{found:?}");
@@ -248,12 +248,12 @@ async fn what_a_format_cannot_hold_is_said_before_anything_runs() {
         assert!(told.contains(named), "{told}");
     }
     assert!(!lab.path("home/tables").exists());
-    // An export that is added to a table that does not change is looked at too.
+    // An export that is added to an unchanged table is checked too.
     let nested = ("stages/totals.sql", "SELECT [amount] AS list FROM orders");
     lab.succeed(&lab.project(&[("windlass.yaml", &*manifest("{ mode: overwrite }")), nested], None)).await;
     let exports = manifest("{ exports: [{ format: csv, location: out }] }");
     assert_eq!(refusal(&lab, &lab.project(&[("windlass.yaml", &*exports), nested], None)).await.0, "WL0345");
-    // JSON has them, and says null where a value is.
+    // JSON has such values, and writes null for them.
     let exports = manifest("{ exports: [{ format: json, location: json }] }");
     let sql = ("stages/totals.sql", "SELECT [amount] AS list, CAST(NULL AS INT) AS missing FROM orders");
     lab.succeed(&lab.project(&[("windlass.yaml", &*exports), sql], None)).await;
@@ -270,13 +270,13 @@ async fn a_folder_that_a_home_knows_nothing_of_is_left_alone() {
     let (out, file) = (lab.path("out"), the_file(&lab.path("out")));
     let held = fs::read_to_string(&file).unwrap();
 
-    // What was removed comes back although nothing is computed.
+    // What was removed is written again although nothing is computed.
     fs::remove_file(&file).unwrap();
     lab.succeed(&project).await;
     let file = the_file(&out);
     assert_eq!(fs::read_to_string(&file).unwrap(), held);
 
-    // What somebody has written into it is not thrown away, and not taken for the export.
+    // What somebody else has written into it is neither removed nor mistaken for the export.
     fs::write(&file, held.clone() + "sun,1\n").unwrap();
     lab.orders(&[(2, "tue", 7)]).await;
     let (code, reported) = refusal(&lab, &project).await;
@@ -286,7 +286,7 @@ async fn a_folder_that_a_home_knows_nothing_of_is_left_alone() {
     lab.succeed(&project).await;
     assert_eq!(rows(&out), ["day,amount\nmon,5\ntue,7"]);
 
-    // Without its record a home does not know whose a file is.
+    // Without its record a home does not know whose file it is.
     fs::remove_dir_all(lab.path("home/exports")).unwrap();
     let (code, reported) = refusal(&lab, &project).await;
     assert!(code == "WL0677" && reported.contains("no record of"), "{reported}");
@@ -295,7 +295,7 @@ async fn a_folder_that_a_home_knows_nothing_of_is_left_alone() {
     lab.succeed(&project).await;
     assert_eq!(rows(&out), ["day,amount\nmon,5\ntue,7"]);
 
-    // One that it cannot read is not a record either.
+    // A record that it cannot read does not count either.
     let (path, mut record) = record_of(&lab);
     fs::write(&path, "{").unwrap();
     assert_eq!(refusal(&lab, &project).await.0, "WL0679");
@@ -314,7 +314,7 @@ async fn an_export_that_was_interrupted_is_made_good() {
     lab.succeed(&project).await;
     let out = lab.path("out");
 
-    // Killed when the new file was there and the record did not say so, and while another was being written.
+    // Killed when the new file existed but was not in the record, and while another was being written.
     let (path, mut record) = record_of(&lab);
     let names = ["a", "b"].map(|letter| format!("windlass-totals-csv-00000000000000000009-{}.csv", letter.repeat(12)));
     record["begun"] = json!(names);
@@ -327,7 +327,7 @@ async fn an_export_that_was_interrupted_is_made_good() {
     assert!(!out.join(format!("{}#1", names[1])).exists() && out.join(format!("{}#x", names[1])).exists());
     fs::remove_file(out.join(format!("{}#x", names[1]))).unwrap();
 
-    // Killed when the record said so and the former file was still there.
+    // Killed when the record named the new file and the previous file still existed.
     let former = the_file(&out);
     fs::hard_link(&former, lab.path("kept")).unwrap();
     lab.orders(&[(2, "tue", 7)]).await;
@@ -358,11 +358,11 @@ async fn exports_of_earlier_versions_are_adopted_as_far_as_they_are_proven() {
     fs::write(part(2), "day,amount\nsun,1\n").unwrap();
     earlier(1);
     lab.succeed(&project).await;
-    // The file that the record names is ours; of the other nothing is known.
+    // The file that the record names is ours; about the other nothing is known.
     assert!(!part(1).exists() && part(2).exists() && !mark.exists());
     assert_eq!(rows(&out), ["day,amount\nmon,5"]);
 
-    // A file of that name which came after the record is somebody else's.
+    // A file of that name which is newer than the record is somebody else's.
     fs::remove_dir_all(lab.path("home/exports")).unwrap();
     fs::remove_dir_all(&out).unwrap();
     earlier(1);
@@ -388,7 +388,7 @@ async fn an_export_under_another_name_takes_its_folder_over() {
         "{names:?}"
     );
 
-    // The same folder in other words is the same folder, and no other pipeline of the home may have it.
+    // The same folder written differently is the same folder, and no other pipeline of the home may use it.
     let files = [
         ("windlass.yaml", "name: q\ndatasets: { one: { exports: [{ format: json, location: x/../out }] } }\n"),
         ("stages/one.sql", "SELECT 1 AS one"),
@@ -413,7 +413,7 @@ async fn another_table_with_the_same_version_is_exported_again() {
     lab.orders(&[(2, "tue", 7)]).await;
     lab.succeed(&at("second")).await;
     assert_eq!(rows(&lab.path("out")), ["day,amount\nmon,5\ntue,7"]);
-    // Put in its place, the table has other rows under a number that has been exported.
+    // The table that replaces it has other rows under a version number that has been exported.
     fs::remove_dir_all(lab.path("second")).unwrap();
     lab.orders(&[(3, "tue", 1)]).await;
     lab.succeed(&at("second")).await;

@@ -24,7 +24,7 @@ use windlass_storage::Location;
 use crate::delta_read::tables::{append, array, batch};
 use crate::incremental::tables::open;
 
-/// A function `pass` that gives back its argument, once the gate is open.
+/// A function `pass` that returns its argument once the gate is open.
 #[derive(Debug, Clone, Default)]
 struct Gate {
     reached: Arc<AtomicBool>,
@@ -122,7 +122,7 @@ impl Lab {
         update.with_update("z", value).await.unwrap();
     }
 
-    /// Another program deletes rows of a stage's table; gives the version that it made.
+    /// Another program deletes rows of a stage's table; returns the version that it created.
     async fn delete(&self, stage: &str, predicate: &str) -> u64 {
         let (table, _) = open(&self.table(stage)).await.delete().with_predicate(predicate).await.unwrap();
         table.version().unwrap()
@@ -147,7 +147,7 @@ impl Lab {
         lines.join("\n")
     }
 
-    /// Every table holds what its query gives.
+    /// Every table contains the result of its query.
     async fn check(&self, stages: &[(&str, &str, &str)]) {
         for (name, _, sql) in stages {
             assert_eq!(self.rows(&format!("SELECT * FROM {name}")).await, self.rows(sql).await, "{name}");
@@ -197,7 +197,7 @@ async fn a_commit_before_a_stage_is_decided_again_conflicts_with_every_kind_of_c
         assert_eq!(lab.version(name).await, version, "{name} was committed to");
     }
 
-    // The next run sees what the other program did, and puts it right: strict stages by the keys that it touched.
+    // The next run sees what the other program did, and corrects it: strict stages by the keys that it touched.
     let plan = lab.windlass.plan(&lab.project, &RunOptions::default()).await.unwrap();
     let decided = |stage: &str| plan.stages.iter().find(|planned| planned.stage.as_str() == stage).unwrap();
     assert_eq!(decided("counts").strategy, Some(Strategy::AffectedKeys), "{:?}", decided("counts"));
@@ -229,7 +229,7 @@ async fn what_others_did_to_a_strict_table_is_undone_by_key() {
     }
     lab.succeed().await;
     lab.check(&REPAIRED).await;
-    // Rows that were changed, rows that are too many, and a change of the source next to them.
+    // Changed rows, surplus rows, and a change of the source as well.
     for name in names {
         let column = if name == "counts" { "n" } else { "z" };
         let update = open(&lab.table(name)).await.update().with_predicate("g >= 3");
@@ -247,7 +247,7 @@ async fn what_others_did_to_a_strict_table_is_undone_by_key() {
 async fn rows_added_by_others_under_an_existing_key_are_removed_again() {
     let lab = Lab::new(&REPAIRED).await;
     lab.succeed().await;
-    // A row that exists once more, twice even, and another row of a key.
+    // A row that exists twice or three times, and another row with the same key.
     for _ in 0..2 {
         lab.add("counts", [("g", 1), ("n", 6), ("s", 0)]).await;
         lab.add("rows_of_it", [("id", 1), ("g", 1), ("z", 0)]).await;
@@ -257,7 +257,7 @@ async fn rows_added_by_others_under_an_existing_key_are_removed_again() {
     lab.add("parts", [("id", 0), ("g", 1), ("z", 9)]).await;
     lab.succeed().await;
     lab.check(&REPAIRED).await;
-    // Once more, with changes of the source that touch the same keys.
+    // Again, with changes of the source that touch the same keys.
     lab.add("counts", [("g", 3), ("n", 6), ("s", 0)]).await;
     lab.add("rows_of_it", [("id", 3), ("g", 3), ("z", 0)]).await;
     lab.touch_source("g = 3", "z + 5").await;
@@ -266,7 +266,7 @@ async fn rows_added_by_others_under_an_existing_key_are_removed_again() {
     lab.windlass.stop().await;
 }
 
-/// Each waits at the gate after its table was looked at.
+/// Each waits at the gate after its table was checked.
 const WHILE: [(&str, &str, &str); 4] = [
     ("all_of_it", "", "SELECT g, count(pass(z)) AS n FROM t GROUP BY g"),
     ("counts", "key: [g], incremental: strict", "SELECT g, count(pass(z)) AS n FROM t GROUP BY g"),
@@ -340,7 +340,7 @@ async fn a_table_whose_columns_another_program_changed_is_recreated() {
     assert_eq!(lab.start(&refresh).await.wait().await.unwrap().status, RunStatus::Succeeded);
     lab.check(&SHAPED).await;
 
-    // A constraint that is gone is restored; a property that nobody is bound by is left alone.
+    // A removed constraint is restored; a property that does not matter is left alone.
     open(&lab.table("followed")).await.drop_constraints().with_constraint("small").await.unwrap();
     let property = [("delta.logRetentionDuration".to_owned(), "interval 60 days".to_owned())];
     open(&lab.table("strict")).await.set_tbl_properties().with_properties(property.into()).await.unwrap();

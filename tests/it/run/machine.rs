@@ -14,7 +14,7 @@ use windlass_scheduler::run::machine::{RunState, replay};
 use windlass_scheduler::run::phase::{AttemptOutcome, Drain, StagePhase};
 use windlass_scheduler::run::schedule::{RetryPolicy, RunSchedule, ScheduleError, StagePlanNode};
 
-/// `a` feeds `b` and `c`, which feed `d`; `e` stands alone. `b` is the dearest.
+/// `a` feeds `b` and `c`, which feed `d`; `e` is independent. `b` is the most expensive.
 fn diamond() -> RunSchedule {
     let node = |name: &str, depends_on: &[&str]| StagePlanNode {
         name: name.into(),
@@ -44,7 +44,7 @@ fn failure(retryable: bool) -> Failure {
     Failure { code: "WL0501".into(), message: "no".into(), help: None, retryable }
 }
 
-/// A run and everything that has happened to it, one second apart.
+/// A run and all its events, one second apart.
 struct Run {
     state: RunState,
     events: Vec<RunEvent>,
@@ -61,7 +61,7 @@ impl Run {
         (run, actions)
     }
 
-    /// What the machine wants done about it, in short.
+    /// The actions that the machine returns for it, abbreviated.
     fn tell(&mut self, kind: RunEventKind) -> Vec<String> {
         let event = RunEvent::new(at(self.events.len() as i64), kind);
         let actions = self.state.advance(&event).unwrap();
@@ -233,7 +233,7 @@ fn a_cancel_awaits_the_commit_that_is_under_way_and_lets_none_follow() {
     run.staged("a", 1);
     assert_eq!(run.cancel(), ["cancel e 1", "record d", "record c", "record b"]);
     assert!(run.cancel().is_empty(), "once is enough");
-    // It had ended before the cancel reached it: nothing is committed any more.
+    // It had ended before the cancel reached it: nothing more is committed.
     assert_eq!(run.staged("e", 1), ["record e"]);
     assert_eq!(run.state.status(), RunStatus::Running);
     assert_eq!(run.committed("a", 1), ["record a", "finish cancelled"]);

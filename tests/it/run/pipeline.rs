@@ -74,7 +74,7 @@ async fn a_run_commits_every_table_once_and_leaves_its_evidence() {
     let project = project(dir.path(), &STAGES);
     let windlass = windlass(&project).await;
     let first = run(&windlass, &project, &RunOptions::default()).await;
-    // An order that no table consumes: the tables are made again, and have the same rows.
+    // A sort order that no table depends on: the tables are recomputed, and have the same rows.
     let orders = fs::read_to_string(dir.path().join("orders.csv")).unwrap() + "5,bo,1\n";
     fs::write(dir.path().join("orders.csv"), orders).unwrap();
     let second = run(&windlass, &project, &RunOptions::default()).await;
@@ -209,7 +209,7 @@ async fn a_part_of_a_pipeline_runs_on_the_tables_of_earlier_runs() {
     windlass.stop().await;
 }
 
-/// A stage that takes minutes, on two million pairs a row.
+/// A stage that takes minutes, on two million pairs per row.
 const SLOW: [(&str, &str); 2] = [
     ("many", "/* windlass\nmaterialize: view\n*/\nSELECT unnest(range(0, 3000000)) AS n FROM orders"),
     ("slow", "SELECT a.n, count(*) AS c FROM many a JOIN many b ON a.n % 1000 = b.n % 1000 GROUP BY a.n"),

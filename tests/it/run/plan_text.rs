@@ -64,7 +64,7 @@ fn identifiers_of_files_and_runs_are_masked() {
         "part-00000-<uuid>-c000.parquet"
     );
     assert_eq!(normalized("runs/01934f1e2c3d7abc8def0123456789ab/x"), "runs/<uuid>/x");
-    // A hash is not an UUID, and neither is a part of a longer word.
+    // A hash is not a UUID, and neither is a part of a longer word.
     for other in ["d41d8cd98f00b204e9800998ecf8427e", "7a1f3c52-6a5e-4b8f-9a55-0c5b6c0a1d11f", "größe 🦀"] {
         assert_eq!(normalized(other), other);
     }

@@ -24,7 +24,7 @@ pub(super) async fn windlass(dir: &Path) -> Windlass {
     Windlass::embedded(EmbeddedConfig::new(home, session)).await.unwrap()
 }
 
-/// The rows of a query, each as its values with commas between, null as nothing.
+/// The rows of a query, each as comma-separated values, null as the empty string.
 pub(super) async fn rows_of(windlass: &Windlass, project: &Project, sql: &str) -> Vec<String> {
     let answer = windlass.query(project, sql, &QueryOptions::default()).await;
     let answer = answer.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
@@ -42,7 +42,7 @@ pub(super) async fn rows_of(windlass: &Windlass, project: &Project, sql: &str) -
     rows
 }
 
-/// `start`, and `count` common table expressions each of which reads the one before as `step` says.
+/// `start`, and `count` common table expressions, each of which reads the previous one with `step`.
 fn chain(count: usize, step: impl Fn(usize, &str) -> String) -> String {
     let mut text = "WITH c0 AS (SELECT a FROM t)".to_owned();
     for number in 1..=count {
@@ -60,7 +60,7 @@ fn files(stages: &[(String, String)]) -> ProjectFiles {
     files
 }
 
-/// What is said of a project that is refused when it is read or when it is planned.
+/// The message about a project that is refused when it is read or when it is planned.
 async fn refusal(windlass: &Windlass, dir: &Path, sql: &str) -> Vec<ProblemReport> {
     let files = files(&[("deep".to_owned(), sql.to_owned())]);
     let error = match Project::from_files(&files, dir, None, &[]) {
@@ -93,7 +93,7 @@ async fn what_the_limits_allow_runs() {
         ("values", "SELECT sum(length(repeat('ab', 1000000))) AS n FROM t".to_owned(), vec!["4000000"]),
     ];
     let stages: Vec<_> = cases.iter().map(|(name, sql, _)| ((*name).to_owned(), sql.clone())).collect();
-    // Views in a chain, and a table at its end.
+    // A chain of views, and a table at its end.
     let view = |i: usize| match i {
         0 => "/* windlass\nmaterialize: view\n*/\nSELECT a FROM t".to_owned(),
         _ => format!("/* windlass\nmaterialize: view\n*/\nSELECT a + 1 AS a FROM v{}", i - 1),
@@ -131,7 +131,7 @@ async fn what_is_beyond_a_limit_is_refused_with_its_place() {
         ("WL0102", format!("SELECT a{} AS s FROM t", "::int".repeat(1_600))),
         ("WL0102", format!("SELECT a{} AS s FROM t", " IS NULL".repeat(310))),
         ("WL0102", chain(12, doubled)),
-        // What grows only while it is optimized.
+        // A plan that grows only while it is optimized.
         ("WL0376", chain(40, |_, from| format!("SELECT a + a AS a FROM {from}")) + " WHERE a > 1"),
         ("WL0376", "SELECT repeat('a', 1000000000) AS s FROM t".to_owned()),
         ("WL0376", "SELECT length(repeat(repeat('ab', 1000), 1000 * 1000)) AS n FROM t".to_owned()),

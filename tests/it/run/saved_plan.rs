@@ -80,7 +80,7 @@ fn saved() -> SavedPlan {
     SavedPlan::new(request, &planned)
 }
 
-/// A change of a plan, and what is said of it; nothing for changes that do not matter.
+/// A change of a plan, and how it is described; nothing for changes that do not matter.
 type Change = (&'static str, fn(&mut SavedPlan));
 
 const CHANGES: &[Change] = &[
@@ -156,7 +156,7 @@ const CHANGES: &[Change] = &[
     ("", |plan| plan.cursors.retain(|cursor| cursor.version.is_some())),
     ("", |plan| plan.pins[0].chosen_by = "version".into()),
     ("", |plan| plan.windlass = "9.9.9".into()),
-    // What was typed does not matter, what came of it does.
+    // What was entered does not matter; what it resolves to does.
     ("", |plan| plan.request.params.clear()),
     ("", |plan| plan.request.sources.clear()),
 ];
@@ -175,7 +175,7 @@ fn every_relevant_change_is_reported_and_no_other() {
     }
 }
 
-/// The time of a version is not always known: log clean-up takes the commit file away.
+/// The time of a version is not always known: log clean-up removes the commit file.
 #[test]
 fn a_version_whose_time_is_forgotten_is_the_same_version() {
     let mut now = saved();
@@ -183,7 +183,7 @@ fn a_version_whose_time_is_forgotten_is_the_same_version() {
     assert!(moved_text(&saved(), &now).is_empty());
 }
 
-/// A table that is used as it is, is pinned; that it no longer is must not be told twice.
+/// A reused table is pinned; that it no longer is must not be reported twice.
 #[test]
 fn a_stage_that_is_no_longer_reused_is_reported_once() {
     let mut before = saved();
@@ -202,7 +202,7 @@ fn subject(change: &Change) -> &'static str {
 }
 
 proptest! {
-    /// However much has changed, each change is told, once, and nothing else.
+    /// However much has changed, each change is reported exactly once, and nothing else.
     #[test]
     fn changes_do_not_hide_one_another(mut changes in prop::sample::subsequence(CHANGES.to_vec(), 0..8)) {
         let mut subjects = BTreeSet::new();
@@ -258,7 +258,7 @@ fn a_refusal_lists_what_moved() {
       source orders: version 4 → 6
       cursor of totals for orders: 3 → 4
     ");
-    // And arrives as it was sent.
+    // It arrives as it was sent.
     let json = serde_json::to_string(&refused.moved).unwrap();
     assert_eq!(serde_json::from_str::<Vec<Moved>>(&json).unwrap(), refused.moved);
 }

@@ -17,7 +17,7 @@ use windlass_storage::Location;
 
 use crate::delta_read::tables::{append, write_parquet};
 
-/// A project of sources and stages, in a folder whose name would be another if it were taken for a URL.
+/// A project of sources and stages, in a folder whose name would differ if it were read as a URL.
 struct Lab {
     _dir: tempfile::TempDir,
     root: PathBuf,
@@ -54,7 +54,7 @@ impl Lab {
         self.windlass.run(project, &RunOptions::default()).await.unwrap().wait().await.unwrap()
     }
 
-    /// The rows of a stage's table, in their texts' order.
+    /// The rows of a stage's table as texts, sorted.
     async fn rows(&self, project: &Project, stage: &str) -> Vec<String> {
         let rows =
             self.windlass.query(project, &format!("SELECT * FROM {stage}"), &QueryOptions::default()).await.unwrap();
@@ -93,7 +93,7 @@ async fn a_cluster_reads_files_by_what_they_are() {
     lab.write("data/notes/50%25.csv", &format!("id,note\n{notes}"));
     fs::create_dir_all(lab.root.join("data/p")).unwrap();
     write_parquet(&lab.root.join("data/p/a%2Fb.parquet"), &[with_nan()]);
-    // Anyone who writes this table would take the odd name for a URL.
+    // Code that reads the odd name as a URL would write this table elsewhere.
     let foreign = lab.root.parent().unwrap().join("d");
     fs::create_dir_all(&foreign).unwrap();
     append(&foreign, with_nan(), &[]).await;
@@ -131,7 +131,7 @@ async fn a_cluster_reads_files_by_what_they_are() {
     assert_eq!(fs::read_dir(lab.root.parent().unwrap()).unwrap().count(), 3);
 }
 
-/// Writes another content of the same length into a file, or puts another file in its place, with the time it had.
+/// Writes other content of the same length into a file, or replaces the file, and restores its modification time.
 fn replace(file: &Path, text: &str, in_place: bool) {
     let time = fs::metadata(file).unwrap().modified().unwrap();
     let written = if in_place { file.to_owned() } else { file.with_extension("new") };
@@ -177,7 +177,7 @@ async fn a_replaced_file_is_reread_and_a_value_of_the_wrong_type_is_named() {
     );
 }
 
-/// The engine's readers do not look whether a file is still the one that was listed.
+/// The engine's readers do not check whether a file is still the one that was listed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_replaced_during_a_run_fails_the_stage_that_reads_it() {
     let lab = Lab::new().await;
@@ -202,7 +202,7 @@ async fn a_file_that_is_replaced_during_a_run_fails_the_stage_that_reads_it() {
         }
         handle.wait().await.unwrap()
     };
-    // Another file next to it is none that the run has listed.
+    // Another file next to it is not one that the run has listed.
     let add = || write_parquet(&lab.root.join("data/p/b.parquet"), &[numbers(9).unwrap()]);
     let record = run(&add).await;
     assert_eq!(record.status, RunStatus::Succeeded, "{:?}", record.stages);

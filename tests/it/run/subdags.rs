@@ -61,7 +61,7 @@ async fn the_example_of_the_page_runs() {
     | web     | 2     | 16     |
     +---------+-------+--------+
     ");
-    // Each instance is reused for itself.
+    // Each instance is reused separately.
     orders(&shop, &[(2, 1, 1)]).await;
     let plan = windlass.plan(&project, &RunOptions::default()).await.unwrap();
     let reused = plan.stages.iter().filter(|stage| stage.decision == PlanDecision::Reuse);

@@ -16,7 +16,7 @@ sources:
   e: { kind: rows, columns: { id: long, w: long }, rows: [] }
 ";
 
-/// Stages with their queries, and the rows that PostgreSQL's rules give, null as nothing.
+/// Stages with their queries, and the rows according to PostgreSQL's rules, null as the empty string.
 const STAGES: &[(&str, &str, &str)] = &[
     (
         "recursive",
@@ -130,7 +130,7 @@ async fn subqueries_have_values_in_every_place() {
     for (name, sql, expected) in STAGES {
         let found = rows(&windlass, &project, &format!("SELECT * FROM {name}")).await;
         assert_eq!(found, sorted(expected), "{name}: {sql}");
-        // Questions are planned in the same way.
+        // Ad hoc queries are planned in the same way.
         let asked = rows(&windlass, &project, sql).await;
         assert_eq!(asked, sorted(expected), "asked: {sql}");
     }
@@ -165,7 +165,7 @@ async fn what_cannot_be_planned_is_refused_with_its_place_before_anything_runs()
         assert_eq!(reports.len(), 1, "{reports:?}");
         assert_eq!(reports[0].file.as_deref(), Some(format!("stages/{name}.sql").as_str()), "{reports:?}");
         assert!(reports[0].line.is_some() && reports[0].help.is_some(), "{reports:?}");
-        // The run ends where the plan does, before another stage has made its table.
+        // The run fails during planning, before another stage has created its table.
         let outcome = windlass.run(&project, &RunOptions::default()).await.unwrap().wait().await;
         assert!(outcome.is_err(), "{name} runs");
         assert!(!dir.path().join("home/tables/good").exists());

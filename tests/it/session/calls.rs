@@ -10,7 +10,7 @@ use windlass_engine::session::{Sessions, refused_calls};
 use windlass_project::spec::pipeline::SqlText;
 use windlass_project::spec::{Problems, codes, question_files};
 
-/// The places and messages of what is refused.
+/// The locations and messages of what is refused.
 fn problems_of(sql: &str) -> Vec<(usize, String)> {
     let own = create_udf("own", vec![DataType::Int64], DataType::Int64, Volatility::Immutable, {
         Arc::new(|args: &[ColumnarValue]| Ok(args[0].clone()))

@@ -371,7 +371,7 @@ async fn filters_find_nan_and_both_zeros_wherever_footers_leave_them_out() {
             }
             assert_eq!(fixture.value(&format!("SELECT max({column}) FROM t")).await, "NaN");
         }
-        // What a lower bound rules out is still skipped.
+        // Files that a lower bound excludes are still skipped.
         let plan = fixture.ctx.sql("SELECT i FROM t WHERE x < 1").await.unwrap().create_physical_plan().await.unwrap();
         datafusion::physical_plan::collect(Arc::clone(&plan), fixture.ctx.task_ctx()).await.unwrap();
         let shown = datafusion::physical_plan::display::DisplayableExecutionPlan::with_metrics(plan.as_ref());
@@ -380,7 +380,7 @@ async fn filters_find_nan_and_both_zeros_wherever_footers_leave_them_out() {
     }
 }
 
-/// A listing of `folder` as `format`: what it is refused with.
+/// The error of a listing of `folder` as `format`.
 async fn refusal(folder: &std::path::Path, source: ListingSource) -> String {
     let error = Fixture::new().register("t", listing(folder, source)).await.unwrap_err();
     let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
@@ -455,7 +455,7 @@ async fn an_avro_file_that_was_cut_short_is_refused() {
     let fixture = Fixture::new();
     fixture.register("t", listing(folder.path(), listing_source(FileFormat::Avro))).await.unwrap();
     assert_eq!(fixture.value("SELECT sum(a) FROM t").await, "15");
-    // The last block has two bytes before its values and sixteen behind them.
+    // The last block has two bytes before its values and sixteen after them.
     for cut in [1, 15, 16, 18, 19, 21] {
         write(folder.path(), "cut.avro", &whole[..whole.len() - cut]);
         let refusal = refusal(folder.path(), listing_source(FileFormat::Avro)).await;

@@ -235,7 +235,7 @@ async fn json_that_does_not_go_together_is_refused_with_file_and_line() {
 
 #[tokio::test]
 async fn a_declared_type_takes_what_it_holds_exactly_and_refuses_the_rest() {
-    // The type, the value in CSV and in JSON, and what becomes of it.
+    // The type, the value in CSV and in JSON, and the result.
     for (of, csv, json, expected) in [
         ("decimal(10,2)", "1.239", "1.239", None),
         ("decimal(10,2)", "1.230", "1.230", Some("1.23")),

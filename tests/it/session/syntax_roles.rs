@@ -2,7 +2,7 @@
 
 use super::support::Fixture;
 
-/// The nodes of `roles`, without those columns that only the tree is about.
+/// The nodes of `roles`, without the columns that only concern the tree.
 async fn nodes(fixture: &Fixture, content: &str, language: &str, roles: &str) -> String {
     let content = content.replace('\'', "''");
     let sql = format!(

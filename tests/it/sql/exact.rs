@@ -27,7 +27,7 @@ const TABLES: &[&str] = &[
      FROM (VALUES ('9999-12-31', NULL), ('2020-01-01', '2020-01-01T00:00:00')) AS t(d, x)",
 ];
 
-/// Queries that give several rows where one value is asked for.
+/// Queries that return several rows where one value is required.
 const SEVERAL_ROWS: &[&str] = &[
     "SELECT id, v * (SELECT rate FROM c) AS x FROM o",
     "SELECT id FROM o WHERE v > (SELECT rate FROM c)",
@@ -39,7 +39,7 @@ const SEVERAL_ROWS: &[&str] = &[
     "SELECT (SELECT 1 UNION ALL SELECT 2) AS r",
 ];
 
-/// Queries whose results do not fit their types.
+/// Queries whose results overflow their types.
 const OVERFLOW: &[&str] = &[
     "SELECT sum(x) AS s FROM n WHERE g = 1",
     "SELECT g, sum(x) AS s FROM n GROUP BY g",
@@ -62,7 +62,7 @@ const OVERFLOW: &[&str] = &[
     "SELECT 9223372036854775807 + 1 AS y",
 ];
 
-/// Queries near the edge that have a result, and the result.
+/// Queries near the limits that have a result, and the result.
 const RIGHT: &[(&str, &str)] = &[
     (
         "SELECT id, (SELECT rate FROM c WHERE c.id = o.id ORDER BY -rate LIMIT 1) AS r FROM o ORDER BY id",
@@ -121,7 +121,7 @@ const RIGHT: &[(&str, &str)] = &[
         "1 10|2 30|3 20",
     ),
     ("SELECT sum(x - x) AS s FROM d", "0"),
-    // Nulls are equal where the query says so, and only there.
+    // Nulls are equal only where the query says so.
     ("SELECT a.id FROM o AS a JOIN o AS b ON a.id IS NOT DISTINCT FROM b.id WHERE a.v = b.v ORDER BY a.id", "1|2"),
     (
         "SELECT a.id FROM o AS a JOIN o AS b ON a.id IS NOT DISTINCT FROM b.id JOIN o AS c ON b.v = c.v ORDER BY a.id",
@@ -143,7 +143,7 @@ const RIGHT: &[(&str, &str)] = &[
     ("SELECT count(*) AS n FROM o WHERE (SELECT max(c.rate) FROM c WHERE c.id < o.id - 100) = o.v", "0"),
     ("SELECT id FROM o WHERE (SELECT max(c.rate) FROM c WHERE c.id < o.id - 100) IS NOT DISTINCT FROM o.v", "3"),
     ("SELECT id FROM o WHERE (SELECT max(c.rate) FROM c WHERE c.id < o.id) * 4 = o.v - 8", "2"),
-    // Times are compared as tables hold them.
+    // Times are compared as they are stored in tables.
     ("SELECT count(*) AS n FROM t WHERE d > now()", "1"),
     ("SELECT max(d - INTERVAL '1 month 24 hours') AS m FROM t", "9999-11-29"),
     ("SELECT count(*) AS n FROM t WHERE d = TIMESTAMP '9999-12-31'", "1"),

@@ -101,7 +101,7 @@ fn orders(generated: &Path) -> TableInput {
     })
 }
 
-/// Forty orders in six files: person `id % 9` (0 and 8 order and are nobody or know nothing), amounts with nulls.
+/// Forty orders in six files: person `id % 9` (0 and 8 have orders but no row, or no known values), amounts with nulls.
 fn write_orders(generated: &Path) {
     for (file, (region, day)) in [
         ("eu", "2026-01-01"),

@@ -47,7 +47,7 @@ fn in_process(ctx: SessionContext, planned_by: PlannedBy) -> RunSql {
     })
 }
 
-/// The engine as its makers ship it: their options and rules, and our functions and tables.
+/// The engine with its defaults: their options and rules, and our functions and tables.
 #[tokio::test]
 async fn plain_datafusion_passes() {
     let config = SessionConfig::new().with_target_partitions(3).with_batch_size(1000);

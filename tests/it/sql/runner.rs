@@ -12,7 +12,7 @@ use sqllogictest::{AsyncDB, DBOutput, Runner, default_normalizer, default_valida
 
 use super::values::{SqlType, rows};
 
-/// Runs one query and gives its schema and its rows.
+/// Runs one query and returns its schema and its rows.
 pub(crate) type RunSql =
     Arc<dyn Fn(String) -> BoxFuture<'static, Result<(SchemaRef, Vec<RecordBatch>), DataFusionError>> + Send + Sync>;
 
@@ -24,7 +24,7 @@ pub(crate) async fn run_all(engine: &'static str, run: RunSql) {
     for file in files {
         let mut runner = Runner::new(|| async { Ok(Engine { name: engine, run: Arc::clone(&run) }) });
         runner.with_column_validator(strict_column_validator);
-        // Only the engine as its makers ship it may say what is right.
+        // Only the engine with its defaults may decide what is correct.
         if engine == "datafusion" && std::env::var_os("SLT_UPDATE").is_some() {
             runner
                 .update_test_file(&file, " ", default_validator, default_normalizer, strict_column_validator)

@@ -61,7 +61,7 @@ impl ColumnType for SqlType {
     }
 }
 
-/// The rows of all batches, a text a value.
+/// The rows of all batches, one text per value.
 pub(crate) fn rows(batches: &[RecordBatch]) -> Result<Vec<Vec<String>>, ArrowError> {
     let mut rows = Vec::new();
     for batch in batches {
@@ -87,7 +87,7 @@ fn column(array: &ArrayRef) -> Result<Vec<String>, ArrowError> {
     Ok((0..array.len()).map(value).collect())
 }
 
-/// Ten significant digits: sums of floats differ behind them with the order of their terms.
+/// Ten significant digits: later digits of sums of floats depend on the order of the terms.
 fn float(value: f64) -> String {
     let rounded: f64 = format!("{value:.9e}").parse().unwrap_or(value);
     rounded.to_string()

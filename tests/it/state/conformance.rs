@@ -96,7 +96,7 @@ pub(super) async fn any_bytes_are_kept(handles: &dyn Handles) {
     }
 }
 
-/// Adds 1 to the number at `key`, as often as it takes to win.
+/// Adds 1 to the number at `key`, and retries until it succeeds.
 async fn increment(store: &dyn StateStore, key: &str) {
     let mut current = store.get(key).await.unwrap();
     loop {
@@ -137,7 +137,7 @@ pub(super) async fn of_many_creators_one_wins(handles: &dyn Handles) {
     assert_eq!(text(&*stores[1], "new").await, Some(winner.to_string()));
 }
 
-/// The next change; waiting for it has an end, lest a failure hang.
+/// The next change, with a timeout, so that a failure does not hang.
 async fn next(watch: &mut BoxStream<'static, Result<Change, StateError>>) -> Change {
     let change = tokio::time::timeout(Duration::from_secs(60), watch.next()).await;
     change.expect("a change within a minute").expect("the watch goes on").unwrap()
@@ -161,7 +161,7 @@ pub(super) async fn a_watch_sees_what_changes_under_its_prefix(handles: &dyn Han
     assert_eq!(next(&mut watch).await, Change::Deleted { key: "w/before".into() });
 }
 
-/// A holder in this process; the run tells one from another.
+/// A holder in this process; the run distinguishes holders.
 fn holder(run: &str) -> LeaseHolder {
     LeaseHolder { who: ProcessIdentity::current(), run_id: Some(run.into()), note: format!("runs {run}") }
 }
@@ -201,7 +201,7 @@ pub(super) async fn a_lease_expires_unless_it_is_renewed(handles: &dyn Handles) 
     let taken = take(&*other, &holder("r2")).await;
     assert_eq!(store.renew_lease(&lease, TTL).await.unwrap(), RenewOutcome::Lost);
 
-    // Expired, but not taken by anyone: still its holder's to renew.
+    // Expired, but not taken by anyone: its holder may still renew it.
     handles.clock().advance(31);
     let RenewOutcome::Renewed(taken) = other.renew_lease(&taken, TTL).await.unwrap() else { panic!("renewed") };
     assert!(is_refused(&*store, &holder("r1")).await);
@@ -219,7 +219,7 @@ pub(super) async fn a_lost_lease_is_not_given_back_by_its_old_holder(handles: &d
     assert!(matches!(other.renew_lease(&new, TTL).await.unwrap(), RenewOutcome::Renewed(_)));
 }
 
-/// A process that has lived and died, seen while it lived.
+/// A process that has died, identified while it lived.
 fn dead_process() -> ProcessIdentity {
     let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
     let identity = ProcessIdentity::of(child.id());
@@ -236,7 +236,7 @@ pub(super) async fn the_lease_of_a_dead_process_is_free_at_once(handles: &dyn Ha
     let lease = take(&*store, &holder("r2")).await;
     store.release_lease(&lease).await.unwrap();
 
-    // The number lives again, as another process.
+    // The process id is in use again, by another process.
     let mut earlier = ProcessIdentity::current();
     earlier.start_ticks = earlier.start_ticks.map(|ticks| ticks - 1);
     take(&*store, &LeaseHolder { who: earlier, ..holder("r3") }).await;

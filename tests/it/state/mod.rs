@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use parking_lot::Mutex;
 use windlass_scheduler::state::{Clock, MemoryStore, RedbStore, StateStore};
 
-/// A clock that stands until it is moved.
+/// A clock that only moves when it is advanced.
 #[derive(Debug)]
 pub(crate) struct ManualClock(Mutex<DateTime<Utc>>);
 
@@ -30,7 +30,7 @@ impl Clock for ManualClock {
     }
 }
 
-/// One store, and as many handles to it as a test wants.
+/// One store, with any number of handles to it.
 #[async_trait]
 pub(crate) trait Handles: Send + Sync {
     async fn open(&self) -> Arc<dyn StateStore>;
@@ -60,7 +60,7 @@ impl Handles for Memory {
     }
 }
 
-/// Handles that share nothing but the file, as those of two processes.
+/// Handles that share only the file, like those of two processes.
 struct Redb {
     folder: tempfile::TempDir,
     clock: Arc<ManualClock>,

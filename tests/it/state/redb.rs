@@ -23,7 +23,7 @@ async fn values_persist_after_reopening() {
     assert!(matches!(second, PutOutcome::Put(revision) if revision > kept.revision));
 }
 
-/// Not a separate test: the process that the next one kills. Puts numbers, and says which have been put.
+/// Not a separate test: the process that the next one kills. Puts numbers, and prints which have been put.
 #[tokio::test]
 #[ignore = "started by the test that kills it"]
 async fn a_process_that_puts_numbers() {

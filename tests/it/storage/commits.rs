@@ -13,7 +13,7 @@ use windlass_tests::StorageServer;
 
 use crate::delta_write::lab::{Lab, receipt};
 
-/// Writers of different stages: every commit that was acknowledged is there, under a separate version.
+/// Writers of different stages: every acknowledged commit exists, under a separate version.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_acknowledged_commit_is_lost() {
     const WRITERS: i64 = 8;
@@ -49,7 +49,7 @@ async fn no_acknowledged_commit_is_lost() {
     assert_eq!(found.column(0).as_ref(), &expected as &dyn datafusion::arrow::array::Array);
 }
 
-/// Drivers of one and the same run: one of them commits, the others are told so.
+/// Drivers of the same run: one of them commits, the others learn that it did.
 #[tokio::test(flavor = "multi_thread")]
 async fn racing_drivers_of_one_run_commit_once() {
     let Some(server) = StorageServer::start() else { return };
@@ -72,8 +72,8 @@ async fn racing_drivers_of_one_run_commit_once() {
     assert_eq!(labs[0].read("t", &rows.schema()).await.num_rows(), 8 * 5);
 }
 
-/// What commits stand on: of those who create an object at the same time, one succeeds. It is on unless it is turned off,
-/// and then a commit is refused rather than made without it.
+/// Commits rely on this: of several writers that create an object at the same time, one succeeds. It is on unless it is
+/// turned off, and then a commit is refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_is_created_once() {
     let Some(server) = StorageServer::start() else { return };

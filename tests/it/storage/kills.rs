@@ -20,8 +20,8 @@ expect:
 */
 SELECT path, size FROM notes";
 
-/// The commit is on its way, and the store never gets it: the rows kept to the contract and were as expected, and all of
-/// that must not count.
+/// The commit is on its way, and the store never gets it: the rows satisfied the contract and the expectations, and
+/// none of that may count.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_visible_of_a_run_killed_between_the_check_and_the_commit() {
     let Some(server) = StorageServer::start() else { return };
@@ -37,7 +37,7 @@ async fn nothing_is_visible_of_a_run_killed_between_the_check_and_the_commit() {
         if request.method != "PUT" || !is_commit || killed.load(Ordering::SeqCst) {
             return None;
         }
-        // Anyone who waits may have stopped doing so.
+        // The waiting process may have given up already.
         let _ = reached.send(());
         while !killed.load(Ordering::SeqCst) {
             std::thread::sleep(Duration::from_millis(5));
@@ -62,7 +62,7 @@ async fn nothing_is_visible_of_a_run_killed_between_the_check_and_the_commit() {
     let table = lake.json(&environment, &["tables"]);
     let checked = table.as_array().unwrap().iter().find(|table| table["name"] == "checked").unwrap();
     assert_eq!(checked["version"], Value::Null, "{checked}");
-    // The next run makes it good, in one commit.
+    // The next run completes it, in one commit.
     lake.json(&environment, &["run", "--select", "checked"]);
     assert_eq!(lake.json(&environment, &count)[0]["n"], 2);
     let table = lake.json(&environment, &["tables"]);

@@ -45,14 +45,13 @@ const STAGES: [(&str, &str); 4] = [
     ("words", "SELECT path, size, content_hash, split_part(content, ' ', 1) AS first FROM notes"),
 ];
 
-/// The tables that a run of the project writes, each with a question whose answer has one order.
+/// The tables that a run of the project writes, each with a query whose result is ordered.
 pub(crate) const TABLES: [(&str, &str); 2] = [
     ("totals", "SELECT day, name, orders, amount FROM totals ORDER BY day, name"),
     ("words", "SELECT * FROM words ORDER BY path"),
 ];
 
-/// A project on the local disk, its data in a store and next to it, and a place for what processes keep on this
-/// machine.
+/// A project on the local disk, its data in a store and next to it, and a folder for local files of processes.
 pub(crate) struct Lake {
     pub(crate) dir: TempDir,
     pub(crate) store: Arc<dyn ObjectStore>,
@@ -103,7 +102,7 @@ impl Lake {
         fs::write(self.local("in/notes/more/b.txt"), "beta").unwrap();
     }
 
-    /// The command on the project, with `environment` and nothing else that could lead to another store.
+    /// The command on the project, with `environment` and no other variables that could point to another store.
     pub(crate) fn windlass(&self, environment: &[(&str, String)]) -> Command {
         Command::from_std(self.process(environment))
     }
@@ -128,7 +127,7 @@ impl Lake {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    /// The answers to the questions of [`TABLES`] from the tables in the store, as CSV.
+    /// The results of the queries of [`TABLES`] from the tables in the store, as CSV.
     pub(crate) fn answers(&self, environment: &[(&str, String)]) -> Vec<String> {
         let ask = |(_, sql): (&str, &str)| {
             let output = self.windlass(environment).args(["query", sql, "--limit", "0", "--output", "csv"]).output();
@@ -139,7 +138,7 @@ impl Lake {
         TABLES.into_iter().map(ask).collect()
     }
 
-    /// The same answers by plain DataFusion over the same data on the local disk.
+    /// The same results from plain DataFusion over the same data on the local disk.
     pub(crate) async fn plain_answers(&self) -> Vec<String> {
         let options = PlainOptions {
             sources: ["orders", "customers", "notes"]
@@ -181,7 +180,7 @@ impl Lake {
     }
 }
 
-/// Everything that a process said.
+/// The output of a process.
 pub(crate) fn output_text(output: &Output) -> String {
     format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }

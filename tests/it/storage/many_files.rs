@@ -17,9 +17,9 @@ use crate::delta_read::tables::{Log, add, array, batch, field, metadata, protoco
 
 const FILES: usize = 20_000;
 const DAYS: usize = 100;
-/// Of each file: ids 0 to 9.
+/// The rows of each file: ids 0 to 9.
 const ROWS: i64 = 10;
-/// A quarter of the smallest limit that an engine's message may have.
+/// A quarter of the smallest message limit of the engine.
 const MAX_TASK_BYTES: u64 = 16 * 1024 * 1024;
 
 fn write_table(folder: &Path) {

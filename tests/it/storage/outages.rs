@@ -14,7 +14,7 @@ async fn a_store_that_is_busy_for_a_while_does_not_fail_a_run() {
     let Some(server) = StorageServer::start() else { return };
     let lake = Lake::new(&server).await;
     let requests = Arc::new(AtomicUsize::new(0));
-    // Two of three requests are turned away, whatever they are about, until it is enough.
+    // Two of three requests of any kind are refused until the limit is reached.
     let proxy = StorageProxy::start(server.address(), move |_| {
         let number = requests.fetch_add(1, Ordering::SeqCst);
         (number < 150 && !number.is_multiple_of(3)).then(Answer::busy)
@@ -27,7 +27,8 @@ async fn a_store_that_is_busy_for_a_while_does_not_fail_a_run() {
     assert_eq!(lake.answers(&environment), lake.plain_answers().await);
 }
 
-/// The client of the store puts a commit again when the reply to it is lost, and is told that it already exists.
+/// The client of the store repeats the put of a commit when the reply is lost, and gets the answer that it already
+/// exists.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_whose_reply_is_lost_counts_once() {
     let Some(server) = StorageServer::start() else { return };
@@ -61,7 +62,7 @@ async fn a_store_that_cannot_be_reached_is_named_and_worth_another_try() {
     assert_eq!(output.status.code(), Some(1), "{}", output_text(&output));
     let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let error = &document["error"];
-    // Tables and files are looked at in parallel, and whichever gives up first is told of.
+    // Tables and files are read in parallel, and the first one that gives up is reported.
     assert!(["WL0304", "WL0401", "WL0616"].contains(&error["code"].as_str().unwrap()), "{document}");
     assert_eq!(error["retryable"], true, "{document}");
     assert!(error["message"].as_str().unwrap().contains("127.0.0.1:9"), "{document}");

@@ -14,7 +14,7 @@ async fn evidence_of(cluster: &EmbeddedCluster, context: &SessionContext, sql: &
     cluster.run_sql(context, sql).await.unwrap().evidence()
 }
 
-/// A count, summed over the stages of a job. Every stage has it, at its root.
+/// A count, summed over the stages of a job. Every stage has it at its root.
 fn count(evidence: &JobEvidence, metric: &str) -> i64 {
     let of_stage = evidence.stages.iter().map(|stage| {
         let root = stage.operators.first().expect("a stage has operators");

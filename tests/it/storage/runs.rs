@@ -34,7 +34,7 @@ async fn a_project_in_an_object_store_gives_the_rows_of_plain_datafusion() {
     assert!(state.iter().any(|file| file.ends_with("state.redb")), "{state:?}");
     assert!(!lake.project().join(".windlass").exists());
 
-    // No executor asked for a log, and each said what it did ask for.
+    // No executor requested a log, and each reported what it did request.
     for stage in ["named", "totals", "words"] {
         let record: Value =
             serde_json::from_slice(&lake.get(&format!("{bundle}/stages/{stage}/stage.json")).await).unwrap();
@@ -46,7 +46,7 @@ async fn a_project_in_an_object_store_gives_the_rows_of_plain_datafusion() {
     let analyzed = lake.json(&environment, &["explain", "latest", "totals", "--plan", "analyzed"]);
     assert!(analyzed["text"].as_str().unwrap().contains("store_log_requests=0"), "{analyzed}");
 
-    // A second run finds nothing to do, and uses the tables as they are.
+    // A second run has nothing to do, and reuses the tables.
     assert_eq!(lake.json(&environment, &["run"])["run"]["sequence"], 2);
     assert_eq!(lake.answers(&environment), expected);
     for (table, _) in TABLES {

@@ -21,7 +21,7 @@ pub(crate) fn holds_a_secret(content: &[u8]) -> bool {
     [KEY, SECRET].iter().any(|secret| content.windows(secret.len()).any(|window| window == secret.as_bytes()))
 }
 
-/// No object, no file and nothing that was said holds the credentials.
+/// No object, no file and no output contains the credentials.
 pub(crate) async fn check(lake: &Lake, printed: &[String]) {
     for text in printed {
         let line = text.lines().find(|line| holds_a_secret(line.as_bytes()));

@@ -44,7 +44,7 @@ fn case_of(text: &str) -> Case {
     case
 }
 
-/// The places of the marks, by line and column of the text without them.
+/// The locations of the marks, by line and column of the text without them.
 fn marks(path: &str, text: &str) -> Vec<Position> {
     let mut places = Vec::new();
     for (index, line) in text.lines().enumerate() {
@@ -64,7 +64,7 @@ fn problems_of(case: &Case) -> Problems {
     check_with_fixtures(&case.files).err().unwrap_or_else(|| panic!("{} has no problem", case.name))
 }
 
-/// Checks the places of every case, and gives what is said of them.
+/// Checks the locations of every case, and returns the messages.
 fn rendered(text: &str) -> String {
     let mut reported = String::new();
     let mut wrong = Vec::new();
@@ -172,7 +172,7 @@ fn limits() {
     insta::assert_snapshot!(cases.concat());
 }
 
-/// Queries near the limits: none may exhaust the stack or take long, whether they are let through or not.
+/// Queries near the limits: none may exhaust the stack or take long, whether they are accepted or not.
 #[test]
 fn long_and_deep_queries_are_survived() {
     let nested = |open: &str, middle: &str, close: &str, depth: usize| {

@@ -45,7 +45,7 @@ fn order_is_topological_and_by_name() {
     assert_eq!(names(graph.readers(&"cpg_nodes".into())), ["cpg_edges", "summary"]);
     assert_eq!(names(graph.readers(&"files".into())), ["files_clean"]);
     let weights: Vec<u32> = graph.stages.iter().map(|stage| graph.weight(&stage.name)).collect();
-    // A view writes nothing and weighs nothing.
+    // A view writes nothing and costs nothing.
     assert_eq!(weights, [3, 3, 2, 1, 1]);
 }
 
@@ -186,7 +186,7 @@ fn the_query_is_what_is_left_of_the_file() {
     assert!(nodes_sql.text.starts_with("WITH Languages") && nodes_sql.text.ends_with("AS g"), "{}", nodes_sql.text);
     let file = graph.files.get(&nodes_sql.file).unwrap();
     assert!(file[nodes_sql.offset..].starts_with(&*nodes_sql.text));
-    // The engine counts lines in the query, people in the file.
+    // The engine counts lines in the query, users in the file.
     let place = graph.position_in_sql(nodes, 3, 8);
     assert_eq!(place.to_string(), "stages/cpg_nodes.sql:19:8");
     let beyond = graph.position_in_sql(nodes, 999, 1);
@@ -293,13 +293,13 @@ fn files_travel_and_problems_of_the_files_alone_are_few() {
     assert_eq!(serde_json::from_str::<ProjectFiles>(&sent).unwrap(), files);
     let spec = parse_project(&files).unwrap();
     assert_eq!((spec.stages.len(), spec.sources.len(), spec.params.len()), (5, 4, 3));
-    // A name that is unknown is no problem of a file alone.
+    // An unknown name is not a problem of a single file.
     let mut files = files;
     files.insert(Arc::<str>::from("stages/more.sql"), "SELECT * FROM nowhere");
     assert!(parse_project(&files).is_ok() && check(&files).is_err());
 }
 
-/// The text between the fences of the first code block of `language` behind the words `behind`.
+/// The text between the fences of the first code block of `language` after the text `behind`.
 fn example<'t>(page: &'t str, behind: &str, language: &str) -> &'t str {
     let (_, rest) = page.split_once(behind).expect("the words");
     let (_, rest) = rest.split_once(&format!("```{language}\n")).expect("a code block");
@@ -363,7 +363,7 @@ fn the_page_of_errors_has_each_code_of_the_sources_and_no_other() {
         codes_below(&sources, &mut used);
     }
     let page = include_str!("../../../../docs/errors.md");
-    // The first cell of a row, the head of a section, or in bold where a paragraph is about it.
+    // The first cell of a row, the heading of a section, or in bold in a paragraph about it.
     let head = Regex::new(r"(?m)^\| WL[^|]*\||^### WL.*$|\*\*WL\d{4}\*\*").unwrap();
     let heads: Vec<&str> = head.find_iter(page).map(|head| head.as_str()).collect();
     assert_eq!(used, codes_in(&heads.join("\n")));

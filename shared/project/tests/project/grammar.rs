@@ -10,7 +10,7 @@ use windlass_project::spec::{ProblemReport, ProjectFiles, check_question, codes}
 
 const BEGIN: &str = "<!-- from here on made by a test: UPDATE_DOCS=1 -->\n";
 
-/// The documentation's table, as the declarations of the syntax tree say it.
+/// The documentation's table, according to the declarations of the syntax tree.
 fn table() -> String {
     let mut text = String::new();
     for section in sections() {
@@ -59,7 +59,7 @@ fn no_part_is_declared_twice_and_none_is_refused_without_a_remedy() {
     }
 }
 
-/// What is said of a stage with this query.
+/// The message about a stage with this query.
 fn reports(sql: &str) -> Vec<ProblemReport> {
     let mut files = ProjectFiles::new();
     files.insert(
@@ -70,7 +70,7 @@ fn reports(sql: &str) -> Vec<ProblemReport> {
     check(&files).err().map(|problems| problems.reports()).unwrap_or_default()
 }
 
-/// Queries that the engine would plan as if what `§` stands before were not there, or refuse in terms of its own.
+/// Queries that the engine would plan as if the part after `§` did not exist, or refuse with its own message.
 const REFUSED: &[&str] = &[
     // Groups.
     "SELECT a, sum(b) AS s FROM t GROUP BY a §WITH ROLLUP",

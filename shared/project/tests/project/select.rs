@@ -79,7 +79,7 @@ fn what_cannot_be_selected() {
     insta::assert_snapshot!(reported);
 }
 
-/// A graph of stages `s0`, `s1`, …: each reads the ones before it that its bits say. Tags are by number.
+/// A graph of stages `s0`, `s1`, …: each reads those of the previous ones that its bits select. Tags are by number.
 fn numbered(reads: &[u16]) -> PipelineGraph {
     let mut files = vec![("windlass.yaml".to_owned(), "name: p\n".to_owned())];
     for (stage, bits) in reads.iter().enumerate() {
@@ -132,7 +132,7 @@ impl ModelTerm {
     }
 }
 
-/// How many steps of reading lead from each stage to each other.
+/// The number of edges from each stage to each other stage.
 fn distances(reads: &[u16]) -> BTreeMap<(usize, usize), usize> {
     let mut distance = BTreeMap::new();
     for from in 0..reads.len() {

@@ -222,7 +222,7 @@ fn instances_are_selected() {
     assert!(problems.iter().next().unwrap().help.as_ref().unwrap().contains("`pair`"));
 }
 
-/// What an error of the engine's says of a place in an expanded query leads to the file that the author has.
+/// The position in an expanded query that an engine's error reports is mapped to the author's file.
 #[test]
 fn places_in_expanded_queries_lead_back() {
     let graph = example_graph();

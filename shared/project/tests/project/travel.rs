@@ -12,7 +12,7 @@ fn bad_project() -> ProjectFiles {
         .collect()
 }
 
-/// What the other side has after the problems went over the wire, with its own copy of the files.
+/// What the receiver has after the problems were sent, with its own copy of the files.
 fn sent(problems: &Problems, files: &ProjectFiles) -> Problems {
     let list: Vec<&Problem> = problems.iter().collect();
     let wire = serde_json::to_vec(&list).unwrap();
@@ -30,7 +30,7 @@ fn problems_look_alike_where_they_were_found_and_where_they_were_sent() {
     assert_eq!(other_side.reports(), problems.reports());
 }
 
-/// Anyone who shows them may have edited the files meanwhile; the places are then wrong, but nothing breaks.
+/// The files may have been edited before the problems are shown; the locations are then wrong, but nothing breaks.
 #[test]
 fn problems_are_shown_when_the_files_differ() {
     let problems = check(&bad_project()).unwrap_err();

@@ -19,13 +19,13 @@ use mutants::{Mutant, TABLES, classes, that_does_not, that_matters};
 use shapes::{Reshaped, reshaped};
 use versions::{Verdicts, Versions};
 
-/// Changes that are tried in an ordinary test run, half of them such that matter; `WINDLASS_MUTANTS=<n>` tries more.
+/// Changes that are tried in an ordinary test run, half of which matter; `WINDLASS_MUTANTS=<n>` tries more.
 const MUTANTS: u64 = 10_000;
 
 /// Mutants that are judged in parallel.
 const SIDE_BY_SIDE: usize = 4;
 
-/// What is wrong with what would become of a mutant's stages, if anything.
+/// What is wrong with what would happen to a mutant's stages, if anything.
 async fn judge(versions: &Versions, mutant: &Mutant) -> Result<(), String> {
     let project = Project::from_files(&mutant.parts.files(), versions.dir(), None, &[]);
     let project = project.map_err(|error| {
@@ -34,13 +34,13 @@ async fn judge(versions: &Versions, mutant: &Mutant) -> Result<(), String> {
     })?;
     let reused = match versions.of(&project).await {
         Verdicts::Reused(reused) => reused,
-        // Nothing is reused of a project that does not run.
+        // A project that does not run reuses nothing.
         Verdicts::Refused if mutant.affects.is_empty() => return Err(format!("{}: it is refused", mutant.what)),
         Verdicts::Refused => return Ok(()),
     };
     for stage in TABLES {
         let (missed, must) = (!reused[stage], mutant.affects.contains(&stage));
-        // A stage behind one that is computed again waits for what comes of that.
+        // A stage after one that is recomputed depends on its result.
         let may = stage == "top" && mutant.affects.contains(&"totals");
         if missed != must && !may {
             let verdict = if missed { "is computed again" } else { "is used as it is" };
@@ -62,7 +62,7 @@ async fn judge_reshaped(versions: &Versions, matters: bool, reshaped: &Reshaped)
     };
     let Some(base) = of(reshaped.base).await else { return Err(format!("{what}: even before, it is refused")) };
     match (of(&reshaped.sql).await, matters) {
-        // Nothing is reused of a project that does not run.
+        // A project that does not run reuses nothing.
         (None, true) => Ok(()),
         (None, false) => Err(format!("{what}: it is refused")),
         (Some(code), _) if (code != base) == matters => Ok(()),
@@ -71,7 +71,7 @@ async fn judge_reshaped(versions: &Versions, matters: bool, reshaped: &Reshaped)
     }
 }
 
-/// The mutant of a seed, judged: what kind of change it was, and what is wrong with what would become of it.
+/// Judges the mutant of a seed: returns the kind of change, and what is wrong with what would happen to it.
 async fn judge_seed(versions: &Versions, seed: u64) -> (&'static str, Result<(), String>) {
     let mut random = StdRng::seed_from_u64(seed);
     match seed % 4 {

@@ -18,7 +18,7 @@ pub(super) struct Mutant {
     pub(super) what: String,
     /// What kind of change it is.
     pub(super) class: &'static str,
-    /// The stages whose rows the change can make others; none if it matters to nobody.
+    /// The stages whose rows the change can affect; none if it does not matter.
     pub(super) affects: &'static [&'static str],
 }
 
@@ -63,7 +63,7 @@ pub(super) fn that_does_not(random: &mut StdRng) -> Mutant {
     make(&DOES_NOT_MATTER, random)
 }
 
-/// The kinds of change that there are.
+/// All kinds of change.
 pub(super) fn classes() -> impl Iterator<Item = &'static str> {
     MATTERS.iter().chain(&DOES_NOT_MATTER).map(|(class, _)| *class)
 }
@@ -75,7 +75,7 @@ fn make(mutations: &[(&'static str, Mutation)], random: &mut StdRng) -> Mutant {
     Mutant { parts, what: format!("{class}: {what}"), class, affects }
 }
 
-/// Whose rows a stage's SQL makes: its own, or those of the readers of a view.
+/// The stages whose rows depend on a stage's SQL: itself, or the readers of a view.
 fn affected(stage: &str) -> &'static [&'static str] {
     match stage {
         "paid" => &["totals", "named"],
@@ -89,7 +89,7 @@ fn affected(stage: &str) -> &'static [&'static str] {
     }
 }
 
-/// Changes one of the tokens of the SQL for which `change` has something, in any stage that is read.
+/// Changes one of the tokens of the SQL for which `change` has a replacement, in any stage that is read.
 fn change_token(
     parts: &mut Parts,
     random: &mut StdRng,
@@ -114,7 +114,7 @@ fn change_token(
 
 fn literal(parts: &mut Parts, random: &mut StdRng) -> Change {
     change_token(parts, random, |token, random| match token {
-        // Not the numbers of any literal of the base.
+        // Numbers that are in no literal of the base.
         Token::Number(_, long) => Some(Token::Number(random.random_range(101..100_000).to_string(), *long)),
         Token::SingleQuotedString(text) if text.starts_with("2026") => {
             let day = format!("2025-{:02}-{:02}", random.random_range(1..13), random.random_range(1..29));
@@ -141,7 +141,7 @@ fn operator(parts: &mut Parts, random: &mut StdRng) -> Change {
     })
 }
 
-/// Pieces of SQL and others in their place: other columns, functions, joins, names.
+/// Parts of SQL and their replacements: other columns, functions, joins, names.
 const PIECES: [(&str, &str, &str); 23] = [
     ("paid", "o.customer", "o.id AS customer"),
     ("paid", "o.amount,", "o.id AS amount,"),
@@ -222,14 +222,14 @@ fn parameter(parts: &mut Parts, random: &mut StdRng) -> Change {
     }
 }
 
-/// What names in SQL mean is a matter of every stage.
+/// What names in SQL mean matters to every stage.
 fn session(parts: &mut Parts, random: &mut StdRng) -> Change {
     let (of_scale, _) = if random.random_bool(0.5) { scale(parts, random) } else { ("nothing".to_owned(), &[] as _) };
     set(parts.flow("session"), "normalize_identifiers", "false");
     (format!("names are taken as written, and {of_scale} besides"), &TABLES)
 }
 
-/// How much is done at once is no matter of what comes out.
+/// How much is done at once does not affect the result.
 fn scale(parts: &mut Parts, random: &mut StdRng) -> Change {
     let (key, value) = match random.random_range(0..3) {
         0 => ("target_partitions", *["3", "8"].choose(random).unwrap()),
@@ -261,7 +261,7 @@ fn source(parts: &mut Parts, random: &mut StdRng) -> Change {
     (format!("{key} of {source} becomes {value}"), affects)
 }
 
-/// Puts a token, or several, where white space already is.
+/// Inserts one or more tokens where there is white space already.
 fn at_a_gap(parts: &mut Parts, random: &mut StdRng, new: Token) -> Change {
     let file = parts.stages.iter_mut().choose(random).unwrap();
     let mut tokens = file.tokens();

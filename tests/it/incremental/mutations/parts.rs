@@ -7,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use windlass_project::spec::ProjectFiles;
 
-/// A key of a YAML mapping with what stands behind it, in one line.
+/// A key of a YAML mapping with its value, in one line.
 type Entry = (String, String);
 
 /// A top-level key of `windlass.yaml`.
@@ -36,7 +36,7 @@ pub(super) struct StageFile {
 pub(super) struct Parts {
     pub(super) manifest: Vec<Section>,
     pub(super) stages: Vec<StageFile>,
-    /// Comments to put between the lines of the manifest, with their places.
+    /// Comments to insert between the lines of the manifest, with their positions.
     pub(super) notes: Vec<(usize, String)>,
 }
 
@@ -170,7 +170,7 @@ impl Parts {
         self.members(section).iter_mut().find_map(|(key, of)| (key == name).then_some(of)).unwrap()
     }
 
-    /// Puts the keys of every mapping into another order.
+    /// Reorders the keys of every mapping.
     pub(super) fn shuffle(&mut self, random: &mut StdRng) {
         self.manifest.shuffle(random);
         for section in &mut self.manifest {
@@ -243,7 +243,7 @@ fn flow(entries: &[Entry]) -> String {
     format!("{{ {} }}", entries.join(", "))
 }
 
-/// Sets the value behind a key, which may be new.
+/// Sets the value of a key, which may be new.
 pub(super) fn set(entries: &mut Vec<Entry>, key: &str, value: impl Into<String>) {
     let value = value.into();
     match entries.iter_mut().find(|(known, _)| known == key) {
@@ -252,7 +252,7 @@ pub(super) fn set(entries: &mut Vec<Entry>, key: &str, value: impl Into<String>)
     }
 }
 
-/// A few words that no parser takes for anything.
+/// A few words that have no meaning to any parser.
 pub(super) fn words(random: &mut StdRng) -> String {
     let word = |random: &mut StdRng| -> String {
         (0..random.random_range(2..9)).map(|_| char::from(random.random_range(b'a'..=b'z'))).collect()

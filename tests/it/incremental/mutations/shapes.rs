@@ -11,13 +11,13 @@ use super::parts::{Parts, StageFile, base};
 pub(super) struct Shape {
     pub(super) name: &'static str,
     pub(super) sql: &'static str,
-    /// Pieces of the query and others in their place: other rows can come out.
+    /// Parts of the query and replacements that can change the rows.
     matters: &'static [(&'static str, &'static str)],
-    /// Other words for the same.
+    /// Equivalent replacements.
     same: &'static [(&'static str, &'static str)],
 }
 
-/// In place of it stands any number, which no query has otherwise.
+/// A placeholder for any number that does not occur in a query otherwise.
 const ANY: &str = "{any}";
 
 /// The stage that is one of the shapes.
@@ -346,7 +346,7 @@ pub(super) fn project(sql: &str) -> Parts {
 }
 
 impl Shape {
-    /// The query with one of the changes, and what that is in words.
+    /// The query with one of the changes, and a description of the change.
     fn changed(&self, changes: &[(&str, &str)], random: &mut StdRng) -> (String, String) {
         let (old, new) = *changes.choose(random).unwrap();
         assert!(self.sql.contains(old), "{} has no {old}", self.name);
@@ -355,7 +355,7 @@ impl Shape {
     }
 }
 
-/// A query that is `base` but for a change of one of the shapes.
+/// `base` with a change of one of the shapes.
 pub(super) struct Reshaped {
     pub(super) base: &'static str,
     pub(super) sql: String,

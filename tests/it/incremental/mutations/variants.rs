@@ -22,8 +22,8 @@ use windlass_scheduler::plan::engine_params;
 use super::shapes::SHAPES;
 use super::versions::schemas;
 
-/// A function to the name of each variant, and the names of those that SQL can make. A variant that a later version of the
-/// engine adds does not compile until it is in one of the lists.
+/// A function to the name of each variant, and the names of those that SQL can produce. If a later version of the
+/// engine adds a variant, this does not compile until it is in one of the lists.
 macro_rules! variants {
     ($(#[$attribute:meta])* $name_of:ident, $of:ty, $by_sql:ident = { $($made:pat => $made_name:literal,)* }, others { $($other:pat => $other_name:literal,)* }) => {
         const $by_sql: &[&str] = &[$($made_name),*];
@@ -57,7 +57,7 @@ variants!(node_name, LogicalPlan, NODES = {
     LogicalPlan::Unnest(_) => "Unnest",
     LogicalPlan::RecursiveQuery(_) => "RecursiveQuery",
 }, others {
-    // Rows are only moved, or a program has made it.
+    // Rows are only moved, or only programs can create it.
     LogicalPlan::Repartition(_) => "Repartition",
     LogicalPlan::Extension(_) => "Extension",
     // No queries.
@@ -102,12 +102,12 @@ variants!(#[expect(deprecated)] expr_name, Expr, EXPRESSIONS = {
     Expr::Placeholder(_) => "Placeholder",
     Expr::OuterReferenceColumn(_, _) => "OuterReferenceColumn",
 }, others {
-    // Refused by the project: the engine takes it for a search.
+    // Refused by the project: the engine interprets it as a search.
     Expr::SimilarTo(_) => "SimilarTo",
-    // Settled while the plan is made.
+    // Resolved while the plan is built.
     Expr::Wildcard { .. } => "Wildcard",
     Expr::Unnest(_) => "Unnest",
-    // Made by programs alone: the session has no variables, and its dialect no lambdas.
+    // Created only by programs: the session has no variables, and its dialect has no lambdas.
     Expr::ScalarVariable(_, _) => "ScalarVariable",
     Expr::HigherOrderFunction(_) => "HigherOrderFunction",
     Expr::Lambda(_) => "Lambda",
@@ -192,11 +192,11 @@ fn canonical_forms_distinguish_expressions_built_by_programs() {
     ];
     let forms: BTreeSet<String> = exprs.iter().map(form).collect();
     assert_eq!(forms.len(), exprs.len());
-    // How a parameter is called makes no difference.
+    // The name of a parameter makes no difference.
     assert_eq!(form(&transform("v", 1)), form(&transform("w", 1)));
 }
 
-/// Values that people are shown alike, or that the engine calls equal.
+/// Values that look the same to people, or that are equal to the engine.
 #[test]
 fn forms_have_every_bit_of_a_value() {
     let nothing = Arc::new(DFSchema::empty());

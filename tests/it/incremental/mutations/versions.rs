@@ -19,10 +19,10 @@ use windlass_storage::Location;
 
 use crate::delta_read::tables::{append, array, batch};
 
-/// The tables that the mutants read, and what a run of the base project has left.
+/// The tables that the mutants read, and the result of a run of the base project.
 pub(super) struct Versions {
     dir: PathBuf,
-    /// An engine for each set-up of sessions that a project asked for, all in one home.
+    /// An engine for each session configuration that a project asked for, all in one home.
     engines: Mutex<Vec<(SessionSettings, Arc<Windlass>)>>,
 }
 
@@ -51,11 +51,11 @@ pub(super) fn schemas() -> [(&'static str, SchemaRef); 2] {
     [("orders", orders().schema()), ("customers", customers().schema())]
 }
 
-/// What would become of a project's stages.
+/// What would happen to a project's stages.
 pub(super) enum Verdicts {
-    /// By stage that keeps a table, whether it would be used as it is.
+    /// For each stage with a table, whether it would be reused.
     Reused(BTreeMap<String, bool>),
-    /// Nothing: the project does not fit its sources any more.
+    /// Nothing: the project no longer matches its sources.
     Refused,
 }
 
@@ -78,7 +78,8 @@ impl Versions {
         Self { dir: dir.to_owned(), engines: Mutex::default() }
     }
 
-    /// The engine with a project's sessions. What a process may hold in memory is left as it is: the mutants have any number.
+    /// The engine with a project's sessions. The memory limit of a process is left alone: the mutants have arbitrary
+    /// numbers.
     async fn engine(&self, project: &Project) -> Arc<Windlass> {
         let wanted = &project.graph.session;
         let settings = SessionSettings {
@@ -128,7 +129,7 @@ impl Versions {
                 Verdicts::Reused(verdict.collect())
             }
             Err(ClientError::Run(RunError::Plan(PlanError::Sql(_)))) => Verdicts::Refused,
-            // Files are not of the form that the project says now.
+            // Files do not have the format that the project now declares.
             Err(error) if error.code().0.starts_with("WL038") => Verdicts::Refused,
             Err(error) => panic!("{error}"),
         }

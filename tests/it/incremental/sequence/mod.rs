@@ -52,15 +52,15 @@ pub(super) struct Sequence<'a> {
     random: StdRng,
     pipeline: Pipeline,
     expected: Expected,
-    /// The stages whose rows of the present definition are in their tables.
+    /// The stages whose tables contain the rows of the current definition.
     settled: BTreeSet<String>,
-    /// The stages that may compute all rows once, although they are `strict`: somebody has set their cursor back.
+    /// The stages that may compute all rows once, although they are `strict`, because their cursor was set back.
     set_back: BTreeSet<String>,
     /// The stages whose tables another program has written to since their last commit.
     foreign: BTreeSet<String>,
     /// Whether anything has changed since the last whole run.
     dirty: bool,
-    /// Whether a run was broken off, so that tables may be of different moments.
+    /// Whether a run was interrupted, so that tables may reflect different points in time.
     broken: bool,
     pub(super) trace: Vec<String>,
     pub(super) coverage: Coverage,
@@ -124,7 +124,7 @@ impl<'a> Sequence<'a> {
         self.ask_windlass().await
     }
 
-    /// Lets stages over views go without `strict` where a plan refuses it.
+    /// Drops `strict` from stages over views where a plan refuses it.
     async fn relent(&mut self) -> Outcome {
         for _ in 0..self.pipeline.stages.len() {
             let project = self.pipeline.open();
@@ -183,7 +183,7 @@ impl<'a> Sequence<'a> {
         Ok(())
     }
 
-    /// Starts a run and waits for its end, whatever that is.
+    /// Starts a run and waits until it has ended in any way.
     async fn run(&self, options: &RunOptions) -> Outcome<RunRecord> {
         let project = self.pipeline.open();
         let mut tries = 0;
@@ -222,8 +222,8 @@ impl<'a> Sequence<'a> {
         self.check_committed(&record).await
     }
 
-    /// The stages that have committed did so for a reason, and their tables hold what they must; the other tables hold
-    /// what they did.
+    /// The stages that have committed did so for a reason, and their tables contain the expected rows; the other tables
+    /// are unchanged.
     async fn check_committed(&mut self, record: &RunRecord) -> Outcome {
         let committed = record.stages.iter().filter(|stage| stage.status == StageStatus::Committed);
         let committed: Vec<String> = committed.map(|stage| stage.stage.to_string()).collect();
@@ -300,7 +300,8 @@ impl<'a> Sequence<'a> {
         Ok(())
     }
 
-    /// Tables may now be of the sources as they are, or of those before; the next whole run must not care.
+    /// Tables may now reflect the current or the previous state of the sources; the next complete run must cope with
+    /// both.
     fn broke_off(&mut self) {
         (self.dirty, self.broken) = (true, true);
     }
@@ -367,7 +368,7 @@ impl<'a> Sequence<'a> {
         Ok(())
     }
 
-    /// Every table holds what it must.
+    /// Every table contains the expected rows.
     async fn check_tables(&mut self) -> Outcome {
         for stage in self.pipeline.tables() {
             let Some(expected) = self.expected.tables.get(&stage.name) else { continue };
@@ -385,7 +386,7 @@ impl<'a> Sequence<'a> {
         Ok(())
     }
 
-    /// The same tables through Windlass's own door.
+    /// The same tables, read through Windlass.
     async fn ask_windlass(&self) -> Outcome {
         let project: Project = self.pipeline.open();
         for stage in self.pipeline.tables() {

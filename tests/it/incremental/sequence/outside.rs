@@ -39,11 +39,11 @@ const TWO_ROWS: &str = "WL0657";
 /// A plan of too many operators.
 const TOO_LARGE: &str = "WL0376";
 
-/// Templates whose rows depend on the order of rows that are equal but for columns that are no key.
+/// Templates whose rows depend on the order of rows that are equal except for columns outside the key.
 const ORDERED: [&str; 4] = ["row number", "first of group", "window values", "correlated scalar"];
 
 impl Sequence<'_> {
-    /// Perhaps one thing of the kind.
+    /// Perhaps one event of this kind.
     pub(super) async fn meet_the_outside(&mut self) -> Outcome {
         match self.random.random_range(0..100) {
             0..7 => self.set_a_cursor_back().await,
@@ -92,7 +92,7 @@ impl Sequence<'_> {
         Ok(())
     }
 
-    /// A run of one stage over a range of versions that begins behind its cursor.
+    /// A run of one stage over a range of versions that begins before its cursor.
     async fn take_a_range_in_again(&mut self) -> Outcome {
         let Some((stage, source, version)) = self.a_cursor().await? else { return Ok(()) };
         let from = self.random.random_range(1..=version);
@@ -121,7 +121,7 @@ impl Sequence<'_> {
         Ok(())
     }
 
-    /// Has another program delete rows of a stage's table; whose, if it did.
+    /// Makes another program delete rows of a stage's table; returns the stage, if it did.
     async fn delete_behind_its_back(&mut self) -> Option<String> {
         let stage = self.pipeline.tables().choose(&mut self.random).unwrap().clone();
         let condition = stage.key_condition(&mut self.random);
@@ -169,8 +169,8 @@ impl Sequence<'_> {
         self.run_over_the_commits_of_others().await
     }
 
-    /// A run after others have written: it puts every table right, but for those of `strict` stages, which it may
-    /// refuse. Computing those again puts them right as well.
+    /// A run after others have written: it corrects every table except those of `strict` stages, which it may refuse.
+    /// Recomputing those corrects them as well.
     async fn run_over_the_commits_of_others(&mut self) -> Outcome {
         let strict = |name: &String| self.pipeline.stage(name).is_some_and(|stage| stage.wish == Wish::Strict);
         let may_fail = self.foreign.iter().any(strict);
@@ -197,7 +197,7 @@ impl Sequence<'_> {
         self.checked_run(&RunOptions { refresh, ..RunOptions::default() }).await
     }
 
-    /// A source gets a second row of a key, or one without, for a run or two.
+    /// A source gets a second row with the same key, or one without a key, for a run or two.
     async fn break_a_key(&mut self) -> Outcome {
         let keyed = self.pipeline.sources.iter().filter(|source| source.can_break());
         let Some(source) = keyed.choose(&mut self.random).cloned() else { return Ok(()) };

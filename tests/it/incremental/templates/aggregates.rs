@@ -71,7 +71,7 @@ pub(super) fn group_of_join(draw: &mut Draw) -> Option<Query> {
     Some(select.query(sql, other.rows))
 }
 
-/// Everything in one row: every change touches it.
+/// All rows aggregated to one: every change touches it.
 pub(super) fn one_group(draw: &mut Draw) -> Option<Query> {
     let from = draw.relation(|_| true)?;
     let mut select = Select::default();
@@ -84,14 +84,14 @@ pub(super) fn one_group(draw: &mut Draw) -> Option<Query> {
     Some(query)
 }
 
-/// A column to group by and a column with an order, both of `from`.
+/// A column to group by and an ordered column, both of `from`.
 fn group_and_value(draw: &mut Draw, from: &Relation, wanted: fn(Kind) -> bool) -> Option<(Column, Column)> {
     let by = draw.column(from, |column| column.kind.is_key())?;
     let value = draw.column(from, |column| wanted(column.kind) && column.name != by.name)?;
     Some((by, value))
 }
 
-/// The rows that hold the least or greatest value of their group: a join on an aggregate's value.
+/// The rows with the minimum or maximum of their group: a join on an aggregate's value.
 pub(super) fn extreme(draw: &mut Draw) -> Option<Query> {
     let from = draw.keyed()?;
     let (by, value) = group_and_value(draw, &from, Kind::is_ordered)?;

@@ -13,7 +13,7 @@ fn looked_up(draw: &mut Draw, of: &Relation) -> Option<(Relation, Column, Column
     Some((other, by, key))
 }
 
-/// Each row with the one row, if any, that one of its columns names.
+/// Each row with the row, if any, that one of its columns references.
 pub(super) fn lookup(draw: &mut Draw) -> Option<Query> {
     let from = draw.keyed()?;
     let (other, by, key) = looked_up(draw, &from)?;
@@ -148,7 +148,7 @@ pub(super) fn is_in(draw: &mut Draw) -> Option<Query> {
     })
 }
 
-/// `NOT IN` over what is never null, on both sides: with nulls it is about the whole of the other relation.
+/// `NOT IN` over columns that are never null, on both sides: with nulls the result depends on the whole other relation.
 pub(super) fn not_in(draw: &mut Draw) -> Option<Query> {
     let mut query = filtered(draw, |_, other, left, right| {
         let (left, right, other) = (&left.name, &right.name, &other.name);
@@ -179,7 +179,7 @@ pub(super) fn correlated(draw: &mut Draw) -> Option<Query> {
     Some(select.query(sql, from.rows))
 }
 
-/// A join on an order, which no key of a change leads through.
+/// A join on an inequality, through which no key of a change can be traced.
 pub(super) fn comparison(draw: &mut Draw) -> Option<Query> {
     let one = draw.relation(|relation| relation.is_keyed() && relation.key.len() == 1 && relation.rows <= 60)?;
     let other = draw.relation(|relation| {

@@ -17,15 +17,15 @@ pub(super) struct Query {
     pub(super) sql: String,
     pub(super) columns: Vec<Column>,
     pub(super) key: Vec<String>,
-    /// About how many rows it has at most.
+    /// Approximately the maximum number of rows.
     pub(super) rows: usize,
-    /// Columns to partition the table by, if the template means to.
+    /// Columns to partition the table by, if the template wants that.
     pub(super) partition_by: Vec<String>,
     /// Whether a change of a source touches keys that can be found from the change, so that `strict` holds.
     pub(super) traceable: bool,
 }
 
-/// A template: a query over some of the relations, if there are such that it can use.
+/// A template: a query over some of the relations, if there are any that it can use.
 pub(super) type Template = fn(&mut Draw) -> Option<Query>;
 
 /// All templates by name.

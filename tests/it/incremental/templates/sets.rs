@@ -3,7 +3,7 @@
 use super::{Query, Select};
 use crate::incremental::relation::{Column, Draw, Kind, Relation};
 
-/// A relation with a single key of a kind, and a number of it if it has one.
+/// A relation with a single-column key of a kind, and one of its numeric columns if it has any.
 fn side(draw: &mut Draw, kind: Option<Kind>) -> Option<(Relation, Column, Option<Column>)> {
     let relation = draw.relation(|relation| {
         relation.single_key().is_some_and(|key| key.kind.is_key() && kind.is_none_or(|kind| kind == key.kind))
@@ -62,7 +62,7 @@ pub(super) fn group_of_union(draw: &mut Draw) -> Option<Query> {
     Some(select.query(sql, one.rows + other.rows))
 }
 
-/// `UNION`, `INTERSECT` or `EXCEPT` of a column each.
+/// `UNION`, `INTERSECT` or `EXCEPT` of one column of each.
 pub(super) fn set_operation(draw: &mut Draw) -> Option<Query> {
     let one = draw.relation(|_| true)?;
     let other = draw.relation(|_| true)?;

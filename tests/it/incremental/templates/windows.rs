@@ -3,7 +3,7 @@
 use super::{Query, Select};
 use crate::incremental::relation::{Column, Draw, Kind, Relation};
 
-/// A column to cut windows by, and an order of the rows in them that is total.
+/// A column to partition windows by, and a total order of the rows in them.
 fn window(draw: &mut Draw, from: &Relation) -> Option<(Column, String)> {
     let by = draw.column(from, |column| column.kind.is_key() && !from.key.contains(&column.name))?;
     let mut order: Vec<String> = from.key_columns().iter().map(|column| format!("a.{}", column.name)).collect();

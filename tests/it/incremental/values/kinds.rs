@@ -18,7 +18,7 @@ const NAN: f64 = f64::NAN;
 /// The NaN of a computation that has none on many machines.
 const OTHER_NAN: f64 = f64::from_bits(0xfff8_0000_0000_0000);
 
-/// How a stage of a run that failed failed.
+/// How a stage of a failed run failed.
 fn failure(record: &RunRecord, stage: &str) -> String {
     assert_eq!(record.status, RunStatus::Failed);
     let failure = summary(record, stage).failure.as_ref().unwrap();
@@ -46,7 +46,7 @@ async fn times_finer_than_microseconds_find_their_rows_again() {
     let first = rows(&[Odd::time(1, "2026-01-02T03:04:05.000001999"), Odd::time(2, old)]);
     let pair = Pair::new(dir.path(), first, &[], STAGES).await;
     pair.run().await;
-    // The row of one time is replaced, that of the other goes.
+    // The row of one time is replaced, that of the other is deleted.
     pair.delete("id IN (1, 2)").await;
     pair.append(rows(&[Odd::time(3, "2026-01-02T03:04:05.000001001")])).await;
     let run = pair.run().await;
@@ -85,7 +85,7 @@ async fn the_sign_of_zero_is_a_change_only_where_it_is_observable() {
     pair.run().await;
     assert_eq!(pair.texts("inverses").await, ["1 | inf", "2 | 1.0"]);
     assert_eq!(pair.texts("texts").await, ["0.0 | 1", "1.0 | 1"]);
-    // Nothing to write: the commit moves the cursor on.
+    // Nothing to write: the commit advances the cursor.
     let files = |version: Option<u64>| {
         let log = pair.table("kept").join(format!("_delta_log/{:020}.json", version.unwrap()));
         fs::read_to_string(log).unwrap().matches("\"add\"").count()
@@ -123,7 +123,7 @@ async fn equal_floats_are_one_key_one_group_and_one_partition() {
     assert_eq!(pair.texts("groups").await, ["-inf | 1 | 5", "0.0 | 2 | 1", "NaN | 2 | 3"]);
     assert_eq!(pair.texts("partners").await, ["1 | 2", "2 | 2", "3 | 2", "4 | 2", "5 | 1"]);
     assert_eq!(pair.texts("extremes").await, ["0 | NaN | -inf | 0.0"]);
-    // Other equals of the same come in place of some, in another order.
+    // Some values are replaced by other equal ones, in another order.
     pair.delete("id IN (1, 3)").await;
     pair.append(rows(&[Odd::float(6, -0.0), Odd::float(7, OTHER_NAN), Odd::float(8, NAN)])).await;
     let run = pair.run().await;
@@ -141,7 +141,7 @@ async fn equal_floats_are_one_key_one_group_and_one_partition() {
     let answer = pair.answer("SELECT count(*) AS n FROM parts WHERE f = CAST('-0.0' AS DOUBLE) OR f > 1e300").await;
     assert!(answer.contains("| 2 |"), "{answer}");
 
-    // Only the larger of two keys goes.
+    // Only the larger of two keys is deleted.
     pair.delete("id IN (4, 7, 8)").await;
     pair.run().await;
     assert_eq!(pair.texts("groups").await, ["-inf | 1 | 5", "0.0 | 2 | 2"]);
@@ -182,7 +182,7 @@ async fn partitions_are_replaced_however_another_program_writes_their_values() {
     let first = rows(&[Odd::float(1, 1.0), Odd { price: 150, ..Odd::float(2, f64::INFINITY) }]);
     let pair = Pair::new(dir.path(), first, &[], STAGES).await;
     pair.run().await;
-    // What another program that rewrites files may make of the values, at the same rows.
+    // How another program that rewrites files may change the values, in the same rows.
     for (stage, ours, theirs) in [
         ("by_float", r#""f":"1""#, r#""f":"1.0""#),
         ("by_float", r#""f":"Infinity""#, r#""f":"inf""#),
@@ -248,7 +248,7 @@ async fn what_cannot_be_a_partition_or_a_key_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let pair = Pair::new(dir.path(), rows(&[Odd::time(1, "a"), Odd::time(2, "b")]), &[], STAGES).await;
     pair.run().await;
-    // A key that no row has after all may be one that no partition has.
+    // A key that no row has in the end may be one that no partition has.
     pair.append(rows(&[Odd::time(9, ""), Odd::time(3, "b")])).await;
     pair.run().await;
     assert_eq!(pair.texts("groups").await, ["a | 1", "b | 2"]);

@@ -13,7 +13,7 @@ use rand::seq::IndexedRandom;
 
 use crate::delta_read::tables::{array, batch};
 
-/// Floats that are equal to each other in one way or another, and some that are not.
+/// Floats that are equal to each other by some definition of equality, and some that are not.
 pub(super) const FLOATS: [u64; 8] = [
     0,                     // 0.0
     1 << 63,               // -0.0
@@ -25,7 +25,7 @@ pub(super) const FLOATS: [u64; 8] = [
     0xbff8_0000_0000_0000, // -1.5
 ];
 
-/// Times with digits that no table keeps, before and after 1970, and the same in whole microseconds.
+/// Times with more digits than a table can store, before and after 1970, and the same in whole microseconds.
 const TIMES: [&str; 6] = [
     "2026-01-02T03:04:05.000001001",
     "2026-01-02T03:04:05.000001999",
@@ -41,7 +41,7 @@ pub(super) struct Odd {
     pub(super) id: i64,
     pub(super) float: Option<f64>,
     pub(super) single: Option<f32>,
-    /// The fields of a struct, which is there.
+    /// The fields of a struct that is not null.
     pub(super) inside: (Option<f64>, Option<i64>),
     pub(super) list: Vec<Option<f64>>,
     pub(super) time: &'static str,

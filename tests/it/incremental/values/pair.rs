@@ -16,7 +16,7 @@ use windlass_evidence::artifact::{Refresh, RunRecord, RunStatus};
 use crate::delta_read::tables::append;
 use crate::incremental::tables::{Rows, load, open};
 
-/// A stage: its name, its `io` and what else its header says in further lines, its query.
+/// A stage: its name, its `io` and further lines of its header, its query.
 pub(super) type Stage = (&'static str, &'static str, &'static str);
 
 pub(super) struct Pair {
@@ -65,7 +65,7 @@ impl Side {
 }
 
 impl Pair {
-    /// Pipelines of `stages` over a table `odd` with a change feed that holds `rows`.
+    /// Pipelines of `stages` over a table `odd` with a change feed and the rows `rows`.
     pub(super) async fn new(dir: &Path, rows: RecordBatch, partition_by: &[&str], stages: &'static [Stage]) -> Self {
         let source = dir.join("odd");
         append(&source, rows, partition_by).await;
@@ -78,7 +78,7 @@ impl Pair {
         Self { source, updated, rebuilt, stages }
     }
 
-    /// Brings the tables up to date; they must succeed and be what a rebuild makes of the source.
+    /// Brings the tables up to date, which must succeed and have the same result as a rebuild from the source.
     pub(super) async fn run(&self) -> RunRecord {
         let (record, rebuilt) = tokio::join!(self.updated.run(&[]), self.rebuilt.run(&[Refresh::EVERYTHING]));
         assert_eq!(record.status, RunStatus::Succeeded, "{:?}", record.stages);
@@ -91,7 +91,7 @@ impl Pair {
         record
     }
 
-    /// Brings the tables up to date by other rows than a rebuild would have; says how it went.
+    /// Brings the tables up to date with other rows than a rebuild would have; returns the outcome.
     pub(super) async fn run_alone(&self) -> RunRecord {
         self.updated.run(&[]).await
     }
@@ -107,7 +107,7 @@ impl Pair {
         self.updated.folder.join("tables").join(stage)
     }
 
-    /// The answer to a question to the pipeline, drawn as a table.
+    /// The result of a query on the pipeline, drawn as a table.
     pub(super) async fn answer(&self, sql: &str) -> String {
         let project = Project::open(&self.updated.folder, None, &[]).unwrap();
         let rows = self.updated.windlass.query(&project, sql, &Default::default()).await.unwrap();
@@ -128,7 +128,7 @@ impl Pair {
     }
 }
 
-/// That there is no value that a table of Windlass does not hold.
+/// Asserts that there is no value that a table of Windlass cannot contain.
 fn assert_stored(rows: &Rows, name: &str) {
     for batch in &rows.batches {
         for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {

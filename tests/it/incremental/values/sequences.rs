@@ -10,7 +10,8 @@ use super::odd::{Odd, rows};
 use super::pair::{Pair, Stage};
 use crate::incremental::one_source::summary;
 
-/// What a query can distinguish (`1 / f`, the text of `f`) must come out as in a rebuild as well as what it cannot.
+/// What a query can distinguish (`1 / f`, the text of `f`) must be the same as in a rebuild, and so must what it cannot
+/// distinguish.
 const STAGES: &[Stage] = &[
     ("copied", "key: [id]", "SELECT id, f, g, s, l, 1 / f AS inverse, CAST(f AS VARCHAR) AS text FROM odd"),
     ("by_float", "key: [f, id]", "SELECT f, id, price FROM odd WHERE f IS NOT NULL"),
@@ -88,7 +89,7 @@ async fn odd_values_are_what_a_rebuild_makes_of_them() {
     }
 }
 
-/// One seed, or those that are asked for.
+/// One seed, or those that were requested.
 fn seeds() -> std::ops::Range<u64> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     match (number("WINDLASS_SEED"), number("WINDLASS_SEEDS")) {
@@ -115,7 +116,7 @@ async fn play(seed: u64) -> Vec<Strategy> {
             pair.delete(&format!("id IN ({})", list.join(", "))).await;
             there.retain(|id| !gone.contains(id));
         }
-        // Some come back, perhaps as they were but for a sign.
+        // Some are inserted again, perhaps unchanged except for a sign.
         let new: Vec<i64> = IDS.filter(|id| !there.contains(id) && random.random_bool(0.6)).collect();
         let new: Vec<Odd> = new.into_iter().map(|id| Odd::random(id, &mut random)).collect();
         if !new.is_empty() {

@@ -18,7 +18,7 @@ use super::faulty_store::FaultyStore;
 use super::rules::Rules;
 use super::world::{Tables, Troubles, failure, random_schedule, receipt};
 
-/// A run has at most 12 stages with 4 tries each; more events than this, and it goes round in circles.
+/// A run has at most 12 stages with 4 tries each; with more events than this it loops.
 const MAX_EVENTS: usize = 5_000;
 
 /// What a process is busy with.
@@ -29,7 +29,7 @@ enum Work {
     Wait { stage: NodeName, attempt: u32, due: DateTime<Utc> },
 }
 
-/// Which kinds of trouble a simulation has met, by seeds.
+/// Which kinds of faults a simulation has had, by seeds.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Seen {
     succeeded: u64,
@@ -129,7 +129,7 @@ impl Simulation {
         }
     }
 
-    /// One process: begins the run, or continues with it, until the run ends or the process dies.
+    /// One process: begins or continues the run, until the run ends or the process dies.
     async fn process(&mut self, rules: &mut Rules) -> Result<(), Crash> {
         self.incarnation += 1;
         let run_id = RunId::from("r");
@@ -162,7 +162,7 @@ impl Simulation {
         Ok(())
     }
 
-    /// The events in the store are what counts: all that were acted on, and perhaps one more.
+    /// The events in the store count: all that were acted on, and perhaps one more.
     fn adopt(&mut self, rules: &mut Rules, events: &[RunEvent]) {
         assert_eq!(events[..self.events.len()], self.events[..], "an event that was acted on is lost");
         assert!(events.len() <= self.events.len() + 1);
@@ -176,7 +176,7 @@ impl Simulation {
         }
     }
 
-    /// Appends the event, steps, and begins what the machine asks for. Says whether the run is over.
+    /// Appends the event, steps, and begins the actions that the machine returns. Returns whether the run is over.
     async fn happen(&mut self, log: &mut EventLog, rules: &mut Rules, kind: RunEventKind) -> Result<bool, Crash> {
         self.now += TimeDelta::milliseconds(self.random.random_range(0..200));
         let event = RunEvent::new(self.now, kind);
@@ -230,7 +230,7 @@ impl Simulation {
         false
     }
 
-    /// Something that the process is busy with comes to an end, or trouble comes.
+    /// Something that the process is busy with ends, or a fault occurs.
     fn what_happens_next(&mut self, state: &RunState) -> RunEventKind {
         if self.random.random_bool(self.troubles.cancel) {
             return RunEventKind::CancelRequested { reason: "simulated".into() };
@@ -282,12 +282,12 @@ impl Simulation {
     }
 
     fn may_crash(&mut self) -> Result<(), Crash> {
-        // Every run ends some time.
+        // Every run ends eventually.
         let crash = self.incarnation < 20 && self.random.random_bool(self.troubles.crash / 4.0);
         if crash { Err(Crash) } else { Ok(()) }
     }
 
-    /// What was in progress is gone; a commit may have been made.
+    /// Work in progress is lost; a commit may have been made.
     fn crash(&mut self) {
         writeln!(self.trace, "! crash").unwrap();
         for work in std::mem::take(&mut self.busy) {
@@ -299,7 +299,7 @@ impl Simulation {
         }
     }
 
-    /// Events that do not fit are refused or harmless, and never a panic.
+    /// Invalid events are refused or harmless, and never cause a panic.
     fn try_nonsense(&mut self, rules: &Rules) {
         let stage = NodeName::from(format!("s{:02}", self.random.random_range(0..14)));
         let attempt = self.random.random_range(0..6);

@@ -29,7 +29,7 @@ struct Faults {
 }
 
 impl FaultyStore {
-    /// Fails that share of the puts.
+    /// The share of puts that fail.
     pub(super) fn new(seed: u64, rate: f64) -> Self {
         let faults = Faults { random: StdRng::seed_from_u64(seed), rate, made: 0 };
         Self { inner: MemoryStore::default(), faults: Arc::new(Mutex::new(faults)) }

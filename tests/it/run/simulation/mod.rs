@@ -38,7 +38,7 @@ fn no_seed_breaks_a_rule() {
     for seed in 0..seeds() {
         seen.add(run_seed(seed).seen());
     }
-    // A simulation that never gets into trouble proves nothing.
+    // A simulation without faults proves nothing.
     assert!(seen.is_everything(SEEDS / 100), "{seen:?}");
 }
 

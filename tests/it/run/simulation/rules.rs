@@ -71,7 +71,7 @@ impl Rules {
         self.state = state;
     }
 
-    /// What the event itself tells.
+    /// What the event itself says.
     fn follow(&mut self, event: &RunEvent, tables: &Tables) {
         match &event.kind {
             RunEventKind::Resumed => self.doing.retain(|_, doing| matches!(doing, Doing::Committing(_))),
@@ -170,12 +170,12 @@ impl Rules {
         assert_eq!(state.drain().is_some(), self.wound_up);
     }
 
-    /// Whether `stage` needs `other`, directly or not.
+    /// Whether `stage` depends on `other`, directly or indirectly.
     fn needs(&self, stage: &NodeName, other: &NodeName) -> bool {
         self.node(stage).depends_on.iter().any(|d| d == other || self.needs(d, other))
     }
 
-    /// Attempts are only added, and ended ones do not change.
+    /// Attempts are only appended, and ended ones do not change.
     fn check_history(&self, state: &RunState) {
         for (name, stage) in state.stages() {
             let before = &self.state.stages()[name].attempts;
@@ -194,7 +194,7 @@ impl Rules {
         }
     }
 
-    /// No slot too many, none left free, and the heaviest first.
+    /// No slot too many, none left free, and the most expensive stage first.
     fn check_slots(&self, state: &RunState, actions: &[RunAction]) {
         assert!(self.doing.len() <= self.schedule.max_parallel, "too many at once: {:?}", self.doing);
         let queued = state.stages().iter().filter(|(_, s)| matches!(s.phase, StagePhase::Queued { .. }));
@@ -222,7 +222,7 @@ impl Rules {
         for (name, stage) in self.state.stages() {
             let committed = self.ended[name] == StageStatus::Committed;
             assert!(!committed || tables.has(name), "{name} says that it has committed");
-            // A table may have a version that its run does not know of only if a commit was answered with an error.
+            // A table may have a version that its run does not know only if a commit returned an error.
             let unknown =
                 matches!(stage.attempts.last().and_then(|a| a.outcome.as_ref()), Some(AttemptOutcome::Failed { .. }));
             assert!(committed || unknown || !tables.has(name), "{name} has committed and does not say so");

@@ -12,7 +12,7 @@ use windlass_evidence::artifact::{ReceiptOutcome, StageReceipt};
 use windlass_scheduler::run::event::Staged;
 use windlass_scheduler::run::schedule::{RetryPolicy, RunSchedule, StagePlanNode};
 
-/// How bad a run is to be, all as shares of 1.
+/// How likely faults are, all as shares of 1.
 #[derive(Debug, Clone)]
 pub(super) struct Troubles {
     pub(super) execution_fails: f64,
@@ -75,7 +75,7 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// An execution leaves files behind, named after it.
+    /// An execution leaves files that are named after it.
     pub(super) fn stage(&mut self, stage: &NodeName, attempt: u32, incarnation: u32) -> Staged {
         let files = format!("{stage}-{attempt}-{incarnation}");
         self.staged.insert(files.clone());
