@@ -77,7 +77,7 @@ pub enum ClientError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The server is not a Windlass scheduler, or has another version of the API.
-    #[error("what answers at {url} is no scheduler that this client can talk to: {answer}")]
+    #[error("the server at {url} is not a scheduler that this client can talk to: {answer}")]
     NotWindlass {
         /// The address.
         url: String,

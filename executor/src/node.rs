@@ -198,7 +198,7 @@ impl ExecutorNode {
         let shared = Arc::clone(&self.shared);
         let left = self.call(async move { leave(&shared.services, &member).await.map_err(|error| error.to_string()) });
         if let Ok(Err(error)) = left.await {
-            tracing::debug!(%error, "the scheduler was not told that the executor stops");
+            tracing::debug!(%error, "the scheduler could not be notified that the executor stops");
         }
     }
 

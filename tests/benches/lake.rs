@@ -29,7 +29,7 @@ pub(crate) fn session() -> SessionContext {
 
 /// The table in `folder`.
 pub(crate) async fn open(folder: &Path) -> Outcome<DeltaTable> {
-    let folder = folder.to_str().ok_or("the folder's name is no text")?;
+    let folder = folder.to_str().ok_or("the folder's name is not UTF-8")?;
     Ok(DeltaTable::try_from_url(ensure_table_uri(folder)?).await?)
 }
 
@@ -45,7 +45,7 @@ pub(crate) async fn make(from: &Path, to: &Path) -> Outcome {
     }
     fs::create_dir_all(to)?;
     let ctx = session();
-    let folder = from.to_str().ok_or("the folder's name is no text")?;
+    let folder = from.to_str().ok_or("the folder's name is not UTF-8")?;
     let frame = ctx.read_parquet(folder, ParquetReadOptions::default()).await?;
     let schema: StructType = normalize_for_delta(frame.schema().inner()).try_into_kernel()?;
     let table = open(to)

@@ -29,7 +29,7 @@ pub(crate) fn run(args: &MergeArgs) -> Outcome {
 
 async fn merge(args: &MergeArgs) -> Outcome {
     let ctx = session();
-    let folder = args.changes.to_str().ok_or("the folder's name is no text")?;
+    let folder = args.changes.to_str().ok_or("the folder's name is not UTF-8")?;
     let changes = ctx.read_parquet(folder, ParquetReadOptions::default()).await?;
     let columns: Vec<String> = changes.schema().fields().iter().map(|field| field.name().clone()).collect();
     let on: Vec<String> = args.key.iter().map(|key| format!("target.{key} = source.{key}")).collect();

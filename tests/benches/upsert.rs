@@ -121,7 +121,7 @@ async fn change(source: &Path, args: &UpsertArgs, changes: &Path) -> Outcome<usi
     let ctx = session();
     ctx.register_table("lineitem", provider(&ctx, &open(source).await?).await?)?;
     let rows = ctx.sql(&format!("SELECT * FROM lineitem WHERE {predicate}")).await?;
-    let folder = changes.to_str().ok_or("the folder's name is no text")?;
+    let folder = changes.to_str().ok_or("the folder's name is not UTF-8")?;
     rows.write_parquet(&format!("{folder}/"), DataFrameWriteOptions::new(), None).await?;
     Ok(changed)
 }

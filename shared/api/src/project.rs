@@ -15,7 +15,7 @@ use super::v1;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TransferError {
     /// An invalid path.
-    #[error("`{path}` is no path of a file in a project: {reason}")]
+    #[error("`{path}` is not a valid path of a file in a project: {reason}")]
     BadPath {
         /// The path.
         path: String,

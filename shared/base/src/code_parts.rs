@@ -51,7 +51,8 @@ impl CodeParts {
             differing(&self.columns, &before.columns, in_both).map(|name| format!("what it reads of `{name}`")),
         );
         changed.extend(
-            differing(&self.reading, &before.reading, in_both).map(|name| format!("what the project says of `{name}`")),
+            differing(&self.reading, &before.reading, in_both)
+                .map(|name| format!("the project's declaration of `{name}`")),
         );
         changed.extend(
             differing(&self.functions, &before.functions, in_both).map(|name| format!("the function {name}()")),
@@ -81,7 +82,7 @@ impl CodeParts {
         match before {
             Some(before) => format!("{} since its rows were made", self.changed_text(before)),
             None => {
-                "its rows were made by an earlier version of windlass, which told definitions apart otherwise".into()
+                "its rows were made by an earlier version of windlass, which compared definitions differently".into()
             }
         }
     }
@@ -130,7 +131,7 @@ mod tests {
             ("its definition has changed", |parts| parts.definition = "b".to_owned()),
             ("the parameter `least` has changed", |parts| drop(parts.params.insert("least".into(), "3".into()))),
             ("what it reads of `orders` has changed", |parts| drop(parts.columns.insert("orders".into(), "3".into()))),
-            ("what the project says of `rates` has changed", |parts| {
+            ("the project's declaration of `rates` has changed", |parts| {
                 drop(parts.reading.insert("rates".into(), "3".into()));
             }),
             ("the function stable_id() has changed", |parts| {

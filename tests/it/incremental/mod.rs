@@ -95,7 +95,7 @@ async fn play(seed: u64, arena: &Arena, keep: bool) -> Result<Coverage, String> 
 }
 
 fn number(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number")))
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number")))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

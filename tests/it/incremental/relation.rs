@@ -120,7 +120,7 @@ impl Draw {
             Kind::Int => format!("CAST(-{} AS BIGINT)", 100 * (stage + 1)),
             Kind::Text => format!("'{}'", "~".repeat(stage)),
             Kind::Day => format!("DATE '{}-01-01'", 1900 + stage),
-            Kind::Half | Kind::Ratio | Kind::Flag | Kind::List => unreachable!("{kind:?} is no key"),
+            Kind::Half | Kind::Ratio | Kind::Flag | Kind::List => unreachable!("{kind:?} cannot be a key"),
         }
     }
 

@@ -165,7 +165,7 @@ async fn check_rows(ctx: &SessionContext, stage: &Stage) {
         let key = stage.table.key.join(", ");
         let sql = format!("SELECT {key} FROM {} GROUP BY {key} HAVING count(*) > 1", stage.name);
         let twice = ctx.sql(&sql).await.unwrap().collect().await.unwrap();
-        assert_eq!(twice.iter().map(RecordBatch::num_rows).sum::<usize>(), 0, "{}: {key} is no key", stage.name);
+        assert_eq!(twice.iter().map(RecordBatch::num_rows).sum::<usize>(), 0, "{}: {key} is not a key", stage.name);
     }
 }
 

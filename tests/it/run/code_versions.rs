@@ -184,12 +184,12 @@ async fn whatever_decides_rows_is_part_of_the_code_version_and_is_named() {
         ("stages/known.sql", "amount > 0", "amount > 1", &[("referring", DEFINITION)]),
         ("stages/known.sql", "SELECT id", "SELECT id, amount", &[]),
         ("stages/expecting.sql", "amount < 1000", "amount < 999", &[("expecting", DEFINITION)]),
-        ("windlass.yaml", "[2, b]", "[2, c]", &[("rated", "what the project says of `codes` has changed")]),
+        ("windlass.yaml", "[2, b]", "[2, c]", &[("rated", "the project's declaration of `codes` has changed")]),
         (
             "windlass.yaml",
             "rate: double",
             "rate: float",
-            &[("rated", "what it reads of `rates` and what the project says of `rates` have changed")],
+            &[("rated", "what it reads of `rates` and the project's declaration of `rates` have changed")],
         ),
     ];
     for (path, old, new, expected) in edits {

@@ -91,7 +91,7 @@ async fn a_reset_is_a_commit_without_rows_that_says_who_and_why() {
     let to = CursorReset { to: Some(TableVersion(0)), reason: why, ..reset("totals") };
     let cursor = windlass.reset_cursor(&project, &to).await.unwrap();
     assert_eq!(cursor.version, Some(TableVersion(before.0 + 1)));
-    assert_eq!(cursor.last_run, Some(sequence), "a reset is no run");
+    assert_eq!(cursor.last_run, Some(sequence), "a reset is not a run");
     assert_eq!((source(&cursor, "clean").version, source(&cursor, "clean").behind), (Some(0), Some(1)));
     let commit = dir.path().join(format!(".windlass/tables/totals/_delta_log/{:020}.json", before.0 + 1));
     let commit = fs::read_to_string(commit).unwrap();

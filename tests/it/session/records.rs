@@ -210,7 +210,7 @@ async fn json_that_does_not_go_together_is_refused_with_file_and_line() {
         ("{\"a\": 1}\n{\"a\": 2,}\n", "line 2: "),
         ("[{\"a\": 1}]\n", "line 1: it is not a JSON object"),
         ("{\n\"a\": 1\n}\n", "line 1: "),
-        ("\n", "has nothing that would say which columns there are"),
+        ("\n", "has nothing that defines its columns"),
     ] {
         let refused = refused(&[("odd.json", text)], listing_source(FileFormat::Json)).await;
         assert!(refused.contains("odd.json`") && refused.contains(expected), "{text}: {refused}");

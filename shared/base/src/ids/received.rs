@@ -12,7 +12,7 @@ const SHOWN: usize = 100;
 
 /// Why a text from another process is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{shown} is no {what}: {reason}")]
+#[error("{shown} is not a valid {what}: {reason}")]
 pub struct Refused {
     what: &'static str,
     shown: String,

@@ -279,5 +279,5 @@ impl Form {
 }
 
 fn no_query(what: &str) -> Result<()> {
-    Err(DataFusionError::Plan(format!("{what} is no query")))
+    Err(DataFusionError::Plan(format!("{what} is not a query")))
 }

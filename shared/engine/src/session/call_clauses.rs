@@ -77,28 +77,28 @@ fn callee(state: &SessionState, call: &Call) -> Callee {
 fn refused(call: &Call, callee: Callee) -> Option<Problem> {
     let (clause, what, help) = call.clauses.iter().find_map(|clause| match (callee, clause) {
         (Callee::Unknown, _) | (Callee::Row, CallClause::ArgumentName) => None,
-        (Callee::Row, clause) => Some((clause, "a function of a row", "take it out, or call a function of a group")),
+        (Callee::Row, clause) => Some((clause, "a scalar function", "remove it, or call an aggregate function")),
         (Callee::Window { .. }, CallClause::Filter) => Some((
             clause,
-            "a function of a window alone, which looks at all of its rows",
-            "put the condition into the argument with CASE, or filter in a query below",
+            "a pure window function, which needs all rows of its window",
+            "put the condition into the argument with CASE, or filter in a subquery",
         )),
         (Callee::Window { .. }, CallClause::Distinct | CallClause::OrderBy { .. } | CallClause::WithinGroup) => {
-            Some((clause, "a function of a window alone", "say it in the parentheses of OVER, or in a query below"))
+            Some((clause, "a pure window function", "write it in the parentheses of OVER, or in a subquery"))
         }
         (Callee::Window { sees_nulls: false }, CallClause::Nulls) => {
-            Some((clause, "a function that numbers rows", "take it out, or filter the nulls in a query below"))
+            Some((clause, "a function that numbers rows", "remove it, or filter the nulls in a subquery"))
         }
         (Callee::Group { sees_nulls: false, .. }, CallClause::Nulls) => {
-            Some((clause, "a function that passes over nulls", "take it out"))
+            Some((clause, "a function that ignores nulls", "remove it"))
         }
         (Callee::Group { of_all_rows: true, .. }, CallClause::Distinct) => {
-            Some((clause, "a function that is given every row", "take it out, and call it over a SELECT DISTINCT"))
+            Some((clause, "a function that is given every row", "remove it, and call it over a SELECT DISTINCT"))
         }
         (Callee::Group { is_ordered_set: true, .. }, CallClause::OrderBy { by_argument: false }) => Some((
             clause,
-            "a function of sorted values, of which the first argument would be left out",
-            "write `WITHIN GROUP (ORDER BY …)` behind the other arguments",
+            "a function of sorted values, whose first argument would be ignored",
+            "write `WITHIN GROUP (ORDER BY …)` after the other arguments",
         )),
         _ => None,
     })?;

@@ -200,7 +200,7 @@ impl Resolver<'_> {
         for given in &first.given {
             let name = NodeName::new(&given.name.value);
             if !read.contains(&name) && self.graph.node(&name).is_some() {
-                let help = "take it out, or expect something that needs it".to_owned();
+                let help = "remove it, or expect something that needs it".to_owned();
                 let message = format!("`{name}` is given, and no stage that runs reads it");
                 self.refuse(codes::FIXTURE_UNUSED, &given.name.span, message, Some(help));
             }

@@ -112,7 +112,7 @@ fn set_location(source: &mut SourceSpec, location: &str, files: &ProjectFiles) -
             let message = format!("`{name}` is of kind `{kind}` and has no location that could be another one");
             let problem = Problem::new(codes::DOES_NOT_APPLY, message).at(&source.name.span);
             return Err(Problems::one(
-                problem.help("say `kind` in the target to put another source in its place"),
+                problem.help("say `kind` in the target to replace it with another source"),
                 files,
             ));
         }

@@ -170,7 +170,7 @@ fn conflict(one: &ExportLocation<'_>, other: &ExportLocation<'_>, spec: &Pipelin
     let problem = problem.label(place, format!("and {}, of another table", named(&second)));
     let target = second.or(first).unwrap_or_default();
     Some(problem.help(format!(
-        "give the dataset `{}` `exports` of its own in the target `{target}`, or `exports: []`",
+        "give the dataset `{}` separate `exports` in the target `{target}`, or `exports: []`",
         other.stage
     )))
 }

@@ -347,7 +347,7 @@ impl<'a> Sequence<'a> {
     }
 
     fn check_decision(&self, name: &str, of: &StageLineage) -> Outcome {
-        let stage = self.pipeline.stage(name).ok_or_else(|| format!("{name} is no stage"))?;
+        let stage = self.pipeline.stage(name).ok_or_else(|| format!("{name} is not a stage"))?;
         let may_be_full = self.set_back.contains(name) || self.foreign.contains(name);
         if stage.wish == Wish::Strict
             && self.settled.contains(name)

@@ -125,7 +125,7 @@ impl Simulation {
             RunStatus::Succeeded => self.seen.succeeded = 1,
             RunStatus::Failed => self.seen.failed = 1,
             RunStatus::Cancelled => self.seen.cancelled = 1,
-            status => panic!("{status:?} is no end"),
+            status => panic!("{status:?} is not a final status"),
         }
     }
 

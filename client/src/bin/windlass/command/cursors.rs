@@ -49,7 +49,7 @@ async fn reset(global: &Global, args: &ResetArgs) -> Result<(), CommandError> {
         );
         return Err(CommandError::Usage {
             message: format!("a reset changes what the next run computes: {what}"),
-            help: "say that you mean it with `--yes`".to_owned(),
+            help: "confirm with `--yes`".to_owned(),
         });
     }
     let project = open_project(global, &args.bind())?;

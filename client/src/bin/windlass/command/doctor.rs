@@ -82,7 +82,7 @@ pub(crate) async fn run(global: &Global, args: &BindArgs) -> Result<(), CommandE
         }
         Err(error) => {
             let found = full_message(&error);
-            let help = "`windlass check` says more; outside a project, name one with `--project`";
+            let help = "run `windlass check` for details; outside a project, name one with `--project`";
             checks.push(Check::not_ok("project", Verdict::Warning, found, help));
         }
     }

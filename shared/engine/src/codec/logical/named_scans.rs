@@ -159,7 +159,7 @@ pub(super) fn scans(plan: &LogicalPlan) -> Result<Scans, PlanWireError> {
         {
             let provider = source_as_provider(&scan.source)?;
             let Some(table) = provider.downcast_ref::<NamedTable>() else {
-                return Err(DataFusionError::Plan(format!("`{}` is no table of a project", scan.table_name)));
+                return Err(DataFusionError::Plan(format!("`{}` is not a table of a project", scan.table_name)));
             };
             scans.entry(scan.table_name.table().to_owned()).or_default().push(Arc::clone(&table.schema));
         }

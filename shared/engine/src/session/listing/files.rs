@@ -76,7 +76,7 @@ pub(super) async fn find(
 fn uncompressed(objects: Vec<ObjectMeta>) -> Result<Vec<ObjectMeta>, SessionError> {
     for object in &objects {
         if let Some((_, extension)) = object.location.filename().and_then(compression) {
-            let reason = format!("`.{extension}` says that it is compressed");
+            let reason = format!("`.{extension}` means that it is compressed");
             return Err(SessionError::NotRead { file: object.location.to_string(), reason });
         }
     }

@@ -171,6 +171,6 @@ impl Files<'_> {
 
     fn without_columns(&self) -> SessionError {
         let file = self.objects.first().map_or_else(|| self.location.to_string(), |object| object.location.to_string());
-        Fault::Columns { reason: "has nothing that would say which columns there are".to_owned() }.of_file(&file)
+        Fault::Columns { reason: "has nothing that defines its columns".to_owned() }.of_file(&file)
     }
 }

@@ -91,7 +91,7 @@ fn check_mode(table: &Table, place: &Span, problems: &mut Vec<Problem>) {
         problems.push(problem.help(format!("add `{needs}: [column]`")));
     }
     if settings.incremental != Incremental::Off {
-        let message = format!("`mode: {mode}` and `incremental` each say which rows are replaced");
+        let message = format!("`mode: {mode}` and `incremental` both define which rows are replaced");
         let mut problem = Problem::new(codes::IO_MODE, message).at(place);
         if let Some(asked) = &table.incremental_span {
             problem = problem.label(asked, "this makes the table incremental");

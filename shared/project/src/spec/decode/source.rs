@@ -278,7 +278,7 @@ fn format_of(node: &Node, fields: &Fields<'_>, problems: &mut Vec<Problem>) -> O
         for key in ["has_header", "delimiter"] {
             if let Some(span) = fields.key_span(key) {
                 let message = format!("`{key}` is a setting of the format `csv` only");
-                problems.push(Problem::new(codes::DOES_NOT_APPLY, message).at(span).help("take it out"));
+                problems.push(Problem::new(codes::DOES_NOT_APPLY, message).at(span).help("remove it"));
             }
         }
     }

@@ -135,7 +135,7 @@ fn default(node: &Node, problems: &mut Vec<Problem>) -> Option<TagDefault> {
         (folder, _) => {
             let both = if folder.is_some() { "both `folder` and `select`" } else { "neither `folder` nor `select`" };
             let problem = Problem::new(codes::BAD_VALUE, format!("a default of tags has {both}")).at(&node.span);
-            problems.push(problem.help("say for which nodes it is: `folder: stages/graph`, or `select: 'cpg_*'`"));
+            problems.push(problem.help("name the nodes it applies to: `folder: stages/graph`, or `select: 'cpg_*'`"));
             return None;
         }
     };

@@ -120,7 +120,7 @@ fn sources(node: &Node, project: &Project<'_>, problems: &mut Vec<Problem>) -> B
         if let Some(kind) = of_project.filter(|source| !source.kind.has_location()).map(|source| source.kind.name()) {
             let message = format!("`{name}` is of kind `{kind}` and has no location that could be another one");
             let problem = Problem::new(codes::DOES_NOT_APPLY, message).at(&entry.key.span);
-            problems.push(problem.help("say `kind` to put another source in its place"));
+            problems.push(problem.help("say `kind` to replace it with another source"));
         }
         sources.insert(name, SourceOverride::Location(location));
     }

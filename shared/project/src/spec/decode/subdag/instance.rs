@@ -256,7 +256,7 @@ fn inputs(
             let message = format!("the sub-DAG `{}` has no input `{name}`", subdag.name);
             let mut problem = Problem::new(codes::SUBDAG_INPUT, message).at(&entry.key.span);
             let known = subdag.inputs.iter().map(|input| input.value.as_str());
-            problem.help = did_you_mean(name, "its inputs are", known).or_else(|| Some("take it out".to_owned()));
+            problem.help = did_you_mean(name, "its inputs are", known).or_else(|| Some("remove it".to_owned()));
             problems.push(problem);
             continue;
         }

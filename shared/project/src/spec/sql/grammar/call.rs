@@ -46,7 +46,7 @@ nodes! {
         IgnoreOrRespectNulls(nulls: by_function);
         OrderBy(order: by_function);
         Limit: (refused "LIMIT in a function's arguments" "cut the array with `array_slice`");
-        OnOverflow: (refused "ON OVERFLOW" "take it out: texts may be long");
+        OnOverflow: (refused "ON OVERFLOW" "remove it: texts may be long");
         Having: (refused "HAVING in a function's arguments" "write `first_value(… ORDER BY …)`");
         Separator: (refused "SEPARATOR" "write it as the second argument of `string_agg`");
         JsonNullClause: (refused "NULL ON NULL or ABSENT ON NULL" "write JSON with a function of your own");

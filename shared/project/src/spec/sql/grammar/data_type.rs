@@ -35,28 +35,28 @@ nodes! {
         DecUnsigned: (refused "DEC UNSIGNED" "write DECIMAL");
         Float(digits: (refused "a precision of FLOAT" "write REAL or DOUBLE"));
         FloatUnsigned: (refused "FLOAT UNSIGNED" "write REAL or DOUBLE");
-        TinyInt(width: (refused "a width of TINYINT" "take it out"));
-        TinyIntUnsigned(width: (refused "a width of TINYINT" "take it out"));
+        TinyInt(width: (refused "a width of TINYINT" "remove it"));
+        TinyIntUnsigned(width: (refused "a width of TINYINT" "remove it"));
         UTinyInt: (refused "UTINYINT" "write TINYINT UNSIGNED");
-        Int2(width: (refused "a width of INT2" "take it out"));
-        Int2Unsigned(width: (refused "a width of INT2" "take it out"));
-        SmallInt(width: (refused "a width of SMALLINT" "take it out"));
-        SmallIntUnsigned(width: (refused "a width of SMALLINT" "take it out"));
+        Int2(width: (refused "a width of INT2" "remove it"));
+        Int2Unsigned(width: (refused "a width of INT2" "remove it"));
+        SmallInt(width: (refused "a width of SMALLINT" "remove it"));
+        SmallIntUnsigned(width: (refused "a width of SMALLINT" "remove it"));
         USmallInt: (refused "USMALLINT" "write SMALLINT UNSIGNED");
         MediumInt: (refused "MEDIUMINT" "write INT");
         MediumIntUnsigned: (refused "MEDIUMINT UNSIGNED" "write INT UNSIGNED");
-        Int(width: (refused "a width of INT" "take it out"));
-        Int4(width: (refused "a width of INT4" "take it out"));
-        Int8(width: (refused "a width of INT8" "take it out"));
+        Int(width: (refused "a width of INT" "remove it"));
+        Int4(width: (refused "a width of INT4" "remove it"));
+        Int8(width: (refused "a width of INT8" "remove it"));
         Int16: (refused "INT16" "write SMALLINT");
         Int32: (refused "INT32" "write INT");
         Int64: (refused "INT64" "write BIGINT");
         Int128: (refused "INT128" "write DECIMAL(38, 0)");
         Int256: (refused "INT256" "write DECIMAL(76, 0)");
-        Integer(width: (refused "a width of INTEGER" "take it out"));
-        IntUnsigned(width: (refused "a width of INT" "take it out"));
-        Int4Unsigned(width: (refused "a width of INT4" "take it out"));
-        IntegerUnsigned(width: (refused "a width of INTEGER" "take it out"));
+        Integer(width: (refused "a width of INTEGER" "remove it"));
+        IntUnsigned(width: (refused "a width of INT" "remove it"));
+        Int4Unsigned(width: (refused "a width of INT4" "remove it"));
+        IntegerUnsigned(width: (refused "a width of INTEGER" "remove it"));
         HugeInt: (refused "HUGEINT" "write DECIMAL(38, 0)");
         UHugeInt: (refused "UHUGEINT" "write DECIMAL(38, 0)");
         UInt8: (refused "UINT8" "write TINYINT UNSIGNED");
@@ -65,10 +65,10 @@ nodes! {
         UInt64: (refused "UINT64" "write BIGINT UNSIGNED");
         UInt128: (refused "UINT128" "write DECIMAL(38, 0)");
         UInt256: (refused "UINT256" "write DECIMAL(76, 0)");
-        BigInt(width: (refused "a width of BIGINT" "take it out"));
-        BigIntUnsigned(width: (refused "a width of BIGINT" "take it out"));
+        BigInt(width: (refused "a width of BIGINT" "remove it"));
+        BigIntUnsigned(width: (refused "a width of BIGINT" "remove it"));
         UBigInt: (refused "UBIGINT" "write BIGINT UNSIGNED");
-        Int8Unsigned(width: (refused "a width of INT8" "take it out"));
+        Int8Unsigned(width: (refused "a width of INT8" "remove it"));
         Signed: (refused "SIGNED" "write BIGINT");
         SignedInteger: (refused "SIGNED INTEGER" "write BIGINT");
         Unsigned: (refused "UNSIGNED" "write BIGINT UNSIGNED");
@@ -125,7 +125,7 @@ nodes! {
         Struct(fields: carried, brackets: (nothing "which brackets were written"));
         Union: (refused "UNION as a type" "write STRUCT");
         Nullable: (refused "NULLABLE" "remove it: values are nullable unless the contract says otherwise");
-        LowCardinality: (refused "LOWCARDINALITY" "take it out");
+        LowCardinality: (refused "LOWCARDINALITY" "remove it");
         Unspecified: (refused "a cast without a type" "write the type");
         Trigger: (refused "TRIGGER" "write a type of a column");
         AnyType: (refused "ANY TYPE" "write a type of a column");
@@ -147,7 +147,7 @@ nodes! {
     structure StructField {
         field_name: carried,
         field_type: carried,
-        options: (refused "OPTIONS" "take it out"),
+        options: (refused "OPTIONS" "remove it"),
     }
     choice ArrayElemTypeDef {
         None: (refused "ARRAY without the type of its elements" "write it, such as `BIGINT[]`");

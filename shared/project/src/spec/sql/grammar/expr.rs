@@ -264,9 +264,9 @@ nodes! {
     structure Interval {
         value: carried,
         leading_field: carried,
-        leading_precision: (refused "a precision in INTERVAL" "take it out"),
+        leading_precision: (refused "a precision in INTERVAL" "remove it"),
         last_field: (refused "TO in INTERVAL" "write the units in the text, such as `INTERVAL '1 year 2 months'`"),
-        fractional_seconds_precision: (refused "a precision in INTERVAL" "take it out"),
+        fractional_seconds_precision: (refused "a precision in INTERVAL" "remove it"),
     }
     structure LambdaFunction {
         params: carried,
@@ -275,7 +275,7 @@ nodes! {
     }
     structure LambdaFunctionParameter {
         name: carried,
-        data_type: (refused "a type of a function's parameter" "take it out: it follows from the array"),
+        data_type: (refused "a type of a function's parameter" "remove it: it follows from the array"),
     }
     choice LambdaSyntax {
         Arrow: carried;

@@ -34,7 +34,7 @@ nodes! {
             json_path: (refused "a path after a table's name" "unnest the column among the columns of a SELECT"),
             sample: (refused "TABLESAMPLE or SAMPLE" "filter by a hash of the key, which gives the same rows in every run"),
             index_hints: (refused "USE INDEX or IGNORE INDEX or FORCE INDEX or USE KEY or IGNORE KEY or FORCE KEY"
-                "take it out: tables have no indexes"),
+                "remove it: tables have no indexes"),
         };
         Derived {
             lateral: carried,
@@ -68,11 +68,11 @@ nodes! {
     }
     structure TableFunctionArgs {
         args: (except named, "a name before an argument of a table function" "write the arguments in their order"),
-        settings: (refused "SETTINGS" "take it out: the engine has none for a function"),
+        settings: (refused "SETTINGS" "remove it: the engine has none for a function"),
     }
     structure Join also(natural_outer: NATURAL_OUTER, no_condition: NO_CONDITION) {
         relation: carried,
-        global: (refused "GLOBAL" "take it out: every join reads all rows"),
+        global: (refused "GLOBAL" "remove it: every join reads all rows"),
         join_operator: carried,
     }
     choice JoinOperator {

@@ -31,8 +31,8 @@ nodes! {
         order_by: carried,
         limit_clause: carried,
         fetch: (refused "FETCH" "write `LIMIT` and a number of rows"),
-        locks: (refused "FOR UPDATE or FOR SHARE" "take it out: a stage locks no rows"),
-        for_clause: (refused "FOR XML or FOR JSON or FOR BROWSE" "take it out: rows are written as they are"),
+        locks: (refused "FOR UPDATE or FOR SHARE" "remove it: a stage locks no rows"),
+        for_clause: (refused "FOR XML or FOR JSON or FOR BROWSE" "remove it: rows are written as they are"),
         settings: (refused "SETTINGS" "remove it: settings are under `session` in windlass.yaml"),
         format_clause: (refused "FORMAT" "remove it: the format of an export is set in `io` or in `datasets`"),
         pipe_operators: carried,
@@ -57,7 +57,7 @@ nodes! {
         explicit: (nothing "whether AS was written"),
         name: carried,
         columns: carried,
-        at: (refused "AT after a table's alias" "take it out, or number the elements with `row_number()`"),
+        at: (refused "AT after a table's alias" "remove it, or number the elements with `row_number()`"),
     }
     structure TableAliasColumnDef {
         name: carried,
