@@ -1,6 +1,6 @@
 //! Random histories of a table and of a reader that follows it, on metadata only, against a model with every row.
 //!
-//! Every version's changes reach the reader once and in order, or the reader is told why they cannot. `WINDLASS_FEED_HISTORIES`
+//! Every version's changes reach the reader once and in order, or the reader learns why they cannot. `WINDLASS_FEED_HISTORIES`
 //! raises the number of histories.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -106,7 +106,7 @@ struct World {
     next_row: u32,
     next_file: u32,
     cursor: usize,
-    taken_in: Rows,
+    consumed: Rows,
     /// The versions whose changes were consumed, in order; a rebuild starts over.
     seen: Vec<u64>,
     reads: usize,
@@ -411,7 +411,7 @@ impl World {
                 prop_assert_eq!(range.metadata, self.metadata[to].clone());
                 if commits {
                     self.seen.extend(range.first..=range.last);
-                    self.taken_in = rows;
+                    self.consumed = rows;
                     self.cursor = to;
                 }
             }
@@ -429,7 +429,7 @@ impl World {
                 // The reader rebuilds.
                 if commits {
                     self.seen = vec![to as u64];
-                    self.taken_in = self.rows(to);
+                    self.consumed = self.rows(to);
                     self.cursor = to;
                 }
             }
@@ -442,7 +442,7 @@ impl World {
     /// The reader's rows after it has consumed `range`: rows can be inserted only if absent and deleted only if
     /// present.
     fn apply(&self, range: &ChangeRange) -> Result<Rows, TestCaseError> {
-        let mut rows = self.taken_in.clone();
+        let mut rows = self.consumed.clone();
         let mut last = (range.first, 0);
         for version in range.first..=range.last {
             let files: Vec<_> = range.files.iter().filter(|changed| changed.version == version).collect();
@@ -502,7 +502,7 @@ fn every_version_is_read_once_and_in_order_or_refused() {
             // The reader catches up whatever has happened.
             world.read(0, true)?;
             world.read(0, true)?;
-            prop_assert_eq!(&world.taken_in, &world.rows(world.newest()));
+            prop_assert_eq!(&world.consumed, &world.rows(world.newest()));
             let mut totals = totals.borrow_mut();
             totals.0 += world.reads;
             world.refusals.iter().for_each(|(trouble, count)| *totals.1.entry(*trouble).or_default() += count);

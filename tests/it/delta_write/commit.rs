@@ -1,4 +1,4 @@
-//! One commit per run, whoever else writes.
+//! One commit per run, even if others write concurrently.
 
 use std::sync::Arc;
 

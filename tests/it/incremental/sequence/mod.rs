@@ -55,7 +55,7 @@ pub(super) struct Sequence<'a> {
     /// The stages whose tables contain the rows of the current definition.
     settled: BTreeSet<String>,
     /// The stages that may compute all rows once, although they are `strict`, because their cursor was set back.
-    set_back: BTreeSet<String>,
+    cursor_reset: BTreeSet<String>,
     /// The stages whose tables another program has written to since their last commit.
     foreign: BTreeSet<String>,
     /// Whether anything has changed since the last whole run.
@@ -84,7 +84,7 @@ impl<'a> Sequence<'a> {
             pipeline,
             expected: Expected::default(),
             settled: BTreeSet::new(),
-            set_back: BTreeSet::new(),
+            cursor_reset: BTreeSet::new(),
             foreign: BTreeSet::new(),
             dirty: true,
             broken: false,
@@ -231,7 +231,7 @@ impl<'a> Sequence<'a> {
         let computed = self.expected.advance(&self.pipeline, &committed).await;
         self.check_keys(record, &computed)?;
         for stage in &committed {
-            self.set_back.remove(stage);
+            self.cursor_reset.remove(stage);
             self.foreign.remove(stage);
         }
         self.settled.extend(committed);
@@ -348,7 +348,7 @@ impl<'a> Sequence<'a> {
 
     fn check_decision(&self, name: &str, of: &StageLineage) -> Outcome {
         let stage = self.pipeline.stage(name).ok_or_else(|| format!("{name} is not a stage"))?;
-        let may_be_full = self.set_back.contains(name) || self.foreign.contains(name);
+        let may_be_full = self.cursor_reset.contains(name) || self.foreign.contains(name);
         if stage.wish == Wish::Strict
             && self.settled.contains(name)
             && !may_be_full

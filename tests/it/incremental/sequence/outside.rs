@@ -1,10 +1,10 @@
 //! External events of a pipeline: cursors set back by hand, ranges applied again, other programs that write to its
-//! tables, sources whose keys are none.
+//! tables, sources with invalid keys.
 //!
 //! ```text
-//! set_a_cursor_back, take_a_range_in_again ─→ the next run gives what a rebuild gives
-//! another_writes, another_writes_during_a_run ─→ seen, or refused and put right by computing that stage anew
-//! break_a_key ─→ strained_run: whoever would have two rows of a key fails, with its table as it was ─→ repair
+//! set_a_cursor_back, reapply_a_range ─→ the next run has the result of a rebuild
+//! another_writes, another_writes_during_a_run ─→ detected, or refused and corrected by recomputing that stage
+//! break_a_key ─→ run_with_broken_keys: stages with two rows of a key fail, their tables unchanged ─→ repair
 //! ```
 
 use rand::Rng;
@@ -47,7 +47,7 @@ impl Sequence<'_> {
     pub(super) async fn meet_the_outside(&mut self) -> Outcome {
         match self.random.random_range(0..100) {
             0..7 => self.set_a_cursor_back().await,
-            7..13 if !self.broken => self.take_a_range_in_again().await,
+            7..13 if !self.broken => self.reapply_a_range().await,
             13..20 => self.another_writes().await,
             20..26 => self.another_writes_during_a_run().await,
             26..38 => self.break_a_key().await,
@@ -86,14 +86,14 @@ impl Sequence<'_> {
         self.trace.push(format!("the cursor of {stage} for {} is set back from {version} to {to}", source.source));
         let project = self.pipeline.open();
         self.arena.windlass.reset_cursor(&project, &reset).await.map_err(|error| full_message(&error))?;
-        self.set_back.insert(stage.to_string());
+        self.cursor_reset.insert(stage.to_string());
         self.dirty = true;
         self.met(SET_BACK);
         Ok(())
     }
 
     /// A run of one stage over a range of versions that begins before its cursor.
-    async fn take_a_range_in_again(&mut self) -> Outcome {
+    async fn reapply_a_range(&mut self) -> Outcome {
         let Some((stage, source, version)) = self.a_cursor().await? else { return Ok(()) };
         let from = self.random.random_range(1..=version);
         let to = self.random.random_bool(0.5).then(|| self.random.random_range(from..=version));
@@ -115,7 +115,7 @@ impl Sequence<'_> {
         if failed.is_some_and(|stage| !stage.failure.as_ref().is_some_and(may_fail)) {
             return Err("a range cannot be taken in again".to_owned());
         }
-        self.set_back.insert(stage.to_string());
+        self.cursor_reset.insert(stage.to_string());
         self.broke_off();
         self.met(TAKEN_IN_AGAIN);
         Ok(())
@@ -206,18 +206,18 @@ impl Sequence<'_> {
         let Some(reported) = source.break_key(how, !ordered, &mut self.random).await else { return Ok(()) };
         self.trace.push(reported);
         self.met(how.as_str());
-        self.strained_run().await?;
+        self.run_with_broken_keys().await?;
         if self.random.random_bool(0.4) {
             let reported = source.mutate(&mut self.random).await;
             self.trace.push(reported);
-            self.strained_run().await?;
+            self.run_with_broken_keys().await?;
         }
         self.trace.push(source.repair().await);
         Ok(())
     }
 
     /// A run in which stages may fail because of their keys, and only because of them.
-    async fn strained_run(&mut self) -> Outcome {
+    async fn run_with_broken_keys(&mut self) -> Outcome {
         self.dirty = true;
         let record = self.run(&RunOptions { fail_fast: Some(false), ..RunOptions::default() }).await?;
         self.tell(&record);

@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{ExprWithAlias, ExprWithAliasAndOrderBy, PipeOperator, SetOperator, SetQuantifier};
 
-use super::query::{counts_copies, goes_by_name};
+use super::query::{counts_copies, matches_by_name};
 use super::walk::Walk;
 use super::{Declared, Node, Part, Rule, Section, Verdict, nodes};
 
@@ -59,5 +59,5 @@ fn quantifier_of_union(quantifier: &SetQuantifier, walk: &mut Walk<'_>) {
 }
 
 fn is_special(quantifier: &SetQuantifier) -> bool {
-    counts_copies(quantifier) || goes_by_name(quantifier)
+    counts_copies(quantifier) || matches_by_name(quantifier)
 }

@@ -161,7 +161,7 @@ fn copies(quantifier: &SetQuantifier, walk: &mut Walk<'_>) {
 }
 
 fn by_name(quantifier: &SetQuantifier, walk: &mut Walk<'_>) {
-    if goes_by_name(quantifier) && walk.set_operator != Some(SetOperator::Union) {
+    if matches_by_name(quantifier) && walk.set_operator != Some(SetOperator::Union) {
         walk.refuse(&BY_NAME);
     }
 }
@@ -170,6 +170,6 @@ pub(super) fn counts_copies(quantifier: &SetQuantifier) -> bool {
     matches!(quantifier, SetQuantifier::All)
 }
 
-pub(super) fn goes_by_name(quantifier: &SetQuantifier) -> bool {
+pub(super) fn matches_by_name(quantifier: &SetQuantifier) -> bool {
     matches!(quantifier, SetQuantifier::ByName | SetQuantifier::AllByName | SetQuantifier::DistinctByName)
 }
