@@ -90,7 +90,7 @@ pub(crate) async fn join(services: &Services, id: &str) -> Result<(Membership, M
 /// receives it is alive, and its next heartbeat registers it again, so there is nothing to do.
 async fn log_stop_requests(id: String, mut requests: mpsc::Receiver<bool>) {
     while requests.recv().await.is_some() {
-        tracing::warn!(executor = %id, "the scheduler had given up on this executor, which joins again");
+        tracing::warn!(executor = %id, "the scheduler considered this executor lost; rejoining");
     }
 }
 

@@ -70,7 +70,7 @@ impl CodeParts {
     pub fn changed_text(&self, before: &Self) -> String {
         match self.changed_since(before).as_slice() {
             // Such as the arguments of a table function, which may depend on the time.
-            [] => "a value that is settled when it is planned has changed".to_owned(),
+            [] => "a value that is computed when it is planned has changed".to_owned(),
             [one] => format!("{one} has changed"),
             [first @ .., last] => format!("{} and {last} have changed", first.join(", ")),
         }
@@ -140,7 +140,7 @@ mod tests {
             ("the function upper() has changed", |parts| drop(parts.functions.insert("upper".into(), "1".into()))),
             ("a setting of the session has changed", |parts| parts.settings = "t".to_owned()),
             ("the engine's version has changed", |parts| parts.engine = "f".to_owned()),
-            ("a value that is settled when it is planned has changed", |_| {}),
+            ("a value that is computed when it is planned has changed", |_| {}),
         ];
         for (told, change) in changes {
             let mut now = before();

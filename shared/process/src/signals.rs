@@ -36,7 +36,7 @@ impl Signals {
     pub fn end_at_next(mut self) {
         tokio::spawn(async move {
             let signal = self.next().await;
-            tracing::warn!(signal, "asked a second time: ending at once");
+            tracing::warn!(signal, "second request: stopping at once");
             std::process::exit(1);
         });
     }

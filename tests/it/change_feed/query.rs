@@ -123,7 +123,7 @@ async fn changes_can_be_asked_for_in_sql() {
     table_changes('people')
       WL0363 the query cannot be planned: Error during planning: `table_changes` cannot be called like this: it takes the name of a source or a stage and one or two versions, all written out: table_changes('orders', 3, 7)
     table_changes('people', 3, 1)
-      WL0363 the query cannot be planned: Error during planning: `table_changes` is asked for the changes of `people` from version 3 to version 1, which is earlier
+      WL0363 the query cannot be planned: Error during planning: `table_changes` is called for the changes of `people` from version 3 to version 1, which is earlier
     table_changes('people', 1 + 1)
       WL0363 the query cannot be planned: Error during planning: `table_changes` cannot be called like this: it takes the name of a source or a stage and one or two versions, all written out: table_changes('orders', 3, 7)
     table_changes('people', 1, 9)

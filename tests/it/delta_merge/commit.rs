@@ -157,7 +157,7 @@ async fn of_racing_merges_one_commits() {
         let mut ids: Vec<&str> = rows.iter().filter_map(|row| row.split(" | ").next()).collect();
         let all = ids.len();
         ids.dedup();
-        assert_eq!(ids.len(), all, "an id is there twice: {rows:?}");
+        assert_eq!(ids.len(), all, "an id exists twice: {rows:?}");
         assert_eq!(others_rows(&lab, &state.schema).await, rows);
     }
 }

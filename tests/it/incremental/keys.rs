@@ -135,7 +135,7 @@ async fn rows_of_an_unnested_list_are_checked_against_other_rows() {
     put(&lab, 1, vec![10]).await;
     assert!(failed(&lab.check(&project, "11 has moved").await).is_empty());
     put(&lab, 1, vec![10, 10]).await;
-    assert_eq!(failed(&lab.check(&project, "10 is there twice").await), [("items", "WL0657"), ("places", "WL0657")]);
+    assert_eq!(failed(&lab.check(&project, "10 exists twice").await), [("items", "WL0657"), ("places", "WL0657")]);
     lab.windlass.stop().await;
 }
 

@@ -56,7 +56,7 @@ pub fn check_id(text: &str) -> Result<(), &'static str> {
     }
     match text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
         true => Ok(()),
-        false => Err("it has other characters than ASCII letters, digits, `_` and `-`"),
+        false => Err("it contains characters other than ASCII letters, digits, `_` and `-`"),
     }
 }
 

@@ -46,7 +46,7 @@ impl ChangesCall {
         };
         if let Some(to) = to.filter(|to| *to < from) {
             return plan_err!(
-                "`{TABLE_CHANGES}` is asked for the changes of `{table}` from version {from} to version {to}, which is earlier"
+                "`{TABLE_CHANGES}` is called for the changes of `{table}` from version {from} to version {to}, which is earlier"
             );
         }
         Ok(Self { table: NodeName::new(table.as_str()), from: TableVersion(from), to: to.map(TableVersion) })

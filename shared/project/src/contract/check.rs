@@ -105,7 +105,7 @@ impl fmt::Display for Violation {
             Rule::Relaxed => {
                 write!(
                     f,
-                    "`{column}` is {found} in the table, and the contract has it as {wanted} under `{policy}`, so readers could meet null"
+                    "`{column}` is {found} in the table, and the contract has it as {wanted} under `{policy}`, so readers could see nulls"
                 )
             }
             Rule::Tightened => {

@@ -68,7 +68,7 @@ fn compare_column(before: &ContractColumn, after: &ContractColumn, note: &mut im
         note(name, !wider, format!("was {}, and is {}{how}", before.data_type, after.data_type));
     }
     match (before.nullable, after.nullable) {
-        (false, true) => note(name, true, "was never null, and may be".to_owned()),
+        (false, true) => note(name, true, "was never null, and may be null now".to_owned()),
         (true, false) => note(name, false, "may not be null any more".to_owned()),
         _ => {}
     }

@@ -177,7 +177,7 @@ impl Table {
                 if !self.key.is_empty() && state.iter().any(|other| self.same_key(row, other)) {
                     let message = format!("`{name}` has a row with this key already");
                     let problem = Problem::new(codes::FIXTURE_CHANGE, message).at(&written.span);
-                    problems.push(problem.help("write it under `upsert` to put it in the other's place"));
+                    problems.push(problem.help("write it under `upsert` to replace the other"));
                 }
                 state.push(row.clone());
             }

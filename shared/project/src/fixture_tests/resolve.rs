@@ -112,7 +112,7 @@ impl Resolver<'_> {
     fn is_stage(&mut self, name: &Spanned<String>, given: &BTreeSet<NodeName>) -> bool {
         let node = NodeName::new(&name.value);
         if given.contains(&node) {
-            let help = "take one of the two out: what is given is not made".to_owned();
+            let help = "remove one of the two: what is given is not computed".to_owned();
             self.refuse(codes::FIXTURE_NODE, &name.span, format!("`{node}` is given and expected"), Some(help));
             return false;
         }
@@ -194,7 +194,7 @@ impl Resolver<'_> {
         let place = self.spec.select.first().map_or(&first.span, |select| &select.span);
         for (name, reader) in missing {
             let help = format!("add it under `given` of the first turn, or another stage between it and `{reader}`");
-            let message = format!("`{reader}` reads `{name}`, which is neither given nor made");
+            let message = format!("`{reader}` reads `{name}`, which is neither given nor computed");
             self.refuse(codes::FIXTURE_PATH, place, message, Some(help));
         }
         for given in &first.given {

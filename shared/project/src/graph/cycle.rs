@@ -66,7 +66,7 @@ fn problem(cycle: &[usize], stages: &[StageSpec], edges: &[BTreeMap<usize, Span>
     let ring = cycle.iter().chain(cycle.first());
     let path = ring.map(|stage| format!("`{}`", name(*stage))).collect::<Vec<_>>().join(" reads ");
     let mut problem = Problem::new(codes::CYCLE, format!("stages depend on each other in a cycle: {path}"))
-        .help("take one of these reads out");
+        .help("remove one of these reads");
     for (index, from) in cycle.iter().enumerate() {
         let to = cycle[(index + 1) % cycle.len()];
         if let Some(span) = edges[*from].get(&to) {

@@ -187,7 +187,7 @@ impl Resolver<'_> {
             let message = format!("no stage writes the dataset `{name}`");
             let mut problem = Problem::new(codes::DATASET_UNKNOWN, message).at(span);
             problem.help = did_you_mean(name, "stages are", stages.keys().copied())
-                .or_else(|| Some(format!("write stages/{name}.sql, or take the dataset out")));
+                .or_else(|| Some(format!("write stages/{name}.sql, or remove the dataset")));
             self.problems.push(problem);
         }
     }

@@ -42,7 +42,7 @@ pub(super) fn check(graph: &PipelineGraph, places: &BTreeMap<NodeName, NodeSpans
         }
         let names = graph.contracts.names();
         problem.help = did_you_mean(reference, "contracts are", names.iter().map(String::as_str))
-            .or_else(|| Some(format!("write contracts/{reference}.yaml, or take the tag out")));
+            .or_else(|| Some(format!("write contracts/{reference}.yaml, or remove the tag")));
         problems.push(problem);
     }
     let ids: BTreeSet<&str> = first.keys().map(|(id, _)| *id).collect();

@@ -109,7 +109,7 @@ impl Accumulator for OneRow {
     }
 
     fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
-        let [values, rows] = states else { return exec_err!("single_value keeps two values") };
+        let [values, rows] = states else { return exec_err!("single_value has two values") };
         for (index, rows) in rows.as_primitive::<UInt64Type>().iter().enumerate() {
             let rows = rows.unwrap_or_default();
             self.count(rows)?;

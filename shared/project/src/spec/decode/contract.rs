@@ -51,7 +51,7 @@ pub(super) fn decode_all(files: &ProjectFiles, problems: &mut Vec<Problem>) -> D
             decoded.broken.push(contract.name.clone());
         }
         if let Some(first) = places.insert((contract.name.clone(), contract.version), place.clone()) {
-            let message = format!("version {} of the contract `{}` is there twice", contract.version, contract.name);
+            let message = format!("version {} of the contract `{}` exists twice", contract.version, contract.name);
             let problem = Problem::new(codes::CONTRACT_TWICE, message).label(&place, "again here");
             problems.push(problem.label(&first, "first here").help("give the newer one the next `version`"));
         }
@@ -234,7 +234,7 @@ pub(super) fn supply(
                 let (own, wanted) = (own.join(", "), of_contract.join(", "));
                 let message = format!("`{what}` is [{own}], and the contract `{}` has [{wanted}]", contract.label());
                 let problem = Problem::new(codes::CONTRACT_DIFFERS, message).at(place).label(span, "this contract");
-                problems.push(problem.help(format!("take `{what}` out of `io`, or change the contract")));
+                problems.push(problem.help(format!("remove `{what}` from `io`, or change the contract")));
             }
             _ => {}
         }

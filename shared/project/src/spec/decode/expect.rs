@@ -264,7 +264,7 @@ fn condition(node: &Node, problems: &mut Vec<Problem>) -> Option<String> {
     let condition = filled_text(node, "`sql`", problems)?;
     if let Err(error) = sql::check_expression(&condition) {
         let problem = Problem::new(codes::SQL_SYNTAX, format!("`sql` is not a SQL condition: {error}")).at(&node.span);
-        problems.push(problem.help("write a condition that every row meets, such as `amount >= 0`"));
+        problems.push(problem.help("write a condition that every row satisfies, such as `amount >= 0`"));
         return None;
     }
     Some(condition)

@@ -232,7 +232,7 @@ impl Decoder<'_> {
         match (fields.get("rows"), fields.get("file")) {
             (Some(_), Some(file)) => {
                 let problem = Problem::new(codes::DOES_NOT_APPLY, "rows are given twice: here and in a file");
-                self.problems.push(problem.at(&file.span).help("take `rows` or `file` out"));
+                self.problems.push(problem.at(&file.span).help("remove `rows` or `file`"));
                 None
             }
             (Some(node), None) => self.rows(node, order),

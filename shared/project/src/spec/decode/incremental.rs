@@ -96,7 +96,7 @@ fn check_mode(table: &Table, place: &Span, problems: &mut Vec<Problem>) {
         if let Some(asked) = &table.incremental_span {
             problem = problem.label(asked, "this makes the table incremental");
         }
-        problems.push(problem.help("take `mode` out, or add `incremental: off`"));
+        problems.push(problem.help("remove `mode`, or add `incremental: off`"));
     }
 }
 

@@ -87,7 +87,7 @@ fn is_stage(path: &str) -> bool {
 
 fn no_stages(files: &ProjectFiles) -> Problem {
     let problem = Problem::new(codes::NO_STAGES, "the project has no stage")
-        .help(format!("put one query a file into {STAGES_DIR}/, such as {STAGES_DIR}/orders.sql"));
+        .help(format!("put one query per file into {STAGES_DIR}/, such as {STAGES_DIR}/orders.sql"));
     match files.iter().find(|(path, _)| &***path == MANIFEST) {
         Some((path, _)) => problem.at(&Span::new(path, 0, 0)),
         None => problem,

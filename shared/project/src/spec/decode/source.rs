@@ -167,7 +167,7 @@ fn rows(
     let spec = match (fields.get("rows"), fields.get("file")) {
         (Some(_), Some(file)) => {
             let problem = Problem::new(codes::DOES_NOT_APPLY, "rows are given twice: here and in a file");
-            problems.push(problem.at(&file.span).help("take `rows` or `file` out"));
+            problems.push(problem.at(&file.span).help("remove `rows` or `file`"));
             return None;
         }
         (_, Some(file)) => {
@@ -348,7 +348,8 @@ pub(super) fn column_type(node: &Node, what: &str, problems: &mut Vec<Problem>) 
         let mut problem = Problem::new(codes::BAD_VALUE, format!("{what} cannot be `{word}`")).at(&node.span);
         problem.help = if word.starts_with("decimal") {
             Some(
-                "write `decimal(precision,scale)`: 1 to 38 digits in all, and how many of them behind the point".into(),
+                "write `decimal(precision,scale)`: 1 to 38 digits in all, and how many of them after the decimal point"
+                    .into(),
             )
         } else {
             type_help(&word)

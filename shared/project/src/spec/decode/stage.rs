@@ -278,7 +278,7 @@ fn refuse_table(place: Option<&Span>, why: Option<&Span>, materialize: Materiali
     if let Some(why) = why {
         problem = problem.label(why, format!("this makes it a {word}"));
     }
-    problems.push(problem.help("take `io` out, or set `materialize: table`"));
+    problems.push(problem.help("remove `io`, or set `materialize: table`"));
 }
 
 fn check_stage_name(file: &Arc<str>, name: &Spanned<String>, has_header: bool, problems: &mut Vec<Problem>) -> bool {

@@ -191,7 +191,7 @@ fn constraints(node: &Node, problems: &mut Vec<Problem>) -> BTreeMap<String, Str
         if let Err(error) = sql::check_expression(&condition) {
             let problem = Problem::new(codes::SQL_SYNTAX, format!("{what} is not a SQL condition: {error}"))
                 .at(&entry.value.span)
-                .help("write a condition that every row meets, such as `amount >= 0`");
+                .help("write a condition that every row satisfies, such as `amount >= 0`");
             problems.push(problem);
         }
         conditions.insert(entry.key.value.clone(), condition);

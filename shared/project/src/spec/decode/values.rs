@@ -184,7 +184,7 @@ pub(super) fn text_map(node: &Node, what: &str, problems: &mut Vec<Problem>) -> 
 pub(super) fn tags(node: &Node, problems: &mut Vec<Problem>) -> Option<Tags> {
     if matches!(node.value, Value::List(_)) {
         let problem = Problem::new(codes::WRONG_TYPE, "`tags` must be a mapping, not a list").at(&node.span);
-        problems.push(problem.help("write a key and a value each: `tags: { layer: semantic }`"));
+        problems.push(problem.help("write key and value pairs: `tags: { layer: semantic }`"));
         return None;
     }
     let mut found = Tags::default();

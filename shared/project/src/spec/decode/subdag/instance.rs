@@ -171,7 +171,7 @@ fn combinations(
     };
     if found.is_empty() {
         let problem = Problem::new(codes::BAD_VALUE, "`over` makes no instance").at(&node.span);
-        problems.push(problem.help("name at least one value of each parameter, or take the instance out"));
+        problems.push(problem.help("name at least one value of each parameter, or remove the instance"));
     }
     if found.len() > MAX_INSTANCES {
         let message = format!("`over` makes more than {MAX_INSTANCES} instances");

@@ -36,7 +36,7 @@ nodes! {
     }
     choice DuplicateTreatment {
         Distinct: by_function;
-        All: (nothing "it is what happens without it");
+        All: (nothing "it is the default");
     }
     choice NullTreatment {
         IgnoreNulls: by_function;
@@ -49,8 +49,8 @@ nodes! {
         OnOverflow: (refused "ON OVERFLOW" "remove it: texts may be long");
         Having: (refused "HAVING in a function's arguments" "write `first_value(… ORDER BY …)`");
         Separator: (refused "SEPARATOR" "write it as the second argument of `string_agg`");
-        JsonNullClause: (refused "NULL ON NULL or ABSENT ON NULL" "write JSON with a function of your own");
-        JsonReturningClause: (refused "RETURNING" "write JSON with a function of your own");
+        JsonNullClause: (refused "NULL ON NULL or ABSENT ON NULL" "write JSON with a custom function");
+        JsonReturningClause: (refused "RETURNING" "write JSON with a custom function");
     }
     choice FunctionArg {
         Named { name: carried, arg: carried, operator: carried };

@@ -20,7 +20,7 @@ nodes! {
         Identifier(name: carried);
         CompoundIdentifier(names: carried);
         CompoundFieldAccess { root: carried, access_chain: carried };
-        JsonAccess: (refused "a path after `:`" "take the JSON apart with a function of your own, or read it as a source");
+        JsonAccess: (refused "a path after `:`" "parse the JSON with a custom function, or read it as a source");
         IsFalse(of: carried);
         IsNotFalse(of: carried);
         IsTrue(of: carried);
@@ -37,7 +37,7 @@ nodes! {
             left: carried,
             right: (except unbounded, "IS NOT DISTINCT FROM before AND, OR, XOR without parentheses" "write parentheses, such as `(a IS NOT DISTINCT FROM b) AND c`: the parser takes all that follows for what is compared")
         );
-        IsNormalized: (refused "IS NORMALIZED or IS NOT NORMALIZED" "normalize the text with a function of your own");
+        IsNormalized: (refused "IS NORMALIZED or IS NOT NORMALIZED" "normalize the text with a custom function");
         InList { expr: carried, list: carried, negated: carried };
         InSubquery { expr: carried, subquery: carried, negated: carried };
         InUnnest: (refused "IN UNNEST or NOT IN UNNEST" "write `array_has(array, value)`");
@@ -45,14 +45,14 @@ nodes! {
         BinaryOp: (chain binary);
         Like {
             negated: carried,
-            any: (refused "ANY after LIKE" "write one LIKE a pattern, with OR between them"),
+            any: (refused "ANY after LIKE" "write one LIKE per pattern, with OR between them"),
             expr: carried,
             pattern: carried,
             escape_char: (except unusual_escape, "ESCAPE with another character than a backslash" "write a backslash in the pattern"),
         };
         ILike {
             negated: carried,
-            any: (refused "ANY after ILIKE" "write one ILIKE a pattern, with OR between them"),
+            any: (refused "ANY after ILIKE" "write one ILIKE per pattern, with OR between them"),
             expr: carried,
             pattern: carried,
             escape_char: (except unusual_escape, "ESCAPE with another character than a backslash" "write a backslash in the pattern"),
@@ -127,8 +127,8 @@ nodes! {
         Array(array: (with elements));
         Interval(interval: carried);
         MatchAgainst: (refused "MATCH" "write LIKE or `~`");
-        Wildcard: (refused "`*` in the place of a value" "name the columns");
-        QualifiedWildcard: (refused "`.*` in the place of a value" "name the columns");
+        Wildcard: (refused "`*` where a value is expected" "name the columns");
+        QualifiedWildcard: (refused "`.*` where a value is expected" "name the columns");
         OuterJoin: (refused "`(+)`" "write LEFT JOIN or RIGHT JOIN");
         Prior: (refused "PRIOR" "write WITH RECURSIVE");
         Lambda(function: carried);
@@ -173,18 +173,18 @@ nodes! {
         PGNotLikeMatch: carried;
         PGNotILikeMatch: carried;
         PGStartsWith: (refused "`^@`" "write `starts_with(…, …)`");
-        Arrow: (refused "`->`" "take the JSON apart with a function of your own, or read it as a source");
-        LongArrow: (refused "`->>`" "take the JSON apart with a function of your own, or read it as a source");
-        HashArrow: (refused "`#>`" "take the JSON apart with a function of your own, or read it as a source");
-        HashLongArrow: (refused "`#>>`" "take the JSON apart with a function of your own, or read it as a source");
+        Arrow: (refused "`->`" "parse the JSON with a custom function, or read it as a source");
+        LongArrow: (refused "`->>`" "parse the JSON with a custom function, or read it as a source");
+        HashArrow: (refused "`#>`" "parse the JSON with a custom function, or read it as a source");
+        HashLongArrow: (refused "`#>>`" "parse the JSON with a custom function, or read it as a source");
         AtAt: (refused "`@@`" "write LIKE or `~`");
         AtArrow: carried;
         ArrowAt: carried;
-        HashMinus: (refused "`#-`" "take the JSON apart with a function of your own, or read it as a source");
-        AtQuestion: (refused "`@?`" "take the JSON apart with a function of your own, or read it as a source");
-        Question: (refused "`?`" "take the JSON apart with a function of your own, or read it as a source");
-        QuestionAnd: (refused "`?&`" "take the JSON apart with a function of your own, or read it as a source");
-        QuestionPipe: (refused "`?|`" "take the JSON apart with a function of your own, or read it as a source");
+        HashMinus: (refused "`#-`" "parse the JSON with a custom function, or read it as a source");
+        AtQuestion: (refused "`@?`" "parse the JSON with a custom function, or read it as a source");
+        Question: (refused "`?`" "parse the JSON with a custom function, or read it as a source");
+        QuestionAnd: (refused "`?&`" "parse the JSON with a custom function, or read it as a source");
+        QuestionPipe: (refused "`?|`" "parse the JSON with a custom function, or read it as a source");
         PGCustomBinaryOperator: (refused "OPERATOR" "write the operator alone");
         Overlaps: (refused "OVERLAPS" "compare the ends of the two ranges");
         DoubleHash: (refused "`##`" "call a function");

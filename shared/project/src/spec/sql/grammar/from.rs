@@ -10,8 +10,7 @@ use super::{Declared, Given, Node, Part, Rule, Section, Verdict, nodes};
 /// Without common columns, the planner turns any natural join into a cross join.
 const NATURAL_OUTER: Rule =
     Rule { clause: "NATURAL for a join that is not an inner one", help: "write ON and the columns" };
-const NO_CONDITION: Rule =
-    Rule { clause: "JOIN without ON or USING", help: "say what joins the rows, or write CROSS JOIN" };
+const NO_CONDITION: Rule = Rule { clause: "JOIN without ON or USING", help: "write the join condition, or CROSS JOIN" };
 /// The planner looks a function up by one part of its name.
 const QUALIFIED_FUNCTION: Rule =
     Rule { clause: "a schema before the name of a table function", help: "write the function's name alone" };
@@ -26,7 +25,7 @@ nodes! {
             name: carried,
             alias: carried,
             args: carried,
-            with_hints: (refused "WITH after a table's name" "take the hint out: the engine has none"),
+            with_hints: (refused "WITH after a table's name" "remove the hint: the engine has none"),
             version: (refused "FOR SYSTEM_TIME or VERSION AS OF or TIMESTAMP AS OF or AT or BEFORE or CHANGES"
                 "set `pin` in the source, or ask with `windlass query --at`"),
             with_ordinality: (refused "WITH ORDINALITY" "number the rows with `row_number() OVER ()`"),
@@ -57,13 +56,13 @@ nodes! {
             with_offset_alias: (nothing "goes with WITH OFFSET"),
             with_ordinality: (refused "WITH ORDINALITY" "number the elements: unnest `range(1, array_length(x) + 1)` next to them"),
         };
-        JsonTable: (refused "JSON_TABLE" "read the JSON as a source, or take it apart with a function of your own");
-        OpenJsonTable: (refused "OPENJSON" "read the JSON as a source, or take it apart with a function of your own");
+        JsonTable: (refused "JSON_TABLE" "read the JSON as a source, or parse it with a custom function");
+        OpenJsonTable: (refused "OPENJSON" "read the JSON as a source, or parse it with a custom function");
         NestedJoin { table_with_joins: carried, alias: carried };
-        Pivot: (refused "PIVOT" "aggregate with `FILTER (WHERE …)`, one column a value");
-        Unpivot: (refused "UNPIVOT" "put one SELECT a column together with UNION ALL");
+        Pivot: (refused "PIVOT" "aggregate with `FILTER (WHERE …)`, one column per value");
+        Unpivot: (refused "UNPIVOT" "write one SELECT per column, combined with UNION ALL");
         MatchRecognize: (refused "MATCH_RECOGNIZE" "use window functions such as `lag`");
-        XmlTable: (refused "XMLTABLE" "take the XML apart with a function of your own");
+        XmlTable: (refused "XMLTABLE" "parse the XML with a custom function");
         SemanticView: (refused "SEMANTIC_VIEW" "read the stage by its name");
     }
     structure TableFunctionArgs {
@@ -109,7 +108,7 @@ nodes! {
     }
     choice ObjectNamePart {
         Identifier(name: carried);
-        Function: (refused "a function in the place of a name" "write the name");
+        Function: (refused "a function where a name is expected" "write the name");
     }
 }
 

@@ -32,8 +32,8 @@ nodes! {
             queries: carried,
         };
         Call: (refused "CALL after `|>`" "read the function in FROM");
-        Pivot: (refused "PIVOT after `|>`" "aggregate with `FILTER (WHERE …)`, one column a value");
-        Unpivot: (refused "UNPIVOT after `|>`" "put one SELECT a column together with UNION ALL");
+        Pivot: (refused "PIVOT after `|>`" "aggregate with `FILTER (WHERE …)`, one column per value");
+        Unpivot: (refused "UNPIVOT after `|>`" "write one SELECT per column, combined with UNION ALL");
         Join(join: carried);
     }
     structure ExprWithAlias {

@@ -51,7 +51,7 @@ nodes! {
     }
     choice CteAsMaterialized {
         Materialized: (refused "AS MATERIALIZED" "make it a separate stage with `materialize: cache`");
-        NotMaterialized: (nothing "it is what always happens");
+        NotMaterialized: (nothing "it always happens");
     }
     structure TableAlias {
         explicit: (nothing "whether AS was written"),

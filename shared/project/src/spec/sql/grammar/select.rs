@@ -51,7 +51,7 @@ nodes! {
         FromFirstNoSelect: (refused "FROM without a SELECT" "write `SELECT *` before it");
     }
     choice Distinct {
-        All: (nothing "it is what happens without it");
+        All: (nothing "it is the default");
         Distinct: carried;
         On(exprs: carried);
     }
