@@ -39,7 +39,7 @@ for binary in windlass windlass-scheduler windlass-executor; do
         echo "images: $binaries/$binary is missing: run \`make build\` first" >&2
         exit 1
     }
-    # Symbols make up most of such a binary, and only a debugger reads them.
+    # Symbols make up most of such a binary, and only a debugger needs them.
     if [ "$binaries/$binary" -nt "$context/$binary" ]; then strip -o "$context/$binary" "$binaries/$binary"; fi
 done
 

@@ -89,7 +89,7 @@ def check_site(root, objects, versions):
         else:
             problems += [p for version in versions for p in schema_problems(json.dumps(found, sort_keys=True), version)]
     if problems:
-        # What the schemas refuse may have any shape, which the other checks do not expect.
+        # What the schemas refuse may have any structure, which the other checks do not expect.
         return problems
     catalogue = tomllib.loads((root / "settings.toml").read_text())
     doc = (root.parent / "docs" / "deploy-kubernetes.md").read_text()

@@ -356,7 +356,7 @@ def check_network(site):
     home = (site.namespace, {"kubernetes.io/metadata.name": site.namespace})
     client, other = {"windlass-client": "true"}, {"kubernetes.io/metadata.name": "other"}
     monitoring = {"kubernetes.io/metadata.name": "monitoring"}
-    # Who, from where, and the ports that are open to it.
+    # A client, its namespace and labels, and the ports that are open to it.
     expected = [
         ("the scheduler", (*home, scheduler.labels), {"flight", "grpc"}),
         ("an executor", (*home, executor.labels), {"engine", "flight"}),

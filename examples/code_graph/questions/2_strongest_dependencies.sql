@@ -1,4 +1,4 @@
--- Which repositories lean on each other most, by how many calls, to how many definitions?
+-- Which repositories depend on each other most, by how many calls, to how many definitions?
 SELECT
     caller.repo AS caller,
     definition.repo AS uses,

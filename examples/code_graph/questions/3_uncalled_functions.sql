@@ -1,4 +1,4 @@
--- Which are the longest functions of their own, outside tests, whose name no call in the graph has?
+-- Which are the longest functions, outside tests, whose name does not occur in any call of the graph?
 SELECT
     f.name AS function,
     file.name || ':' || f.start_line AS place,

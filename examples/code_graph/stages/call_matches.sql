@@ -2,7 +2,7 @@
 description: The places in which a call site finds definitions, from the nearest to the farthest.
 tags: { layer: semantic, kind: table, semantic_id: code.call_match, entity: call, grain: per_call_site_and_place }
 */
--- A name that was imported is looked for where it comes from and not nearby, and as packages pass on what others define,
+-- An imported name is searched where it was imported from and not nearby, and since packages re-export definitions,
 -- then everywhere.
 SELECT
     file_id,

@@ -3,8 +3,8 @@ description: The calls, and what is known of the definition that each could mean
 materialize: view
 tags: { layer: semantic, kind: view, semantic_id: code.call, entity: call, grain: per_call }
 */
--- `holder` is what must hold the definition: a type or a module by its name, '' for a file's or module's own functions,
--- '*' for whichever type has such a method. `imported_as` is the name that an import may have brought in, or ''.
+-- `holder` is what must contain the definition: a type or a module by its name, '' for a file's or module's own functions,
+-- '*' for whichever type has such a method. `imported_as` is the name that may have been imported, or ''.
 SELECT
     node_id,
     scope_id,

@@ -3,8 +3,8 @@ description: The definitions, and the symbol that a call of each would have.
 materialize: view
 tags: { layer: semantic, kind: view, semantic_id: code.definition, entity: definition, grain: per_definition }
 */
--- A symbol says by name and number of arguments (`self` counts) what can be meant: `get/2`, `vec!`, `Some`. Python's
--- calls may leave arguments out and name them, so there it is `get()`.
+-- A symbol identifies candidates by name and number of arguments (`self` counts): `get/2`, `vec!`, `Some`. Python's
+-- calls may omit or name arguments, so there it is `get()`.
 SELECT
     node_id,
     scope_id,

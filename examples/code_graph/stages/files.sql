@@ -5,8 +5,8 @@ expect:
   - { matches: { column: content_hash, pattern: '[0-9a-f]+' }, on_failure: warn }
   - { range: { column: size, min: 0 } }
 */
--- A repository is a first folder, a package a repository's name without its version and as code writes it, a module
--- the name that other files of the repository know a file by, and a folder that of the folder it is in.
+-- A repository is a top-level folder, a package the repository's name without its version as written in code, a module
+-- the name by which other files of the repository refer to a file, and a folder the name of the folder that it is in.
 SELECT
     stable_id('file', path) AS file_id,
     path,

@@ -4,7 +4,7 @@ tags: { layer: summary, kind: table, semantic_id: summary.definition, entity: de
 expect:
   - { sql: calls >= calls_of_others, name: some_calls_are_of_others }
 */
--- `expected_calls` counts each call with its confidence, exactly, so that no order of rows makes a difference.
+-- `expected_calls` counts each call with its confidence, exactly, so that the order of rows makes no difference.
 SELECT
     definition_id,
     owner,

@@ -3,8 +3,8 @@ description: What can be called, by where one looks for it.
 tags: { layer: semantic, kind: table, semantic_id: code.target, entity: definition, grain: per_place_holder_and_symbol }
 */
 -- A place is a file, a repository, `@` and a package, whatever its version, or `*`, which is everywhere: there only
--- what a type holds can be looked for. `candidates` says how many definitions there are; they themselves are kept only
--- if there are no more than a call may mean.
+-- members of a type can be searched. `candidates` is the number of definitions; the definitions themselves are kept only
+-- if there are no more than a call may refer to.
 WITH callables AS (
     SELECT
         node_id,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! squares (loader) ─→ even: SELECT … ─→ Delta table ─→ report (saver): one line of text
-//! cargo run -p windlass-client --example own_kinds -- FOLDER
+//! cargo run -p windlass-client --example custom_connectors -- FOLDER
 //! ```
 
 use std::path::{Path, PathBuf};
@@ -65,7 +65,7 @@ impl Saver for Report {
 async fn main() -> ExitCode {
     let Some(folder) = std::env::args_os().nth(1).and_then(|folder| std::path::absolute(PathBuf::from(folder)).ok())
     else {
-        eprintln!("usage: own_kinds FOLDER");
+        eprintln!("usage: custom_connectors FOLDER");
         return ExitCode::from(2);
     };
     match run(&folder).await {
