@@ -4,11 +4,11 @@
 mod cluster;
 pub mod plain;
 pub mod processes;
+mod requirements;
 mod storage_proxy;
 mod storage_server;
-mod surroundings;
 
 pub use cluster::{EmbeddedCluster, embedded_cluster, shared_cluster};
+pub use requirements::{Requirement, skip};
 pub use storage_proxy::{Answer, ProxiedRequest, StorageProxy};
 pub use storage_server::StorageServer;
-pub use surroundings::{Surroundings, skip};

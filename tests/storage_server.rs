@@ -11,9 +11,9 @@ use object_store::ObjectStore;
 use object_store::aws::AmazonS3Builder;
 
 use crate::processes::free_address;
-use crate::surroundings::{Surroundings, skip};
+use crate::requirements::{Requirement, skip};
 
-/// Serves until the test's end of its standard input is closed, be it because the test was killed.
+/// Serves until the test's end of its standard input is closed, for example because the test was killed.
 const SERVE: &str = "
 import os, sys, threading
 def leave_with_the_test():
@@ -27,11 +27,11 @@ sys.exit(main())
 const BUCKET: &str = "lake";
 /// How long the server may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// How often a free port is looked for, should another process take it at the last moment.
+/// How often a free port is tried, in case another process takes it at the last moment.
 const PORT_ATTEMPTS: usize = 5;
 
-/// A server of the S3 protocol with one empty bucket. It keeps objects in memory, takes any credentials, and ends when
-/// this is dropped.
+/// An S3 server with one empty bucket. It keeps objects in memory, accepts any credentials, and ends when this is
+/// dropped.
 #[derive(Debug)]
 pub struct StorageServer {
     process: Child,
@@ -42,7 +42,7 @@ impl StorageServer {
     /// Starts a server. Where it cannot be installed, `None`: the test is [skipped](skip).
     pub fn start() -> Option<Self> {
         let Some(python) = python() else {
-            skip(Surroundings::S3, "the S3 server cannot be installed; see scripts/test-storage.sh");
+            skip(Requirement::S3, "the S3 server cannot be installed; see scripts/test-storage.sh");
             return None;
         };
         let started = (0..PORT_ATTEMPTS).find_map(|_| Self::start_on(python, free_address().port()));

@@ -15,7 +15,7 @@
 //!     Field::new("customer", DataType::Utf8, true),
 //!     Field::new("amount", DataType::Int64, true),
 //! ]);
-//! // A table without rows, to make plans over.
+//! // A table without rows, for building plans.
 //! let session = planning_context(&[("orders", Arc::new(columns))])?;
 //! let totals = session
 //!     .table("orders")

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! ProjectFiles ─manifest→ v1::ProjectFile (path, digest, size) ─assemble→ ProjectFiles
-//! Failure, Problems ─status→ tonic::Status ─told→ Failure, Problems
+//! Failure, Problems ─status→ tonic::Status ─decode_status→ Failure, Problems
 //! ```
 //!
 //! `shared/api/proto/windlass/v1/windlass.proto` documents every message.

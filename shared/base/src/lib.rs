@@ -1,11 +1,11 @@
 //! The foundation of all other crates; it depends on none of them.
 //!
 //! ```text
-//! texts of other processes ─ids→ NodeName, RunId, … fit to be parts of paths          (ids, ids::received)
-//! any error ─Coded→ Failure: code, message, help, whether trying again may help        (error)
-//!     └ its message ─without_secrets→ what people and files may be told                (secrets)
+//! texts of other processes ─ids→ NodeName, RunId, … that are safe in paths             (ids, ids::received)
+//! any error ─Coded→ Failure: code, message, help, whether to retry                     (error)
+//!     └ its message ─without_secrets→ text that may be shown and stored                (secrets)
 //! a mistyped name ─did_you_mean→ the nearest valid one                                 (suggest)
-//! what decides a result ─of→ identities; what a code version is made of                (identity, code_parts)
+//! what determines a result ─of→ identities; the parts of a code version                (identity, code_parts)
 //! ```
 //!
 //! In addition: the settings of sessions as plain values (`config`), and growing the stack for deep recursion

@@ -3,9 +3,9 @@
 //! ```text
 //! SessionSettings, Functions, ConnectorRegistry ─Sessions→ a session and its identity          (session, function, connectors)
 //! SourceSpec ─Loader→ a table of that session, and the record of its registration       (connectors, session)
-//! a bound plan ─canonical→ the form that code versions are made of                       (canonical)
+//! a bound plan ─canonical→ the form from which code versions are computed               (canonical)
 //! a plan ─PlanCodec→ bytes ─wire→ the same plan on an executor                           (codec)
-//! a task's error ─TaskFailure→ a text that survives the way back ─find_in→ the failure   (task_failure)
+//! a task's error ─TaskFailure→ a text that survives transport ─find_in→ the failure      (task_failure)
 //! ```
 //!
 //! `session` is the only place that builds a session or registers a table or a function.

@@ -7,7 +7,7 @@ use delta_kernel::engine::arrow_data::ArrowEngineData;
 use delta_kernel::table_changes::TableChanges as KernelChanges;
 use deltalake::logstore::{StorageConfig, logstore_for};
 use url::Url;
-use windlass_tests::{Surroundings, skip};
+use windlass_tests::{Requirement, skip};
 
 use super::support::{feed, feed_batches};
 use crate::delta_read::cluster_like::{pinned, sessions};
@@ -22,7 +22,7 @@ pub(crate) fn feeds() -> Vec<(PathBuf, u64)> {
     let mut folders: Vec<PathBuf> = match std::fs::read_dir(&root) {
         Ok(entries) => entries.map(|entry| entry.unwrap().path()).collect(),
         Err(_) => {
-            skip(Surroundings::Golden, &format!("there are no golden tables at {}", root.display()));
+            skip(Requirement::Golden, &format!("there are no golden tables at {}", root.display()));
             return Vec::new();
         }
     };

@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
-use windlass_tests::{Surroundings, skip};
+use windlass_tests::{Requirement, skip};
 
 use super::eventually;
 
@@ -53,12 +53,12 @@ fn docker(args: &[&str]) -> String {
 /// Whether containers can be started; if not, the test is [skipped](skip).
 fn is_on() -> bool {
     if std::env::var_os("WINDLASS_COMPOSE").is_none_or(|value| value != "1") {
-        skip(Surroundings::Compose, "the container tests are run by `make compose-test`");
+        skip(Requirement::Compose, "the container tests are run by `make compose-test`");
         return false;
     }
     let engine = Command::new("docker").arg("info").output();
     if !engine.is_ok_and(|output| output.status.success()) {
-        skip(Surroundings::Compose, "there is no container engine");
+        skip(Requirement::Compose, "there is no container engine");
         return false;
     }
     true

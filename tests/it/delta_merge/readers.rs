@@ -6,7 +6,7 @@ use std::process::Command;
 
 use windlass_delta::merge::MergeStrategy;
 use windlass_project::spec::table::WriteMode;
-use windlass_tests::{Surroundings, skip};
+use windlass_tests::{Requirement, skip};
 
 use super::lab::{define, merge};
 use crate::delta_write::lab::Lab;
@@ -14,7 +14,7 @@ use crate::delta_write::lab::Lab;
 #[tokio::test(flavor = "multi_thread")]
 async fn other_programs_read_what_merges_have_made() {
     if std::env::var_os("WINDLASS_READERS").is_none() {
-        skip(Surroundings::Readers, "other programs read tables where WINDLASS_READERS is set");
+        skip(Requirement::Readers, "other programs read tables where WINDLASS_READERS is set");
         return;
     }
     let (merged, plain) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());

@@ -11,7 +11,7 @@ use windlass_base::error::Coded;
 use windlass_engine::session::Sessions;
 use windlass_project::spec::source::PinAt;
 use windlass_storage::Location;
-use windlass_tests::{Surroundings, skip};
+use windlass_tests::{Requirement, skip};
 
 use super::cluster_like::{pinned, provider, scan_all, sessions};
 use super::tables::rows_of;
@@ -41,7 +41,7 @@ pub(crate) fn golden_root() -> Option<PathBuf> {
     if root.join("tables").is_dir() {
         return Some(root.canonicalize().unwrap());
     }
-    skip(Surroundings::Golden, &format!("there are no golden tables at {}", root.display()));
+    skip(Requirement::Golden, &format!("there are no golden tables at {}", root.display()));
     None
 }
 

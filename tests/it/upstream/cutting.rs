@@ -1,4 +1,4 @@
-//! How Ballista's planner cuts a plan into stages that then give other rows than the plan.
+//! Ballista's planner splits a plan into stages that return other rows than the plan.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ fn sorted(partitions: usize) -> Plan {
     Arc::new(SortExec::new(order(), rows(partitions)).with_preserve_partitioning(true))
 }
 
-/// The stages of a plan, the last one last.
+/// The stages of a plan, in order.
 fn stages(plan: Plan) -> Vec<Arc<dyn ShuffleWriter>> {
     let config = SessionConfig::new_with_ballista().with_target_partitions(4);
     DefaultDistributedPlanner::new().plan_query_stages(&JobId::from("job"), plan, config.options()).unwrap()
@@ -59,9 +59,9 @@ fn partitions(plan: &Plan) -> usize {
     plan.output_partitioning().partition_count()
 }
 
-/// Each of its tasks puts out the rows of the build side that found no partner among its own part of the probe side.
+/// Each of its tasks outputs the rows of the build side that have no match in its own part of the probe side.
 #[test]
-fn a_nested_loop_join_that_remembers_its_build_side_has_several_tasks() {
+fn a_nested_loop_join_with_unmatched_build_rows_has_several_tasks() {
     let join = NestedLoopJoinExec::try_new(rows(1), rows(3), None, &JoinType::Left, None).unwrap();
     let stages = stages(Arc::new(CoalescePartitionsExec::new(Arc::new(join))));
     let stage = stages.iter().map(|stage| plan_of(stage.as_ref())).find(|plan| plan.is::<NestedLoopJoinExec>());
@@ -70,7 +70,7 @@ fn a_nested_loop_join_that_remembers_its_build_side_has_several_tasks() {
 }
 
 #[test]
-fn a_join_of_one_partition_gets_several() {
+fn a_join_of_one_partition_becomes_partitioned() {
     let on = vec![(x(), x())];
     let (mode, nulls) = (PartitionMode::CollectLeft, NullEquality::NullEqualsNothing);
     let join = HashJoinExec::try_new(rows(1), rows(1), on, None, &JoinType::Left, None, mode, nulls, false);
@@ -82,7 +82,7 @@ fn a_join_of_one_partition_gets_several() {
 }
 
 #[test]
-fn a_shuffle_does_not_keep_the_order_of_the_exchange_that_it_stands_for() {
+fn a_shuffle_loses_the_order_of_the_exchange_that_it_replaces() {
     let exchange = RepartitionExec::try_new(sorted(3), Partitioning::Hash(vec![x()], 4)).unwrap();
     let exchange: Plan = Arc::new(exchange.with_preserve_order());
     assert!(exchange.output_ordering().is_some());

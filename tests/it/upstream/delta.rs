@@ -1,4 +1,4 @@
-//! What delta-rs commits and reads without a word.
+//! What delta-rs commits and reads without an error.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ async fn count(folder: &Path) -> usize {
     load(&open(folder).await).await.batches.iter().map(RecordBatch::num_rows).sum()
 }
 
-/// Whoever commits with the same transaction again, after a lost answer say, has to look it up first.
+/// A writer that commits with the same transaction again, for example after a lost answer, has to look it up first.
 #[tokio::test]
 async fn the_same_transaction_is_committed_twice() {
     let folder = tempfile::tempdir().unwrap();
@@ -44,7 +44,7 @@ async fn the_same_transaction_is_committed_twice() {
 }
 
 #[tokio::test]
-async fn a_change_feed_ends_before_the_version_that_was_asked_for() {
+async fn a_change_feed_ends_before_the_requested_version() {
     let folder = tempfile::tempdir().unwrap();
     let table = append(create(folder.path(), &[]).await, 0..10).await;
     let ctx = plain();
@@ -52,7 +52,7 @@ async fn a_change_feed_ends_before_the_version_that_was_asked_for() {
     assert!(feed.is_ok(), "versions that are not there are refused now");
 }
 
-/// A disk that lost its power may leave a commit without content.
+/// A power loss may leave a commit without content.
 #[tokio::test]
 async fn a_commit_without_content_is_an_empty_commit() {
     let folder = tempfile::tempdir().unwrap();
@@ -62,7 +62,7 @@ async fn a_commit_without_content_is_an_empty_commit() {
     assert_eq!(count(folder.path()).await, 3, "the damage is told of now");
 }
 
-/// NaN is above every number, and the log's bound leaves it out.
+/// NaN is greater than every number, and the log's bound excludes it.
 #[tokio::test]
 async fn a_filter_skips_a_file_with_nan() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Files that are read for something else than they hold.
+//! Files whose content is misread.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use datafusion::prelude::{CsvReadOptions, JsonReadOptions};
 use super::{plain, text};
 
 #[tokio::test]
-async fn columns_of_csv_files_are_taken_by_their_places() {
+async fn csv_columns_are_read_by_position() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("1.csv"), "a,b\n1,2\n").unwrap();
     fs::write(folder.path().join("2.csv"), "b,a\n4,3\n").unwrap();
@@ -18,9 +18,9 @@ async fn columns_of_csv_files_are_taken_by_their_places() {
     assert_eq!(found, "1 2|4 3");
 }
 
-/// The type of a column is told by the first thousand records.
+/// The type of a column is inferred from the first thousand records.
 #[tokio::test]
-async fn a_number_behind_the_first_thousand_records_is_cut_off() {
+async fn a_number_after_the_first_thousand_records_is_truncated() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("t.json");
     fs::write(&path, format!("{}{{\"x\":1.9}}\n", "{\"x\":1}\n".repeat(1_000))).unwrap();

@@ -1,4 +1,4 @@
-//! Floats: two zeros, many NaNs, and bounds that leave NaN out.
+//! Floats: two zeros, many NaNs, and bounds that exclude NaN.
 
 use std::fs::File;
 use std::path::Path;
@@ -8,27 +8,27 @@ use datafusion::arrow::array::{Float64Array, RecordBatch};
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::prelude::ParquetReadOptions;
 
-use super::Right::Rows;
+use super::Correct::Rows;
 use super::{by_datafusion, fault, plain, text};
 
 const Z: &str = "CREATE TABLE z AS SELECT id, arrow_cast(x, 'Float64') AS x FROM (VALUES (1, '-0.0'), (2, '0.0'), (3, '7')) AS t(id, x)";
 
-/// A few values are compared one by one, where the zeros are equal; many are looked up in a set.
+/// A few values are compared individually, where the zeros are equal; many are looked up in a set.
 #[tokio::test]
-async fn a_long_list_tells_zeros_apart() {
+async fn a_long_in_list_distinguishes_zeros() {
     let found = fault(&[Z], "SELECT id FROM z WHERE x IN (0.0, 5.0, 6.0, 7.5, 8.0) ORDER BY id", Rows("1|2")).await;
     assert_eq!(found.unwrap(), "2");
     assert_eq!(by_datafusion(&[Z], "SELECT id FROM z WHERE x IN (0.0, 5.0) ORDER BY id").await.unwrap(), "1|2");
 }
 
 #[tokio::test]
-async fn nullif_tells_zeros_apart() {
+async fn nullif_distinguishes_zeros() {
     let found = fault(&[Z], "SELECT id FROM z WHERE NULLIF(x, 0.0) IS NULL ORDER BY id", Rows("1|2")).await;
     assert_eq!(found.unwrap(), "2");
 }
 
 #[tokio::test]
-async fn the_greatest_float_of_a_group_depends_on_the_order_of_its_rows() {
+async fn max_of_floats_depends_on_the_order_of_rows() {
     let sql = "SELECT g, max(x) AS m FROM m GROUP BY g";
     let of = |values: &str| {
         format!("CREATE TABLE m AS SELECT g, arrow_cast(x, 'Float64') AS x FROM (VALUES {values}) AS t(g, x)")
@@ -45,7 +45,7 @@ async fn nans_of_either_sign_are_two_groups() {
     assert_eq!(found.unwrap(), "2");
 }
 
-/// A file of one column, whose greatest value is NaN.
+/// A file of one column whose maximum is NaN.
 fn write(path: &Path) -> RecordBatch {
     let values = Float64Array::from(vec![f64::NAN, 5.0]);
     let batch = RecordBatch::try_from_iter([("x", Arc::new(values) as _)]).unwrap();
@@ -55,7 +55,7 @@ fn write(path: &Path) -> RecordBatch {
     batch
 }
 
-/// NaN is above every number, and the footer's bound leaves it out.
+/// NaN is greater than every number, and the footer's bound excludes it.
 #[tokio::test]
 async fn a_filter_skips_a_row_group_with_nan() {
     let folder = tempfile::tempdir().unwrap();

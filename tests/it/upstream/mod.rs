@@ -1,7 +1,7 @@
-//! Faults of DataFusion, Ballista and delta-rs that Windlass works around, each shown on the library alone.
+//! Bugs of DataFusion, Ballista and delta-rs that Windlass works around, each demonstrated on the library alone.
 //!
-//! These tests are upside down: each passes as long as the library is wrong, and fails once it is mended. What can go
-//! then is in `README.md` beside this file.
+//! These tests are inverted: each passes as long as the bug exists, and fails once it is fixed. `README.md` in this
+//! folder lists the workarounds that can then be removed.
 
 mod cutting;
 mod delta;
@@ -24,29 +24,29 @@ use windlass_engine::session::{Sessions, sql_plan};
 
 use crate::sql::values::rows;
 
-/// What a query has to give.
+/// The correct result of a query.
 #[derive(Debug, Clone, Copy)]
-enum Right {
-    /// These rows, values apart by blanks and rows by `|`.
+enum Correct {
+    /// These rows, with values separated by spaces and rows by `|`.
     Rows(&'static str),
-    /// An error, with this code where Windlass gives it.
+    /// An error, with this code in Windlass.
     Error(&'static str),
 }
 
-/// DataFusion as it comes, in one partition.
+/// DataFusion with its defaults, in one partition.
 fn plain() -> SessionContext {
     SessionContext::new_with_config(SessionConfig::new().with_target_partitions(1))
 }
 
-/// The rows that plain DataFusion gives for a query after these statements.
+/// The rows that plain DataFusion returns for a query after these statements.
 async fn by_datafusion(statements: &[&str], sql: &str) -> Result<String, DataFusionError> {
     let ctx = plain();
     all(&ctx, statements).await;
     Ok(text(&ctx.sql(sql).await?.collect().await?))
 }
 
-/// The rows that Windlass gives, in one partition.
-async fn by_us(statements: &[&str], sql: &str) -> Result<String, DataFusionError> {
+/// The rows that Windlass returns, in one partition.
+async fn by_windlass(statements: &[&str], sql: &str) -> Result<String, DataFusionError> {
     let settings = SessionSettings { target_partitions: 1, ..SessionSettings::default() };
     let ctx = Sessions::new(settings, Functions::standard()).unwrap().context().unwrap();
     all(&ctx, statements).await;
@@ -75,34 +75,34 @@ fn code_of(error: &DataFusionError) -> String {
     }
 }
 
-/// Holds as long as plain DataFusion is wrong about `sql`, and Windlass is right.
+/// Asserts that plain DataFusion is still wrong about `sql`, and that Windlass is correct.
 #[track_caller]
 fn assert_still_wrong(
     sql: &str,
-    right: Right,
+    right: Correct,
     plain: &Result<String, DataFusionError>,
     ours: Result<String, DataFusionError>,
 ) {
     match (right, ours) {
-        (Right::Rows(rows), ours) => assert_eq!(ours.unwrap_or_else(|error| format!("{error}")), rows, "{sql}: ours"),
-        (Right::Error(code), Err(error)) => assert_eq!(code_of(&error), code, "{sql}: ours"),
-        (Right::Error(_), Ok(rows)) => panic!("{sql}: ours is no error but {rows}"),
+        (Correct::Rows(rows), ours) => assert_eq!(ours.unwrap_or_else(|error| format!("{error}")), rows, "{sql}: ours"),
+        (Correct::Error(code), Err(error)) => assert_eq!(code_of(&error), code, "{sql}: ours"),
+        (Correct::Error(_), Ok(rows)) => panic!("{sql}: ours is not an error but {rows}"),
     }
-    let mended = match (right, plain) {
-        (Right::Rows(right), Ok(found)) => right == found,
-        (Right::Rows(_), Err(_)) | (Right::Error(_), Ok(_)) => false,
-        (Right::Error(_), Err(_)) => true,
+    let fixed = match (right, plain) {
+        (Correct::Rows(right), Ok(found)) => right == found,
+        (Correct::Rows(_), Err(_)) | (Correct::Error(_), Ok(_)) => false,
+        (Correct::Error(_), Err(_)) => true,
     };
     assert!(
-        !mended,
-        "{sql}: DataFusion is right about it now: {plain:?}; tests/it/upstream/README.md says what can go"
+        !fixed,
+        "{sql}: DataFusion is now correct: {plain:?}; tests/it/upstream/README.md says what can be removed"
     );
 }
 
-/// Asks plain DataFusion and Windlass after these statements, see [`assert_still_wrong`]. What plain DataFusion says is given
-/// back.
-async fn fault(statements: &[&str], sql: &str, right: Right) -> Result<String, DataFusionError> {
-    let (plain, ours) = (by_datafusion(statements, sql).await, by_us(statements, sql).await);
+/// Runs a query in plain DataFusion and Windlass after these statements, see [`assert_still_wrong`]. Returns the result of
+/// plain DataFusion.
+async fn fault(statements: &[&str], sql: &str, right: Correct) -> Result<String, DataFusionError> {
+    let (plain, ours) = (by_datafusion(statements, sql).await, by_windlass(statements, sql).await);
     assert_still_wrong(sql, right, &plain, ours);
     plain
 }

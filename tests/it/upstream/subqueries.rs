@@ -1,8 +1,8 @@
-//! Subqueries that are planned wrongly or not at all. Ballista turns the physical plans of scalar subqueries off, since they
-//! cannot be sent.
+//! Subqueries that are planned incorrectly or not at all. Ballista turns off the physical plans of scalar subqueries, since
+//! they cannot be sent.
 
-use super::Right::{Error, Rows};
-use super::{by_datafusion, by_us, fault};
+use super::Correct::{Error, Rows};
+use super::{by_datafusion, by_windlass, fault};
 
 const TABLES: &[&str] = &[
     "SET datafusion.optimizer.enable_physical_uncorrelated_scalar_subquery = false",
@@ -11,7 +11,7 @@ const TABLES: &[&str] = &[
 ];
 
 #[tokio::test]
-async fn a_value_of_which_there_are_several_repeats_the_rows_around_it() {
+async fn a_scalar_subquery_with_several_rows_repeats_outer_rows() {
     let found = fault(TABLES, "SELECT id, (SELECT rate FROM c) AS r FROM o", Error("WL0372")).await;
     assert_eq!(found.unwrap().split('|').count(), 9);
 }
@@ -29,12 +29,12 @@ async fn in_is_not_planned_as_a_value() {
 }
 
 #[tokio::test]
-async fn a_scalar_subquery_is_not_planned_inside_of_an_aggregate() {
+async fn a_scalar_subquery_is_not_planned_inside_an_aggregate() {
     let sql = "SELECT sum(v * (SELECT max(rate) FROM c)) AS s FROM o";
     assert!(fault(TABLES, sql, Rows("150")).await.is_err());
 }
 
-/// Subqueries that have to be computed for each outer row apart, and their rows.
+/// Subqueries that have to be computed separately for each outer row, and their rows.
 const DEPENDENT: &[(&str, &str)] = &[
     (
         "SELECT id, (SELECT rate FROM c WHERE c.id = o.id ORDER BY -rate LIMIT 1) AS r FROM o ORDER BY id",
@@ -58,12 +58,12 @@ const DEPENDENT: &[(&str, &str)] = &[
     ),
 ];
 
-/// The correction can go when the engine is right about all of them; which it refuses, and which it gets wrong, may change.
+/// The workaround can be removed when the engine is correct for all of them; which ones it refuses or gets wrong may change.
 #[tokio::test]
-async fn what_depends_on_outer_rows_is_not_computed_for_each_of_them() {
+async fn correlated_subqueries_are_not_computed_per_outer_row() {
     let mut right = Vec::new();
     for (sql, expected) in DEPENDENT {
-        assert_eq!(by_us(TABLES, sql).await.unwrap(), *expected, "{sql}: ours");
+        assert_eq!(by_windlass(TABLES, sql).await.unwrap(), *expected, "{sql}: ours");
         if by_datafusion(TABLES, sql).await.is_ok_and(|found| found == *expected) {
             right.push(*sql);
         }

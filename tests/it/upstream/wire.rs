@@ -10,7 +10,7 @@ use super::{plain, text};
 
 const T: &str = "CREATE TABLE t AS SELECT * FROM (VALUES (1, 1, 10), (2, 1, NULL), (3, 2, 30)) AS t(id, g, x)";
 
-/// The rows of a query as it is planned, and after its plan was encoded and decoded.
+/// The rows of a query as planned, and after its plan was encoded and decoded.
 async fn sent(sql: &str) -> (String, String) {
     let ctx = plain();
     ctx.sql(T).await.unwrap().collect().await.unwrap();
@@ -31,23 +31,23 @@ async fn a_window_loses_its_filter() {
 }
 
 #[tokio::test]
-async fn a_window_loses_that_it_passes_over_nulls() {
+async fn a_window_loses_ignore_nulls() {
     let sql = "SELECT id, lag(x) IGNORE NULLS OVER (ORDER BY id) AS l FROM t ORDER BY id";
     let (right, found) = sent(sql).await;
     assert_eq!(right, "1 NULL|2 10|3 10");
     assert_eq!(found, "1 NULL|2 10|3 NULL", "`Shifted` need not keep it if this is right");
 }
 
-/// The engine runs the second window backwards over the order of the first.
+/// The engine runs the second window in reverse over the order of the first.
 #[tokio::test]
-async fn a_window_loses_that_it_runs_backwards() {
+async fn a_window_loses_its_reversal() {
     let sql = "SELECT id, lag(id) OVER (ORDER BY id) AS a, lag(id) OVER (ORDER BY id DESC) AS b FROM t ORDER BY id";
     let (right, found) = sent(sql).await;
     assert_eq!(right, "1 NULL 2|2 1 3|3 2 NULL");
     assert_ne!(found, right, "`Shifted` need not keep it");
 }
 
-/// A table of delta-rs has a scan of its own, for which there is no encoding.
+/// A table of delta-rs has its own scan, which has no encoding.
 #[tokio::test]
 async fn a_scan_of_a_delta_table_cannot_be_sent() {
     let folder = tempfile::tempdir().unwrap();

@@ -3,7 +3,7 @@
 //! ```text
 //! a node of ours ─encode→ Envelope { node: "delta_write", body } ─wire→ decode → the same node on an executor
 //! any other node ────────→ Envelope { node: "engine", body } ─────────→ Ballista's own codec
-//! a function around another one → the name of that, and how it is called  (functions)
+//! a function that wraps another → the name of the inner one, and the call options  (functions)
 //! ```
 
 mod delta_merge;

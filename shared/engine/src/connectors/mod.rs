@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! SourceKind ─name─→ ConnectorRegistry ─Loader→ Loaded ─register→ a table of the session      (delta, listing, text_files, …)
-//! Export ────name─→ ConnectorRegistry ─Saver→ Saved: rows and bytes of what was written        (parquet, csv, json, arrow, …)
+//! Export ────name─→ ConnectorRegistry ─Saver→ Saved: the rows and bytes written                (parquet, csv, json, arrow, …)
 //! ```
 //!
 //! A stage's own table is not written through a saver: it is committed, once, by [`windlass_delta::commit`].

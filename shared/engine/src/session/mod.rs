@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! SessionSettings + Functions ─Sessions→ SessionContext, SessionIdentity        (builder, identity)
-//!     what planning may take (limits, large_values), subqueries in every place (subqueries), joins over nulls (null_keys)
-//! SQL ─→ a logical plan, times that are written out in microseconds             (written_times)
+//!     limits of planning (limits, large_values), subqueries in any position (subqueries), joins on nulls (null_keys)
+//! SQL ─→ a logical plan, time literals in microseconds                          (written_times)
 //! TableInput ─register→ a table of that session, Registration                   (register, registration)
-//!     files of one format (listing; records of text), text files (text_files), a Delta table's provider, a view
-//! ChangesCall ─its range, planned before─→ an answer of table_changes in that session (table_changes)
+//!     files of one format (listing; text records), text files (text_files), a Delta table's provider, a view
+//! ChangesCall ─its range, planned before─→ a result of table_changes in that session (table_changes)
 //! ```
 
 mod builder;

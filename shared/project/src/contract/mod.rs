@@ -1,9 +1,9 @@
 //! Schema contracts: the required columns of a table, independent of the query that computes them.
 //!
 //! ```text
-//! contracts/*.yaml ─→ Contract ─┬─ fit: the columns of a query ─→ what is written of them   (check)
-//!                               ├─ succeeds: the table that is there ─→ may it become this?  (check)
-//!                               └─ compare: another version ─→ changes, breaking or not      (diff)
+//! contracts/*.yaml ─→ Contract ─┬─ project: the columns of a query ─→ the written columns           (check)
+//!                               ├─ check_evolution: the existing table ─→ may it become this?  (check)
+//!                               └─ compare: another version ─→ changes, breaking or not        (diff)
 //! ```
 
 mod check;

@@ -1,9 +1,9 @@
 //! Expectations: data quality rules for the rows of a stage, and what happens on a violation.
 //!
 //! ```text
-//! stage header ─→ Expectation ─┬─ of single rows: a SQL condition                (condition)
-//!                              ├─ of rows together: unique, references
-//!                              └─ of all rows: their number, the newest value
+//! stage header ─→ Expectation ─┬─ on single rows: a SQL condition                (condition)
+//!                              ├─ on several rows: unique, references
+//!                              └─ on all rows: their number, the newest value
 //! ```
 
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! Rows written in a project's files, in YAML or CSV: parsed as literals, then converted to the types of their columns.
 //!
 //! ```text
-//! YAML list, CSV file ─→ RowsSpec of Literal ─┬ columns_of: types by the looks ─┐
+//! YAML list, CSV file ─→ RowsSpec of Literal ─┬ columns_of: inferred types     ─┐
 //!                                             └─────────────────────────────────┴ rows_of ─→ Row of Cell
 //! ```
 

@@ -1,7 +1,7 @@
 //! Source maps of generated texts: map a position in an expanded text back to the file that an author can change.
 //!
 //! ```text
-//! subdags/profile/counts.sql ──values put in──→ subdags/profile/counts.sql@nodes      (Expanded)
+//! subdags/profile/counts.sql ─substitution───→ subdags/profile/counts.sql@nodes      (Expanded)
 //!            ↑                                        │ a problem points here
 //!            └────────────── mappings ───────────────┘ and is shown there, and where `nodes` is instantiated
 //! ```

@@ -68,7 +68,7 @@ fn every_pair_of_types_is_taken_or_refused_as_documented() {
                             }
                         }
                     }
-                    // Of a table what may be null is known.
+                    // For a table, which columns may be null is known.
                     let null = here == wanted || (here && !wanted && evolution != Evolution::Exact);
                     let violations = contract.check_evolution(&[column(from, here)], &[column(to, wanted)]);
                     assert_eq!(violations.is_empty(), fits && null, "{case}: {violations:?}");

@@ -1,5 +1,5 @@
-//! Projects: what good ones become, what bad ones are told. No engine and no runtime, so they are built and run within
-//! seconds: `cargo test -p windlass-project`.
+//! Projects: the result of valid ones, the messages of invalid ones. No engine and no runtime, so they are built and run
+//! within seconds: `cargo test -p windlass-project`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bad;
@@ -23,7 +23,7 @@ fn graph_of(files: &[(&str, &str)]) -> PipelineGraph {
     check(&files).unwrap_or_else(|problems| panic!("{}", problems.render(RenderStyle::default())))
 }
 
-/// A project with a bit of everything: the code graph in small.
+/// A project with a bit of everything: a small code graph.
 fn code_graph() -> PipelineGraph {
     graph_of(CODE_GRAPH)
 }

@@ -1,4 +1,4 @@
-//! What pages of the documentation say, for these tests and for those of runs (`tests/it`), which share this file.
+//! Parts of the documentation, for these tests and for those of runs (`tests/it`), which share this file.
 
 use std::collections::BTreeSet;
 

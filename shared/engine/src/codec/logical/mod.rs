@@ -1,7 +1,7 @@
 //! Logical plans to bytes and back, without the tables that they read.
 //!
 //! ```text
-//! LogicalPlan ─named_scans→ scans that are a name and columns ─encode→ bytes ─wire→ decode with the session's tables → LogicalPlan
+//! LogicalPlan ─named_scans→ scans with only a name and columns ─encode→ bytes ─wire→ decode with the session's tables → LogicalPlan
 //! ```
 //!
 //! The engine would encode the provider of a table: a list of files, an empty table, the plan of a view. Here a scan is

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Location ─files→ objects ─partitions→ partition values ─table→ FileScanConfig
-//!     ─format→ types of their own: the engine's readers (typed), or records that are text (../records) → schema, statistics
+//!     ─format→ typed files: the engine's readers (typed), or text records (../records) → schema, statistics
 //! ```
 //!
 //! All of it happens once, when the table is registered; every scan of the session then reads the same files. The

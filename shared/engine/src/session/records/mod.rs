@@ -1,7 +1,7 @@
 //! Reads CSV files and files of JSON objects exactly.
 //!
 //! ```text
-//! objects ─open→ schema: declared, and held against the files; or found by names and values (infer)
+//! objects ─open→ schema: declared, and checked against the files; or inferred from names and values (infer)
 //! DataSourceExec(RecordsScan) ─codec/records→ executors
 //!     ─read→ blocks (input) ─rows→ records (csv, lines and json) → columns (column) → batches
 //! ```

@@ -1,8 +1,8 @@
 //! Text files as a table: one row each, with columns `path`, `size`, `content_hash` and `content`.
 //!
 //! ```text
-//! globs ─listing→ [TextFile] ─chunks→ chunks in groups of like weight ─table→ DataSourceExec(TextFilesScan)
-//!     ─codec/text_files→ executors ─scan→ one batch a chunk
+//! globs ─listing→ [TextFile] ─chunks→ chunks in groups of similar size ─table→ DataSourceExec(TextFilesScan)
+//!     ─codec/text_files→ executors ─scan→ one batch per chunk
 //! ```
 //!
 //! The files are listed once, when the table is registered. A file that has changed by the time it is read is an error:

@@ -3,8 +3,8 @@
 //! ```text
 //! subdags/*.yaml ──library──→ Subdag ─┐
 //! windlass.yaml: subdags ─────────────┴─instance─→ Instance ──expand──→ StageSpec, StageSpec, …
-//!                                                     │ names: inputs to what they are bound to, outputs to what they
-//!                                                     │        are called outside, the rest to `instance__name`
+//!                                                     │ names: inputs to their bindings, outputs to their outer
+//!                                                     │        names, the rest to `instance__name`
 //!                                                     └ arguments: `$name` in YAML and SQL
 //! ```
 //!
