@@ -77,7 +77,7 @@ impl Fixtures {
     pub async fn run(
         &self,
         options: &FixtureOptions,
-        mut told: impl FnMut(&FixtureReport),
+        mut on_report: impl FnMut(&FixtureReport),
     ) -> Result<Vec<FixtureReport>, ClientError> {
         let chosen = self.chosen(&options.names)?;
         if chosen.is_empty() {
@@ -94,7 +94,7 @@ impl Fixtures {
             match run::run(&windlass, &self.project.graph, &self.files, fixture, number, &dir).await {
                 Ok(mut report) => {
                     report.kept = options.keep.then(|| dir.display().to_string());
-                    told(&report);
+                    on_report(&report);
                     reports.push(report);
                 }
                 Err(error) => {

@@ -144,12 +144,12 @@ impl FixtureRun<'_> {
     /// The record of a run that succeeded, if anything had to run, else the first stage that failed and why.
     async fn run_stages(&self) -> Result<Option<RunRecord>, (Option<NodeName>, Failure)> {
         let options = RunOptions { params: self.fixture.params.clone(), ..RunOptions::default() };
-        let told = |error: ClientError| (None, error.to_failure());
+        let failed = |error: ClientError| (None, error.to_failure());
         if self.project.graph.stages.iter().all(|stage| stage.materialize != Materialize::Table) {
             return Ok(None);
         }
-        let handle = self.windlass.run(&self.project, &options).await.map_err(told)?;
-        let record = handle.wait().await.map_err(told)?;
+        let handle = self.windlass.run(&self.project, &options).await.map_err(failed)?;
+        let record = handle.wait().await.map_err(failed)?;
         if record.status == RunStatus::Succeeded {
             return Ok(Some(record));
         }

@@ -142,11 +142,11 @@ mod tests {
             ("the engine's version has changed", |parts| parts.engine = "f".to_owned()),
             ("a value that is computed when it is planned has changed", |_| {}),
         ];
-        for (told, change) in changes {
+        for (expected, change) in changes {
             let mut now = before();
             change(&mut now);
-            assert_eq!(now.changed_text(&before()), told);
-            assert_eq!(now.reason(Some(&before())), format!("{told} since its rows were made"));
+            assert_eq!(now.changed_text(&before()), expected);
+            assert_eq!(now.reason(Some(&before())), format!("{expected} since its rows were made"));
         }
     }
 

@@ -220,18 +220,18 @@ mod tests {
 
     #[test]
     fn a_bad_value_in_the_winning_layer_names_the_layer() {
-        let told = |result: Result<Values, ProcessError>| {
+        let message = |result: Result<Values, ProcessError>| {
             let error = result.unwrap_err();
             assert_eq!(error.code().0, "WL0904");
             error.to_string()
         };
-        assert!(told(read(Some("soon"), None, None)).contains("(from --drain-deadline)"));
-        assert!(told(read(None, Some("soon"), None)).contains("(from WINDLASS_DRAIN_DEADLINE)"));
-        assert!(told(read(None, None, Some("drain_deadline = \"soon\""))).contains("windlass.toml:1)"));
+        assert!(message(read(Some("soon"), None, None)).contains("(from --drain-deadline)"));
+        assert!(message(read(None, Some("soon"), None)).contains("(from WINDLASS_DRAIN_DEADLINE)"));
+        assert!(message(read(None, None, Some("drain_deadline = \"soon\""))).contains("windlass.toml:1)"));
         // A number is not a duration: the unit is missing.
-        assert!(told(read(None, None, Some("\n\ndrain_deadline = 30"))).contains("windlass.toml:3)"));
-        assert!(told(read(None, None, Some("flight_port = 70000"))).contains("`70000`"));
-        assert!(!told(read(None, None, Some("scheduler = \"http://a:hunter2@b\""))).contains("hunter2"));
+        assert!(message(read(None, None, Some("\n\ndrain_deadline = 30"))).contains("windlass.toml:3)"));
+        assert!(message(read(None, None, Some("flight_port = 70000"))).contains("`70000`"));
+        assert!(!message(read(None, None, Some("scheduler = \"http://a:hunter2@b\""))).contains("hunter2"));
     }
 
     #[test]

@@ -243,9 +243,9 @@ async fn what_a_format_cannot_hold_is_said_before_anything_runs() {
         let options = if named == "`delimiter`" { ", options: { delimiter: ',,' }" } else { "" };
         let exports = format!("{{ exports: [{{ format: {format}, location: out{options} }}] }}");
         let files = [("windlass.yaml", &*manifest(&exports)), ("stages/totals.sql", sql)];
-        let (code, told) = refusal(&lab, &lab.project(&files, None)).await;
-        assert_eq!(code, "WL0345", "{sql}: {told}");
-        assert!(told.contains(named), "{told}");
+        let (code, message) = refusal(&lab, &lab.project(&files, None)).await;
+        assert_eq!(code, "WL0345", "{sql}: {message}");
+        assert!(message.contains(named), "{message}");
     }
     assert!(!lab.path("home/tables").exists());
     // An export that is added to an unchanged table is checked too.

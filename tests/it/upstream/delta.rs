@@ -59,7 +59,7 @@ async fn a_commit_without_content_is_an_empty_commit() {
     let table = write(table(folder.path()).await, CommitProperties::default()).await;
     assert_eq!((table.version(), count(folder.path()).await), (Some(1), 6));
     std::fs::write(folder.path().join("_delta_log/00000000000000000001.json"), "").unwrap();
-    assert_eq!(count(folder.path()).await, 3, "the damage is told of now");
+    assert_eq!(count(folder.path()).await, 3, "the damage is reported now");
 }
 
 /// NaN is greater than every number, and the log's bound excludes it.

@@ -76,10 +76,10 @@ impl Table {
         problems: &mut Vec<Problem>,
     ) -> Option<Self> {
         let texts = matches!(node, Node::Source(source) if matches!(source.kind, SourceKind::TextFiles(_)));
-        let told = of_turns.iter().flatten().find_map(|given| given.columns.as_ref());
-        let declared = match (texts, told) {
+        let named = of_turns.iter().flatten().find_map(|given| given.columns.as_ref());
+        let declared = match (texts, named) {
             (true, _) => Some(TEXT_COLUMNS.map(|name| (name.to_owned(), STRING)).to_vec()),
-            (false, Some(told)) => Some(told.iter().map(|(name, of)| (name.value.clone(), of.clone())).collect()),
+            (false, Some(named)) => Some(named.iter().map(|(name, of)| (name.value.clone(), of.clone())).collect()),
             (false, None) => declared(node),
         };
         let columns = match declared {
@@ -255,8 +255,8 @@ fn key(
     if texts {
         return vec![0];
     }
-    let told = of_turns.iter().flatten().find(|given| !given.key.is_empty());
-    let names: Vec<String> = match (told, node) {
+    let keyed = of_turns.iter().flatten().find(|given| !given.key.is_empty());
+    let names: Vec<String> = match (keyed, node) {
         (Some(given), _) => {
             given.key.iter().for_each(|name| check_name(name, &given.name.value, columns, problems));
             given.key.iter().map(|name| name.value.clone()).collect()

@@ -210,12 +210,12 @@ impl Resolver<'_> {
     /// The expected content of a table. What its contract defines is checked now, the rest when the table exists.
     fn expected(&mut self, spec: &ExpectSpec) -> Option<Expected> {
         let stage = self.graph.stage(&NodeName::new(&spec.name.value))?;
-        let told = spec.columns.as_ref().unwrap_or(&spec.rows.columns);
+        let compared = spec.columns.as_ref().unwrap_or(&spec.rows.columns);
         let contract = stage.contract.as_ref().map(|contract| &contract.value);
         if let Some(contract) = contract.filter(|contract| contract.evolution != Evolution::Additive) {
             let columns: Vec<(String, ContractType)> =
                 contract.columns.iter().map(|column| (column.name.clone(), column.data_type.clone())).collect();
-            told.iter().for_each(|column| check_name(column, stage.name.as_str(), &columns, self.problems));
+            compared.iter().for_each(|column| check_name(column, stage.name.as_str(), &columns, self.problems));
             for (column, literal) in spec.rows.rows.iter().flat_map(|row| &row.values) {
                 if let Some((_, of)) = columns.iter().find(|(name, _)| *name == column.value)
                     && let Err(error) = literal.to_cell(of)
@@ -224,7 +224,7 @@ impl Resolver<'_> {
                 }
             }
         }
-        let columns: Vec<String> = told.iter().map(|column| column.value.clone()).collect();
+        let columns: Vec<String> = compared.iter().map(|column| column.value.clone()).collect();
         for column in spec.key.iter().filter(|column| !columns.contains(&column.value)) {
             let message = format!("the key names `{}`, which is not among the expected columns", column.value);
             self.refuse(codes::ROWS_COLUMN, &column.span, message, None);

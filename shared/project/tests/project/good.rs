@@ -90,8 +90,8 @@ fn rows_of_the_project_keep_every_digit() {
     ] {
         let problems = check(&with_rows(source, seed)).expect_err(source);
         let reports: Vec<String> = problems.reports().iter().map(ToString::to_string).collect();
-        let is_told = |reported: &String| reported.starts_with(place) && reported.contains(expected);
-        assert!(reports.iter().any(is_told), "{source}: {reports:?}");
+        let is_reported = |reported: &String| reported.starts_with(place) && reported.contains(expected);
+        assert!(reports.iter().any(is_reported), "{source}: {reports:?}");
     }
 }
 

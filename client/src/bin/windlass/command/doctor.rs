@@ -173,11 +173,11 @@ async fn check_read_after_write(home: &Location) -> Result<i64, String> {
     let place = home.join(&format!("doctor-{}", Uuid::new_v4()));
     let store = Stores::default().store(home).map_err(|error| full_message(&error))?;
     let path = place.path().map_err(|error| full_message(&error))?;
-    let told = |error: object_store::Error| error.to_string();
-    store.put(&path, PutPayload::from_static(b"doctor")).await.map_err(told)?;
+    let describe = |error: object_store::Error| error.to_string();
+    store.put(&path, PutPayload::from_static(b"doctor")).await.map_err(describe)?;
     let written = store.head(&path).await.map(|meta| meta.last_modified);
-    store.delete(&path).await.map_err(told)?;
-    Ok((written.map_err(told)? - Utc::now()).num_seconds())
+    store.delete(&path).await.map_err(describe)?;
+    Ok((written.map_err(describe)? - Utc::now()).num_seconds())
 }
 
 /// The free space of a disk, if known.
@@ -229,9 +229,9 @@ async fn sources(project: &Project) -> Vec<Check> {
 
 /// Whether there is anything at a location.
 async fn first_object(location: &Location) -> Result<bool, String> {
-    let told = |error: StorageError| full_message(&error);
-    let store = Stores::default().store(location).map_err(told)?;
-    let path = location.path().map_err(told)?;
+    let describe = |error: StorageError| full_message(&error);
+    let store = Stores::default().store(location).map_err(describe)?;
+    let path = location.path().map_err(describe)?;
     if let Some(first) = store.list(Some(&path)).next().await {
         return first.map(|_| true).map_err(|error| error.to_string());
     }

@@ -23,14 +23,14 @@ pub(crate) async fn run(global: &Global, args: &TestArgs) -> Result<(), CommandE
     let options = FixtureOptions { names: args.select.clone(), fail_fast: args.fail_fast, keep: args.keep };
     let as_json = global.output == Output::Json;
     let mut broken = Ok(());
-    let told = |report: &FixtureReport| {
+    let on_report = |report: &FixtureReport| {
         let text = report.to_string();
         let said = if as_json { progress(&text) } else { output::text(&text) };
         if broken.is_ok() {
             broken = said;
         }
     };
-    let reports = fixtures.run(&options, told).await?;
+    let reports = fixtures.run(&options, on_report).await?;
     broken?;
     let failed = reports.iter().filter(|report| !report.passed).count();
     let passed = reports.len() - failed;
