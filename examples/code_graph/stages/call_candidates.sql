@@ -1,5 +1,5 @@
 /* windlass
-description: The definitions that a call site may mean, all from the nearest place that has any.
+description: The definitions that a call site may refer to, all from the nearest place that has any.
 tags: { layer: semantic, kind: table, semantic_id: code.call_candidate, entity: call, grain: per_call_site }
 */
 WITH nearest AS (

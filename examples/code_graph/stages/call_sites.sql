@@ -1,5 +1,5 @@
 /* windlass
-description: The calls of a file that can only mean the same, as one.
+description: The calls of a file, grouped where they must refer to the same definition.
 tags: { layer: semantic, kind: table, semantic_id: code.call_site, entity: call, grain: per_call_site }
 */
 SELECT sites.*, imported_names.package AS imported_package

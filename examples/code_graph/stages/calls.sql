@@ -1,5 +1,5 @@
 /* windlass
-description: The calls, and what is known of the definition that each could mean.
+description: The calls, and what is known about the definition that each may refer to.
 materialize: view
 tags: { layer: semantic, kind: view, semantic_id: code.call, entity: call, grain: per_call }
 */

@@ -1,5 +1,5 @@
 /* windlass
-description: The definitions, and the symbol that a call of each would have.
+description: The definitions, and the symbol by which each is called.
 materialize: view
 tags: { layer: semantic, kind: view, semantic_id: code.definition, entity: definition, grain: per_definition }
 */

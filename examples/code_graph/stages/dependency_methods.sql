@@ -1,5 +1,5 @@
 /* windlass
-description: The methods that a repository calls and that packages which it imports define.
+description: The methods that a repository calls and that its imported packages define.
 tags: { layer: semantic, kind: table, semantic_id: code.dependency_method, entity: symbol, grain: per_repo_and_symbol }
 */
 SELECT

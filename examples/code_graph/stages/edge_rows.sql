@@ -1,5 +1,5 @@
 /* windlass
-description: The rows of the graph's edges, from one node to another.
+description: The edges of the graph, from one node to another.
 materialize: view
 tags: { layer: semantic, kind: view, semantic_id: code.edge_row, entity: edge, grain: per_edge, join_keys: { src_id: cpg.nodes, dst_id: cpg.nodes } }
 */

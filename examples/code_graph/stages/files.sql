@@ -1,5 +1,5 @@
 /* windlass
-description: The source files, each with where it belongs by its path.
+description: The source files, with repository, package, module and folder derived from their paths.
 tags: { layer: normalized, kind: table, semantic_id: code.file, entity: file, grain: per_file, entity_keys: [file_id] }
 expect:
   - { matches: { column: content_hash, pattern: '[0-9a-f]+' }, on_failure: warn }

@@ -1,5 +1,5 @@
 /* windlass
-description: The graph in numbers, a row for each kind of row.
+description: Metrics of the graph, one row for each kind of row.
 materialize: view
 tags: { layer: semantic, kind: view, semantic_id: code.graph_summary, entity: part, grain: per_dataset_and_part }
 */

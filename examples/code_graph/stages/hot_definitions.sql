@@ -1,5 +1,5 @@
 /* windlass
-description: The definitions that are called, by how often and from where.
+description: The called definitions, with the number and origin of their calls.
 tags: { layer: summary, kind: table, semantic_id: summary.definition, entity: definition, grain: per_called_definition, join_keys: { definition_id: code.definition } }
 expect:
   - { sql: calls >= calls_of_others, name: some_calls_are_of_others }

@@ -1,5 +1,5 @@
 /* windlass
-description: Which repository imports which, and how often.
+description: Which repository imports which other one, and how often.
 tags: { layer: summary, kind: table, semantic_id: summary.import, entity: repo_pair, grain: per_repo_and_repo }
 */
 SELECT

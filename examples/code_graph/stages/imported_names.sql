@@ -1,5 +1,5 @@
 /* windlass
-description: The names that a file has from other packages, if it has them from one package only.
+description: The names that a file imports from exactly one other package.
 materialize: view
 tags: { layer: semantic, kind: view, semantic_id: code.imported_name, entity: import, grain: per_file_and_name }
 */

@@ -1,5 +1,5 @@
 /* windlass
-description: The imports, and whether each is of a package that is here, of the repository itself, or of neither.
+description: The imports, and whether each refers to a package in the data, to the repository itself, or to neither.
 tags: { layer: semantic, kind: table, semantic_id: code.import, entity: import, grain: per_import }
 expect:
   - { accepted_values: { column: origin, values: [own, known, unknown] } }

@@ -1,5 +1,5 @@
 /* windlass
-description: How far a method's name alone tells which method is meant, from 0 to 1.
+description: How well a method's name alone identifies the method, from 0 to 1.
 tags: { layer: semantic, kind: table, semantic_id: code.method_certainty, entity: symbol, grain: per_symbol }
 expect:
   - { range: { column: certainty, min: 0, max: 1 } }

@@ -1,5 +1,5 @@
 /* windlass
-description: The rows of the graph's nodes.
+description: The nodes of the graph.
 materialize: view
 tags: { layer: semantic, kind: view, semantic_id: code.node_row, entity: node, grain: per_node }
 */

@@ -1,5 +1,5 @@
 /* windlass
-description: The rows of what else is known of the graph's nodes.
+description: Further properties of the graph's nodes.
 materialize: view
 tags: { layer: semantic, kind: view, semantic_id: code.property_row, entity: property, grain: per_node_and_key, join_keys: { node_id: cpg.nodes } }
 */

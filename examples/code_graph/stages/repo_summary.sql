@@ -1,5 +1,5 @@
 /* windlass
-description: Each repository in numbers.
+description: Metrics of each repository.
 tags: { layer: summary, kind: table, semantic_id: summary.repo, entity: repo, grain: per_repo }
 io:
   constraints:

@@ -1,5 +1,5 @@
 /* windlass
-description: The calls with the definitions that they may mean, and how sure that is.
+description: The calls with the definitions that they may refer to, and the confidence.
 tags: { layer: semantic, kind: table, semantic_id: code.resolved_call, entity: call, grain: per_call_and_definition, join_keys: { call_id: code.call, definition_id: code.definition } }
 expect:
   - { range: { column: confidence, min: 0, max: 1 } }

@@ -1,5 +1,5 @@
 /* windlass
-description: The imports of other packages with the repositories that hold a version of the package.
+description: The imports of other packages with the repositories that contain a version of the package.
 tags: { layer: semantic, kind: table, semantic_id: code.resolved_import, entity: import, grain: per_import_and_repo }
 expect:
   - { references: { columns: [repo_id], to: repos } }

@@ -1,5 +1,5 @@
 /* windlass
-description: The syntax nodes that the graph is made of. The only stage that parses.
+description: The syntax nodes from which the graph is built. The only stage that parses.
 tags: { layer: normalized, kind: table, semantic_id: code.syntax, entity: syntax_node, grain: per_syntax_node, entity_keys: [node_id], join_keys: { file_id: code.file } }
 expect:
   - { accepted_values: { column: role, values: [definition, call, import, error] } }

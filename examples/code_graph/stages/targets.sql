@@ -1,5 +1,5 @@
 /* windlass
-description: What can be called, by where one looks for it.
+description: What can be called, by the place in which it is searched.
 tags: { layer: semantic, kind: table, semantic_id: code.target, entity: definition, grain: per_place_holder_and_symbol }
 */
 -- A place is a file, a repository, `@` and a package, whatever its version, or `*`, which is everywhere: there only

@@ -1,5 +1,5 @@
 /* windlass
-description: Each customer's revenue a year, the change from the year before, and the rank within nation and year.
+description: Each customer's revenue per year, the change from the previous year, and the rank within nation and year.
 io: { key: [customer_key, order_year] }
 */
 WITH yearly AS (

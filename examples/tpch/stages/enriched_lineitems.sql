@@ -1,5 +1,5 @@
 /* windlass
-description: Every line of every order with its order, customer, supplier and their nations, a partition a year.
+description: Every line of every order with its order, customer, supplier and their nations, one partition per year.
 tags: { layer: core }
 io:
   partition_by: [order_year]

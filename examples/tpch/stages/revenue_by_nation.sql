@@ -1,5 +1,5 @@
 /* windlass
-description: What suppliers took from customers of their own nation, by year (after TPC-H query 5).
+description: Revenue of suppliers from customers in their own nation, by year (after TPC-H query 5).
 io: { key: [nation, order_year] }
 */
 SELECT

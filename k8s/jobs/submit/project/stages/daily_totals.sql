@@ -1,5 +1,5 @@
 /* windlass
-description: What was ordered each day.
+description: Orders, customers and amounts per day.
 tags: { layer: summary, kind: table }
 */
 SELECT day, count(*) AS orders, sum(amount) AS amount

@@ -1,5 +1,5 @@
 /* windlass
-description: Orders with a customer and an amount worth counting.
+description: Orders with a customer and a relevant amount.
 tags: { layer: clean, kind: view }
 materialize: view
 */
