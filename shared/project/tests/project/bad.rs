@@ -145,7 +145,7 @@ fn passwords_are_never_shown() {
 #[test]
 fn limits() {
     let good = "name: p\n";
-    let reported = |manifest: &str, stages: &[(String, String)]| {
+    let messages = |manifest: &str, stages: &[(String, String)]| {
         let mut files = ProjectFiles::new();
         files.insert("windlass.yaml", manifest);
         for (path, text) in stages {
@@ -158,16 +158,16 @@ fn limits() {
     let many: Vec<_> = (0..=MAX_STAGES).map(|n| (format!("stages/s{n}.sql"), "SELECT 1".to_owned())).collect();
     let one = stage("SELECT 1".to_owned());
     let cases = [
-        rendered(&format!("name: p\n# {}\n", "x".repeat(MAX_FILE_BYTES)), &one),
-        rendered(good, &stage(format!("SELECT '{}'", "x".repeat(MAX_FILE_BYTES)))),
-        rendered(good, &many),
-        rendered(&format!("name: p\ndescription: {}1{}\n", "[".repeat(70), "]".repeat(70)), &one),
-        rendered(&format!("name: p\ndescription: {}", "[".repeat(100_000)), &one),
-        rendered(good, &stage(format!("SELECT 1{}", " + 1".repeat(100_000)))),
-        rendered(good, &stage(format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(30_000)))),
-        rendered(good, &stage(format!("SELECT {}1{}", "(".repeat(200_000), ")".repeat(200_000)))),
-        rendered(good, &stage(format!("SELECT {}1", "NOT ".repeat(200_000)))),
-        rendered(good, &stage(format!("SELECT {}1", "- ".repeat(200_000)))),
+        messages(&format!("name: p\n# {}\n", "x".repeat(MAX_FILE_BYTES)), &one),
+        messages(good, &stage(format!("SELECT '{}'", "x".repeat(MAX_FILE_BYTES)))),
+        messages(good, &many),
+        messages(&format!("name: p\ndescription: {}1{}\n", "[".repeat(70), "]".repeat(70)), &one),
+        messages(&format!("name: p\ndescription: {}", "[".repeat(100_000)), &one),
+        messages(good, &stage(format!("SELECT 1{}", " + 1".repeat(100_000)))),
+        messages(good, &stage(format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(30_000)))),
+        messages(good, &stage(format!("SELECT {}1{}", "(".repeat(200_000), ")".repeat(200_000)))),
+        messages(good, &stage(format!("SELECT {}1", "NOT ".repeat(200_000)))),
+        messages(good, &stage(format!("SELECT {}1", "- ".repeat(200_000)))),
     ];
     insta::assert_snapshot!(cases.concat());
 }
