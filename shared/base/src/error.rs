@@ -11,7 +11,8 @@ use crate::secrets::without_secrets;
 /// A stable error code such as `WL0201`; docs/errors.md has a paragraph on each.
 ///
 /// The first two digits identify the subject: 01 project files, 02 graph and selection, 03 sessions, sources and SQL,
-/// 04 Delta tables, 05 the cluster, 06 runs and state, 07 the command, 08 the API, 09 the settings of the servers.
+/// 04 Delta tables, 05 the cluster, 06 runs and state, 07 the command, 08 the API, 09 the settings of the servers,
+/// 10 contracts, expectations and fixtures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct ErrorCode(pub &'static str);
@@ -50,7 +51,7 @@ impl<'de> Deserialize<'de> for ErrorCode {
     }
 }
 
-/// An error that its reader can act upon.
+/// An error that its reader can act upon. [`coded!`](crate::coded!) implements it with a table.
 pub trait Coded: std::error::Error {
     /// The stable code.
     fn code(&self) -> ErrorCode;
@@ -101,6 +102,36 @@ impl Coded for Failure {
 
     fn to_failure(&self) -> Failure {
         self.clone()
+    }
+}
+
+/// What [`coded!`](crate::coded!) takes as the help of a row.
+pub trait HelpText {
+    /// The help, owned.
+    fn into_help(self) -> Option<String>;
+}
+
+impl HelpText for &str {
+    fn into_help(self) -> Option<String> {
+        Some(self.to_owned())
+    }
+}
+
+impl HelpText for String {
+    fn into_help(self) -> Option<String> {
+        Some(self)
+    }
+}
+
+impl<T: HelpText> HelpText for Option<T> {
+    fn into_help(self) -> Option<String> {
+        self.and_then(T::into_help)
+    }
+}
+
+impl<T: HelpText + Clone> HelpText for &T {
+    fn into_help(self) -> Option<String> {
+        self.clone().into_help()
     }
 }
 

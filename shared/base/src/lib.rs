@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! texts of other processes ─ids→ NodeName, RunId, … that are safe in paths             (ids, ids::received)
-//! any error ─Coded→ Failure: code, message, help, whether to retry                     (error)
+//! any error ─coded!→ Coded ─?→ Failure: code, message, help, whether to retry          (coded, error)
 //!     └ its message ─without_secrets→ text that may be shown and stored                (secrets)
 //! a mistyped name ─did_you_mean→ the nearest valid one                                 (suggest)
 //! what determines a result ─of→ identities; the parts of a code version                (identity, code_parts)
@@ -12,6 +12,7 @@
 //! (`stack`). Nothing here depends on files, stores, tables or the engine.
 
 pub mod code_parts;
+mod coded;
 pub mod config;
 pub mod error;
 pub mod identity;

@@ -2,7 +2,7 @@
 //!
 //! They become parts of file paths, so nothing is sanitized or decoded: a text is used unchanged, or refused.
 
-use crate::error::{Coded, ErrorCode};
+use crate::coded;
 
 /// The maximum length of ids and paths, in bytes.
 const MAX_ID: usize = 128;
@@ -31,18 +31,9 @@ impl Refused {
     }
 }
 
-impl Coded for Refused {
-    fn code(&self) -> ErrorCode {
-        ErrorCode("WL0536")
-    }
-
-    fn help(&self) -> Option<String> {
-        Some("no scheduler or client of Windlass sends this: let only them reach this process's ports".to_owned())
-    }
-
-    fn is_retryable(&self) -> bool {
-        false
-    }
+coded! {
+    struct Refused => "WL0536",
+        "no scheduler or client of Windlass sends this: let only them reach this process's ports";
 }
 
 /// Checks that a text is a valid id: only ASCII letters, digits, `_` and `-`, so that it is the name of one file or
@@ -83,6 +74,7 @@ pub fn check_relative_path(path: &str) -> Result<(), &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Coded;
     use crate::ids::{EngineJobId, PipelineName, RunId};
 
     /// Texts that escape the folder in various ways.
