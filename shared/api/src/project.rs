@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::BuildHasher;
 
 use bytes::Bytes;
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
 use windlass_base::ids::received::check_relative_path;
 use windlass_project::spec::ProjectFiles;
 use windlass_project::spec::files::{MAX_FILE_BYTES, MAX_STAGES};
@@ -70,30 +70,13 @@ pub enum TransferError {
     },
 }
 
-impl Coded for TransferError {
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::BadPath { .. } | Self::Twice { .. } | Self::NotUtf8 { .. } => ErrorCode("WL0801"),
-            Self::TooLarge { .. } | Self::FileTooLarge { .. } | Self::TooMany { .. } => ErrorCode("WL0802"),
-            Self::WrongDigest { .. } | Self::Missing { .. } => ErrorCode("WL0803"),
-        }
-    }
-
-    fn help(&self) -> Option<String> {
-        let help = match self {
-            Self::BadPath { .. } | Self::Twice { .. } | Self::NotUtf8 { .. } => {
-                "send text files by their path below the project's folder, parts separated by `/`"
-            }
-            Self::TooLarge { .. } | Self::FileTooLarge { .. } | Self::TooMany { .. } => {
-                "keep data out of project files, split the project, or raise `project-limit` of the scheduler"
-            }
-            Self::WrongDigest { .. } | Self::Missing { .. } => "put the project's files again, then submit again",
-        };
-        Some(help.to_owned())
-    }
-
-    fn is_retryable(&self) -> bool {
-        matches!(self, Self::Missing { .. } | Self::WrongDigest { .. })
+coded! {
+    TransferError {
+        BadPath | Twice | NotUtf8 => "WL0801",
+            "send text files by their path below the project's folder, parts separated by `/`";
+        TooLarge | FileTooLarge | TooMany => "WL0802",
+            "keep data out of project files, split the project, or raise `project-limit` of the scheduler";
+        WrongDigest | Missing => "WL0803" retry, "put the project's files again, then submit again";
     }
 }
 

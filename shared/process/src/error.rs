@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
 
 use super::setting::Origin;
 
@@ -105,41 +105,19 @@ impl ProcessError {
     }
 }
 
-impl Coded for ProcessError {
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::Unreadable { .. } => ErrorCode("WL0901"),
-            Self::Toml { .. } => ErrorCode("WL0902"),
-            Self::UnknownKey { .. } => ErrorCode("WL0903"),
-            Self::BadValue { .. } => ErrorCode("WL0904"),
-            Self::Missing { .. } => ErrorCode("WL0905"),
-            Self::Unusable { .. } => ErrorCode("WL0906"),
-            Self::Logs { .. } => ErrorCode("WL0907"),
-            Self::Http { .. } => ErrorCode("WL0908"),
-            Self::System { .. } => ErrorCode("WL0909"),
-        }
-    }
-
-    fn help(&self) -> Option<String> {
-        Some(match self {
-            Self::Unreadable { .. } => "check `--config` and `WINDLASS_CONFIG`".to_owned(),
-            Self::Toml { .. } => "write one `key = value` a line; texts are quoted".to_owned(),
-            Self::UnknownKey { hint, .. } => hint.clone(),
-            Self::BadValue { expected, .. } => format!("write {expected}"),
-            Self::Missing { name, expected } => {
-                format!("give `--{name}`, {} or `{}` in the settings file: {expected}", variable(name), key(name))
-            }
-            Self::Unusable { help, .. } => help.clone(),
-            Self::Logs { .. } => "check `--log` and `--otlp-endpoint`".to_owned(),
-            Self::Http { .. } => {
-                "choose another `--http-bind`: the address must belong to this machine and the port be free".to_owned()
-            }
-            Self::System { .. } => "check the limits on threads and open files".to_owned(),
-        })
-    }
-
-    fn is_retryable(&self) -> bool {
-        false
+coded! {
+    ProcessError {
+        Unreadable => "WL0901", "check `--config` and `WINDLASS_CONFIG`";
+        Toml => "WL0902", "write one `key = value` a line; texts are quoted";
+        UnknownKey { hint } => "WL0903", hint;
+        BadValue { expected } => "WL0904", format!("write {expected}");
+        Missing { name, expected } => "WL0905",
+            format!("give `--{name}`, {} or `{}` in the settings file: {expected}", variable(name), key(name));
+        Unusable { help } => "WL0906", help;
+        Logs => "WL0907", "check `--log` and `--otlp-endpoint`";
+        Http => "WL0908",
+            "choose another `--http-bind`: the address must belong to this machine and the port be free";
+        System => "WL0909", "check the limits on threads and open files";
     }
 }
 

@@ -1,6 +1,6 @@
 //! Why a location cannot be used.
 
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
 
 /// Why a location cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -41,31 +41,16 @@ pub enum StorageError {
     },
 }
 
-impl Coded for StorageError {
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::BadLocation { .. } | Self::Backslash { .. } => ErrorCode("WL0301"),
-            Self::Open { .. } => ErrorCode("WL0302"),
-            Self::Access { .. } => ErrorCode("WL0319"),
-        }
-    }
-
-    fn help(&self) -> Option<String> {
-        Some(match self {
-            Self::BadLocation { .. } => {
-                "write a path (relative ones start at the project's folder) or a URL that starts with file://, s3://, \
-                 gs://, az:// or abfss://"
-                    .to_owned()
-            }
-            Self::Backslash { .. } => "rename the folder or file, or move what is in it elsewhere".to_owned(),
-            Self::Open { .. } => "set the store's credentials and endpoint in this process's environment, for example \
-                 AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL"
-                .to_owned(),
-            Self::Access { .. } => "see what the store says, and that this process may read and write there".to_owned(),
-        })
-    }
-
-    fn is_retryable(&self) -> bool {
-        matches!(self, Self::Access { source: object_store::Error::Generic { .. }, .. })
+coded! {
+    StorageError {
+        BadLocation => "WL0301",
+            "write a path (relative ones start at the project's folder) or a URL that starts with file://, s3://, \
+             gs://, az:// or abfss://";
+        Backslash => "WL0301", "rename the folder or file, or move what is in it elsewhere";
+        Open => "WL0302",
+            "set the store's credentials and endpoint in this process's environment, for example AWS_ACCESS_KEY_ID, \
+             AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL";
+        Access { source } => "WL0319" retry if matches!(source, object_store::Error::Generic { .. }),
+            "see what the store says, and that this process may read and write there";
     }
 }

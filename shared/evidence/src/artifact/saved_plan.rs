@@ -11,7 +11,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use windlass_base::code_parts::CodeParts;
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
 use windlass_base::ids::{NodeName, PipelineName, TableVersion};
 use windlass_project::strategy::Strategy;
 
@@ -110,20 +110,10 @@ pub enum SavedPlanError {
     },
 }
 
-impl Coded for SavedPlanError {
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::Unreadable(_) => ErrorCode("WL0662"),
-            Self::Later { .. } => ErrorCode("WL0663"),
-        }
-    }
-
-    fn help(&self) -> Option<String> {
-        Some("make a new plan with `windlass plan --out FILE`".to_owned())
-    }
-
-    fn is_retryable(&self) -> bool {
-        false
+coded! {
+    SavedPlanError {
+        Unreadable => "WL0662", "make a new plan with `windlass plan --out FILE`";
+        Later => "WL0663", "make a new plan with `windlass plan --out FILE`";
     }
 }
 
@@ -317,18 +307,8 @@ fn listed(moved: &[Moved]) -> String {
     moved.iter().map(|moved| format!("\n  {moved}")).collect()
 }
 
-impl Coded for PlanMoved {
-    fn code(&self) -> ErrorCode {
-        ErrorCode("WL0661")
-    }
-
-    fn help(&self) -> Option<String> {
-        Some("make a new plan with `windlass plan --out FILE`, look at it, and apply that".to_owned())
-    }
-
-    fn is_retryable(&self) -> bool {
-        false
-    }
+coded! {
+    struct PlanMoved => "WL0661", "make a new plan with `windlass plan --out FILE`, look at it, and apply that";
 }
 
 /// What is no longer as `saved` has it: none if the plan can be carried out. The order of lists makes no difference.

@@ -1,7 +1,8 @@
 //! What goes wrong with run bundles.
 
 use datafusion::arrow::error::ArrowError;
-use windlass_base::error::{Coded, ErrorCode, Failure};
+use windlass_base::coded;
+use windlass_base::error::Failure;
 use windlass_base::ids::RunId;
 use windlass_storage::StorageError;
 
@@ -82,50 +83,16 @@ pub enum RecordError {
     },
 }
 
-impl Coded for RecordError {
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::Location(source) => source.code(),
-            Self::Remote(failure) => failure.code(),
-            Self::Store { .. } | Self::Log { .. } => ErrorCode("WL0620"),
-            Self::Malformed { .. } | Self::Arrow { .. } | Self::NotText { .. } => ErrorCode("WL0621"),
-            Self::Link { .. } => ErrorCode("WL0537"),
-            Self::Format { .. } => ErrorCode("WL0622"),
-            Self::NoSuchRun { .. } => ErrorCode("WL0623"),
-            Self::Sealed { .. } => ErrorCode("WL0624"),
-        }
-    }
-
-    fn help(&self) -> Option<String> {
-        Some(match self {
-            Self::Location(source) => return source.help(),
-            Self::Remote(failure) => return failure.help(),
-            Self::Store { .. } | Self::Log { .. } => {
-                "check that the home is reachable and writable and has free space".to_owned()
-            }
-            Self::Malformed { .. } | Self::Arrow { .. } | Self::NotText { .. } => {
-                "the file was changed or cut short after it was written; the run's other files may still be readable"
-                    .to_owned()
-            }
-            Self::Link { .. } => "windlass makes no links in bundles: see who put it there, and remove it".to_owned(),
-            Self::Format { .. } => "use the version of windlass that wrote it, or a later one".to_owned(),
-            Self::NoSuchRun { .. } => "`windlass runs list` shows the runs of this home".to_owned(),
-            Self::Sealed { .. } => "a run that has ended is not resumed; start a new one".to_owned(),
-        })
-    }
-
-    fn is_retryable(&self) -> bool {
-        match self {
-            Self::Location(source) => source.is_retryable(),
-            Self::Remote(failure) => failure.is_retryable(),
-            Self::Store { .. } | Self::Log { .. } => true,
-            Self::Malformed { .. }
-            | Self::Arrow { .. }
-            | Self::NotText { .. }
-            | Self::Link { .. }
-            | Self::Format { .. }
-            | Self::NoSuchRun { .. }
-            | Self::Sealed { .. } => false,
-        }
+coded! {
+    RecordError {
+        Location => inner;
+        Remote => inner;
+        Store | Log => "WL0620" retry, "check that the home is reachable and writable and has free space";
+        Malformed | Arrow | NotText => "WL0621",
+            "the file was changed or cut short after it was written; the run's other files may still be readable";
+        Link => "WL0537", "windlass makes no links in bundles: see who put it there, and remove it";
+        Format => "WL0622", "use the version of windlass that wrote it, or a later one";
+        NoSuchRun => "WL0623", "`windlass runs list` shows the runs of this home";
+        Sealed => "WL0624", "a run that has ended is not resumed; start a new one";
     }
 }

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
+use windlass_base::error::ErrorCode;
 
 use super::files::{MANIFEST, ProjectFiles};
 use super::render::{self, RenderStyle};
@@ -217,18 +218,9 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-impl Coded for Problems {
-    fn code(&self) -> ErrorCode {
-        self.list.first().map_or(super::codes::BAD_VALUE, |problem| problem.code)
-    }
-
-    fn help(&self) -> Option<String> {
-        self.list.iter().find_map(|problem| problem.help.clone())
-    }
-
-    fn is_retryable(&self) -> bool {
-        false
-    }
+coded! {
+    struct Problems { list } => (list.first().map_or(super::codes::BAD_VALUE, |problem| problem.code)),
+        list.iter().find_map(|problem| problem.help.as_ref());
 }
 
 impl Serialize for Problems {
