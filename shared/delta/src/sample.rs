@@ -8,7 +8,7 @@ use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake::kernel::{StructField, StructType};
 use deltalake::protocol::SaveMode;
 use deltalake::{DeltaResult, DeltaTable, DeltaTableError};
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
 use windlass_storage::Location;
 
 /// Why the rows of a small table cannot be written.
@@ -22,20 +22,9 @@ pub struct SampleError {
     source: DeltaTableError,
 }
 
-impl Coded for SampleError {
-    fn code(&self) -> ErrorCode {
-        ErrorCode("WL1062")
-    }
-
-    fn help(&self) -> Option<String> {
-        Some(
-            "check the types that are given for the table's columns, and that the temporary folder has room".to_owned(),
-        )
-    }
-
-    fn is_retryable(&self) -> bool {
-        false
-    }
+coded! {
+    struct SampleError => "WL1062",
+        "check the types that are given for the table's columns, and that the temporary folder has room";
 }
 
 /// A small table on a local disk.

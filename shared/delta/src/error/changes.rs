@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
 
 /// Why the changes of a table cannot be read from one version to another.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -112,50 +112,42 @@ fn listed(columns: &[String]) -> String {
     columns.iter().map(|column| format!("`{column}`")).collect::<Vec<_>>().join(", ")
 }
 
-impl Coded for ChangeError {
-    fn code(&self) -> ErrorCode {
-        ErrorCode(match self {
-            Self::CursorGap { .. } => "WL0410",
-            Self::FeedDisabled { .. } => "WL0411",
-            Self::SchemaChanged { .. } => "WL0412",
-            Self::TableReplaced { .. } => "WL0413",
-            Self::Vacuumed { .. } => "WL0414",
-            Self::InvalidCommit { .. } => "WL0415",
-        })
-    }
+/// What helps when changes can no longer be told.
+const REBUILD: &str =
+    "rebuild what reads the changes from the table as it is now (`windlass run --full-refresh STAGE`)";
 
-    fn help(&self) -> Option<String> {
-        const REBUILD: &str =
-            "rebuild what reads the changes from the table as it is now (`windlass run --full-refresh STAGE`)";
-        Some(match self {
-            Self::CursorGap { gap: Gap::Missing { .. }, .. } => {
-                format!(
-                    "{REBUILD}; to prevent this, run more often, or keep the log longer (`delta.logRetentionDuration`)"
-                )
-            }
-            Self::CursorGap { gap: Gap::Ahead { .. }, .. } => {
+coded! {
+    ChangeError {
+        CursorGap { gap } => "WL0410", gap.help();
+        FeedDisabled => "WL0411",
+            format!(
+                "set `delta.enableChangeDataFeed = true` on the table and leave it on; changes from before are not \
+                 recorded, so {REBUILD}"
+            );
+        SchemaChanged => "WL0412",
+            format!("{REBUILD}; only adding nullable columns at the end needs no rebuild");
+        TableReplaced => "WL0413", REBUILD;
+        Vacuumed => "WL0414",
+            format!(
+                "{REBUILD}; to prevent this, run more often than files are vacuumed \
+                 (`delta.deletedFileRetentionDuration`)"
+            );
+        InvalidCommit => "WL0415", format!("the log is damaged or written by a faulty program; {REBUILD}");
+    }
+}
+
+impl Gap {
+    fn help(&self) -> String {
+        match self {
+            Self::Missing { .. } => format!(
+                "{REBUILD}; to prevent this, run more often, or keep the log longer (`delta.logRetentionDuration`)"
+            ),
+            Self::Ahead { .. } => {
                 format!("the table may have been replaced by an older copy of itself: if that is right, {REBUILD}")
             }
-            Self::CursorGap { gap: Gap::Backwards { .. }, .. } => {
-                format!(
-                    "read the table at the version up to which its changes were read, or later; to go back, {REBUILD}"
-                )
-            }
-            Self::FeedDisabled { .. } => format!(
-                "set `delta.enableChangeDataFeed = true` on the table and leave it on; changes from before are not recorded, so {REBUILD}"
+            Self::Backwards { .. } => format!(
+                "read the table at the version up to which its changes were read, or later; to go back, {REBUILD}"
             ),
-            Self::SchemaChanged { .. } => {
-                format!("{REBUILD}; only adding nullable columns at the end needs no rebuild")
-            }
-            Self::TableReplaced { .. } => REBUILD.to_owned(),
-            Self::Vacuumed { .. } => format!(
-                "{REBUILD}; to prevent this, run more often than files are vacuumed (`delta.deletedFileRetentionDuration`)"
-            ),
-            Self::InvalidCommit { .. } => format!("the log is damaged or written by a faulty program; {REBUILD}"),
-        })
-    }
-
-    fn is_retryable(&self) -> bool {
-        false
+        }
     }
 }

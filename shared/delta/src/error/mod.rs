@@ -6,7 +6,7 @@ mod read;
 mod write;
 
 use deltalake::DeltaTableError;
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
 use windlass_storage::StorageError;
 
 pub use changes::{ChangeError, Gap};
@@ -63,39 +63,15 @@ impl From<WriteError> for DeltaError {
     }
 }
 
-impl Coded for DeltaError {
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::Storage(error) => error.code(),
-            Self::Read(error) => error.code(),
-            Self::Changes(error) => error.code(),
-            Self::Log { .. } => ErrorCode("WL0401"),
-            Self::Write(error) => error.code(),
-        }
-    }
-
-    fn help(&self) -> Option<String> {
-        match self {
-            Self::Storage(error) => error.help(),
-            Self::Read(error) => error.help(),
-            Self::Changes(error) => error.help(),
-            Self::Write(error) => error.help(),
-            Self::Log { .. } => {
-                let help = "check that the folder holds a complete `_delta_log`, and that this process can reach its store \
-                            and may read it";
-                Some(help.to_owned())
-            }
-        }
-    }
-
-    fn is_retryable(&self) -> bool {
-        match self {
-            Self::Storage(error) => error.is_retryable(),
-            Self::Read(error) => error.is_retryable(),
-            Self::Changes(error) => error.is_retryable(),
-            Self::Log { source, .. } => is_transient(source),
-            Self::Write(error) => error.is_retryable(),
-        }
+coded! {
+    DeltaError {
+        Storage => inner;
+        Read => inner;
+        Changes => inner;
+        Write => inner;
+        Log { source } => "WL0401" retry if is_transient(source),
+            "check that the folder holds a complete `_delta_log`, and that this process can reach its store and may \
+             read it";
     }
 }
 

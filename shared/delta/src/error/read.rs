@@ -1,7 +1,7 @@
 //! Why a Delta table cannot be pinned or scanned.
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
 use windlass_base::ids::NodeName;
 
 use crate::feature::{NEWEST_READER_VERSION, READABLE_FEATURES};
@@ -102,60 +102,33 @@ fn shown(time: &DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
-impl Coded for ReadError {
-    fn code(&self) -> ErrorCode {
-        ErrorCode(match self {
-            Self::NotATable { .. } => "WL0402",
-            Self::NotBuilt { .. } => "WL0443",
-            Self::VersionNotFound { .. } => "WL0403",
-            Self::BeforeFirstCommit { .. } => "WL0404",
-            Self::Feature { .. } => "WL0405",
-            Self::ReaderVersion { .. } => "WL0406",
-            Self::InvalidLog { .. } => "WL0407",
-            Self::ForeignFile { .. } => "WL0408",
-            Self::DeletionVector { .. } => "WL0409",
-        })
+coded! {
+    ReadError {
+        NotATable => "WL0402",
+            "check the location: it must be the folder that holds `_delta_log`, and its store must be the one that \
+             this process has credentials for";
+        NotBuilt { stage } => "WL0443",
+            format!("run `{stage}` in its project; if its last run failed, see why with `windlass runs show`");
+        VersionNotFound => "WL0403",
+            "pin a version of that range, or a time, or nothing for the newest; older versions go when the log is \
+             cleaned up";
+        BeforeFirstCommit => "WL0404", "pin a later time, or a version";
+        Feature { advice } => "WL0405", advice.map_or_else(without_feature, str::to_owned);
+        ReaderVersion => "WL0406",
+            "the version is newer than this Windlass, or the log is damaged; read a copy written with an older \
+             protocol";
+        InvalidLog => "WL0407",
+            "restore the missing or damaged files of `_delta_log`, or pin a version before the damage";
+        ForeignFile => "WL0408", "copy the table (a shallow clone keeps its files elsewhere; a deep clone does not)";
+        DeletionVector => "WL0409",
+            "the table is damaged: restore the file that the log names, or pin an earlier version";
     }
+}
 
-    fn help(&self) -> Option<String> {
-        Some(match self {
-            Self::NotATable { .. } => {
-                "check the location: it must be the folder that holds `_delta_log`, and its store must be the one that \
-                 this process has credentials for"
-                    .to_owned()
-            }
-            Self::NotBuilt { stage, .. } => {
-                format!("run `{stage}` in its project; if its last run failed, see why with `windlass runs show`")
-            }
-            Self::VersionNotFound { .. } => {
-                "pin a version of that range, or a time, or nothing for the newest; older versions go when the log is \
-                 cleaned up"
-                    .to_owned()
-            }
-            Self::BeforeFirstCommit { .. } => "pin a later time, or a version".to_owned(),
-            Self::Feature { advice: Some(advice), .. } => (*advice).to_owned(),
-            Self::Feature { advice: None, .. } => format!(
-                "drop the feature with the engine that added it, or copy the table without it; these are read: {}",
-                READABLE_FEATURES.join(", ")
-            ),
-            Self::ReaderVersion { .. } => {
-                "the version is newer than this Windlass, or the log is damaged; read a copy written with an older \
-                 protocol"
-                    .to_owned()
-            }
-            Self::InvalidLog { .. } => {
-                "restore the missing or damaged files of `_delta_log`, or pin a version before the damage".to_owned()
-            }
-            Self::ForeignFile { .. } => {
-                "copy the table (a shallow clone keeps its files elsewhere; a deep clone does not)".to_owned()
-            }
-            Self::DeletionVector { .. } => {
-                "the table is damaged: restore the file that the log names, or pin an earlier version".to_owned()
-            }
-        })
-    }
-
-    fn is_retryable(&self) -> bool {
-        false
-    }
+/// How to be rid of a feature of which nothing more is known.
+fn without_feature() -> String {
+    format!(
+        "drop the feature with the engine that added it, or copy the table without it; these are read: {}",
+        READABLE_FEATURES.join(", ")
+    )
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use deltalake::DeltaTableError;
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
 use windlass_base::ids::TableVersion;
 
 use super::{Difference, is_transient};
@@ -233,81 +233,43 @@ pub enum WriteError {
     },
 }
 
-impl Coded for WriteError {
-    fn code(&self) -> ErrorCode {
-        ErrorCode(match self {
-            Self::ColumnType { .. } => "WL0420",
-            Self::ColumnName { .. } => "WL0421",
-            Self::TableDiffers { .. } => "WL0422",
-            Self::Unsupported { .. } => "WL0423",
-            Self::Property { .. } => "WL0424",
-            Self::BadConstraint { .. } => "WL0425",
-            Self::NullValue { .. } => "WL0426",
-            Self::ConstraintBroken { .. } => "WL0427",
-            Self::PartitionColumn { .. } => "WL0428",
-            Self::PartitionValue { .. } => "WL0429",
-            Self::CastValue { .. } => "WL0430",
-            Self::InputDiffers { .. } => "WL0431",
-            Self::Incomplete { .. } => "WL0432",
-            Self::AppendOnly { .. } => "WL0433",
-            Self::Contended { .. } => "WL0434",
-            Self::Unknown { .. } => "WL0435",
-            Self::Forgotten { .. } => "WL0436",
-            Self::Create { .. } => "WL0437",
-            Self::Encode { .. } => "WL0438",
-            Self::Refused { .. } => "WL0439",
-            Self::NoSuchColumn { .. } => "WL0440",
-            Self::BadMerge { .. } => "WL0441",
-            Self::Vectors { .. } => "WL0442",
-            Self::Moved { .. } => "WL0444",
-        })
-    }
-
-    fn help(&self) -> Option<String> {
-        Some(help_for(self.code().0)?.to_owned())
-    }
-
-    fn is_retryable(&self) -> bool {
-        match self {
-            Self::Incomplete { .. } | Self::Contended { .. } | Self::Unknown { .. } | Self::Create { .. } => true,
-            Self::Vectors { source, .. } => is_transient(source),
-            _ => false,
-        }
-    }
-}
-
-fn help_for(code: &str) -> Option<&'static str> {
-    Some(match code {
-        "WL0420" => "cast the column to a type that Delta has, for example CAST(x AS VARCHAR)",
-        "WL0421" => "give the column another name with AS in the stage's SQL",
-        "WL0422" => {
+coded! {
+    WriteError {
+        ColumnType => "WL0420", "cast the column to a type that Delta has, for example CAST(x AS VARCHAR)";
+        ColumnName => "WL0421", "give the column another name with AS in the stage's SQL";
+        TableDiffers => "WL0422",
             "change the stage's SQL or settings so that they match the table, let an overwriting stage change the \
-             table, or write to another location"
-        }
-        "WL0423" => "write to another location, or drop the feature from the table with the engine that set it",
-        "WL0424" => "correct or remove the property in the stage's settings",
-        "WL0425" => "the condition must be a boolean SQL expression over the table's columns",
-        "WL0426" => "filter such rows out, replace the null with COALESCE, or take the column from `not_null`",
-        "WL0427" => {
-            "filter such rows out or correct the constraint; a condition that is null counts as broken. One that the project does \
-             not have was in an earlier definition, or is another program's: drop it from the table"
-        }
-        "WL0428" => "partition by columns of the table that hold text, numbers, booleans, dates or timestamps",
-        "WL0429" => "use NULLIF(column, '') if null is what is meant, or another value",
-        "WL0430" => "cast the column in the stage's SQL to a type that holds all its values",
-        "WL0431" => "plan the write again: the table or the stage's SQL changed after it was planned",
-        "WL0432" => "run the stage again",
-        "WL0433" => "let the stage append, or drop `delta.appendOnly` from the table",
-        "WL0434" => "run the stage again when fewer writers are busy on the table",
-        "WL0435" => "run again when the store can be reached; a commit that did happen is found and not repeated",
-        "WL0436" => "nothing is lost; start a new run",
-        "WL0437" => "check that the location can be written",
-        "WL0440" => "name columns as the stage's result has them, in the same case",
-        "WL0439" | "WL0442" => "check the process's permissions and the location",
-        "WL0444" => "do it again; if another program writes to the table, let only one of them do so",
-        "WL0441" => "run the stage again; if it fails again, compute all of its rows with `--full-refresh`",
-        _ => return None,
-    })
+             table, or write to another location";
+        Unsupported => "WL0423",
+            "write to another location, or drop the feature from the table with the engine that set it";
+        Property => "WL0424", "correct or remove the property in the stage's settings";
+        BadConstraint => "WL0425", "the condition must be a boolean SQL expression over the table's columns";
+        NullValue => "WL0426",
+            "filter such rows out, replace the null with COALESCE, or take the column from `not_null`";
+        ConstraintBroken => "WL0427",
+            "filter such rows out or correct the constraint; a condition that is null counts as broken. One that the \
+             project does not have was in an earlier definition, or is another program's: drop it from the table";
+        PartitionColumn => "WL0428",
+            "partition by columns of the table that hold text, numbers, booleans, dates or timestamps";
+        PartitionValue => "WL0429", "use NULLIF(column, '') if null is what is meant, or another value";
+        CastValue => "WL0430", "cast the column in the stage's SQL to a type that holds all its values";
+        InputDiffers => "WL0431", "plan the write again: the table or the stage's SQL changed after it was planned";
+        Incomplete => "WL0432" retry, "run the stage again";
+        AppendOnly => "WL0433", "let the stage append, or drop `delta.appendOnly` from the table";
+        Contended => "WL0434" retry, "run the stage again when fewer writers are busy on the table";
+        Unknown => "WL0435" retry,
+            "run again when the store can be reached; a commit that did happen is found and not repeated";
+        Forgotten => "WL0436", "nothing is lost; start a new run";
+        Create => "WL0437" retry, "check that the location can be written";
+        Encode => "WL0438";
+        Refused => "WL0439", "check the process's permissions and the location";
+        NoSuchColumn => "WL0440", "name columns as the stage's result has them, in the same case";
+        BadMerge => "WL0441",
+            "run the stage again; if it fails again, compute all of its rows with `--full-refresh`";
+        Vectors { source } => "WL0442" retry if is_transient(source),
+            "check the process's permissions and the location";
+        Moved => "WL0444", "do it again; if another program writes to the table, let only one of them do so";
+    }
 }
 
 fn named(table: &str) -> String {
