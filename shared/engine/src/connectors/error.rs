@@ -1,6 +1,6 @@
 //! Errors of opening a source or writing an export.
 
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
 use windlass_base::ids::NodeName;
 use windlass_delta::DeltaError;
 use windlass_storage::StorageError;
@@ -105,52 +105,25 @@ pub enum ConnectorError {
     },
 }
 
-impl Coded for ConnectorError {
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::Pin { source, .. } => source.code(),
-            Self::Location { source, .. } => source.code(),
-            Self::Session(error) => error.code(),
-            Self::NoLoader { .. } => ErrorCode("WL0340"),
-            Self::NoSaver { .. } => ErrorCode("WL0341"),
-            Self::OtherKind { .. } => ErrorCode("WL0342"),
-            Self::Load { .. } => ErrorCode("WL0343"),
-            Self::Save { .. } => ErrorCode("WL0344"),
-            Self::Unfit { .. } => ErrorCode("WL0345"),
-            Self::NoVersions { .. } => ErrorCode("WL0364"),
-        }
+coded! {
+    ConnectorError {
+        Pin { source } => inner;
+        Location { source } => inner never;
+        Session => inner;
+        NoLoader { known } => "WL0340", known_ones(known);
+        NoSaver { known } => "WL0341", known_ones(known);
+        OtherKind => "WL0342", "name another loader, or change the source's `kind`";
+        Load => "WL0343", "see what the loader says; its options are those of the source";
+        // What was written does not count before all of it is, so trying again does no harm.
+        Save => "WL0344" retry,
+            "the stage's table is committed; run again to write the export, which is then made good";
+        Unfit => "WL0345",
+            "correct the export's options, export a stage that gives the column another type, or choose a format that \
+             holds it, such as `parquet`";
+        NoVersions => "WL0364", "leave the version out: files are read as they are now";
     }
+}
 
-    fn help(&self) -> Option<String> {
-        match self {
-            Self::Pin { source, .. } => source.help(),
-            Self::Location { source, .. } => source.help(),
-            Self::Session(error) => error.help(),
-            Self::NoLoader { known, .. } | Self::NoSaver { known, .. } => Some(format!(
-                "it has `{}`; a program that embeds Windlass gives it more with `EmbeddedConfig::io`",
-                known.join("`, `")
-            )),
-            Self::OtherKind { .. } => Some("name another loader, or change the source's `kind`".to_owned()),
-            Self::NoVersions { .. } => Some("leave the version out: files are read as they are now".to_owned()),
-            Self::Load { .. } => Some("see what the loader says; its options are those of the source".to_owned()),
-            Self::Unfit { .. } => Some(
-                "correct the export's options, export a stage that gives the column another type, or choose a format that holds \
-                 it, such as `parquet`"
-                    .to_owned(),
-            ),
-            Self::Save { .. } => Some(
-                "the stage's table is committed; run again to write the export, which is then made good".to_owned(),
-            ),
-        }
-    }
-
-    fn is_retryable(&self) -> bool {
-        match self {
-            Self::Pin { source, .. } => source.is_retryable(),
-            Self::Session(error) => error.is_retryable(),
-            // An export only becomes visible when it is complete, so a retry is safe.
-            Self::Save { .. } => true,
-            _ => false,
-        }
-    }
+fn known_ones(known: &[String]) -> String {
+    format!("it has `{}`; a program that embeds Windlass gives it more with `EmbeddedConfig::io`", known.join("`, `"))
 }

@@ -1,7 +1,7 @@
 //! Why a session cannot be built or a table cannot be registered.
 
 use datafusion::error::DataFusionError;
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
 use windlass_base::ids::NodeName;
 use windlass_storage::StorageError;
 
@@ -166,71 +166,34 @@ pub enum SessionError {
     },
 }
 
-impl Coded for SessionError {
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::Storage(error) => error.code(),
-            Self::Build(_) => ErrorCode("WL0303"),
-            Self::List { .. } => ErrorCode("WL0304"),
-            Self::NoFiles { .. } => ErrorCode("WL0305"),
-            Self::BadGlob { .. } => ErrorCode("WL0306"),
-            Self::WrongFormat { .. } => ErrorCode("WL0307"),
-            Self::Partition { .. } => ErrorCode("WL0308"),
-            Self::SortColumn { .. } => ErrorCode("WL0309"),
-            Self::FileChanged { .. } => ErrorCode("WL0310"),
-            Self::View { .. } => ErrorCode("WL0311"),
-            Self::Register { .. } => ErrorCode("WL0312"),
-            Self::SchemaConflict { .. } => ErrorCode("WL0313"),
-            Self::BadRecord { .. } => ErrorCode("WL0380"),
-            Self::BadValue { .. } => ErrorCode("WL0381"),
-            Self::OtherColumns { .. } | Self::NoSuchColumn { .. } => ErrorCode("WL0382"),
-            Self::LossyType { .. } => ErrorCode("WL0383"),
-            Self::NotRead { .. } => ErrorCode("WL0384"),
-        }
-    }
-
-    fn help(&self) -> Option<String> {
-        let text = match self {
-            Self::Storage(error) => return error.help(),
-            Self::Build(_) => "check the `session` settings: sizes, and that the spill folder can be written",
-            Self::List { .. } => "check that the location is right and that this process may read it",
-            Self::NoFiles { .. } => {
-                "check the location, the format and the globs; files and folders whose names start with `.` or `_` \
-                 do not belong to a listing"
-            }
-            Self::BadGlob { .. } => "write a glob such as `**/*.rs`; `[`, `{` and `\\` need their counterparts",
-            Self::WrongFormat { .. } => {
-                "set the source's format to what the files are, move files of other formats elsewhere, and write a damaged \
-                 file again"
-            }
-            Self::Partition { .. } => {
-                "partition columns are folders named `column=value`, in the declared order, below the location; a value must \
-                 be one of its column's type exactly: `string` holds any"
-            }
-            Self::SortColumn { .. } => "name columns of the files or partition columns in `file_sort_order`",
-            Self::FileChanged { .. } => "run again when nothing writes to the source's files any more",
-            Self::View { .. } => "correct the SQL: it must be one query over tables of the project",
-            Self::Register { .. } => "check the source's declaration against its files",
-            Self::SchemaConflict { .. } => "write the files alike, or split them into several sources",
-            Self::BadRecord { .. } => "correct the file, or set `delimiter` and `has_header` to what it is",
-            Self::BadValue { .. } => {
-                "correct the value, or declare the column in `schema` with a type that holds it: `string` holds any"
-            }
-            Self::OtherColumns { .. } | Self::NoSuchColumn { .. } => {
-                "columns go by their names, in upper and lower case as they are written: correct the file or the source's \
-                 `schema`, or split the files into several sources"
-            }
-            Self::LossyType { .. } => "declare the type that the file has, or a wider one, and CAST in a stage",
-            Self::NotRead { .. } => "unpack the file, or move it elsewhere",
-        };
-        Some(text.to_owned())
-    }
-
-    fn is_retryable(&self) -> bool {
-        match self {
-            Self::Storage(error) => error.is_retryable(),
-            Self::List { source, .. } => matches!(source, object_store::Error::Generic { .. }),
-            _ => false,
-        }
+coded! {
+    SessionError {
+        Storage => inner;
+        Build => "WL0303", "check the `session` settings: sizes, and that the spill folder can be written";
+        List { source } => "WL0304" retry if matches!(source, object_store::Error::Generic { .. }),
+            "check that the location is right and that this process may read it";
+        NoFiles => "WL0305",
+            "check the location, the format and the globs; files and folders whose names start with `.` or `_` do not \
+             belong to a listing";
+        BadGlob => "WL0306", "write a glob such as `**/*.rs`; `[`, `{` and `\\` need their counterparts";
+        WrongFormat => "WL0307",
+            "set the source's format to what the files are, move files of other formats elsewhere, and write a \
+             damaged file again";
+        Partition => "WL0308",
+            "partition columns are folders named `column=value`, in the declared order, below the location; a value \
+             must be one of its column's type exactly: `string` holds any";
+        SortColumn => "WL0309", "name columns of the files or partition columns in `file_sort_order`";
+        FileChanged => "WL0310", "run again when nothing writes to the source's files any more";
+        View => "WL0311", "correct the SQL: it must be one query over tables of the project";
+        Register => "WL0312", "check the source's declaration against its files";
+        SchemaConflict => "WL0313", "write the files alike, or split them into several sources";
+        BadRecord => "WL0380", "correct the file, or set `delimiter` and `has_header` to what it is";
+        BadValue => "WL0381",
+            "correct the value, or declare the column in `schema` with a type that holds it: `string` holds any";
+        OtherColumns | NoSuchColumn => "WL0382",
+            "columns go by their names, in upper and lower case as they are written: correct the file or the source's \
+             `schema`, or split the files into several sources";
+        LossyType => "WL0383", "declare the type that the file has, or a wider one, and CAST in a stage";
+        NotRead => "WL0384", "unpack the file, or move it elsewhere";
     }
 }

@@ -19,7 +19,7 @@ use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use datafusion::physical_optimizer::optimizer::{PhysicalOptimizer, PhysicalOptimizerContext, PhysicalOptimizerRule};
 use datafusion::physical_plan::ExecutionPlan;
 use parking_lot::Mutex;
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
 
 use super::large_values::constant_bytes;
 
@@ -85,28 +85,13 @@ impl From<PlanLimit> for DataFusionError {
     }
 }
 
-impl Coded for PlanLimit {
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::Size { .. } | Self::Constant { .. } => ErrorCode("WL0376"),
-            Self::Time { .. } => ErrorCode("WL0377"),
-        }
-    }
-
-    fn help(&self) -> Option<String> {
-        let text = match self {
-            Self::Size { .. } => {
-                "split it: let a stage in between keep a table (`materialize: table` or `cache`), and write long chains \
-                 as IN lists, VALUES or joins"
-            }
-            Self::Constant { .. } => "make such values from columns, in smaller pieces, or read them from a source",
-            Self::Time { .. } => "split it: let a stage in between keep a table (`materialize: table` or `cache`)",
-        };
-        Some(text.to_owned())
-    }
-
-    fn is_retryable(&self) -> bool {
-        false
+coded! {
+    PlanLimit {
+        Size => "WL0376",
+            "split it: let a stage in between keep a table (`materialize: table` or `cache`), and write long chains \
+             as IN lists, VALUES or joins";
+        Constant => "WL0376", "make such values from columns, in smaller pieces, or read them from a source";
+        Time => "WL0377", "split it: let a stage in between keep a table (`materialize: table` or `cache`)";
     }
 }
 

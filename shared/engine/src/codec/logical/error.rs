@@ -1,7 +1,7 @@
 //! Why a plan cannot be sent, or is invalid for its receiver.
 
 use datafusion::error::DataFusionError;
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
 
 /// Why a plan cannot be sent, or is invalid for its receiver.
 #[derive(Debug, thiserror::Error)]
@@ -89,38 +89,17 @@ impl PlanWireError {
     }
 }
 
-impl Coded for PlanWireError {
-    fn code(&self) -> ErrorCode {
-        ErrorCode(match self {
-            Self::Refused { .. } | Self::NotSendable { .. } | Self::Lost { .. } | Self::TooDeep => "WL0354",
-            Self::Unreadable { .. } | Self::Engine(_) => "WL0355",
-            Self::Undeclared { .. } | Self::UndeclaredParam { .. } => "WL0356",
-            Self::NoColumn { .. } | Self::ColumnType { .. } => "WL0357",
-            Self::NoFunction { .. } => "WL0358",
-        })
-    }
-
-    fn help(&self) -> Option<String> {
-        let help = match self {
-            Self::Refused { help, .. } => help,
-            Self::NotSendable { .. } | Self::Lost { .. } => "write this stage in SQL, or the plan without that part",
-            Self::TooDeep => "split it: a stage may read what another one computes",
-            Self::Unreadable { .. } => "write the file again: `StageBuilder::plan` of the client library makes it",
-            Self::Undeclared { table } => return Some(format!("add `{table}` to `reads`, or write the file again")),
-            Self::UndeclaredParam { param } => {
-                return Some(format!("add `{param}` to `params`, or write the file again"));
-            }
-            Self::NoColumn { help, .. } => {
-                return help.clone().or_else(|| Some("make the plan for the columns that there are".to_owned()));
-            }
-            Self::ColumnType { .. } => "make the plan for the type that the column has, and cast it there",
-            Self::NoFunction { .. } => "register the function in every process, or write the plan without it",
-            Self::Engine(_) => "make the plan for the tables as they are",
-        };
-        Some(help.to_owned())
-    }
-
-    fn is_retryable(&self) -> bool {
-        false
+coded! {
+    PlanWireError {
+        Refused { help } => "WL0354", help;
+        NotSendable | Lost => "WL0354", "write this stage in SQL, or the plan without that part";
+        TooDeep => "WL0354", "split it: a stage may read what another one computes";
+        Unreadable => "WL0355", "write the file again: `StageBuilder::plan` of the client library makes it";
+        Engine => "WL0355", "make the plan for the tables as they are";
+        Undeclared { table } => "WL0356", format!("add `{table}` to `reads`, or write the file again");
+        UndeclaredParam { param } => "WL0356", format!("add `{param}` to `params`, or write the file again");
+        NoColumn { help } => "WL0357", help.as_deref().unwrap_or("make the plan for the columns that there are");
+        ColumnType => "WL0357", "make the plan for the type that the column has, and cast it there";
+        NoFunction => "WL0358", "register the function in every process, or write the plan without it";
     }
 }
