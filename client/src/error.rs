@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use datafusion::error::DataFusionError;
-use windlass_base::error::{Coded, ErrorCode, Failure};
+use windlass_base::coded;
+use windlass_base::error::Failure;
 use windlass_evidence::artifact::{Moved, PlanMoved, SavedPlanError};
 use windlass_evidence::bundle::RecordError;
 use windlass_project::spec::Problems;
@@ -167,83 +168,44 @@ impl ClientError {
             _ => None,
         }
     }
-
-    /// The inner error, if this one only wraps it.
-    fn inner(&self) -> Option<&dyn Coded> {
-        Some(match self {
-            Self::Load(error) => error,
-            Self::Project(error) => error,
-            Self::Build(error) => error,
-            #[cfg(feature = "embedded")]
-            Self::Fixture(error) => error,
-            Self::Storage(error) => error,
-            Self::Session(error) => error,
-            #[cfg(feature = "embedded")]
-            Self::State(error) => error,
-            #[cfg(feature = "embedded")]
-            Self::Scheduler(error) => error,
-            #[cfg(feature = "embedded")]
-            Self::Executor(error) => error,
-            #[cfg(feature = "embedded")]
-            Self::Run(error) => error,
-            #[cfg(feature = "embedded")]
-            Self::Reset(error) => error,
-            #[cfg(feature = "embedded")]
-            Self::Query(error) => error,
-            Self::SavedPlan(error) => error,
-            Self::PlanMoved(error) => error,
-            Self::Remote(failure) => failure,
-            Self::Bundle(error) => error,
-            _ => return None,
-        })
-    }
 }
 
-impl Coded for ClientError {
-    fn code(&self) -> ErrorCode {
-        match (self.inner(), self) {
-            (Some(error), _) => error.code(),
-            (None, Self::Home { .. }) => ErrorCode("WL0711"),
-            (None, Self::RemoteHome { .. }) => ErrorCode("WL0712"),
-            (None, Self::BadAddress { .. }) => ErrorCode("WL0714"),
-            (None, Self::Unreachable { .. }) => ErrorCode("WL0715"),
-            (None, Self::NotWindlass { .. }) => ErrorCode("WL0716"),
-            (None, Self::Rows(_)) => ErrorCode("WL0717"),
-            (None, Self::OwnRun) => ErrorCode("WL0718"),
-            (None, Self::Follower(_)) => ErrorCode("WL0652"),
-            (None, _) => ErrorCode("WL0713"),
-        }
-    }
-
-    fn help(&self) -> Option<String> {
-        let help = match (self.inner(), self) {
-            (Some(error), _) => return error.help(),
-            (None, Self::Home { .. }) => "choose another folder with `--home`",
-            (None, Self::RemoteHome { .. }) => {
-                "set XDG_STATE_HOME or HOME to a folder of yours, or choose a local folder with `--home`"
-            }
-            (None, Self::BadAddress { .. }) => {
-                "give the address of the scheduler's API, such as http://127.0.0.1:50051"
-            }
-            (None, Self::Unreachable { .. }) => {
-                "check the address and that the scheduler runs and can be reached from here"
-            }
-            (None, Self::NotWindlass { .. }) => {
-                "give the address of the scheduler's API (`api-bind`, by default port 50051), not that of another of its \
-                 ports, and use a client of the scheduler's version"
-            }
-            (None, Self::Rows(_)) => "ask again; an executor may have been lost while the rows were read",
-            (None, Self::OwnRun) => "fire the handle's cancel token",
-            (None, Self::Follower(_)) => "this is a defect of Windlass; run again with -vvv and report the log",
-            (None, _) => "`windlass runs list` shows the runs there are",
-        };
-        Some(help.to_owned())
-    }
-
-    fn is_retryable(&self) -> bool {
-        match self.inner() {
-            Some(error) => error.is_retryable(),
-            None => matches!(self, Self::Unreachable { .. } | Self::Rows(_)),
-        }
+coded! {
+    ClientError {
+        Load => inner;
+        Project => inner;
+        Build => inner;
+        #[cfg(feature = "embedded")]
+        Fixture => inner;
+        Storage => inner;
+        Session => inner;
+        SavedPlan => inner;
+        PlanMoved => inner;
+        Remote => inner;
+        Bundle => inner;
+        #[cfg(feature = "embedded")]
+        State => inner;
+        #[cfg(feature = "embedded")]
+        Scheduler => inner;
+        #[cfg(feature = "embedded")]
+        Executor => inner;
+        #[cfg(feature = "embedded")]
+        Run => inner;
+        #[cfg(feature = "embedded")]
+        Reset => inner;
+        #[cfg(feature = "embedded")]
+        Query => inner;
+        Home => "WL0711", "choose another folder with `--home`";
+        RemoteHome => "WL0712",
+            "set XDG_STATE_HOME or HOME to a folder of yours, or choose a local folder with `--home`";
+        NoSuchRun => "WL0713", "`windlass runs list` shows the runs there are";
+        BadAddress => "WL0714", "give the address of the scheduler's API, such as http://127.0.0.1:50051";
+        Unreachable => "WL0715" retry, "check the address and that the scheduler runs and can be reached from here";
+        NotWindlass => "WL0716",
+            "give the address of the scheduler's API (`api-bind`, by default port 50051), not that of another of its \
+             ports, and use a client of the scheduler's version";
+        Rows => "WL0717" retry, "ask again; an executor may have been lost while the rows were read";
+        OwnRun => "WL0718", "fire the handle's cancel token";
+        Follower => "WL0652", "this is a defect of Windlass; run again with -vvv and report the log";
     }
 }

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
 use windlass_evidence::artifact::SavedPlan;
 use windlass_project::graph::{PipelineGraph, check};
 use windlass_project::spec::files::{
@@ -74,37 +74,19 @@ pub enum LoadError {
     },
 }
 
-impl Coded for LoadError {
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::NoProject(_) => codes::NO_PROJECT,
-            Self::NoManifest(_) => codes::NO_MANIFEST,
-            Self::TooLarge { .. } | Self::TooMany => codes::LIMIT,
-            Self::NotUtf8 { .. } | Self::BadFileName(_) => codes::NOT_UTF8,
-            Self::ExtensionCase(_) => ErrorCode("WL0384"),
-            Self::Outside(_) => codes::OUTSIDE,
-            Self::Io { .. } => codes::UNREADABLE,
-        }
-    }
-
-    fn help(&self) -> Option<String> {
-        let help = match self {
-            Self::NoProject(_) | Self::NoManifest(_) => {
-                "go to a project's folder, name one with `--project DIR`, or make one with `windlass init`"
-            }
-            Self::TooLarge { .. } => "keep data out of project files: read it from a source",
-            Self::TooMany => "split it into several projects",
-            Self::NotUtf8 { .. } => "save the file as UTF-8",
-            Self::BadFileName(_) => "rename the file with ASCII letters, digits and `_`",
-            Self::ExtensionCase(_) => "rename the file with its extension in lower case, or move it elsewhere",
-            Self::Outside(_) => "copy the file into the project",
-            Self::Io { .. } => "check that the file exists and that you may read it",
-        };
-        Some(help.to_owned())
-    }
-
-    fn is_retryable(&self) -> bool {
-        false
+coded! {
+    LoadError {
+        NoProject => (codes::NO_PROJECT),
+            "go to a project's folder, name one with `--project DIR`, or make one with `windlass init`";
+        NoManifest => (codes::NO_MANIFEST),
+            "go to a project's folder, name one with `--project DIR`, or make one with `windlass init`";
+        TooLarge => (codes::LIMIT), "keep data out of project files: read it from a source";
+        TooMany => (codes::LIMIT), "split it into several projects";
+        NotUtf8 => (codes::NOT_UTF8), "save the file as UTF-8";
+        BadFileName => (codes::NOT_UTF8), "rename the file with ASCII letters, digits and `_`";
+        ExtensionCase => "WL0384", "rename the file with its extension in lower case, or move it elsewhere";
+        Outside => (codes::OUTSIDE), "copy the file into the project";
+        Io => (codes::UNREADABLE), "check that the file exists and that you may read it";
     }
 }
 

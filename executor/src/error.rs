@@ -1,6 +1,6 @@
 //! Why an executor cannot start.
 
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
 
 /// Why an executor cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -26,25 +26,10 @@ pub enum ExecutorError {
     },
 }
 
-impl Coded for ExecutorError {
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::WorkDir { .. } => ErrorCode("WL0530"),
-            Self::Services(_) => ErrorCode("WL0531"),
-            Self::Join { .. } => ErrorCode("WL0532"),
-        }
-    }
-
-    fn help(&self) -> Option<String> {
-        let text = match self {
-            Self::WorkDir { .. } => "name a folder on a local disk that can be written",
-            Self::Services(_) => "check the address it should listen on and the limits on threads and open files",
-            Self::Join { .. } => "check that the scheduler runs, has the same version and can reach this host",
-        };
-        Some(text.to_owned())
-    }
-
-    fn is_retryable(&self) -> bool {
-        matches!(self, Self::Join { .. })
+coded! {
+    ExecutorError {
+        WorkDir => "WL0530", "name a folder on a local disk that can be written";
+        Services => "WL0531", "check the address it should listen on and the limits on threads and open files";
+        Join => "WL0532" retry, "check that the scheduler runs, has the same version and can reach this host";
     }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
 use windlass_engine::codec::logical::PlanWireError;
 
 /// Why a project cannot be built, besides what its check says.
@@ -35,26 +35,10 @@ pub enum BuildError {
     },
 }
 
-impl Coded for BuildError {
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::Plan { source, .. } => source.code(),
-            Self::Exists { .. } => ErrorCode("WL0731"),
-            Self::Write { .. } => ErrorCode("WL0732"),
-        }
-    }
-
-    fn help(&self) -> Option<String> {
-        match self {
-            Self::Plan { source, .. } => source.help(),
-            Self::Exists { .. } => Some(
-                "write to another folder, or remove the old project: its stages would be part of the new".to_owned(),
-            ),
-            Self::Write { .. } => Some("check that the folder may be written".to_owned()),
-        }
-    }
-
-    fn is_retryable(&self) -> bool {
-        false
+coded! {
+    BuildError {
+        Plan { source } => inner;
+        Exists => "WL0731", "write to another folder, or remove the old project: its stages would be part of the new";
+        Write => "WL0732", "check that the folder may be written";
     }
 }

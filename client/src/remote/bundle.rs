@@ -60,7 +60,7 @@ impl BundleFiles for RemoteBundles {
             let request = request.clone();
             async move { api.list_runs(request).await }
         });
-        let listed = listed.await.map_err(|error| error.to_failure())?;
+        let listed = listed.await.map_err(Failure::from)?;
         // A malformed id cannot be the id of a run.
         Ok(listed.runs.iter().filter_map(|run| RunId::parse(&run.run_id).ok()).collect())
     }

@@ -4,7 +4,8 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use windlass_base::error::{Coded, ErrorCode, full_message};
+use windlass_base::coded;
+use windlass_base::error::{Coded, full_message};
 use windlass_base::ids::{NodeName, RunId};
 use windlass_client::error::ClientError;
 use windlass_delta::write::WriteError;
@@ -194,55 +195,25 @@ fn style() -> RenderStyle {
     RenderStyle { colour: io::stderr().is_terminal(), ..RenderStyle::default() }
 }
 
-impl Coded for CommandError {
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::Client(error) => error.code(),
-            Self::Project(problems) => problems.code(),
-            Self::FolderInUse { .. } => ErrorCode("WL0701"),
-            Self::Unwell { .. } => ErrorCode("WL0724"),
-            Self::Write { .. } => ErrorCode("WL0702"),
-            Self::Read { .. } => ErrorCode("WL0703"),
-            Self::Exists { .. } => ErrorCode("WL0719"),
-            Self::Stdout(_) => ErrorCode("WL0704"),
-            Self::Form { .. } => ErrorCode("WL0705"),
-            Self::Usage { .. } => ErrorCode("WL0706"),
-            Self::RunEnded => ErrorCode("WL0707"),
-            Self::FixturesFailed => ErrorCode("WL1064"),
-            Self::NoPlan { .. } => ErrorCode("WL0708"),
-            Self::NoCursors { .. } => ErrorCode("WL0709"),
-            Self::NoContract { source, .. } => source.code(),
-            Self::UnknownContract { .. } => ErrorCode("WL1003"),
-            Self::Breaking { .. } => ErrorCode("WL1004"),
-        }
-    }
-
-    fn help(&self) -> Option<String> {
-        Some(match self {
-            Self::Client(error) => return error.help(),
-            Self::Project(problems) => return problems.help(),
-            Self::FolderInUse { .. } => "name a folder that does not exist yet".to_owned(),
-            Self::Write { .. } => "check that the folder exists and can be written".to_owned(),
-            Self::Read { .. } => "check the file's name".to_owned(),
-            Self::Exists { .. } => "name another file, or give `--force` to replace this one".to_owned(),
-            Self::Stdout(_) => return None,
-            Self::Form { .. } => "choose another `--output`, or cast the columns that it cannot hold".to_owned(),
-            Self::Usage { help, .. } => help.clone(),
-            Self::NoPlan { run, .. } => format!("`windlass runs show {run}` lists the stages of the run"),
-            Self::NoCursors { help, .. } => return help.clone(),
-            Self::NoContract { source, .. } => return source.help(),
-            Self::UnknownContract { help, .. } => {
-                help.clone().unwrap_or_else(|| "name a file, or NAME or NAME@VERSION of the project".to_owned())
-            }
-            Self::Breaking { .. } => "keep the older version for its readers, or tell them".to_owned(),
-            Self::RunEnded | Self::FixturesFailed | Self::Unwell { .. } => return None,
-        })
-    }
-
-    fn is_retryable(&self) -> bool {
-        match self {
-            Self::Client(error) => error.is_retryable(),
-            _ => false,
-        }
+coded! {
+    CommandError {
+        Client => inner;
+        Project => inner;
+        NoContract { source } => inner;
+        FolderInUse => "WL0701", "name a folder that does not exist yet";
+        Write => "WL0702", "check that the folder exists and can be written";
+        Read => "WL0703", "check the file's name";
+        Stdout => "WL0704";
+        Form => "WL0705", "choose another `--output`, or cast the columns that it cannot hold";
+        Usage { help } => "WL0706", help;
+        RunEnded => "WL0707";
+        NoPlan { run } => "WL0708", format!("`windlass runs show {run}` lists the stages of the run");
+        NoCursors { help } => "WL0709", help;
+        Exists => "WL0719", "name another file, or give `--force` to replace this one";
+        Unwell => "WL0724";
+        UnknownContract { help } => "WL1003",
+            help.as_deref().unwrap_or("name a file, or NAME or NAME@VERSION of the project");
+        Breaking => "WL1004", "keep the older version for its readers, or tell them";
+        FixturesFailed => "WL1064";
     }
 }
