@@ -1,11 +1,7 @@
 //! Valid projects: what is parsed, inferred and bound.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 
-use regex::Regex;
 use windlass_base::ids::NodeName;
 use windlass_project::graph::check;
 use windlass_project::literal_rows::Cell;
@@ -14,7 +10,7 @@ use windlass_project::spec::source::{FileFormat, ListingSource, PinAt, SortColum
 use windlass_project::spec::table::{
     Incremental, Materialize, MergeWrite, OnDefinitionChange, TableSettings, WriteMode,
 };
-use windlass_project::spec::{ParamValue, Problems, ProjectFiles, RenderStyle, codes, parse_project};
+use windlass_project::spec::{ParamValue, Problems, ProjectFiles, RenderStyle, parse_project};
 
 use super::{CODE_GRAPH, code_graph, graph_of};
 
@@ -317,54 +313,4 @@ fn the_documented_project_is_good() {
     let graph = graph_of(&[("windlass.yaml", &format!("name: p\n{params}")), ("stages/a.sql", "SELECT 1")]);
     let types: Vec<String> = graph.params.iter().map(|param| param.data_type.to_string()).collect();
     assert_eq!(types, ["long", "double", "boolean", "string", "date", "string"]);
-}
-
-#[test]
-fn every_code_is_documented() {
-    let page = include_str!("../../../../docs/errors.md");
-    for (code, meaning) in codes::ALL {
-        let row = page.lines().find(|line| line.starts_with(&format!("| {code} |")));
-        assert!(row.is_some_and(|row| row.contains(meaning)), "{code} {meaning}");
-    }
-    let rows = page.lines().filter(|line| line.starts_with("| WL01") || line.starts_with("| WL02")).count();
-    assert_eq!(rows, codes::ALL.len());
-}
-
-/// The codes that a text names; `WL0530 to WL0532` names three.
-fn codes_in(text: &str) -> BTreeSet<String> {
-    let code = Regex::new(r"WL(\d{4})(?: to WL(\d{4}))?").unwrap();
-    let number = |group: regex::Match| group.as_str().parse::<u32>().unwrap();
-    let ranges = code.captures_iter(text).map(|found| {
-        let first = number(found.get(1).unwrap());
-        first..=found.get(2).map_or(first, number)
-    });
-    ranges.flatten().map(|code| format!("WL{code:04}")).collect()
-}
-
-/// The codes that the Rust sources below a folder name.
-fn codes_below(folder: &Path, codes: &mut BTreeSet<String>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            codes_below(&path, codes);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            codes.extend(codes_in(&fs::read_to_string(&path).unwrap()));
-        }
-    }
-}
-
-#[test]
-fn the_page_of_errors_has_each_code_of_the_sources_and_no_other() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let mut used = BTreeSet::new();
-    let of_shared = fs::read_dir(root.join("shared")).unwrap().map(|entry| entry.unwrap().path());
-    let members = of_shared.chain(["scheduler", "executor", "client"].map(|member| root.join(member)));
-    for sources in members.map(|member| member.join("src")).filter(|sources| sources.is_dir()) {
-        codes_below(&sources, &mut used);
-    }
-    let page = include_str!("../../../../docs/errors.md");
-    // The first cell of a row, the heading of a section, or in bold in a paragraph about it.
-    let head = Regex::new(r"(?m)^\| WL[^|]*\||^### WL.*$|\*\*WL\d{4}\*\*").unwrap();
-    let heads: Vec<&str> = head.find_iter(page).map(|head| head.as_str()).collect();
-    assert_eq!(used, codes_in(&heads.join("\n")));
 }

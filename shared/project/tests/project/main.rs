@@ -6,6 +6,7 @@ mod bad;
 mod contract;
 mod difference;
 mod draw;
+mod error_codes;
 mod good;
 mod grammar;
 mod mutate;
