@@ -35,7 +35,7 @@ pub enum ClientError {
     #[error(transparent)]
     Session(#[from] windlass_engine::session::SessionError),
     /// The home's folder cannot be created.
-    #[error("the home folder {} cannot be made", .folder.display())]
+    #[error("the home folder {} cannot be created", .folder.display())]
     Home {
         /// The folder.
         folder: PathBuf,
@@ -101,7 +101,7 @@ pub enum ClientError {
     #[error("the rows cannot be fetched")]
     Rows(#[source] DataFusionError),
     /// The task that follows a run panicked.
-    #[error("the task that follows the run broke down")]
+    #[error("the task that follows the run panicked")]
     Follower(#[source] tokio::task::JoinError),
     /// The state store failed.
     #[cfg(feature = "embedded")]
@@ -198,14 +198,14 @@ coded! {
         Home => "WL0711", "choose another folder with `--home`";
         RemoteHome => "WL0712",
             "set XDG_STATE_HOME or HOME to a folder of yours, or choose a local folder with `--home`";
-        NoSuchRun => "WL0713", "`windlass runs list` shows the runs there are";
+        NoSuchRun => "WL0713", "`windlass runs list` shows the runs that exist";
         BadAddress => "WL0714", "give the address of the scheduler's API, such as http://127.0.0.1:50051";
         Unreachable => "WL0715" retry, "check the address and that the scheduler runs and can be reached from here";
         NotWindlass => "WL0716",
             "give the address of the scheduler's API (`api-bind`, by default port 50051), not that of another of its \
              ports, and use a client of the scheduler's version";
-        Rows => "WL0717" retry, "ask again; an executor may have been lost while the rows were read";
-        OwnRun => "WL0718", "fire the handle's cancel token";
+        Rows => "WL0717" retry, "run the query again; an executor may have been lost while the rows were read";
+        OwnRun => "WL0718", "stop it with the handle's cancel token";
         Follower => "WL0652", "this is a defect of Windlass; run again with -vvv and report the log";
     }
 }

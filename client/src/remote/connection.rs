@@ -182,12 +182,12 @@ fn endpoint(url: &str) -> Result<Endpoint, ClientError> {
         return Err(bad("it must begin with http://"));
     }
     if parsed.host_str().is_none_or(str::is_empty) {
-        return Err(bad("it names no host"));
+        return Err(bad("it has no host"));
     }
     if !parsed.username().is_empty() || parsed.password().is_some() {
         return Err(ClientError::BadAddress {
             url: format!("http://{}", parsed.host_str().unwrap_or_default()),
-            reason: "credentials do not belong into an address".to_owned(),
+            reason: "an address must not contain credentials".to_owned(),
         });
     }
     let endpoint = Endpoint::from_shared(url.to_owned()).map_err(|error| bad(&error.to_string()))?;

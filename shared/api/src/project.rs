@@ -51,13 +51,13 @@ pub enum TransferError {
         files: usize,
     },
     /// The content does not match its digest.
-    #[error("the content put as {digest} has another digest")]
+    #[error("the content uploaded as {digest} has another digest")]
     WrongDigest {
         /// The digest that was given.
         digest: String,
     },
     /// A file's content is missing.
-    #[error("the content of `{path}` has not been put")]
+    #[error("the content of `{path}` has not been uploaded")]
     Missing {
         /// The path.
         path: String,
@@ -76,7 +76,7 @@ coded! {
             "send text files by their path below the project's folder, parts separated by `/`";
         TooLarge | FileTooLarge | TooMany => "WL0802",
             "keep data out of project files, split the project, or raise `project-limit` of the scheduler";
-        WrongDigest | Missing => "WL0803" retry, "put the project's files again, then submit again";
+        WrongDigest | Missing => "WL0803" retry, "upload the project's files again, then submit again";
     }
 }
 

@@ -13,7 +13,7 @@ use windlass_storage::Location;
 
 /// Why the rows of a small table cannot be written.
 #[derive(Debug, thiserror::Error)]
-#[error("the rows that are given for `{location}` cannot be written")]
+#[error("the rows given for `{location}` cannot be written")]
 pub struct SampleError {
     /// The table's root.
     location: String,
@@ -24,7 +24,7 @@ pub struct SampleError {
 
 coded! {
     struct SampleError => "WL1062",
-        "check the types that are given for the table's columns, and that the temporary folder has room";
+        "check the types that are given for the table's columns, and that the temporary folder has free space";
 }
 
 /// A small table on a local disk.

@@ -108,7 +108,7 @@ impl ProcessError {
 coded! {
     ProcessError {
         Unreadable => "WL0901", "check `--config` and `WINDLASS_CONFIG`";
-        Toml => "WL0902", "write one `key = value` a line; texts are quoted";
+        Toml => "WL0902", "write one `key = value` per line; quote texts";
         UnknownKey { hint } => "WL0903", hint;
         BadValue { expected } => "WL0904", format!("write {expected}");
         Missing { name, expected } => "WL0905",

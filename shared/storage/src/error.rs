@@ -15,7 +15,7 @@ pub enum StorageError {
     },
     /// A local path has a name that URLs, and so the stores and logs that are found by them, take for two.
     #[error(
-        "`{location}` cannot be a location: there is a backslash in one of its names, which a URL takes for a slash"
+        "`{location}` cannot be a location: there is a backslash in one of its names, which a URL reads as a slash"
     )]
     Backslash {
         /// The path.
@@ -51,6 +51,6 @@ coded! {
             "set the store's credentials and endpoint in this process's environment, for example AWS_ACCESS_KEY_ID, \
              AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL";
         Access { source } => "WL0319" retry if matches!(source, object_store::Error::Generic { .. }),
-            "see what the store says, and that this process may read and write there";
+            "see the store's message, and check that this process may read and write there";
     }
 }

@@ -42,7 +42,7 @@ impl Location {
         // abfss://container@account.dfs.core.windows.net/path names its container in the user part.
         let user_is_container = matches!(url.scheme(), "abfs" | "abfss");
         if url.password().is_some() || (!url.username().is_empty() && !user_is_container) {
-            return Err(bad(without_secrets(text), "credentials do not belong into a location"));
+            return Err(bad(without_secrets(text), "a location must not contain credentials"));
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(bad(without_secrets(text), "a query or a fragment has no meaning here"));

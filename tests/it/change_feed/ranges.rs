@@ -56,7 +56,7 @@ async fn ends_that_the_table_does_not_have_are_refused() {
       help: the table may have been replaced by an older copy of itself: if that is right, rebuild what reads the changes from the table as it is now (`windlass run --full-refresh STAGE`)
     WL0410 the changes of the Delta table at `…` cannot be read: version 7 is asked for, but the newest version is 4
       help: the table may have been replaced by an older copy of itself: if that is right, rebuild what reads the changes from the table as it is now (`windlass run --full-refresh STAGE`)
-    WL0410 the changes of the Delta table at `…` cannot be read: they would begin with version 4 and end before, with version 2
+    WL0410 the changes of the Delta table at `…` cannot be read: the range would begin with version 4 and end before it, with version 2
       help: read the table at the version up to which its changes were read, or later; to go back, rebuild what reads the changes from the table as it is now (`windlass run --full-refresh STAGE`)
     "#);
     assert!(feed(&sessions(1), folder.path(), 5, 4).await.unwrap().is_empty());

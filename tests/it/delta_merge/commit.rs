@@ -317,7 +317,7 @@ async fn partitions_are_replaced_by_value() {
     let outside = CommitRequest { mode, base, ..lab.request(&state, files, 3) };
     let error = commit(&outside, lab.stores()).await.unwrap_err();
     assert_eq!(error.code().to_string(), "WL0441");
-    assert!(error.to_string().contains("is not of a partition that is replaced"), "{error}");
+    assert!(error.to_string().contains("is not in a partition that is replaced"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

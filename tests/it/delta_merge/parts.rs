@@ -134,7 +134,7 @@ async fn changes_that_do_not_fit_together_are_refused() {
     External error: the changes for the table `people` cannot be merged: a row to replace has no address [WL0441]
     External error: the changes for the table `people` cannot be merged: a row to replace has no address [WL0441]
     External error: the changes for the table `people` cannot be merged: there is no row -1 in a file [WL0441]
-    External error: the changes for the table `people` cannot be merged: `upsert` is no operation [WL0441]
+    External error: the changes for the table `people` cannot be merged: `upsert` is not an operation [WL0441]
     External error: the changes for the table `people` cannot be merged: a row has no operation [WL0441]
     "#);
     // With two tasks, it is not seen before the reports are combined.

@@ -84,7 +84,7 @@ async fn commits_that_carry_their_time_are_pinned_by_it() {
         assert_eq!(table.pin().timestamp, Some(at(hour)));
     }
     insta::assert_snapshot!(refusal(folder.path(), PinAt::Timestamp(at(0))).await, @r#"
-    WL0404 the Delta table at `…` has no version as old as 2026-01-01T00:00:00.000Z; its oldest, version 0, is of 2026-01-01T01:00:00.000Z
+    WL0404 the Delta table at `…` has no version as old as 2026-01-01T00:00:00.000Z; its oldest, version 0, is from 2026-01-01T01:00:00.000Z
       help: pin a later time, or a version
     "#);
 }
@@ -102,10 +102,10 @@ async fn missing_items_are_named_with_the_existing_ones() {
     }
     insta::assert_snapshot!(refusal(folder.path(), PinAt::Version(7)).await, @r#"
     WL0403 the Delta table at `…` has no version 7; it has versions 0 to 2
-      help: pin a version of that range, or a time, or nothing for the newest; older versions go when the log is cleaned up
+      help: pin a version of that range, or a time, or leave the pin out for the newest; clean-up of the log removes older versions
     "#);
     insta::assert_snapshot!(refusal(folder.path(), PinAt::Timestamp(at(9))).await, @r#"
-    WL0404 the Delta table at `…` has no version as old as 2026-01-01T09:00:00.000Z; its oldest, version 0, is of 2026-01-01T10:00:00.000Z
+    WL0404 the Delta table at `…` has no version as old as 2026-01-01T09:00:00.000Z; its oldest, version 0, is from 2026-01-01T10:00:00.000Z
       help: pin a later time, or a version
     "#);
 }
@@ -174,7 +174,7 @@ async fn broken_logs_are_distinguished() {
       help: restore the missing or damaged files of `_delta_log`, or pin a version before the damage
     WL0407 the log of the Delta table at `…` is invalid: there is no `protocol` action up to version 0
       help: restore the missing or damaged files of `_delta_log`, or pin a version before the damage
-    WL0408 the Delta table at `…` holds a file of another object store: `s3://elsewhere/f.parquet`
+    WL0408 the Delta table at `…` refers to a file in another object store: `s3://elsewhere/f.parquet`
       help: copy the table (a shallow clone keeps its files elsewhere; a deep clone does not)
     WL0407 the log of the Delta table at `…` is invalid: its column mapping mode is `shuffled`
       help: restore the missing or damaged files of `_delta_log`, or pin a version before the damage

@@ -267,7 +267,7 @@ async fn a_damaged_vector_is_an_error_and_never_a_wrong_row() {
     External error: the deletion vector of `…/f.parquet` cannot be applied: it is not in the portable format
     External error: the deletion vector of `…/f.parquet` cannot be applied: it names row 3, but the file has 3
     WL0409 the deletion vector of `f.parquet` cannot be applied: its path is too short
-    WL0409 the deletion vector of `f.parquet` cannot be applied: it is stored in a way that is not known, `x`
+    WL0409 the deletion vector of `f.parquet` cannot be applied: its storage type `x` is not known
     "#);
     let gone = damaged(|folder, _| std::fs::remove_file(vector_file(folder)).unwrap()).await;
     assert!(gone.contains("not found"), "{gone}");

@@ -57,7 +57,7 @@ async fn a_report_with_missing_rows_is_refused() {
     assert_eq!(report.num_rows(), 2);
     for part in [report.slice(0, 1), report.slice(1, 1)] {
         let error = StagedFiles::from_batches(&[part]).unwrap_err();
-        assert!(error.to_string().starts_with("what the write's tasks reported is not complete"), "{error}");
+        assert!(error.to_string().starts_with("the reports of the write's tasks are not complete"), "{error}");
     }
     assert_eq!(StagedFiles::from_batches(&[report.slice(0, 1), report.slice(1, 1)]).unwrap().rows(), 10);
 }

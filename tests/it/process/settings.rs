@@ -110,7 +110,7 @@ fn what_cannot_be_is_refused_with_a_code_and_where_it_was_given() {
         assert!(stderr(&unknown).contains("--http-bind"));
     }
     let secret = ["--home", "s3://key:hunter2@bucket/x"];
-    assert_refused("windlass-scheduler", &secret, &[], "WL0904", &["credentials do not belong"]);
+    assert_refused("windlass-scheduler", &secret, &[], "WL0904", &["must not contain credentials"]);
     let scheduler = ["--scheduler", "http://scheduler:50050"];
     assert_refused("windlass-executor", &scheduler, &[], "WL0904", &["no scheme", "`scheduler:50050`"]);
 }

@@ -452,7 +452,7 @@ async fn a_damaged_bundle_is_named_and_does_not_hide_the_others() {
         problems,
         [
             Some("there is no run r3".to_owned()),
-            Some("the bundle's file runs/r2/run.json is not readable as such".to_owned()),
+            Some("the bundle's file runs/r2/run.json cannot be parsed".to_owned()),
             None
         ]
     );

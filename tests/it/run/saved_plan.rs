@@ -253,7 +253,7 @@ fn a_refusal_lists_what_moved() {
     now.stages[1].code_parts.as_mut().unwrap().definition = "other".into();
     let refused = PlanMoved { moved: moved(&saved(), &now) };
     insta::assert_snapshot!(refused, @r"
-    the plan does not hold any more:
+    the plan is no longer valid:
       stage totals: its definition has changed
       source orders: version 4 → 6
       cursor of totals for orders: 3 → 4

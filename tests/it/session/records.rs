@@ -96,7 +96,7 @@ async fn csv_files_with_other_columns_are_refused_by_name() {
     for (text, found, with_schema) in [
         ("net,discount\n1,2\n", Some("no column `tax`"), Some("no column `tax`")),
         ("net,tax,more\n1,2,3\n", Some("a column `more`"), None),
-        ("net,Tax\n1,2\n", Some("a column `Tax`, and none that is written `tax`"), Some("written `tax`")),
+        ("net,Tax\n1,2\n", Some("a column `Tax`, and none that is spelled `tax`"), Some("spelled `tax`")),
         ("net,tax,net\n1,2,3\n", Some("two columns `net`"), Some("two columns `net`")),
         ("net,tax,\n1,2,3\n", Some("no name for its column 3"), None),
         ("net,tax\n1,2\n3\n", Some("line 3: the number of values is 1"), Some("line 3")),

@@ -72,7 +72,7 @@ pub(crate) enum CommandError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The run has no such plan of such a stage.
-    #[error("run {run} keeps no {which} plan of a stage `{stage}`")]
+    #[error("run {run} has no {which} plan of a stage `{stage}`")]
     NoPlan {
         /// The run.
         run: RunId,

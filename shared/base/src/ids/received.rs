@@ -33,7 +33,7 @@ impl Refused {
 
 coded! {
     struct Refused => "WL0536",
-        "no scheduler or client of Windlass sends this: let only them reach this process's ports";
+        "no scheduler or client of Windlass sends this: make this process's ports reachable for them alone";
 }
 
 /// Checks that a text is a valid id: only ASCII letters, digits, `_` and `-`, so that it is the name of one file or

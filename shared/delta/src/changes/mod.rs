@@ -202,7 +202,7 @@ fn table_columns(location: &Location, metadata: &TableMetadata) -> Result<Vec<Fi
         None => Ok(columns),
         Some(column) => Err(ReadError::InvalidLog {
             location: location.to_string(),
-            reason: format!("it has a column `{}`, a name that the change data feed needs itself", column.name()),
+            reason: format!("it has a column `{}`, a name that the change data feed reserves", column.name()),
         }
         .into()),
     }

@@ -47,7 +47,7 @@ pub(super) async fn actions(
             let outside =
                 actions.iter().find(|action| matches!(action, Action::Add(add) if !partitions.hold_added(add)));
             if let Some(Action::Add(add)) = outside {
-                let reason = format!("the new file `{}` is not of a partition that is replaced", add.path);
+                let reason = format!("the new file `{}` is not in a partition that is replaced", add.path);
                 return Err(WriteError::BadMerge { table, reason }.into());
             }
             actions.extend(files.iter().filter(|file| partitions.hold(&file.partition_values_map())).map(removed));
@@ -72,7 +72,7 @@ fn replaced(table: &str, replacement: &Replacement, files: &[LogicalFileView]) -
         };
         let removed = removed(found);
         if encoded(&removed).as_deref() != Some(&file.path) {
-            return Err(bad(format!("the log names a file `{}`, which this writer would name otherwise", file.path)));
+            return Err(bad(format!("the log names a file `{}`, which this writer would name differently", file.path)));
         }
         actions.push(removed);
         if file.stays() {

@@ -102,7 +102,7 @@ impl fmt::Display for Gap {
                 write!(f, "version {version} is asked for, but the newest version is {newest}")
             }
             Self::Backwards { first, last } => {
-                write!(f, "they would begin with version {first} and end before, with version {last}")
+                write!(f, "the range would begin with version {first} and end before it, with version {last}")
             }
         }
     }

@@ -17,7 +17,8 @@ pub enum ReadError {
     },
     /// A run has made the table, and none has committed to it.
     #[error(
-        "the Delta table at `{location}` is not built yet: a run has made it for the stage `{stage}`, and none has committed to it"
+        "the Delta table at `{location}` is not built yet: a run has created it for the stage `{stage}`, and no run has \
+         committed rows to it"
     )]
     NotBuilt {
         /// The table's root.
@@ -39,7 +40,7 @@ pub enum ReadError {
     },
     /// Every version that can be read is younger than the time asked for.
     #[error(
-        "the Delta table at `{location}` has no version as old as {}; its oldest, version {oldest}, is of {}",
+        "the Delta table at `{location}` has no version as old as {}; its oldest, version {oldest}, is from {}",
         shown(.timestamp), shown(.oldest_timestamp)
     )]
     BeforeFirstCommit {
@@ -81,7 +82,7 @@ pub enum ReadError {
         reason: String,
     },
     /// A file of the table is in another object store than the table.
-    #[error("the Delta table at `{location}` holds a file of another object store: `{file}`")]
+    #[error("the Delta table at `{location}` refers to a file in another object store: `{file}`")]
     ForeignFile {
         /// The table's root.
         location: String,
@@ -110,8 +111,8 @@ coded! {
         NotBuilt { stage } => "WL0443",
             format!("run `{stage}` in its project; if its last run failed, see why with `windlass runs show`");
         VersionNotFound => "WL0403",
-            "pin a version of that range, or a time, or nothing for the newest; older versions go when the log is \
-             cleaned up";
+            "pin a version of that range, or a time, or leave the pin out for the newest; clean-up of the log removes \
+             older versions";
         BeforeFirstCommit => "WL0404", "pin a later time, or a version";
         Feature { advice } => "WL0405", advice.map_or_else(without_feature, str::to_owned);
         ReaderVersion => "WL0406",

@@ -141,7 +141,7 @@ pub enum WriteError {
         differences: Vec<Difference>,
     },
     /// What the tasks reported is not all of what they wrote.
-    #[error("what the write's tasks reported is not complete: {reason}")]
+    #[error("the reports of the write's tasks are not complete: {reason}")]
     Incomplete {
         /// What is missing.
         reason: String,
@@ -161,7 +161,7 @@ pub enum WriteError {
         attempts: usize,
     },
     /// The log could be neither written nor read again, so nobody knows whether the commit is there.
-    #[error("whether the commit to `{table}` has happened cannot be found out")]
+    #[error("it cannot be found out whether the commit to `{table}` has happened")]
     Unknown {
         /// The table's root.
         table: String,
@@ -261,14 +261,14 @@ coded! {
             "run again when the store can be reached; a commit that did happen is found and not repeated";
         Forgotten => "WL0436", "nothing is lost; start a new run";
         Create => "WL0437" retry, "check that the location can be written";
-        Encode => "WL0438";
+        Encode => "WL0438", "the log was written by a faulty program, or this is a defect of Windlass: report it";
         Refused => "WL0439", "check the process's permissions and the location";
         NoSuchColumn => "WL0440", "name columns as the stage's result has them, in the same case";
         BadMerge => "WL0441",
             "run the stage again; if it fails again, compute all of its rows with `--full-refresh`";
         Vectors { source } => "WL0442" retry if is_transient(source),
             "check the process's permissions and the location";
-        Moved => "WL0444", "do it again; if another program writes to the table, let only one of them do so";
+        Moved => "WL0444", "try again; if another program writes to the table, let only one of them do so";
     }
 }
 

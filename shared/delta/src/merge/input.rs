@@ -119,7 +119,7 @@ impl MergeInput {
             Some(INSERT) => Ok(Op::Insert),
             Some(UPDATE) => Ok(Op::Update),
             Some(DELETE) => Ok(Op::Delete),
-            Some(other) => Err(self.bad(format!("`{other}` is no operation"))),
+            Some(other) => Err(self.bad(format!("`{other}` is not an operation"))),
             None => Err(self.bad("a row has no operation".to_owned())),
         };
         texts.iter().map(op).collect()
@@ -170,7 +170,7 @@ impl MergeInput {
 
 fn text(column: &ArrayRef) -> Result<StringArray, WriteError> {
     let array = cast(column, &DataType::Utf8).map_err(unreadable)?;
-    array.as_string_opt::<i32>().cloned().ok_or_else(|| unreadable("it is no text"))
+    array.as_string_opt::<i32>().cloned().ok_or_else(|| unreadable("it is not text"))
 }
 
 fn unreadable(reason: impl ToString) -> WriteError {

@@ -90,7 +90,7 @@ impl DeletionVector {
                 let folder = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
                 vector.path = resolve(location, &format!("{folder}deletion_vector_{uuid}.bin"))?.into();
             }
-            other => return Err(invalid(&format!("it is stored in a way that is not known, `{other}`"))),
+            other => return Err(invalid(&format!("its storage type `{other}` is not known"))),
         }
         Ok(vector)
     }

@@ -51,7 +51,7 @@ pub(crate) fn delta_type(column: &str, data_type: &DataType) -> Result<DataType,
         | DataType::Decimal256(precision, scale) => {
             let fits = *precision <= DECIMAL128_MAX_PRECISION && *scale >= 0 && scale.unsigned_abs() <= *precision;
             if !fits {
-                return refuse("Delta has decimals of up to 38 digits, none to all of them behind the point");
+                return refuse("Delta has decimals of up to 38 digits, none to all of them after the decimal point");
             }
             DataType::Decimal128(*precision, *scale)
         }
@@ -71,8 +71,8 @@ pub(crate) fn delta_type(column: &str, data_type: &DataType) -> Result<DataType,
             DataType::Struct(fields.collect::<Result<Vec<_>, WriteError>>()?.into())
         }
         DataType::Map(entries, _) => {
-            let DataType::Struct(pair) = entries.data_type() else { return refuse("its entries are no pairs") };
-            let [key, value] = pair.as_ref() else { return refuse("its entries are no pairs") };
+            let DataType::Struct(pair) = entries.data_type() else { return refuse("its entries are not pairs") };
+            let [key, value] = pair.as_ref() else { return refuse("its entries are not pairs") };
             let key = Field::new("key", delta_type(&format!("{column}.key"), key.data_type())?, false);
             let value = Field::new("value", delta_type(&format!("{column}.value"), value.data_type())?, true);
             let pair = DataType::Struct(vec![key, value].into());
@@ -80,10 +80,10 @@ pub(crate) fn delta_type(column: &str, data_type: &DataType) -> Result<DataType,
         }
         DataType::Dictionary(_, value) => delta_type(column, value)?,
         DataType::RunEndEncoded(_, value) => delta_type(column, value.data_type())?,
-        DataType::Null => return refuse("it is null in every row, so nothing says what it would be otherwise"),
-        DataType::Time32(_) | DataType::Time64(_) => return refuse("Delta has no times of day"),
-        DataType::Duration(_) | DataType::Interval(_) => return refuse("Delta has no intervals"),
-        DataType::Union(_, _) => return refuse("Delta has no unions"),
+        DataType::Null => return refuse("it is null in every row, so it has no type"),
+        DataType::Time32(_) | DataType::Time64(_) => return refuse("Delta has no type for times of day"),
+        DataType::Duration(_) | DataType::Interval(_) => return refuse("Delta has no type for intervals"),
+        DataType::Union(_, _) => return refuse("Delta has no type for unions"),
     })
 }
 
@@ -137,7 +137,10 @@ pub(crate) fn delta_fields(schema: &Schema, not_null: &[String]) -> Result<Vec<F
         let name = field.name();
         check_names(name, field.data_type())?;
         if let Some(other) = seen.insert(name.to_lowercase(), name) {
-            return refuse(name, format!("there is also `{other}`, and Delta does not tell upper from lower case"));
+            return refuse(
+                name,
+                format!("there is also `{other}`, and Delta does not distinguish upper and lower case"),
+            );
         }
         fields.push(Field::new(name, delta_type(name, field.data_type())?, !not_null.contains(name)));
     }
@@ -150,7 +153,7 @@ fn check_names(name: &str, data_type: &DataType) -> Result<(), WriteError> {
         return refuse("its name is empty".to_owned());
     }
     if let Some(character) = name.chars().find(|&character| FORBIDDEN.contains(character)) {
-        return refuse(format!("{character:?} must not be in a name; none of {FORBIDDEN:?} may"));
+        return refuse(format!("{character:?} is not allowed in a name, nor is any other of {FORBIDDEN:?}"));
     }
     let inner: Vec<&Field> = match data_type {
         DataType::Struct(fields) => {

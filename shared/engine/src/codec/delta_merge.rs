@@ -29,7 +29,7 @@ fn encode(plan: &Arc<dyn ExecutionPlan>, encoding: &Encoding<'_>) -> Result<Opti
 
 fn decode(bytes: &[u8], decoding: &Decoding<'_>) -> Result<Arc<dyn ExecutionPlan>> {
     let body = Body::decode(bytes).map_err(external)?;
-    let Some(write) = body.write else { return internal_err!("a merge travels without its write") };
+    let Some(write) = body.write else { return internal_err!("a merge was encoded without its write") };
     let (spec, constraints) = write.into_parts(decoding)?;
     let [input] = decoding.inputs else {
         return internal_err!("a merge has one input, not {}", decoding.inputs.len());

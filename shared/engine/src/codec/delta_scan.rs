@@ -98,10 +98,10 @@ fn decode(bytes: &[u8], decoding: &Decoding<'_>) -> Result<Arc<dyn ExecutionPlan
     let context = PhysicalPlanDecodeContext::new(decoding.task, decoding.codec);
     let plain = decoding.converter.proto_to_execution_plan(&plain, &context)?;
     let Some(config) = scan_config(&plain) else {
-        return internal_err!("the scan of a Delta table came back as another node, {}", plain.name());
+        return internal_err!("the scan of a Delta table was decoded as another node, {}", plain.name());
     };
     let Some(parquet) = config.file_source().downcast_ref::<ParquetSource>() else {
-        return internal_err!("the scan of a Delta table came back with another source");
+        return internal_err!("the scan of a Delta table was decoded with another source");
     };
     let mut vectors = DeletionVectors::new();
     for FileVector { file, vector } in node.vectors {
@@ -119,7 +119,7 @@ fn decode(bytes: &[u8], decoding: &Decoding<'_>) -> Result<Arc<dyn ExecutionPlan
     let mut selections = Selections::default();
     for FileSelection { group, place, within, without } in node.selections {
         let file = config.file_groups.get(group as usize).and_then(|group| group.files().get(place as usize));
-        let file = file.ok_or_else(|| internal_datafusion_err!("the scan of changes came back without a file"))?;
+        let file = file.ok_or_else(|| internal_datafusion_err!("the scan of changes was decoded without a file"))?;
         selections.insert(file, RowSet { within: within.map(Arc::new), without: without.map(Arc::new) });
     }
     let source = DeltaSource::new(parquet, Arc::new(vectors), mapping).with_selections(Arc::new(selections));

@@ -54,7 +54,7 @@ impl WriteBody {
         let mut constraints = Vec::with_capacity(self.constraints.len());
         for constraint in self.constraints {
             let Some(condition) = &constraint.condition else {
-                return internal_err!("the constraint `{}` travels without its condition", constraint.name);
+                return internal_err!("the constraint `{}` was encoded without its condition", constraint.name);
             };
             let condition = decoding.converter.proto_to_physical_expr(condition, schema, &context)?;
             constraints.push(RowConstraint { name: constraint.name, sql: constraint.sql, condition });

@@ -62,7 +62,7 @@ fn decode(bytes: &[u8], decoding: &Decoding<'_>) -> Result<Arc<dyn ExecutionPlan
     let format = match node.csv {
         Some(Csv { has_header, delimiter }) => match u8::try_from(delimiter) {
             Ok(delimiter) => RecordFormat::Csv { has_header, delimiter },
-            Err(_) => return internal_err!("a scan of CSV came with the delimiter {delimiter}"),
+            Err(_) => return internal_err!("a scan of CSV was decoded with the delimiter {delimiter}"),
         },
         None => RecordFormat::Json,
     };

@@ -113,10 +113,10 @@ coded! {
         NoLoader { known } => "WL0340", known_ones(known);
         NoSaver { known } => "WL0341", known_ones(known);
         OtherKind => "WL0342", "name another loader, or change the source's `kind`";
-        Load => "WL0343", "see what the loader says; its options are those of the source";
+        Load => "WL0343", "see the loader's message; its options are those of the source";
         // What was written does not count before all of it is, so trying again does no harm.
         Save => "WL0344" retry,
-            "the stage's table is committed; run again to write the export, which is then made good";
+            "the stage's table is committed; run again to write the missing export";
         Unfit => "WL0345",
             "correct the export's options, export a stage that gives the column another type, or choose a format that \
              holds it, such as `parquet`";

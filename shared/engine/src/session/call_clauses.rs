@@ -93,7 +93,7 @@ fn refused(call: &Call, callee: Callee) -> Option<Problem> {
             Some((clause, "a function that ignores nulls", "remove it"))
         }
         (Callee::Group { of_all_rows: true, .. }, CallClause::Distinct) => {
-            Some((clause, "a function that is given every row", "remove it, and call it over a SELECT DISTINCT"))
+            Some((clause, "a function that always reads every row", "remove it, and call it over a SELECT DISTINCT"))
         }
         (Callee::Group { is_ordered_set: true, .. }, CallClause::OrderBy { by_argument: false }) => Some((
             clause,

@@ -103,7 +103,7 @@ pub enum SessionError {
         similar: Option<String>,
     },
     /// A declared type cannot represent every value of the type in a file.
-    #[error("`{file}` has the column `{column}` as {found}, not every value of which is one of {declared}")]
+    #[error("`{file}` has the column `{column}` as {found}, and not every such value fits {declared}")]
     LossyType {
         /// The file.
         file: String,
@@ -175,7 +175,8 @@ coded! {
         NoFiles => "WL0305",
             "check the location, the format and the globs; files and folders whose names start with `.` or `_` do not \
              belong to a listing";
-        BadGlob => "WL0306", "write a glob such as `**/*.rs`; `[`, `{` and `\\` need their counterparts";
+        BadGlob => "WL0306",
+            "write a glob such as `**/*.rs`; close every `[` and `{`, and write a character after `\\`";
         WrongFormat => "WL0307",
             "set the source's format to what the files are, move files of other formats elsewhere, and write a \
              damaged file again";
@@ -186,7 +187,7 @@ coded! {
         FileChanged => "WL0310", "run again when nothing writes to the source's files any more";
         View => "WL0311", "correct the SQL: it must be one query over tables of the project";
         Register => "WL0312", "check the source's declaration against its files";
-        SchemaConflict => "WL0313", "write the files alike, or split them into several sources";
+        SchemaConflict => "WL0313", "write the files with the same columns, or split them into several sources";
         BadRecord => "WL0380", "correct the file, or set `delimiter` and `has_header` to what it is";
         BadValue => "WL0381",
             "correct the value, or declare the column in `schema` with a type that holds it: `string` holds any";

@@ -103,7 +103,7 @@ pub enum SavedPlanError {
     #[error("the text is not a saved plan")]
     Unreadable(#[source] serde_json::Error),
     /// It was written by a later version of Windlass.
-    #[error("the plan has the form {found}, and this version of windlass reads {SAVED_PLAN_FORMAT}")]
+    #[error("the plan has format {found}, and this version of windlass reads format {SAVED_PLAN_FORMAT}")]
     Later {
         /// Its form.
         found: u32,
@@ -297,7 +297,7 @@ impl fmt::Display for Moved {
 
 /// A plan was to be carried out that does not hold any more.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the plan does not hold any more:{}", listed(.moved))]
+#[error("the plan is no longer valid:{}", listed(.moved))]
 pub struct PlanMoved {
     /// What moved; never empty.
     pub moved: Vec<Moved>,

@@ -29,7 +29,7 @@ pub enum RecordError {
         source: std::io::Error,
     },
     /// A part of a bundle is not what its name says.
-    #[error("the bundle's file {path} is not readable as such")]
+    #[error("the bundle's file {path} cannot be parsed")]
     Malformed {
         /// The object.
         path: String,
@@ -37,7 +37,7 @@ pub enum RecordError {
         source: serde_json::Error,
     },
     /// The metrics are not a readable Arrow file.
-    #[error("the bundle's file {path} is not readable as Arrow")]
+    #[error("the bundle's file {path} cannot be read as Arrow")]
     Arrow {
         /// The object.
         path: String,
@@ -90,7 +90,7 @@ coded! {
         Store | Log => "WL0620" retry, "check that the home is reachable and writable and has free space";
         Malformed | Arrow | NotText => "WL0621",
             "the file was changed or cut short after it was written; the run's other files may still be readable";
-        Link => "WL0537", "windlass makes no links in bundles: see who put it there, and remove it";
+        Link => "WL0537", "windlass creates no links in bundles: find out what did, and remove it";
         Format => "WL0622", "use the version of windlass that wrote it, or a later one";
         NoSuchRun => "WL0623", "`windlass runs list` shows the runs of this home";
         Sealed => "WL0624", "a run that has ended is not resumed; start a new one";

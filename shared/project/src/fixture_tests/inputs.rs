@@ -28,7 +28,7 @@ pub(super) fn resolve_inputs(spec: &FixtureSpec, graph: &PipelineGraph, problems
         for given in &turn.given {
             let known = first.given.iter().any(|other| other.name.value == given.name.value);
             if !known && graph.node(&NodeName::new(&given.name.value)).is_some() {
-                let message = format!("`{}` is given here and not in the first turn", given.name.value);
+                let message = format!("`{}` is given here but not in the first turn", given.name.value);
                 let problem = Problem::new(codes::FIXTURE_CHANGE, message).at(&given.name.span);
                 problems.push(problem.help("give it in the first turn too: `rows: []` with `columns` if it is empty"));
             }
@@ -134,7 +134,7 @@ impl Table {
             let help = "add `key: [column, …]` next to it";
             refuse(
                 &rows.span,
-                format!("rows of `{name}` cannot be upserted: it is not known which identify one"),
+                format!("rows of `{name}` cannot be upserted: it is not known which columns identify a row"),
                 help,
             );
         }

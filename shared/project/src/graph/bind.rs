@@ -109,7 +109,7 @@ fn set_location(source: &mut SourceSpec, location: &str, files: &ProjectFiles) -
         Some(place) => location.clone_into(place),
         None => {
             let (name, kind) = (&source.name.value, source.kind.name());
-            let message = format!("`{name}` is of kind `{kind}` and has no location that could be another one");
+            let message = format!("`{name}` is of kind `{kind}` and has no location to override");
             let problem = Problem::new(codes::DOES_NOT_APPLY, message).at(&source.name.span);
             return Err(Problems::one(
                 problem.help("say `kind` in the target to replace it with another source"),

@@ -49,7 +49,7 @@ pub(super) fn check(graph: &PipelineGraph, places: &BTreeMap<NodeName, NodeSpans
     for node in graph.nodes() {
         for (column, to) in node.tags().join_keys() {
             let Some(to) = to.filter(|to| !ids.contains(to)) else { continue };
-            let message = format!("`{column}` of `{}` leads to `{to}`, and no node has that semantic id", node.name());
+            let message = format!("`{column}` of `{}` refers to `{to}`, and no node has that semantic id", node.name());
             let mut problem = Problem::new(codes::SEMANTIC_ID_UNKNOWN, message);
             if let Some(places) = places.get(node.name()) {
                 problem = problem.at(places.of(keys::JOIN_KEYS));

@@ -37,7 +37,7 @@ codes! {
     UNREADABLE = "WL0123", "a project file could not be read";
     PLAN_TEXT = "WL0124", "the plan of a stage is not a valid plan text";
     PLAN_ENGINE = "WL0125", "the plan of a stage was written by another version of DataFusion";
-    NEEDS_KEY = "WL0126", "an incremental stage does not say which columns identify a row";
+    NEEDS_KEY = "WL0126", "an incremental stage does not name the columns that identify a row";
     EXPECT_UNIQUE = "WL0150", "an incremental stage expects columns to be unique that do not include its key";
     CONTRACT_TWICE = "WL0140", "two files contain the same version of a contract";
     CONTRACT_UNKNOWN = "WL0141", "a stage names a contract that the project does not have";

@@ -84,7 +84,7 @@ impl ParamValue {
             }
             ColumnType::Timestamp => DateTime::parse_from_rfc3339(trimmed)
                 .map(|moment| Self::Timestamp(moment.with_timezone(&Utc)))
-                .map_err(|_| "a moment with its zone, such as 2026-01-31T12:00:00Z"),
+                .map_err(|_| "a date and time with a time zone, such as 2026-01-31T12:00:00Z"),
             ColumnType::TimestampNtz => parse_ntz(trimmed).map(Self::TimestampNtz),
             ColumnType::Decimal { precision, scale } => parse_decimal(trimmed, precision, scale)
                 .map(|unscaled| Self::Decimal { unscaled, precision, scale })
@@ -120,7 +120,7 @@ fn parse_ntz(text: &str) -> Result<NaiveDateTime, &'static str> {
     ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"]
         .iter()
         .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
-        .ok_or("a date and time without a zone, such as 2026-01-31T12:00:00")
+        .ok_or("a date and time without a time zone, such as 2026-01-31T12:00:00")
 }
 
 /// The digits of `text` as `unscaled`, if they fit the type without rounding.

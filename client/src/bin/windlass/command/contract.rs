@@ -77,7 +77,7 @@ fn diff(global: &Global, args: &ContractDiffArgs) -> Result<(), CommandError> {
     if global.output == Output::Json {
         output::json(&json!({ "breaking": breaking > 0, "changes": changes }))?;
     } else if changes.is_empty() {
-        output::text("they ask for the same\n")?;
+        output::text("there is no difference\n")?;
     } else {
         let row = |change: &ContractChange| {
             let effect = if change.breaking { "breaking" } else { "fine" };

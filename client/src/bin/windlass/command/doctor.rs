@@ -157,7 +157,7 @@ async fn home(global: &Global, project: &Project) -> Vec<Check> {
             });
         }
         Err(why) => {
-            let help = "check the place, the right to write there, and the credentials in the environment";
+            let help = "check the location, the permission to write there, and the credentials in the environment";
             checks.push(Check::not_ok("home", Verdict::Failed, format!("{location}: {why}"), help));
         }
     }
@@ -190,7 +190,7 @@ fn disk(what: &str, path: &Path) -> Option<Check> {
     Some(if free >= LOW_DISK_BYTES {
         Check::ok(what, found)
     } else {
-        Check::not_ok(what, Verdict::Warning, found, "make room: a run fails when the disk is full")
+        Check::not_ok(what, Verdict::Warning, found, "free some space: a run fails when the disk is full")
     })
 }
 
@@ -219,7 +219,7 @@ async fn sources(project: &Project) -> Vec<Check> {
                 Check::not_ok(what, Verdict::Failed, format!("{place} is empty"), help)
             }
             Err(why) => {
-                let help = "check the location, the right to read it, and the credentials in the environment";
+                let help = "check the location, the permission to read it, and the credentials in the environment";
                 Check::not_ok(what, Verdict::Failed, format!("{place}: {why}"), help)
             }
         });

@@ -36,7 +36,7 @@ fn decode(bytes: &[u8], task: &TaskContext, codec: &WireCodec) -> Result<Logical
     // The engine's decoder may not handle every malformed message.
     let decoded = catch_unwind(AssertUnwindSafe(|| node.try_into_logical_plan(task, codec)));
     let Ok(decoded) = decoded else {
-        let reason = "it contradicts itself".to_owned();
+        let reason = "it is inconsistent".to_owned();
         return Err(PlanWireError::Unreadable { reason });
     };
     decoded.and_then(tidy_limits).map_err(|error| codec.explain(error))

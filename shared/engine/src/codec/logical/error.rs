@@ -7,7 +7,7 @@ use windlass_base::coded;
 #[derive(Debug, thiserror::Error)]
 pub enum PlanWireError {
     /// Something that a plan stage must not contain.
-    #[error("the plan holds {what}, which the plan of a stage cannot")]
+    #[error("the plan contains {what}, which the plan of a stage must not")]
     Refused {
         /// What it is.
         what: String,
@@ -48,7 +48,7 @@ pub enum PlanWireError {
         param: String,
     },
     /// A table lacks a column.
-    #[error("the plan reads the column `{column}` of `{table}`, which has none of that name")]
+    #[error("the plan reads the column `{column}` of `{table}`, which has no such column")]
     NoColumn {
         /// The table.
         table: String,
@@ -98,7 +98,7 @@ coded! {
         Engine => "WL0355", "make the plan for the tables as they are";
         Undeclared { table } => "WL0356", format!("add `{table}` to `reads`, or write the file again");
         UndeclaredParam { param } => "WL0356", format!("add `{param}` to `params`, or write the file again");
-        NoColumn { help } => "WL0357", help.as_deref().unwrap_or("make the plan for the columns that there are");
+        NoColumn { help } => "WL0357", help.as_deref().unwrap_or("make the plan for the columns that the table has");
         ColumnType => "WL0357", "make the plan for the type that the column has, and cast it there";
         NoFunction => "WL0358", "register the function in every process, or write the plan without it";
     }

@@ -31,7 +31,7 @@ fn plan(node: &LogicalPlanNode, level: usize) -> Checked {
     }
     let below = |input: &Option<Box<LogicalPlanNode>>| input.as_deref().map_or(Ok(()), |input| plan(input, level + 1));
     let Some(kind) = &node.logical_plan_type else {
-        return Err(PlanWireError::Unreadable { reason: "it has a node of no kind".to_owned() });
+        return Err(PlanWireError::Unreadable { reason: "it has a node without a kind".to_owned() });
     };
     match kind {
         P::EmptyRelation(_) | P::CteWorkTableScan(_) => Ok(()),

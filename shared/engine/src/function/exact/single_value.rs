@@ -80,7 +80,7 @@ impl OneRow {
         Err(DataFusionError::External(Box::new(Failure {
             code: SEVERAL_ROWS.to_string(),
             message: "a scalar subquery returned more than one row".to_owned(),
-            help: Some("make one of them: aggregate them, or write ORDER BY and LIMIT 1".to_owned()),
+            help: Some("reduce them to one: aggregate them, or write ORDER BY and LIMIT 1".to_owned()),
             retryable: false,
         })))
     }

@@ -135,7 +135,7 @@ fn read_concurrency(state: &dyn Session) -> usize {
 
 /// The result of `reading`, with a panic converted to an error: readers may panic on the lengths in a damaged file.
 async fn catching_panics<T>(reading: impl Future<Output = Result<T, DataFusionError>>) -> Result<T, DataFusionError> {
-    let damaged = |_| Err(DataFusionError::Execution("it is damaged: its reader broke off".to_owned()));
+    let damaged = |_| Err(DataFusionError::Execution("it is damaged: its reader failed".to_owned()));
     AssertUnwindSafe(reading).catch_unwind().await.unwrap_or_else(damaged)
 }
 

@@ -79,7 +79,7 @@ impl TypedFiles<'_> {
                         });
                     }
                     (Err(_), Some(other)) => {
-                        let reason = format!("has a column `{other}`, and none that is written `{}`", column.name());
+                        let reason = format!("has a column `{other}`, and none that is spelled `{}`", column.name());
                         return Err(SessionError::OtherColumns { file: file(), reason });
                     }
                     (Err(_), None) => {}

@@ -59,7 +59,7 @@ pub(super) fn places(
 
 fn missing(name: &str, names: &[String]) -> Fault {
     let reason = match names.iter().find(|known| known.eq_ignore_ascii_case(name)) {
-        Some(other) => format!("has a column `{other}`, and none that is written `{name}`"),
+        Some(other) => format!("has a column `{other}`, and none that is spelled `{name}`"),
         None => format!("has no column `{name}`; it has `{}`", names.join("`, `")),
     };
     Fault::Columns { reason }

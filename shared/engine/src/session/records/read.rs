@@ -127,7 +127,7 @@ impl Reading {
                 },
                 From::Folder(index) => match self.file.partition_values.get(*index) {
                     Some(value) => value.to_array_of_size(rows),
-                    None => internal_err!("a file came without its partition values"),
+                    None => internal_err!("a file has no partition values"),
                 },
             }
         };
@@ -196,7 +196,7 @@ mod tests {
         }
         for (record, reason) in [
             ("{\"a\": 1, \"a\": 1}", "the key `a` is a duplicate"),
-            ("{\"A\": 1}", "a key `A`, and the column is written `a`"),
+            ("{\"A\": 1}", "a key `A`, and the column is spelled `a`"),
             ("{\"b\": 1}", "a key `b`, which is not among the columns"),
             ("{\"a\": \"x\"}", "`\"x\"` does not fit"),
             ("{\"a\": [1]}", "`[1]` does not fit"),

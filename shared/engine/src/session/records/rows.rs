@@ -235,7 +235,7 @@ fn unknown(key: &str, places: &HashMap<String, usize>, wanted: &ReadColumns) -> 
 
 fn other_key(key: &str, places: &HashMap<String, usize>) -> String {
     match places.keys().find(|known| known.eq_ignore_ascii_case(key)) {
-        Some(known) => format!("it has a key `{key}`, and the column is written `{known}`"),
+        Some(known) => format!("it has a key `{key}`, and the column is spelled `{known}`"),
         None => format!("it has a key `{key}`, which is not among the columns that were found"),
     }
 }

@@ -59,7 +59,7 @@ impl Pattern {
 pub(super) fn syntax(span: &Span, message: impl Into<String>) -> Problem {
     Problem::new(codes::SELECTION_SYNTAX, message)
         .at(span)
-        .help("terms are such as `name`, `+name`, `name+2`, `@name`, `cpg_*`, `tag:layer=semantic`, `source:files`")
+        .help("examples of terms are `name`, `+name`, `name+2`, `@name`, `cpg_*`, `tag:layer=semantic`, `source:files`")
 }
 
 impl Term {

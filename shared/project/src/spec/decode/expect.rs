@@ -95,8 +95,7 @@ pub(super) fn check_applicable(
     problems: &mut Vec<Problem>,
 ) {
     if materialize != Materialize::Table && !expected.list.is_empty() {
-        let problem =
-            Problem::new(codes::DOES_NOT_APPLY, "only the rows of a table can be expected to be like something");
+        let problem = Problem::new(codes::DOES_NOT_APPLY, "only a stage that is a table can have expectations");
         problems.push(problem.at(place).help("put `expect` into the stage that keeps the rows as a table"));
         return;
     }
@@ -111,7 +110,8 @@ pub(super) fn check_applicable(
             let message = format!("`unique` must name the whole key ({key}) of a stage that is incremental");
             let problem = Problem::new(codes::EXPECT_UNIQUE, message).at(&expectation.span);
             problems.push(problem.help(
-                "other columns can be compared only where all rows are computed: say `incremental: off`, or leave it out",
+                "other columns can be compared only where all rows are computed: set `incremental: off`, or leave it \
+                 out",
             ));
         }
     }
@@ -138,7 +138,7 @@ fn one(node: &Node, problems: &mut Vec<Problem>) -> Option<(Expectation, Option<
         None => default_name(&rule),
     };
     if severity == Severity::Quarantine && !rule.is_about_rows() {
-        let message = format!("`{kind}` is about all rows together, so there are none to quarantine");
+        let message = format!("`{kind}` is about all rows together, so no single rows can go to quarantine");
         let problem = Problem::new(codes::DOES_NOT_APPLY, message).at(&value.span);
         problems.push(problem.help("write `on_failure: warn` or `on_failure: fail`"));
     }
@@ -219,7 +219,7 @@ fn rule(kind: &str, node: &Node, problems: &mut Vec<Problem>) -> Option<(Rule, O
             if key.len() != own.len() {
                 let message = format!("`columns` has {} and `key` has {}", own.len(), key.len());
                 let problem = Problem::new(codes::BAD_VALUE, message).at(&node.span);
-                problems.push(problem.help("name as many columns of the one as of the other"));
+                problems.push(problem.help("name the same number of columns in both"));
                 return None;
             }
             relation = Some(RelationRef {

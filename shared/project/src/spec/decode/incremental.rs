@@ -101,7 +101,7 @@ fn check_mode(table: &Table, place: &Span, problems: &mut Vec<Problem>) {
 }
 
 fn no_key(asked: Option<&Span>, place: &Span) -> Problem {
-    let mut problem = Problem::new(codes::NEEDS_KEY, "an incremental stage must say which columns identify a row");
+    let mut problem = Problem::new(codes::NEEDS_KEY, "an incremental stage must name the columns that identify a row");
     problem = match asked {
         Some(asked) if asked.file == place.file => problem.label(asked, "this asks for rows to be replaced by key"),
         Some(asked) => problem.label(place, "no `key` in its `io`").label(asked, "this makes every table incremental"),

@@ -60,7 +60,7 @@ fn positional(
 ) -> Option<Vec<(Spanned<String>, Literal)>> {
     let Some(order) = order else {
         let problem = Problem::new(codes::MISSING_KEY, "a row that is a list needs to know its columns");
-        let help = "say `columns: [a, b]` and `rows: [[1, 2]]`, or write rows as `{ a: 1, b: 2 }`";
+        let help = "write `columns: [a, b]` and `rows: [[1, 2]]`, or rows such as `{ a: 1, b: 2 }`";
         problems.push(problem.at(&row.span).help(help));
         return None;
     };

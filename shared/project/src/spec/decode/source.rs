@@ -237,7 +237,7 @@ fn timestamp(node: &Node, problems: &mut Vec<Problem>) -> Option<DateTime<Utc>> 
     match DateTime::parse_from_rfc3339(written.trim()) {
         Ok(moment) => Some(moment.with_timezone(&Utc)),
         Err(_) => {
-            let problem = Problem::new(codes::BAD_VALUE, format!("`{written}` is not a moment")).at(&node.span);
+            let problem = Problem::new(codes::BAD_VALUE, format!("`{written}` is not a point in time")).at(&node.span);
             problems.push(problem.help("write date, time and zone, such as 2026-01-31T12:00:00Z"));
             None
         }
@@ -453,7 +453,7 @@ fn globs(node: &Node, what: &str, problems: &mut Vec<Problem>) -> Option<Vec<Str
         if let Err(error) = globset::Glob::new(&glob.value) {
             let message = format!("`{}` is not a glob: {}", glob.value, error.kind());
             let problem = Problem::new(codes::BAD_VALUE, message).at(&glob.span);
-            problems.push(problem.help("globs are such as `**/*.rs` or `src/*.{rs,py}`"));
+            problems.push(problem.help("examples of globs are `**/*.rs` or `src/*.{rs,py}`"));
             good = false;
         }
     }

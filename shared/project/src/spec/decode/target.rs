@@ -118,7 +118,7 @@ fn sources(node: &Node, project: &Project<'_>, problems: &mut Vec<Problem>) -> B
         let Some(location) = place.and_then(|node| location(node, "`location`", problems)) else { continue };
         let of_project = project.sources.iter().find(|source| source.name.value == name);
         if let Some(kind) = of_project.filter(|source| !source.kind.has_location()).map(|source| source.kind.name()) {
-            let message = format!("`{name}` is of kind `{kind}` and has no location that could be another one");
+            let message = format!("`{name}` is of kind `{kind}` and has no location to override");
             let problem = Problem::new(codes::DOES_NOT_APPLY, message).at(&entry.key.span);
             problems.push(problem.help("say `kind` to replace it with another source"));
         }

@@ -78,7 +78,7 @@ fn steps_of(node: &Node, problems: &mut Vec<Problem>) -> Option<Vec<Step>> {
         };
         check_name(&entry.key, "a step", problems);
         if steps.iter().any(|(name, _)| name.value == entry.key.value) || entry.key.value == PREVIOUS {
-            let message = format!("the name `{}` of a step is taken", entry.key.value);
+            let message = format!("the name `{}` of a step is already in use", entry.key.value);
             problems
                 .push(Problem::new(codes::DUPLICATE_ITEM, message).at(&entry.key.span).help("give it another name"));
         }
