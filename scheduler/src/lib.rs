@@ -3,16 +3,14 @@
 //! ```text
 //! RunRequest ─plan→ RunPlan ─run→ per stage: plan → execute → commit ─record→ RunBundle
 //!              │            │                           │                      │
-//!            plan/     run/ (state machine, driver)  execute/ (Ballista)    record/
-//!                      state/ (leases, events), writer/ (one process a home)
+//!            plan/     run/ (state machine, driver)   execute/ (jobs)       record/
+//!                      state/ (leases, events)      cluster/ (Ballista)
+//!                      writer/ (one process a home)
 //! ```
 
 pub mod cluster;
-mod corrected_cluster;
 pub mod cursors;
-mod exact_graph;
 pub mod execute;
-mod executor_service;
 pub mod export;
 pub mod home;
 pub mod metrics;

@@ -20,10 +20,9 @@ use windlass_engine::session::{SessionError, Sessions};
 
 use super::arrival;
 use super::distributable::distributable;
-use super::leaving::remove_from_leaving;
 use super::local::LocalJob;
 use super::{EngineError, Place, RunningJob};
-use crate::cluster::{EngineServer, SchedulerProcess};
+use crate::cluster::{EngineServer, SchedulerProcess, remove_from_leaving};
 
 /// How many status changes of a job may wait to be read; the engine drops those beyond.
 const STATUS_BUFFER: usize = 1024;

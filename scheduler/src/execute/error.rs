@@ -4,7 +4,7 @@ use datafusion::error::DataFusionError;
 use windlass_base::error::{Coded, ErrorCode, Failure};
 use windlass_engine::task_failure::{TaskFailure, TaskFailureKind};
 
-use crate::exact_graph::MISCOUNTED;
+use crate::cluster::MISCOUNTED;
 
 /// Why a job fails.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -12,7 +12,6 @@ mod engine;
 mod error;
 mod evidence;
 mod job;
-mod leaving;
 mod local;
 mod place;
 mod result;

@@ -1,110 +1,110 @@
-//! What goes wrong when an event does not fit a run.
+//! Why a run did not take place or could not be carried on. A stage that fails is not one of these: the run's record
+//! tells of it.
 
 use windlass_base::error::{Coded, ErrorCode};
-use windlass_base::ids::NodeName;
+use windlass_evidence::artifact::PlanMoved;
+use windlass_project::spec::Problems;
 
-use super::schedule::ScheduleError;
+use super::drive::event_log::EventLogError;
+use super::machine::{ReplayError, ScheduleError, StepError};
+use crate::plan::PlanError;
+use crate::record::RecordError;
+use crate::state::{LeaseHeld, StateError};
+use crate::writer::WriterError;
 
-/// Why an event was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
-    /// The run has not begun.
-    NotStarted,
-    /// The run has begun already.
-    AlreadyStarted,
-    /// The run has ended.
-    RunOver,
-    /// The run has no such stage.
-    UnknownStage,
-    /// The attempt is over: the news comes late.
-    Stale,
-    /// The stage is at another attempt.
-    OtherAttempt {
-        /// The attempt that is under way, or would be next.
-        expects: u32,
-    },
-    /// The stage is not where the event could happen to it.
-    WrongPhase {
-        /// Where it is.
-        phase: &'static str,
-    },
-}
-
-/// An event that makes no sense in the state of the run. The state has not changed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the event `{event}`{} does not fit the run: {}", about(.subject.as_ref()), explain(.why))]
-pub struct StepError {
-    /// The event's name.
-    pub event: &'static str,
-    /// The stage and attempt it is about.
-    pub subject: Option<(NodeName, u32)>,
-    /// Why it was refused.
-    pub why: Refusal,
-}
-
-impl StepError {
-    /// Whether the event only came too late, as happens when a stage ends while it is being cancelled: drop it.
-    pub fn is_late(&self) -> bool {
-        matches!(self.why, Refusal::Stale | Refusal::RunOver)
-    }
-}
-
-fn about(subject: Option<&(NodeName, u32)>) -> String {
-    subject.map(|(stage, attempt)| format!(" of stage `{stage}`, attempt {attempt},")).unwrap_or_default()
-}
-
-fn explain(why: &Refusal) -> String {
-    match why {
-        Refusal::NotStarted => "it has not begun".to_owned(),
-        Refusal::AlreadyStarted => "it has begun already".to_owned(),
-        Refusal::RunOver => "it has ended".to_owned(),
-        Refusal::UnknownStage => "it has no such stage".to_owned(),
-        Refusal::Stale => "that attempt is over".to_owned(),
-        Refusal::OtherAttempt { expects } => format!("the stage is at attempt {expects}"),
-        Refusal::WrongPhase { phase } => format!("the stage is {phase}"),
-    }
-}
-
-impl Coded for StepError {
-    fn code(&self) -> ErrorCode {
-        ErrorCode("WL0611")
-    }
-
-    fn help(&self) -> Option<String> {
-        Some("the run driver has sent an event out of turn; report it with the run's log".to_owned())
-    }
-
-    fn is_retryable(&self) -> bool {
-        false
-    }
-}
-
-/// A run whose recorded events do not add up.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ReplayError {
+/// Why a run did not take place or could not be carried on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The project, the selection or a parameter is wrong.
+    #[error(transparent)]
+    Project(#[from] Problems),
+    /// The run cannot be planned.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The approved plan does not hold any more.
+    #[error(transparent)]
+    PlanMoved(#[from] PlanMoved),
+    /// Another run of the project is under way.
+    #[error(transparent)]
+    Busy(Box<LeaseHeld>),
+    /// Another process writes to the home, or it cannot be told.
+    #[error(transparent)]
+    Writer(#[from] WriterError),
+    /// The state store failed.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The run's events cannot be kept.
+    #[error(transparent)]
+    EventLog(#[from] EventLogError),
+    /// The bundle cannot be written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The state machine refuses what happened.
+    #[error(transparent)]
+    Step(#[from] StepError),
+    /// The recorded events do not add up.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
     /// The schedule could never finish.
-    #[error("the run's schedule is not valid")]
+    #[error(transparent)]
     Schedule(#[from] ScheduleError),
-    /// An event does not follow from those before it.
-    #[error("event {position} of the run does not follow from those before it")]
-    Event {
-        /// Its place in the log, counted from 0.
-        position: usize,
-        /// Why it does not.
-        source: StepError,
-    },
+    /// Nothing is left to run.
+    #[error("nothing to run: the selection holds no stage that writes a table")]
+    NothingSelected,
+    /// A task of the driver ended by a panic.
+    #[error("a task of the run driver broke down")]
+    TaskLost(#[source] tokio::task::JoinError),
 }
 
-impl Coded for ReplayError {
+impl Coded for RunError {
     fn code(&self) -> ErrorCode {
-        ErrorCode("WL0612")
+        match self {
+            Self::Project(error) => error.code(),
+            Self::Plan(error) => error.code(),
+            Self::PlanMoved(error) => error.code(),
+            Self::Busy(error) => error.code(),
+            Self::Writer(error) => error.code(),
+            Self::State(error) => error.code(),
+            Self::EventLog(error) => error.code(),
+            Self::Record(error) => error.code(),
+            Self::Step(error) => error.code(),
+            Self::Replay(error) => error.code(),
+            Self::Schedule(error) => error.code(),
+            Self::NothingSelected => ErrorCode("WL0651"),
+            Self::TaskLost(_) => ErrorCode("WL0652"),
+        }
     }
 
     fn help(&self) -> Option<String> {
-        Some("the run cannot be resumed; start a new one".to_owned())
+        match self {
+            Self::Project(error) => error.help(),
+            Self::Plan(error) => error.help(),
+            Self::PlanMoved(error) => error.help(),
+            Self::Busy(error) => error.help(),
+            Self::Writer(error) => error.help(),
+            Self::State(error) => error.help(),
+            Self::EventLog(error) => error.help(),
+            Self::Record(error) => error.help(),
+            Self::Step(error) => error.help(),
+            Self::Replay(error) => error.help(),
+            Self::Schedule(error) => error.help(),
+            Self::NothingSelected => {
+                Some("views are computed inside their readers; select a stage that is a table or a cache".to_owned())
+            }
+            Self::TaskLost(_) => {
+                Some("this is a defect of Windlass; run again with -vvv and report the log".to_owned())
+            }
+        }
     }
 
     fn is_retryable(&self) -> bool {
-        false
+        match self {
+            Self::Plan(error) => error.is_retryable(),
+            Self::Writer(error) => error.is_retryable(),
+            Self::State(error) => error.is_retryable(),
+            Self::EventLog(error) => error.is_retryable(),
+            Self::Record(error) => error.is_retryable(),
+            _ => false,
+        }
     }
 }

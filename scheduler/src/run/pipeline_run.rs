@@ -14,15 +14,13 @@ use windlass_evidence::artifact::{
 };
 use windlass_project::spec::ParamValue;
 
-use super::caches::{drop_abandoned, drop_cache};
-use super::driver::{Signals, drive};
-use super::event_log::{self, EventLog};
-use super::failure::RunError;
-use super::leases::Leases;
-use super::machine::RunState;
-use super::phase::{AttemptOutcome, StagePhase, StageState};
-use super::schedule::{RetryPolicy, RunSchedule, StagePlanNode};
-use super::work::{RunIdentity, RunWork};
+use super::drive::caches::{drop_abandoned, drop_cache};
+use super::drive::driver::{Signals, StageWork, drive};
+use super::drive::event_log::{self, EventLog};
+use super::drive::leases::Leases;
+use super::drive::run_work::{RunIdentity, RunWork};
+use super::error::RunError;
+use super::machine::{AttemptOutcome, RetryPolicy, RunSchedule, RunState, StagePhase, StagePlanNode, StageState};
 use crate::Scheduler;
 use crate::plan::{PlanRequest, ReusedStage, RunPlan, plan_all};
 use crate::planning::on_planning_threads;
@@ -117,7 +115,7 @@ async fn run_with_leases(
     let state = RunState::new(schedule.clone())?;
     let writer = format!("{}/{run_id}", ProcessIdentity::current());
     let log = EventLog::create(Arc::clone(&scheduler.state), run_id.clone(), writer, &schedule).await?;
-    let driven = drive(state, log, Arc::clone(&work) as Arc<dyn super::driver::StageWork>, signals).await;
+    let driven = drive(state, log, Arc::clone(&work) as Arc<dyn StageWork>, signals).await;
     drop_cache(scheduler.sessions.stores(), &cache).await;
     let state = driven?;
     work.save_missing_exports().await;

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::DateTime;
 use windlass_base::ids::RunId;
-use windlass_scheduler::run::event::{RunEvent, RunEventKind};
-use windlass_scheduler::run::event_log::{self, EventLog, EventLogError};
-use windlass_scheduler::run::schedule::{RetryPolicy, RunSchedule};
+use windlass_scheduler::run::drive::event_log::{self, EventLog, EventLogError};
+use windlass_scheduler::run::machine::{RetryPolicy, RunEvent, RunEventKind, RunSchedule};
 use windlass_scheduler::state::{MemoryStore, PutOutcome, StateStore};
 
 fn schedule() -> RunSchedule {

@@ -7,12 +7,10 @@ use serde_json::json;
 use windlass_base::error::{Coded, Failure};
 use windlass_base::ids::{NodeName, TableVersion};
 use windlass_evidence::artifact::{ReceiptOutcome, RunStatus, StageReceipt, StageStatus};
-use windlass_scheduler::run::action::RunAction;
-use windlass_scheduler::run::error::{Refusal, ReplayError};
-use windlass_scheduler::run::event::{RunEvent, RunEventKind, Staged};
-use windlass_scheduler::run::machine::{RunState, replay};
-use windlass_scheduler::run::phase::{AttemptOutcome, Drain, StagePhase};
-use windlass_scheduler::run::schedule::{RetryPolicy, RunSchedule, ScheduleError, StagePlanNode};
+use windlass_scheduler::run::machine::{
+    AttemptOutcome, Drain, Refusal, ReplayError, RetryPolicy, RunAction, RunEvent, RunEventKind, RunSchedule, RunState,
+    ScheduleError, StagePhase, StagePlanNode, Staged, replay,
+};
 
 /// `a` feeds `b` and `c`, which feed `d`; `e` is independent. `b` is the most expensive.
 fn diamond() -> RunSchedule {

@@ -8,11 +8,10 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use windlass_base::ids::{NodeName, RunId};
 use windlass_evidence::artifact::{ReceiptOutcome, RunStatus};
-use windlass_scheduler::run::action::RunAction;
-use windlass_scheduler::run::event::{RunEvent, RunEventKind, Staged};
-use windlass_scheduler::run::event_log::{EventLog, EventLogError};
-use windlass_scheduler::run::machine::{RunState, replay, step};
-use windlass_scheduler::run::schedule::RunSchedule;
+use windlass_scheduler::run::drive::event_log::{EventLog, EventLogError};
+use windlass_scheduler::run::machine::{
+    RunAction, RunEvent, RunEventKind, RunSchedule, RunState, Staged, replay, step,
+};
 
 use super::faulty_store::FaultyStore;
 use super::rules::Rules;

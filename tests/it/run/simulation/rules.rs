@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 
 use windlass_base::ids::NodeName;
 use windlass_evidence::artifact::{RunStatus, StageStatus};
-use windlass_scheduler::run::action::RunAction;
-use windlass_scheduler::run::event::{RunEvent, RunEventKind, Staged};
-use windlass_scheduler::run::machine::RunState;
-use windlass_scheduler::run::phase::{AttemptOutcome, Drain, StagePhase};
-use windlass_scheduler::run::schedule::{RunSchedule, StagePlanNode};
+use windlass_scheduler::run::machine::{
+    AttemptOutcome, Drain, RunAction, RunEvent, RunEventKind, RunSchedule, RunState, StagePhase, StagePlanNode, Staged,
+};
 
 use super::world::Tables;
 

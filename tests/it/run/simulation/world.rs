@@ -9,8 +9,7 @@ use serde_json::json;
 use windlass_base::error::Failure;
 use windlass_base::ids::{NodeName, TableVersion};
 use windlass_evidence::artifact::{ReceiptOutcome, StageReceipt};
-use windlass_scheduler::run::event::Staged;
-use windlass_scheduler::run::schedule::{RetryPolicy, RunSchedule, StagePlanNode};
+use windlass_scheduler::run::machine::{RetryPolicy, RunSchedule, StagePlanNode, Staged};
 
 /// How likely faults are, all as shares of 1.
 #[derive(Debug, Clone)]

@@ -7,10 +7,10 @@ use ballista_core::serde::protobuf::executor_grpc_client::ExecutorGrpcClient;
 use ballista_core::serde::protobuf::{RemoveJobDataParams, executor_status};
 use ballista_core::utils::{GrpcClientConfig, create_grpc_client_connection};
 
-use crate::cluster::EngineServer;
+use super::EngineServer;
 
 /// Removes what a job has written on executors that are leaving. The engine tells only those that stay.
-pub(super) async fn remove_from_leaving(server: Arc<EngineServer>, job: JobId) {
+pub(crate) async fn remove_from_leaving(server: Arc<EngineServer>, job: JobId) {
     let manager = &server.state.executor_manager;
     let Ok(executors) = manager.get_executors_state().await else { return };
     for (executor, ..) in executors {

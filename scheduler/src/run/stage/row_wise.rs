@@ -10,10 +10,10 @@ use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, col, lit};
 use windlass_base::error::Failure;
 use windlass_base::ids::NodeName;
 
-use super::incremental_run::{KeptKeys, Update, columns};
+use super::attempt::StageRun;
+use super::incremental::{KeptKeys, Update, columns};
 use super::merge_plan::Counted;
-use super::stage_run::StageRun;
-use super::work::StagedWrite;
+use super::staged::StagedWrite;
 use crate::plan::incremental::{CarriedKey, Side, changed_rows, rows_of_keys};
 
 /// Whether a row with the key went, among the keys of changed rows.

@@ -7,8 +7,8 @@ use windlass_evidence::artifact::{
     AttemptRecord, AttemptStatus, MetricUnit, OperatorMetric, OperatorMetrics, StageRecord, StageStatus, TaskTiming,
 };
 
-use super::phase::{Attempt, AttemptOutcome, StageState};
 use crate::execute::{JobEvidence, OperatorEvidence, TaskEvidence, TaskState};
+use crate::run::machine::{Attempt, AttemptOutcome, StageState};
 
 /// The record of a stage; `jobs` is the engine's evidence of each attempt.
 pub(super) fn stage_record(name: &NodeName, stage: &StageState, jobs: &BTreeMap<u32, JobEvidence>) -> StageRecord {

@@ -7,10 +7,10 @@ use windlass_delta::table::SchemaChange;
 use windlass_delta::write::{StagedFiles, delta_write_plan};
 use windlass_project::strategy::Strategy;
 
-use super::incremental_run::{Update, columns};
-use super::stage_run::StageRun;
+use super::attempt::StageRun;
+use super::incremental::{Update, columns};
+use super::staged::StagedWrite;
 use super::unique_keys::same_values;
-use super::work::StagedWrite;
 use crate::plan::incremental::{Choice, rows_of_keys};
 use crate::plan::{Feeds, TableRole};
 

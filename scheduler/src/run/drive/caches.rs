@@ -11,7 +11,7 @@ use crate::home::Home;
 
 /// Removes what a run kept for itself. What cannot be removed now is no reason to fail a run that is done: a later one
 /// tries again.
-pub(super) async fn drop_cache(stores: &Stores, cache: &Location) {
+pub(in crate::run) async fn drop_cache(stores: &Stores, cache: &Location) {
     if let Err(error) = remove(stores, cache).await {
         tracing::warn!(%error, cache = %cache, "the cache of a run cannot be removed");
     }
@@ -19,7 +19,7 @@ pub(super) async fn drop_cache(stores: &Stores, cache: &Location) {
 
 /// Removes what runs kept that were killed: all but those of `live` runs. Only for the home's writer, who knows of all
 /// that are under way.
-pub(super) async fn drop_abandoned(stores: &Stores, home: &Home, live: impl FnOnce() -> BTreeSet<RunId>) {
+pub(in crate::run) async fn drop_abandoned(stores: &Stores, home: &Home, live: impl FnOnce() -> BTreeSet<RunId>) {
     match runs_with_cache(stores, &home.caches()).await {
         Ok(runs) => {
             // Asked after the listing, so that it has every run that has come to keeping something.

@@ -11,8 +11,7 @@ use serde::{Deserialize, Serialize};
 use windlass_base::error::{Coded, ErrorCode};
 use windlass_base::ids::RunId;
 
-use super::event::RunEvent;
-use super::schedule::RunSchedule;
+use crate::run::machine::{RunEvent, RunSchedule};
 use crate::state::{PutOutcome, StateError, StateStore};
 
 /// The log of one run, as one process appends to it.

@@ -18,11 +18,9 @@ use windlass_base::error::{Coded, Failure};
 use windlass_base::ids::NodeName;
 use windlass_evidence::artifact::StageReceipt;
 
-use super::action::RunAction;
-use super::event::{RunEvent, RunEventKind, Staged};
 use super::event_log::{EventLog, EventLogError};
-use super::failure::RunError;
-use super::machine::RunState;
+use crate::run::error::RunError;
+use crate::run::machine::{RunAction, RunEvent, RunEventKind, RunState, Staged};
 
 /// How often an event is offered to the event log, and the pause after the first refusal; it doubles.
 const APPEND_TRIES: u32 = 6;

@@ -13,9 +13,9 @@ use windlass_delta::table::TableState;
 use windlass_evidence::artifact::TouchedRows;
 use windlass_project::spec::source::PinAt;
 
-use super::incremental_run::{Update, columns};
-use super::stage_run::StageRun;
-use super::work::StagedWrite;
+use super::attempt::StageRun;
+use super::incremental::{Update, columns};
+use super::staged::StagedWrite;
 use crate::plan::TableRole;
 use crate::plan::incremental::{has_all_groups, rows_of_keys, touched_groups};
 
@@ -147,7 +147,7 @@ impl StageRun<'_> {
             .and_then(LogicalPlanBuilder::build);
         let plan = self.built(plan)?;
         let counted = self.collect(&update.query.context, "touched", &plan).await?;
-        Ok(super::expectations::number(&counted, "__wl_rows").and_then(|rows| u64::try_from(rows).ok()).unwrap_or(0))
+        Ok(super::validation::number(&counted, "__wl_rows").and_then(|rows| u64::try_from(rows).ok()).unwrap_or(0))
     }
 
     fn is_most(&self, target: &Target, touched: u64, tells: bool) -> bool {

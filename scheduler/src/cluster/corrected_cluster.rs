@@ -20,7 +20,7 @@ use ballista_scheduler::config::TaskDistributionPolicy;
 use ballista_scheduler::state::task_manager::JobInfoCache;
 use tokio::sync::Mutex;
 
-use crate::exact_graph::ExactJobs;
+use super::exact_graph::ExactJobs;
 
 type Jobs = Arc<HashMap<JobId, JobInfoCache>>;
 

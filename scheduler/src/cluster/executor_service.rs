@@ -18,7 +18,7 @@ use windlass_base::error::Coded;
 use windlass_base::ids::received::check_id;
 use windlass_base::ids::{EngineJobId, Refused};
 
-use crate::cluster::EngineServer;
+use super::EngineServer;
 
 type Answer<T> = Result<Response<T>, Status>;
 

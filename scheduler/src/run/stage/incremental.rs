@@ -30,9 +30,9 @@ use windlass_evidence::artifact::SourceChange;
 use windlass_project::spec::table::Incremental;
 use windlass_project::strategy::Strategy;
 
+use super::attempt::{StageQueryPlan, StageRun};
 use super::merge_plan::{Pair, merge_input, numbered_copies};
-use super::stage_run::{StageQueryPlan, StageRun};
-use super::work::{StagedCommit, StagedWrite};
+use super::staged::{StagedCommit, StagedWrite};
 use crate::plan::decide::Cursors;
 use crate::plan::incremental::{
     Choice, Side, TraceError, affected_keys, changed_rows, rows_of_keys, rows_of_null_keys, spans_all,

@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 use windlass_base::error::full_message;
 use windlass_base::ids::{PipelineName, RunId};
 
-use super::failure::RunError;
 use crate::Scheduler;
 use crate::plan::PlanRequest;
+use crate::run::error::RunError;
 use crate::state::{Lease, LeaseHolder, ProcessIdentity, RenewOutcome, StateStore};
 use crate::writer::HomeWriter;
 

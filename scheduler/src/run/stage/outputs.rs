@@ -19,10 +19,10 @@ use windlass_project::graph::Stage;
 use windlass_project::spec::table::Export;
 use windlass_storage::Location;
 
-use super::work::RunWork;
 use crate::execute::JobRequest;
 use crate::export::{ExportFolder, ExportPlace, Exported, Mark, file_stem};
 use crate::plan::{PinnedInput, PlanError};
+use crate::run::drive::run_work::RunWork;
 
 /// A save that is to be made.
 struct Save<'a> {
@@ -37,7 +37,7 @@ struct Save<'a> {
 
 impl RunWork {
     /// Notes the table that a stage has committed, or uses as it is, and writes its exports.
-    pub(super) async fn save_outputs(&self, stage: &Stage, receipt: &StageReceipt) -> Result<(), Failure> {
+    pub(in crate::run) async fn save_outputs(&self, stage: &Stage, receipt: &StageReceipt) -> Result<(), Failure> {
         let Some(pinned) = self.inputs.read().pinned_input(&stage.name).cloned() else { return Ok(()) };
         check_contract(stage, &pinned)?;
         let mut outputs = vec![OutputRecord {
@@ -60,7 +60,7 @@ impl RunWork {
     }
 
     /// Makes good the exports of tables that this run uses as they are. One that fails is left to the next run.
-    pub(super) async fn save_missing_exports(&self) {
+    pub(in crate::run) async fn save_missing_exports(&self) {
         for reused in &self.plan.reused {
             let graph = Arc::clone(&self.plan.request.graph);
             let Some(stage) = graph.stage(&reused.name).filter(|stage| !stage.table.exports.is_empty()) else {

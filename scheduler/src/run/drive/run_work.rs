@@ -8,127 +8,57 @@ use async_trait::async_trait;
 use chrono::Utc;
 use datafusion::arrow::array::RecordBatch;
 use parking_lot::{Mutex, RwLock};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 use windlass_base::error::{Coded, Failure, full_message};
 use windlass_base::ids::{AppId, NodeName, PipelineName, RunId, RunSequence, TableVersion};
-use windlass_delta::commit::{BaseExpectation, CommitMode, CommitOutcome, CommitRequest, commit, maybe_checkpoint};
+use windlass_delta::commit::{CommitMode, CommitOutcome, CommitRequest, commit, maybe_checkpoint};
 use windlass_delta::cursor::{CODE_PARTS, DONE_IN};
-use windlass_delta::table::TableChange;
-use windlass_delta::write::StagedFiles;
 use windlass_engine::session::Sessions;
-use windlass_evidence::artifact::Registration;
 use windlass_evidence::artifact::{
-    ExpectationRecord, LineageInput, LineageRecord, LogEvent, LogKind, OutputRecord, PlanText, QuarantineRecord,
-    ReceiptOutcome, RegistrationsRecord, ReuseVerdict, SourceChange, StageLineage, StageReceipt, TouchedRows,
+    LineageRecord, LogEvent, LogKind, PlanText, QuarantineRecord, ReceiptOutcome, RegistrationsRecord, ReuseVerdict,
+    StageLineage, StageReceipt,
 };
 use windlass_project::graph::Stage;
 use windlass_project::spec::source::PinAt;
-use windlass_project::strategy::Strategy;
-use windlass_storage::Location;
 
-use super::action::RunAction;
 use super::driver::StageWork;
-use super::event::{RunEvent, Staged};
-use super::machine::RunState;
-use super::narrate::narrate;
+use super::log_lines::narrate;
 use super::stage_record::stage_record;
-use super::stage_run::StageRun;
-use crate::execute::{Engine, JobEvidence, RunningJob};
+use crate::execute::{Engine, RunningJob};
 use crate::plan::{Input, Inputs, PlannedStage, RunPlan, pin_table};
 use crate::record::plan_text::normalize_plan_text;
 use crate::record::{BundleWriter, RecordError};
+use crate::run::machine::{RunAction, RunEvent, RunState, Staged};
+use crate::run::stage::attempt::StageRun;
+use crate::run::stage::failure::{conflicted, stopped, unreadable};
+use crate::run::stage::notes::{StageNotes, lineage_inputs};
+use crate::run::stage::staged::{StagedQuarantine, StagedWrite};
 
 /// How often the progress of a job is looked at.
 const PROGRESS_PERIOD: Duration = Duration::from_millis(250);
 
 /// Which run it is.
 #[derive(Debug, Clone)]
-pub(super) struct RunIdentity {
-    pub(super) run_id: RunId,
-    pub(super) sequence: RunSequence,
-    pub(super) pipeline: PipelineName,
-}
-
-/// What an execution leaves for the commit.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "staged", rename_all = "snake_case")]
-pub(super) enum StagedWrite {
-    /// There is nothing to commit: the table is used as it is.
-    Nothing {
-        /// The table's version.
-        version: TableVersion,
-    },
-    /// A commit.
-    Commit(Box<StagedCommit>),
-}
-
-/// What a commit is made of.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct StagedCommit {
-    pub(super) files: StagedFiles,
-    pub(super) mode: CommitMode,
-    pub(super) base: BaseExpectation,
-    pub(super) change: Option<TableChange>,
-    pub(super) plan_fingerprint: String,
-    /// How far the inputs are taken in with it, and which definition made the rows.
-    pub(super) marks: BTreeMap<AppId, i64>,
-    /// The version that holds the stage's rows already, if the commit is to say no more than that. It is the one that the
-    /// stages behind it read.
-    #[serde(default)]
-    pub(super) done_in: Option<TableVersion>,
-    /// Rows that were not as expected.
-    #[serde(default)]
-    pub(super) quarantine: Option<Box<StagedQuarantine>>,
-}
-
-/// Rows that were not as expected, and where they go.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct StagedQuarantine {
-    pub(super) location: Location,
-    pub(super) files: StagedFiles,
-    pub(super) base: BaseExpectation,
-}
-
-/// What is known of a stage besides the machine's state.
-#[derive(Debug, Default)]
-pub(super) struct StageNotes {
-    pub(super) registrations: Vec<Registration>,
-    pub(super) inputs: Vec<LineageInput>,
-    pub(super) plan_fingerprint: String,
-    /// The engine's evidence of each attempt.
-    pub(super) jobs: BTreeMap<u32, JobEvidence>,
-    /// How the table was brought up to date.
-    pub(super) strategy: Option<Strategy>,
-    /// How much of the table the changes touched, if that was looked at.
-    pub(super) touched: Option<TouchedRows>,
-    /// Whether affected keys got their new rows from the changes and the table alone.
-    pub(super) from_changes: bool,
-    /// What of each input was taken in.
-    pub(super) changes: Vec<SourceChange>,
-    /// Whether the table was used as it was, and if not why.
-    pub(super) reuse: ReuseVerdict,
-    /// How the rows kept to what the stage expects.
-    pub(super) expectations: Vec<ExpectationRecord>,
-    /// Where those went that did not, if some did.
-    pub(super) quarantine: Option<QuarantineRecord>,
-    /// What was saved.
-    pub(super) outputs: Vec<OutputRecord>,
+pub(in crate::run) struct RunIdentity {
+    pub(in crate::run) run_id: RunId,
+    pub(in crate::run) sequence: RunSequence,
+    pub(in crate::run) pipeline: PipelineName,
 }
 
 /// Plans, executes, commits and records the stages of one run.
-pub(super) struct RunWork {
-    pub(super) plan: RunPlan,
-    pub(super) identity: RunIdentity,
-    pub(super) sessions: Arc<Sessions>,
-    pub(super) engine: Engine,
-    pub(super) bundle: BundleWriter,
-    pub(super) watcher: UnboundedSender<LogEvent>,
+pub(in crate::run) struct RunWork {
+    pub(in crate::run) plan: RunPlan,
+    pub(in crate::run) identity: RunIdentity,
+    pub(in crate::run) sessions: Arc<Sessions>,
+    pub(in crate::run) engine: Engine,
+    pub(in crate::run) bundle: BundleWriter,
+    pub(in crate::run) watcher: UnboundedSender<LogEvent>,
     /// What each name stands for now: committed stages come in.
-    pub(super) inputs: RwLock<Inputs>,
-    pub(super) notes: Mutex<BTreeMap<NodeName, StageNotes>>,
+    pub(in crate::run) inputs: RwLock<Inputs>,
+    pub(in crate::run) notes: Mutex<BTreeMap<NodeName, StageNotes>>,
     /// What plan texts say instead of folders.
     placeholders: Vec<(String, String)>,
     /// The first thing that the bundle could not take.
@@ -136,7 +66,7 @@ pub(super) struct RunWork {
 }
 
 impl RunWork {
-    pub(super) fn new(
+    pub(in crate::run) fn new(
         plan: RunPlan,
         identity: RunIdentity,
         sessions: Arc<Sessions>,
@@ -166,7 +96,7 @@ impl RunWork {
     }
 
     /// Writes a line of the run log and shows it to whoever watches.
-    pub(super) async fn tell(&self, kind: LogKind) {
+    pub(in crate::run) async fn tell(&self, kind: LogKind) {
         match self.bundle.log(Utc::now(), kind).await {
             // Nobody has to watch.
             Ok(event) => drop(self.watcher.send(event)),
@@ -175,7 +105,7 @@ impl RunWork {
     }
 
     /// What the bundle could not take, if anything.
-    pub(super) fn take_lost(&self) -> Option<RecordError> {
+    pub(in crate::run) fn take_lost(&self) -> Option<RecordError> {
         self.lost.lock().take()
     }
 
@@ -184,13 +114,13 @@ impl RunWork {
         self.lost.lock().get_or_insert(error);
     }
 
-    pub(super) fn keep(&self, outcome: Result<(), RecordError>) {
+    pub(in crate::run) fn keep(&self, outcome: Result<(), RecordError>) {
         if let Err(error) = outcome {
             self.lose(error);
         }
     }
 
-    pub(super) fn stage(&self, name: &NodeName) -> Result<(&Stage, &PlannedStage), Failure> {
+    pub(in crate::run) fn stage(&self, name: &NodeName) -> Result<(&Stage, &PlannedStage), Failure> {
         let stage = self.plan.request.graph.stage(name);
         stage.zip(self.plan.stage(name)).ok_or_else(|| Failure {
             code: "WL0653".to_owned(),
@@ -201,7 +131,7 @@ impl RunWork {
     }
 
     /// What every commit of the run says about itself.
-    pub(super) fn commit_info(&self, stage: &NodeName, plan_fingerprint: &str) -> BTreeMap<String, Value> {
+    pub(in crate::run) fn commit_info(&self, stage: &NodeName, plan_fingerprint: &str) -> BTreeMap<String, Value> {
         let tags = self.plan.request.graph.stage(stage).map(|stage| &stage.tags);
         let tags = tags.into_iter().flat_map(|tags| &tags.0);
         let tags = tags.map(|(key, value)| (format!("windlass.tag.{key}"), json!(value)));
@@ -247,13 +177,13 @@ impl RunWork {
         Ok(())
     }
 
-    pub(super) async fn keep_text(&self, stage: &NodeName, which: PlanText, text: &str) {
+    pub(in crate::run) async fn keep_text(&self, stage: &NodeName, which: PlanText, text: &str) {
         let text = normalize_plan_text(text, &self.placeholders);
         self.keep(self.bundle.write_plan_text(stage, which, &text).await);
     }
 
     /// Waits for a job, showing how far it is; stops it when `stop` fires. Gives the rows that come out of it.
-    pub(super) async fn follow(
+    pub(in crate::run) async fn follow(
         &self,
         stage: &NodeName,
         attempt: u32,
@@ -288,7 +218,7 @@ impl RunWork {
     }
 
     /// The lineage of everything that the run committed or used as it was.
-    pub(super) fn lineage(&self, state: &RunState) -> LineageRecord {
+    pub(in crate::run) fn lineage(&self, state: &RunState) -> LineageRecord {
         let notes = self.notes.lock();
         let graph = &self.plan.request.graph;
         let fingerprint = |name: &NodeName| graph.stage(name).map(Stage::code_fingerprint).unwrap_or_default();
@@ -332,7 +262,7 @@ impl RunWork {
     }
 
     /// Every table as the run's sessions came to know it, each once.
-    pub(super) fn registrations(&self) -> RegistrationsRecord {
+    pub(in crate::run) fn registrations(&self) -> RegistrationsRecord {
         let notes = self.notes.lock();
         let all = notes.values().flat_map(|note| &note.registrations);
         let tables: BTreeMap<_, _> = all.map(|table| (table.name.clone(), table.clone())).collect();
@@ -443,42 +373,5 @@ impl RunWork {
             let message = format!("no checkpoint was written: {}", full_message(&error));
             self.tell(LogKind::Warning { message, stage: Some(planned.name.clone()) }).await;
         }
-    }
-}
-
-/// What a stage reads, at which version.
-pub(super) fn lineage_inputs(names: &[NodeName], inputs: &Inputs) -> Vec<LineageInput> {
-    let input = |name: &NodeName| LineageInput {
-        name: name.clone(),
-        version: inputs.pin(name).and_then(|pin| pin.version),
-        identity: inputs.pin(name).and_then(|pin| pin.content_identity.clone()),
-    };
-    names.iter().map(input).collect()
-}
-
-pub(super) fn stopped(stage: &NodeName) -> Failure {
-    Failure {
-        code: "WL0654".to_owned(),
-        message: format!("the stage `{stage}` was stopped"),
-        help: None,
-        retryable: false,
-    }
-}
-
-pub(super) fn conflicted(stage: &NodeName, reason: &str) -> Failure {
-    Failure {
-        code: "WL0655".to_owned(),
-        message: format!("the table of `{stage}` changed while its rows were computed: {reason}"),
-        help: Some("run again; if another program writes to the table, let only one of them do so".to_owned()),
-        retryable: false,
-    }
-}
-
-fn unreadable(error: serde_json::Error) -> Failure {
-    Failure {
-        code: "WL0656".to_owned(),
-        message: format!("what the stage has staged cannot be kept: {error}"),
-        help: Some("this is a defect of Windlass; report it with the run's log".to_owned()),
-        retryable: false,
     }
 }

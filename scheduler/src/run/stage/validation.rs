@@ -33,9 +33,9 @@ use windlass_evidence::artifact::{ExpectationRecord, LogKind};
 use windlass_project::expect::{Expectation, Rule, Severity};
 use windlass_storage::Location;
 
-use super::incremental_run::Update;
-use super::stage_run::StageRun;
-use super::work::StagedQuarantine;
+use super::attempt::StageRun;
+use super::incremental::Update;
+use super::staged::StagedQuarantine;
 use crate::plan::Needs;
 
 /// Rows of each broken expectation that are kept as examples.

@@ -35,10 +35,12 @@ use windlass_evidence::artifact::Registration;
 use windlass_evidence::artifact::{PlanText, ReuseVerdict};
 use windlass_project::graph::Stage;
 use windlass_project::spec::source::PinAt;
-use windlass_project::spec::table::{Incremental, WriteMode};
+use windlass_project::spec::table::Incremental;
 use windlass_project::strategy::Strategy;
 
-use super::work::{RunWork, StagedCommit, StagedQuarantine, StagedWrite, conflicted, lineage_inputs, stopped};
+use super::failure::{conflicted, stopped};
+use super::notes::lineage_inputs;
+use super::staged::{StagedCommit, StagedQuarantine, StagedWrite};
 use crate::execute::{JobEvidence, JobRequest};
 use crate::plan::decide::{Verdict, decide};
 use crate::plan::{
@@ -46,9 +48,10 @@ use crate::plan::{
     logical_plan, physical_query, pin_table, plan_fingerprint,
 };
 use crate::planning::heavily;
+use crate::run::drive::run_work::RunWork;
 
 /// One attempt at a stage.
-pub(super) struct StageRun<'w> {
+pub(in crate::run) struct StageRun<'w> {
     pub(super) work: &'w RunWork,
     pub(super) stage: &'w Stage,
     pub(super) planned: &'w PlannedStage,
@@ -84,7 +87,7 @@ pub(super) struct StageQueryPlan {
 const TOO_MANY_OPERATORS: &str = "WL0376";
 
 impl<'w> StageRun<'w> {
-    pub(super) fn new(
+    pub(in crate::run) fn new(
         work: &'w RunWork,
         stage: &'w Stage,
         planned: &'w PlannedStage,
@@ -96,7 +99,7 @@ impl<'w> StageRun<'w> {
     }
 
     /// Executes the stage; its plans and its evidence are kept however it ends.
-    pub(super) async fn execute(mut self) -> Result<StagedWrite, Failure> {
+    pub(in crate::run) async fn execute(mut self) -> Result<StagedWrite, Failure> {
         let outcome = self.decide_and_run().await;
         let outcome = match self.check_files().await {
             Err(changed @ SessionError::FileChanged { .. }) if !self.stop.is_cancelled() => Err(changed.to_failure()),
@@ -181,72 +184,6 @@ impl<'w> StageRun<'w> {
         notes.reuse = ReuseVerdict { hit: true, missed: Vec::new() };
         notes.inputs = lineage_inputs(&role.inputs, &self.inputs);
         Ok(StagedWrite::Nothing { version })
-    }
-
-    /// Computes all rows.
-    pub(super) async fn full(&mut self, role: Option<&TableRole>) -> Result<StagedWrite, Failure> {
-        match (role, self.planned.mode) {
-            (Some(role), WriteMode::Upsert) => return self.upsert(role).await,
-            (Some(role), WriteMode::ReplacePartitions) => return self.replace_partitions(role).await,
-            _ => {}
-        }
-        // Rows of another time do not stay in a table that is computed anew.
-        let anew = role.is_some_and(|role| role.memory.as_ref().is_some_and(|memory| memory.last_run.is_some()));
-        let mode = match self.planned.mode {
-            WriteMode::Append if anew && self.stage.table.incremental != Incremental::Off => WriteMode::Overwrite,
-            mode => mode,
-        };
-        let (on_change, commit_mode) = match mode.keeps_rows() {
-            false => (SchemaChange::Allow, CommitMode::Overwrite),
-            true => (SchemaChange::Refuse, CommitMode::Append),
-        };
-        let adds_in_every_run = mode == WriteMode::Append && self.stage.table.incremental == Incremental::Off;
-        let at = role.filter(|_| !adds_in_every_run);
-        let table = match at {
-            Some(role) => self.table_as_planned(role, on_change).await?,
-            None => self.ensure_table(on_change).await?,
-        };
-        let query = self.query(&self.work.sessions).await?;
-        self.note(&query, role.map(|_| Strategy::Full));
-        let spec = self.write_spec(&table);
-        let batches =
-            self.run(&query.context, "rows", &query.logical, |plan, state| delta_write_plan(plan, spec, state)).await?;
-        let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
-        let files = self.hold_written(&query.context, &table, files, true).await?;
-        let mut base = BaseExpectation { version: at.map(|_| table.version), ..BaseExpectation::of(&table) };
-        if role.is_some() && mode == WriteMode::Overwrite {
-            self.check_key(&query.context, &table, &files).await?;
-        } else if role.is_some() && self.is_keyed() && files.files() > 0 {
-            let rows = self.written(&query.context, &table, &files)?;
-            let target = self.target(&table).await?;
-            self.refuse_taken(&query.context, &target, &rows, Some(files.rows()), None).await?;
-            // On another version than the one looked at, the keys could be taken.
-            base.version = Some(table.version);
-        }
-        Ok(StagedWrite::Commit(Box::new(StagedCommit {
-            files,
-            mode: commit_mode,
-            base,
-            change: table.change,
-            plan_fingerprint: query.fingerprint,
-            marks: self.marks(role).await?,
-            done_in: None,
-            quarantine: self.quarantine.take(),
-        })))
-    }
-
-    /// Whether every row that was written has a key of its own, which later merges rely on.
-    pub(super) async fn check_key(
-        &mut self,
-        context: &Arc<SessionContext>,
-        table: &TableState,
-        files: &StagedFiles,
-    ) -> Result<(), Failure> {
-        if !self.is_keyed() || files.rows() < 2 {
-            return Ok(());
-        }
-        let rows = self.written(context, table, files)?;
-        self.refuse_duplicates(context, &rows).await
     }
 
     fn needs(&self) -> Needs {
@@ -434,7 +371,7 @@ impl<'w> StageRun<'w> {
         if let CommitOutcome::Conflicted { reason } =
             commit(&request, stores).await.map_err(|error| error.to_failure())?
         {
-            return Err(super::work::conflicted(&self.stage.name, &reason));
+            return Err(conflicted(&self.stage.name, &reason));
         }
         let name = NodeName::new(format!("{}.{step}", self.stage.name));
         let pinned = pin_table(&self.work.sessions, &name, &location, PinAt::Latest).await;

@@ -18,8 +18,8 @@ use windlass_delta::scan::ScanOptions;
 use windlass_delta::table::TableState;
 use windlass_delta::write::StagedFiles;
 
+use super::attempt::StageRun;
 use super::merge_plan::{COUNT, Counted, shared_keys};
-use super::stage_run::StageRun;
 use super::target_rows::Target;
 use crate::plan::incremental::{rows_of_keys, rows_of_null_keys};
 

@@ -5,10 +5,10 @@ use windlass_base::error::Failure;
 use windlass_engine::function::exact::OVERFLOW;
 use windlass_project::expect::Severity;
 
-use super::incremental_run::Update;
-use super::stage_run::StageRun;
+use super::attempt::StageRun;
+use super::incremental::Update;
+use super::staged::StagedWrite;
 use super::target_rows::Target;
-use super::work::StagedWrite;
 use crate::plan::incremental::{Totals, rows_of_keys};
 
 impl StageRun<'_> {

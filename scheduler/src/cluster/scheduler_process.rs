@@ -21,8 +21,8 @@ use windlass_base::stack::THREAD_STACK_BYTES;
 use windlass_engine::codec::PlanCodec;
 use windlass_engine::session::Sessions;
 
-use crate::corrected_cluster::CorrectedCluster;
-use crate::executor_service::ExecutorService;
+use super::corrected_cluster::CorrectedCluster;
+use super::executor_service::ExecutorService;
 
 /// Threads for planning stages, handing out tasks and answering executors.
 const SCHEDULER_THREADS: usize = 2;

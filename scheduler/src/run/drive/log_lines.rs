@@ -4,10 +4,7 @@ use chrono::{DateTime, Utc};
 use windlass_base::ids::NodeName;
 use windlass_evidence::artifact::LogKind;
 
-use super::action::RunAction;
-use super::event::{RunEvent, RunEventKind, Staged};
-use super::machine::RunState;
-use super::phase::StagePhase;
+use crate::run::machine::{RunAction, RunEvent, RunEventKind, RunState, StagePhase, Staged};
 
 /// The lines of the run log for an event and what it gave rise to. `staged` reads what an execution left: rows, bytes
 /// and files.

@@ -1,0 +1,83 @@
+//! All rows of a stage computed, for a table that they replace or are added to.
+
+use std::sync::Arc;
+
+use datafusion::prelude::SessionContext;
+use windlass_base::error::{Coded, Failure};
+use windlass_delta::commit::{BaseExpectation, CommitMode};
+use windlass_delta::table::{SchemaChange, TableState};
+use windlass_delta::write::{StagedFiles, delta_write_plan};
+use windlass_project::spec::table::{Incremental, WriteMode};
+use windlass_project::strategy::Strategy;
+
+use super::attempt::StageRun;
+use super::staged::{StagedCommit, StagedWrite};
+use crate::plan::TableRole;
+
+impl StageRun<'_> {
+    /// Computes all rows.
+    pub(super) async fn full(&mut self, role: Option<&TableRole>) -> Result<StagedWrite, Failure> {
+        match (role, self.planned.mode) {
+            (Some(role), WriteMode::Upsert) => return self.upsert(role).await,
+            (Some(role), WriteMode::ReplacePartitions) => return self.replace_partitions(role).await,
+            _ => {}
+        }
+        // Rows of another time do not stay in a table that is computed anew.
+        let anew = role.is_some_and(|role| role.memory.as_ref().is_some_and(|memory| memory.last_run.is_some()));
+        let mode = match self.planned.mode {
+            WriteMode::Append if anew && self.stage.table.incremental != Incremental::Off => WriteMode::Overwrite,
+            mode => mode,
+        };
+        let (on_change, commit_mode) = match mode.keeps_rows() {
+            false => (SchemaChange::Allow, CommitMode::Overwrite),
+            true => (SchemaChange::Refuse, CommitMode::Append),
+        };
+        let adds_in_every_run = mode == WriteMode::Append && self.stage.table.incremental == Incremental::Off;
+        let at = role.filter(|_| !adds_in_every_run);
+        let table = match at {
+            Some(role) => self.table_as_planned(role, on_change).await?,
+            None => self.ensure_table(on_change).await?,
+        };
+        let query = self.query(&self.work.sessions).await?;
+        self.note(&query, role.map(|_| Strategy::Full));
+        let spec = self.write_spec(&table);
+        let batches =
+            self.run(&query.context, "rows", &query.logical, |plan, state| delta_write_plan(plan, spec, state)).await?;
+        let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
+        let files = self.hold_written(&query.context, &table, files, true).await?;
+        let mut base = BaseExpectation { version: at.map(|_| table.version), ..BaseExpectation::of(&table) };
+        if role.is_some() && mode == WriteMode::Overwrite {
+            self.check_key(&query.context, &table, &files).await?;
+        } else if role.is_some() && self.is_keyed() && files.files() > 0 {
+            let rows = self.written(&query.context, &table, &files)?;
+            let target = self.target(&table).await?;
+            self.refuse_taken(&query.context, &target, &rows, Some(files.rows()), None).await?;
+            // On another version than the one looked at, the keys could be taken.
+            base.version = Some(table.version);
+        }
+        Ok(StagedWrite::Commit(Box::new(StagedCommit {
+            files,
+            mode: commit_mode,
+            base,
+            change: table.change,
+            plan_fingerprint: query.fingerprint,
+            marks: self.marks(role).await?,
+            done_in: None,
+            quarantine: self.quarantine.take(),
+        })))
+    }
+
+    /// Whether every row that was written has a key of its own, which later merges rely on.
+    pub(super) async fn check_key(
+        &mut self,
+        context: &Arc<SessionContext>,
+        table: &TableState,
+        files: &StagedFiles,
+    ) -> Result<(), Failure> {
+        if !self.is_keyed() || files.rows() < 2 {
+            return Ok(());
+        }
+        let rows = self.written(context, table, files)?;
+        self.refuse_duplicates(context, &rows).await
+    }
+}

@@ -1,0 +1,23 @@
+//! One attempt at a stage: which rows its table needs, computed, validated and staged for the commit.
+//!
+//! ```text
+//! attempt: decide ─┬─ full, write_mode ──────────────── all rows ─────┐
+//!                  └─ incremental, row_wise, carried_totals ── rows ──┤ target_rows: those that are there
+//!                                                                     ↓
+//!                    validation, unique_keys ─ merge_plan ─→ staged ─commit→ outputs
+//! ```
+
+pub(super) mod attempt;
+mod carried_totals;
+pub(super) mod failure;
+mod full;
+mod incremental;
+mod merge_plan;
+pub(super) mod notes;
+mod outputs;
+mod row_wise;
+pub(super) mod staged;
+mod target_rows;
+mod unique_keys;
+mod validation;
+mod write_mode;
