@@ -6,12 +6,14 @@
 //!                                                └─ stage/: one attempt at a stage
 //! ```
 //!
-//! Whoever drives the machine appends each event to the run's [event log](drive::event_log) *before* it performs the
-//! actions that the event gave rise to; a run that was interrupted is resumed by replaying its events and then telling
-//! the machine `Resumed`.
+//! `context` is what all stages of a run share, `journal` what it writes into its bundle meanwhile. Each event is appended
+//! to the run's [event log](drive::event_log) *before* the actions are performed that it gave rise to; a run that was
+//! interrupted is resumed by replaying its events and then telling the machine `Resumed`.
 
+mod context;
 pub mod drive;
 mod error;
+mod journal;
 pub mod machine;
 pub mod pipeline_run;
 mod stage;

@@ -14,12 +14,15 @@ use windlass_evidence::artifact::{
 };
 use windlass_project::spec::ParamValue;
 
+use super::context::{RunContext, RunIdentity};
 use super::drive::caches::{drop_abandoned, drop_cache};
 use super::drive::driver::{Signals, StageWork, drive};
 use super::drive::event_log::{self, EventLog};
 use super::drive::leases::Leases;
-use super::drive::run_work::{RunIdentity, RunWork};
+use super::drive::lineage::{lineage, registrations};
+use super::drive::run_work::RunWork;
 use super::error::RunError;
+use super::journal::RunJournal;
 use super::machine::{AttemptOutcome, RetryPolicy, RunSchedule, RunState, StagePhase, StagePlanNode, StageState};
 use crate::Scheduler;
 use crate::plan::{PlanRequest, ReusedStage, RunPlan, plan_all};
@@ -107,9 +110,11 @@ async fn run_with_leases(
     bundle.write_pins(&plan.pins()).await?;
     bundle.write_plan(&plan.record).await?;
     let identity = RunIdentity { run_id: run_id.clone(), sequence, pipeline };
-    let sessions = Arc::clone(&scheduler.sessions);
-    let work = Arc::new(RunWork::new(plan, identity, sessions, scheduler.engine.clone(), bundle, watcher));
-    announce(&work, &schedule).await;
+    let journal = RunJournal::new(bundle, watcher, placeholders(&plan));
+    let (sessions, engine) = (Arc::clone(&scheduler.sessions), scheduler.engine.clone());
+    let work = Arc::new(RunWork::new(RunContext { plan, identity, sessions, engine, journal }));
+    let run = &work.run;
+    announce(run, &schedule).await;
 
     // per stage: StageRun ─execute→ StagedFiles ─commit→ CommitReceipt
     let state = RunState::new(schedule.clone())?;
@@ -117,20 +122,21 @@ async fn run_with_leases(
     let log = EventLog::create(Arc::clone(&scheduler.state), run_id.clone(), writer, &schedule).await?;
     let driven = drive(state, log, Arc::clone(&work) as Arc<dyn StageWork>, signals).await;
     drop_cache(scheduler.sessions.stores(), &cache).await;
-    let state = driven?;
+    let (state, notes) = driven?;
     work.save_missing_exports().await;
 
     // ─record→ RunBundle
-    let lineage = work.lineage(&state);
-    work.keep(work.bundle.write_lineage(&lineage).await);
-    work.keep(work.bundle.write_registrations(&work.registrations()).await);
-    close_record(&mut record, &state, &work.plan, &lineage);
-    work.tell(finished(&record)).await;
+    let (journal, bundle) = (&run.journal, run.journal.bundle());
+    let lineage = lineage(&run.plan, &work.inputs(), &state, &notes);
+    journal.check(bundle.write_lineage(&lineage).await);
+    journal.check(bundle.write_registrations(&registrations(&notes)).await);
+    close_record(&mut record, &state, &run.plan, &lineage);
+    journal.log_event(finished(&record)).await;
     // What was committed stands, whatever cannot be written down of it.
-    if let Some(error) = work.take_lost() {
+    if let Some(error) = journal.take_record_failure() {
         record.warnings.push(format!("the run's bundle is incomplete: {}", full_message(&error)));
     }
-    work.bundle.seal(&record).await?;
+    bundle.seal(&record).await?;
     if let Err(error) = event_log::remove(scheduler.state.as_ref(), &run_id).await {
         tracing::warn!(%error, "the events of a run that has ended cannot be removed");
     }
@@ -222,25 +228,35 @@ fn shown(value: &ParamValue) -> serde_json::Value {
     }
 }
 
+/// What plan texts say instead of the run's folders.
+fn placeholders(plan: &RunPlan) -> Vec<(String, String)> {
+    let request = &plan.request;
+    vec![
+        (request.home.cache(&request.run).to_string(), "<cache>".to_owned()),
+        (request.home.root().to_string(), "<home>".to_owned()),
+        (request.base.to_string(), "<project>".to_owned()),
+    ]
+}
+
 /// The first lines of the run log.
-async fn announce(work: &RunWork, schedule: &RunSchedule) {
-    work.tell(LogKind::RunStarted {
-        pipeline: work.identity.pipeline.clone(),
-        sequence: work.identity.sequence,
+async fn announce(run: &RunContext, schedule: &RunSchedule) {
+    let started = LogKind::RunStarted {
+        pipeline: run.identity.pipeline.clone(),
+        sequence: run.identity.sequence,
         stages: schedule.stages.len() as u64,
         max_parallel: schedule.max_parallel as u64,
         windlass: env!("CARGO_PKG_VERSION").to_owned(),
         host: process::host_name(),
-    })
-    .await;
-    for pin in work.plan.pins().pins {
+    };
+    run.journal.log_event(started).await;
+    for pin in run.plan.pins().pins {
         let (source, location, version, files, bytes) = (pin.source, pin.location, pin.version, pin.files, pin.bytes);
-        work.tell(LogKind::SourcePinned { source, location, version, files, bytes }).await;
+        run.journal.log_event(LogKind::SourcePinned { source, location, version, files, bytes }).await;
     }
-    for decision in work.plan.record.stages.clone() {
+    for decision in run.plan.record.stages.clone() {
         let (stage, reason, strategy, tags) = (decision.stage, decision.reason, decision.strategy, decision.tags);
         let decision = decision.decision;
-        work.tell(LogKind::StagePlanned { stage, decision, reason, strategy, tags }).await;
+        run.journal.log_event(LogKind::StagePlanned { stage, decision, reason, strategy, tags }).await;
     }
 }
 

@@ -5,7 +5,7 @@
 //!    └───────────────── the outcome of each action ←──────────────────┘
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,49 +21,63 @@ use windlass_evidence::artifact::StageReceipt;
 use super::event_log::{EventLog, EventLogError};
 use crate::run::error::RunError;
 use crate::run::machine::{RunAction, RunEvent, RunEventKind, RunState, Staged};
+use crate::run::stage::notes::StageNotes;
 
 /// How often an event is offered to the event log, and the pause after the first refusal; it doubles.
 const APPEND_TRIES: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
-/// The steps of the arrow that the driver has done for a stage.
+/// The steps of the arrow that the driver has done for a stage. What is to be said of the stage goes along: each step
+/// takes the notes of those before it, and gives them back with its own.
 #[async_trait]
-pub trait StageWork: Send + Sync + 'static {
+pub(in crate::run) trait StageWork: Send + Sync + 'static {
     /// Plans and executes a stage: its files are written, nothing is visible. When `stop` fires, ends as soon as no
     /// task of the stage is known to run; the result is not used then.
-    async fn execute(&self, stage: &NodeName, attempt: u32, stop: CancellationToken) -> Result<Staged, Failure>;
+    async fn execute(
+        &self,
+        stage: &NodeName,
+        attempt: u32,
+        notes: Option<StageNotes>,
+        stop: CancellationToken,
+    ) -> (Result<Staged, Failure>, Option<StageNotes>);
 
     /// Commits what an execution has staged. Doing it twice is harmless.
-    async fn commit(&self, stage: &NodeName, attempt: u32, staged: &Staged) -> Result<StageReceipt, Failure>;
+    async fn commit(
+        &self,
+        stage: &NodeName,
+        staged: &Staged,
+        notes: Option<StageNotes>,
+    ) -> (Result<StageReceipt, Failure>, Option<StageNotes>);
 
     /// Tells whoever watches what happened, after it is in the event log; `state` is the state that it led to.
     async fn observe(&self, event: &RunEvent, actions: &[RunAction], state: &RunState);
 
     /// Writes down how a stage ended.
-    async fn record(&self, stage: &NodeName, state: &RunState);
+    async fn record(&self, stage: &NodeName, state: &RunState, notes: Option<&StageNotes>);
 }
 
 /// What may end a run from outside.
 #[derive(Debug, Clone, Default)]
-pub struct Signals {
+pub(in crate::run) struct Signals {
     /// Fires when someone wants the run to stop.
-    pub cancel: CancellationToken,
+    pub(in crate::run) cancel: CancellationToken,
     /// Fires when the process does not hold the run's lease any more.
-    pub lease_lost: CancellationToken,
+    pub(in crate::run) lease_lost: CancellationToken,
 }
 
-/// Drives a run from its first event to its end.
+/// Drives a run from its first event to its end. Gives how it ended, and the notes of its stages.
 ///
 /// # Errors
 /// [`RunError::EventLog`] if an event cannot be kept: then nothing further is begun, and what runs is stopped.
-pub async fn drive(
+pub(in crate::run) async fn drive(
     mut state: RunState,
     mut log: EventLog,
     work: Arc<dyn StageWork>,
     signals: Signals,
-) -> Result<RunState, RunError> {
+) -> Result<(RunState, BTreeMap<NodeName, StageNotes>), RunError> {
     let (events, mut inbox) = mpsc::unbounded_channel();
-    let mut hands = Hands { work, events, tasks: JoinSet::new(), stops: HashMap::new() };
+    let (tasks, stops, notes) = (JoinSet::new(), HashMap::new(), BTreeMap::new());
+    let mut runner = ActionRunner { work, events, tasks, stops, notes };
     let mut cancel_seen = false;
     let mut lease_seen = false;
     let mut next = Some(RunEventKind::Started);
@@ -80,8 +94,11 @@ pub async fn drive(
                     cancel_seen = true;
                     RunEventKind::CancelRequested { reason: "stopped by request".to_owned() }
                 }
-                Some(kind) = inbox.recv() => kind,
-                Some(ended) = hands.tasks.join_next() => match ended {
+                Some(outcome) = inbox.recv() => {
+                    runner.notes.extend(outcome.notes);
+                    outcome.kind
+                }
+                Some(ended) = runner.tasks.join_next() => match ended {
                     Ok(()) => continue,
                     Err(error) => return Err(RunError::TaskLost(error)),
                 },
@@ -94,12 +111,12 @@ pub async fn drive(
             Err(error) => return Err(error.into()),
         };
         append(&mut log, &event).await?;
-        hands.work.observe(&event, &actions, &state).await;
+        runner.work.observe(&event, &actions, &state).await;
         for action in actions {
             if let RunAction::FinishRun { .. } = action {
-                return Ok(state);
+                return Ok((state, std::mem::take(&mut runner.notes)));
             }
-            hands.perform(action, &state).await;
+            runner.perform(action, &state).await;
         }
     }
 }
@@ -117,15 +134,23 @@ async fn append(log: &mut EventLog, event: &RunEvent) -> Result<(), EventLogErro
     log.append(event).await
 }
 
-/// What performs the machine's actions, each in a task of its own. Dropping it stops them all.
-struct Hands {
-    work: Arc<dyn StageWork>,
-    events: mpsc::UnboundedSender<RunEventKind>,
-    tasks: JoinSet<()>,
-    stops: HashMap<NodeName, CancellationToken>,
+/// What has come of an action, and the notes of the stage that it was for.
+struct ActionOutcome {
+    kind: RunEventKind,
+    notes: Option<(NodeName, StageNotes)>,
 }
 
-impl Hands {
+/// Performs the machine's actions, each in a task of its own. Dropping it stops them all.
+struct ActionRunner {
+    work: Arc<dyn StageWork>,
+    events: mpsc::UnboundedSender<ActionOutcome>,
+    tasks: JoinSet<()>,
+    stops: HashMap<NodeName, CancellationToken>,
+    /// The notes of stages for which no action is under way.
+    notes: BTreeMap<NodeName, StageNotes>,
+}
+
+impl ActionRunner {
     async fn perform(&mut self, action: RunAction, state: &RunState) {
         let work = Arc::clone(&self.work);
         let events = self.events.clone();
@@ -133,25 +158,32 @@ impl Hands {
             RunAction::ExecuteStage { stage, attempt } => {
                 let stop = CancellationToken::new();
                 self.stops.insert(stage.clone(), stop.clone());
+                let notes = self.notes.remove(&stage);
                 self.tasks.spawn(async move {
-                    let outcome = work.execute(&stage, attempt, stop.clone()).await;
+                    let (outcome, notes) = work.execute(&stage, attempt, notes, stop.clone()).await;
+                    let notes = notes.map(|notes| (stage.clone(), notes));
+                    let kind = executed(stage, attempt, outcome, &stop);
                     // The receiver is gone only when the run is over.
-                    let _ = events.send(executed(stage, attempt, outcome, &stop));
+                    let _ = events.send(ActionOutcome { kind, notes });
                 });
             }
             RunAction::CommitStage { stage, attempt, staged } => {
+                let notes = self.notes.remove(&stage);
                 self.tasks.spawn(async move {
-                    let kind = match work.commit(&stage, attempt, &staged).await {
+                    let (outcome, notes) = work.commit(&stage, &staged, notes).await;
+                    let notes = notes.map(|notes| (stage.clone(), notes));
+                    let kind = match outcome {
                         Ok(receipt) => RunEventKind::StageCommitted { stage, attempt, receipt },
                         Err(failure) => RunEventKind::StageFailed { stage, attempt, failure },
                     };
-                    let _ = events.send(kind);
+                    let _ = events.send(ActionOutcome { kind, notes });
                 });
             }
             RunAction::ScheduleRetry { stage, attempt, delay_ms, .. } => {
                 self.tasks.spawn(async move {
                     tokio::time::sleep(Duration::from_millis(delay_ms)).await;
-                    let _ = events.send(RunEventKind::RetryDue { stage, attempt });
+                    let kind = RunEventKind::RetryDue { stage, attempt };
+                    let _ = events.send(ActionOutcome { kind, notes: None });
                 });
             }
             RunAction::CancelStage { stage, .. } => {
@@ -159,13 +191,13 @@ impl Hands {
                     stop.cancel();
                 }
             }
-            RunAction::RecordStage { stage } => work.record(&stage, state).await,
+            RunAction::RecordStage { stage } => work.record(&stage, state, self.notes.get(&stage)).await,
             RunAction::FinishRun { .. } => {}
         }
     }
 }
 
-impl Drop for Hands {
+impl Drop for ActionRunner {
     fn drop(&mut self) {
         for stop in self.stops.values() {
             stop.cancel();

@@ -9,9 +9,12 @@ use windlass_evidence::artifact::{
 
 use crate::execute::{JobEvidence, OperatorEvidence, TaskEvidence, TaskState};
 use crate::run::machine::{Attempt, AttemptOutcome, StageState};
+use crate::run::stage::notes::StageNotes;
 
-/// The record of a stage; `jobs` is the engine's evidence of each attempt.
-pub(super) fn stage_record(name: &NodeName, stage: &StageState, jobs: &BTreeMap<u32, JobEvidence>) -> StageRecord {
+/// The record of a stage.
+pub(super) fn stage_record(name: &NodeName, stage: &StageState, notes: Option<&StageNotes>) -> StageRecord {
+    let none = BTreeMap::new();
+    let jobs = notes.map_or(&none, |notes| &notes.jobs);
     let tasks = jobs.iter().flat_map(|(attempt, job)| {
         job.stages.iter().flat_map(move |engine_stage| {
             engine_stage.tasks.iter().map(move |task| task_timing(*attempt, engine_stage.stage, task))
@@ -30,9 +33,9 @@ pub(super) fn stage_record(name: &NodeName, stage: &StageState, jobs: &BTreeMap<
         receipt: stage.receipt().cloned(),
         tasks: tasks.collect(),
         operators: operators.collect(),
-        expectations: Vec::new(),
-        quarantine: None,
-        outputs: Vec::new(),
+        expectations: notes.map(|notes| notes.expectations.clone()).unwrap_or_default(),
+        quarantine: notes.and_then(|notes| notes.quarantine.clone()),
+        outputs: notes.map(|notes| notes.outputs.clone()).unwrap_or_default(),
     }
 }
 

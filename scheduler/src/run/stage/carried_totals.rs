@@ -23,7 +23,7 @@ impl StageRun<'_> {
             // The sum of the changed rows alone can be too large where no sum of a group is.
             Err(failure) if failure.code == OVERFLOW.0 => Ok(None),
             Ok(Some(staged)) => {
-                self.note_from_changes();
+                self.notes().from_changes = true;
                 Ok(Some(staged))
             }
             other => other,

@@ -38,11 +38,12 @@ impl StageRun<'_> {
             Some(role) => self.table_as_planned(role, on_change).await?,
             None => self.ensure_table(on_change).await?,
         };
-        let query = self.query(&self.work.sessions).await?;
+        let query = self.query(&self.run.sessions).await?;
         self.note(&query, role.map(|_| Strategy::Full));
         let spec = self.write_spec(&table);
-        let batches =
-            self.run(&query.context, "rows", &query.logical, |plan, state| delta_write_plan(plan, spec, state)).await?;
+        let batches = self
+            .run_job(&query.context, "rows", &query.logical, |plan, state| delta_write_plan(plan, spec, state))
+            .await?;
         let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
         let files = self.hold_written(&query.context, &table, files, true).await?;
         let mut base = BaseExpectation { version: at.map(|_| table.version), ..BaseExpectation::of(&table) };

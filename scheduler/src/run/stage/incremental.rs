@@ -30,8 +30,9 @@ use windlass_evidence::artifact::SourceChange;
 use windlass_project::spec::table::Incremental;
 use windlass_project::strategy::Strategy;
 
-use super::attempt::{StageQueryPlan, StageRun};
+use super::attempt::StageRun;
 use super::merge_plan::{Pair, merge_input, numbered_copies};
+use super::query::StageQueryPlan;
 use super::staged::{StagedCommit, StagedWrite};
 use crate::plan::decide::Cursors;
 use crate::plan::incremental::{
@@ -106,7 +107,7 @@ impl StageRun<'_> {
 
     /// Sessions with no more partitions than what is read is worth: handing out a task costs more than reading a little.
     fn small_sessions(&self, role: &TableRole) -> Sessions {
-        let sessions = &self.work.sessions;
+        let sessions = &self.run.sessions;
         let partitions = self.input_bytes(role) / sessions.settings().partition_bytes.max(1);
         sessions.with_at_most(usize::try_from(partitions).map_or(usize::MAX, |more| more.saturating_add(1)))
     }
@@ -125,8 +126,8 @@ impl StageRun<'_> {
     }
 
     /// What has changed in the inputs; or why that cannot be told.
-    async fn feeds(&self, cursors: &Cursors) -> Result<Result<Feeds, String>, Failure> {
-        let stores = self.work.sessions.stores();
+    async fn feeds(&mut self, cursors: &Cursors) -> Result<Result<Feeds, String>, Failure> {
+        let stores = self.run.stores();
         let options = self.scan_options()?;
         let mut feeds = Feeds::default();
         let mut noted = Vec::new();
@@ -142,7 +143,7 @@ impl StageRun<'_> {
             };
             match (&input.table, change.from) {
                 (Some(table), Some(from)) => {
-                    match self.work.plan.changes.with_again(table, from, cursors.again.get(name), stores).await {
+                    match self.run.plan.changes.with_again(table, from, cursors.again.get(name), stores).await {
                         Ok((found, again)) => {
                             count_changes(&mut change, again.iter().chain([&found]));
                             feeds.add(name.clone(), &found, again.as_ref(), &options);
@@ -160,7 +161,7 @@ impl StageRun<'_> {
                 }
                 (Some(_), None) => return Ok(Err(format!("the cursor of `{name}` is not known"))),
                 (None, _) => {
-                    let home = &self.work.plan.request.home;
+                    let home = &self.run.plan.request.home;
                     let former = match cursors.files.get(name) {
                         Some(mark) => kept_listing(home, *mark, stores).await.map_err(|error| error.to_failure())?,
                         None => None,
@@ -179,12 +180,12 @@ impl StageRun<'_> {
             }
             noted.push(change);
         }
-        self.work.notes.lock().entry(self.stage.name.clone()).or_default().changes = noted;
+        self.notes().changes = noted;
         Ok(Ok(feeds))
     }
 
     pub(super) fn scan_options(&self) -> Result<ScanOptions, Failure> {
-        let context = self.work.sessions.context().map_err(|error| error.to_failure())?;
+        let context = self.run.sessions.context().map_err(|error| error.to_failure())?;
         Ok(ScanOptions::from_config(context.state().config()))
     }
 
@@ -227,8 +228,9 @@ impl StageRun<'_> {
     async fn append(&mut self, update: &Update<'_>) -> Result<StagedWrite, Failure> {
         let rows = self.built(changed_rows(&update.query.optimized, &update.feeds.tables, Side::Inserted))?;
         let spec = self.write_spec(&update.table);
-        let batches =
-            self.run(&update.query.context, "rows", &rows, |plan, state| delta_write_plan(plan, spec, state)).await?;
+        let batches = self
+            .run_job(&update.query.context, "rows", &rows, |plan, state| delta_write_plan(plan, spec, state))
+            .await?;
         let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
         let files = self.hold_written(&update.query.context, &update.table, files, false).await?;
         if files.files() > 0 && self.is_keyed() {
@@ -309,8 +311,9 @@ impl StageRun<'_> {
         let by = update.choice.replace_by.clone();
         let new = self.rows_of(update, &by, &keys)?;
         let spec = self.write_spec(&update.table);
-        let batches =
-            self.run(&update.query.context, "rows", &new, |plan, state| delta_write_plan(plan, spec, state)).await?;
+        let batches = self
+            .run_job(&update.query.context, "rows", &new, |plan, state| delta_write_plan(plan, spec, state))
+            .await?;
         let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
         let files = self.hold_written(&update.query.context, &update.table, files, false).await?;
         self.check_key(&update.query.context, &update.table, &files).await?;
@@ -346,7 +349,7 @@ impl StageRun<'_> {
     async fn changed_by_others(&self, update: &Update<'_>) -> Result<Option<LogicalPlan>, Failure> {
         let Some(own) = update.repair else { return Ok(None) };
         let (location, newest) = (&self.planned.table.location, update.table.version);
-        let found = match changes(location, own, newest, self.work.sessions.stores()).await {
+        let found = match changes(location, own, newest, self.run.stores()).await {
             Err(error) if error.is_change_gap() => return Err(self.refused(error.to_string())),
             found => found.map_err(|error| error.to_failure())?,
         };
@@ -418,7 +421,7 @@ impl StageRun<'_> {
         let spec = self.write_spec(&update.table);
         let feed = target.properties().get("delta.enableChangeDataFeed").is_some_and(|value| value == "true");
         let batches = self
-            .run(&update.query.context, "merge", &input, |plan, state| delta_merge_plan(plan, spec, feed, state))
+            .run_job(&update.query.context, "merge", &input, |plan, state| delta_merge_plan(plan, spec, feed, state))
             .await?;
         let staged = StagedMerge::from_batches(&batches).map_err(|error| error.to_failure())?;
         if staged.is_empty() {
@@ -429,9 +432,8 @@ impl StageRun<'_> {
             MergeStrategy::Rewrite => Some(self.copies(update, target, &staged).await?),
             MergeStrategy::DeletionVectors => None,
         };
-        let merged = finish(target, &staged, way, copies, self.work.sessions.stores())
-            .await
-            .map_err(|error| error.to_failure())?;
+        let merged =
+            finish(target, &staged, way, copies, self.run.stores()).await.map_err(|error| error.to_failure())?;
         let mode = CommitMode::Merge(merged.replacement);
         self.staged(update.role, &update.query, &update.table, merged.added, mode).await
     }
@@ -443,7 +445,7 @@ impl StageRun<'_> {
         target: &PinnedTable,
         staged: &StagedMerge,
     ) -> Result<StagedFiles, Failure> {
-        let stay = remaining_rows(target, staged, &self.scan_options()?, self.work.sessions.stores())
+        let stay = remaining_rows(target, staged, &self.scan_options()?, self.run.stores())
             .await
             .map_err(|error| error.to_failure())?;
         let Some(stay) = stay else { return Ok(StagedFiles::default()) };
@@ -451,8 +453,9 @@ impl StageRun<'_> {
         let stay =
             self.built(LogicalPlanBuilder::scan("__wl_stay", source, None).and_then(LogicalPlanBuilder::build))?;
         let spec = self.write_spec(&update.table);
-        let batches =
-            self.run(&update.query.context, "copy", &stay, |plan, state| delta_write_plan(plan, spec, state)).await?;
+        let batches = self
+            .run_job(&update.query.context, "copy", &stay, |plan, state| delta_write_plan(plan, spec, state))
+            .await?;
         StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())
     }
 

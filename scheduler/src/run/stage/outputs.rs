@@ -14,15 +14,15 @@ use windlass_base::error::{Coded, Failure, full_message};
 use windlass_base::ids::TableVersion;
 use windlass_delta::table::contract_columns;
 use windlass_engine::connectors::{ConnectorError, SaveRequest, Saver};
-use windlass_evidence::artifact::{LogKind, OutputRecord, StageReceipt};
+use windlass_evidence::artifact::{OutputRecord, StageReceipt};
 use windlass_project::graph::Stage;
 use windlass_project::spec::table::Export;
 use windlass_storage::Location;
 
 use crate::execute::JobRequest;
 use crate::export::{ExportFolder, ExportPlace, Exported, Mark, file_stem};
-use crate::plan::{PinnedInput, PlanError};
-use crate::run::drive::run_work::RunWork;
+use crate::plan::{Inputs, PinnedInput, PlanError};
+use crate::run::context::RunContext;
 
 /// A save that is to be made.
 struct Save<'a> {
@@ -35,144 +35,141 @@ struct Save<'a> {
     name: String,
 }
 
-impl RunWork {
-    /// Notes the table that a stage has committed, or uses as it is, and writes its exports.
-    pub(in crate::run) async fn save_outputs(&self, stage: &Stage, receipt: &StageReceipt) -> Result<(), Failure> {
-        let Some(pinned) = self.inputs.read().pinned_input(&stage.name).cloned() else { return Ok(()) };
-        check_contract(stage, &pinned)?;
-        let mut outputs = vec![OutputRecord {
-            dataset: stage.name.clone(),
-            export: None,
-            materialization: "delta".to_owned(),
-            location: pinned.pin.location.clone(),
-            rows: receipt.rows,
-            bytes: receipt.bytes,
-            version: receipt.version,
-            schema_hash: pinned.registration.schema_hash(),
-        }];
+/// Gives the table that a stage has committed, or uses as it is, as `pinned`, and its exports, which it writes.
+pub(in crate::run) async fn save_outputs(
+    run: &RunContext,
+    stage: &Stage,
+    pinned: &PinnedInput,
+    receipt: &StageReceipt,
+) -> Result<Vec<OutputRecord>, Failure> {
+    check_contract(stage, pinned)?;
+    let mut outputs = vec![OutputRecord {
+        dataset: stage.name.clone(),
+        export: None,
+        materialization: "delta".to_owned(),
+        location: pinned.pin.location.clone(),
+        rows: receipt.rows,
+        bytes: receipt.bytes,
+        version: receipt.version,
+        schema_hash: pinned.registration.schema_hash(),
+    }];
+    for export in &stage.table.exports {
+        if let Some(output) = export_once(run, stage, export, pinned, receipt.version).await? {
+            outputs.push(output);
+        }
+    }
+    Ok(outputs)
+}
+
+/// Makes good the exports of tables that this run uses as they are. One that fails is left to the next run.
+pub(in crate::run) async fn save_missing_exports(run: &RunContext, inputs: &Inputs) {
+    for reused in &run.plan.reused {
+        let Some(stage) = run.graph().stage(&reused.name) else { continue };
+        let Some(pinned) = inputs.pinned_input(&stage.name) else { continue };
         for export in &stage.table.exports {
-            if let Some(output) = self.export_once(stage, export, &pinned, receipt.version).await? {
-                outputs.push(output);
-            }
-        }
-        self.notes.lock().entry(stage.name.clone()).or_default().outputs = outputs;
-        Ok(())
-    }
-
-    /// Makes good the exports of tables that this run uses as they are. One that fails is left to the next run.
-    pub(in crate::run) async fn save_missing_exports(&self) {
-        for reused in &self.plan.reused {
-            let graph = Arc::clone(&self.plan.request.graph);
-            let Some(stage) = graph.stage(&reused.name).filter(|stage| !stage.table.exports.is_empty()) else {
-                continue;
-            };
-            let Some(pinned) = self.inputs.read().pinned_input(&stage.name).cloned() else { continue };
-            for export in &stage.table.exports {
-                if let Err(failure) = self.export_once(stage, export, &pinned, reused.version).await {
-                    let message = format!("the export `{}` is left to the next run: {}", export.name, failure.message);
-                    self.tell(LogKind::Warning { message, stage: Some(stage.name.clone()) }).await;
-                }
+            if let Err(failure) = export_once(run, stage, export, pinned, reused.version).await {
+                let message = format!("the export `{}` is left to the next run: {}", export.name, failure.message);
+                run.journal.warn(&stage.name, message).await;
             }
         }
     }
+}
 
-    /// Writes an export, unless it is there.
-    async fn export_once(
-        &self,
-        stage: &Stage,
-        export: &Export,
-        pinned: &PinnedInput,
-        version: TableVersion,
-    ) -> Result<Option<OutputRecord>, Failure> {
-        let request = &self.plan.request;
-        let place = ExportPlace::of(&request.graph, &stage.name, export, &request.base, &request.home);
-        let place = place.map_err(|source| PlanError::Location { node: stage.name.clone(), source }.to_failure())?;
-        let wanted = Exported {
-            pipeline: request.graph.name.clone(),
-            stage: stage.name.clone(),
-            export: export.name.clone(),
-            table: pinned.pin.location.clone(),
-            table_id: pinned.table.as_ref().map(|table| table.table_id().to_owned()),
-            version,
-            saver: export.saver.clone(),
-            location: place.location.to_string(),
-            options: export.options.clone(),
-        };
-        let stores = self.sessions.stores();
-        let mut folder = ExportFolder::open(&place, stores).await.map_err(|error| error.to_failure())?;
-        if folder.holds(&wanted) {
-            // A run may have been killed after the export was there, and before what it replaces was gone.
-            folder.tidy().await.map_err(|error| error.to_failure())?;
-            return Ok(None);
-        }
-        let saver = self.sessions.connectors().saver(&stage.name, &export.saver).map_err(|error| error.to_failure())?;
-        let name = file_stem(&stage.name, &export.name, version);
-        let file = saver.file_name(&name);
-        if let Some(file) = &file {
-            place.check_tables(stores).await.map_err(|error| error.to_failure())?;
-            folder.check().map_err(|error| error.to_failure())?;
-            self.tell_of_others(stage, export, &folder).await;
-            folder.begin(file).await.map_err(|error| error.to_failure())?;
-        }
-        let location = place.location.clone();
-        let output = self.save(Save { stage, export, saver, pinned, version, location, name }).await?;
-        let by = Mark { target: request.graph.target.clone(), run: self.identity.run_id.clone() };
-        folder.complete(file.as_deref(), wanted, by).await.map_err(|error| error.to_failure())?;
+/// Writes an export, unless it is there.
+async fn export_once(
+    run: &RunContext,
+    stage: &Stage,
+    export: &Export,
+    pinned: &PinnedInput,
+    version: TableVersion,
+) -> Result<Option<OutputRecord>, Failure> {
+    let request = &run.plan.request;
+    let place = ExportPlace::of(&request.graph, &stage.name, export, &request.base, &request.home);
+    let place = place.map_err(|source| PlanError::Location { node: stage.name.clone(), source }.to_failure())?;
+    let wanted = Exported {
+        pipeline: request.graph.name.clone(),
+        stage: stage.name.clone(),
+        export: export.name.clone(),
+        table: pinned.pin.location.clone(),
+        table_id: pinned.table.as_ref().map(|table| table.table_id().to_owned()),
+        version,
+        saver: export.saver.clone(),
+        location: place.location.to_string(),
+        options: export.options.clone(),
+    };
+    let stores = run.stores();
+    let mut folder = ExportFolder::open(&place, stores).await.map_err(|error| error.to_failure())?;
+    if folder.holds(&wanted) {
+        // A run may have been killed after the export was there, and before what it replaces was gone.
         folder.tidy().await.map_err(|error| error.to_failure())?;
-        Ok(Some(output))
+        return Ok(None);
     }
+    let saver = run.sessions.connectors().saver(&stage.name, &export.saver).map_err(|error| error.to_failure())?;
+    let name = file_stem(&stage.name, &export.name, version);
+    let file = saver.file_name(&name);
+    if let Some(file) = &file {
+        place.check_tables(stores).await.map_err(|error| error.to_failure())?;
+        folder.check().map_err(|error| error.to_failure())?;
+        warn_of_other_files(run, stage, export, &folder).await;
+        folder.begin(file).await.map_err(|error| error.to_failure())?;
+    }
+    let location = place.location.clone();
+    let output = save(run, Save { stage, export, saver, pinned, version, location, name }).await?;
+    let by = Mark { target: request.graph.target.clone(), run: run.identity.run_id.clone() };
+    folder.complete(file.as_deref(), wanted, by).await.map_err(|error| error.to_failure())?;
+    folder.tidy().await.map_err(|error| error.to_failure())?;
+    Ok(Some(output))
+}
 
-    /// Files beside an export are left alone, but its readers may not know.
-    async fn tell_of_others(&self, stage: &Stage, export: &Export, folder: &ExportFolder<'_>) {
-        let others = folder.others();
-        let Some(first) = others.first() else { return };
-        let more = if others.len() > 1 { format!(" and {} more", others.len() - 1) } else { String::new() };
-        let message = format!(
-            "the folder of the export `{}` holds `{first}`{more}, which readers of the folder take for a part of it",
-            export.name
-        );
-        self.tell(LogKind::Warning { message, stage: Some(stage.name.clone()) }).await;
-    }
+/// Files beside an export are left alone, but its readers may not know.
+async fn warn_of_other_files(run: &RunContext, stage: &Stage, export: &Export, folder: &ExportFolder<'_>) {
+    let others = folder.others();
+    let Some(first) = others.first() else { return };
+    let more = if others.len() > 1 { format!(" and {} more", others.len() - 1) } else { String::new() };
+    let message = format!(
+        "the folder of the export `{}` holds `{first}`{more}, which readers of the folder take for a part of it",
+        export.name
+    );
+    run.journal.warn(&stage.name, message).await;
+}
 
-    async fn save(&self, save: Save<'_>) -> Result<OutputRecord, Failure> {
-        let Save { stage, export, saver, pinned, version, location, name: file } = save;
-        let name = &stage.name;
-        let engine = |source| PlanError::Engine { stage: name.clone(), source }.to_failure();
-        let context = Arc::new(self.sessions.context().map_err(|error| error.to_failure())?);
-        let source = provider_as_source(Arc::clone(&pinned.provider));
-        let rows = LogicalPlanBuilder::scan("__wl_export", source, None)
-            .and_then(LogicalPlanBuilder::build)
-            .map_err(engine)?;
-        let state = context.state();
-        let plan = state.create_physical_plan(&rows).await.map_err(engine)?;
-        let request =
-            JobRequest { name: format!("{}/{name}/{}", self.identity.pipeline, export.name), plan, session: context };
-        let job = self.engine.submit(request).await.map_err(|error| error.to_failure())?;
-        let finished = job.wait().await.map_err(|error| error.to_failure())?;
-        let request = SaveRequest {
-            dataset: name.clone(),
-            version,
-            name: file,
-            location: location.clone(),
-            options: export.options.clone(),
-            rows: finished.stream(),
-            stores: Arc::clone(self.sessions.stores()),
-        };
-        let saved = saver.save(request).await.map_err(|source| {
-            let (name, export) = (name.clone(), export.name.clone());
-            ConnectorError::Save { name, export, source }.to_failure()
-        })?;
-        Ok(OutputRecord {
-            dataset: name.clone(),
-            export: Some(export.name.clone()),
-            materialization: export.saver.clone(),
-            location: location.to_string(),
-            rows: saved.rows,
-            bytes: saved.bytes,
-            version,
-            schema_hash: pinned.registration.schema_hash(),
-        })
-    }
+async fn save(run: &RunContext, save: Save<'_>) -> Result<OutputRecord, Failure> {
+    let Save { stage, export, saver, pinned, version, location, name: file } = save;
+    let name = &stage.name;
+    let engine = |source| PlanError::Engine { stage: name.clone(), source }.to_failure();
+    let context = Arc::new(run.sessions.context().map_err(|error| error.to_failure())?);
+    let source = provider_as_source(Arc::clone(&pinned.provider));
+    let rows =
+        LogicalPlanBuilder::scan("__wl_export", source, None).and_then(LogicalPlanBuilder::build).map_err(engine)?;
+    let state = context.state();
+    let plan = state.create_physical_plan(&rows).await.map_err(engine)?;
+    let request =
+        JobRequest { name: format!("{}/{name}/{}", run.identity.pipeline, export.name), plan, session: context };
+    let job = run.engine.submit(request).await.map_err(|error| error.to_failure())?;
+    let finished = job.wait().await.map_err(|error| error.to_failure())?;
+    let request = SaveRequest {
+        dataset: name.clone(),
+        version,
+        name: file,
+        location: location.clone(),
+        options: export.options.clone(),
+        rows: finished.stream(),
+        stores: Arc::clone(run.stores()),
+    };
+    let saved = saver.save(request).await.map_err(|source| {
+        let (name, export) = (name.clone(), export.name.clone());
+        ConnectorError::Save { name, export, source }.to_failure()
+    })?;
+    Ok(OutputRecord {
+        dataset: name.clone(),
+        export: Some(export.name.clone()),
+        materialization: export.saver.clone(),
+        location: location.to_string(),
+        rows: saved.rows,
+        bytes: saved.bytes,
+        version,
+        schema_hash: pinned.registration.schema_hash(),
+    })
 }
 
 /// The table as it is now against the contract that it was planned by.

@@ -79,7 +79,7 @@ impl StageRun<'_> {
     /// The keys of the input that changed, kept, and the columns of the table that hold them, if they tell the rows of
     /// the table that the changed rows had become.
     async fn carried(&mut self, update: &Update<'_>) -> Result<Option<(Vec<String>, KeptKeys)>, Failure> {
-        let graph = &self.work.plan.request.graph;
+        let graph = self.run.graph();
         let key_of = |name: &NodeName| graph.stage(name).map(|stage| stage.table.key.clone()).unwrap_or_default();
         let Some(carried) = CarriedKey::find(&update.query.optimized, key_of) else { return Ok(None) };
         let changed = carried.changed(&update.feeds.tables).map_err(|error| self.engine_failure(error))?;

@@ -45,9 +45,8 @@ impl StageRun<'_> {
     /// The stage's table with the addresses of its rows.
     pub(super) async fn target(&self, table: &TableState) -> Result<Target, Failure> {
         let at = PinAt::Version(table.version.0);
-        let table = pin(&self.planned.table.location, at, self.work.sessions.stores())
-            .await
-            .map_err(|error| error.to_failure())?;
+        let table =
+            pin(&self.planned.table.location, at, self.run.stores()).await.map_err(|error| error.to_failure())?;
         let source = provider_as_source(table.addressed(&self.scan_options()?));
         let plan =
             self.built(LogicalPlanBuilder::scan("__wl_old", source, None).and_then(LogicalPlanBuilder::build))?;
@@ -64,7 +63,7 @@ impl StageRun<'_> {
         find: impl Fn(&LogicalPlan) -> EngineResult<LogicalPlan>,
     ) -> Result<Found, Failure> {
         let pin = target.table.pin();
-        let least = self.work.sessions.settings().partition_bytes / SMALL_JOB;
+        let least = self.run.sessions.settings().partition_bytes / SMALL_JOB;
         if pin.bytes < least || by.len() >= target.table.schema().fields().len() {
             return Ok(Found { rows: self.built(find(&target.plan))?, count: None });
         }
@@ -131,7 +130,7 @@ impl StageRun<'_> {
 
     /// Whether the inputs are so large that it takes less to find out how much must be computed.
     fn is_worth_a_look(&self, update: &Update<'_>) -> bool {
-        self.input_bytes(update.role) >= self.work.sessions.settings().partition_bytes
+        self.input_bytes(update.role) >= self.run.sessions.settings().partition_bytes
     }
 
     /// The rows of the largest input, if that is known of all of them.
@@ -150,7 +149,7 @@ impl StageRun<'_> {
         Ok(super::validation::number(&counted, "__wl_rows").and_then(|rows| u64::try_from(rows).ok()).unwrap_or(0))
     }
 
-    fn is_most(&self, target: &Target, touched: u64, tells: bool) -> bool {
+    fn is_most(&mut self, target: &Target, touched: u64, tells: bool) -> bool {
         let Some(of) = target.table.pin().rows else { return false };
         let all_computed = tells && touched > 0 && touched.saturating_mul(MOST_ROWS) >= of;
         self.note_touched(TouchedRows { rows: touched, of, all_computed });
@@ -158,14 +157,14 @@ impl StageRun<'_> {
     }
 
     /// Notes that the changes can have touched every row of the table, if it tells how many these are.
-    pub(super) fn note_all_touched(&self, target: &Target) {
+    pub(super) fn note_all_touched(&mut self, target: &Target) {
         if let Some(of) = target.table.pin().rows {
             self.note_touched(TouchedRows { rows: of, of, all_computed: true });
         }
     }
 
-    fn note_touched(&self, touched: TouchedRows) {
-        self.work.notes.lock().entry(self.stage.name.clone()).or_default().touched = Some(touched);
+    fn note_touched(&mut self, touched: TouchedRows) {
+        self.notes().touched = Some(touched);
     }
 
     /// Computes all rows and writes those that are others than before.

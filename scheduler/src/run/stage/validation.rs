@@ -29,7 +29,7 @@ use windlass_delta::table::{SchemaChange, TableDefinition, TableState, ensure_ta
 use windlass_delta::values::{is_changed_by_storing, stored};
 use windlass_delta::write::{StagedFiles, delta_write_plan};
 use windlass_engine::function::exact::sum_of;
-use windlass_evidence::artifact::{ExpectationRecord, LogKind};
+use windlass_evidence::artifact::ExpectationRecord;
 use windlass_project::expect::{Expectation, Rule, Severity};
 use windlass_storage::Location;
 
@@ -72,7 +72,8 @@ impl StageRun<'_> {
         )?;
         let Some(good) = self.hold(context, &rows, all).await? else { return Ok(files) };
         let spec = self.write_spec(table);
-        let batches = self.run(context, "good rows", &good, |plan, state| delta_write_plan(plan, spec, state)).await?;
+        let batches =
+            self.run_job(context, "good rows", &good, |plan, state| delta_write_plan(plan, spec, state)).await?;
         StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())
     }
 
@@ -107,7 +108,7 @@ impl StageRun<'_> {
             broken(Severity::Quarantine).map(|(expectation, _)| expectation.clone()).collect();
         let said: Vec<String> =
             broken(Severity::Quarantine).map(|(expectation, record)| told(expectation, record)).collect();
-        self.work.notes.lock().entry(self.stage.name.clone()).or_default().expectations = records;
+        self.notes().expectations = records;
         if !failed.is_empty() {
             return Err(Failure {
                 code: "WL1032".to_owned(),
@@ -119,14 +120,14 @@ impl StageRun<'_> {
         let name = self.stage.name.clone();
         for message in warned {
             let message = format!("rows of `{name}` are not as expected: {message}");
-            self.work.tell(LogKind::Warning { message, stage: Some(name.clone()) }).await;
+            self.run.journal.warn(&name, message).await;
         }
         if apart.is_empty() {
             return Ok(None);
         }
         for message in said {
             let message = format!("rows of `{name}` go to quarantine: {message}");
-            self.work.tell(LogKind::Warning { message, stage: Some(name.clone()) }).await;
+            self.run.journal.warn(&name, message).await;
         }
         self.set_apart(context, rows, &apart).await.map(Some)
     }
@@ -147,7 +148,7 @@ impl StageRun<'_> {
 
     /// Whether what rows refer to has changed, so that some come out of quarantine and others go there.
     pub(super) fn refers_to_changed(&self, update: &Update<'_>) -> bool {
-        let graph = &self.work.plan.request.graph;
+        let graph = self.run.graph();
         let quarantines = self.stage.expectations.iter().filter(|rule| rule.severity == Severity::Quarantine);
         let mut references = quarantines.filter_map(|expectation| match &expectation.rule {
             Rule::References { to, .. } => Some(to),
@@ -297,7 +298,7 @@ impl StageRun<'_> {
         let at = ScalarValue::TimestampMicrosecond(Some(Utc::now().timestamp_micros()), Some("UTC".into()));
         let mut with_reason = columns;
         with_reason.extend([
-            lit(self.work.identity.run_id.to_string()).alias(RUN_ID),
+            lit(self.run.identity.run_id.to_string()).alias(RUN_ID),
             concat_ws(lit(", "), names).alias(RULES),
             lit(at).alias(AT),
         ]);
@@ -324,15 +325,16 @@ impl StageRun<'_> {
             constraints: Default::default(),
             comment: Some(format!("Rows of {} that were not as expected", self.stage.name)),
         };
-        let stores = self.work.sessions.stores();
-        let info = self.work.commit_info(&self.stage.name, "");
+        let stores = self.run.stores();
+        let info = self.run.commit_info(&self.stage.name, "");
         let table = ensure_table(&definition, SchemaChange::Refuse, stores, &info).await;
         let table = table.map_err(|error| Failure {
             help: Some(format!("move the table at {location} away: it keeps rows in other columns")),
             ..error.to_failure()
         })?;
         let spec = self.write_spec_as(&table, &format!("{}{QUARANTINE}", self.stage.name));
-        let batches = self.run(context, "quarantine", bad, |plan, state| delta_write_plan(plan, spec, state)).await?;
+        let batches =
+            self.run_job(context, "quarantine", bad, |plan, state| delta_write_plan(plan, spec, state)).await?;
         let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
         Ok(StagedQuarantine { location, files, base: BaseExpectation::of(&table) })
     }

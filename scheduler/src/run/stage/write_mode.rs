@@ -39,7 +39,7 @@ impl StageRun<'_> {
         let update = self.update(role).await?;
         let spec = self.write_spec(&update.table);
         let (context, rows) = (&update.query.context, &update.query.logical);
-        let batches = self.run(context, "rows", rows, |plan, state| delta_write_plan(plan, spec, state)).await?;
+        let batches = self.run_job(context, "rows", rows, |plan, state| delta_write_plan(plan, spec, state)).await?;
         let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
         let files = self.hold_written(context, &update.table, files, true).await?;
         if files.files() == 0 {
@@ -73,7 +73,7 @@ impl StageRun<'_> {
 
     async fn update<'r>(&mut self, role: &'r TableRole) -> Result<Update<'r>, Failure> {
         let table = self.table_as_planned(role, SchemaChange::Refuse).await?;
-        let query = self.query(&self.work.sessions).await?;
+        let query = self.query(&self.run.sessions).await?;
         self.note(&query, Some(Strategy::Full));
         let choice = Choice { strategy: Strategy::Full, replace_by: Vec::new() };
         Ok(Update { role, query, feeds: Feeds::default(), choice, table, again: false, repair: None })

@@ -1,0 +1,65 @@
+//! What a run has read and made, put together from its plan and the notes of its stages.
+
+use std::collections::BTreeMap;
+
+use windlass_base::ids::NodeName;
+use windlass_evidence::artifact::{LineageRecord, RegistrationsRecord, ReuseVerdict, StageLineage};
+use windlass_project::graph::Stage;
+
+use crate::plan::{Inputs, RunPlan};
+use crate::run::machine::RunState;
+use crate::run::stage::notes::{StageNotes, lineage_inputs};
+
+/// The lineage of everything that the run committed or used as it was.
+pub(in crate::run) fn lineage(
+    plan: &RunPlan,
+    inputs: &Inputs,
+    state: &RunState,
+    notes: &BTreeMap<NodeName, StageNotes>,
+) -> LineageRecord {
+    let graph = &plan.request.graph;
+    let fingerprint = |name: &NodeName| graph.stage(name).map(Stage::code_fingerprint).unwrap_or_default();
+    let reused = plan.reused.iter().map(|stage| StageLineage {
+        stage: stage.name.clone(),
+        inputs: lineage_inputs(&stage.inputs, inputs),
+        code_fingerprint: fingerprint(&stage.name),
+        plan_fingerprint: String::new(),
+        location: stage.location.clone(),
+        code_version: stage.code.to_string(),
+        reuse: ReuseVerdict { hit: true, missed: Vec::new() },
+        strategy: None,
+        touched: None,
+        from_changes: false,
+        changes: Vec::new(),
+        output_version: Some(stage.version),
+    });
+    let written = plan.stages.iter().filter_map(|planned| {
+        let note = notes.get(&planned.name)?;
+        let receipt = state.stage(&planned.name).and_then(|stage| stage.receipt());
+        Some(StageLineage {
+            stage: planned.name.clone(),
+            inputs: note.inputs.clone(),
+            code_fingerprint: fingerprint(&planned.name),
+            plan_fingerprint: note.plan_fingerprint.clone(),
+            location: planned.table.location.to_string(),
+            code_version: planned.role.as_ref().map(|role| role.code.to_string()).unwrap_or_default(),
+            reuse: note.reuse.clone(),
+            strategy: note.strategy,
+            touched: note.touched,
+            from_changes: note.from_changes,
+            changes: note.changes.clone(),
+            output_version: receipt.map(|receipt| receipt.version),
+        })
+    });
+    let mut stages: Vec<StageLineage> = reused.chain(written).collect();
+    let order = |name: &NodeName| graph.stages.iter().position(|stage| stage.name == *name);
+    stages.sort_by_key(|stage| order(&stage.stage));
+    LineageRecord { stages }
+}
+
+/// Every table as the run's sessions came to know it, each once.
+pub(in crate::run) fn registrations(notes: &BTreeMap<NodeName, StageNotes>) -> RegistrationsRecord {
+    let all = notes.values().flat_map(|note| &note.registrations);
+    let tables: BTreeMap<_, _> = all.map(|table| (table.name.clone(), table.clone())).collect();
+    RegistrationsRecord { tables: tables.into_values().collect() }
+}
