@@ -20,12 +20,13 @@ use windlass_project::spec::source::{RowsSource, SourceKind};
 use windlass_project::spec::table::Materialize;
 use windlass_project::tag::{NodeKind, SemanticRegistry};
 
+use super::definition::as_nullable;
 use super::error::PlanError;
 use super::input::{Input, Inputs};
 use super::lineage::column_lineage;
+use super::pins::pin_for_query;
 use super::query::{Needs, logical_plan, optimized};
-use super::run_plan::{PlanRequest, pin_for_query};
-use super::stage_decision::as_nullable;
+use super::request::PlanRequest;
 
 /// The schema that has the tables.
 pub const INFORMATION_SCHEMA: &str = "information_schema";

@@ -14,8 +14,9 @@ use super::changes::{count_changes, kept_listing};
 use super::decide::{Cursors, changed_text};
 use super::error::PlanError;
 use super::feeds::{Feeds, strategy_for};
-use super::run_plan::table_location;
-use super::stage_decision::{Planner, TableRole};
+use super::plan_stage::StagePlanner;
+use super::request::table_location;
+use super::table_role::TableRole;
 
 /// Whether changes can be applied.
 pub(super) enum Foreseen {
@@ -23,7 +24,7 @@ pub(super) enum Foreseen {
     Impossible { reason: String },
 }
 
-impl Planner<'_> {
+impl StagePlanner<'_> {
     /// What applying the changes will come to, as far as it can be known now.
     pub(super) async fn foresee(
         &self,

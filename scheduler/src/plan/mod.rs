@@ -1,20 +1,22 @@
 //! Planning: from a resolved pipeline to what one run does with each table, and why.
 //!
 //! ```text
-//! PipelineGraph ─pin→ Inputs ─decide→ RunPlan                      (run_plan, input, stage_decision)
-//!     per stage: query ─→ logical plan ─→ its code version         (query, code)
-//!                          └─→ physical plan, so that what cannot run is known now   (physical, sliding)
-//!     what its table remembers, what its inputs are ─→ Verdict     (decide)
-//!     what has changed in them ─→ strategy and rows                (changes, feeds, incremental)
-//! every stage's columns and what they are made of ─→ tables        (about, lineage)
+//! PlanRequest ─→ Scope ─pin→ Inputs ─remember→ memories ─decide→ RunPlan          (request, scope, pins, memories, planner)
+//!     per stage: query ─→ logical plan ─→ its code version                        (plan_stage, query, code)
+//!                          └─→ physical plan, so that what cannot run is known now   (physical, sliding, checks)
+//!     what its table remembers, what its inputs are ─→ Verdict ─→ StageDecision   (table_role, decide, stage_decision)
+//!     what has changed in them ─→ strategy and rows                               (changes, feeds, foresee, incremental)
+//! every stage's columns and what they are made of ─→ tables                       (about, lineage)
 //! ```
 
 mod about;
 mod changes;
+mod checks;
 mod code;
 mod contract;
 pub(crate) mod cursors;
 pub mod decide;
+mod definition;
 mod error;
 mod expect;
 mod feeds;
@@ -24,13 +26,20 @@ pub mod incremental;
 mod input;
 mod interrupted;
 mod lineage;
+mod memories;
 mod params;
 mod physical;
+mod pins;
+mod plan_stage;
+mod planner;
 mod query;
+mod request;
 mod run_plan;
+mod scope;
 mod sliding;
 mod stage_decision;
 mod stored;
+mod table_role;
 mod tables;
 
 pub use about::{INFORMATION_SCHEMA, TABLES as ABOUT_TABLES, about};
@@ -44,8 +53,11 @@ pub use input::{Input, Inputs, PinnedInput, pin_source, pin_table};
 pub use lineage::{Origin, column_lineage};
 pub use params::engine_params;
 pub use physical::{PhysicalQuery, Unplannable, physical_query};
-pub use query::{Needs, QuerySession, logical_plan};
-pub use run_plan::{PlanRequest, PlannedStage, RunPlan, pin_for_query, plan_all, plan_run, table_location};
-pub use stage_decision::{ReusedStage, TableRole, executed_needs};
+pub use pins::pin_for_query;
+pub use planner::{plan_all, plan_run};
+pub use query::{Needs, QuerySession, executed_needs, logical_plan};
+pub use request::{PlanRequest, table_location};
+pub use run_plan::{PlannedStage, ReusedStage, RunPlan};
+pub use table_role::TableRole;
 pub use tables::tables;
 pub use windlass_evidence::artifact::Refresh;

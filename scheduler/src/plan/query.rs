@@ -14,7 +14,7 @@ use windlass_engine::session::{Sessions, TableInput, refused_calls, register, sq
 use windlass_evidence::artifact::Registration;
 use windlass_project::graph::{PipelineGraph, Stage};
 use windlass_project::spec::source::SourceKind;
-use windlass_project::spec::table::Materialize;
+use windlass_project::spec::table::{Incremental, Materialize};
 use windlass_project::spec::{EncodedPlan, Problem, Problems, Span, StageQuery};
 
 use super::contract;
@@ -111,6 +111,15 @@ impl Needs {
             registrations.push(register(&context, sessions.stores(), &view.name, TableInput::Plan(plan)).await?);
         }
         Ok(QuerySession { context, registrations })
+    }
+}
+
+/// What executing a stage reads: caches as tables of this run, unless the stage is incremental, for which they are views
+/// through which changes are followed.
+pub fn executed_needs(graph: &PipelineGraph, stage: &Stage) -> Needs {
+    match stage.table.incremental {
+        Incremental::Off => Needs::of(graph, &stage.reads),
+        Incremental::Auto | Incremental::Strict => Needs::lasting(graph, &stage.reads),
     }
 }
 

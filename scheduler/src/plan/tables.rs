@@ -6,7 +6,7 @@ use windlass_evidence::artifact::TableStatus;
 use windlass_project::spec::source::PinAt;
 use windlass_project::spec::table::Materialize;
 
-use super::run_plan::pin_built;
+use super::pins::pin_built;
 use super::{PlanError, PlanRequest, table_location};
 
 /// How many tables are looked at side by side.

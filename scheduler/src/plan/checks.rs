@@ -1,0 +1,100 @@
+//! What a stage's query and key must keep to, whatever its rows are.
+
+use std::collections::BTreeSet;
+
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::TableReference;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::logical_expr::LogicalPlan;
+use windlass_base::error::ErrorCode;
+use windlass_base::suggest::did_you_mean;
+use windlass_project::graph::{PipelineGraph, Stage};
+use windlass_project::spec::table::Incremental;
+use windlass_project::spec::{Problem, Problems};
+
+use super::error::PlanError;
+
+/// The code of a name that is kept for internal use.
+const RESERVED_NAME: ErrorCode = ErrorCode("WL0658");
+/// What such a name begins with.
+const RESERVED: &str = "__wl_";
+/// The code of a key that names no column of the result.
+const NO_KEY_COLUMN: ErrorCode = ErrorCode("WL0366");
+/// The code of a key with a column whose values cannot be compared.
+const NO_KEY_TYPE: ErrorCode = ErrorCode("WL0668");
+
+/// Whether no column or relation of a query, as it was written, has a name that plans made of it need for themselves.
+pub(super) fn check_names(graph: &PipelineGraph, stage: &Stage, plan: &LogicalPlan) -> Result<(), PlanError> {
+    let mut found = BTreeSet::new();
+    // What calls of our own functions are named by is no name that plans go by.
+    let is_reserved = |name: &&str| name.to_lowercase().starts_with(RESERVED) && !name.contains('(');
+    let walked = plan.apply_with_subqueries(|node| {
+        let schema = node.schema();
+        let relations = schema.iter().filter_map(|(relation, _)| relation.map(TableReference::table));
+        found.extend(relations.filter(is_reserved).map(ToOwned::to_owned));
+        // Other nodes hand on the columns of tables, read or not.
+        if matches!(
+            node,
+            LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_) | LogicalPlan::Window(_) | LogicalPlan::Values(_)
+        ) {
+            let made = schema.fields().iter().map(|field| field.name().as_str());
+            found.extend(made.filter(is_reserved).map(ToOwned::to_owned));
+        }
+        node.apply_expressions(|expression| {
+            let read = expression.column_refs().into_iter().map(|column| column.name.as_str());
+            found.extend(read.filter(is_reserved).map(ToOwned::to_owned));
+            Ok(TreeNodeRecursion::Continue)
+        })
+    });
+    walked.map_err(|source| PlanError::Engine { stage: stage.name.clone(), source })?;
+    let problems: Vec<Problem> = found
+        .into_iter()
+        .map(|name| {
+            let message =
+                format!("`{}` has the name `{name}`, and names with `{RESERVED}` are for internal use", stage.name);
+            Problem::new(RESERVED_NAME, message).at(&stage.span).help("give the column or the relation another name")
+        })
+        .collect();
+    Ok(Problems::check(problems, &graph.files)?)
+}
+
+/// Whether the key of an incremental stage names columns of its table whose values can be compared.
+pub(super) fn check_key(graph: &PipelineGraph, stage: &Stage, columns: &SchemaRef) -> Result<(), PlanError> {
+    if stage.table.incremental == Incremental::Off {
+        return Ok(());
+    }
+    let missing = stage.table.key.iter().filter(|column| columns.index_of(column).is_err());
+    let names: Vec<&str> = columns.fields().iter().map(|field| field.name().as_str()).collect();
+    let problems: Vec<Problem> = missing
+        .map(|column| {
+            let mut problem =
+                Problem::new(NO_KEY_COLUMN, format!("`{}` has no column `{column}` for its key", stage.name))
+                    .at(&stage.span);
+            problem.help = did_you_mean(column, "it has", names.clone());
+            problem
+        })
+        .chain(
+            stage
+                .table
+                .key
+                .iter()
+                .filter(|column| columns.field_with_name(column).is_ok_and(|field| has_map(field.data_type())))
+                .map(|column| {
+                    let message = format!("`{column}` cannot be part of the key of `{}`: it holds a map", stage.name);
+                    let problem = Problem::new(NO_KEY_TYPE, message).at(&stage.span);
+                    problem.help("maps cannot be compared; take another column, or a text or a struct made of the map")
+                }),
+        )
+        .collect();
+    Ok(Problems::check(problems, &graph.files)?)
+}
+
+/// Whether values of a column hold maps, of which nothing tells if they are equal.
+fn has_map(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Map(..) => true,
+        DataType::List(item) => has_map(item.data_type()),
+        DataType::Struct(fields) => fields.iter().any(|field| has_map(field.data_type())),
+        _ => false,
+    }
+}

@@ -1,0 +1,125 @@
+//! Every source of a run at one state, and every table of an earlier run that it reads.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use windlass_base::ids::{NodeName, TableVersion};
+use windlass_delta::cursor::TableProgress;
+use windlass_delta::{DeltaError, check_built};
+use windlass_engine::session::Sessions;
+use windlass_project::graph::Stage;
+use windlass_project::spec::source::PinAt;
+
+use super::error::PlanError;
+use super::input::{Input, Inputs, PinnedInput, pin_source, pin_table};
+use super::request::{PlanRequest, table_location};
+use super::scope::{Scope, range_ends};
+
+/// How many tables and sources are looked at at the same time.
+pub(super) const PINS_AT_ONCE: usize = 8;
+
+/// Pins every source and every table of an earlier run that the run reads and does not make.
+pub(super) async fn pin_inputs(request: &PlanRequest, sessions: &Sessions, scope: &Scope) -> Result<Inputs, PlanError> {
+    let pins = scope.outside(&request.graph);
+    let to = range_ends(request, scope, &request.refresh.to_versions)?;
+    let to = &to;
+    let pinned: Vec<(NodeName, Input)> = stream::iter(pins)
+        .map(|(name, reader)| async move {
+            let at = to.get(&name).map(|version| PinAt::Version(*version));
+            let input = pin_leaf(request, sessions, &name, &reader, at).await?;
+            Ok::<_, PlanError>((name, input))
+        })
+        .buffer_unordered(PINS_AT_ONCE)
+        .try_collect()
+        .await?;
+    let mut inputs = Inputs::default();
+    for (name, input) in pinned {
+        inputs.set(name, input);
+    }
+    Ok(inputs)
+}
+
+/// Pins sources anew of which a range ends before what is taken in already: at the version that is taken in, since a range
+/// that comes once more does not take the table back to the time of its end. A full refresh does what is asked for.
+pub(super) async fn keep_pace(
+    request: &PlanRequest,
+    sessions: &Sessions,
+    scope: &Scope,
+    memories: &BTreeMap<NodeName, Option<TableProgress>>,
+    inputs: &mut Inputs,
+) -> Result<(), PlanError> {
+    for (name, to) in range_ends(request, scope, &request.refresh.to_versions)? {
+        // A range is of one stage.
+        let Some((stage, Some(memory))) = memories.iter().next() else { continue };
+        let Some(table) = inputs.pinned_input(&name).and_then(|input| input.table.as_ref()) else { continue };
+        let key = (name.clone(), table.table_id().to_owned());
+        let cursor = memory.sources.get(&key).and_then(|cursor| u64::try_from(*cursor).ok()).map(TableVersion);
+        let Some(taken) = cursor.map(|cursor| memory.applied_version(&key, cursor)) else { continue };
+        if taken.0 > to && !scope.refreshed.contains(stage) {
+            match pin_for_query(request, sessions, &name, Some(PinAt::Version(taken.0))).await {
+                Ok(input) => inputs.set(name, input),
+                // A table that is not there any more as it was taken in is told by what is decided about the stage.
+                Err(PlanError::Pin { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn pin_leaf(
+    request: &PlanRequest,
+    sessions: &Sessions,
+    name: &NodeName,
+    reader: &NodeName,
+    at: Option<PinAt>,
+) -> Result<Input, PlanError> {
+    match pin_for_query(request, sessions, name, at).await {
+        Err(PlanError::Unbuilt { stage: upstream }) => Err(PlanError::NotBuilt { stage: reader.clone(), upstream }),
+        outcome => outcome,
+    }
+}
+
+/// Pins a source as the project says, or a stage's table at its newest version; or either at another version.
+///
+/// # Errors
+/// [`PlanError::Pin`] if there is no such table, and as [`pin_source`].
+pub async fn pin_for_query(
+    request: &PlanRequest,
+    sessions: &Sessions,
+    name: &NodeName,
+    at: Option<PinAt>,
+) -> Result<Input, PlanError> {
+    let graph = &request.graph;
+    let input = match (graph.sources.get(name), graph.stage(name)) {
+        (Some(source), _) => pin_source(sessions, source, &request.base, at).await?,
+        (None, Some(stage)) => pin_built(request, sessions, stage, at.unwrap_or(PinAt::Latest)).await?,
+        (None, None) => return Err(PlanError::Unknown { node: name.clone() }),
+    };
+    Ok(Input::Pinned(Arc::new(input)))
+}
+
+/// Pins a stage's table, if a run has committed to it.
+///
+/// # Errors
+/// [`PlanError::Unbuilt`] if none has, and as [`pin_table`].
+pub(super) async fn pin_built(
+    request: &PlanRequest,
+    sessions: &Sessions,
+    stage: &Stage,
+    at: PinAt,
+) -> Result<PinnedInput, PlanError> {
+    let unbuilt = |source: DeltaError| match source.is_not_built() {
+        true => PlanError::Unbuilt { stage: stage.name.clone() },
+        false => PlanError::Pin { node: stage.name.clone(), source },
+    };
+    let pinned = match pin_table(sessions, &stage.name, &table_location(request, stage)?, at).await {
+        Err(PlanError::Pin { source, .. }) => return Err(unbuilt(source)),
+        pinned => pinned?,
+    };
+    if let Some(table) = &pinned.table {
+        check_built(table, sessions.stores()).await.map_err(unbuilt)?;
+    }
+    Ok(pinned)
+}

@@ -1,0 +1,265 @@
+//! The stages of one run planned, each after those it reads.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::common::ParamValues;
+use datafusion::logical_expr::LogicalPlan;
+use windlass_base::error::{Coded, ErrorCode, full_message};
+use windlass_base::ids::{NodeName, TableVersion};
+use windlass_delta::cursor::TableProgress;
+use windlass_engine::connectors::ConnectorError;
+use windlass_engine::session::Sessions;
+use windlass_evidence::artifact::{PlanDecision, ReuseVerdict, StageDecision};
+use windlass_project::graph::Stage;
+use windlass_project::spec::source::PinAt;
+use windlass_project::spec::table::{Incremental, Materialize, WriteMode};
+use windlass_project::spec::{Problem, Problems};
+
+use super::changes::KnownChanges;
+use super::checks::{check_key, check_names};
+use super::code::{CodeVersion, StageCode};
+use super::contract;
+use super::decide::{Verdict, decide};
+use super::definition::definition;
+use super::error::PlanError;
+use super::expect;
+use super::feeds::{Feeds, strategy_for};
+use super::input::{Input, Inputs, pin_table};
+use super::interrupted::EarlierRuns;
+use super::query::{Needs, QuerySession, check_runs, executed_needs, logical_plan, optimized, problem};
+use super::request::{PlanRequest, table_location};
+use super::run_plan::{PlannedStage, ReusedStage};
+use super::scope::{Scope, range_ends};
+use super::table_role::TableRole;
+
+/// The code of a stage that must be incremental and cannot be.
+const NOT_INCREMENTAL: ErrorCode = ErrorCode("WL0369");
+
+/// A cache that a run writes.
+pub(super) struct PlannedCache {
+    pub(super) stage: PlannedStage,
+    /// Why it does.
+    pub(super) reason: String,
+    pub(super) code: CodeVersion,
+}
+
+/// What comes of planning a stage.
+pub(super) enum Planned {
+    /// It writes, or is to be told why it may not.
+    Writes { stage: Box<PlannedStage>, decision: StageDecision, refusal: Option<PlanError> },
+    /// Its table is used as it is.
+    Reused { stage: ReusedStage, decision: StageDecision },
+}
+
+/// Plans the stages of one run, each after those it reads.
+pub(super) struct StagePlanner<'p> {
+    pub(super) request: &'p PlanRequest,
+    pub(super) sessions: &'p Sessions,
+    pub(super) params: &'p ParamValues,
+    pub(super) scope: &'p Scope,
+    pub(super) inputs: Inputs,
+    pub(super) changes: KnownChanges,
+    pub(super) earlier: EarlierRuns,
+}
+
+impl StagePlanner<'_> {
+    /// Decides about a stage that keeps a table.
+    pub(super) async fn table(
+        &mut self,
+        stage: &Stage,
+        needs: &Needs,
+        memory: Option<TableProgress>,
+    ) -> Result<Planned, PlanError> {
+        let graph = &self.request.graph;
+        let session = needs.session(graph, self.sessions, &self.inputs, self.params).await?;
+        let logical = logical_plan(graph, &session.context, stage, self.params).await?;
+        let mut role = TableRole {
+            code: self.code(stage, needs, &session, &logical).await?,
+            verdict: Verdict::Reuse,
+            memory,
+            inputs: needs.leaves.iter().cloned().collect(),
+            from_versions: range_ends(self.request, self.scope, &self.request.refresh.from_versions)?,
+            to_versions: range_ends(self.request, self.scope, &self.request.refresh.to_versions)?,
+            refresh: self.scope.refreshed.contains(&stage.name),
+            interrupted: false,
+            refusal: None,
+        };
+        role.interrupted = self.interrupted(stage, &role).await?;
+        let facts = role.facts(stage, &self.inputs, &self.changes, self.sessions.stores()).await?;
+        role.verdict = decide(&facts);
+        if role.verdict == Verdict::Reuse {
+            return self.reused(stage, role).await;
+        }
+        let plan = optimized(graph, &session.context, stage, &logical)?;
+        check_names(graph, stage, &logical)?;
+        let (table, columns) = definition(self.request, stage, plan.schema().as_arrow())?;
+        check_key(graph, stage, &columns)?;
+        self.check_exports(stage, &columns)?;
+        expect::check(graph, &session.context, stage, &columns).await?;
+        self.check_table(stage, &role, &columns).await?;
+        self.check_incremental(stage, &role, &plan)?;
+        check_runs(graph, &session.context, stage, &logical).await?;
+        let (decision, refusal) = match self.decision(stage, &mut role, &plan).await {
+            Ok(decision) => (decision, None),
+            Err(error) if error.is_refusal() => {
+                role.refusal = Some(error.to_failure());
+                let (name, reason) = (stage.name.clone(), full_message(&error));
+                (StageDecision::new(name, PlanDecision::Refused, reason), Some(error))
+            }
+            Err(error) => return Err(error),
+        };
+        let columns_alone = Input::Planned(Arc::clone(&columns));
+        self.inputs.set(stage.name.clone(), self.rows_done(stage, &role).await?.unwrap_or(columns_alone));
+        let depends_on = executed_needs(graph, stage).leaves.into_iter().collect();
+        let (name, mode) = (stage.name.clone(), stage.table.mode);
+        let stage = PlannedStage { name, depends_on, table, columns, mode, role: Some(Box::new(role)) };
+        Ok(Planned::Writes { stage: Box::new(stage), decision, refusal })
+    }
+
+    /// Whether the run that committed last to a table that every run changes was interrupted.
+    async fn interrupted(&self, stage: &Stage, role: &TableRole) -> Result<bool, PlanError> {
+        let settings = &stage.table;
+        let in_every_run = settings.mode == WriteMode::Append && settings.incremental == Incremental::Off;
+        let Some(run) = role.memory.as_ref().and_then(|memory| memory.run_id.as_ref()) else { return Ok(false) };
+        if !in_every_run && role.code.volatile().is_none() {
+            return Ok(false);
+        }
+        let found = self.earlier.interrupted(&self.request.home, run, self.sessions.stores()).await;
+        found.map_err(|source| PlanError::Location { node: stage.name.clone(), source })
+    }
+
+    /// The rows of a stage that has none to make any more.
+    async fn rows_done(&self, stage: &Stage, role: &TableRole) -> Result<Option<Input>, PlanError> {
+        let Verdict::Done { .. } = role.verdict else { return Ok(None) };
+        let Some(version) = role.memory.as_ref().and_then(|memory| memory.rows_version) else { return Ok(None) };
+        let location = table_location(self.request, stage)?;
+        let pinned = pin_table(self.sessions, &stage.name, &location, PinAt::Version(version.0)).await?;
+        Ok(Some(Input::Pinned(Arc::new(pinned))))
+    }
+
+    /// The code version of a stage.
+    async fn code(
+        &self,
+        stage: &Stage,
+        needs: &Needs,
+        session: &QuerySession,
+        plan: &LogicalPlan,
+    ) -> Result<CodeVersion, PlanError> {
+        let (graph, sessions, params) = (self.request.graph.as_ref(), self.sessions, &self.request.params);
+        let of = StageCode { graph, stage, needs, session, sessions, params };
+        let refused = |error| Problems::one(problem(stage, &error), &graph.files).into();
+        CodeVersion::of(&of, plan).await.map_err(refused)
+    }
+
+    async fn reused(&mut self, stage: &Stage, role: TableRole) -> Result<Planned, PlanError> {
+        let location = table_location(self.request, stage)?;
+        let version = role.memory.as_ref().map_or(TableVersion(0), |memory| memory.version);
+        let pinned = pin_table(self.sessions, &stage.name, &location, PinAt::Version(version.0)).await?;
+        self.check_exports(stage, &pinned.provider.schema())?;
+        self.inputs.set(stage.name.clone(), Input::Pinned(Arc::new(pinned)));
+        let reason = "neither its definition nor what it reads has changed".to_owned();
+        let mut decision = StageDecision::new(stage.name.clone(), PlanDecision::Reuse, reason);
+        decision.reuse = Some(ReuseVerdict { hit: true, missed: Vec::new() });
+        decision.set_code(role.code.as_str(), role.code.parts());
+        let (name, location) = (stage.name.clone(), location.to_string());
+        let stage = ReusedStage { name, code: role.code, version, location, inputs: role.inputs };
+        Ok(Planned::Reused { stage, decision })
+    }
+
+    /// That every export can be written as its format.
+    fn check_exports(&self, stage: &Stage, columns: &SchemaRef) -> Result<(), PlanError> {
+        for export in &stage.table.exports {
+            let fits = self.sessions.connectors().saver(&stage.name, &export.saver)?.check(columns, &export.options);
+            if let Err(source) = fits {
+                let (name, export, saver) = (stage.name.clone(), export.name.clone(), export.saver.clone());
+                let error = ConnectorError::Unfit { name, export, saver, source };
+                let mut problem = Problem::new(error.code(), full_message(&error)).at(&stage.span);
+                problem.help = error.help();
+                return Err(Problems::one(problem, &self.request.graph.files).into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the table that is there may become what the stage's contract says now, unless all of it was asked for anew.
+    async fn check_table(&self, stage: &Stage, role: &TableRole, columns: &SchemaRef) -> Result<(), PlanError> {
+        let Some(memory) = role.memory.as_ref().filter(|_| stage.contract.is_some() && !role.refresh) else {
+            return Ok(());
+        };
+        let location = table_location(self.request, stage)?;
+        let table = pin_table(self.sessions, &stage.name, &location, PinAt::Version(memory.version.0)).await?;
+        contract::check_table(&self.request.graph, stage, &table.provider.schema(), columns)
+    }
+
+    /// Whether changes can be followed through the query at all; if not, a strict stage is a problem of the project.
+    fn check_incremental(&self, stage: &Stage, role: &TableRole, plan: &LogicalPlan) -> Result<(), PlanError> {
+        if stage.table.incremental == Incremental::Off {
+            return Ok(());
+        }
+        let feeds = Feeds::imagined(&role.inputs, &self.inputs, stage.table.mode == WriteMode::Append);
+        let engine = |source| PlanError::Engine { stage: stage.name.clone(), source };
+        let blocker = strategy_for(stage, plan, &feeds, false).map_err(engine)?.err();
+        let volatile = role.code.volatile().map(ToOwned::to_owned);
+        let hindrance = volatile.or_else(|| blocker.map(|blocker| blocker.to_string()));
+        match hindrance {
+            Some(hindrance) if stage.table.incremental == Incremental::Strict => {
+                let problem =
+                    Problem::new(NOT_INCREMENTAL, format!("`{}` cannot be incremental: {hindrance}", stage.name))
+                        .at(&stage.span)
+                        .help(
+                            "change the query, or set `incremental: auto` to compute all rows when something changes",
+                        );
+                Err(Problems::one(problem, &self.request.graph.files).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The caches that the stages that write read, each with the reason; and those that were asked for by themselves.
+    pub(super) async fn caches(
+        &mut self,
+        tables: &BTreeMap<NodeName, PlannedStage>,
+    ) -> Result<BTreeMap<NodeName, PlannedCache>, PlanError> {
+        let graph = Arc::clone(&self.request.graph);
+        let mut wanted: BTreeMap<NodeName, String> = BTreeMap::new();
+        for name in &self.scope.lone_caches {
+            wanted.insert(name.clone(), "it is selected; it is kept for this run only".to_owned());
+        }
+        // Backwards through the topological order, a cache comes after everything that reads it.
+        for stage in graph.stages.iter().rev() {
+            let computed = tables.get(&stage.name).is_some_and(|stage| !stage.is_refused());
+            if computed || wanted.contains_key(&stage.name) {
+                for leaf in executed_needs(&graph, stage).leaves {
+                    if graph.stage(&leaf).is_some_and(is_cache) {
+                        let reason = || format!("`{}` reads it; it is kept for this run only", stage.name);
+                        wanted.entry(leaf).or_insert_with(reason);
+                    }
+                }
+            }
+        }
+        let mut caches = BTreeMap::new();
+        for stage in &graph.stages {
+            let Some(reason) = wanted.remove(&stage.name) else { continue };
+            let needs = executed_needs(&graph, stage);
+            let session = needs.session(&graph, self.sessions, &self.inputs, self.params).await?;
+            let logical = logical_plan(&graph, &session.context, stage, self.params).await?;
+            let plan = optimized(&graph, &session.context, stage, &logical)?;
+            check_names(&graph, stage, &plan)?;
+            let code = self.code(stage, &needs, &session, &logical).await?;
+            let (table, columns) = definition(self.request, stage, plan.schema().as_arrow())?;
+            check_runs(&graph, &session.context, stage, &logical).await?;
+            self.inputs.set(stage.name.clone(), Input::Planned(Arc::clone(&columns)));
+            let depends_on = needs.leaves.into_iter().collect();
+            let (name, mode) = (stage.name.clone(), stage.table.mode);
+            let stage = PlannedStage { name: name.clone(), depends_on, table, columns, mode, role: None };
+            caches.insert(name, PlannedCache { stage, reason, code });
+        }
+        Ok(caches)
+    }
+}
+
+fn is_cache(stage: &Stage) -> bool {
+    stage.materialize == Materialize::Cache
+}
