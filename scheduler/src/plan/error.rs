@@ -81,7 +81,7 @@ pub enum PlanError {
         /// Why.
         reason: String,
     },
-    /// What changed in an input since the stage's cursor cannot be told any more.
+    /// What changed in an input since the stage's cursor cannot be read, or not be told any more.
     #[error("`{stage}` cannot take in what changed in `{input}`")]
     Changes {
         /// The stage.
@@ -115,7 +115,12 @@ pub enum PlanError {
 impl PlanError {
     /// Whether it stands against one stage alone, whose project is right: other stages can be run.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Refused { .. } | Self::Changes { .. })
+        match self {
+            Self::Refused { .. } => true,
+            // A store that does not answer now may do so later.
+            Self::Changes { source, .. } => source.is_change_gap(),
+            _ => false,
+        }
     }
 }
 
@@ -151,6 +156,7 @@ impl Coded for PlanError {
     fn help(&self) -> Option<String> {
         match self {
             Self::Sql(problems) => problems.help(),
+            Self::Changes { source, .. } if !source.is_change_gap() => source.help(),
             Self::Pin { source, .. } | Self::Write { source, .. } => source.help(),
             Self::Range { help, .. } => Some(help.clone()),
             Self::Refused { stage, .. } | Self::Changes { stage, .. } => Some(format!(
@@ -178,11 +184,11 @@ impl Coded for PlanError {
             Self::Pin { source, .. } | Self::Write { source, .. } | Self::Changes { source, .. } => {
                 source.is_retryable()
             }
+            Self::Location { source, .. } => source.is_retryable(),
             Self::Session(error) => error.is_retryable(),
             Self::Io(error) => error.is_retryable(),
             Self::Export(error) => error.is_retryable(),
             Self::Sql(_)
-            | Self::Location { .. }
             | Self::NotBuilt { .. }
             | Self::Unbuilt { .. }
             | Self::Unknown { .. }

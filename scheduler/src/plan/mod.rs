@@ -5,7 +5,7 @@
 //!     per stage: query ─→ logical plan ─→ its code version                        (plan_stage, query, code)
 //!                          └─→ physical plan, so that what cannot run is known now   (physical, sliding, checks)
 //!     what its table remembers, what its inputs are ─→ Verdict ─→ StageDecision   (table_role, decide, stage_decision)
-//!     what has changed in them ─→ strategy and rows                               (changes, feeds, foresee, incremental)
+//!     what has changed in them ─→ strategy and rows                               (changes, forecast, incremental)
 //! every stage's columns and what they are made of ─→ tables                       (about, lineage)
 //! ```
 
@@ -19,9 +19,8 @@ pub mod decide;
 mod definition;
 mod error;
 mod expect;
-mod feeds;
 mod fingerprint;
-mod foresee;
+mod forecast;
 pub mod incremental;
 mod input;
 mod interrupted;
@@ -43,11 +42,13 @@ mod table_role;
 mod tables;
 
 pub use about::{INFORMATION_SCHEMA, TABLES as ABOUT_TABLES, about};
-pub use changes::{KnownChanges, count_changes, keep_listing, kept_listing};
+pub use changes::{
+    Change, ChangeFeeds, ChangeReader, ChangesSince, KnownChanges, keep_listing, over_files, rows_of_files,
+    strategy_for,
+};
 pub use code::CodeVersion;
 pub use cursors::cursors;
 pub use error::PlanError;
-pub use feeds::{Feeds, over_files, rows_of_files, strategy_for};
 pub use fingerprint::plan_fingerprint;
 pub use input::{Input, Inputs, PinnedInput, pin_source, pin_table};
 pub use lineage::{Origin, column_lineage};

@@ -17,7 +17,7 @@ use windlass_project::spec::source::PinAt;
 use windlass_project::spec::table::{Incremental, Materialize, WriteMode};
 use windlass_project::spec::{Problem, Problems};
 
-use super::changes::KnownChanges;
+use super::changes::{ChangeFeeds, ChangeReader, KnownChanges, strategy_for};
 use super::checks::{check_key, check_names};
 use super::code::{CodeVersion, StageCode};
 use super::contract;
@@ -25,13 +25,13 @@ use super::decide::{Verdict, decide};
 use super::definition::definition;
 use super::error::PlanError;
 use super::expect;
-use super::feeds::{Feeds, strategy_for};
 use super::input::{Input, Inputs, pin_table};
 use super::interrupted::EarlierRuns;
 use super::query::{Needs, QuerySession, check_runs, executed_needs, logical_plan, optimized, problem};
 use super::request::{PlanRequest, table_location};
 use super::run_plan::{PlannedStage, ReusedStage};
 use super::scope::{Scope, range_ends};
+use super::stage_decision::stage_decision;
 use super::table_role::TableRole;
 
 /// The code of a stage that must be incremental and cannot be.
@@ -101,21 +101,27 @@ impl StagePlanner<'_> {
         self.check_table(stage, &role, &columns).await?;
         self.check_incremental(stage, &role, &plan)?;
         check_runs(graph, &session.context, stage, &logical).await?;
-        let (decision, refusal) = match self.decision(stage, &mut role, &plan).await {
-            Ok(decision) => (decision, None),
-            Err(error) if error.is_refusal() => {
-                role.refusal = Some(error.to_failure());
-                let (name, reason) = (stage.name.clone(), full_message(&error));
-                (StageDecision::new(name, PlanDecision::Refused, reason), Some(error))
-            }
-            Err(error) => return Err(error),
-        };
+        let (decision, refusal) =
+            match stage_decision(&self.change_reader(stage), &table.location, &mut role, &plan).await {
+                Ok(decision) => (decision, None),
+                Err(error) if error.is_refusal() => {
+                    role.refusal = Some(error.to_failure());
+                    let (name, reason) = (stage.name.clone(), full_message(&error));
+                    (StageDecision::new(name, PlanDecision::Refused, reason), Some(error))
+                }
+                Err(error) => return Err(error),
+            };
         let columns_alone = Input::Planned(Arc::clone(&columns));
         self.inputs.set(stage.name.clone(), self.rows_done(stage, &role).await?.unwrap_or(columns_alone));
         let depends_on = executed_needs(graph, stage).leaves.into_iter().collect();
         let (name, mode) = (stage.name.clone(), stage.table.mode);
         let stage = PlannedStage { name, depends_on, table, columns, mode, role: Some(Box::new(role)) };
         Ok(Planned::Writes { stage: Box::new(stage), decision, refusal })
+    }
+
+    fn change_reader<'r>(&'r self, stage: &'r Stage) -> ChangeReader<'r> {
+        let (inputs, known) = (&self.inputs, &self.changes);
+        ChangeReader { stage, inputs, known, home: &self.request.home, stores: self.sessions.stores() }
     }
 
     /// Whether the run that committed last to a table that every run changes was interrupted.
@@ -198,7 +204,7 @@ impl StagePlanner<'_> {
         if stage.table.incremental == Incremental::Off {
             return Ok(());
         }
-        let feeds = Feeds::imagined(&role.inputs, &self.inputs, stage.table.mode == WriteMode::Append);
+        let feeds = ChangeFeeds::imagined(&role.inputs, &self.inputs, stage.table.mode == WriteMode::Append);
         let engine = |source| PlanError::Engine { stage: stage.name.clone(), source };
         let blocker = strategy_for(stage, plan, &feeds, false).map_err(engine)?.err();
         let volatile = role.code.volatile().map(ToOwned::to_owned);

@@ -4,72 +4,77 @@ use datafusion::logical_expr::LogicalPlan;
 use windlass_evidence::artifact::{PlanDecision, ReuseVerdict, StageDecision};
 use windlass_project::graph::Stage;
 use windlass_project::strategy::Strategy;
+use windlass_storage::Location;
 
+use super::changes::ChangeReader;
 use super::decide::{Cursors, Verdict, changed_text};
 use super::error::PlanError;
-use super::foresee::Foreseen;
-use super::plan_stage::StagePlanner;
+use super::forecast::{Forecast, forecast};
 use super::table_role::TableRole;
 
-impl StagePlanner<'_> {
-    /// The decision as it is shown. A verdict that turns out not to be possible is corrected.
-    pub(super) async fn decision(
-        &self,
-        stage: &Stage,
-        role: &mut TableRole,
-        plan: &LogicalPlan,
-    ) -> Result<StageDecision, PlanError> {
-        let mut changes = Vec::new();
-        let mut strategy = Strategy::Full;
-        if let Verdict::Incremental(cursors) = &role.verdict {
-            match self.foresee(stage, role, cursors, plan).await? {
-                Foreseen::Possible { strategy: found, changes: found_changes } => {
-                    (strategy, changes) = (found, found_changes);
-                }
-                Foreseen::Impossible { reason } => {
-                    role.verdict = Verdict::Full { reason, missed: cursors.missed.clone() };
-                }
+/// The decision about a stage, whose table is at `location`, as it is shown. A verdict that turns out not to be possible is
+/// corrected.
+///
+/// # Errors
+/// As [`forecast`]; [`PlanError::Refused`] if the verdict is to refuse.
+pub(super) async fn stage_decision(
+    reader: &ChangeReader<'_>,
+    location: &Location,
+    role: &mut TableRole,
+    plan: &LogicalPlan,
+) -> Result<StageDecision, PlanError> {
+    let stage = reader.stage;
+    let mut changes = Vec::new();
+    let mut strategy = Strategy::Full;
+    if let Verdict::Incremental(cursors) = &role.verdict {
+        let newest = role.memory.as_ref().map(|memory| memory.version).unwrap_or_default();
+        match forecast(reader, (location, newest), cursors, plan).await? {
+            Forecast::Possible { strategy: found, changes: found_changes } => {
+                (strategy, changes) = (found, found_changes);
+            }
+            Forecast::Impossible { reason } => {
+                role.verdict = Verdict::Full { reason, missed: cursors.missed.clone() };
             }
         }
-        let name = stage.name.clone();
-        let mut decision = match &role.verdict {
-            Verdict::Incremental(cursors) => {
-                let why = match cursors.repair {
-                    Some(_) => "another program changed rows of its table".to_owned(),
-                    None => changed_text(&cursors.changed),
-                };
-                let reason = format!("{why}; {}{}", explained(strategy, stage), once_more(cursors));
-                let mut decision = StageDecision::new(name, PlanDecision::Incremental, reason);
-                decision.reuse = Some(ReuseVerdict { hit: false, missed: cursors.missed.clone() });
-                decision.estimated_rows = changes.iter().map(|change| change.rows).sum();
-                decision.estimated_bytes = changes.iter().map(|change| change.bytes).sum();
-                decision
-            }
-            Verdict::Full { reason, missed } => {
-                let mut decision = StageDecision::new(name, PlanDecision::Full, reason.clone());
-                decision.reuse = Some(ReuseVerdict { hit: false, missed: missed.clone() });
-                let pinned = || role.inputs.iter().filter_map(|name| self.inputs.pinned_input(name));
-                let rows = pinned().map(|input| input.table.as_ref().map_or(Some(0), |table| table.pin().rows));
-                decision.estimated_rows = rows.sum();
-                decision.estimated_bytes = pinned().map(|input| input.pin.bytes).sum();
-                decision
-            }
-            Verdict::Done { reason } => {
-                let mut decision = StageDecision::new(name, PlanDecision::Reuse, reason.clone());
-                decision.reuse = Some(ReuseVerdict { hit: true, missed: Vec::new() });
-                decision.code_version = role.code.to_string();
-                return Ok(decision);
-            }
-            Verdict::Refuse { reason } => {
-                return Err(PlanError::Refused { stage: name, reason: reason.clone() });
-            }
-            Verdict::Reuse => StageDecision::new(name, PlanDecision::Full, String::new()),
-        };
-        decision.strategy = Some(strategy);
-        decision.changes = changes;
-        decision.set_code(role.code.as_str(), role.code.parts());
-        Ok(decision)
     }
+    let name = stage.name.clone();
+    let mut decision = match &role.verdict {
+        Verdict::Incremental(cursors) => {
+            let why = match cursors.repair {
+                Some(_) => "another program changed rows of its table".to_owned(),
+                None => changed_text(&cursors.changed),
+            };
+            let reason = format!("{why}; {}{}", explained(strategy, stage), once_more(cursors));
+            let mut decision = StageDecision::new(name, PlanDecision::Incremental, reason);
+            decision.reuse = Some(ReuseVerdict { hit: false, missed: cursors.missed.clone() });
+            decision.estimated_rows = changes.iter().map(|change| change.rows).sum();
+            decision.estimated_bytes = changes.iter().map(|change| change.bytes).sum();
+            decision
+        }
+        Verdict::Full { reason, missed } => {
+            let mut decision = StageDecision::new(name, PlanDecision::Full, reason.clone());
+            decision.reuse = Some(ReuseVerdict { hit: false, missed: missed.clone() });
+            let pinned = || role.inputs.iter().filter_map(|name| reader.inputs.pinned_input(name));
+            let rows = pinned().map(|input| input.table.as_ref().map_or(Some(0), |table| table.pin().rows));
+            decision.estimated_rows = rows.sum();
+            decision.estimated_bytes = pinned().map(|input| input.pin.bytes).sum();
+            decision
+        }
+        Verdict::Done { reason } => {
+            let mut decision = StageDecision::new(name, PlanDecision::Reuse, reason.clone());
+            decision.reuse = Some(ReuseVerdict { hit: true, missed: Vec::new() });
+            decision.code_version = role.code.to_string();
+            return Ok(decision);
+        }
+        Verdict::Refuse { reason } => {
+            return Err(PlanError::Refused { stage: name, reason: reason.clone() });
+        }
+        Verdict::Reuse => StageDecision::new(name, PlanDecision::Full, String::new()),
+    };
+    decision.strategy = Some(strategy);
+    decision.changes = changes;
+    decision.set_code(role.code.as_str(), role.code.parts());
+    Ok(decision)
 }
 
 /// What comes once more, for the reader of a plan.

@@ -20,3 +20,4 @@ mod simulation;
 mod sources;
 mod subdags;
 mod subqueries;
+mod unreadable_changes;

@@ -1,7 +1,7 @@
 //! A stage's table brought up to date from the changes of its inputs.
 //!
 //! ```text
-//! cursors ─feeds→ what changed ─strategy─┬─ append ────────── inserted rows ──────────────────────→ append
+//! cursors ─reads→ what changed ─strategy─┬─ append ────────── inserted rows ──────────────────────→ append
 //!                                        ├─ row-wise ──────── new rows (kept), keys of old and new ┐
 //!                                        ├─ changed files ─── new rows (kept), changed paths ──────┤ compare with the
 //!                                        ├─ affected keys ─── keys (kept), their rows (kept) ──────┤ rows that are there
@@ -18,7 +18,6 @@ use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use windlass_base::error::{Coded, Failure};
 use windlass_base::ids::TableVersion;
-use windlass_delta::changes::changes;
 use windlass_delta::commit::{BaseExpectation, CommitMode};
 use windlass_delta::merge::{MergeStrategy, StagedMerge, choose_strategy, delta_merge_plan, finish, remaining_rows};
 use windlass_delta::pin::PinnedTable;
@@ -26,7 +25,6 @@ use windlass_delta::scan::ScanOptions;
 use windlass_delta::table::{SchemaChange, TableState};
 use windlass_delta::write::{StagedFiles, delta_write_plan, partition_values};
 use windlass_engine::session::Sessions;
-use windlass_evidence::artifact::SourceChange;
 use windlass_project::spec::table::Incremental;
 use windlass_project::strategy::Strategy;
 
@@ -38,7 +36,9 @@ use crate::plan::decide::Cursors;
 use crate::plan::incremental::{
     Choice, Side, TraceError, affected_keys, changed_rows, rows_of_keys, rows_of_null_keys, spans_all,
 };
-use crate::plan::{Feeds, PlanError, TableRole, count_changes, kept_listing, over_files, rows_of_files, strategy_for};
+use crate::plan::{
+    Change, ChangeFeeds, ChangeReader, ChangesSince, TableRole, over_files, rows_of_files, strategy_for,
+};
 
 /// The code of a table that is not what its definition says.
 const TABLE_DIFFERS: &str = "WL0422";
@@ -47,7 +47,7 @@ const TABLE_DIFFERS: &str = "WL0422";
 pub(super) struct Update<'r> {
     pub(super) role: &'r TableRole,
     pub(super) query: StageQueryPlan,
-    pub(super) feeds: Feeds,
+    pub(super) feeds: ChangeFeeds,
     pub(super) choice: Choice,
     pub(super) table: TableState,
     /// Whether changes that were taken in before may come once more.
@@ -59,10 +59,11 @@ pub(super) struct Update<'r> {
 impl StageRun<'_> {
     /// Takes in what has changed since `cursors`; computes all rows where that is not possible and allowed.
     pub(super) async fn incremental(&mut self, role: &TableRole, cursors: &Cursors) -> Result<StagedWrite, Failure> {
-        let feeds = match self.feeds(cursors).await? {
-            Ok(feeds) => feeds,
-            Err(reason) => return self.full_instead(role, reason).await,
+        let changes = match self.changes_since(cursors).await? {
+            ChangesSince::Known(changes) => changes,
+            ChangesSince::Unknown { reason } => return self.full_instead(role, reason).await,
         };
+        let feeds = ChangeFeeds::of(&changes, &self.scan_options()?);
         let query = self.query(&self.small_sessions(role)).await?;
         let table = match self.table_as_planned(role, SchemaChange::Refuse).await {
             // Its columns are not those of the stage any more.
@@ -125,63 +126,19 @@ impl StageRun<'_> {
         }
     }
 
-    /// What has changed in the inputs; or why that cannot be told.
-    async fn feeds(&mut self, cursors: &Cursors) -> Result<Result<Feeds, String>, Failure> {
-        let stores = self.run.stores();
-        let options = self.scan_options()?;
-        let mut feeds = Feeds::default();
-        let mut noted = Vec::new();
-        for name in &cursors.changed {
-            let Some(input) = self.inputs.pinned_input(name) else { continue };
-            let mut change = SourceChange {
-                source: name.clone(),
-                from: cursors.tables.get(name).copied(),
-                to: input.pin.version,
-                files: 0,
-                rows: None,
-                bytes: 0,
-            };
-            match (&input.table, change.from) {
-                (Some(table), Some(from)) => {
-                    match self.run.plan.changes.with_again(table, from, cursors.again.get(name), stores).await {
-                        Ok((found, again)) => {
-                            count_changes(&mut change, again.iter().chain([&found]));
-                            feeds.add(name.clone(), &found, again.as_ref(), &options);
-                        }
-                        Err(source)
-                            if source.is_change_gap() && self.stage.table.incremental != Incremental::Strict =>
-                        {
-                            return Ok(Err(source.to_string()));
-                        }
-                        Err(source) => {
-                            let (stage, input) = (self.stage.name.clone(), name.clone());
-                            return Err(PlanError::Changes { stage, input, source }.to_failure());
-                        }
-                    }
-                }
-                (Some(_), None) => return Ok(Err(format!("the cursor of `{name}` is not known"))),
-                (None, _) => {
-                    let home = &self.run.plan.request.home;
-                    let former = match cursors.files.get(name) {
-                        Some(mark) => kept_listing(home, *mark, stores).await.map_err(|error| error.to_failure())?,
-                        None => None,
-                    };
-                    let listing = input.files.as_ref().zip(former);
-                    let found = listing.map(|(now, former)| now.change_since(&former));
-                    if let Some(found) = &found {
-                        (change.files, change.rows) = (found.paths.len() as u64, Some(found.present));
-                        change.bytes = found.bytes;
-                    }
-                    match found {
-                        Some(found) if found.paths.is_empty() => {}
-                        found => feeds.without_versions(name, found),
-                    }
-                }
-            }
-            noted.push(change);
+    fn change_reader(&self) -> ChangeReader<'_> {
+        let (stage, inputs, known) = (self.stage, &self.inputs, &self.run.plan.changes);
+        ChangeReader { stage, inputs, known, home: &self.run.plan.request.home, stores: self.run.stores() }
+    }
+
+    /// What has changed in the inputs, noted; or why that cannot be told.
+    async fn changes_since(&mut self, cursors: &Cursors) -> Result<ChangesSince, Failure> {
+        let found = self.change_reader().changes_since(cursors).await.map_err(|error| error.to_failure())?;
+        if let ChangesSince::Known(changes) = &found {
+            let known = changes.iter().filter(|input| !matches!(input.change, Change::Pending));
+            self.notes().changes = known.map(|input| input.summary.clone()).collect();
         }
-        self.notes().changes = noted;
-        Ok(Ok(feeds))
+        Ok(found)
     }
 
     pub(super) fn scan_options(&self) -> Result<ScanOptions, Failure> {
@@ -349,10 +306,8 @@ impl StageRun<'_> {
     async fn changed_by_others(&self, update: &Update<'_>) -> Result<Option<LogicalPlan>, Failure> {
         let Some(own) = update.repair else { return Ok(None) };
         let (location, newest) = (&self.planned.table.location, update.table.version);
-        let found = match changes(location, own, newest, self.run.stores()).await {
-            Err(error) if error.is_change_gap() => return Err(self.refused(error.to_string())),
-            found => found.map_err(|error| error.to_failure())?,
-        };
+        let found = self.change_reader().changes_by_others(location, own, newest).await;
+        let found = found.map_err(|error| error.to_failure())?.map_err(|reason| self.refused(reason))?;
         let source = provider_as_source(found.provider(&self.scan_options()?));
         self.built((|| {
             let rows = LogicalPlanBuilder::scan("__wl_others", source, None)?;

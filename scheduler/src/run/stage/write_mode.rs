@@ -12,7 +12,7 @@ use super::incremental::{Update, columns};
 use super::staged::StagedWrite;
 use super::unique_keys::same_values;
 use crate::plan::incremental::{Choice, rows_of_keys};
-use crate::plan::{Feeds, TableRole};
+use crate::plan::{ChangeFeeds, TableRole};
 
 impl StageRun<'_> {
     /// The rows of the query take the place of those with the same key; the others stay.
@@ -76,6 +76,6 @@ impl StageRun<'_> {
         let query = self.query(&self.run.sessions).await?;
         self.note(&query, Some(Strategy::Full));
         let choice = Choice { strategy: Strategy::Full, replace_by: Vec::new() };
-        Ok(Update { role, query, feeds: Feeds::default(), choice, table, again: false, repair: None })
+        Ok(Update { role, query, feeds: ChangeFeeds::default(), choice, table, again: false, repair: None })
     }
 }

@@ -1,83 +1,17 @@
-//! The changes of a stage's inputs as its planner takes them, and the strategy that fits them.
+//! The strategy that fits the changes of a stage's inputs, and the rows of changed files.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::Result;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::datasource::empty::EmptyTable;
-use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, col, lit};
 use windlass_base::ids::NodeName;
-use windlass_delta::changes::{TableChanges, with_change_columns};
-use windlass_delta::scan::ScanOptions;
 use windlass_engine::session::{ListingChange, PATH_COLUMN};
 use windlass_project::expect::{Rule, Severity};
 use windlass_project::graph::Stage;
 use windlass_project::spec::table::WriteMode;
 use windlass_project::strategy::Strategy;
 
-use super::incremental::{
-    Blocker, ChangedInputs, Choice, InputChanges, StrategyRequest, TraceError, choose, is_row_wise,
-};
-use super::input::{Input, Inputs};
-
-/// What has changed in a stage's inputs.
-#[derive(Clone, Default)]
-pub struct Feeds {
-    /// The change feeds of tables.
-    pub tables: ChangedInputs,
-    /// Changed sources of text files, with the changed files.
-    pub files: BTreeMap<NodeName, ListingChange>,
-    /// Changed sources of which nobody can tell what has changed.
-    pub opaque: Vec<NodeName>,
-}
-
-impl Feeds {
-    /// What it would be if all of `names` had changed: enough to find the strategy, without reading anything.
-    pub fn imagined(names: &[NodeName], inputs: &Inputs, insert_only: bool) -> Self {
-        let mut feeds = Self::default();
-        for name in names {
-            let schema: SchemaRef = match inputs.get(name) {
-                Some(Input::Pinned(input)) if input.table.is_none() => {
-                    feeds.without_versions(name, input.files.as_ref().map(|_| ListingChange::default()));
-                    continue;
-                }
-                Some(Input::Pinned(input)) => input.provider.schema(),
-                Some(Input::Planned(schema)) => Arc::clone(schema),
-                None => continue,
-            };
-            let feed = provider_as_source(Arc::new(EmptyTable::new(with_change_columns(schema.fields()))));
-            feeds.tables.add(name.clone(), InputChanges { feed: Some(feed), insert_only, again: None });
-        }
-        feeds
-    }
-
-    /// Adds the changes of a table, and those that come once more.
-    pub fn add(&mut self, name: NodeName, changes: &TableChanges, again: Option<&TableChanges>, options: &ScanOptions) {
-        let feed = |changes: &TableChanges| provider_as_source(changes.provider(options));
-        let insert_only = changes.insert_only();
-        let new = Some(changes).filter(|changes| !changes.is_empty()).map(feed);
-        let again = again.filter(|changes| !changes.is_empty()).map(feed);
-        if new.is_some() || again.is_some() {
-            self.tables.add(name, InputChanges { feed: new, insert_only, again });
-        }
-    }
-
-    /// Adds the changes of a source of files: those of its listing if they are known.
-    pub fn without_versions(&mut self, name: &NodeName, change: Option<ListingChange>) {
-        match change {
-            Some(change) => drop(self.files.insert(name.clone(), change)),
-            None => self.opaque.push(name.clone()),
-        }
-    }
-
-    /// Whether nothing has changed.
-    pub fn is_empty(&self) -> bool {
-        self.tables.is_empty() && self.files.is_empty() && self.opaque.is_empty()
-    }
-}
+use super::feeds::ChangeFeeds;
+use crate::plan::incremental::{Blocker, Choice, StrategyRequest, TraceError, choose, is_row_wise};
 
 /// The strategy by which `stage`, whose optimized query is `plan`, takes in `feeds`; or what stands against all but
 /// computing everything. `again` if changes that were taken in before come once more.
@@ -87,7 +21,7 @@ impl Feeds {
 pub fn strategy_for(
     stage: &Stage,
     plan: &LogicalPlan,
-    feeds: &Feeds,
+    feeds: &ChangeFeeds,
     again: bool,
 ) -> Result<std::result::Result<Choice, Blocker>> {
     if let Some(name) = feeds.opaque.first() {
@@ -124,7 +58,7 @@ fn judges_among_rows(stage: &Stage) -> bool {
 fn by_files(
     stage: &Stage,
     plan: &LogicalPlan,
-    feeds: &Feeds,
+    feeds: &ChangeFeeds,
     source: &NodeName,
 ) -> std::result::Result<Choice, Blocker> {
     let blocked = |reason: &str| Err(Blocker { operator: format!("the source `{source}`"), reason: reason.to_owned() });
