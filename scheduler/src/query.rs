@@ -218,7 +218,8 @@ async fn answer(scheduler: &Scheduler, request: QueryRequest) -> Result<QueryRow
         inputs.set(name.clone(), pin_for_query(&plan_request, sessions, name, at).await?);
     }
     let params = engine_params(&plan_request.params);
-    let session = needs.session(graph, sessions, &inputs, &params).await?;
+    let session = needs.session(graph, sessions, &inputs, &params).await;
+    let session = session.map_err(|error| error.in_files(&graph.files))?;
     if !asked_about.is_empty() {
         let tables = about(&plan_request, sessions, &params, &asked_about).await?;
         register_schema(&session.context, INFORMATION_SCHEMA, &tables).map_err(PlanError::from)?;

@@ -20,13 +20,15 @@ use windlass_project::spec::source::{RowsSource, SourceKind};
 use windlass_project::spec::table::Materialize;
 use windlass_project::tag::{NodeKind, SemanticRegistry};
 
+use super::checks::optimized;
 use super::definition::as_nullable;
 use super::error::PlanError;
 use super::input::{Input, Inputs};
 use super::lineage::column_lineage;
 use super::pins::pin_for_query;
-use super::query::{Needs, logical_plan, optimized};
+use super::query::{Needs, logical_plan};
 use super::request::PlanRequest;
+use super::stage_error::StageError;
 
 /// The schema that has the tables.
 pub const INFORMATION_SCHEMA: &str = "information_schema";
@@ -47,7 +49,8 @@ pub async fn about(
     let mut described = Described::default();
     // Nodes and their tags are known from the project; only columns need plans.
     if wanted.contains("columns") || wanted.contains("column_lineage") {
-        described = describe(request, sessions, params).await?;
+        let found = describe(request, sessions, params).await;
+        described = found.map_err(|error| error.in_files(&request.graph.files))?;
     }
     let tables = TABLES.iter().filter(|table| wanted.contains(**table)).map(|table| {
         let rows = match *table {
@@ -68,7 +71,7 @@ struct Described {
     lineage: Vec<Row>,
 }
 
-async fn describe(request: &PlanRequest, sessions: &Sessions, params: &ParamValues) -> Result<Described, PlanError> {
+async fn describe(request: &PlanRequest, sessions: &Sessions, params: &ParamValues) -> Result<Described, StageError> {
     let graph = &request.graph;
     let mut described = Described::default();
     let mut inputs = Inputs::default();
@@ -88,8 +91,8 @@ async fn describe(request: &PlanRequest, sessions: &Sessions, params: &ParamValu
     }
     for stage in &graph.stages {
         let session = Needs::of(graph, &stage.reads).session(graph, sessions, &inputs, params).await?;
-        let logical = logical_plan(graph, &session.context, stage, params).await?;
-        let plan = optimized(graph, &session.context, stage, &logical)?;
+        let logical = logical_plan(&session.context, stage, params).await?;
+        let plan = optimized(&session.context, stage, &logical)?;
         let schema = as_nullable(plan.schema().as_arrow());
         described.columns_of(request, &stage.name, &schema)?;
         if stage.materialize != Materialize::View {

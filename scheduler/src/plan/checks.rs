@@ -5,14 +5,20 @@ use std::collections::BTreeSet;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::TableReference;
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::SessionContext;
 use windlass_base::error::ErrorCode;
 use windlass_base::suggest::did_you_mean;
-use windlass_project::graph::{PipelineGraph, Stage};
+use windlass_engine::session::limits::PlanLimit;
+use windlass_project::graph::Stage;
+use windlass_project::spec::Problem;
 use windlass_project::spec::table::Incremental;
-use windlass_project::spec::{Problem, Problems};
 
 use super::error::PlanError;
+use super::physical::{Unplannable, physical_query};
+use super::problem::{BAD_QUERY, NOT_PLANNABLE, problem};
+use super::stage_error::StageError;
 
 /// The code of a name that is kept for internal use.
 const RESERVED_NAME: ErrorCode = ErrorCode("WL0658");
@@ -23,8 +29,48 @@ const NO_KEY_COLUMN: ErrorCode = ErrorCode("WL0366");
 /// The code of a key with a column whose values cannot be compared.
 const NO_KEY_TYPE: ErrorCode = ErrorCode("WL0668");
 
+/// The plan of a query once the engine has optimized it, by which it settles the types of its columns.
+///
+/// # Errors
+/// [`StageError::Problems`] if the types do not fit.
+pub(super) fn optimized(
+    context: &SessionContext,
+    stage: &Stage,
+    plan: &LogicalPlan,
+) -> Result<LogicalPlan, StageError> {
+    Ok(context.state().optimize(plan).map_err(|error| problem(stage, &error))?)
+}
+
+/// That the query can be run at all, whatever it reads when it does.
+///
+/// # Errors
+/// [`StageError::Problems`] with what stands against it.
+pub(super) async fn check_runs(context: &SessionContext, stage: &Stage, plan: &LogicalPlan) -> Result<(), StageError> {
+    match physical_query(&context.state(), plan).await {
+        Ok(_) => Ok(()),
+        // Storage that fails now need not fail when the stage runs, which tries again.
+        Err(error) if is_of_storage(&error) => Ok(()),
+        Err(error) => {
+            let mut problem = problem(stage, &error);
+            if problem.code == BAD_QUERY {
+                problem.code = NOT_PLANNABLE;
+                problem.message = format!("`{}` cannot be run: {}", stage.name, problem.message);
+            }
+            Err(problem.into())
+        }
+    }
+}
+
+fn is_of_storage(error: &DataFusionError) -> bool {
+    match error.find_root() {
+        DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) | DataFusionError::ParquetError(_) => true,
+        DataFusionError::External(_) => PlanLimit::find_in(error).is_none() && Unplannable::find_in(error).is_none(),
+        _ => false,
+    }
+}
+
 /// Whether no column or relation of a query, as it was written, has a name that plans made of it need for themselves.
-pub(super) fn check_names(graph: &PipelineGraph, stage: &Stage, plan: &LogicalPlan) -> Result<(), PlanError> {
+pub(super) fn check_names(stage: &Stage, plan: &LogicalPlan) -> Result<(), StageError> {
     let mut found = BTreeSet::new();
     // What calls of our own functions are named by is no name that plans go by.
     let is_reserved = |name: &&str| name.to_lowercase().starts_with(RESERVED) && !name.contains('(');
@@ -55,11 +101,11 @@ pub(super) fn check_names(graph: &PipelineGraph, stage: &Stage, plan: &LogicalPl
             Problem::new(RESERVED_NAME, message).at(&stage.span).help("give the column or the relation another name")
         })
         .collect();
-    Ok(Problems::check(problems, &graph.files)?)
+    StageError::check(problems)
 }
 
 /// Whether the key of an incremental stage names columns of its table whose values can be compared.
-pub(super) fn check_key(graph: &PipelineGraph, stage: &Stage, columns: &SchemaRef) -> Result<(), PlanError> {
+pub(super) fn check_key(stage: &Stage, columns: &SchemaRef) -> Result<(), StageError> {
     if stage.table.incremental == Incremental::Off {
         return Ok(());
     }
@@ -86,7 +132,7 @@ pub(super) fn check_key(graph: &PipelineGraph, stage: &Stage, columns: &SchemaRe
                 }),
         )
         .collect();
-    Ok(Problems::check(problems, &graph.files)?)
+    StageError::check(problems)
 }
 
 /// Whether values of a column hold maps, of which nothing tells if they are equal.

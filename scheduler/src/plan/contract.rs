@@ -12,9 +12,11 @@ use windlass_project::contract::{Column, Contract, ProjectedColumn, Violation};
 use windlass_project::graph::{PipelineGraph, Stage};
 use windlass_project::spec::{Problem, Problems};
 
+use super::checks::optimized;
 use super::error::PlanError;
 use super::input::Inputs;
-use super::query::{BAD_QUERY, optimized};
+use super::problem::BAD_QUERY;
+use super::stage_error::StageError;
 
 /// The code of a query whose columns do not keep to the contract.
 const QUERY_BREAKS: ErrorCode = ErrorCode("WL1001");
@@ -26,27 +28,26 @@ const TABLE_BREAKS: ErrorCode = ErrorCode("WL1002");
 /// The plan of a stage's query with the columns that its contract asks for: others left out, wider types cast to.
 ///
 /// # Errors
-/// [`PlanError::Sql`] with every column that does not keep to the contract.
-pub(super) fn keep(
-    graph: &PipelineGraph,
-    context: &SessionContext,
-    stage: &Stage,
-    plan: LogicalPlan,
-) -> Result<LogicalPlan, PlanError> {
+/// [`StageError::Problems`] with every column that does not keep to the contract.
+pub(super) fn keep(context: &SessionContext, stage: &Stage, plan: LogicalPlan) -> Result<LogicalPlan, StageError> {
     let Some(contract) = stage.contract.as_ref().map(|contract| contract.value.as_ref()) else { return Ok(plan) };
     // Only the optimizer settles the types of unions and literals.
-    let settled = optimized(graph, context, stage, &plan)?;
-    let columns = columns(graph, stage, settled.schema().as_arrow())?;
-    let fit = contract.project(&columns).map_err(|violations| {
-        let help = "change the query, or write the next `version` of the contract and let the stage name it";
-        refused(graph, stage, contract, &violations, QUERY_BREAKS, help)
-    })?;
+    let settled = optimized(context, stage, &plan)?;
+    let columns = columns(stage, settled.schema().as_arrow())?;
+    let fit = match contract.project(&columns) {
+        Ok(fit) => fit,
+        Err(violations) => {
+            let help = "change the query, or write the next `version` of the contract and let the stage name it";
+            StageError::check(broken(stage, contract, &violations, QUERY_BREAKS, help))?;
+            return Ok(plan);
+        }
+    };
     if fit.changes_nothing(&columns) {
         return Ok(plan);
     }
     let expressions: Vec<Expr> = fit.columns.iter().filter_map(|kept| expression(&plan, kept)).collect();
     let engine = |source| PlanError::Engine { stage: stage.name.clone(), source };
-    LogicalPlanBuilder::from(plan).project(expressions).and_then(LogicalPlanBuilder::build).map_err(engine)
+    Ok(LogicalPlanBuilder::from(plan).project(expressions).and_then(LogicalPlanBuilder::build).map_err(engine)?)
 }
 
 /// A column of the plan in the type that is asked for.
@@ -62,18 +63,15 @@ fn expression(plan: &LogicalPlan, kept: &ProjectedColumn) -> Option<Expr> {
 /// Refuses a table with the columns `table` that must not become one with the columns `new`.
 ///
 /// # Errors
-/// [`PlanError::Sql`] with every column that stands against it.
-pub(super) fn check_table(graph: &PipelineGraph, stage: &Stage, table: &Schema, new: &Schema) -> Result<(), PlanError> {
+/// [`StageError::Problems`] with every column that stands against it.
+pub(super) fn check_table(stage: &Stage, table: &Schema, new: &Schema) -> Result<(), StageError> {
     let Some(contract) = stage.contract.as_ref().map(|contract| contract.value.as_ref()) else { return Ok(()) };
-    let violations = contract.check_evolution(&columns(graph, stage, table)?, &columns(graph, stage, new)?);
-    if violations.is_empty() {
-        return Ok(());
-    }
+    let violations = contract.check_evolution(&columns(stage, table)?, &columns(stage, new)?);
     let help = format!(
         "`windlass run --full-refresh {}` makes the table anew as the contract says; tell its readers before",
         stage.name
     );
-    Err(refused(graph, stage, contract, &violations, TABLE_BREAKS, &help))
+    StageError::check(broken(stage, contract, &violations, TABLE_BREAKS, &help))
 }
 
 /// Refuses sources that do not hold what their contracts say.
@@ -100,23 +98,16 @@ pub(super) fn check_sources(graph: &PipelineGraph, inputs: &Inputs) -> Result<()
     Ok(Problems::check(problems, &graph.files)?)
 }
 
-fn columns(graph: &PipelineGraph, stage: &Stage, schema: &Schema) -> Result<Vec<Column>, PlanError> {
+fn columns(stage: &Stage, schema: &Schema) -> Result<Vec<Column>, StageError> {
     contract_columns(schema).map_err(|error: WriteError| {
         let mut problem = Problem::new(BAD_QUERY, error.to_string()).at(&stage.span);
         problem.help = error.help();
-        Problems::one(problem, &graph.files).into()
+        problem.into()
     })
 }
 
 /// A problem a violation, each at the stage and at the place that names the contract.
-fn refused(
-    graph: &PipelineGraph,
-    stage: &Stage,
-    contract: &Contract,
-    violations: &[Violation],
-    code: ErrorCode,
-    help: &str,
-) -> PlanError {
+fn broken(stage: &Stage, contract: &Contract, violations: &[Violation], code: ErrorCode, help: &str) -> Vec<Problem> {
     let problem = |violation: &Violation| {
         let message = format!("`{}` breaks its contract `{}`: {violation}", stage.name, contract.label());
         let problem = Problem::new(code, message);
@@ -125,9 +116,5 @@ fn refused(
             None => problem.help(help),
         }
     };
-    match Problems::check(violations.iter().map(problem).collect(), &graph.files) {
-        Err(problems) => problems.into(),
-        // There is at least one violation.
-        Ok(()) => PlanError::Unknown { node: stage.name.clone() },
-    }
+    violations.iter().map(problem).collect()
 }

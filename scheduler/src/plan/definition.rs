@@ -6,18 +6,18 @@ use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use windlass_base::error::Coded;
 use windlass_delta::table::TableDefinition;
 use windlass_project::graph::Stage;
-use windlass_project::spec::{Problem, Problems};
+use windlass_project::spec::Problem;
 
-use super::error::PlanError;
-use super::query::BAD_QUERY;
+use super::problem::BAD_QUERY;
 use super::request::{PlanRequest, table_location};
+use super::stage_error::StageError;
 
 /// The table that a stage wants, and the columns that its readers will find there.
 pub(super) fn definition(
     request: &PlanRequest,
     stage: &Stage,
     schema: &Schema,
-) -> Result<(TableDefinition, SchemaRef), PlanError> {
+) -> Result<(TableDefinition, SchemaRef), StageError> {
     let settings = &stage.table;
     let table = TableDefinition {
         location: table_location(request, stage)?,
@@ -33,7 +33,7 @@ pub(super) fn definition(
         Err(error) => {
             let mut problem = Problem::new(BAD_QUERY, error.to_string()).at(&stage.span);
             problem.help = error.help();
-            Err(Problems::one(problem, &request.graph.files).into())
+            Err(problem.into())
         }
     }
 }

@@ -7,10 +7,11 @@ use datafusion::prelude::SessionContext;
 use windlass_base::error::ErrorCode;
 use windlass_base::suggest::did_you_mean;
 use windlass_project::expect::{Expectation, Rule};
-use windlass_project::graph::{PipelineGraph, Stage};
-use windlass_project::spec::{Problem, Problems};
+use windlass_project::graph::Stage;
+use windlass_project::spec::Problem;
 
 use super::error::PlanError;
+use super::stage_error::StageError;
 
 /// The code of an expectation that does not fit the columns of its stage, or of the node that it refers to.
 const DOES_NOT_FIT: ErrorCode = ErrorCode("WL1031");
@@ -18,13 +19,8 @@ const DOES_NOT_FIT: ErrorCode = ErrorCode("WL1031");
 /// Refuses expectations that cannot be looked at in rows of these columns. `context` knows what the stage reads.
 ///
 /// # Errors
-/// [`PlanError::Sql`] with everything that does not fit.
-pub(super) async fn check(
-    graph: &PipelineGraph,
-    context: &SessionContext,
-    stage: &Stage,
-    columns: &SchemaRef,
-) -> Result<(), PlanError> {
+/// [`StageError::Problems`] with everything that does not fit.
+pub(super) async fn check(context: &SessionContext, stage: &Stage, columns: &SchemaRef) -> Result<(), StageError> {
     let mut problems = Vec::new();
     for expectation in &stage.expectations {
         let names: Vec<&str> = columns.fields().iter().map(|field| field.name().as_str()).collect();
@@ -52,7 +48,7 @@ pub(super) async fn check(
         let problem = Problem::new(DOES_NOT_FIT, message).at(&expectation.span);
         problems.push(problem.help("write values of the column's type, or a condition over the stage's columns"));
     }
-    Ok(Problems::check(problems, &graph.files)?)
+    StageError::check(problems)
 }
 
 fn unknown(expectation: &Expectation, node: &str, column: &str, names: &[&str]) -> Problem {

@@ -13,12 +13,12 @@ use windlass_engine::connectors::ConnectorError;
 use windlass_engine::session::Sessions;
 use windlass_evidence::artifact::{PlanDecision, ReuseVerdict, StageDecision};
 use windlass_project::graph::Stage;
+use windlass_project::spec::Problem;
 use windlass_project::spec::source::PinAt;
 use windlass_project::spec::table::{Incremental, Materialize, WriteMode};
-use windlass_project::spec::{Problem, Problems};
 
 use super::changes::{ChangeFeeds, ChangeReader, KnownChanges, strategy_for};
-use super::checks::{check_key, check_names};
+use super::checks::{check_key, check_names, check_runs, optimized};
 use super::code::{CodeVersion, StageCode};
 use super::contract;
 use super::decide::{Verdict, decide};
@@ -27,11 +27,13 @@ use super::error::PlanError;
 use super::expect;
 use super::input::{Input, Inputs, pin_table};
 use super::interrupted::EarlierRuns;
-use super::query::{Needs, QuerySession, check_runs, executed_needs, logical_plan, optimized, problem};
+use super::problem::problem;
+use super::query::{Needs, QuerySession, executed_needs, logical_plan};
 use super::request::{PlanRequest, table_location};
 use super::run_plan::{PlannedStage, ReusedStage};
 use super::scope::{Scope, range_ends};
 use super::stage_decision::stage_decision;
+use super::stage_error::StageError;
 use super::table_role::TableRole;
 
 /// The code of a stage that must be incremental and cannot be.
@@ -72,9 +74,19 @@ impl StagePlanner<'_> {
         needs: &Needs,
         memory: Option<TableProgress>,
     ) -> Result<Planned, PlanError> {
+        let files = &self.request.graph.files;
+        self.plan_table(stage, needs, memory).await.map_err(|error| error.in_files(files))
+    }
+
+    async fn plan_table(
+        &mut self,
+        stage: &Stage,
+        needs: &Needs,
+        memory: Option<TableProgress>,
+    ) -> Result<Planned, StageError> {
         let graph = &self.request.graph;
         let session = needs.session(graph, self.sessions, &self.inputs, self.params).await?;
-        let logical = logical_plan(graph, &session.context, stage, self.params).await?;
+        let logical = logical_plan(&session.context, stage, self.params).await?;
         let mut role = TableRole {
             code: self.code(stage, needs, &session, &logical).await?,
             verdict: Verdict::Reuse,
@@ -92,15 +104,15 @@ impl StagePlanner<'_> {
         if role.verdict == Verdict::Reuse {
             return self.reused(stage, role).await;
         }
-        let plan = optimized(graph, &session.context, stage, &logical)?;
-        check_names(graph, stage, &logical)?;
+        let plan = optimized(&session.context, stage, &logical)?;
+        check_names(stage, &logical)?;
         let (table, columns) = definition(self.request, stage, plan.schema().as_arrow())?;
-        check_key(graph, stage, &columns)?;
+        check_key(stage, &columns)?;
         self.check_exports(stage, &columns)?;
-        expect::check(graph, &session.context, stage, &columns).await?;
+        expect::check(&session.context, stage, &columns).await?;
         self.check_table(stage, &role, &columns).await?;
         self.check_incremental(stage, &role, &plan)?;
-        check_runs(graph, &session.context, stage, &logical).await?;
+        check_runs(&session.context, stage, &logical).await?;
         let (decision, refusal) =
             match stage_decision(&self.change_reader(stage), &table.location, &mut role, &plan).await {
                 Ok(decision) => (decision, None),
@@ -109,7 +121,7 @@ impl StagePlanner<'_> {
                     let (name, reason) = (stage.name.clone(), full_message(&error));
                     (StageDecision::new(name, PlanDecision::Refused, reason), Some(error))
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             };
         let columns_alone = Input::Planned(Arc::clone(&columns));
         self.inputs.set(stage.name.clone(), self.rows_done(stage, &role).await?.unwrap_or(columns_alone));
@@ -152,14 +164,13 @@ impl StagePlanner<'_> {
         needs: &Needs,
         session: &QuerySession,
         plan: &LogicalPlan,
-    ) -> Result<CodeVersion, PlanError> {
+    ) -> Result<CodeVersion, StageError> {
         let (graph, sessions, params) = (self.request.graph.as_ref(), self.sessions, &self.request.params);
         let of = StageCode { graph, stage, needs, session, sessions, params };
-        let refused = |error| Problems::one(problem(stage, &error), &graph.files).into();
-        CodeVersion::of(&of, plan).await.map_err(refused)
+        Ok(CodeVersion::of(&of, plan).await.map_err(|error| problem(stage, &error))?)
     }
 
-    async fn reused(&mut self, stage: &Stage, role: TableRole) -> Result<Planned, PlanError> {
+    async fn reused(&mut self, stage: &Stage, role: TableRole) -> Result<Planned, StageError> {
         let location = table_location(self.request, stage)?;
         let version = role.memory.as_ref().map_or(TableVersion(0), |memory| memory.version);
         let pinned = pin_table(self.sessions, &stage.name, &location, PinAt::Version(version.0)).await?;
@@ -175,32 +186,32 @@ impl StagePlanner<'_> {
     }
 
     /// That every export can be written as its format.
-    fn check_exports(&self, stage: &Stage, columns: &SchemaRef) -> Result<(), PlanError> {
+    fn check_exports(&self, stage: &Stage, columns: &SchemaRef) -> Result<(), StageError> {
         for export in &stage.table.exports {
-            let fits = self.sessions.connectors().saver(&stage.name, &export.saver)?.check(columns, &export.options);
-            if let Err(source) = fits {
+            let saver = self.sessions.connectors().saver(&stage.name, &export.saver).map_err(PlanError::from)?;
+            if let Err(source) = saver.check(columns, &export.options) {
                 let (name, export, saver) = (stage.name.clone(), export.name.clone(), export.saver.clone());
                 let error = ConnectorError::Unfit { name, export, saver, source };
                 let mut problem = Problem::new(error.code(), full_message(&error)).at(&stage.span);
                 problem.help = error.help();
-                return Err(Problems::one(problem, &self.request.graph.files).into());
+                return Err(problem.into());
             }
         }
         Ok(())
     }
 
     /// Whether the table that is there may become what the stage's contract says now, unless all of it was asked for anew.
-    async fn check_table(&self, stage: &Stage, role: &TableRole, columns: &SchemaRef) -> Result<(), PlanError> {
+    async fn check_table(&self, stage: &Stage, role: &TableRole, columns: &SchemaRef) -> Result<(), StageError> {
         let Some(memory) = role.memory.as_ref().filter(|_| stage.contract.is_some() && !role.refresh) else {
             return Ok(());
         };
         let location = table_location(self.request, stage)?;
         let table = pin_table(self.sessions, &stage.name, &location, PinAt::Version(memory.version.0)).await?;
-        contract::check_table(&self.request.graph, stage, &table.provider.schema(), columns)
+        contract::check_table(stage, &table.provider.schema(), columns)
     }
 
     /// Whether changes can be followed through the query at all; if not, a strict stage is a problem of the project.
-    fn check_incremental(&self, stage: &Stage, role: &TableRole, plan: &LogicalPlan) -> Result<(), PlanError> {
+    fn check_incremental(&self, stage: &Stage, role: &TableRole, plan: &LogicalPlan) -> Result<(), StageError> {
         if stage.table.incremental == Incremental::Off {
             return Ok(());
         }
@@ -217,7 +228,7 @@ impl StagePlanner<'_> {
                         .help(
                             "change the query, or set `incremental: auto` to compute all rows when something changes",
                         );
-                Err(Problems::one(problem, &self.request.graph.files).into())
+                Err(problem.into())
             }
             _ => Ok(()),
         }
@@ -247,22 +258,30 @@ impl StagePlanner<'_> {
         }
         let mut caches = BTreeMap::new();
         for stage in &graph.stages {
-            let Some(reason) = wanted.remove(&stage.name) else { continue };
-            let needs = executed_needs(&graph, stage);
-            let session = needs.session(&graph, self.sessions, &self.inputs, self.params).await?;
-            let logical = logical_plan(&graph, &session.context, stage, self.params).await?;
-            let plan = optimized(&graph, &session.context, stage, &logical)?;
-            check_names(&graph, stage, &plan)?;
-            let code = self.code(stage, &needs, &session, &logical).await?;
-            let (table, columns) = definition(self.request, stage, plan.schema().as_arrow())?;
-            check_runs(&graph, &session.context, stage, &logical).await?;
-            self.inputs.set(stage.name.clone(), Input::Planned(Arc::clone(&columns)));
-            let depends_on = needs.leaves.into_iter().collect();
-            let (name, mode) = (stage.name.clone(), stage.table.mode);
-            let stage = PlannedStage { name: name.clone(), depends_on, table, columns, mode, role: None };
-            caches.insert(name, PlannedCache { stage, reason, code });
+            if let Some(reason) = wanted.remove(&stage.name) {
+                let cache = self.cache(stage, reason).await.map_err(|error| error.in_files(&graph.files))?;
+                caches.insert(stage.name.clone(), cache);
+            }
         }
         Ok(caches)
+    }
+
+    /// Plans a cache that the run writes for a `reason`.
+    async fn cache(&mut self, stage: &Stage, reason: String) -> Result<PlannedCache, StageError> {
+        let graph = &self.request.graph;
+        let needs = executed_needs(graph, stage);
+        let session = needs.session(graph, self.sessions, &self.inputs, self.params).await?;
+        let logical = logical_plan(&session.context, stage, self.params).await?;
+        let plan = optimized(&session.context, stage, &logical)?;
+        check_names(stage, &plan)?;
+        let code = self.code(stage, &needs, &session, &logical).await?;
+        let (table, columns) = definition(self.request, stage, plan.schema().as_arrow())?;
+        check_runs(&session.context, stage, &logical).await?;
+        self.inputs.set(stage.name.clone(), Input::Planned(Arc::clone(&columns)));
+        let depends_on = needs.leaves.into_iter().collect();
+        let (name, mode) = (stage.name.clone(), stage.table.mode);
+        let stage = PlannedStage { name, depends_on, table, columns, mode, role: None };
+        Ok(PlannedCache { stage, reason, code })
     }
 }
 

@@ -2,31 +2,25 @@
 
 use std::collections::BTreeSet;
 
-use datafusion::common::{ParamValues, Span as SqlSpan};
+use datafusion::common::ParamValues;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
-use windlass_base::error::{Coded, ErrorCode};
 use windlass_base::ids::NodeName;
-use windlass_engine::codec::logical::{PlanWireError, decode_plan};
-use windlass_engine::session::limits::{PlanLimit, check_plan_size};
+use windlass_engine::codec::logical::decode_plan;
+use windlass_engine::session::limits::check_plan_size;
 use windlass_engine::session::{Sessions, TableInput, refused_calls, register, sql_plan};
 use windlass_evidence::artifact::Registration;
 use windlass_project::graph::{PipelineGraph, Stage};
+use windlass_project::spec::StageQuery;
 use windlass_project::spec::source::SourceKind;
 use windlass_project::spec::table::{Incremental, Materialize};
-use windlass_project::spec::{EncodedPlan, Problem, Problems, Span, StageQuery};
 
 use super::contract;
-use super::error::PlanError;
 use super::input::Inputs;
-use super::physical::{Unplannable, physical_query};
+use super::problem::{plan_problem, problem};
+use super::stage_error::StageError;
 use super::stored::as_stored;
-
-/// The code of a query that does not fit what it reads.
-pub(super) const BAD_QUERY: ErrorCode = ErrorCode("WL0350");
-/// The code of a query that is understood and cannot be run.
-const NOT_PLANNABLE: ErrorCode = ErrorCode("WL0378");
 
 /// A session that knows everything that a query reads, and how each table was registered.
 pub struct QuerySession {
@@ -84,14 +78,14 @@ impl Needs {
     /// A session that knows all of it, as `inputs` says.
     ///
     /// # Errors
-    /// [`PlanError`] if a table cannot be registered or a view's query does not fit what it reads.
+    /// [`StageError`] if a table cannot be registered or a view's query does not fit what it reads.
     pub async fn session(
         &self,
         graph: &PipelineGraph,
         sessions: &Sessions,
         inputs: &Inputs,
         params: &ParamValues,
-    ) -> Result<QuerySession, PlanError> {
+    ) -> Result<QuerySession, StageError> {
         let context = sessions.context()?;
         let mut registrations = Vec::new();
         for name in &self.leaves {
@@ -107,7 +101,7 @@ impl Needs {
         }
         // The graph's order is topological: a view stands behind those it reads.
         for view in graph.stages.iter().filter(|stage| self.views.contains(&stage.name)) {
-            let plan = logical_plan(graph, &context, view, params).await?;
+            let plan = logical_plan(&context, view, params).await?;
             registrations.push(register(&context, sessions.stores(), &view.name, TableInput::Plan(plan)).await?);
         }
         Ok(QuerySession { context, registrations })
@@ -127,18 +121,16 @@ pub fn executed_needs(graph: &PipelineGraph, stage: &Stage) -> Needs {
 /// values as they are stored.
 ///
 /// # Errors
-/// [`PlanError::Sql`] with the place in the stage's file.
+/// [`StageError::Problems`] with the place in the stage's file.
 pub async fn logical_plan(
-    graph: &PipelineGraph,
     context: &SessionContext,
     stage: &Stage,
     params: &ParamValues,
-) -> Result<LogicalPlan, PlanError> {
-    let refused = |problem| PlanError::from(Problems::one(problem, &graph.files));
+) -> Result<LogicalPlan, StageError> {
     let plan = match &stage.query {
         StageQuery::Sql(sql) => {
             let state = context.state();
-            Problems::check(refused_calls(&state, sql), &graph.files)?;
+            StageError::check(refused_calls(&state, sql))?;
             sql_plan(&state, &sql.text).await
         }
         StageQuery::Plan(encoded) => {
@@ -146,137 +138,12 @@ pub async fn logical_plan(
             let declared: BTreeSet<&str> = stage.params.iter().map(String::as_str).collect();
             Ok(decode_plan(&encoded.bytes, context, &reads, &declared)
                 .await
-                .map_err(|error| refused(plan_problem(encoded, &error)))?)
+                .map_err(|error| plan_problem(encoded, &error))?)
         }
     };
     let plan = plan.and_then(|plan| plan.with_param_values(params.clone()));
     // Readers take a view's plan into their own, several times perhaps: it must not grow without end.
     let plan = plan.and_then(|plan| check_plan_size(&plan).map(|()| plan).map_err(DataFusionError::from));
-    let plan = contract::keep(graph, context, stage, plan.map_err(|error| refused(problem(stage, &error)))?)?;
-    as_stored(context, stage, plan).map_err(|error| refused(problem(stage, &error)))
-}
-
-/// What is wrong with the plan of a stage, in its file.
-fn plan_problem(plan: &EncodedPlan, error: &PlanWireError) -> Problem {
-    let (place, message) = match error {
-        PlanWireError::Undeclared { .. } | PlanWireError::UndeclaredParam { .. } => (&plan.reads, error.to_string()),
-        PlanWireError::Engine(source) => {
-            (&plan.span, format!("{error}: {}", lower_first(&source.find_root().strip_backtrace())))
-        }
-        _ => (&plan.span, error.to_string()),
-    };
-    let mut problem = Problem::new(error.code(), message).at(place);
-    problem.help = error.help();
-    problem
-}
-
-/// The plan of a query once the engine has optimized it, by which it settles the types of its columns.
-///
-/// # Errors
-/// [`PlanError::Sql`] if the types do not fit.
-pub(super) fn optimized(
-    graph: &PipelineGraph,
-    context: &SessionContext,
-    stage: &Stage,
-    plan: &LogicalPlan,
-) -> Result<LogicalPlan, PlanError> {
-    context.state().optimize(plan).map_err(|error| Problems::one(problem(stage, &error), &graph.files).into())
-}
-
-/// That the query can be run at all, whatever it reads when it does.
-///
-/// # Errors
-/// [`PlanError::Sql`] with what stands against it.
-pub(super) async fn check_runs(
-    graph: &PipelineGraph,
-    context: &SessionContext,
-    stage: &Stage,
-    plan: &LogicalPlan,
-) -> Result<(), PlanError> {
-    match physical_query(&context.state(), plan).await {
-        Ok(_) => Ok(()),
-        // Storage that fails now need not fail when the stage runs, which tries again.
-        Err(error) if is_of_storage(&error) => Ok(()),
-        Err(error) => {
-            let mut problem = problem(stage, &error);
-            if problem.code == BAD_QUERY {
-                problem.code = NOT_PLANNABLE;
-                problem.message = format!("`{}` cannot be run: {}", stage.name, problem.message);
-            }
-            Err(Problems::one(problem, &graph.files).into())
-        }
-    }
-}
-
-fn is_of_storage(error: &DataFusionError) -> bool {
-    match error.find_root() {
-        DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) | DataFusionError::ParquetError(_) => true,
-        DataFusionError::External(_) => PlanLimit::find_in(error).is_none() && Unplannable::find_in(error).is_none(),
-        _ => false,
-    }
-}
-
-/// The engine's complaint as a problem of the stage's file.
-pub(super) fn problem(stage: &Stage, error: &DataFusionError) -> Problem {
-    if let Some(limit) = PlanLimit::find_in(error) {
-        let mut problem = Problem::new(limit.code(), format!("`{}` is too much to plan: {limit}", stage.name));
-        problem.help = limit.help();
-        return problem.at(&stage.span);
-    }
-    if let Some(found) = Unplannable::find_in(error) {
-        let span = found.span.map_or_else(|| stage.span.clone(), |span| span_in_file(stage, span));
-        let message = format!("`{}` cannot be run: {found}", stage.name);
-        return Problem::new(NOT_PLANNABLE, message).at(&span).help(found.help);
-    }
-    let help = match stage.query {
-        StageQuery::Sql(_) => "correct the stage's query",
-        StageQuery::Plan(_) => "correct the plan, and write its file again",
-    };
-    let Some(diagnostic) = error.diagnostic() else {
-        let message = lower_first(error.find_root().strip_backtrace().as_str());
-        return Problem::new(BAD_QUERY, message).at(&stage.span).help(help);
-    };
-    let mut problem = Problem::new(BAD_QUERY, lower_first(&diagnostic.message));
-    problem = problem.at(&diagnostic.span.map_or_else(|| stage.span.clone(), |span| span_in_file(stage, span)));
-    for note in &diagnostic.notes {
-        if let Some(span) = note.span {
-            problem = problem.label(&span_in_file(stage, span), lower_first(&note.message));
-        }
-    }
-    let helps: Vec<&str> = diagnostic
-        .helps
-        .iter()
-        .map(|help| help.message.as_str())
-        .chain(diagnostic.notes.iter().filter(|note| note.span.is_none()).map(|note| note.message.as_str()))
-        .collect();
-    match helps.is_empty() {
-        true => problem.help(help),
-        false => problem.help(lower_first(&helps.join("; "))),
-    }
-}
-
-/// Where a span of the query stands in the stage's file.
-fn span_in_file(stage: &Stage, span: SqlSpan) -> Span {
-    let at = |line: u64, column: u64| {
-        let number = |value: u64| usize::try_from(value).unwrap_or(1).max(1);
-        match &stage.query {
-            StageQuery::Sql(sql) => sql.span_at(number(line), number(column)),
-            StageQuery::Plan(plan) => plan.span.clone(),
-        }
-    };
-    let start = at(span.start.line, span.start.column);
-    let end = at(span.end.line, span.end.column);
-    Span::new(&start.file, start.start, end.start.max(start.end))
-}
-
-fn lower_first(text: &str) -> String {
-    let mut chars = text.trim().trim_end_matches('.').chars();
-    match chars.next() {
-        // An abbreviation such as SQL stays as it is.
-        Some(first) if !chars.clone().next().is_some_and(char::is_uppercase) => {
-            first.to_lowercase().chain(chars).collect()
-        }
-        Some(first) => std::iter::once(first).chain(chars).collect(),
-        None => String::new(),
-    }
+    let plan = contract::keep(context, stage, plan.map_err(|error| problem(stage, &error))?)?;
+    Ok(as_stored(context, stage, plan).map_err(|error| problem(stage, &error))?)
 }

@@ -9,7 +9,7 @@ use windlass_engine::session::Sessions;
 use windlass_evidence::artifact::Registration;
 
 use super::attempt::StageRun;
-use crate::plan::{PlanError, logical_plan, plan_fingerprint};
+use crate::plan::{PlanError, StageError, logical_plan, plan_fingerprint};
 
 /// A stage's query, ready to be run or traced.
 pub(super) struct StageQueryPlan {
@@ -26,13 +26,13 @@ impl StageRun<'_> {
         let graph = self.run.graph();
         let plan = async {
             let session = self.needs().session(graph, sessions, &self.inputs, &self.run.plan.params).await?;
-            let logical = logical_plan(graph, &session.context, self.stage, &self.run.plan.params).await?;
+            let logical = logical_plan(&session.context, self.stage, &self.run.plan.params).await?;
             let optimized = session
                 .context
                 .state()
                 .optimize(&logical)
                 .map_err(|source| PlanError::Engine { stage: self.stage.name.clone(), source })?;
-            Ok::<_, PlanError>(StageQueryPlan {
+            Ok::<_, StageError>(StageQueryPlan {
                 fingerprint: plan_fingerprint(&logical)
                     .map_err(|source| PlanError::Engine { stage: self.stage.name.clone(), source })?,
                 context: Arc::new(session.context),
@@ -41,6 +41,6 @@ impl StageRun<'_> {
                 registrations: session.registrations,
             })
         };
-        plan.await.map_err(|error| error.to_failure())
+        plan.await.map_err(|error| error.in_files(&graph.files).to_failure())
     }
 }
