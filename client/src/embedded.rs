@@ -17,7 +17,7 @@ use windlass_evidence::bundle::{BundleReader, RecordError};
 use windlass_executor::{EmbeddedExecutor, ExecutorConfig};
 use windlass_scheduler::Scheduler;
 use windlass_scheduler::cluster::{ClusterConfig, SchedulerProcess};
-use windlass_scheduler::cursors::reset_cursor;
+use windlass_scheduler::cursor_reset::reset_cursor;
 use windlass_scheduler::execute::Engine;
 use windlass_scheduler::home::Home;
 use windlass_scheduler::plan::{PlanRequest, cursors, plan_run, tables};

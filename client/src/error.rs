@@ -122,7 +122,7 @@ pub enum ClientError {
     /// A cursor cannot be reset.
     #[cfg(feature = "embedded")]
     #[error(transparent)]
-    Reset(#[from] windlass_scheduler::cursors::ResetError),
+    Reset(#[from] windlass_scheduler::cursor_reset::ResetError),
     /// A query failed.
     #[cfg(feature = "embedded")]
     #[error(transparent)]

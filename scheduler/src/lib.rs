@@ -9,7 +9,7 @@
 //! ```
 
 pub mod cluster;
-pub mod cursors;
+pub mod cursor_reset;
 pub mod execute;
 pub mod export;
 pub mod home;

@@ -1,6 +1,6 @@
 //! The threads that plan, and those that run what has to run in this process.
 //!
-//! Planning a query may take minutes and much stack, so it happens on threads of its own, with large stacks: whoever serves
+//! Planning a query may take minutes and much stack, so it happens on threads of its own, with large stacks: what serves
 //! clients, executors and probes never waits for it.
 
 use std::pin::Pin;

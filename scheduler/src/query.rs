@@ -33,8 +33,8 @@ use crate::Scheduler;
 use crate::execute::{EngineError, FinishedJob, JobRequest};
 use crate::home::Home;
 use crate::plan::{
-    ABOUT_TABLES, INFORMATION_SCHEMA, Input, Inputs, Needs, PlanError, PlanRequest, about, engine_params,
-    physical_query, pin_for_query, table_location,
+    INFORMATION_SCHEMA, INFORMATION_TABLES, Input, Inputs, PlanError, PlanRequest, QueryInputs, engine_params,
+    information_tables, physical_query, pin_for_query, table_location,
 };
 use crate::planning::{heavily, on_planning_threads};
 
@@ -198,7 +198,7 @@ async fn answer(scheduler: &Scheduler, request: QueryRequest) -> Result<QueryRow
             _ => {}
         }
     }
-    let needs = Needs::of(graph, &names);
+    let reads = QueryInputs::of(graph, &names);
     let plan_request = PlanRequest {
         graph: Arc::clone(graph),
         base: request.base,
@@ -210,7 +210,7 @@ async fn answer(scheduler: &Scheduler, request: QueryRequest) -> Result<QueryRow
         run: RunId::new("query"),
     };
     let mut inputs = Inputs::default();
-    for name in &needs.leaves {
+    for name in &reads.base_tables {
         if graph.stage(name).is_some_and(|stage| stage.materialize == Materialize::Cache) {
             return Err(QueryError::Cache { name: name.clone() });
         }
@@ -218,10 +218,10 @@ async fn answer(scheduler: &Scheduler, request: QueryRequest) -> Result<QueryRow
         inputs.set(name.clone(), pin_for_query(&plan_request, sessions, name, at).await?);
     }
     let params = engine_params(&plan_request.params);
-    let session = needs.session(graph, sessions, &inputs, &params).await;
+    let session = reads.session(graph, sessions, &inputs, &params).await;
     let session = session.map_err(|error| error.in_files(&graph.files))?;
     if !asked_about.is_empty() {
-        let tables = about(&plan_request, sessions, &params, &asked_about).await?;
+        let tables = information_tables(&plan_request, sessions, &params, &asked_about).await?;
         register_schema(&session.context, INFORMATION_SCHEMA, &tables).map_err(PlanError::from)?;
     }
     if !calls.is_empty() {
@@ -304,10 +304,10 @@ fn feed_location(request: &PlanRequest, name: &NodeName) -> Result<Location, Que
 
 /// The table of that name among those in which the project says something of itself.
 fn table_about(name: &str) -> Result<String, QueryError> {
-    if ABOUT_TABLES.contains(&name) {
+    if INFORMATION_TABLES.contains(&name) {
         return Ok(name.to_owned());
     }
-    let help = did_you_mean(name, "it has", ABOUT_TABLES);
+    let help = did_you_mean(name, "it has", INFORMATION_TABLES);
     Err(QueryError::UnknownTable { name: format!("{INFORMATION_SCHEMA}.{name}"), help })
 }
 

@@ -1,6 +1,6 @@
 //! Has a stage read what counts of the stages below it, and nothing twice.
 //!
-//! When an executor is lost, the engine starts stages anew that were reading from it, and their tasks on the other
+//! When an executor is lost, the engine starts stages again that were reading from it, and their tasks on the other
 //! executors with them. What those had written by then stays among the inputs of the stages above, and the new attempt's
 //! output is added to it: rows would come twice. Which output counts is known, though, from the tasks that a stage holds
 //! for successful, so before a stage's tasks are handed out, its readers lose the rest.

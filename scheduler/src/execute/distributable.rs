@@ -177,7 +177,7 @@ fn with_sorted_shuffles(node: Arc<dyn ExecutionPlan>) -> Rewritten {
     }))
 }
 
-/// Sorts and cuts rows anew where a merge of sorted ones takes the first few of them, if that is `below` an exchange: the
+/// Sorts and cuts rows again where a merge of sorted ones takes the first few of them, if that is `below` an exchange: the
 /// engine takes the merge out there when it cuts the plan, and its limit with it.
 fn with_kept_limits(node: Arc<dyn ExecutionPlan>, below: bool) -> Result<Arc<dyn ExecutionPlan>> {
     let below_this = below || node.is::<CoalescePartitionsExec>() || node.is::<RepartitionExec>();

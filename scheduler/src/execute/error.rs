@@ -35,7 +35,7 @@ pub enum EngineError {
     /// A task needs more memory or spill space than there is.
     #[error("a task ran out of memory or spill space: {0}")]
     OutOfResources(String),
-    /// Reading or writing went on failing after the engine's own retries.
+    /// Reading or writing failed also after the engine's own retries.
     #[error("reading or writing failed: {0}")]
     Io(String),
     /// What an earlier stage wrote was lost, again and again.

@@ -1,4 +1,4 @@
-//! What is known of how a job went: plain data, taken from the engine's records of its stages.
+//! What is known of the execution of a job: plain data, taken from the engine's records of its stages.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use windlass_engine::task_failure::TaskFailure;
 
 use super::task_size::plan_bytes;
 
-/// How a job went.
+/// The execution of a job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobEvidence {
     /// The job's id in the cluster.
@@ -23,13 +23,13 @@ pub struct JobEvidence {
     pub stages: Vec<StageEvidence>,
 }
 
-/// How a stage went: a part of the plan that runs without exchanging rows between its tasks.
+/// The execution of a stage: a part of the plan that runs without exchanging rows between its tasks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StageEvidence {
     /// The stage's number.
     pub stage: usize,
-    /// How far it came.
-    pub state: StageState,
+    /// Its state.
+    pub state: EngineStageState,
     /// How often it was started; more than once if what it reads from was lost.
     pub attempts: usize,
     /// The stages that read its output; none if it is the last.
@@ -44,9 +44,9 @@ pub struct StageEvidence {
     pub operators: Vec<OperatorEvidence>,
 }
 
-/// How far a stage came.
+/// The state of a stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StageState {
+pub enum EngineStageState {
     /// It waits for other stages or for its first task.
     Waiting,
     /// Its tasks run.
@@ -57,7 +57,7 @@ pub enum StageState {
     Failed,
 }
 
-/// How a task went.
+/// The execution of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskEvidence {
     /// The task's number in its stage.
@@ -68,7 +68,7 @@ pub struct TaskEvidence {
     pub attempt: usize,
     /// The executor, if the engine still knows it: of a failed task it does not.
     pub executor: Option<String>,
-    /// How far it came.
+    /// Its state.
     pub state: TaskState,
     /// When it started, in milliseconds since 1970; `None` if it has not, or never reported.
     pub started_ms: Option<i64>,
@@ -119,7 +119,7 @@ impl TaskEvidence {
     }
 }
 
-/// How far a task came.
+/// The state of a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskState {
     /// It runs.
@@ -157,7 +157,12 @@ pub(super) fn of_graph(graph: &ExecutionGraphBox) -> JobEvidence {
 }
 
 /// Of a job that ran as a whole in this process, with one task.
-pub(super) fn of_whole(job: &str, plan: &dyn ExecutionPlan, state: StageState, task: TaskEvidence) -> JobEvidence {
+pub(super) fn of_whole(
+    job: &str,
+    plan: &dyn ExecutionPlan,
+    state: EngineStageState,
+    task: TaskEvidence,
+) -> JobEvidence {
     let mut nodes = Vec::new();
     collect_nodes(plan, 0, &mut nodes);
     let metrics: Vec<MetricsSet> = nodes.iter().filter_map(|(node, _)| node.metrics()).collect();
@@ -192,15 +197,17 @@ pub(super) fn whole_task(state: TaskState, (started_ms, ended_ms): (i64, Option<
 
 fn stage_evidence(number: usize, stage: &ExecutionStage) -> StageEvidence {
     let (state, attempt, metrics) = match stage {
-        ExecutionStage::UnResolved(stage) => (StageState::Waiting, stage.stage_attempt_num, None),
-        ExecutionStage::Resolved(stage) => (StageState::Waiting, stage.stage_attempt_num, None),
+        ExecutionStage::UnResolved(stage) => (EngineStageState::Waiting, stage.stage_attempt_num, None),
+        ExecutionStage::Resolved(stage) => (EngineStageState::Waiting, stage.stage_attempt_num, None),
         ExecutionStage::Running(stage) => {
-            (StageState::Running, stage.stage_attempt_num, stage.stage_metrics.as_deref())
+            (EngineStageState::Running, stage.stage_attempt_num, stage.stage_metrics.as_deref())
         }
         ExecutionStage::Successful(stage) => {
-            (StageState::Succeeded, stage.stage_attempt_num, Some(stage.stage_metrics.as_slice()))
+            (EngineStageState::Succeeded, stage.stage_attempt_num, Some(stage.stage_metrics.as_slice()))
         }
-        ExecutionStage::Failed(stage) => (StageState::Failed, stage.stage_attempt_num, stage.stage_metrics.as_deref()),
+        ExecutionStage::Failed(stage) => {
+            (EngineStageState::Failed, stage.stage_attempt_num, stage.stage_metrics.as_deref())
+        }
     };
     let metrics = metrics.unwrap_or_default();
     let plan = stage.plan();

@@ -50,7 +50,7 @@ impl Job {
 impl Drop for Job {
     fn drop(&mut self) {
         let control = self.control.clone();
-        // Whoever lets go may have little stack, and the plan may be deep.
+        // The thread that drops it may have little stack, and the plan may be deep.
         let empty = Arc::new(EmptyExec::new(self.plan.schema()));
         let plan = std::mem::replace(&mut self.plan, empty);
         with_large_stack(|| drop(plan));

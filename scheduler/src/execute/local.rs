@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use windlass_base::error::Failure;
 use windlass_base::stack::with_large_stack;
 
-use super::{EngineError, JobEvidence, JobRequest, StageState, TaskState, evidence};
+use super::{EngineError, EngineStageState, JobEvidence, JobRequest, TaskState, evidence};
 use crate::planning::running_threads;
 
 /// The rows of a job, or why there are none.
@@ -91,12 +91,12 @@ impl LocalJob {
     pub(super) fn evidence(&self) -> JobEvidence {
         let outcome = self.outcome.borrow().clone();
         let (state, task, rows) = match outcome.as_deref() {
-            None => (StageState::Running, TaskState::Running, 0),
+            None => (EngineStageState::Running, TaskState::Running, 0),
             Some(Ok(rows)) => {
                 let rows = rows.iter().map(|batch| batch.num_rows() as u64).sum();
-                (StageState::Succeeded, TaskState::Succeeded, rows)
+                (EngineStageState::Succeeded, TaskState::Succeeded, rows)
             }
-            Some(Err(error)) => (StageState::Failed, TaskState::Failed(error.to_string()), 0),
+            Some(Err(error)) => (EngineStageState::Failed, TaskState::Failed(error.to_string()), 0),
         };
         evidence::of_whole(&self.id, self.plan.as_ref(), state, evidence::whole_task(task, self.times(), rows))
     }
@@ -109,7 +109,7 @@ impl LocalJob {
 impl Drop for LocalJob {
     fn drop(&mut self) {
         self.stop.cancel();
-        // Whoever lets go may have little stack, and the plan may be deep.
+        // The thread that drops it may have little stack, and the plan may be deep.
         let empty = Arc::new(EmptyExec::new(self.plan.schema()));
         let plan = std::mem::replace(&mut self.plan, empty);
         with_large_stack(|| drop(plan));
@@ -129,11 +129,11 @@ async fn collect(plan: Arc<dyn ExecutionPlan>, session: Arc<SessionContext>) -> 
         }
         Ok::<_, DataFusionError>(rows)
     };
-    rows.await.map_err(|error| told(&error))
+    rows.await.map_err(|error| engine_error(&error))
 }
 
 /// The error as a job on the cluster would end with it.
-fn told(error: &DataFusionError) -> EngineError {
+fn engine_error(error: &DataFusionError) -> EngineError {
     match error.find_root() {
         DataFusionError::External(inner) => match inner.downcast_ref::<Failure>() {
             Some(failure) => EngineError::Raised(failure.clone()),

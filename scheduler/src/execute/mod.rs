@@ -1,4 +1,4 @@
-//! Runs a physical plan on the cluster and takes back its rows and the evidence of how it went.
+//! Runs a physical plan on the cluster and takes back its rows and the evidence of its execution.
 //!
 //! ```text
 //! JobRequest ─start→ RunningJob ─wait→ FinishedJob ─rows, stream→ record batches
@@ -19,7 +19,7 @@ mod task_size;
 
 pub use engine::{Capacity, Engine, JobRequest};
 pub use error::EngineError;
-pub use evidence::{JobEvidence, OperatorEvidence, StageEvidence, StageState, TaskEvidence, TaskState};
+pub use evidence::{EngineStageState, JobEvidence, OperatorEvidence, StageEvidence, TaskEvidence, TaskState};
 pub use job::{JobProgress, RunningJob, StageProgress};
 pub use place::Place;
 pub use result::FinishedJob;

@@ -99,7 +99,7 @@ impl FinishedJob {
         batches.map_err(|error| EngineError::Fetch(error.find_root().message().into_owned()))
     }
 
-    /// How the job went.
+    /// The evidence of the job's execution.
     pub fn evidence(&self) -> JobEvidence {
         match &self.from {
             Finished::OnCluster { graph, .. } => evidence::of_graph(graph),

@@ -98,7 +98,7 @@ impl Coded for ExportError {
                 "remove such files if nobody needs them any more, or give the export a folder of its own".to_owned()
             }
             Self::Changed { .. } => {
-                "move the file elsewhere if it is to be kept, or remove it; the export is then written anew".to_owned()
+                "move the file elsewhere if it is to be kept, or remove it; the export is then written again".to_owned()
             }
             Self::Record { record, .. } => {
                 format!("remove {record} and the files in the folder that begin with `windlass-`, then run again")

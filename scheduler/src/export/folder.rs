@@ -35,7 +35,7 @@ impl<'p> ExportFolder<'p> {
         let former = record::former(stores, &place.former_record, &place.saver, &place.location).await?;
         if let Some((version, written)) = former {
             let name = former_name(version, &place.saver);
-            // Its record was written when the file was there; what came later is somebody else's.
+            // Its record was written when the file was there; what was added later is somebody else's.
             if let Some(file) = found.get(&name).filter(|file| file.last_modified <= written)
                 && !record.replaced.iter().any(|known| known.name == name)
             {
@@ -125,7 +125,7 @@ impl<'p> ExportFolder<'p> {
         self.record.write(&self.stores, &self.place.record).await
     }
 
-    /// Removes the files of earlier versions, and what was begun and came to nothing.
+    /// Removes the files of earlier versions, and what was begun and not completed.
     pub(crate) async fn tidy(&self) -> Result<(), ExportError> {
         let proven = self.record.replaced.iter().filter(|old| self.found.get(&old.name).is_some_and(|it| old.is(it)));
         let begun = self.record.begun.iter().filter(|name| self.found.contains_key(*name));

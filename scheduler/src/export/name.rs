@@ -18,7 +18,7 @@ pub(crate) fn file_stem(stage: &NodeName, export: &str, version: TableVersion) -
     format!("{PREFIX}{}-{}-{:0VERSION$}-{token}", shown(stage.as_str()), shown(export), version.0)
 }
 
-/// Whether a file has the name of an export, whoever's.
+/// Whether a file has the name of an export, of any pipeline.
 pub(super) fn is_of_an_export(file: &str) -> bool {
     let Some((stem, extension)) = file.strip_prefix(PREFIX).and_then(|rest| rest.rsplit_once('.')) else {
         return false;

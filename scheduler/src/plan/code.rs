@@ -30,7 +30,7 @@ use windlass_project::spec::table::Incremental;
 use windlass_project::spec::{ParamValue, StageQuery};
 
 use super::incremental::{first_volatile, volatile_function};
-use super::query::{Needs, QuerySession};
+use super::query::{QueryInputs, QuerySession};
 
 /// The form of code versions. Tables that were written under another count as made by another definition, once.
 const FORMAT: u32 = 2;
@@ -51,7 +51,7 @@ pub(super) struct StageCode<'c> {
     pub(super) graph: &'c PipelineGraph,
     pub(super) stage: &'c Stage,
     /// What it reads, views and caches seen through.
-    pub(super) needs: &'c Needs,
+    pub(super) reads: &'c QueryInputs,
     /// A session that knows all of it.
     pub(super) session: &'c QuerySession,
     pub(super) sessions: &'c Sessions,
@@ -195,7 +195,7 @@ impl StageCode<'_> {
 
     /// The views and caches between the stage and what it reads, by name.
     fn seen_through(&self) -> impl Iterator<Item = &Stage> {
-        self.needs.views.iter().filter_map(|name| self.graph.stage(name))
+        self.reads.views.iter().filter_map(|name| self.graph.stage(name))
     }
 
     /// What the author wrote, without white space and comments.

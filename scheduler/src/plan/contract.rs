@@ -68,7 +68,7 @@ pub(super) fn check_table(stage: &Stage, table: &Schema, new: &Schema) -> Result
     let Some(contract) = stage.contract.as_ref().map(|contract| contract.value.as_ref()) else { return Ok(()) };
     let violations = contract.check_evolution(&columns(stage, table)?, &columns(stage, new)?);
     let help = format!(
-        "`windlass run --full-refresh {}` makes the table anew as the contract says; tell its readers before",
+        "`windlass run --full-refresh {}` rebuilds the table as the contract says; tell its readers before",
         stage.name
     );
     StageError::check(broken(stage, contract, &violations, TABLE_BREAKS, &help))
@@ -83,13 +83,13 @@ pub(super) fn check_sources(graph: &PipelineGraph, inputs: &Inputs) -> Result<()
     for (name, source) in &graph.sources {
         let (Some(contract), Some(input)) = (&source.contract, inputs.pinned_input(name)) else { continue };
         let label = contract.value.label();
-        let told = match contract_columns(&input.provider.schema()) {
+        let violations = match contract_columns(&input.provider.schema()) {
             Ok(columns) => {
                 contract.value.project(&columns).err().unwrap_or_default().iter().map(ToString::to_string).collect()
             }
             Err(error) => vec![error.to_string()],
         };
-        problems.extend(told.into_iter().map(|violation| {
+        problems.extend(violations.into_iter().map(|violation| {
             let message = format!("the source `{name}` breaks its contract `{label}`: {violation}");
             let problem = Problem::new(SOURCE_BREAKS, message).label(&contract.span, "this contract");
             problem.help("read another version of the source, or write the next `version` of the contract")

@@ -42,7 +42,7 @@ pub struct InputFacts {
     pub name: NodeName,
     /// Its state.
     pub state: InputState,
-    /// The first version whose changes someone asked to take in, again or not.
+    /// The first version whose changes someone asked to apply, again or not.
     pub from_version: Option<TableVersion>,
     /// The last such version.
     pub to_version: Option<TableVersion>,
@@ -95,7 +95,7 @@ pub enum Verdict {
     },
 }
 
-/// Versions of a table whose changes were taken in before and come once more.
+/// Versions of a table whose changes are applied already and are applied once more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Again {
     /// The first of them.
@@ -107,13 +107,13 @@ pub struct Again {
 /// Where the changes of each input begin.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cursors {
-    /// The version of each table that is taken in.
+    /// The version of each table up to which changes are applied.
     pub tables: BTreeMap<NodeName, TableVersion>,
     /// What comes once more of the tables whose cursor was set back, or of which a range was asked for.
     pub again: BTreeMap<NodeName, Again>,
     /// Inputs that have changed, or may have by the time they are read.
     pub changed: Vec<NodeName>,
-    /// Sources of files that have changed, with the listing that is taken in.
+    /// Sources of files that have changed, with the listing that is applied.
     pub files: BTreeMap<NodeName, i64>,
     /// The version of the stage's table after which others have changed rows: what they touched is computed again.
     pub repair: Option<TableVersion>,
@@ -197,7 +197,7 @@ pub fn decide(facts: &StageFacts<'_>) -> Verdict {
     }
     if let Some(name) = cursors.again.keys().next().filter(|_| facts.mode == WriteMode::Append) {
         let reason =
-            format!("changes of `{name}` that are in its rows come once more, and rows can only be added to it");
+            format!("changes of `{name}` that are in its rows are applied once more, and rows can only be added to it");
         return Verdict::Full { reason, missed: cursors.missed };
     }
     match facts.incremental {
@@ -301,7 +301,7 @@ fn look_at_table(input: &InputFacts, id: &str, version: TableVersion, memory: &T
     let key = (name.clone(), id.to_owned());
     let Some(cursor) = memory.sources.get(&key) else {
         let why = match memory.sources.keys().any(|(source, _)| source == name) {
-            true => "is another table than the one that was taken in",
+            true => "is another table than the one that was applied",
             false => "is read for the first time",
         };
         return Look::Unknown { why: why.to_owned() };
@@ -309,20 +309,19 @@ fn look_at_table(input: &InputFacts, id: &str, version: TableVersion, memory: &T
     let Ok(cursor) = u64::try_from(*cursor).map(TableVersion) else { return Look::Reset };
     let taken = memory.applied_version(&key, cursor);
     if taken > version {
-        let why = format!("is read at version {version}, and version {taken} is taken in already");
+        let why = format!("is read at version {version}, and version {taken} is already applied");
         return Look::Unknown { why };
     }
     if let (Some(read), Some(now)) = (memory.commits.get(&key), input.commit)
         && *read != now
     {
         let last = memory.applied.get(&key).copied().unwrap_or_default();
-        let why =
-            format!("has another history than the one that was taken in: its version {last} is not the one of then");
+        let why = format!("has another history than the one that was applied: its version {last} is another commit");
         return Look::Unknown { why };
     }
     if let Some(again) = again(input, cursor, taken) {
         let Again { first, last } = again;
-        let what = format!("data of {name}: its changes from version {first} to {last} come once more");
+        let what = format!("data of {name}: its changes from version {first} to {last} are applied once more");
         return Look::Again { cursor: taken, again, what };
     }
     if taken == version {
@@ -331,7 +330,7 @@ fn look_at_table(input: &InputFacts, id: &str, version: TableVersion, memory: &T
     Look::Changed { cursor: Some(taken), what: format!("data of {name}: version {taken} → {version}") }
 }
 
-/// What of an input that is taken in up to `taken` comes once more, its cursor being at `cursor`.
+/// What of an input that is applied up to `taken` is applied once more, its cursor being at `cursor`.
 fn again(input: &InputFacts, cursor: TableVersion, taken: TableVersion) -> Option<Again> {
     let set_back = (cursor < taken).then_some(Again { first: TableVersion(cursor.0 + 1), last: taken });
     let asked =
@@ -480,7 +479,7 @@ mod tests {
         assert!(cursors.again.is_empty());
         assert_eq!(told(&facts(Some(&known), table(6))), "incremental [data of orders: version 4 → 6]");
         let behind = told(&facts(Some(&known), table(3)));
-        assert_eq!(behind, "refused: `orders` is read at version 3, and version 4 is taken in already");
+        assert_eq!(behind, "refused: `orders` is read at version 3, and version 4 is already applied");
         let reset = told(&facts(Some(&memory(RESET)), table(4)));
         assert_eq!(reset, "full: the cursor of `orders` was reset [data of orders: the cursor was reset]");
         let other = InputFacts { name: NodeName::new("rates"), ..table(4) };
@@ -509,7 +508,7 @@ mod tests {
         assert!(told(&facts(Some(&reset), files(5))).starts_with("full: the cursor of `orders` was reset"));
     }
 
-    /// The version that is taken in and the versions that come once more, first and last.
+    /// The version that is applied and the versions that are applied once more, first and last.
     fn once_more(memory: &TableProgress, input: InputFacts) -> (u64, Option<(u64, u64)>) {
         let Verdict::Incremental(cursors) = decide(&facts(Some(memory), input)) else { panic!("not incremental") };
         let again = cursors.again.values().next().map(|again| (again.first.0, again.last.0));
@@ -521,12 +520,12 @@ mod tests {
         let key = (NodeName::new("orders"), "a".to_owned());
         let set_back = TableProgress { applied: BTreeMap::from([(key, 4)]), ..memory(1) };
         assert_eq!(once_more(&set_back, table(6)), (4, Some((2, 4))));
-        // Nothing is new, and what comes once more is still looked at.
+        // Nothing is new, and what is applied once more is still looked at.
         assert_eq!(once_more(&set_back, table(4)), (4, Some((2, 4))));
-        let missed = "data of orders: its changes from version 2 to 4 come once more";
+        let missed = "data of orders: its changes from version 2 to 4 are applied once more";
         assert_eq!(told(&facts(Some(&set_back), table(6))), format!("incremental [{missed}]"));
         let append = StageFacts { mode: WriteMode::Append, ..facts(Some(&set_back), table(6)) };
-        let reason = "changes of `orders` that are in its rows come once more, and rows can only be added to it";
+        let reason = "changes of `orders` that are in its rows are applied once more, and rows can only be added to it";
         assert_eq!(told(&append), format!("full: {reason} [{missed}]"));
     }
 

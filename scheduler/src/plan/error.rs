@@ -65,7 +65,7 @@ pub enum PlanError {
         /// The name.
         node: NodeName,
     },
-    /// A range of versions was asked for that no stage can take in.
+    /// A range of versions was asked for that no stage can apply.
     #[error("the range of versions does not fit: {reason}")]
     Range {
         /// Why.
@@ -82,7 +82,7 @@ pub enum PlanError {
         reason: String,
     },
     /// What changed in an input since the stage's cursor cannot be read, or not be told any more.
-    #[error("`{stage}` cannot take in what changed in `{input}`")]
+    #[error("`{stage}` cannot apply the changes of `{input}`")]
     Changes {
         /// The stage.
         stage: NodeName,

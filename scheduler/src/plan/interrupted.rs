@@ -1,4 +1,4 @@
-//! Whether a run came to its end, by what its bundle says.
+//! Whether a run ended, by what its bundle says.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub(super) struct EarlierRuns {
 }
 
 impl EarlierRuns {
-    /// Whether a run began and never ended, which only the death of its process explains: whoever asks has the pipeline's
+    /// Whether a run began and never ended, which only the death of its process explains: the caller has the pipeline's
     /// lease, or only wants to know. A run of which the home knows nothing has ended.
     ///
     /// # Errors

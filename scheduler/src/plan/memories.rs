@@ -11,7 +11,7 @@ use windlass_evidence::artifact::SavedCursor;
 use super::error::PlanError;
 use super::input::{Input, Inputs};
 use super::pins::PINS_AT_ONCE;
-use super::query::Needs;
+use super::query::QueryInputs;
 use super::request::{PlanRequest, table_location};
 use super::scope::Scope;
 
@@ -30,11 +30,11 @@ pub(super) async fn remember_all(
         .map(|stage| async move {
             let location = table_location(request, stage)?;
             let mut question = CursorQuery::default();
-            for leaf in Needs::lasting(graph, &stage.reads).leaves {
-                match inputs.get(&leaf) {
+            for name in QueryInputs::lasting(graph, &stage.reads).base_tables {
+                match inputs.get(&name) {
                     Some(Input::Pinned(input)) => match &input.table {
-                        Some(table) => question.sources.push((leaf, table.table_id().to_owned())),
-                        None => question.files.push(leaf),
+                        Some(table) => question.sources.push((name, table.table_id().to_owned())),
+                        None => question.files.push(name),
                     },
                     Some(Input::Planned(_)) | None => {}
                 }

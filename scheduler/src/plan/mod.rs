@@ -4,17 +4,16 @@
 //! PlanRequest ─→ Scope ─pin→ Inputs ─remember→ memories ─decide→ RunPlan          (request, scope, pins, memories, planner)
 //!     per stage: query ─→ logical plan ─→ its code version                        (plan_stage, query, code)
 //!                          └─→ physical plan, so that what cannot run is known now   (physical, sliding, checks)
-//!     what its table remembers, what its inputs are ─→ Verdict ─→ StageDecision   (table_role, decide, stage_decision)
+//!     what its table remembers, what its inputs are ─→ Verdict ─→ StageDecision   (incremental_context, decide, stage_decision)
 //!     what has changed in them ─→ strategy and rows                               (changes, forecast, incremental)
-//! every stage's columns and what they are made of ─→ tables                       (about, lineage)
+//! every stage's columns and what they are made of ─→ tables                       (information_schema, lineage)
 //! ```
 
-mod about;
 mod changes;
 mod checks;
 mod code;
 mod contract;
-pub(crate) mod cursors;
+pub(crate) mod cursor_status;
 pub mod decide;
 mod definition;
 mod error;
@@ -22,6 +21,8 @@ mod expect;
 mod fingerprint;
 mod forecast;
 pub mod incremental;
+mod incremental_context;
+mod information_schema;
 mod input;
 mod interrupted;
 mod lineage;
@@ -40,28 +41,27 @@ mod sliding;
 mod stage_decision;
 mod stage_error;
 mod stored;
-mod table_role;
 mod tables;
 
-pub use about::{INFORMATION_SCHEMA, TABLES as ABOUT_TABLES, about};
 pub use changes::{
-    Change, ChangeFeeds, ChangeReader, ChangesSince, KnownChanges, keep_listing, over_files, rows_of_files,
-    strategy_for,
+    ChangeFeeds, ChangeReader, ChangedData, ChangesSince, KnownChanges, ReadChange, keep_listing, over_files,
+    rows_of_files, strategy_for,
 };
 pub use code::CodeVersion;
-pub use cursors::cursors;
+pub use cursor_status::cursors;
 pub use error::PlanError;
 pub use fingerprint::plan_fingerprint;
+pub use incremental_context::IncrementalContext;
+pub use information_schema::{INFORMATION_SCHEMA, TABLES as INFORMATION_TABLES, information_tables};
 pub use input::{Input, Inputs, PinnedInput, pin_source, pin_table};
 pub use lineage::{Origin, column_lineage};
 pub use params::engine_params;
 pub use physical::{PhysicalQuery, Unplannable, physical_query};
 pub use pins::pin_for_query;
 pub use planner::{plan_all, plan_run};
-pub use query::{Needs, QuerySession, executed_needs, logical_plan};
+pub use query::{QueryInputs, QuerySession, executed_inputs, logical_plan};
 pub use request::{PlanRequest, table_location};
 pub use run_plan::{PlannedStage, ReusedStage, RunPlan};
 pub use stage_error::StageError;
-pub use table_role::TableRole;
 pub use tables::tables;
 pub use windlass_evidence::artifact::Refresh;

@@ -40,7 +40,7 @@ pub(super) async fn pin_inputs(request: &PlanRequest, sessions: &Sessions, scope
     Ok(inputs)
 }
 
-/// Pins sources anew of which a range ends before what is taken in already: at the version that is taken in, since a range
+/// Pins sources again of which a range ends before what is applied already: at the version that is applied, since a range
 /// that comes once more does not take the table back to the time of its end. A full refresh does what is asked for.
 pub(super) async fn keep_pace(
     request: &PlanRequest,
@@ -59,7 +59,7 @@ pub(super) async fn keep_pace(
         if taken.0 > to && !scope.refreshed.contains(stage) {
             match pin_for_query(request, sessions, &name, Some(PinAt::Version(taken.0))).await {
                 Ok(input) => inputs.set(name, input),
-                // A table that is not there any more as it was taken in is told by what is decided about the stage.
+                // A version that is gone is reported by what is decided about the stage.
                 Err(PlanError::Pin { .. }) => {}
                 Err(error) => return Err(error),
             }

@@ -25,16 +25,16 @@ use super::decide::{Verdict, decide};
 use super::definition::definition;
 use super::error::PlanError;
 use super::expect;
+use super::incremental_context::IncrementalContext;
 use super::input::{Input, Inputs, pin_table};
 use super::interrupted::EarlierRuns;
 use super::problem::problem;
-use super::query::{Needs, QuerySession, executed_needs, logical_plan};
+use super::query::{QueryInputs, QuerySession, executed_inputs, logical_plan};
 use super::request::{PlanRequest, table_location};
 use super::run_plan::{PlannedStage, ReusedStage};
 use super::scope::{Scope, range_ends};
 use super::stage_decision::stage_decision;
 use super::stage_error::StageError;
-use super::table_role::TableRole;
 
 /// The code of a stage that must be incremental and cannot be.
 const NOT_INCREMENTAL: ErrorCode = ErrorCode("WL0369");
@@ -71,38 +71,38 @@ impl StagePlanner<'_> {
     pub(super) async fn table(
         &mut self,
         stage: &Stage,
-        needs: &Needs,
+        reads: &QueryInputs,
         memory: Option<TableProgress>,
     ) -> Result<Planned, PlanError> {
         let files = &self.request.graph.files;
-        self.plan_table(stage, needs, memory).await.map_err(|error| error.in_files(files))
+        self.plan_table(stage, reads, memory).await.map_err(|error| error.in_files(files))
     }
 
     async fn plan_table(
         &mut self,
         stage: &Stage,
-        needs: &Needs,
+        reads: &QueryInputs,
         memory: Option<TableProgress>,
     ) -> Result<Planned, StageError> {
         let graph = &self.request.graph;
-        let session = needs.session(graph, self.sessions, &self.inputs, self.params).await?;
+        let session = reads.session(graph, self.sessions, &self.inputs, self.params).await?;
         let logical = logical_plan(&session.context, stage, self.params).await?;
-        let mut role = TableRole {
-            code: self.code(stage, needs, &session, &logical).await?,
+        let mut table_context = IncrementalContext {
+            code: self.code(stage, reads, &session, &logical).await?,
             verdict: Verdict::Reuse,
             memory,
-            inputs: needs.leaves.iter().cloned().collect(),
+            inputs: reads.base_tables.iter().cloned().collect(),
             from_versions: range_ends(self.request, self.scope, &self.request.refresh.from_versions)?,
             to_versions: range_ends(self.request, self.scope, &self.request.refresh.to_versions)?,
             refresh: self.scope.refreshed.contains(&stage.name),
             interrupted: false,
             refusal: None,
         };
-        role.interrupted = self.interrupted(stage, &role).await?;
-        let facts = role.facts(stage, &self.inputs, &self.changes, self.sessions.stores()).await?;
-        role.verdict = decide(&facts);
-        if role.verdict == Verdict::Reuse {
-            return self.reused(stage, role).await;
+        table_context.interrupted = self.interrupted(stage, &table_context).await?;
+        let facts = table_context.facts(stage, &self.inputs, &self.changes, self.sessions.stores()).await?;
+        table_context.verdict = decide(&facts);
+        if table_context.verdict == Verdict::Reuse {
+            return self.reused(stage, table_context).await;
         }
         let plan = optimized(&session.context, stage, &logical)?;
         check_names(stage, &logical)?;
@@ -110,24 +110,25 @@ impl StagePlanner<'_> {
         check_key(stage, &columns)?;
         self.check_exports(stage, &columns)?;
         expect::check(&session.context, stage, &columns).await?;
-        self.check_table(stage, &role, &columns).await?;
-        self.check_incremental(stage, &role, &plan)?;
+        self.check_table(stage, &table_context, &columns).await?;
+        self.check_incremental(stage, &table_context, &plan)?;
         check_runs(&session.context, stage, &logical).await?;
         let (decision, refusal) =
-            match stage_decision(&self.change_reader(stage), &table.location, &mut role, &plan).await {
+            match stage_decision(&self.change_reader(stage), &table.location, &mut table_context, &plan).await {
                 Ok(decision) => (decision, None),
                 Err(error) if error.is_refusal() => {
-                    role.refusal = Some(error.to_failure());
+                    table_context.refusal = Some(error.to_failure());
                     let (name, reason) = (stage.name.clone(), full_message(&error));
                     (StageDecision::new(name, PlanDecision::Refused, reason), Some(error))
                 }
                 Err(error) => return Err(error.into()),
             };
         let columns_alone = Input::Planned(Arc::clone(&columns));
-        self.inputs.set(stage.name.clone(), self.rows_done(stage, &role).await?.unwrap_or(columns_alone));
-        let depends_on = executed_needs(graph, stage).leaves.into_iter().collect();
+        self.inputs.set(stage.name.clone(), self.rows_done(stage, &table_context).await?.unwrap_or(columns_alone));
+        let depends_on = executed_inputs(graph, stage).base_tables.into_iter().collect();
         let (name, mode) = (stage.name.clone(), stage.table.mode);
-        let stage = PlannedStage { name, depends_on, table, columns, mode, role: Some(Box::new(role)) };
+        let stage =
+            PlannedStage { name, depends_on, table, columns, mode, table_context: Some(Box::new(table_context)) };
         Ok(Planned::Writes { stage: Box::new(stage), decision, refusal })
     }
 
@@ -137,11 +138,13 @@ impl StagePlanner<'_> {
     }
 
     /// Whether the run that committed last to a table that every run changes was interrupted.
-    async fn interrupted(&self, stage: &Stage, role: &TableRole) -> Result<bool, PlanError> {
+    async fn interrupted(&self, stage: &Stage, table_context: &IncrementalContext) -> Result<bool, PlanError> {
         let settings = &stage.table;
         let in_every_run = settings.mode == WriteMode::Append && settings.incremental == Incremental::Off;
-        let Some(run) = role.memory.as_ref().and_then(|memory| memory.run_id.as_ref()) else { return Ok(false) };
-        if !in_every_run && role.code.volatile().is_none() {
+        let Some(run) = table_context.memory.as_ref().and_then(|memory| memory.run_id.as_ref()) else {
+            return Ok(false);
+        };
+        if !in_every_run && table_context.code.volatile().is_none() {
             return Ok(false);
         }
         let found = self.earlier.interrupted(&self.request.home, run, self.sessions.stores()).await;
@@ -149,9 +152,11 @@ impl StagePlanner<'_> {
     }
 
     /// The rows of a stage that has none to make any more.
-    async fn rows_done(&self, stage: &Stage, role: &TableRole) -> Result<Option<Input>, PlanError> {
-        let Verdict::Done { .. } = role.verdict else { return Ok(None) };
-        let Some(version) = role.memory.as_ref().and_then(|memory| memory.rows_version) else { return Ok(None) };
+    async fn rows_done(&self, stage: &Stage, table_context: &IncrementalContext) -> Result<Option<Input>, PlanError> {
+        let Verdict::Done { .. } = table_context.verdict else { return Ok(None) };
+        let Some(version) = table_context.memory.as_ref().and_then(|memory| memory.rows_version) else {
+            return Ok(None);
+        };
         let location = table_location(self.request, stage)?;
         let pinned = pin_table(self.sessions, &stage.name, &location, PinAt::Version(version.0)).await?;
         Ok(Some(Input::Pinned(Arc::new(pinned))))
@@ -161,27 +166,27 @@ impl StagePlanner<'_> {
     async fn code(
         &self,
         stage: &Stage,
-        needs: &Needs,
+        reads: &QueryInputs,
         session: &QuerySession,
         plan: &LogicalPlan,
     ) -> Result<CodeVersion, StageError> {
         let (graph, sessions, params) = (self.request.graph.as_ref(), self.sessions, &self.request.params);
-        let of = StageCode { graph, stage, needs, session, sessions, params };
+        let of = StageCode { graph, stage, reads, session, sessions, params };
         Ok(CodeVersion::of(&of, plan).await.map_err(|error| problem(stage, &error))?)
     }
 
-    async fn reused(&mut self, stage: &Stage, role: TableRole) -> Result<Planned, StageError> {
+    async fn reused(&mut self, stage: &Stage, table_context: IncrementalContext) -> Result<Planned, StageError> {
         let location = table_location(self.request, stage)?;
-        let version = role.memory.as_ref().map_or(TableVersion(0), |memory| memory.version);
+        let version = table_context.memory.as_ref().map_or(TableVersion(0), |memory| memory.version);
         let pinned = pin_table(self.sessions, &stage.name, &location, PinAt::Version(version.0)).await?;
         self.check_exports(stage, &pinned.provider.schema())?;
         self.inputs.set(stage.name.clone(), Input::Pinned(Arc::new(pinned)));
         let reason = "neither its definition nor what it reads has changed".to_owned();
         let mut decision = StageDecision::new(stage.name.clone(), PlanDecision::Reuse, reason);
         decision.reuse = Some(ReuseVerdict { hit: true, missed: Vec::new() });
-        decision.set_code(role.code.as_str(), role.code.parts());
+        decision.set_code(table_context.code.as_str(), table_context.code.parts());
         let (name, location) = (stage.name.clone(), location.to_string());
-        let stage = ReusedStage { name, code: role.code, version, location, inputs: role.inputs };
+        let stage = ReusedStage { name, code: table_context.code, version, location, inputs: table_context.inputs };
         Ok(Planned::Reused { stage, decision })
     }
 
@@ -200,9 +205,15 @@ impl StagePlanner<'_> {
         Ok(())
     }
 
-    /// Whether the table that is there may become what the stage's contract says now, unless all of it was asked for anew.
-    async fn check_table(&self, stage: &Stage, role: &TableRole, columns: &SchemaRef) -> Result<(), StageError> {
-        let Some(memory) = role.memory.as_ref().filter(|_| stage.contract.is_some() && !role.refresh) else {
+    /// Whether the table that is there may become what the stage's contract says now, unless a full refresh was asked for.
+    async fn check_table(
+        &self,
+        stage: &Stage,
+        table_context: &IncrementalContext,
+        columns: &SchemaRef,
+    ) -> Result<(), StageError> {
+        let Some(memory) = table_context.memory.as_ref().filter(|_| stage.contract.is_some() && !table_context.refresh)
+        else {
             return Ok(());
         };
         let location = table_location(self.request, stage)?;
@@ -211,14 +222,19 @@ impl StagePlanner<'_> {
     }
 
     /// Whether changes can be followed through the query at all; if not, a strict stage is a problem of the project.
-    fn check_incremental(&self, stage: &Stage, role: &TableRole, plan: &LogicalPlan) -> Result<(), StageError> {
+    fn check_incremental(
+        &self,
+        stage: &Stage,
+        table_context: &IncrementalContext,
+        plan: &LogicalPlan,
+    ) -> Result<(), StageError> {
         if stage.table.incremental == Incremental::Off {
             return Ok(());
         }
-        let feeds = ChangeFeeds::imagined(&role.inputs, &self.inputs, stage.table.mode == WriteMode::Append);
+        let feeds = ChangeFeeds::imagined(&table_context.inputs, &self.inputs, stage.table.mode == WriteMode::Append);
         let engine = |source| PlanError::Engine { stage: stage.name.clone(), source };
         let blocker = strategy_for(stage, plan, &feeds, false).map_err(engine)?.err();
-        let volatile = role.code.volatile().map(ToOwned::to_owned);
+        let volatile = table_context.code.volatile().map(ToOwned::to_owned);
         let hindrance = volatile.or_else(|| blocker.map(|blocker| blocker.to_string()));
         match hindrance {
             Some(hindrance) if stage.table.incremental == Incremental::Strict => {
@@ -248,10 +264,10 @@ impl StagePlanner<'_> {
         for stage in graph.stages.iter().rev() {
             let computed = tables.get(&stage.name).is_some_and(|stage| !stage.is_refused());
             if computed || wanted.contains_key(&stage.name) {
-                for leaf in executed_needs(&graph, stage).leaves {
-                    if graph.stage(&leaf).is_some_and(is_cache) {
+                for table in executed_inputs(&graph, stage).base_tables {
+                    if graph.stage(&table).is_some_and(is_cache) {
                         let reason = || format!("`{}` reads it; it is kept for this run only", stage.name);
-                        wanted.entry(leaf).or_insert_with(reason);
+                        wanted.entry(table).or_insert_with(reason);
                     }
                 }
             }
@@ -269,18 +285,18 @@ impl StagePlanner<'_> {
     /// Plans a cache that the run writes for a `reason`.
     async fn cache(&mut self, stage: &Stage, reason: String) -> Result<PlannedCache, StageError> {
         let graph = &self.request.graph;
-        let needs = executed_needs(graph, stage);
-        let session = needs.session(graph, self.sessions, &self.inputs, self.params).await?;
+        let reads = executed_inputs(graph, stage);
+        let session = reads.session(graph, self.sessions, &self.inputs, self.params).await?;
         let logical = logical_plan(&session.context, stage, self.params).await?;
         let plan = optimized(&session.context, stage, &logical)?;
         check_names(stage, &plan)?;
-        let code = self.code(stage, &needs, &session, &logical).await?;
+        let code = self.code(stage, &reads, &session, &logical).await?;
         let (table, columns) = definition(self.request, stage, plan.schema().as_arrow())?;
         check_runs(&session.context, stage, &logical).await?;
         self.inputs.set(stage.name.clone(), Input::Planned(Arc::clone(&columns)));
-        let depends_on = needs.leaves.into_iter().collect();
+        let depends_on = reads.base_tables.into_iter().collect();
         let (name, mode) = (stage.name.clone(), stage.table.mode);
-        let stage = PlannedStage { name, depends_on, table, columns, mode, role: None };
+        let stage = PlannedStage { name, depends_on, table, columns, mode, table_context: None };
         Ok(PlannedCache { stage, reason, code })
     }
 }

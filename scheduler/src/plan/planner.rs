@@ -18,7 +18,7 @@ use super::memories::{remember_all, saved_cursors};
 use super::params::engine_params;
 use super::pins::{keep_pace, pin_inputs};
 use super::plan_stage::{Planned, PlannedCache, StagePlanner};
-use super::query::Needs;
+use super::query::QueryInputs;
 use super::request::PlanRequest;
 use super::run_plan::{PlannedStage, RunPlan};
 use super::scope::Scope;
@@ -70,15 +70,15 @@ async fn plan_here(request: PlanRequest, sessions: &Sessions) -> Result<RunPlan,
     let mut cursors = Vec::new();
     let mut unplanned: BTreeSet<NodeName> = BTreeSet::new();
     for stage in graph.stages.iter().filter(|stage| scope.tables.contains(&stage.name)) {
-        let needs = Needs::lasting(&graph, &stage.reads);
+        let reads = QueryInputs::lasting(&graph, &stage.reads);
         // What is wrong with a stage is said there, not again at every stage behind it.
-        if needs.leaves.iter().chain(&needs.views).any(|name| unplanned.contains(name)) {
+        if reads.base_tables.iter().chain(&reads.views).any(|name| unplanned.contains(name)) {
             unplanned.insert(stage.name.clone());
             continue;
         }
         let memory = memories.remove(&stage.name).flatten();
         cursors.extend(saved_cursors(&stage.name, memory.as_ref()));
-        match planner.table(stage, &needs, memory).await {
+        match planner.table(stage, &reads, memory).await {
             Ok(Planned::Writes { stage, decision, refusal }) => {
                 record.stages.push(decision);
                 refused.extend(refusal);

@@ -32,16 +32,16 @@ pub struct QuerySession {
 
 /// What queries read: the sources and materialised stages, and the views on the way to them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Needs {
+pub struct QueryInputs {
     /// Sources and materialised stages.
-    pub leaves: BTreeSet<NodeName>,
+    pub base_tables: BTreeSet<NodeName>,
     /// Views, and caches where they are seen through.
     pub views: BTreeSet<NodeName>,
     /// Sources whose rows the project holds: they are read as its code is, not as data.
     pub rows: BTreeSet<NodeName>,
 }
 
-impl Needs {
+impl QueryInputs {
     /// What reading `names` takes, views seen through.
     pub fn of<'g>(graph: &'g PipelineGraph, names: impl IntoIterator<Item = &'g NodeName>) -> Self {
         Self::through(graph, names, |stage| stage.materialize == Materialize::View)
@@ -57,22 +57,22 @@ impl Needs {
         names: impl IntoIterator<Item = &'g NodeName>,
         is_seen_through: impl Fn(&Stage) -> bool,
     ) -> Self {
-        let mut needs = Self::default();
+        let mut reads = Self::default();
         let mut waiting: Vec<&NodeName> = names.into_iter().collect();
         while let Some(name) = waiting.pop() {
             match graph.stage(name) {
                 Some(view) if is_seen_through(view) => {
-                    if needs.views.insert(name.clone()) {
+                    if reads.views.insert(name.clone()) {
                         waiting.extend(&view.reads);
                     }
                 }
                 _ => match graph.sources.get(name).map(|source| &source.kind) {
-                    Some(SourceKind::Rows(_)) => drop(needs.rows.insert(name.clone())),
-                    _ => drop(needs.leaves.insert(name.clone())),
+                    Some(SourceKind::Rows(_)) => drop(reads.rows.insert(name.clone())),
+                    _ => drop(reads.base_tables.insert(name.clone())),
                 },
             }
         }
-        needs
+        reads
     }
 
     /// A session that knows all of it, as `inputs` says.
@@ -88,7 +88,7 @@ impl Needs {
     ) -> Result<QuerySession, StageError> {
         let context = sessions.context()?;
         let mut registrations = Vec::new();
-        for name in &self.leaves {
+        for name in &self.base_tables {
             if let Some(input) = inputs.get(name) {
                 registrations.push(register(&context, sessions.stores(), name, input.table()).await?);
             }
@@ -110,10 +110,10 @@ impl Needs {
 
 /// What executing a stage reads: caches as tables of this run, unless the stage is incremental, for which they are views
 /// through which changes are followed.
-pub fn executed_needs(graph: &PipelineGraph, stage: &Stage) -> Needs {
+pub fn executed_inputs(graph: &PipelineGraph, stage: &Stage) -> QueryInputs {
     match stage.table.incremental {
-        Incremental::Off => Needs::of(graph, &stage.reads),
-        Incremental::Auto | Incremental::Strict => Needs::lasting(graph, &stage.reads),
+        Incremental::Off => QueryInputs::of(graph, &stage.reads),
+        Incremental::Auto | Incremental::Strict => QueryInputs::lasting(graph, &stage.reads),
     }
 }
 

@@ -28,7 +28,7 @@ pub struct PlanRequest {
     pub select: Vec<String>,
     /// What to leave out.
     pub exclude: Vec<String>,
-    /// What to compute anew, or to take in otherwise than from the cursors.
+    /// What to compute again, or to apply otherwise than from the cursors.
     pub refresh: Refresh,
     /// The run that the plan is for; it owns the caches.
     pub run: RunId,

@@ -12,9 +12,9 @@ use windlass_project::spec::table::WriteMode;
 use super::changes::KnownChanges;
 use super::code::CodeVersion;
 use super::error::PlanError;
+use super::incremental_context::IncrementalContext;
 use super::input::Inputs;
 use super::request::PlanRequest;
-use super::table_role::TableRole;
 
 /// What one run reads, computes and writes.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub struct RunPlan {
     pub changes: KnownChanges,
     /// The hash of everything about the session that can change a plan.
     pub session_identity: String,
-    /// What the stages' tables have taken in before the run.
+    /// What the stages' tables have applied before the run.
     pub cursors: Vec<SavedCursor>,
 }
 
@@ -55,7 +55,7 @@ pub struct PlannedStage {
     /// Overwrite or append.
     pub mode: WriteMode,
     /// What is known of it as a table that lasts; `None` for a cache.
-    pub role: Option<Box<TableRole>>,
+    pub table_context: Option<Box<IncrementalContext>>,
 }
 
 impl RunPlan {
@@ -116,7 +116,7 @@ impl RunPlan {
 impl PlannedStage {
     /// Whether it may not be computed.
     pub fn is_refused(&self) -> bool {
-        self.role.as_ref().is_some_and(|role| role.refusal.is_some())
+        self.table_context.as_ref().is_some_and(|table_context| table_context.refusal.is_some())
     }
 
     fn summary(&self) -> PlannedTable {

@@ -9,7 +9,7 @@ use windlass_project::spec::source::SourceKind;
 use windlass_project::spec::table::Materialize;
 
 use super::error::PlanError;
-use super::query::Needs;
+use super::query::QueryInputs;
 use super::request::PlanRequest;
 
 /// Which part of the graph a run is about.
@@ -35,7 +35,7 @@ impl Scope {
         let tables = of_kind(Materialize::Table);
         let mut seen_through = BTreeSet::new();
         for stage in graph.stages.iter().filter(|stage| tables.contains(&stage.name)) {
-            seen_through.extend(Needs::lasting(graph, &stage.reads).views);
+            seen_through.extend(QueryInputs::lasting(graph, &stage.reads).views);
         }
         let mut lone_caches = of_kind(Materialize::Cache);
         lone_caches.retain(|name| !seen_through.contains(name));
@@ -61,9 +61,9 @@ impl Scope {
             if !self.tables.contains(&stage.name) && !self.lone_caches.contains(&stage.name) {
                 continue;
             }
-            for leaf in Needs::lasting(graph, &stage.reads).leaves {
-                if !self.tables.contains(&leaf) {
-                    read_by.entry(leaf).or_insert_with(|| stage.name.clone());
+            for table in QueryInputs::lasting(graph, &stage.reads).base_tables {
+                if !self.tables.contains(&table) {
+                    read_by.entry(table).or_insert_with(|| stage.name.clone());
                 }
             }
         }

@@ -10,7 +10,7 @@ use super::changes::ChangeReader;
 use super::decide::{Cursors, Verdict, changed_text};
 use super::error::PlanError;
 use super::forecast::{Forecast, forecast};
-use super::table_role::TableRole;
+use super::incremental_context::IncrementalContext;
 
 /// The decision about a stage, whose table is at `location`, as it is shown. A verdict that turns out not to be possible is
 /// corrected.
@@ -20,25 +20,25 @@ use super::table_role::TableRole;
 pub(super) async fn stage_decision(
     reader: &ChangeReader<'_>,
     location: &Location,
-    role: &mut TableRole,
+    table_context: &mut IncrementalContext,
     plan: &LogicalPlan,
 ) -> Result<StageDecision, PlanError> {
     let stage = reader.stage;
     let mut changes = Vec::new();
     let mut strategy = Strategy::Full;
-    if let Verdict::Incremental(cursors) = &role.verdict {
-        let newest = role.memory.as_ref().map(|memory| memory.version).unwrap_or_default();
+    if let Verdict::Incremental(cursors) = &table_context.verdict {
+        let newest = table_context.memory.as_ref().map(|memory| memory.version).unwrap_or_default();
         match forecast(reader, (location, newest), cursors, plan).await? {
             Forecast::Possible { strategy: found, changes: found_changes } => {
                 (strategy, changes) = (found, found_changes);
             }
             Forecast::Impossible { reason } => {
-                role.verdict = Verdict::Full { reason, missed: cursors.missed.clone() };
+                table_context.verdict = Verdict::Full { reason, missed: cursors.missed.clone() };
             }
         }
     }
     let name = stage.name.clone();
-    let mut decision = match &role.verdict {
+    let mut decision = match &table_context.verdict {
         Verdict::Incremental(cursors) => {
             let why = match cursors.repair {
                 Some(_) => "another program changed rows of its table".to_owned(),
@@ -54,7 +54,7 @@ pub(super) async fn stage_decision(
         Verdict::Full { reason, missed } => {
             let mut decision = StageDecision::new(name, PlanDecision::Full, reason.clone());
             decision.reuse = Some(ReuseVerdict { hit: false, missed: missed.clone() });
-            let pinned = || role.inputs.iter().filter_map(|name| reader.inputs.pinned_input(name));
+            let pinned = || table_context.inputs.iter().filter_map(|name| reader.inputs.pinned_input(name));
             let rows = pinned().map(|input| input.table.as_ref().map_or(Some(0), |table| table.pin().rows));
             decision.estimated_rows = rows.sum();
             decision.estimated_bytes = pinned().map(|input| input.pin.bytes).sum();
@@ -63,7 +63,7 @@ pub(super) async fn stage_decision(
         Verdict::Done { reason } => {
             let mut decision = StageDecision::new(name, PlanDecision::Reuse, reason.clone());
             decision.reuse = Some(ReuseVerdict { hit: true, missed: Vec::new() });
-            decision.code_version = role.code.to_string();
+            decision.code_version = table_context.code.to_string();
             return Ok(decision);
         }
         Verdict::Refuse { reason } => {
@@ -73,17 +73,17 @@ pub(super) async fn stage_decision(
     };
     decision.strategy = Some(strategy);
     decision.changes = changes;
-    decision.set_code(role.code.as_str(), role.code.parts());
+    decision.set_code(table_context.code.as_str(), table_context.code.parts());
     Ok(decision)
 }
 
 /// What comes once more, for the reader of a plan.
 fn once_more(cursors: &Cursors) -> String {
-    let told = cursors.again.iter().map(|(name, again)| {
+    let texts = cursors.again.iter().map(|(name, again)| {
         let (first, last) = (again.first, again.last);
-        format!("; versions {first} to {last} of `{name}`, which are taken in, are looked at once more")
+        format!("; versions {first} to {last} of `{name}`, which are already applied, are looked at once more")
     });
-    told.collect()
+    texts.collect()
 }
 
 /// What a strategy does, for the reader of a plan.

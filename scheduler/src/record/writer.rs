@@ -45,7 +45,7 @@ impl BundleWriter {
         &self.layout
     }
 
-    /// Appends to the log. Answers with the line as written, for whoever shows it.
+    /// Appends to the log. Answers with the line as written, so that it can be shown.
     pub async fn log(&self, at: DateTime<Utc>, kind: LogKind) -> Result<LogEvent, RecordError> {
         self.unsealed()?;
         self.log.lock().await.append(at, kind).await

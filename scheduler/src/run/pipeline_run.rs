@@ -157,7 +157,7 @@ fn nothing_can_run(plan: &RunPlan) -> bool {
 /// The number of this run: greater than that of every earlier one, also where only the tables remember it.
 async fn next_sequence(scheduler: &Scheduler, plan: &RunPlan) -> Result<RunSequence, RunError> {
     let pipeline = &plan.request.graph.name;
-    let remembered = plan.stages.iter().filter_map(|stage| stage.role.as_ref()?.memory.as_ref()?.last_run);
+    let remembered = plan.stages.iter().filter_map(|stage| stage.table_context.as_ref()?.memory.as_ref()?.last_run);
     let least = remembered.map(|last| last.0.saturating_add(1)).fold(1, i64::max);
     let key = format!("pipelines/{pipeline}/sequence");
     loop {

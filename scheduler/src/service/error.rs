@@ -11,7 +11,7 @@ use windlass_evidence::artifact::SavedPlanError;
 use windlass_evidence::bundle::RecordError;
 use windlass_project::spec::Problems;
 
-use crate::cursors::ResetError;
+use crate::cursor_reset::ResetError;
 use crate::plan::PlanError;
 use crate::query::QueryError;
 use crate::run::RunError;

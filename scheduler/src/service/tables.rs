@@ -7,7 +7,7 @@ use windlass_evidence::artifact::{CursorReset, CursorStatus, TableStatus};
 use super::error::ServiceError;
 use super::project::Submitted;
 use crate::Scheduler;
-use crate::cursors::reset_cursor;
+use crate::cursor_reset::reset_cursor;
 use crate::plan;
 
 /// The tables that the project's stages write.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tonic::Status;
-use windlass_api::v1::RunEvent;
+use windlass_api::v1;
 use windlass_base::ids::RunId;
 use windlass_evidence::artifact::RunLayout;
 use windlass_evidence::bundle::{BundleFiles, RecordError, complete_lines};
@@ -13,7 +13,7 @@ use super::error::ServiceError;
 use super::live_run::LiveRun;
 use crate::record::BundleStore;
 
-type Lines = BoxStream<'static, Result<RunEvent, Status>>;
+type Lines = BoxStream<'static, Result<v1::RunEvent, Status>>;
 
 /// The lines from the one numbered `from` on, as they are written, until the run ends. If it could not be carried on,
 /// the last item is that error.
@@ -50,9 +50,9 @@ pub(super) async fn ended(bundles: &BundleStore, run_id: RunId, from: u64) -> Re
     let layout = RunLayout::new(run_id.clone());
     let content = bundles.get(&layout.log()).await?.ok_or(RecordError::NoSuchRun { run_id })?;
     let lines = complete_lines(&content).split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    let events: Vec<RunEvent> = lines
+    let events: Vec<v1::RunEvent> = lines
         .enumerate()
-        .map(|(seq, line)| RunEvent { seq: seq as u64, json: String::from_utf8_lossy(line).into_owned() })
+        .map(|(seq, line)| v1::RunEvent { seq: seq as u64, json: String::from_utf8_lossy(line).into_owned() })
         .filter(|event| event.seq >= from)
         .collect();
     Ok(stream::iter(events.into_iter().map(Ok)).boxed())

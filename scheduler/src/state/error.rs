@@ -68,7 +68,7 @@ impl Coded for StateError {
             Self::Busy { .. } => "see which process has the file open (`lsof`) and try again".to_owned(),
             Self::Damaged { path, .. } => format!(
                 "restore {0} from a backup, or move it away: tables and run bundles stay, but unfinished runs cannot \
-                 be resumed and run numbers start anew",
+                 be resumed and run numbers start again",
                 path.display()
             ),
             Self::Format { .. } => "use the version of windlass that wrote it, or another --home".to_owned(),

@@ -1,7 +1,7 @@
 //! A state store in one file of the project's home.
 //!
 //! Who has the file open for writing locks out every other process. A run lasts long, and meanwhile other commands must
-//! be able to look at the state, so the file is opened for each operation and closed at once; whoever finds it open
+//! be able to look at the state, so the file is opened for each operation and closed at once; a process that finds it open
 //! tries again shortly after. A change costs several syncs of the disk, a look at the state none.
 
 use std::path::{Path, PathBuf};

@@ -26,7 +26,7 @@ pub(super) struct FileLock {
     _file: File,
 }
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 enum Found {
     Ours(File),
     Taken(Record),
@@ -67,7 +67,7 @@ impl FileLock {
 fn look(path: &Path, holder: &LeaseHolder) -> io::Result<Found> {
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
     match file.try_lock() {
-        // Its last holder has removed it meanwhile: whoever comes next makes another.
+        // Its last holder has removed it meanwhile: the next process makes another.
         Ok(()) if !is_at(&file, path) => Ok(Found::Unclear),
         Ok(()) => {
             let record = Record { holder: holder.clone(), since: Utc::now(), expires_at: None };

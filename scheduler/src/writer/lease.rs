@@ -1,5 +1,5 @@
 //! A home in an object store: objects that are numbered without gaps, each put only if it is absent. The newest says who
-//! writes, and until when; whoever finds it expired or given back puts the next.
+//! writes, and until when; a process that finds it expired or given back puts the next.
 //!
 //! No more is asked of the store than of commits: a put that checks atomically whether the object is there. Who has put an
 //! object looks once more whether it is the newest, since numbers before the newest are removed and could be put again.

@@ -28,7 +28,7 @@ use lease::ObjectLease;
 use crate::home::Home;
 use crate::state::{LeaseHolder, ProcessIdentity, SystemClock};
 
-/// Who writes to a home, as whoever finds it taken reads it.
+/// Who writes to a home, as a process that finds it taken reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Record {
     holder: LeaseHolder,

@@ -6,7 +6,7 @@ use datafusion::arrow::datatypes::DataType;
 use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
 use datafusion::physical_plan::test::TestMemoryExec;
 use windlass_base::error::{Coded, Failure};
-use windlass_scheduler::execute::{EngineError, StageState, TaskState};
+use windlass_scheduler::execute::{EngineError, EngineStageState, TaskState};
 use windlass_tests::shared_cluster;
 
 use super::functions::refusal;
@@ -73,7 +73,7 @@ async fn an_io_error_is_tried_again_and_then_retryable() {
 
     let stages = job.evidence().await.stages;
     assert_eq!(stages.len(), 1);
-    assert_eq!(stages[0].state, StageState::Failed);
+    assert_eq!(stages[0].state, EngineStageState::Failed);
     assert!(stages[0].plan.contains("drop_connection"), "{}", stages[0].plan);
     let attempts: Vec<_> = stages[0].tasks.iter().filter(|task| task.partitions == [3]).collect();
     assert_eq!(attempts.iter().map(|task| task.attempt).collect::<Vec<_>>(), [1, 2, 3, 4]);

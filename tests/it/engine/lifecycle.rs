@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use windlass_base::config::SessionSettings;
 use windlass_engine::function::Functions;
-use windlass_scheduler::execute::{EngineError, RunningJob, StageState, TaskState};
+use windlass_scheduler::execute::{EngineError, EngineStageState, RunningJob, TaskState};
 use windlass_tests::{EmbeddedCluster, embedded_cluster, shared_cluster};
 
 use super::functions::gate;
@@ -71,7 +71,7 @@ async fn a_cancelled_job_has_ended_and_left_its_evidence() {
     assert!(matches!(job.wait().await, Err(EngineError::Cancelled)));
 
     let stages = job.evidence().await.stages;
-    assert_eq!(stages[0].state, StageState::Failed);
+    assert_eq!(stages[0].state, EngineStageState::Failed);
     assert_eq!(stages[0].tasks.iter().filter(|task| task.state == TaskState::Succeeded).count(), 2);
 
     // A cancelled job releases its slots, and cancelling twice is not an error.
@@ -106,7 +106,7 @@ async fn evidence_names_stages_tasks_operators_and_metrics() {
     assert_eq!(evidence.stages.iter().map(|stage| stage.stage).collect::<Vec<_>>(), [1, 2, 3]);
     assert_eq!(evidence.stages.iter().map(|stage| stage.feeds.clone()).collect::<Vec<_>>(), [vec![2], vec![3], vec![]]);
     for stage in &evidence.stages {
-        assert_eq!((stage.state, stage.attempts), (StageState::Succeeded, 1));
+        assert_eq!((stage.state, stage.attempts), (EngineStageState::Succeeded, 1));
         assert!(stage.analyzed.contains("output_rows="), "{}", stage.analyzed);
         for task in &stage.tasks {
             assert_eq!((&task.state, task.attempt), (&TaskState::Succeeded, 1));

@@ -113,7 +113,7 @@ async fn changes_that_cannot_be_read_now_are_one_error_for_plans_and_runs() {
     let failed: Vec<_> =
         record.stages.iter().filter_map(|stage| Some((stage.stage.as_str(), stage.failure.as_ref()?))).collect();
     let [("after", in_run)] = failed.as_slice() else { panic!("{failed:?}") };
-    let told = "`after` cannot take in what changed in `first`";
+    let told = "`after` cannot apply the changes of `first`";
     assert!(in_run.message.starts_with(told), "{}", in_run.message);
     assert_eq!((in_run.code.as_str(), in_run.retryable), ("WL0401", true));
 

@@ -11,7 +11,7 @@ use windlass_delta::changes::{TableChanges, with_change_columns};
 use windlass_delta::scan::ScanOptions;
 use windlass_engine::session::ListingChange;
 
-use super::since::{Change, InputChange};
+use super::since::{ChangedData, ReadChange};
 use crate::plan::incremental::{ChangedInputs, InputChanges};
 use crate::plan::input::{Input, Inputs};
 
@@ -47,16 +47,16 @@ impl ChangeFeeds {
     }
 
     /// The changes that were read. Inputs without a changed row are not among them.
-    pub fn of(changes: &[InputChange], options: &ScanOptions) -> Self {
+    pub fn of(changes: &[ReadChange], options: &ScanOptions) -> Self {
         let mut feeds = Self::default();
         for input in changes {
             let name = &input.summary.source;
             match &input.change {
-                Change::Rows { new, again } => feeds.add(name.clone(), new, again.as_ref(), options),
-                Change::Files(found) if found.paths.is_empty() => {}
-                Change::Files(found) => feeds.without_versions(name, Some(found.clone())),
-                Change::Unlisted => feeds.without_versions(name, None),
-                Change::Pending => {}
+                ChangedData::Rows { new, again } => feeds.add(name.clone(), new, again.as_ref(), options),
+                ChangedData::Files(found) if found.paths.is_empty() => {}
+                ChangedData::Files(found) => feeds.without_versions(name, Some(found.clone())),
+                ChangedData::Unlisted => feeds.without_versions(name, None),
+                ChangedData::Pending => {}
             }
         }
         feeds

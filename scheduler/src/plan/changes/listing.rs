@@ -1,4 +1,4 @@
-//! The listings of sources of files that tables have taken in, kept in the home.
+//! The listings of sources of files that tables have applied, kept in the home.
 
 use object_store::ObjectStoreExt;
 use windlass_engine::session::TextListing;
@@ -6,7 +6,7 @@ use windlass_storage::{Location, StorageError, Stores};
 
 use crate::home::Home;
 
-/// Where the listings of sources of files are kept that tables have taken in, by their marks: `<home>/cursors/listings`.
+/// Where the listings of sources of files are kept that tables have applied, by their marks: `<home>/cursors/listings`.
 fn listing_file(home: &Home, mark: i64) -> Location {
     home.root().join("cursors").join("listings").join(&format!("{mark:016x}.json"))
 }
@@ -27,7 +27,7 @@ pub async fn keep_listing(home: &Home, mark: i64, listing: &TextListing, stores:
 ///
 /// # Errors
 /// [`StorageError`] if the home's store fails.
-pub async fn kept_listing(home: &Home, mark: i64, stores: &Stores) -> Result<Option<TextListing>, StorageError> {
+pub(super) async fn kept_listing(home: &Home, mark: i64, stores: &Stores) -> Result<Option<TextListing>, StorageError> {
     let file = listing_file(home, mark);
     let failed = |source| StorageError::Access { location: file.to_string(), source };
     let found = match stores.store(&file)?.get(&file.path()?).await {

@@ -24,7 +24,7 @@ pub struct ChangeReader<'r> {
     pub inputs: &'r Inputs,
     /// What the run has read already.
     pub known: &'r KnownChanges,
-    /// Where listings are kept that are taken in.
+    /// Where listings are kept that tables have applied.
     pub home: &'r Home,
     /// The stores of the inputs and the home.
     pub stores: &'r Stores,
@@ -33,7 +33,7 @@ pub struct ChangeReader<'r> {
 /// Whether it can be told what has changed.
 pub enum ChangesSince {
     /// The inputs that have changed, in the order of the cursors.
-    Known(Vec<InputChange>),
+    Known(Vec<ReadChange>),
     /// It cannot, and all rows are to be computed.
     Unknown {
         /// Why not.
@@ -42,15 +42,15 @@ pub enum ChangesSince {
 }
 
 /// A changed input.
-pub struct InputChange {
+pub struct ReadChange {
     /// Which it is, and how much there is to read.
     pub summary: SourceChange,
     /// What has changed.
-    pub change: Change,
+    pub change: ChangedData,
 }
 
 /// What has changed in an input.
-pub enum Change {
+pub enum ChangedData {
     /// Rows of a table.
     Rows {
         /// Since the cursor.
@@ -66,7 +66,7 @@ pub enum Change {
     Pending,
 }
 
-impl Change {
+impl ChangedData {
     /// Whether it is known that no row has changed: a newer version can be a compacted one, or one with another property.
     pub fn is_without_rows(&self) -> bool {
         match self {
@@ -100,12 +100,12 @@ impl ChangeReader<'_> {
                 bytes: 0,
             };
             let change = match pinned {
-                None => Ok(Change::Pending),
+                None => Ok(ChangedData::Pending),
                 Some(input) if input.table.is_some() => self.rows(input, cursors, &mut summary).await?,
                 Some(input) => self.files(input, cursors, &mut summary).await?,
             };
             match change {
-                Ok(change) => all.push(InputChange { summary, change }),
+                Ok(change) => all.push(ReadChange { summary, change }),
                 Err(reason) => return Ok(ChangesSince::Unknown { reason }),
             }
         }
@@ -126,7 +126,7 @@ impl ChangeReader<'_> {
         match changes(location, own, newest, self.stores).await {
             Ok(found) => Ok(Ok(found)),
             Err(gap) if gap.is_change_gap() => {
-                Ok(Err(format!("another program changed its table, and what it did cannot be told: {gap}")))
+                Ok(Err(format!("another program changed its table, and what it did is not known: {gap}")))
             }
             Err(source) => Err(self.unreadable(&self.stage.name, source)),
         }
@@ -148,7 +148,7 @@ impl ChangeReader<'_> {
         input: &PinnedInput,
         cursors: &Cursors,
         summary: &mut SourceChange,
-    ) -> Result<Result<Change, String>, PlanError> {
+    ) -> Result<Result<ChangedData, String>, PlanError> {
         let name = &summary.source;
         let (Some(table), Some(from)) = (&input.table, summary.from) else {
             return self.unless_strict(format!("the cursor of `{name}` is not known")).map(Err);
@@ -156,7 +156,7 @@ impl ChangeReader<'_> {
         match self.known.with_again(table, from, cursors.again.get(name), self.stores).await {
             Ok((new, again)) => {
                 count_changes(summary, again.iter().chain([&new]));
-                Ok(Ok(Change::Rows { new, again }))
+                Ok(Ok(ChangedData::Rows { new, again }))
             }
             Err(gap) if gap.is_change_gap() && self.stage.table.incremental != Incremental::Strict => {
                 Ok(Err(gap.to_string()))
@@ -170,20 +170,20 @@ impl ChangeReader<'_> {
         input: &PinnedInput,
         cursors: &Cursors,
         summary: &mut SourceChange,
-    ) -> Result<Result<Change, String>, PlanError> {
+    ) -> Result<Result<ChangedData, String>, PlanError> {
         let name = &summary.source;
         let (Some(mark), Some(listing)) = (cursors.files.get(name), &input.files) else {
-            return Ok(Ok(Change::Unlisted));
+            return Ok(Ok(ChangedData::Unlisted));
         };
         let former = kept_listing(self.home, *mark, self.stores).await;
         let Some(former) = former.map_err(|source| PlanError::Location { node: name.clone(), source })? else {
-            let reason = format!("the listing of `{name}` that is taken in is not there any more");
+            let reason = format!("the listing of `{name}` that is applied is gone");
             return self.unless_strict(reason).map(Err);
         };
         let found = listing.change_since(&former);
         (summary.files, summary.rows) = (found.paths.len() as u64, Some(found.present));
         summary.bytes = found.bytes;
-        Ok(Ok(Change::Files(found)))
+        Ok(Ok(ChangedData::Files(found)))
     }
 
     fn unreadable(&self, input: &NodeName, source: DeltaError) -> PlanError {

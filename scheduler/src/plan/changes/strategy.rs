@@ -13,8 +13,8 @@ use windlass_project::strategy::Strategy;
 use super::feeds::ChangeFeeds;
 use crate::plan::incremental::{Blocker, Choice, StrategyRequest, TraceError, choose, is_row_wise};
 
-/// The strategy by which `stage`, whose optimized query is `plan`, takes in `feeds`; or what stands against all but
-/// computing everything. `again` if changes that were taken in before come once more.
+/// The strategy by which `stage`, whose optimized query is `plan`, applies `feeds`; or what stands against all but
+/// computing everything. `again` if changes that are applied already are applied once more.
 ///
 /// # Errors
 /// The engine's, if it refuses a plan.
@@ -54,7 +54,7 @@ fn judges_among_rows(stage: &Stage) -> bool {
     })
 }
 
-/// Changes of files can be taken in where each row is made of one file, and says of which.
+/// Changes of files can be applied where each row is made of one file, and says of which.
 fn by_files(
     stage: &Stage,
     plan: &LogicalPlan,

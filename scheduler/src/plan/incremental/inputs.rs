@@ -23,11 +23,11 @@ pub(super) const COPIES: &str = "__wl_copies";
 /// The change feeds of one input: its columns, and those of [`windlass_delta::changes`].
 #[derive(Clone)]
 pub struct InputChanges {
-    /// What the table has yet to take in; `None` if that is nothing.
+    /// What the table has yet to apply; `None` if that is nothing.
     pub feed: Option<Arc<dyn TableSource>>,
     /// Whether that is nothing but rows that were inserted.
     pub insert_only: bool,
-    /// What it has taken in and is to look at once more: the rows in it count as touched, and change no number of copies.
+    /// What it has applied and is to look at once more: the rows in it count as touched, and change no number of copies.
     pub again: Option<Arc<dyn TableSource>>,
 }
 
@@ -76,7 +76,7 @@ impl ChangedInputs {
     }
 
     /// The rows of which `scan` reads more or fewer copies than before, each once, with [`SIGN`] behind its columns;
-    /// `None` if nothing has changed. A row that was deleted and came back, or a change of columns that the scan does
+    /// `None` if nothing has changed. A row that was deleted and inserted again, or a change of columns that the scan does
     /// not read, is no change. Rows that are looked at once more follow, with a sign of zero.
     pub(super) fn net(&self, scan: &TableScan) -> Result<Option<LogicalPlan>> {
         let Some(changes) = self.of(scan) else { return Ok(None) };

@@ -4,8 +4,8 @@
 //! optimized logical plan ─strategy→ append, row-wise, affected keys or partition replace; or what stands against it
 //!     change feeds ─inputs→ net changes of each scan
 //!         ─row_wise→ the rows that the changes become                        (plans that work row by row)
-//!         ─carried→ the input's keys that changed, if they tell which rows those had become
-//!         ─totals→ by how much the counts and sums of each group have changed (one aggregation of such plans)
+//!         ─preserved_key→ the input's keys that changed, if they tell which rows those had become
+//!         ─maintained_aggregates→ by how much the counts and sums of each group have changed (one aggregation of such plans)
 //!         ─trace→ the keys of every row that can differ ─restrict→ the query over just those keys
 //! ```
 //!
@@ -14,27 +14,27 @@
 
 mod blocker;
 mod bounds;
-mod carried;
 mod columns;
 mod grouping_sets;
 mod groups;
 mod inputs;
 mod join;
+mod maintained_aggregates;
+mod preserved_key;
 mod restrict;
 mod row_wise;
 mod strategy;
-mod totals;
 mod trace;
 
 pub use blocker::{Blocker, TraceError};
 pub use bounds::Bounds;
-pub use carried::CarriedKey;
 pub use groups::{TouchedGroups, has_all_groups, spans_all, touched_groups};
 pub use inputs::{ChangedInputs, InputChanges};
+pub use maintained_aggregates::MaintainedAggregates;
+pub use preserved_key::PreservedKey;
 pub use restrict::{Keys, restrict};
-pub use row_wise::{Side, changed_rows, is_row_wise};
+pub use row_wise::{RowChange, changed_rows, is_row_wise};
 pub use strategy::{
     Choice, StrategyRequest, affected_keys, choose, first_volatile, rows_of_keys, rows_of_null_keys, volatile_function,
 };
-pub use totals::Totals;
 pub use trace::Tracer;

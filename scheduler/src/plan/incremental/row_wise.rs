@@ -28,7 +28,7 @@ pub fn is_row_wise(plan: &LogicalPlan) -> bool {
 
 /// Which rows that changed are meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub enum RowChange {
     /// Those that are there now and were not before.
     New,
     /// Those that were there before and are not now.
@@ -45,11 +45,11 @@ pub enum Side {
 ///
 /// # Errors
 /// The engine's, if it refuses a plan.
-pub fn changed_rows(plan: &LogicalPlan, changes: &ChangedInputs, side: Side) -> Result<LogicalPlan> {
+pub fn changed_rows(plan: &LogicalPlan, changes: &ChangedInputs, side: RowChange) -> Result<LogicalPlan> {
     let replaced = plan.clone().transform_down(|node| {
         let rows = match &node {
             LogicalPlan::TableScan(scan) => match side {
-                Side::Inserted => changes.inserted(scan)?,
+                RowChange::Inserted => changes.inserted(scan)?,
                 _ => changes.net(scan)?.map(|net| of_sign(net, scan, side)).transpose()?,
             },
             // Rows that the query itself spells out never change.
@@ -62,12 +62,12 @@ pub fn changed_rows(plan: &LogicalPlan, changes: &ChangedInputs, side: Side) -> 
     Ok(replaced.data)
 }
 
-fn of_sign(net: LogicalPlan, scan: &datafusion::logical_expr::TableScan, side: Side) -> Result<LogicalPlan> {
-    let went = matches!(side, Side::Old | Side::Removed);
-    let copies = if went { lit(0_i64) - col(SIGN) } else { col(SIGN) };
+fn of_sign(net: LogicalPlan, scan: &datafusion::logical_expr::TableScan, side: RowChange) -> Result<LogicalPlan> {
+    let is_deleted = matches!(side, RowChange::Old | RowChange::Removed);
+    let copies = if is_deleted { lit(0_i64) - col(SIGN) } else { col(SIGN) };
     let columns = || scan.projected_schema.columns().into_iter().map(Expr::Column);
     let rows = LogicalPlanBuilder::from(net).filter(copies.clone().gt(lit(0_i64)))?;
-    if matches!(side, Side::New | Side::Old) {
+    if matches!(side, RowChange::New | RowChange::Old) {
         return rows.project(columns())?.build();
     }
     rows.project(columns().chain([gen_series(lit(1_i64), copies, lit(1_i64)).alias(COPIES)]))?

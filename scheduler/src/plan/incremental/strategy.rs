@@ -54,10 +54,10 @@ pub fn choose(request: StrategyRequest<'_>, changes: &ChangedInputs) -> Result<C
     }
     if request.append_only {
         let reason = match (row_wise, request.again, request.among_rows) {
-            (true, true, _) => "rows that were taken in before would be added again",
-            (true, false, true) => "a row that is there may have to go to quarantine, and rows can only be added",
+            (true, true, _) => "rows that are already applied would be added again",
+            (true, false, true) => "an existing row may have to go to quarantine, and rows can only be added",
             (true, false, false) => "its inputs have updated or deleted rows, and rows can only be added",
-            (false, ..) => "a row that is there may change, and rows can only be added",
+            (false, ..) => "an existing row may change, and rows can only be added",
         };
         return Err(TraceError::Blocked(Blocker::new("`mode: append`", reason)));
     }

@@ -49,7 +49,7 @@ pub(in crate::run) trait StageWork: Send + Sync + 'static {
         notes: Option<StageNotes>,
     ) -> (Result<StageReceipt, Failure>, Option<StageNotes>);
 
-    /// Tells whoever watches what happened, after it is in the event log; `state` is the state that it led to.
+    /// Reports what happened, after it is in the event log; `state` is the state that it led to.
     async fn observe(&self, event: &RunEvent, actions: &[RunAction], state: &RunState);
 
     /// Writes down how a stage ended.

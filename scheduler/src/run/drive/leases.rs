@@ -22,7 +22,7 @@ const LEASE_TTL: Duration = Duration::from_secs(30);
 /// How often it is renewed.
 const LEASE_PERIOD: Duration = Duration::from_secs(8);
 
-/// The lease that whoever changes the tables of a pipeline holds.
+/// The lease under which the tables of a pipeline are changed.
 fn lease_name(pipeline: &PipelineName) -> String {
     format!("pipelines/{pipeline}")
 }

@@ -42,7 +42,11 @@ pub(in crate::run) fn lineage(
             code_fingerprint: fingerprint(&planned.name),
             plan_fingerprint: note.plan_fingerprint.clone(),
             location: planned.table.location.to_string(),
-            code_version: planned.role.as_ref().map(|role| role.code.to_string()).unwrap_or_default(),
+            code_version: planned
+                .table_context
+                .as_ref()
+                .map(|table_context| table_context.code.to_string())
+                .unwrap_or_default(),
             reuse: note.reuse.clone(),
             strategy: note.strategy,
             touched: note.touched,
@@ -57,7 +61,7 @@ pub(in crate::run) fn lineage(
     LineageRecord { stages }
 }
 
-/// Every table as the run's sessions came to know it, each once.
+/// Every table as the run's sessions registered it, each once.
 pub(in crate::run) fn registrations(notes: &BTreeMap<NodeName, StageNotes>) -> RegistrationsRecord {
     let all = notes.values().flat_map(|note| &note.registrations);
     let tables: BTreeMap<_, _> = all.map(|table| (table.name.clone(), table.clone())).collect();

@@ -98,9 +98,9 @@ impl RunWork {
             notes.get_or_insert_default().quarantine = Some(record);
         }
         let mut info = self.run.commit_info(&stage.name, &write.plan_fingerprint);
-        if let Some(role) = &planned.role {
+        if let Some(table_context) = &planned.table_context {
             // There is nothing in the parts that JSON refuses.
-            info.insert(CODE_PARTS.to_owned(), serde_json::to_value(role.code.parts()).unwrap_or_default());
+            info.insert(CODE_PARTS.to_owned(), serde_json::to_value(table_context.code.parts()).unwrap_or_default());
         }
         let done_in = write.done_in;
         if let Some(done_in) = done_in {

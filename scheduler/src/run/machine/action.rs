@@ -51,7 +51,7 @@ pub enum RunAction {
         /// The stage.
         stage: NodeName,
     },
-    /// Every stage has ended: seal the bundle, release the pins and the lease, tell whoever waits. Nothing is executed
+    /// Every stage has ended: seal the bundle, release the pins and the lease, answer the caller. Nothing is executed
     /// or committed after this; for a cancelled run it is the acknowledgement.
     FinishRun {
         /// How the run ended.

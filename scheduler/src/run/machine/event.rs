@@ -56,7 +56,7 @@ pub enum RunEventKind {
         stage: NodeName,
         /// The attempt, counted from 1.
         attempt: u32,
-        /// What the commit came to.
+        /// The receipt of the commit.
         receipt: StageReceipt,
     },
     /// An execution or a commit has failed; which of them, the machine knows.

@@ -50,7 +50,7 @@ pub enum StagePhase {
     },
     /// Its table has the new version.
     Committed {
-        /// What the commit came to.
+        /// The receipt of the commit.
         receipt: StageReceipt,
     },
     /// It has failed for good.
@@ -112,7 +112,7 @@ impl StagePhase {
 pub enum AttemptOutcome {
     /// Its result was committed.
     Committed {
-        /// What the commit came to.
+        /// The receipt of the commit.
         receipt: StageReceipt,
     },
     /// Its execution or its commit failed.
@@ -155,7 +155,7 @@ pub struct StageState {
 }
 
 impl StageState {
-    /// What the stage's commit came to, if it committed.
+    /// The receipt of the stage's commit, if it committed.
     pub fn receipt(&self) -> Option<&StageReceipt> {
         match &self.phase {
             StagePhase::Committed { receipt } => Some(receipt),

@@ -1,4 +1,4 @@
-//! One attempt at a stage: what is to be done with its table, decided anew now that its inputs are known, and done.
+//! One attempt at a stage: what is to be done with its table, decided again now that its inputs are known, and done.
 //!
 //! ```text
 //! decide ─┬─ reuse ──────────────────────────────────────────────→ StagedWrite::Nothing
@@ -34,7 +34,7 @@ use super::query::StageQueryPlan;
 use super::staged::{StagedCommit, StagedQuarantine, StagedWrite};
 use crate::execute::JobEvidence;
 use crate::plan::decide::{Verdict, decide};
-use crate::plan::{Inputs, Needs, PlanError, PlannedStage, TableRole, executed_needs};
+use crate::plan::{IncrementalContext, Inputs, PlanError, PlannedStage, QueryInputs, executed_inputs};
 use crate::run::context::RunContext;
 
 /// One attempt at a stage.
@@ -99,7 +99,7 @@ impl<'r> StageRun<'r> {
 
     /// Whether the files that the stage has read are still what they were when the run listed them.
     async fn check_files(&self) -> Result<(), SessionError> {
-        for name in self.needs().leaves {
+        for name in self.reads().base_tables {
             if let Some(input) = self.inputs.pinned_input(&name) {
                 check_unchanged(input.provider.as_ref(), self.run.stores()).await?;
             }
@@ -108,33 +108,35 @@ impl<'r> StageRun<'r> {
     }
 
     async fn decide_and_run(&mut self) -> Result<StagedWrite, Failure> {
-        let Some(role) = self.planned.role.as_deref() else { return self.full(None).await };
-        if let Some(refusal) = &role.refusal {
+        let Some(table_context) = self.planned.table_context.as_deref() else { return self.full(None).await };
+        if let Some(refusal) = &table_context.refusal {
             return Err(refusal.clone());
         }
-        let decided = match &role.verdict {
-            Verdict::Full { .. } if !role.interrupted => role.verdict.clone(),
+        let decided = match &table_context.verdict {
+            Verdict::Full { .. } if !table_context.interrupted => table_context.verdict.clone(),
             _ => {
                 let stores = self.run.stores();
-                let facts = role.facts(self.stage, &self.inputs, &self.run.plan.changes, stores).await;
+                let facts = table_context.facts(self.stage, &self.inputs, &self.run.plan.changes, stores).await;
                 decide(&facts.map_err(|error| error.to_failure())?)
             }
         };
         match decided {
-            Verdict::Reuse => Ok(self.reuse(role)),
-            Verdict::Done { .. } => self.record_as_done(role).await,
+            Verdict::Reuse => Ok(self.reuse(table_context)),
+            Verdict::Done { .. } => self.record_as_done(table_context).await,
             Verdict::Incremental(cursors) => {
                 self.note_missed(&cursors.missed);
                 let may_be_full = self.stage.table.incremental == Incremental::Auto || !cursors.again.is_empty();
-                match self.incremental(role, &cursors).await {
+                match self.incremental(table_context, &cursors).await {
                     // What follows changes through a view that is read several times can be too large where the query is not.
-                    Err(failure) if may_be_full && failure.code == TOO_MANY_OPERATORS => self.full(Some(role)).await,
+                    Err(failure) if may_be_full && failure.code == TOO_MANY_OPERATORS => {
+                        self.full(Some(table_context)).await
+                    }
                     staged => staged,
                 }
             }
             Verdict::Full { missed, .. } => {
                 self.note_missed(&missed);
-                self.full(Some(role)).await
+                self.full(Some(table_context)).await
             }
             Verdict::Refuse { reason } => Err(self.refused(reason)),
         }
@@ -142,39 +144,39 @@ impl<'r> StageRun<'r> {
 
     /// The rows of this run are there: a run that was interrupted has committed them. Says so in the table, so that the
     /// run after this one does not take them for its own.
-    async fn record_as_done(&mut self, role: &TableRole) -> Result<StagedWrite, Failure> {
-        let table = self.table_as_planned(role, SchemaChange::Refuse).await?;
-        let done_in = role.memory.as_ref().and_then(|memory| memory.rows_version);
-        self.note_reuse(role);
+    async fn record_as_done(&mut self, table_context: &IncrementalContext) -> Result<StagedWrite, Failure> {
+        let table = self.table_as_planned(table_context, SchemaChange::Refuse).await?;
+        let done_in = table_context.memory.as_ref().and_then(|memory| memory.rows_version);
+        self.note_reuse(table_context);
         Ok(StagedWrite::Commit(Box::new(StagedCommit {
             files: StagedFiles::default(),
             mode: CommitMode::Touch,
             base: BaseExpectation { version: Some(table.version), ..BaseExpectation::of(&table) },
             change: None,
             plan_fingerprint: String::new(),
-            marks: self.marks(Some(role)).await?,
+            marks: self.marks(Some(table_context)).await?,
             done_in: Some(done_in.unwrap_or(table.version)),
             quarantine: None,
         })))
     }
 
     /// What the stages before it have committed in this run turned out to be no change.
-    fn reuse(&mut self, role: &TableRole) -> StagedWrite {
-        self.note_reuse(role);
-        StagedWrite::Nothing { version: role.memory.as_ref().map(|memory| memory.version).unwrap_or_default() }
+    fn reuse(&mut self, table_context: &IncrementalContext) -> StagedWrite {
+        self.note_reuse(table_context);
+        StagedWrite::Nothing { version: table_context.memory.as_ref().map(|memory| memory.version).unwrap_or_default() }
     }
 
-    pub(super) fn needs(&self) -> Needs {
-        executed_needs(self.run.graph(), self.stage)
+    pub(super) fn reads(&self) -> QueryInputs {
+        executed_inputs(self.run.graph(), self.stage)
     }
 
     /// Finds or makes the stage's table, which must be as it was when the run was planned.
     pub(super) async fn table_as_planned(
         &self,
-        role: &TableRole,
+        table_context: &IncrementalContext,
         on_change: SchemaChange,
     ) -> Result<TableState, Failure> {
-        let planned = role.memory.as_ref().map(|memory| memory.version).unwrap_or_default();
+        let planned = table_context.memory.as_ref().map(|memory| memory.version).unwrap_or_default();
         let found = self.ensure_table(on_change).await;
         let now = match &found {
             Ok(table) => Some(table.version),
@@ -204,8 +206,8 @@ impl<'r> StageRun<'r> {
 
     /// Notes what the attempt reads and does.
     pub(super) fn note(&mut self, query: &StageQueryPlan, strategy: Option<Strategy>) {
-        let leaves: Vec<NodeName> = self.needs().leaves.into_iter().collect();
-        let inputs = lineage_inputs(&leaves, &self.inputs);
+        let base_tables: Vec<NodeName> = self.reads().base_tables.into_iter().collect();
+        let inputs = lineage_inputs(&base_tables, &self.inputs);
         let notes = self.notes();
         notes.registrations.clone_from(&query.registrations);
         notes.inputs = inputs;
@@ -216,8 +218,8 @@ impl<'r> StageRun<'r> {
     }
 
     /// Notes that the table is used as it is.
-    fn note_reuse(&mut self, role: &TableRole) {
-        let inputs = lineage_inputs(&role.inputs, &self.inputs);
+    fn note_reuse(&mut self, table_context: &IncrementalContext) {
+        let inputs = lineage_inputs(&table_context.inputs, &self.inputs);
         let notes = self.notes();
         notes.reuse = ReuseVerdict { hit: true, missed: Vec::new() };
         notes.inputs = inputs;

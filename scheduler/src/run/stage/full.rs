@@ -12,20 +12,21 @@ use windlass_project::strategy::Strategy;
 
 use super::attempt::StageRun;
 use super::staged::{StagedCommit, StagedWrite};
-use crate::plan::TableRole;
+use crate::plan::IncrementalContext;
 
 impl StageRun<'_> {
     /// Computes all rows.
-    pub(super) async fn full(&mut self, role: Option<&TableRole>) -> Result<StagedWrite, Failure> {
-        match (role, self.planned.mode) {
-            (Some(role), WriteMode::Upsert) => return self.upsert(role).await,
-            (Some(role), WriteMode::ReplacePartitions) => return self.replace_partitions(role).await,
+    pub(super) async fn full(&mut self, table_context: Option<&IncrementalContext>) -> Result<StagedWrite, Failure> {
+        match (table_context, self.planned.mode) {
+            (Some(table_context), WriteMode::Upsert) => return self.upsert(table_context).await,
+            (Some(table_context), WriteMode::ReplacePartitions) => return self.replace_partitions(table_context).await,
             _ => {}
         }
-        // Rows of another time do not stay in a table that is computed anew.
-        let anew = role.is_some_and(|role| role.memory.as_ref().is_some_and(|memory| memory.last_run.is_some()));
+        // Rows of another time do not stay in a table that is computed again.
+        let was_built = table_context
+            .is_some_and(|table_context| table_context.memory.as_ref().is_some_and(|memory| memory.last_run.is_some()));
         let mode = match self.planned.mode {
-            WriteMode::Append if anew && self.stage.table.incremental != Incremental::Off => WriteMode::Overwrite,
+            WriteMode::Append if was_built && self.stage.table.incremental != Incremental::Off => WriteMode::Overwrite,
             mode => mode,
         };
         let (on_change, commit_mode) = match mode.keeps_rows() {
@@ -33,23 +34,23 @@ impl StageRun<'_> {
             true => (SchemaChange::Refuse, CommitMode::Append),
         };
         let adds_in_every_run = mode == WriteMode::Append && self.stage.table.incremental == Incremental::Off;
-        let at = role.filter(|_| !adds_in_every_run);
+        let at = table_context.filter(|_| !adds_in_every_run);
         let table = match at {
-            Some(role) => self.table_as_planned(role, on_change).await?,
+            Some(table_context) => self.table_as_planned(table_context, on_change).await?,
             None => self.ensure_table(on_change).await?,
         };
         let query = self.query(&self.run.sessions).await?;
-        self.note(&query, role.map(|_| Strategy::Full));
+        self.note(&query, table_context.map(|_| Strategy::Full));
         let spec = self.write_spec(&table);
         let batches = self
             .run_job(&query.context, "rows", &query.logical, |plan, state| delta_write_plan(plan, spec, state))
             .await?;
         let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
-        let files = self.hold_written(&query.context, &table, files, true).await?;
+        let files = self.validate_written(&query.context, &table, files, true).await?;
         let mut base = BaseExpectation { version: at.map(|_| table.version), ..BaseExpectation::of(&table) };
-        if role.is_some() && mode == WriteMode::Overwrite {
+        if table_context.is_some() && mode == WriteMode::Overwrite {
             self.check_key(&query.context, &table, &files).await?;
-        } else if role.is_some() && self.is_keyed() && files.files() > 0 {
+        } else if table_context.is_some() && self.is_keyed() && files.files() > 0 {
             let rows = self.written(&query.context, &table, &files)?;
             let target = self.target(&table).await?;
             self.refuse_taken(&query.context, &target, &rows, Some(files.rows()), None).await?;
@@ -62,7 +63,7 @@ impl StageRun<'_> {
             base,
             change: table.change,
             plan_fingerprint: query.fingerprint,
-            marks: self.marks(role).await?,
+            marks: self.marks(table_context).await?,
             done_in: None,
             quarantine: self.quarantine.take(),
         })))

@@ -34,10 +34,10 @@ use super::query::StageQueryPlan;
 use super::staged::{StagedCommit, StagedWrite};
 use crate::plan::decide::Cursors;
 use crate::plan::incremental::{
-    Choice, Side, TraceError, affected_keys, changed_rows, rows_of_keys, rows_of_null_keys, spans_all,
+    Choice, RowChange, TraceError, affected_keys, changed_rows, rows_of_keys, rows_of_null_keys, spans_all,
 };
 use crate::plan::{
-    Change, ChangeFeeds, ChangeReader, ChangesSince, TableRole, over_files, rows_of_files, strategy_for,
+    ChangeFeeds, ChangeReader, ChangedData, ChangesSince, IncrementalContext, over_files, rows_of_files, strategy_for,
 };
 
 /// The code of a table that is not what its definition says.
@@ -45,34 +45,40 @@ const TABLE_DIFFERS: &str = "WL0422";
 
 /// What an attempt works with that changes a table that is there.
 pub(super) struct Update<'r> {
-    pub(super) role: &'r TableRole,
+    pub(super) table_context: &'r IncrementalContext,
     pub(super) query: StageQueryPlan,
     pub(super) feeds: ChangeFeeds,
     pub(super) choice: Choice,
     pub(super) table: TableState,
-    /// Whether changes that were taken in before may come once more.
+    /// Whether changes that are applied already may be applied once more.
     pub(super) again: bool,
     /// The version of the stage's table after which others have changed rows.
     pub(super) repair: Option<TableVersion>,
 }
 
 impl StageRun<'_> {
-    /// Takes in what has changed since `cursors`; computes all rows where that is not possible and allowed.
-    pub(super) async fn incremental(&mut self, role: &TableRole, cursors: &Cursors) -> Result<StagedWrite, Failure> {
+    /// Applies what has changed since `cursors`; computes all rows where that is not possible and allowed.
+    pub(super) async fn incremental(
+        &mut self,
+        table_context: &IncrementalContext,
+        cursors: &Cursors,
+    ) -> Result<StagedWrite, Failure> {
         let changes = match self.changes_since(cursors).await? {
             ChangesSince::Known(changes) => changes,
-            ChangesSince::Unknown { reason } => return self.full_instead(role, reason).await,
+            ChangesSince::Unknown { reason } => return self.full_instead(table_context, reason).await,
         };
         let feeds = ChangeFeeds::of(&changes, &self.scan_options()?);
-        let query = self.query(&self.small_sessions(role)).await?;
-        let table = match self.table_as_planned(role, SchemaChange::Refuse).await {
+        let query = self.query(&self.small_sessions(table_context)).await?;
+        let table = match self.table_as_planned(table_context, SchemaChange::Refuse).await {
             // Its columns are not those of the stage any more.
-            Err(failure) if failure.code == TABLE_DIFFERS => return self.full_instead(role, failure.message).await,
+            Err(failure) if failure.code == TABLE_DIFFERS => {
+                return self.full_instead(table_context, failure.message).await;
+            }
             found => found?,
         };
         if feeds.is_empty() && cursors.repair.is_none() {
             self.note(&query, None);
-            return self.touch(role, &query, &table).await;
+            return self.touch(table_context, &query, &table).await;
         }
         let again = !cursors.again.is_empty();
         let key = &self.stage.table.key;
@@ -91,38 +97,42 @@ impl StageRun<'_> {
             // What others have changed is found by key.
             Ok(_) if cursors.repair.is_some() => by_key(),
             Ok(choice) => choice,
-            Err(blocker) => return self.full_instead(role, blocker.to_string()).await,
+            Err(blocker) => return self.full_instead(table_context, blocker.to_string()).await,
         };
         self.note(&query, Some(choice.strategy));
         let repair = cursors.repair;
-        let update = Update { role, query, feeds, choice, table, again, repair };
+        let update = Update { table_context, query, feeds, choice, table, again, repair };
         match update.choice.strategy {
             Strategy::Append => self.append(&update).await,
             Strategy::RowWise => self.row_wise(&update).await,
             Strategy::ChangedFiles => self.changed_files(&update).await,
             Strategy::AffectedKeys => self.affected_keys(&update).await,
             Strategy::PartitionReplace => self.partitions(&update).await,
-            Strategy::Full => self.full(Some(role)).await,
+            Strategy::Full => self.full(Some(table_context)).await,
         }
     }
 
     /// Sessions with no more partitions than what is read is worth: handing out a task costs more than reading a little.
-    fn small_sessions(&self, role: &TableRole) -> Sessions {
+    fn small_sessions(&self, table_context: &IncrementalContext) -> Sessions {
         let sessions = &self.run.sessions;
-        let partitions = self.input_bytes(role) / sessions.settings().partition_bytes.max(1);
+        let partitions = self.input_bytes(table_context) / sessions.settings().partition_bytes.max(1);
         sessions.with_at_most(usize::try_from(partitions).map_or(usize::MAX, |more| more.saturating_add(1)))
     }
 
     /// The bytes of all that the stage reads, as their pins tell.
-    pub(super) fn input_bytes(&self, role: &TableRole) -> u64 {
-        let inputs = role.inputs.iter().filter_map(|name| self.inputs.pinned_input(name));
+    pub(super) fn input_bytes(&self, table_context: &IncrementalContext) -> u64 {
+        let inputs = table_context.inputs.iter().filter_map(|name| self.inputs.pinned_input(name));
         inputs.map(|input| input.pin.bytes).sum()
     }
 
-    async fn full_instead(&mut self, role: &TableRole, reason: String) -> Result<StagedWrite, Failure> {
+    async fn full_instead(
+        &mut self,
+        table_context: &IncrementalContext,
+        reason: String,
+    ) -> Result<StagedWrite, Failure> {
         match self.stage.table.incremental {
             Incremental::Strict => Err(self.refused(reason)),
-            Incremental::Auto | Incremental::Off => self.full(Some(role)).await,
+            Incremental::Auto | Incremental::Off => self.full(Some(table_context)).await,
         }
     }
 
@@ -135,7 +145,7 @@ impl StageRun<'_> {
     async fn changes_since(&mut self, cursors: &Cursors) -> Result<ChangesSince, Failure> {
         let found = self.change_reader().changes_since(cursors).await.map_err(|error| error.to_failure())?;
         if let ChangesSince::Known(changes) = &found {
-            let known = changes.iter().filter(|input| !matches!(input.change, Change::Pending));
+            let known = changes.iter().filter(|input| !matches!(input.change, ChangedData::Pending));
             self.notes().changes = known.map(|input| input.summary.clone()).collect();
         }
         Ok(found)
@@ -149,18 +159,18 @@ impl StageRun<'_> {
     /// Nothing that the stage reads has changed rows: only its cursors go on.
     pub(super) async fn touch(
         &mut self,
-        role: &TableRole,
+        table_context: &IncrementalContext,
         query: &StageQueryPlan,
         table: &TableState,
     ) -> Result<StagedWrite, Failure> {
-        self.staged(role, query, table, StagedFiles::default(), CommitMode::Touch).await
+        self.staged(table_context, query, table, StagedFiles::default(), CommitMode::Touch).await
     }
 
     /// A commit against the version of the table that was looked at, and no other: rows could come twice, and what others
     /// have done since would not be seen any more.
     pub(super) async fn staged(
         &mut self,
-        role: &TableRole,
+        table_context: &IncrementalContext,
         query: &StageQueryPlan,
         table: &TableState,
         files: StagedFiles,
@@ -168,7 +178,7 @@ impl StageRun<'_> {
     ) -> Result<StagedWrite, Failure> {
         let base = BaseExpectation { version: Some(table.version), ..BaseExpectation::of(table) };
         let (change, plan_fingerprint) = (None, query.fingerprint.clone());
-        let marks = self.marks(Some(role)).await?;
+        let marks = self.marks(Some(table_context)).await?;
         let quarantine = self.quarantine.take();
         Ok(StagedWrite::Commit(Box::new(StagedCommit {
             files,
@@ -183,25 +193,25 @@ impl StageRun<'_> {
     }
 
     async fn append(&mut self, update: &Update<'_>) -> Result<StagedWrite, Failure> {
-        let rows = self.built(changed_rows(&update.query.optimized, &update.feeds.tables, Side::Inserted))?;
+        let rows = self.built(changed_rows(&update.query.optimized, &update.feeds.tables, RowChange::Inserted))?;
         let spec = self.write_spec(&update.table);
         let batches = self
             .run_job(&update.query.context, "rows", &rows, |plan, state| delta_write_plan(plan, spec, state))
             .await?;
         let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
-        let files = self.hold_written(&update.query.context, &update.table, files, false).await?;
+        let files = self.validate_written(&update.query.context, &update.table, files, false).await?;
         if files.files() > 0 && self.is_keyed() {
             let rows = self.written(&update.query.context, &update.table, &files)?;
             let target = self.target(&update.table).await?;
             self.refuse_taken(&update.query.context, &target, &rows, Some(files.rows()), None).await?;
         }
         let mode = if files.files() == 0 { CommitMode::Touch } else { CommitMode::Append };
-        self.staged(update.role, &update.query, &update.table, files, mode).await
+        self.staged(update.table_context, &update.query, &update.table, files, mode).await
     }
 
     async fn changed_files(&mut self, update: &Update<'_>) -> Result<StagedWrite, Failure> {
         let Some(paths) = update.feeds.files.values().next() else {
-            return self.touch(update.role, &update.query, &update.table).await;
+            return self.touch(update.table_context, &update.query, &update.table).await;
         };
         let Some(column) = update.choice.replace_by.first() else {
             return Err(self.refused("it does not keep the paths of its files".to_owned()));
@@ -210,18 +220,19 @@ impl StageRun<'_> {
         let new = self.keep_rows(update, &new).await?;
         let target = self.target(&update.table).await?;
         let by = std::slice::from_ref(column);
-        let there = self.found(update, &target, by, |plan| rows_of_files(plan.clone(), column, paths)).await?;
+        let existing =
+            self.matched_rows(update, &target, by, |plan| rows_of_files(plan.clone(), column, paths)).await?;
         if !self.stage.table.key.contains(column) {
-            self.refuse_taken(&update.query.context, &target, &new, None, Some(&there.rows)).await?;
+            self.refuse_taken(&update.query.context, &target, &new, None, Some(&existing.rows)).await?;
         }
-        self.merge(update, &target.table, new, there.rows).await
+        self.merge(update, &target.table, new, existing.rows).await
     }
 
     async fn affected_keys(&mut self, update: &Update<'_>) -> Result<StagedWrite, Failure> {
         let target = self.target(&update.table).await?;
         // Both look at what has changed in the inputs alone.
         if update.repair.is_none()
-            && let Some(staged) = self.carried_totals(update, &target).await?
+            && let Some(staged) = self.maintain_aggregates(update, &target).await?
         {
             return Ok(staged);
         }
@@ -235,18 +246,19 @@ impl StageRun<'_> {
             return self.compare_all(update, target).await;
         }
         let Some(keys) = self.affected(update).await? else {
-            return self.touch(update.role, &update.query, &update.table).await;
+            return self.touch(update.table_context, &update.query, &update.table).await;
         };
         let columns = &update.choice.replace_by;
-        let there = self.found(update, &target, columns, |plan| rows_of_keys(plan, columns, &keys.plan)).await?;
+        let existing =
+            self.matched_rows(update, &target, columns, |plan| rows_of_keys(plan, columns, &keys.plan)).await?;
         if let Some(count) = keys.count
-            && self.touches_most(update, &target, &there, count).await?
+            && self.touches_most(update, &target, &existing, count).await?
         {
             return self.compare_all(update, target).await;
         }
         let new = self.rows_of(update, columns, &keys)?;
         let new = self.keep_rows(update, &new).await?;
-        self.merge(update, &target.table, new, there.rows).await
+        self.merge(update, &target.table, new, existing.rows).await
     }
 
     /// The rows of the query that have one of the `keys`.
@@ -263,7 +275,7 @@ impl StageRun<'_> {
 
     async fn partitions(&mut self, update: &Update<'_>) -> Result<StagedWrite, Failure> {
         let Some(keys) = self.affected(update).await? else {
-            return self.touch(update.role, &update.query, &update.table).await;
+            return self.touch(update.table_context, &update.query, &update.table).await;
         };
         let by = update.choice.replace_by.clone();
         let new = self.rows_of(update, &by, &keys)?;
@@ -272,14 +284,14 @@ impl StageRun<'_> {
             .run_job(&update.query.context, "rows", &new, |plan, state| delta_write_plan(plan, spec, state))
             .await?;
         let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
-        let files = self.hold_written(&update.query.context, &update.table, files, false).await?;
+        let files = self.validate_written(&update.query.context, &update.table, files, false).await?;
         self.check_key(&update.query.context, &update.table, &files).await?;
         let mut values = Vec::new();
         for batch in self.collect(&update.query.context, "partitions", &keys.plan).await? {
             values.extend(partition_values(&batch, &by).map_err(|error| error.to_failure())?);
         }
         let mode = CommitMode::ReplacePartitions { by, values };
-        self.staged(update.role, &update.query, &update.table, files, mode).await
+        self.staged(update.table_context, &update.query, &update.table, files, mode).await
     }
 
     /// The affected keys, kept; `None` if there are none.
@@ -355,7 +367,7 @@ impl StageRun<'_> {
         let source = provider_as_source(Arc::clone(&kept.provider));
         let rows =
             self.built(LogicalPlanBuilder::scan("__wl_new", source, None).and_then(LogicalPlanBuilder::build))?;
-        let good = self.hold(&update.query.context, &rows, false).await?.unwrap_or(rows);
+        let good = self.validate(&update.query.context, &rows, false).await?.unwrap_or(rows);
         Ok((good, kept.table.as_ref().and_then(|table| table.pin().rows)))
     }
 
@@ -365,12 +377,12 @@ impl StageRun<'_> {
         update: &Update<'_>,
         target: &PinnedTable,
         new: LogicalPlan,
-        there: LogicalPlan,
+        existing: LogicalPlan,
     ) -> Result<StagedWrite, Failure> {
         let key = &self.stage.table.key;
         let pair = match update.repair {
-            Some(_) => numbered_copies(new, there, key).map_err(|error| self.engine_failure(error))?,
-            None => Pair { new, there, by: key.clone() },
+            Some(_) => numbered_copies(new, existing, key).map_err(|error| self.engine_failure(error))?,
+            None => Pair { new, existing, by: key.clone() },
         };
         let input = self.built(merge_input(pair, target.schema(), key))?;
         let spec = self.write_spec(&update.table);
@@ -380,7 +392,7 @@ impl StageRun<'_> {
             .await?;
         let staged = StagedMerge::from_batches(&batches).map_err(|error| error.to_failure())?;
         if staged.is_empty() {
-            return self.touch(update.role, &update.query, &update.table).await;
+            return self.touch(update.table_context, &update.query, &update.table).await;
         }
         let way = choose_strategy(self.stage.table.merge, target, &staged).map_err(|error| error.to_failure())?;
         let copies = match way {
@@ -390,7 +402,7 @@ impl StageRun<'_> {
         let merged =
             finish(target, &staged, way, copies, self.run.stores()).await.map_err(|error| error.to_failure())?;
         let mode = CommitMode::Merge(merged.replacement);
-        self.staged(update.role, &update.query, &update.table, merged.added, mode).await
+        self.staged(update.table_context, &update.query, &update.table, merged.added, mode).await
     }
 
     /// The rows of touched files that stay, in new files.

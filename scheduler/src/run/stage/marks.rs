@@ -1,4 +1,4 @@
-//! How far a commit takes in the stage's inputs, as the transactions that go with it.
+//! How far a commit applies the stage's inputs, as the transactions that go with it.
 
 use std::collections::BTreeMap;
 
@@ -7,15 +7,18 @@ use windlass_base::ids::AppId;
 use windlass_delta::cursor::{code_key, commit_key, files_key, hash_as_version, source_key};
 
 use super::attempt::StageRun;
-use crate::plan::{TableRole, keep_listing};
+use crate::plan::{IncrementalContext, keep_listing};
 
 impl StageRun<'_> {
-    /// How far a commit now takes in the inputs, and which definition made its rows.
-    pub(super) async fn marks(&self, role: Option<&TableRole>) -> Result<BTreeMap<AppId, i64>, Failure> {
-        let Some(role) = role else { return Ok(BTreeMap::new()) };
+    /// How far a commit now applies the inputs, and which definition made its rows.
+    pub(super) async fn marks(
+        &self,
+        table_context: Option<&IncrementalContext>,
+    ) -> Result<BTreeMap<AppId, i64>, Failure> {
+        let Some(table_context) = table_context else { return Ok(BTreeMap::new()) };
         let app_id = self.run.app_id(&self.stage.name);
-        let mut marks = BTreeMap::from([(code_key(&app_id), role.code.mark())]);
-        for name in &role.inputs {
+        let mut marks = BTreeMap::from([(code_key(&app_id), table_context.code.mark())]);
+        for name in &table_context.inputs {
             let Some(input) = self.inputs.pinned_input(name) else { continue };
             if let Some(table) = &input.table {
                 let version = i64::try_from(table.version().0).unwrap_or(i64::MAX);

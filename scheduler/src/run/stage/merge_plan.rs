@@ -1,4 +1,4 @@
-//! The difference between rows that are there and rows that should be, as a plan.
+//! The difference between the existing rows and the rows that there should be, as a plan.
 
 use std::sync::Arc;
 
@@ -50,29 +50,29 @@ pub(super) struct Pair {
     /// The rows that there are to be.
     pub(super) new: LogicalPlan,
     /// The existing ones, of an addressed scan.
-    pub(super) there: LogicalPlan,
+    pub(super) existing: LogicalPlan,
     /// The columns by which a row of one is that of the other.
     pub(super) by: Vec<String>,
 }
 
 /// The pair for a table in which another program may have put several rows of a `key`: all but one of them match no new row.
-pub(super) fn numbered_copies(new: LogicalPlan, there: LogicalPlan, key: &[String]) -> Result<Pair> {
+pub(super) fn numbered_copies(new: LogicalPlan, existing: LogicalPlan, key: &[String]) -> Result<Pair> {
     let column = |name: &str| Expr::Column(Column::new_unqualified(name));
     let number = row_number()
         .partition_by(key.iter().map(|name| column(name)).collect())
         .order_by(vec![column(ROW_FILE).sort(true, false), column(ROW_POSITION).sort(true, false)])
         .build()?;
-    let there = LogicalPlanBuilder::from(there).window([number.alias(COPY)])?.build()?;
+    let existing = LogicalPlanBuilder::from(existing).window([number.alias(COPY)])?.build()?;
     let all = new.schema().columns().into_iter().map(Expr::Column).chain([lit(1_u64).alias(COPY)]);
     let new = LogicalPlanBuilder::from(new.clone()).project(all)?.build()?;
-    Ok(Pair { new, there, by: key.iter().cloned().chain([COPY.to_owned()]).collect() })
+    Ok(Pair { new, existing, by: key.iter().cloned().chain([COPY.to_owned()]).collect() })
 }
 
 /// The input of a merge of a `pair`; rows that are the same in all columns of `schema` are left alone. Those of `key` are the
 /// same in rows that match.
 pub(super) fn merge_input(pair: Pair, schema: &SchemaRef, key: &[String]) -> Result<LogicalPlan> {
     let new = LogicalPlanBuilder::from(pair.new).alias(NEW)?.build()?;
-    let old = LogicalPlanBuilder::from(pair.there).alias(OLD)?.build()?;
+    let old = LogicalPlanBuilder::from(pair.existing).alias(OLD)?.build()?;
     let of = |side: &str, name: &str| Expr::Column(Column::new(Some(side), name));
     let on = pair.by.iter().map(|name| (of(NEW, name), of(OLD, name))).collect();
     let joined = Join::try_new(

@@ -1,18 +1,18 @@
 //! One attempt at a stage: which rows its table needs, computed, validated and staged for the commit.
 //!
 //! ```text
-//! attempt: decide ─┬─ full, write_mode ──────────────── all rows ─────┐
-//!                  └─ incremental, row_wise, carried_totals ── rows ──┤ target_rows: those that are there
-//!                                                                     ↓
-//!                    validation, unique_keys ─ merge_plan ─→ staged ─commit→ outputs
+//! attempt: decide ─┬─ full, write_mode ───────────────────────────── all rows ─┐
+//!                  └─ incremental, row_wise, maintained_aggregates ── rows ────┤ target_rows: those of the table
+//!                                                                              ↓
+//!                             validation, unique_keys ─ merge_plan ─→ staged ─commit→ outputs
 //! ```
 
 pub(super) mod attempt;
-mod carried_totals;
 pub(super) mod failure;
 mod full;
 mod incremental;
 mod job;
+mod maintained_aggregates;
 mod marks;
 mod merge_plan;
 pub(super) mod notes;

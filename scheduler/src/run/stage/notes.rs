@@ -26,13 +26,13 @@ pub(in crate::run) struct StageNotes {
     pub(in crate::run) touched: Option<TouchedRows>,
     /// Whether affected keys got their new rows from the changes and the table alone.
     pub(in crate::run) from_changes: bool,
-    /// What of each input was taken in.
+    /// What of each input was applied.
     pub(in crate::run) changes: Vec<SourceChange>,
     /// Whether the table was used as it was, and if not why.
     pub(in crate::run) reuse: ReuseVerdict,
     /// How the rows kept to what the stage expects.
     pub(in crate::run) expectations: Vec<ExpectationRecord>,
-    /// Where those went that did not, if some did.
+    /// Where those were committed that did not, if some did.
     pub(in crate::run) quarantine: Option<QuarantineRecord>,
     /// What was saved.
     pub(in crate::run) outputs: Vec<OutputRecord>,

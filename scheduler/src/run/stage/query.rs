@@ -25,7 +25,7 @@ impl StageRun<'_> {
     pub(super) async fn query(&self, sessions: &Sessions) -> Result<StageQueryPlan, Failure> {
         let graph = self.run.graph();
         let plan = async {
-            let session = self.needs().session(graph, sessions, &self.inputs, &self.run.plan.params).await?;
+            let session = self.reads().session(graph, sessions, &self.inputs, &self.run.plan.params).await?;
             let logical = logical_plan(&session.context, self.stage, &self.run.plan.params).await?;
             let optimized = session
                 .context

@@ -30,7 +30,7 @@ pub(in crate::run) struct StagedCommit {
     pub(in crate::run) base: BaseExpectation,
     pub(in crate::run) change: Option<TableChange>,
     pub(in crate::run) plan_fingerprint: String,
-    /// How far the inputs are taken in with it, and which definition made the rows.
+    /// How far the inputs are applied with it, and which definition made the rows.
     pub(in crate::run) marks: BTreeMap<AppId, i64>,
     /// The version that holds the stage's rows already, if the commit is to say no more than that. It is the one that the
     /// stages behind it read.

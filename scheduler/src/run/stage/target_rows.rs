@@ -16,7 +16,7 @@ use windlass_project::spec::source::PinAt;
 use super::attempt::StageRun;
 use super::incremental::{Update, columns};
 use super::staged::StagedWrite;
-use crate::plan::TableRole;
+use crate::plan::IncrementalContext;
 use crate::plan::incremental::{has_all_groups, rows_of_keys, touched_groups};
 
 /// A table is worth a job of its own from this part of what a partition is worth.
@@ -35,9 +35,9 @@ pub(super) struct Target {
 }
 
 /// Rows of the stage's table.
-pub(super) struct Found {
+pub(super) struct MatchedRows {
     pub(super) rows: LogicalPlan,
-    /// How many they are, if that came out.
+    /// How many they are, if they were counted.
     pub(super) count: Option<u64>,
 }
 
@@ -55,17 +55,17 @@ impl StageRun<'_> {
 
     /// The rows of the stage's table that `find` finds by the columns `by`. In a table worth a job of its own they are
     /// looked for by these columns alone, and then only those that were found are read whole, unless they are many.
-    pub(super) async fn found(
+    pub(super) async fn matched_rows(
         &mut self,
         update: &Update<'_>,
         target: &Target,
         by: &[String],
         find: impl Fn(&LogicalPlan) -> EngineResult<LogicalPlan>,
-    ) -> Result<Found, Failure> {
+    ) -> Result<MatchedRows, Failure> {
         let pin = target.table.pin();
         let least = self.run.sessions.settings().partition_bytes / SMALL_JOB;
         if pin.bytes < least || by.len() >= target.table.schema().fields().len() {
-            return Ok(Found { rows: self.built(find(&target.plan))?, count: None });
+            return Ok(MatchedRows { rows: self.built(find(&target.plan))?, count: None });
         }
         let address = || [ROW_FILE, ROW_POSITION].map(|name| Expr::Column(Column::new_unqualified(name)));
         let addresses = self.built((|| {
@@ -88,7 +88,7 @@ impl StageRun<'_> {
                 }
             }
         };
-        Ok(Found { rows: self.built(rows)?, count: Some(count as u64) })
+        Ok(MatchedRows { rows: self.built(rows)?, count: Some(count as u64) })
     }
 
     /// Whether the changes touch most rows of the table for sure, since what is computed together has many. Told before
@@ -115,11 +115,11 @@ impl StageRun<'_> {
         &mut self,
         update: &Update<'_>,
         target: &Target,
-        found: &Found,
+        found: &MatchedRows,
         keys: u64,
     ) -> Result<bool, Failure> {
         let tells = has_all_groups(&update.query.optimized)
-            || keys.saturating_mul(MANY_ROWS) >= self.most_input_rows(update.role).unwrap_or(u64::MAX);
+            || keys.saturating_mul(MANY_ROWS) >= self.most_input_rows(update.table_context).unwrap_or(u64::MAX);
         let touched = match found.count {
             Some(count) => count,
             None if !tells || !self.is_worth_a_look(update) => return Ok(false),
@@ -130,12 +130,12 @@ impl StageRun<'_> {
 
     /// Whether the inputs are so large that it takes less to find out how much must be computed.
     fn is_worth_a_look(&self, update: &Update<'_>) -> bool {
-        self.input_bytes(update.role) >= self.run.sessions.settings().partition_bytes
+        self.input_bytes(update.table_context) >= self.run.sessions.settings().partition_bytes
     }
 
     /// The rows of the largest input, if that is known of all of them.
-    fn most_input_rows(&self, role: &TableRole) -> Option<u64> {
-        let inputs = role.inputs.iter().filter_map(|name| self.inputs.pinned_input(name));
+    fn most_input_rows(&self, table_context: &IncrementalContext) -> Option<u64> {
+        let inputs = table_context.inputs.iter().filter_map(|name| self.inputs.pinned_input(name));
         inputs.map(|input| input.table.as_ref()?.pin().rows).collect::<Option<Vec<u64>>>()?.into_iter().max()
     }
 

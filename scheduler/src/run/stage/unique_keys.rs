@@ -50,7 +50,7 @@ impl StageRun<'_> {
     }
 
     /// An error if two of the `rows`, `count` if that is known, that are added to `target` have a key in common, or one of
-    /// them and a row that is there; rows that are `leaving` do not count.
+    /// them and an existing row; rows that are `leaving` do not count.
     pub(super) async fn refuse_taken(
         &mut self,
         context: &Arc<SessionContext>,
@@ -60,16 +60,16 @@ impl StageRun<'_> {
         leaving: Option<&LogicalPlan>,
     ) -> Result<(), Failure> {
         let key = &self.stage.table.key;
-        let there = target.table.pin().rows;
+        let existing = target.table.pin().rows;
         // Of a table that is not much larger than what comes, all keys are counted: that can spill, and a join cannot.
-        let are_many = count.zip(there).is_some_and(|(new, there)| new.saturating_mul(MANY_ROWS) >= there);
+        let are_many = count.zip(existing).is_some_and(|(new, existing)| new.saturating_mul(MANY_ROWS) >= existing);
         let like_the_new = |of: &LogicalPlan| match are_many {
             true => Ok(of.clone()),
             false if self.has_null_keys() => self.built(same_values(of, key, rows)),
             false => self.built(rows_of_keys(of, key, rows)),
         };
         let mut parts = vec![Counted { rows: rows.clone(), each: 1 }];
-        if there != Some(0) {
+        if existing != Some(0) {
             parts.push(Counted { rows: like_the_new(&target.plan)?, each: 1 });
             if let Some(leaving) = leaving {
                 parts.push(Counted { rows: like_the_new(leaving)?, each: -1 });

@@ -36,7 +36,7 @@ use windlass_storage::Location;
 use super::attempt::StageRun;
 use super::incremental::Update;
 use super::staged::StagedQuarantine;
-use crate::plan::Needs;
+use crate::plan::QueryInputs;
 
 /// Rows of each broken expectation that are kept as examples.
 const SAMPLES: usize = 5;
@@ -54,7 +54,7 @@ const AT: &str = "_windlass_at";
 impl StageRun<'_> {
     /// Holds rows that have been written, `all` of the stage's or those that changes made, to what the stage expects.
     /// Gives the files of those that can be committed.
-    pub(super) async fn hold_written(
+    pub(super) async fn validate_written(
         &mut self,
         context: &Arc<SessionContext>,
         table: &TableState,
@@ -70,7 +70,7 @@ impl StageRun<'_> {
             LogicalPlanBuilder::scan("__wl_written", provider_as_source(rows), None)
                 .and_then(LogicalPlanBuilder::build),
         )?;
-        let Some(good) = self.hold(context, &rows, all).await? else { return Ok(files) };
+        let Some(good) = self.validate(context, &rows, all).await? else { return Ok(files) };
         let spec = self.write_spec(table);
         let batches =
             self.run_job(context, "good rows", &good, |plan, state| delta_write_plan(plan, spec, state)).await?;
@@ -78,7 +78,7 @@ impl StageRun<'_> {
     }
 
     /// Holds rows to what the stage expects. Gives those that are to be committed, if not all are.
-    pub(super) async fn hold(
+    pub(super) async fn validate(
         &mut self,
         context: &Arc<SessionContext>,
         rows: &LogicalPlan,
@@ -101,13 +101,13 @@ impl StageRun<'_> {
                 .filter(move |(expectation, record)| expectation.severity == severity && record.broken)
         };
         let failed: Vec<String> =
-            broken(Severity::Fail).map(|(expectation, record)| told(expectation, record)).collect();
+            broken(Severity::Fail).map(|(expectation, record)| describe(expectation, record)).collect();
         let warned: Vec<String> =
-            broken(Severity::Warn).map(|(expectation, record)| told(expectation, record)).collect();
+            broken(Severity::Warn).map(|(expectation, record)| describe(expectation, record)).collect();
         let apart: Vec<Expectation> =
             broken(Severity::Quarantine).map(|(expectation, _)| expectation.clone()).collect();
         let said: Vec<String> =
-            broken(Severity::Quarantine).map(|(expectation, record)| told(expectation, record)).collect();
+            broken(Severity::Quarantine).map(|(expectation, record)| describe(expectation, record)).collect();
         self.notes().expectations = records;
         if !failed.is_empty() {
             return Err(Failure {
@@ -129,7 +129,7 @@ impl StageRun<'_> {
             let message = format!("rows of `{name}` go to quarantine: {message}");
             self.run.journal.warn(&name, message).await;
         }
-        self.set_apart(context, rows, &apart).await.map(Some)
+        self.split_quarantined(context, rows, &apart).await.map(Some)
     }
 
     /// Those of `rows` that no expectation about single rows would send to quarantine.
@@ -154,7 +154,8 @@ impl StageRun<'_> {
             Rule::References { to, .. } => Some(to),
             _ => None,
         });
-        references.any(|to| Needs::lasting(graph, [to]).leaves.iter().any(|name| update.feeds.tables.has(name)))
+        references
+            .any(|to| QueryInputs::lasting(graph, [to]).base_tables.iter().any(|name| update.feeds.tables.has(name)))
     }
 
     /// How many rows break each expectation.
@@ -269,7 +270,7 @@ impl StageRun<'_> {
     }
 
     /// Writes the rows that break any of `broken` for the side table. Gives the others.
-    async fn set_apart(
+    async fn split_quarantined(
         &mut self,
         context: &Arc<SessionContext>,
         rows: &LogicalPlan,
@@ -439,7 +440,7 @@ pub(super) fn number(batches: &[RecordBatch], column: &str) -> Option<i64> {
     values.iter().next().flatten()
 }
 
-fn told(expectation: &Expectation, record: &ExpectationRecord) -> String {
+fn describe(expectation: &Expectation, record: &ExpectationRecord) -> String {
     let (name, rule) = (&expectation.name, &record.rule);
     if !expectation.rule.is_about_rows() {
         return format!("`{name}` ({rule}) with {} rows", record.rows_checked);

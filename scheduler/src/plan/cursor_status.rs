@@ -1,4 +1,4 @@
-//! How far each stage's table has taken in what it reads, by the transactions in the table's own log.
+//! How far each stage's table has applied what it reads, by the transactions in the table's own log.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use windlass_project::graph::Stage;
 use windlass_project::spec::source::{PinAt, SourceKind};
 use windlass_project::spec::table::{Incremental, Materialize};
 
-use super::{Needs, PlanError, PlanRequest, table_location};
+use super::{PlanError, PlanRequest, QueryInputs, table_location};
 
 /// How many tables are looked at side by side.
 const AT_ONCE: usize = 8;
@@ -46,15 +46,18 @@ pub async fn cursors(
         .filter(|stage| stage.materialize == Materialize::Table && only.is_none_or(|only| stage.name == *only))
         .collect();
     let incremental = |stage: &&&Stage| stage.table.incremental != Incremental::Off || only.is_some();
-    let read: BTreeSet<NodeName> =
-        stages.iter().filter(incremental).flat_map(|stage| Needs::lasting(graph, &stage.reads).leaves).collect();
+    let read: BTreeSet<NodeName> = stages
+        .iter()
+        .filter(incremental)
+        .flat_map(|stage| QueryInputs::lasting(graph, &stage.reads).base_tables)
+        .collect();
     let upstreams = &look_at(request, sessions, read).await?;
     let looked_at: Vec<_> = stages
         .into_iter()
         .map(|stage| async move {
-            let leaves = Needs::lasting(graph, &stage.reads).leaves;
+            let base_tables = QueryInputs::lasting(graph, &stage.reads).base_tables;
             let memory = memory_of(request, sessions, stage, upstreams).await?;
-            Ok::<_, PlanError>(status(request, stage, &leaves, memory, upstreams))
+            Ok::<_, PlanError>(status(request, stage, &base_tables, memory, upstreams))
         })
         .collect();
     stream::iter(looked_at).buffered(AT_ONCE).try_collect().await
@@ -107,7 +110,7 @@ pub(crate) async fn memory_of(
     upstreams: &Upstreams,
 ) -> Result<Option<TableProgress>, PlanError> {
     let mut question = CursorQuery::default();
-    for name in Needs::lasting(&request.graph, &stage.reads).leaves {
+    for name in QueryInputs::lasting(&request.graph, &stage.reads).base_tables {
         match upstreams.get(&name) {
             Some(Upstream::Table(Some(pin))) => question.sources.push((name, pin.table_id.clone())),
             Some(Upstream::Files) => question.files.push(name),
@@ -123,11 +126,12 @@ pub(crate) async fn memory_of(
 fn status(
     request: &PlanRequest,
     stage: &Stage,
-    leaves: &BTreeSet<NodeName>,
+    base_tables: &BTreeSet<NodeName>,
     memory: Option<TableProgress>,
     upstreams: &Upstreams,
 ) -> CursorStatus {
-    let sources = leaves.iter().filter_map(|name| Some(source_cursor(name, upstreams.get(name)?, memory.as_ref())));
+    let sources =
+        base_tables.iter().filter_map(|name| Some(source_cursor(name, upstreams.get(name)?, memory.as_ref())));
     CursorStatus {
         stage: stage.name.clone(),
         app_id: AppId::of(&request.graph.name, &stage.name),

@@ -26,7 +26,7 @@ use super::error::PlanError;
 use super::input::{Input, Inputs};
 use super::lineage::column_lineage;
 use super::pins::pin_for_query;
-use super::query::{Needs, logical_plan};
+use super::query::{QueryInputs, logical_plan};
 use super::request::PlanRequest;
 use super::stage_error::StageError;
 
@@ -40,7 +40,7 @@ pub const TABLES: [&str; 4] = ["tables", "columns", "column_lineage", "semantic_
 ///
 /// # Errors
 /// [`PlanError`] if a source cannot be pinned, or a stage not be planned.
-pub async fn about(
+pub async fn information_tables(
     request: &PlanRequest,
     sessions: &Sessions,
     params: &ParamValues,
@@ -77,7 +77,7 @@ async fn describe(request: &PlanRequest, sessions: &Sessions, params: &ParamValu
     let mut inputs = Inputs::default();
     for (name, source) in &graph.sources {
         if matches!(source.kind, SourceKind::Rows(_)) {
-            let session = Needs::of(graph, [name]).session(graph, sessions, &inputs, params).await?;
+            let session = QueryInputs::of(graph, [name]).session(graph, sessions, &inputs, params).await?;
             let provider = session.context.table_provider(name.as_str()).await;
             let provider = provider.map_err(|source| PlanError::Engine { stage: name.clone(), source })?;
             described.columns_of(request, name, &provider.schema())?;
@@ -90,7 +90,7 @@ async fn describe(request: &PlanRequest, sessions: &Sessions, params: &ParamValu
         inputs.set(name.clone(), input);
     }
     for stage in &graph.stages {
-        let session = Needs::of(graph, &stage.reads).session(graph, sessions, &inputs, params).await?;
+        let session = QueryInputs::of(graph, &stage.reads).session(graph, sessions, &inputs, params).await?;
         let logical = logical_plan(&session.context, stage, params).await?;
         let plan = optimized(&session.context, stage, &logical)?;
         let schema = as_nullable(plan.schema().as_arrow());

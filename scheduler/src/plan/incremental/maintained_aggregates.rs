@@ -1,14 +1,14 @@
-//! Counts and sums of groups, carried on from what the table holds: only what changed is counted and summed.
+//! Counts and sums of groups, maintained from what the table holds: only what changed is counted and summed.
 //!
 //! ```text
-//! rows that came ─ the query ─→ counts and sums of each group ──┐
-//! rows that went ─ the query ─→ the same, taken away ───────────┴ added up ─→ change of each touched group ┐
-//! rows of these groups in the table ───────────────────────────────────────────────────────────── added up ┴─→ their new rows
+//! inserted rows ─ the query ─→ counts and sums of each group ──┐
+//! deleted rows ── the query ─→ the same, subtracted ───────────┴ added up ─→ change of each touched group ┐
+//! rows of these groups in the table ──────────────────────────────────────────────────────────── added up ┴─→ their new rows
 //! ```
 //!
 //! It is exact for whole and decimal numbers, of which sums can be taken apart. Whether a sum that comes to zero is one
-//! of no values at all, and so null, the table does not tell: [`Totals::doubtful`] finds such groups, and then the rows
-//! have to be computed from the inputs after all.
+//! of no values at all, and so null, the table does not tell: [`MaintainedAggregates::doubtful`] finds such groups, and then
+//! the rows have to be computed from the inputs after all.
 
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::common::tree_node::TreeNode;
@@ -22,7 +22,7 @@ use windlass_engine::function::exact::exact_sum;
 
 use super::columns::{column_at, unnamed};
 use super::inputs::ChangedInputs;
-use super::row_wise::{Side, changed_rows, is_row_wise};
+use super::row_wise::{RowChange, changed_rows, is_row_wise};
 
 /// What a column of the result is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,21 +43,21 @@ enum Kind {
 }
 
 impl Kind {
-    fn is_total(self) -> bool {
+    fn is_aggregate(self) -> bool {
         matches!(self, Self::Rows | Self::Count | Self::Sum { .. })
     }
 }
 
 /// A query of which every row is a group of rows of row-wise inputs, with their number and perhaps more counts and sums.
 #[derive(Debug, Clone)]
-pub struct Totals<'p> {
+pub struct MaintainedAggregates<'p> {
     plan: &'p LogicalPlan,
     columns: Vec<(String, DataType, Kind)>,
 }
 
-impl<'p> Totals<'p> {
+impl<'p> MaintainedAggregates<'p> {
     /// Looks at `plan`, the query of a table with the columns of `table` and the key `key`; `None` if its rows cannot be
-    /// carried on.
+    /// maintained.
     pub fn find(plan: &'p LogicalPlan, table: &Schema, key: &[String]) -> Option<Self> {
         let columns = plan.schema().fields().iter().enumerate().map(|(index, field)| {
             let as_kept = table.field_with_name(field.name()).ok()?.data_type() == field.data_type();
@@ -69,7 +69,7 @@ impl<'p> Totals<'p> {
         let has = |wanted: Kind| columns.iter().any(|(_, _, kind)| *kind == wanted);
         let is_complete = columns.len() == table.fields().len() && has(Kind::Rows);
         let tells_groups = groups > 0 && (0..groups).all(|index| has(Kind::Group(index)));
-        let is_key = |name: &String| columns.iter().any(|(column, _, kind)| column == name && !kind.is_total());
+        let is_key = |name: &String| columns.iter().any(|(column, _, kind)| column == name && !kind.is_aggregate());
         (is_complete && tells_groups && key.iter().all(is_key)).then_some(Self { plan, columns })
     }
 
@@ -78,35 +78,35 @@ impl<'p> Totals<'p> {
     /// # Errors
     /// The engine's, if it refuses a plan.
     pub fn change(&self, changes: &ChangedInputs) -> Result<LogicalPlan> {
-        let came = changed_rows(self.plan, changes, Side::Added)?;
-        let went = changed_rows(self.plan, changes, Side::Removed)?;
-        let went = self.project(went, |column, kind| match kind.is_total() {
+        let inserted = changed_rows(self.plan, changes, RowChange::Added)?;
+        let deleted = changed_rows(self.plan, changes, RowChange::Removed)?;
+        let deleted = self.project(deleted, |column, kind| match kind.is_aggregate() {
             true => Expr::Negative(Box::new(column)),
             false => column,
         })?;
-        self.added_up(self.project(came, |column, _| column)?, went)
+        self.added_up(self.project(inserted, |column, _| column)?, deleted)
     }
 
-    /// The new rows of the groups whose `change` is given; `there` has at least their rows in the table.
+    /// The new rows of the groups whose `change` is given; `existing` has at least their rows in the table.
     ///
     /// # Errors
     /// The engine's, if it refuses a plan.
-    pub fn carried(&self, change: &LogicalPlan, there: &LogicalPlan) -> Result<LogicalPlan> {
-        let there = self.project(there.clone(), |column, _| column)?;
-        let rows = self.added_up(there, self.project(change.clone(), |column, _| column)?)?;
+    pub fn apply(&self, change: &LogicalPlan, existing: &LogicalPlan) -> Result<LogicalPlan> {
+        let existing = self.project(existing.clone(), |column, _| column)?;
+        let rows = self.added_up(existing, self.project(change.clone(), |column, _| column)?)?;
         let is_left = self.of(|kind| kind == Kind::Rows).map(|rows| rows.not_eq(lit(0_i64))).reduce(Expr::and);
         LogicalPlanBuilder::from(rows).filter(is_left.unwrap_or_else(|| lit(true)))?.build()
     }
 
-    /// One of the `carried` rows, if there is one, whose table did not tell enough.
+    /// One of the `applied` rows, if there is one, whose table did not tell enough.
     ///
     /// # Errors
     /// The engine's, if it refuses a plan.
-    pub fn doubtful(&self, carried: &LogicalPlan) -> Result<LogicalPlan> {
+    pub fn doubtful(&self, applied: &LogicalPlan) -> Result<LogicalPlan> {
         let negative = self.of(|kind| kind == Kind::Rows).map(|rows| rows.lt(lit(0_i64)));
         let perhaps_null = self.of(|kind| kind == Kind::Sum { nullable: true }).map(|sum| sum.eq(lit(0_i64)));
         let doubt = negative.chain(perhaps_null).reduce(Expr::or).unwrap_or_else(|| lit(false));
-        LogicalPlanBuilder::from(carried.clone()).filter(doubt)?.limit(0, Some(1))?.build()
+        LogicalPlanBuilder::from(applied.clone()).filter(doubt)?.limit(0, Some(1))?.build()
     }
 
     /// The columns of these kinds.
@@ -129,12 +129,14 @@ impl<'p> Totals<'p> {
     }
 
     fn added_up(&self, one: LogicalPlan, other: LogicalPlan) -> Result<LogicalPlan> {
-        let totals = self.columns.iter().filter(|(_, _, kind)| kind.is_total());
+        let totals = self.columns.iter().filter(|(_, _, kind)| kind.is_aggregate());
         let sums: Vec<Expr> = totals.map(|(name, ..)| exact_sum().call(vec![named(name)]).alias(name)).collect();
-        let summed =
-            LogicalPlanBuilder::from(one).union(other)?.aggregate(self.of(|kind| !kind.is_total()), sums)?.build()?;
+        let summed = LogicalPlanBuilder::from(one)
+            .union(other)?
+            .aggregate(self.of(|kind| !kind.is_aggregate()), sums)?
+            .build()?;
         // The sum of decimal sums has more digits.
-        let columns = self.columns.iter().map(|(name, data_type, kind)| match kind.is_total() {
+        let columns = self.columns.iter().map(|(name, data_type, kind)| match kind.is_aggregate() {
             true => cast(named(name), data_type.clone()).alias(name),
             false => named(name),
         });

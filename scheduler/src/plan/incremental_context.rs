@@ -19,7 +19,7 @@ use super::input::{Input, Inputs};
 
 /// What is known of a stage as a table that lasts from run to run.
 #[derive(Debug, Clone)]
-pub struct TableRole {
+pub struct IncrementalContext {
     /// Its definition.
     pub code: CodeVersion,
     /// What was decided before anything ran; inputs that this run brings up to date were not known yet.
@@ -28,7 +28,7 @@ pub struct TableRole {
     pub memory: Option<TableProgress>,
     /// What it reads, views and caches seen through.
     pub inputs: Vec<NodeName>,
-    /// The first version to take in of an input, where someone asked for one.
+    /// The first version to apply of an input, where someone asked for one.
     pub from_versions: BTreeMap<NodeName, u64>,
     /// The last such version.
     pub to_versions: BTreeMap<NodeName, u64>,
@@ -40,7 +40,7 @@ pub struct TableRole {
     pub refusal: Option<Failure>,
 }
 
-impl TableRole {
+impl IncrementalContext {
     /// The facts that are decided by, with the inputs as they are now.
     ///
     /// # Errors

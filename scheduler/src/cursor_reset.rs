@@ -14,8 +14,8 @@ use windlass_project::graph::Stage;
 use windlass_project::spec::table::Materialize;
 
 use crate::Scheduler;
-use crate::plan::cursors::{Upstream, Upstreams, cursors, look_at, memory_of};
-use crate::plan::{Needs, PlanError, PlanRequest, table_location};
+use crate::plan::cursor_status::{Upstream, Upstreams, cursors, look_at, memory_of};
+use crate::plan::{PlanError, PlanRequest, QueryInputs, table_location};
 use crate::run::{Leases, RunError};
 use crate::state::ProcessIdentity;
 
@@ -53,7 +53,7 @@ pub enum ResetError {
         why: String,
     },
     /// The source has no such version yet.
-    #[error("`{source_name}` is at version {newest}, so version {wanted} cannot have been taken in")]
+    #[error("`{source_name}` is at version {newest}, so version {wanted} cannot have been applied")]
     Beyond {
         /// The source.
         source_name: NodeName,
@@ -98,8 +98,8 @@ impl Coded for ResetError {
     }
 }
 
-/// Sets cursors of a stage in a commit of its own on the stage's table, and gives what they say then. The next run takes
-/// in what lies behind them, or computes all rows if nothing counts as taken in.
+/// Sets cursors of a stage in a commit of its own on the stage's table, and gives what they say then. The next run applies
+/// what lies behind them, or computes all rows if nothing counts as applied.
 ///
 /// # Errors
 /// [`ResetError::Busy`] while a run of the pipeline is under way; otherwise as the variants say.
@@ -155,19 +155,19 @@ async fn reset_with_lease(
 
 /// What the stage reads, or the one source of it that is meant.
 fn chosen(request: &PlanRequest, stage: &Stage, reset: &CursorReset) -> Result<BTreeSet<NodeName>, ResetError> {
-    let leaves = Needs::lasting(&request.graph, &stage.reads).leaves;
+    let base_tables = QueryInputs::lasting(&request.graph, &stage.reads).base_tables;
     match &reset.source {
-        None => Ok(leaves),
-        Some(source) if leaves.contains(source) => Ok(BTreeSet::from([source.clone()])),
+        None => Ok(base_tables),
+        Some(source) if base_tables.contains(source) => Ok(BTreeSet::from([source.clone()])),
         Some(source) => Err(ResetError::NotRead {
             stage: stage.name.clone(),
             source_name: source.clone(),
-            help: did_you_mean(source.as_str(), "it reads", leaves.iter().map(NodeName::as_str)),
+            help: did_you_mean(source.as_str(), "it reads", base_tables.iter().map(NodeName::as_str)),
         }),
     }
 }
 
-/// The transactions that say what is to count as taken in.
+/// The transactions that say what is to count as applied.
 fn marks(app_id: &AppId, upstreams: &Upstreams, reset: &CursorReset) -> Result<BTreeMap<AppId, i64>, ResetError> {
     let Some(to) = reset.to else {
         let key = |(name, upstream): (&NodeName, &Upstream)| match upstream {

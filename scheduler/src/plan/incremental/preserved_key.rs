@@ -1,4 +1,4 @@
-//! An input's key that a row-wise query carries to its result.
+//! An input's key that a row-wise query preserves in its result.
 //!
 //! Rows of the result can then be found by the key of the rows that they were made of, and what a changed row had become
 //! need not be computed again. That is worth it where one row becomes many: parsing a file a second time, as it was, only
@@ -13,21 +13,21 @@ use super::columns::unnamed;
 use super::inputs::{ChangedInputs, SIGN};
 use super::strategy::rows_of_keys;
 
-/// How many rows the changes made of a key, in the rows of [`CarriedKey::changed`].
+/// How many rows the changes made of a key, in the rows of [`PreservedKey::changed`].
 const NEW: &str = "__wl_new";
 const SURPLUS: &str = "__wl_surplus";
 
 /// The key of the one input of a row-wise query with `unnest`, and the columns of the result that hold it.
 #[derive(Debug, Clone)]
-pub struct CarriedKey<'p> {
+pub struct PreservedKey<'p> {
     node: &'p LogicalPlan,
     scan: &'p TableScan,
     /// A column of the scan, and its name in the result.
     columns: Vec<(Column, String)>,
 }
 
-impl<'p> CarriedKey<'p> {
-    /// Looks for a key that `plan` carries; `key_of` gives the columns of an input's key, or none.
+impl<'p> PreservedKey<'p> {
+    /// Looks for a key that `plan` preserves; `key_of` gives the columns of an input's key, or none.
     pub fn find(plan: &'p LogicalPlan, key_of: impl Fn(&NodeName) -> Vec<String>) -> Option<Self> {
         let (node, scan) = unnested_scan(plan, false)?;
         let key = key_of(&NodeName::new(scan.table_name.table()));
