@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used)]
 
 mod cluster;
+mod embedded;
 pub mod plain;
 pub mod processes;
 mod requirements;
@@ -9,6 +10,7 @@ mod storage_proxy;
 mod storage_server;
 
 pub use cluster::{EmbeddedCluster, embedded_cluster, shared_cluster};
+pub use embedded::embedded;
 pub use requirements::{Requirement, skip};
 pub use storage_proxy::{Answer, ProxiedRequest, StorageProxy};
 pub use storage_server::StorageServer;

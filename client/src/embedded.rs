@@ -1,4 +1,4 @@
-//! Embedded Windlass: a scheduler, an executor and a state store in this process, without servers.
+//! Embedded Windlass: an engine and a state store in this process, without servers.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -36,6 +36,16 @@ use crate::runs::Runs;
 /// How long the executor may take to join.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// What runs the plans of an embedded Windlass. Plans, writers, rows and evidence are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EngineKind {
+    /// DataFusion in this process: no plan is cut into tasks, no rows go through files or sockets.
+    #[default]
+    Local,
+    /// Ballista in this process: a scheduler and an executor, which talk as they do on a cluster.
+    Cluster,
+}
+
 /// The configuration of an embedded Windlass.
 #[derive(Debug, Clone)]
 pub struct EmbeddedConfig {
@@ -47,7 +57,9 @@ pub struct EmbeddedConfig {
     pub functions: Functions,
     /// The loaders and savers that sources and exports can use.
     pub io: ConnectorRegistry,
-    /// How many tasks may run in parallel.
+    /// What runs the plans.
+    pub engine: EngineKind,
+    /// How many tasks the executor of [`EngineKind::Cluster`] runs in parallel.
     pub vcores: usize,
 }
 
@@ -55,20 +67,26 @@ impl EmbeddedConfig {
     /// The default configuration for a project whose home is at `home`.
     pub fn new(home: Location, session: SessionSettings) -> Self {
         let vcores = std::thread::available_parallelism().map_or(2, usize::from);
-        Self { home, session, functions: Functions::standard(), io: ConnectorRegistry::standard(), vcores }
+        let (functions, io) = (Functions::standard(), ConnectorRegistry::standard());
+        Self { home, session, functions, io, engine: EngineKind::default(), vcores }
     }
 }
 
-/// A scheduler and an executor in this process.
+/// An engine and a state store in this process.
 pub(crate) struct Embedded {
     scheduler: Arc<Scheduler>,
     home: Home,
+    cluster: Option<EmbeddedCluster>,
+}
+
+/// A cluster in this process, as small as one can be.
+struct EmbeddedCluster {
     process: SchedulerProcess,
     executor: EmbeddedExecutor,
 }
 
 impl Embedded {
-    /// Starts a scheduler and an executor in this process.
+    /// Starts what runs pipelines in this process.
     ///
     /// # Errors
     /// [`ClientError`] if the home cannot be used or a part does not start.
@@ -82,14 +100,15 @@ impl Embedded {
         make(work_dir.clone())?;
         let state: Arc<dyn StateStore> = Arc::new(RedbStore::open(state_file).await?);
         let sessions = Sessions::new(config.session, config.functions)?.with_connectors(config.io);
-        let process = SchedulerProcess::start(ClusterConfig::local(), &sessions).await?;
-        let executor = ExecutorConfig::local(process.address().to_string(), config.vcores.max(1), work_dir);
-        let executor = EmbeddedExecutor::start(executor, sessions.clone()).await?;
-        process.wait_for_executors(1, START_TIMEOUT).await?;
-        let engine = Engine::new(&process);
-        engine.add_local_executor(executor.id(), executor.work_dir());
+        let (sessions, engine, cluster) = match config.engine {
+            EngineKind::Local => (sessions.in_process()?, Engine::in_process(), None),
+            EngineKind::Cluster => {
+                let cluster = EmbeddedCluster::start(&sessions, config.vcores, work_dir).await?;
+                (sessions, cluster.engine(), Some(cluster))
+            }
+        };
         let scheduler = Arc::new(Scheduler { sessions: Arc::new(sessions), engine, state });
-        Ok(Self { scheduler, home, process, executor })
+        Ok(Self { scheduler, home, cluster })
     }
 
     pub(crate) async fn plan(&self, project: &Project, options: &RunOptions) -> Result<PlannedRun, ClientError> {
@@ -180,8 +199,10 @@ impl Embedded {
     }
 
     pub(crate) async fn stop(self) {
-        self.executor.stop().await;
-        self.process.stop();
+        if let Some(EmbeddedCluster { process, executor }) = self.cluster {
+            executor.stop().await;
+            process.stop();
+        }
     }
 
     fn plan_request(&self, project: &Project, options: &RunOptions) -> Result<PlanRequest, ClientError> {
@@ -195,6 +216,22 @@ impl Embedded {
             refresh: options.refresh.clone(),
             run: RunId::generate(),
         })
+    }
+}
+
+impl EmbeddedCluster {
+    async fn start(sessions: &Sessions, vcores: usize, work_dir: PathBuf) -> Result<Self, ClientError> {
+        let process = SchedulerProcess::start(ClusterConfig::local(), sessions).await?;
+        let executor = ExecutorConfig::local(process.address().to_string(), vcores.max(1), work_dir);
+        let executor = EmbeddedExecutor::start(executor, sessions.clone()).await?;
+        process.wait_for_executors(1, START_TIMEOUT).await?;
+        Ok(Self { process, executor })
+    }
+
+    fn engine(&self) -> Engine {
+        let engine = Engine::new(&self.process);
+        engine.add_local_executor(self.executor.id(), self.executor.work_dir());
+        engine
     }
 }
 

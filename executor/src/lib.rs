@@ -12,13 +12,11 @@ mod membership;
 pub mod memory;
 mod metrics;
 mod node;
-mod requests;
 mod running_jobs;
 mod services;
 mod shuffle_service;
 mod task;
 mod work_dir;
-mod yielding;
 
 pub use config::ExecutorConfig;
 pub use drain::Drained;

@@ -8,25 +8,26 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use ballista_core::JobId;
 use ballista_core::error::BallistaError;
+use ballista_core::execution_plans::{RangeShuffleReaderExec, ShuffleReaderExec};
 use ballista_core::serde::protobuf::{RuntimeStatsReport, ShuffleWritePartition, TaskColumnStats, WindowStateReport};
 use ballista_executor::execution_engine::{DefaultExecutionEngine, ExecutionEngine, QueryStageExecutor};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::execution::runtime_env::RuntimeEnv;
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
+use datafusion::physical_plan::{ChildrenPropertiesMode, ExecutionPlan, ReplaceChildrenOptions};
 use datafusion::prelude::SessionConfig;
 use futures::FutureExt;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 use windlass_base::error::Coded;
 use windlass_base::ids::{EngineJobId, Refused};
+use windlass_engine::task::{TaskRequests, yielding};
 
 use crate::failure;
 use crate::metrics::{RunningTask, TaskMetrics};
-use crate::requests::TaskRequests;
 use crate::running_jobs::{JobTask, RunningJobs};
-use crate::yielding::yielding;
 
 /// Wraps the engine's execution of a stage.
 pub(crate) struct TaskEngine {
@@ -61,7 +62,7 @@ impl ExecutionEngine for TaskEngine {
         let span = tracing::info_span!("task", job = %job_id, stage = stage_id, task = task_id);
         // After a panic here the task would never report, and so the job would never end.
         let created = catch_unwind(AssertUnwindSafe(|| {
-            let plan = yielding(requests.in_plan(plan, &self.runtime)?, work_dir, &stopped)?;
+            let plan = stoppable(requests.in_plan(plan, &self.runtime)?, work_dir, &stopped)?;
             self.inner.create_query_stage_exec(
                 job_id,
                 stage_id,
@@ -87,6 +88,30 @@ impl ExecutionEngine for TaskEngine {
             }
         }
     }
+}
+
+/// `plan` with every operator below its root yielding. The root, which writes the shuffle files, stays what it is, because the
+/// engine looks for it. `work_dir` holds the shuffle files of this executor: the engine would tell it to the readers itself,
+/// but does not find them any more.
+fn stoppable(
+    plan: Arc<dyn ExecutionPlan>,
+    work_dir: &str,
+    stopped: &CancellationToken,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let read_here = |node: Arc<dyn ExecutionPlan>| {
+        let reader: Arc<dyn ExecutionPlan> = if let Some(reader) = node.downcast_ref::<ShuffleReaderExec>() {
+            Arc::new(reader.with_work_dir(work_dir.to_owned()))
+        } else if let Some(reader) = node.downcast_ref::<RangeShuffleReaderExec>() {
+            Arc::new(reader.with_work_dir(work_dir.to_owned()))
+        } else {
+            return Ok(Transformed::no(node));
+        };
+        Ok(Transformed::yes(reader))
+    };
+    let below = plan.children().into_iter().cloned();
+    let below = below.map(|child| yielding(child.transform_up(read_here).data()?, stopped));
+    let below = below.collect::<Result<Vec<_>>>()?;
+    plan.replace_children(below, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
 }
 
 #[derive(Debug)]

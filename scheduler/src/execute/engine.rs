@@ -1,43 +1,38 @@
-//! The door to the cluster: takes plans and hands out jobs.
+//! The engines behind one door: it takes plans and hands out jobs.
+//!
+//! ```text
+//!            ┌ on a cluster ─ Place: in tasks on executors (cluster_engine), or, if a plan cannot be cut or sent, as a whole here
+//! JobRequest ┤                                                                                                        (local)
+//!            └ in this process ─ Place: as a whole here (local)
+//! ```
+//!
+//! The plans, the writers, the evidence and the rows are the same.
 
-use std::collections::HashMap;
-use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use ballista_core::JobId;
-use ballista_core::serde::protobuf::{JobStatus, job_status};
-use ballista_scheduler::cluster::JobState;
-use ballista_scheduler::state::execution_graph::ExecutionGraphBox;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::SessionContext;
-use parking_lot::RwLock;
-use tokio::runtime::Handle;
-use tokio::sync::{RwLock as AsyncRwLock, mpsc, watch};
 use windlass_base::stack::with_large_stack;
-use windlass_engine::codec::PlanCodec;
-use windlass_engine::session::{SessionError, Sessions};
 
 use super::arrival;
+use super::cluster_engine::ClusterEngine;
 use super::distributable::distributable;
 use super::local::LocalJob;
 use super::{EngineError, Place, RunningJob};
-use crate::cluster::{EngineServer, SchedulerProcess, remove_from_leaving};
-
-/// How many status changes of a job may wait to be read; the engine drops those beyond.
-const STATUS_BUFFER: usize = 1024;
+use crate::cluster::SchedulerProcess;
 
 /// A plan to run.
 pub struct JobRequest {
     /// What people see in logs.
     pub name: String,
-    /// The plan. Its leaves must be scans of files or of memory, or have one partition.
+    /// The plan. On a cluster its leaves must be scans of files or of memory, or have one partition.
     pub plan: Arc<dyn ExecutionPlan>,
     /// The session that the plan was made in; its options hold for every task.
     pub session: Arc<SessionContext>,
 }
 
-/// What the cluster has.
+/// What an engine has to run tasks with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capacity {
     /// Executors that have joined.
@@ -46,53 +41,53 @@ pub struct Capacity {
     pub vcores: usize,
 }
 
-/// Runs plans on the cluster. Clones share the cluster.
-#[derive(Clone)]
+/// Runs plans. Clones share the cluster, if there is one.
+#[derive(Debug, Clone)]
 pub struct Engine {
-    inner: Arc<Inner>,
+    kind: Kind,
 }
 
-struct Inner {
-    server: Arc<EngineServer>,
-    jobs: Arc<dyn JobState>,
-    handle: Handle,
-    sessions: Sessions,
-    /// The folders of the executors on this machine, by executor.
-    work_dirs: RwLock<HashMap<String, String>>,
-}
-
-impl fmt::Debug for Engine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine").field("scheduler", &self.inner.server.scheduler_endpoint).finish_non_exhaustive()
-    }
+#[derive(Debug, Clone)]
+enum Kind {
+    Cluster(ClusterEngine),
+    InProcess { vcores: usize },
 }
 
 impl Engine {
     /// The engine whose jobs `scheduler` runs. Stop the scheduler last: without it, jobs are lost.
     pub fn new(scheduler: &SchedulerProcess) -> Self {
-        Self {
-            inner: Arc::new(Inner {
-                server: Arc::clone(scheduler.server()),
-                jobs: scheduler.jobs(),
-                handle: scheduler.handle().clone(),
-                sessions: scheduler.sessions().clone(),
-                work_dirs: RwLock::default(),
-            }),
-        }
+        Self { kind: Kind::Cluster(ClusterEngine::new(scheduler)) }
+    }
+
+    /// An engine that runs every plan as a whole in this process, on as many threads as the machine has processors: no task is
+    /// cut, nothing is sent, and nothing listens on a port.
+    pub fn in_process() -> Self {
+        let vcores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self { kind: Kind::InProcess { vcores } }
     }
 
     /// Tells the engine that `executor` keeps its files in `work_dir` on this machine: results are then read there
     /// instead of being sent over a socket.
     pub fn add_local_executor(&self, executor: &str, work_dir: &Path) {
-        let folder = work_dir.to_string_lossy().into_owned();
-        self.inner.work_dirs.write().insert(executor.to_owned(), folder);
+        if let Kind::Cluster(cluster) = &self.kind {
+            cluster.add_local_executor(executor, work_dir);
+        }
     }
 
-    /// How many executors have joined, and how many tasks they can run side by side.
+    /// How many executors have joined, and how many tasks can run side by side.
     pub async fn capacity(&self) -> Capacity {
-        let executors = self.inner.server.state.executor_manager.get_executors_state().await.unwrap_or_default();
-        let vcores = executors.iter().map(|(executor, ..)| executor.specification.vcores as usize).sum();
-        Capacity { executors: executors.len(), vcores }
+        match &self.kind {
+            Kind::Cluster(cluster) => cluster.capacity().await,
+            Kind::InProcess { vcores } => Capacity { executors: 0, vcores: *vcores },
+        }
+    }
+
+    /// Where `plan`, which was made in the session `context`, can run.
+    pub fn place(&self, plan: &Arc<dyn ExecutionPlan>, context: &SessionContext) -> Place {
+        match &self.kind {
+            Kind::Cluster(cluster) => Place::of(plan, context, &cluster.codec()),
+            Kind::InProcess { .. } => Place::Process,
+        }
     }
 
     /// Starts a job where its plan can run.
@@ -100,147 +95,32 @@ impl Engine {
     /// # Errors
     /// As [`Engine::submit`].
     pub async fn start(&self, request: JobRequest, place: &Place) -> Result<RunningJob, EngineError> {
-        match place {
-            Place::Cluster { .. } => {
+        match (&self.kind, place) {
+            (Kind::Cluster(cluster), Place::Cluster { .. }) => {
                 let plan = with_large_stack(|| distributable(request.plan))?;
-                self.send(JobRequest { plan, ..request }).await
+                cluster.send(JobRequest { plan, ..request }).await
             }
-            Place::Scheduler { reason } => {
+            (_, Place::Scheduler { reason }) => {
                 tracing::info!(job = request.name, reason, "a job runs as a whole in this process");
-                Ok(RunningJob::here(LocalJob::start(request)))
+                Ok(RunningJob::here(LocalJob::start(request)?))
             }
+            _ => Ok(RunningJob::here(LocalJob::start(request)?)),
         }
     }
 
-    /// Starts a job in tasks on the cluster.
+    /// Starts a job: on a cluster in tasks, without looking first whether that is possible.
     ///
     /// # Errors
     /// [`EngineError::Unsplittable`] and [`EngineError::Plan`] if the plan cannot be distributed, [`EngineError::Lost`]
     /// if the scheduler has stopped. Most other faults show when the job is waited for.
     pub async fn submit(&self, request: JobRequest) -> Result<RunningJob, EngineError> {
-        let plan = with_large_stack(|| distributable(request.plan))?;
-        let codec = PlanCodec::new(self.inner.sessions.functions());
-        with_large_stack(|| arrival::check(&plan, &request.session.task_ctx(), &codec))?;
-        self.send(JobRequest { plan, ..request }).await
-    }
-
-    /// Where `plan`, which was made in the session `context`, can run.
-    pub fn place(&self, plan: &Arc<dyn ExecutionPlan>, context: &SessionContext) -> Place {
-        Place::of(plan, context, &PlanCodec::new(self.inner.sessions.functions()))
-    }
-
-    /// Starts a job whose plan can be cut into tasks and sent.
-    async fn send(&self, request: JobRequest) -> Result<RunningJob, EngineError> {
-        let plan = request.plan;
-        let (sender, statuses) = mpsc::channel(STATUS_BUFFER);
-        let server = &self.inner.server;
-        let submitted = server
-            .submit_physical_plan(&request.name, Arc::clone(&request.session), Arc::clone(&plan), Some(sender))
-            .await;
-        let id = submitted.map_err(|_| EngineError::Lost)?;
-        let (outcome, watched) = watch::channel(None);
-        self.inner.handle.spawn(follow(id.clone(), statuses, Arc::clone(&self.inner.jobs), outcome));
-        let control = JobControl { engine: self.clone(), id, outcome: watched };
-        Ok(RunningJob::new(control, plan, request.session.task_ctx()))
-    }
-
-    /// The folder of an executor on this machine.
-    pub(super) fn work_dir(&self, executor: &str) -> Option<String> {
-        self.inner.work_dirs.read().get(executor).cloned()
-    }
-}
-
-/// How a job ended.
-pub(super) enum Outcome {
-    Succeeded(ExecutionGraphBox),
-    /// The engine's message, and the stages if the job was planned.
-    Failed(String, Option<ExecutionGraphBox>),
-}
-
-/// `None` while the job runs; the sender goes away without a value if the scheduler loses it.
-pub(super) type OutcomeWatch = watch::Receiver<Option<Arc<Outcome>>>;
-
-/// Waits for the end of a job, reading every status so that the last one is never dropped.
-async fn follow(
-    id: JobId,
-    mut statuses: mpsc::Receiver<JobStatus>,
-    jobs: Arc<dyn JobState>,
-    outcome: watch::Sender<Option<Arc<Outcome>>>,
-) {
-    while let Some(status) = statuses.recv().await {
-        let failed = match status.status {
-            Some(job_status::Status::Successful(_)) => None,
-            Some(job_status::Status::Failed(failed)) => Some(failed.error),
-            _ => continue,
-        };
-        let graph = stored_graph(&jobs, &id).await;
-        let ended = match (failed, graph) {
-            (None, Some(graph)) => Outcome::Succeeded(graph),
-            (None, None) => return,
-            (Some(message), graph) => Outcome::Failed(message, graph),
-        };
-        outcome.send_replace(Some(Arc::new(ended)));
-        return;
-    }
-}
-
-/// The stages of a job that has ended; `None` if it was never planned.
-///
-/// The subscriber is told just before the stages are stored, hence the loop.
-async fn stored_graph(jobs: &Arc<dyn JobState>, id: &JobId) -> Option<ExecutionGraphBox> {
-    use job_status::Status::{Failed, Queued, Successful};
-    loop {
-        // The status is asked for first: if it is final, the stages are stored, or there are none.
-        let status = jobs.get_job_status(id).await.ok().flatten().and_then(|status| status.status);
-        let graph = jobs.get_execution_graph(id).await.ok().flatten();
-        if graph.is_some() || matches!(status, Some(Queued(_) | Failed(_) | Successful(_))) {
-            return graph;
+        match &self.kind {
+            Kind::Cluster(cluster) => {
+                let plan = with_large_stack(|| distributable(request.plan))?;
+                with_large_stack(|| arrival::check(&plan, &request.session.task_ctx(), &cluster.codec()))?;
+                cluster.send(JobRequest { plan, ..request }).await
+            }
+            Kind::InProcess { .. } => Ok(RunningJob::here(LocalJob::start(request)?)),
         }
-        tokio::task::yield_now().await;
-    }
-}
-
-/// A job's id, what is known of it and what can be done to it.
-#[derive(Clone)]
-pub(super) struct JobControl {
-    pub(super) engine: Engine,
-    pub(super) id: JobId,
-    pub(super) outcome: OutcomeWatch,
-}
-
-impl JobControl {
-    /// The stages of the job while it runs.
-    pub(super) fn running(&self) -> Option<Arc<AsyncRwLock<ExecutionGraphBox>>> {
-        let running = self.engine.inner.server.state.task_manager.get_running_job_cache();
-        running.get(&self.id).map(|job| Arc::clone(&job.execution_graph))
-    }
-
-    pub(super) fn ended(&self) -> Option<Arc<Outcome>> {
-        self.outcome.borrow().clone()
-    }
-
-    /// Asks the scheduler to cancel the job.
-    pub(super) async fn request_cancel(&self) {
-        // It fails only if the scheduler is gone, and the job with it.
-        let _ = self.engine.inner.server.cancel_job(self.id.clone()).await;
-    }
-
-    /// A session such as executors have: without what a caller added to its own.
-    pub(super) fn executor_session(&self) -> Result<SessionContext, SessionError> {
-        self.engine.inner.sessions.context()
-    }
-
-    /// Removes what the job has written on the executors.
-    pub(super) fn remove_data(&self) {
-        // The scheduler keeps its connections to executors: they must be made on its own threads.
-        let _scheduler = self.engine.inner.handle.enter();
-        let inner = &self.engine.inner;
-        inner.server.state.executor_manager.clean_up_job_data(self.id.clone());
-        inner.handle.spawn(remove_from_leaving(Arc::clone(&inner.server), self.id.clone()));
-    }
-
-    /// Runs `work` on the scheduler's threads, whatever becomes of the caller.
-    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        self.engine.inner.handle.spawn(work);
     }
 }

@@ -10,6 +10,7 @@ use ballista_scheduler::state::execution_stage::{ExecutionStage, TaskInfo};
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
 use datafusion::physical_plan::{ExecutionPlan, displayable};
+use windlass_engine::task::TaskRequests;
 use windlass_engine::task_failure::TaskFailure;
 
 use super::task_size::plan_bytes;
@@ -156,16 +157,18 @@ pub(super) fn of_graph(graph: &ExecutionGraphBox) -> JobEvidence {
     JobEvidence { job: graph.job_id().to_string(), stages }
 }
 
-/// Of a job that ran as a whole in this process, with one task.
+/// Of a job that ran as a whole in this process, with a task for each partition.
 pub(super) fn of_whole(
     job: &str,
     plan: &dyn ExecutionPlan,
     state: EngineStageState,
-    task: TaskEvidence,
+    tasks: Vec<TaskEvidence>,
+    requests: &TaskRequests,
 ) -> JobEvidence {
     let mut nodes = Vec::new();
     collect_nodes(plan, 0, &mut nodes);
-    let metrics: Vec<MetricsSet> = nodes.iter().filter_map(|(node, _)| node.metrics()).collect();
+    let mut metrics: Vec<MetricsSet> = nodes.iter().filter_map(|(node, _)| node.metrics()).collect();
+    requests.report(&mut metrics);
     let stage = StageEvidence {
         stage: 1,
         state,
@@ -173,23 +176,23 @@ pub(super) fn of_whole(
         feeds: Vec::new(),
         plan: displayable(plan).indent(false).to_string(),
         analyzed: DisplayableExecutionPlan::with_metrics(plan).indent(false).to_string(),
-        tasks: vec![task],
+        tasks,
         operators: operators(plan, &metrics),
     };
     JobEvidence { job: job.to_owned(), stages: vec![stage] }
 }
 
-/// The one task of a job that ran as a whole.
-pub(super) fn whole_task(state: TaskState, (started_ms, ended_ms): (i64, Option<i64>), rows: u64) -> TaskEvidence {
+/// A task of a job that runs as a whole, before it begins.
+pub(super) fn local_task(partition: usize) -> TaskEvidence {
     TaskEvidence {
-        task: 0,
-        partitions: vec![0],
+        task: partition,
+        partitions: vec![partition],
         attempt: 1,
         executor: None,
-        state,
-        started_ms: Some(started_ms),
-        ended_ms,
-        rows,
+        state: TaskState::Running,
+        started_ms: None,
+        ended_ms: None,
+        rows: 0,
         bytes: 0,
         plan_bytes: 0,
     }

@@ -13,7 +13,7 @@ use datafusion_proto::protobuf::PhysicalPlanNode;
 use windlass_base::stack::with_large_stack;
 use windlass_engine::codec::PlanCodec;
 
-use super::engine::{JobControl, Outcome};
+use super::cluster_engine::{JobControl, Outcome};
 use super::local::LocalJob;
 use super::{EngineError, FinishedJob, JobEvidence, evidence};
 
@@ -99,7 +99,7 @@ impl RunningJob {
     pub async fn progress(&self) -> JobProgress {
         let control = match &self.job {
             Running::OnCluster(job) => &job.control,
-            Running::Here(job) => return JobProgress::of_whole(job.is_done()),
+            Running::Here(job) => return job.progress(),
         };
         match control.ended().as_deref() {
             Some(Outcome::Succeeded(graph) | Outcome::Failed(_, Some(graph))) => {
@@ -210,10 +210,9 @@ impl JobProgress {
         self.stages.iter().map(|stage| stage.done).sum()
     }
 
-    /// Of a job that runs as a whole.
-    fn of_whole(is_done: bool) -> Self {
-        let (running, done) = if is_done { (0, 1) } else { (1, 0) };
-        Self { stages: vec![StageProgress { stage: 1, partitions: 1, running, done }] }
+    /// Of a job that runs as a whole, with a task for each partition.
+    pub(super) fn of_whole(partitions: usize, done: usize) -> Self {
+        Self { stages: vec![StageProgress { stage: 1, partitions, running: partitions - done, done }] }
     }
 
     fn of<'a>(stages: impl Iterator<Item = &'a ExecutionStage>) -> Self {

@@ -1,29 +1,30 @@
-//! A job that runs as a whole in this process, because it cannot be cut into tasks or sent.
+//! A job that runs as a whole in this process.
 //!
-//! It keeps the contract of a job on the cluster: the same plans and writers, rows, cancellation and evidence. Its rows are
-//! held in memory until they have been taken, and count as memory of queries.
+//! It keeps the contract of a job on the cluster: the same plans and writers, rows, cancellation and evidence. Every partition of
+//! the plan is computed by a task of its own.
 
 use std::sync::Arc;
 
 use chrono::Utc;
-use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
-use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::physical_plan::empty::EmptyExec;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use datafusion::prelude::SessionContext;
-use futures::TryStreamExt;
 use parking_lot::Mutex;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use tokio::task::JoinSet;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use windlass_base::error::Failure;
 use windlass_base::stack::with_large_stack;
+use windlass_engine::task::{TaskRequests, yielding};
 
-use super::{EngineError, EngineStageState, JobEvidence, JobRequest, TaskState, evidence};
+use super::job::JobProgress;
+use super::kept_rows::KeptRows;
+use super::{EngineError, EngineStageState, JobEvidence, JobRequest, TaskEvidence, TaskState, evidence};
 use crate::planning::running_threads;
 
-/// The rows of a job, or why there are none.
-pub(super) type LocalOutcome = Result<Vec<RecordBatch>, EngineError>;
+/// The rows of a job, partition by partition, or why there are none.
+pub(super) type LocalOutcome = Result<Vec<Arc<KeptRows>>, EngineError>;
 
 /// A job in this process. Dropping it cancels the job.
 pub(super) struct LocalJob {
@@ -31,38 +32,43 @@ pub(super) struct LocalJob {
     pub(super) plan: Arc<dyn ExecutionPlan>,
     stop: CancellationToken,
     outcome: watch::Receiver<Option<Arc<LocalOutcome>>>,
-    started_ms: i64,
-    ended_ms: Arc<Mutex<Option<i64>>>,
+    tasks: Tasks,
+    requests: Arc<TaskRequests>,
 }
 
 impl LocalJob {
     /// Starts the job.
-    pub(super) fn start(request: JobRequest) -> Self {
+    ///
+    /// # Errors
+    /// The engine's, if the plan cannot be made one that can be stopped.
+    pub(super) fn start(request: JobRequest) -> Result<Self, EngineError> {
         let JobRequest { plan, session, .. } = request;
+        let (stop, requests) = (CancellationToken::new(), Arc::new(TaskRequests::default()));
+        let stoppable = with_large_stack(|| {
+            let counting = requests.in_plan(plan, session.runtime_env().as_ref())?;
+            yielding(counting, &stop)
+        });
+        let plan = stoppable.map_err(|error| engine_error(&error))?;
+        let tasks = Tasks::of(plan.output_partitioning().partition_count());
         let (told, outcome) = watch::channel(None);
-        let stop = CancellationToken::new();
-        let ended_ms = Arc::new(Mutex::new(None));
-        let threads = running_threads();
-        let running = threads.spawn(collect(Arc::clone(&plan), session));
-        let (stopped, ended) = (stop.clone(), Arc::clone(&ended_ms));
-        threads.spawn(async move {
-            let abort = running.abort_handle();
+        let work = Work {
+            plan: Arc::clone(&plan),
+            session,
+            requests: Arc::clone(&requests),
+            tasks: tasks.clone(),
+            // Parts of the plan that run in the background are told to end when the job has failed.
+            stop: stop.clone().drop_guard(),
+        };
+        let cancelled = stop.clone();
+        running_threads().spawn(async move {
             let rows = tokio::select! {
-                ended = running => match ended {
-                    Ok(rows) => rows,
-                    Err(error) if error.is_panic() => Err(EngineError::Panicked(panic_text(error.into_panic().as_ref()))),
-                    Err(_) => Err(EngineError::Lost),
-                },
-                () = stopped.cancelled() => {
-                    abort.abort();
-                    Err(EngineError::Cancelled)
-                }
+                rows = work.rows() => rows,
+                () = cancelled.cancelled() => Err(EngineError::Cancelled),
             };
-            *ended.lock() = Some(Utc::now().timestamp_millis());
             told.send_replace(Some(Arc::new(rows)));
         });
         let id = format!("local-{}", uuid::Uuid::new_v4().simple());
-        Self { id, plan, stop, outcome, started_ms: Utc::now().timestamp_millis(), ended_ms }
+        Ok(Self { id, plan, stop, outcome, tasks, requests })
     }
 
     pub(super) fn id(&self) -> &str {
@@ -82,27 +88,28 @@ impl LocalJob {
         self.wait().await;
     }
 
-    /// Whether it has ended.
-    pub(super) fn is_done(&self) -> bool {
-        self.outcome.borrow().is_some()
+    /// How far it is.
+    pub(super) fn progress(&self) -> JobProgress {
+        let tasks = self.tasks.0.lock();
+        JobProgress::of_whole(tasks.len(), tasks.iter().filter(|task| task.state == TaskState::Succeeded).count())
     }
 
-    /// One stage of one task.
+    /// One stage with a task for each partition.
     pub(super) fn evidence(&self) -> JobEvidence {
         let outcome = self.outcome.borrow().clone();
-        let (state, task, rows) = match outcome.as_deref() {
-            None => (EngineStageState::Running, TaskState::Running, 0),
-            Some(Ok(rows)) => {
-                let rows = rows.iter().map(|batch| batch.num_rows() as u64).sum();
-                (EngineStageState::Succeeded, TaskState::Succeeded, rows)
-            }
-            Some(Err(error)) => (EngineStageState::Failed, TaskState::Failed(error.to_string()), 0),
+        let state = match outcome.as_deref() {
+            None => EngineStageState::Running,
+            Some(Ok(_)) => EngineStageState::Succeeded,
+            Some(Err(_)) => EngineStageState::Failed,
         };
-        evidence::of_whole(&self.id, self.plan.as_ref(), state, evidence::whole_task(task, self.times(), rows))
-    }
-
-    fn times(&self) -> (i64, Option<i64>) {
-        (self.started_ms, *self.ended_ms.lock())
+        let mut tasks = self.tasks.0.lock().clone();
+        if let Some(Err(error)) = outcome.as_deref() {
+            let ended = Utc::now().timestamp_millis();
+            for task in tasks.iter_mut().filter(|task| task.state == TaskState::Running) {
+                (task.state, task.ended_ms) = (TaskState::Failed(error.to_string()), Some(ended));
+            }
+        }
+        evidence::of_whole(&self.id, self.plan.as_ref(), state, tasks, &self.requests)
     }
 }
 
@@ -116,20 +123,66 @@ impl Drop for LocalJob {
     }
 }
 
-/// All rows of the plan.
-async fn collect(plan: Arc<dyn ExecutionPlan>, session: Arc<SessionContext>) -> LocalOutcome {
-    let rows = async {
-        let task = session.task_ctx();
-        let held = MemoryConsumer::new("rows of a job").register(task.memory_pool());
-        let mut rows = Vec::new();
-        let mut stream = execute_stream(plan, task)?;
-        while let Some(batch) = stream.try_next().await? {
-            held.try_grow(batch.get_array_memory_size())?;
-            rows.push(batch);
+/// What is known of the tasks, by partition.
+#[derive(Clone)]
+struct Tasks(Arc<Mutex<Vec<TaskEvidence>>>);
+
+impl Tasks {
+    fn of(partitions: usize) -> Self {
+        Self(Arc::new(Mutex::new((0..partitions).map(evidence::local_task).collect())))
+    }
+
+    fn note(&self, partition: usize, change: impl FnOnce(&mut TaskEvidence)) {
+        if let Some(task) = self.0.lock().get_mut(partition) {
+            change(task);
         }
-        Ok::<_, DataFusionError>(rows)
-    };
-    rows.await.map_err(|error| engine_error(&error))
+    }
+}
+
+/// The work of a job.
+struct Work {
+    plan: Arc<dyn ExecutionPlan>,
+    session: Arc<SessionContext>,
+    requests: Arc<TaskRequests>,
+    tasks: Tasks,
+    stop: DropGuard,
+}
+
+impl Work {
+    /// All rows of the plan.
+    async fn rows(self) -> LocalOutcome {
+        let task = self.requests.in_context(&self.session.task_ctx());
+        let partitions = self.plan.output_partitioning().partition_count();
+        let mut running = JoinSet::new();
+        for partition in 0..partitions {
+            let (plan, task, tasks) = (Arc::clone(&self.plan), Arc::clone(&task), self.tasks.clone());
+            running.spawn(async move {
+                tasks.note(partition, |task| task.started_ms = Some(Utc::now().timestamp_millis()));
+                let kept = async { KeptRows::take(plan.execute(partition, Arc::clone(&task))?, &task).await };
+                let kept = kept.await.map_err(|error| engine_error(&error))?;
+                tasks.note(partition, |task| {
+                    task.state = TaskState::Succeeded;
+                    task.ended_ms = Some(Utc::now().timestamp_millis());
+                    task.rows = kept.row_count();
+                });
+                Ok::<_, EngineError>((partition, Arc::new(kept)))
+            });
+        }
+        let mut kept = Vec::with_capacity(partitions);
+        while let Some(ended) = running.join_next().await {
+            kept.push(match ended {
+                Ok(ended) => ended?,
+                Err(error) if error.is_panic() => {
+                    return Err(EngineError::Panicked(panic_text(error.into_panic().as_ref())));
+                }
+                Err(_) => return Err(EngineError::Lost),
+            });
+        }
+        // All has been done: nothing is left to be stopped.
+        drop(self.stop.disarm());
+        kept.sort_by_key(|(partition, _)| *partition);
+        Ok(kept.into_iter().map(|(_, rows)| rows).collect())
+    }
 }
 
 /// The error as a job on the cluster would end with it.

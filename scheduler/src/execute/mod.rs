@@ -7,11 +7,13 @@
 //! ```
 
 mod arrival;
+mod cluster_engine;
 mod distributable;
 mod engine;
 mod error;
 mod evidence;
 mod job;
+mod kept_rows;
 mod local;
 mod place;
 mod result;

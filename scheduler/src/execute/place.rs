@@ -31,6 +31,8 @@ pub enum Place {
         /// The stages that the cluster would run it in.
         stages: String,
     },
+    /// As a whole in this process, because the engine runs everything so.
+    Process,
     /// As a whole in the scheduler's process.
     Scheduler {
         /// Why it cannot run in tasks.
@@ -51,6 +53,7 @@ impl Place {
     pub fn text(&self) -> String {
         match self {
             Self::Cluster { stages } => stages.clone(),
+            Self::Process => "runs as a whole in one process\n".to_owned(),
             Self::Scheduler { reason } => format!("runs as a whole in the scheduler's process: {reason}\n"),
         }
     }

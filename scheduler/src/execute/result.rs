@@ -17,6 +17,7 @@ use datafusion::physical_plan::{ExecutionPlan, Partitioning, SendableRecordBatch
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use super::job::Job;
+use super::kept_rows::KeptRows;
 use super::local::{LocalJob, LocalOutcome};
 use super::{EngineError, JobEvidence, evidence};
 
@@ -35,7 +36,7 @@ enum Finished {
     },
     Here {
         job: Arc<LocalJob>,
-        rows: Vec<RecordBatch>,
+        partitions: Vec<Arc<KeptRows>>,
     },
 }
 
@@ -46,9 +47,9 @@ impl FinishedJob {
     }
 
     pub(super) fn here(job: Arc<LocalJob>, outcome: Arc<LocalOutcome>) -> Result<Self, EngineError> {
-        let rows = (*outcome).clone()?;
-        let count = rows.iter().map(|batch| batch.num_rows() as u64).sum();
-        Ok(Self { from: Finished::Here { job, rows }, rows: count })
+        let partitions = (*outcome).clone()?;
+        let rows = partitions.iter().map(|kept| kept.row_count()).sum();
+        Ok(Self { from: Finished::Here { job, partitions }, rows })
     }
 
     /// The job's id in the cluster.
@@ -84,8 +85,9 @@ impl FinishedJob {
                 });
                 Box::pin(RecordBatchStreamAdapter::new(schema, rows))
             }
-            Finished::Here { rows, .. } => {
-                Box::pin(RecordBatchStreamAdapter::new(schema, stream::iter(rows.clone().into_iter().map(Ok))))
+            Finished::Here { partitions, .. } => {
+                let rows = stream::iter(partitions.clone()).flat_map(|kept| kept.stream());
+                Box::pin(RecordBatchStreamAdapter::new(schema, rows))
             }
         }
     }

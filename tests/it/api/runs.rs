@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use windlass_base::error::Coded;
 use windlass_base::ids::TableVersion;
-use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{CursorReset, Project, QueryOptions, RunOptions, Windlass};
 use windlass_evidence::artifact::{LogKind, PlanText, Refresh, RunStatus, SavedPlan};
 use windlass_storage::Location;
@@ -77,7 +76,7 @@ async fn the_same_program_gives_the_same_rows_embedded_and_on_a_cluster() {
     let project = shop(dir.path(), &TOTALS);
     fs::write(dir.path().join("orders.csv"), ORDERS).unwrap();
     let home = Location::from_path(&dir.path().join("home")).unwrap();
-    let embedded = Windlass::embedded(EmbeddedConfig::new(home, project.graph.session.clone())).await.unwrap();
+    let embedded = Windlass::embedded(windlass_tests::embedded(home, project.graph.session.clone())).await.unwrap();
     let here = job(embedded, &project).await;
     assert_eq!(here, job(lab.connect().await, &project).await);
     insta::assert_snapshot!(here, @"

@@ -11,7 +11,6 @@ use datafusion::prelude::{SessionContext, cast, coalesce, col, lit, placeholder,
 use futures::TryStreamExt;
 use windlass_client::Project;
 use windlass_client::builder::{StageBuilder, planning_context};
-use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{QueryOptions, RunOptions, Windlass};
 use windlass_evidence::artifact::RunStatus;
 use windlass_project::spec::table::Materialize;
@@ -171,7 +170,7 @@ async fn a_plan_gives_the_rows_of_the_same_query_in_sql() {
     let mut settings = project.graph.session.clone();
     settings.target_partitions = 2;
     let home = project.home(None).unwrap();
-    let windlass = Windlass::embedded(EmbeddedConfig::new(home, settings)).await.unwrap();
+    let windlass = Windlass::embedded(windlass_tests::embedded(home, settings)).await.unwrap();
     let run = windlass.run(&project, &RunOptions::default()).await.unwrap().wait().await.unwrap();
     let failed: Vec<_> = run.stages.iter().filter(|stage| stage.failure.is_some()).collect();
     assert_eq!(run.status, RunStatus::Succeeded, "{failed:#?}");

@@ -8,7 +8,6 @@ use datafusion::arrow::util::pretty::pretty_format_batches;
 use futures::TryStreamExt;
 use tempfile::TempDir;
 use windlass_base::error::Coded;
-use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{Project, QueryOptions, RunOptions, Windlass};
 
 use super::tables::{append, create};
@@ -54,7 +53,8 @@ async fn changes_can_be_asked_for_in_sql() {
     let table = append(create(&dir.path().join("people"), &["region"]).await, 0..4).await;
     let (table, _) = table.update().with_predicate("id = 2").with_update("value", "7").await.unwrap();
     table.delete().with_predicate("id = 0").await.unwrap();
-    let windlass = Windlass::embedded(EmbeddedConfig::new(project.home(None).unwrap(), project.graph.session.clone()));
+    let windlass =
+        Windlass::embedded(windlass_tests::embedded(project.home(None).unwrap(), project.graph.session.clone()));
     let windlass = windlass.await.unwrap();
     for _ in 0..2 {
         windlass.run(&project, &RunOptions::default()).await.unwrap().wait().await.unwrap();

@@ -1,7 +1,6 @@
 //! A scheduler and a program that embeds Windlass, with separate states, use the same home.
 
 use windlass_base::error::Coded;
-use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{Project, RunOptions, Windlass};
 use windlass_evidence::artifact::{LogKind, ReceiptOutcome, RunRecord, RunStatus};
 use windlass_project::spec::ProjectFiles;
@@ -39,7 +38,7 @@ async fn a_scheduler_and_an_embedded_run_take_turns_and_lose_no_rows() {
     let connected = Windlass::connect(&cluster.url()).await.unwrap();
     let home = Location::from_path(&cluster.folder().join("home/shared")).unwrap();
     let quick = project(dir.path(), QUICK);
-    let embedded = Windlass::embedded(EmbeddedConfig::new(home, quick.graph.session.clone())).await.unwrap();
+    let embedded = Windlass::embedded(windlass_tests::embedded(home, quick.graph.session.clone())).await.unwrap();
 
     let slow = project(dir.path(), SLOW);
     let mut handle = connected.run(&slow, &RunOptions::default()).await.unwrap();

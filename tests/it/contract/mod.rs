@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use windlass_base::config::SessionSettings;
-use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::error::ClientError;
 use windlass_client::{Project, RunOptions, Windlass};
 use windlass_evidence::artifact::{RunRecord, RunStatus};
@@ -22,7 +21,7 @@ const POLICIES: [&str; 3] = ["exact", "additive", "ignore_extra"];
 async fn windlass(dir: &Path) -> Windlass {
     let home = Location::from_path(&dir.join("home")).unwrap();
     let session = SessionSettings { target_partitions: 1, ..SessionSettings::default() };
-    Windlass::embedded(EmbeddedConfig::new(home, session)).await.unwrap()
+    Windlass::embedded(windlass_tests::embedded(home, session)).await.unwrap()
 }
 
 /// A project of these files and a manifest.

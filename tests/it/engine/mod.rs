@@ -1,8 +1,9 @@
-//! Jobs on a real embedded cluster: the same rows as plain DataFusion, and accurate failures.
+//! Jobs on a real embedded cluster and in one process: the same rows as plain DataFusion, and accurate failures.
 
 mod failures;
 mod functions;
 mod lifecycle;
+mod local;
 mod memory;
 mod queries;
 

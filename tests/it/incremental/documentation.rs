@@ -6,7 +6,6 @@ use std::path::Path;
 use datafusion::arrow::array::{Int64Array, StringArray};
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use deltalake::kernel::{DataType, StructField};
-use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{Project, RunOptions, Windlass};
 use windlass_evidence::artifact::{PlanDecision, RunStatus};
 use windlass_project::strategy::Strategy;
@@ -53,7 +52,7 @@ async fn the_first_example_of_the_page_takes_changes_in() {
 
     let project = Project::open(&project, None, &[]).unwrap();
     let home = project.home(None).unwrap();
-    let windlass = Windlass::embedded(EmbeddedConfig::new(home, project.graph.session.clone())).await.unwrap();
+    let windlass = Windlass::embedded(windlass_tests::embedded(home, project.graph.session.clone())).await.unwrap();
     let run = async || {
         let plan = windlass.plan(&project, &RunOptions::default()).await.unwrap();
         let record = windlass.run(&project, &RunOptions::default()).await.unwrap().wait().await.unwrap();

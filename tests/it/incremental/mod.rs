@@ -37,7 +37,7 @@ use futures::{FutureExt, StreamExt};
 use tempfile::TempDir;
 use windlass_base::config::SessionSettings;
 use windlass_client::Windlass;
-use windlass_client::embedded::EmbeddedConfig;
+use windlass_client::embedded::{EmbeddedConfig, EngineKind};
 use windlass_storage::Location;
 
 use coverage::Coverage;
@@ -57,8 +57,8 @@ const SIDE_BY_SIDE: usize = 3;
 const PARTITIONS: [usize; 3] = [1, 2, 3];
 
 /// An embedded Windlass that many sequences use one after the other, each with its own pipeline name.
-async fn arena(partitions: usize, home: &TempDir) -> Arena {
-    let home = home.path().join(format!("home_{partitions}"));
+async fn arena(engine: EngineKind, partitions: usize, home: &TempDir) -> Arena {
+    let home = home.path().join(format!("home_{engine:?}_{partitions}"));
     std::fs::create_dir_all(&home).unwrap();
     let session = SessionSettings {
         target_partitions: partitions,
@@ -67,7 +67,7 @@ async fn arena(partitions: usize, home: &TempDir) -> Arena {
         partition_bytes: 1,
         ..SessionSettings::default()
     };
-    let config = EmbeddedConfig::new(Location::from_path(&home).unwrap(), session);
+    let config = EmbeddedConfig { engine, ..EmbeddedConfig::new(Location::from_path(&home).unwrap(), session) };
     Arena { windlass: Windlass::embedded(config).await.unwrap(), home, partitions }
 }
 
@@ -102,13 +102,15 @@ fn number(name: &str) -> Option<u64> {
 async fn random_sequences_leave_the_tables_that_a_rebuild_would() {
     let homes = tempfile::tempdir().unwrap();
     let mut arenas = Vec::new();
-    for partitions in PARTITIONS {
-        arenas.push(Arc::new(arena(partitions, &homes).await));
+    for engine in [EngineKind::Local, EngineKind::Cluster] {
+        for partitions in PARTITIONS {
+            arenas.push(Arc::new(arena(engine, partitions, &homes).await));
+        }
     }
     let only = number("WINDLASS_SEED");
     let seeds = only.map_or(0..number("WINDLASS_SEEDS").unwrap_or(SEEDS), |seed| seed..seed + 1);
     let played = futures::stream::iter(seeds.clone()).map(|seed| {
-        let arena = Arc::clone(&arenas[(seed % PARTITIONS.len() as u64) as usize]);
+        let arena = Arc::clone(&arenas[(seed % arenas.len() as u64) as usize]);
         async move { tokio::spawn(async move { play(seed, &arena, only.is_some()).await }).await.unwrap() }
     });
     let outcomes: Vec<Result<Coverage, String>> = played.buffer_unordered(SIDE_BY_SIDE).collect().await;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use windlass_base::config::SessionSettings;
-use windlass_client::embedded::{EmbeddedConfig, local_runs};
+use windlass_client::embedded::local_runs;
 use windlass_client::{Project, RunOptions, Runs, Windlass};
 use windlass_evidence::artifact::{PlanText, RunRecord, RunStatus, StageSummary};
 use windlass_storage::Location;
@@ -54,7 +54,7 @@ impl OneSource {
         let project = Project::open(&project, None, &[]).unwrap();
         let home = project.home(None).unwrap();
         let session = SessionSettings { partition_bytes, ..project.graph.session.clone() };
-        let windlass = Windlass::embedded(EmbeddedConfig::new(home.clone(), session)).await.unwrap();
+        let windlass = Windlass::embedded(windlass_tests::embedded(home.clone(), session)).await.unwrap();
         Self { project, windlass, home, stages, table }
     }
 

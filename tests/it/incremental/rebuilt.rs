@@ -9,7 +9,6 @@ use datafusion::arrow::array::{Int64Array, RecordBatch};
 use tempfile::TempDir;
 use windlass_base::config::SessionSettings;
 use windlass_base::ids::TableVersion;
-use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{CursorReset, Project, RunOptions, Windlass};
 use windlass_evidence::artifact::{PlannedRun, Refresh, RunRecord};
 use windlass_project::strategy::Strategy;
@@ -170,7 +169,7 @@ impl Rebuilt {
 async fn embedded(home: &Path) -> Windlass {
     fs::create_dir_all(home).unwrap();
     let session = SessionSettings { target_partitions: 2, ..SessionSettings::default() };
-    Windlass::embedded(EmbeddedConfig::new(Location::from_path(home).unwrap(), session)).await.unwrap()
+    Windlass::embedded(windlass_tests::embedded(Location::from_path(home).unwrap(), session)).await.unwrap()
 }
 
 /// How a stage's table was updated.

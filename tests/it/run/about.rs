@@ -3,7 +3,6 @@
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use futures::TryStreamExt;
 use windlass_base::error::Coded;
-use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{Project, QueryOptions, Windlass};
 use windlass_project::spec::ProjectFiles;
 use windlass_storage::Location;
@@ -46,7 +45,7 @@ async fn ask(sql: &str) -> Result<String, windlass_client::ClientError> {
     let project = Project::from_files(&files, dir.path(), None, &[])
         .unwrap_or_else(|error| panic!("{}", error.problems().map(ToString::to_string).unwrap_or_default()));
     let home = Location::from_path(&dir.path().join("home")).unwrap();
-    let windlass = Windlass::embedded(EmbeddedConfig::new(home, project.graph.session.clone())).await.unwrap();
+    let windlass = Windlass::embedded(windlass_tests::embedded(home, project.graph.session.clone())).await.unwrap();
     let rows = windlass.query(&project, sql, &QueryOptions::default()).await?;
     let batches: Vec<_> = rows.stream().try_collect().await.unwrap();
     Ok(pretty_format_batches(&batches).unwrap().to_string())

@@ -15,7 +15,6 @@ use datafusion::prelude::{DataFrame, SessionContext};
 use futures::TryStreamExt;
 use windlass_base::config::SessionSettings;
 use windlass_client::Project;
-use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::project::load_project;
 use windlass_client::{QueryOptions, RunOptions, Windlass};
 use windlass_engine::function::Functions;
@@ -188,7 +187,7 @@ async fn an_embedded_cluster_builds_the_same_graph() {
     let sources = [("source_files".to_owned(), repositories().display().to_string())];
     let project = Project::open(&project(), None, &sources).unwrap();
     let settings = SessionSettings { target_partitions: 3, ..project.graph.session.clone() };
-    let config = EmbeddedConfig::new(Location::from_path(home.path()).unwrap(), settings);
+    let config = windlass_tests::embedded(Location::from_path(home.path()).unwrap(), settings);
     let windlass = Windlass::embedded(config).await.unwrap();
     let record = windlass.run(&project, &RunOptions::default()).await.unwrap().wait().await.unwrap();
     assert_eq!(record.status, RunStatus::Succeeded, "{:?}", record.stages);

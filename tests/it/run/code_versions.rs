@@ -10,7 +10,6 @@ use deltalake::kernel::{DataType, StructField};
 use windlass_base::config::SessionSettings;
 use windlass_base::error::Coded;
 use windlass_client::builder::{ProjectBuilder, StageBuilder, planning_context};
-use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{Project, RunOptions, Windlass};
 use windlass_evidence::artifact::{PlanDecision, RunStatus, SavedPlan, StageDecision};
 use windlass_project::spec::ProjectFiles;
@@ -102,7 +101,7 @@ impl Shop {
         std::fs::write(dir.path().join("rates.csv"), "id,rate\n1,1.5\n").unwrap();
         let home = Location::from_path(&dir.path().join("home")).unwrap();
         let session = SessionSettings { target_partitions: 2, ..SessionSettings::default() };
-        let windlass = Windlass::embedded(EmbeddedConfig::new(home, session)).await.unwrap();
+        let windlass = Windlass::embedded(windlass_tests::embedded(home, session)).await.unwrap();
         let shop = Self { dir, windlass };
         shop.add(&[1, 2], &[]).await;
         shop

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use windlass_base::error::Coded;
 use windlass_base::ids::TableVersion;
-use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{CursorReset, CursorStatus, Project, RunOptions, Windlass};
 use windlass_evidence::artifact::{RunStatus, SourceCursor};
 use windlass_scheduler::state::{LeaseHolder, ProcessIdentity, RedbStore, StateStore};
@@ -45,7 +44,7 @@ fn project(dir: &Path) -> Project {
 
 async fn windlass(project: &Project) -> Windlass {
     let home = project.home(None).unwrap();
-    Windlass::embedded(EmbeddedConfig::new(home, project.graph.session.clone())).await.unwrap()
+    Windlass::embedded(windlass_tests::embedded(home, project.graph.session.clone())).await.unwrap()
 }
 
 fn reset(stage: &str) -> CursorReset {

@@ -42,7 +42,7 @@ impl Lab {
         let dir = tempfile::tempdir().unwrap();
         let home = Location::from_path(&dir.path().join("home")).unwrap();
         let session = SessionSettings { target_partitions: 2, ..SessionSettings::default() };
-        let config = EmbeddedConfig { io, ..EmbeddedConfig::new(home, session) };
+        let config = EmbeddedConfig { io, ..windlass_tests::embedded(home, session) };
         Self { windlass: Windlass::embedded(config).await.unwrap(), dir }
     }
 

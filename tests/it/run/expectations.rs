@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use assert_cmd::Command;
 use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array, StringArray};
 use datafusion::arrow::datatypes::Int64Type;
-use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{Project, RunOptions, Windlass};
 use windlass_evidence::artifact::{RunRecord, RunStatus, StageRecord};
 use windlass_project::spec::ProjectFiles;
@@ -38,7 +37,7 @@ impl Shop {
         create.with_configuration([("delta.enableChangeDataFeed", Some("true"))]).await.unwrap();
         let home = windlass_storage::Location::from_path(&dir.path().join("home")).unwrap();
         let session = windlass_base::config::SessionSettings { target_partitions: 2, ..Default::default() };
-        let windlass = Windlass::embedded(EmbeddedConfig::new(home, session)).await.unwrap();
+        let windlass = Windlass::embedded(windlass_tests::embedded(home, session)).await.unwrap();
         Self { dir, windlass }
     }
 

@@ -92,7 +92,7 @@ impl Lab {
         let gate = Gate::default();
         let home = Location::from_path(&dir.path().join("home")).unwrap();
         let session = SessionSettings { target_partitions: 2, ..SessionSettings::default() };
-        let config = EmbeddedConfig { functions: gate.functions(), ..EmbeddedConfig::new(home, session) };
+        let config = EmbeddedConfig { functions: gate.functions(), ..windlass_tests::embedded(home, session) };
         let windlass = Windlass::embedded(config).await.unwrap();
         let project = Project::from_files(&files, dir.path(), None, &[])
             .unwrap_or_else(|error| panic!("{}", error.problems().map(ToString::to_string).unwrap_or_default()));

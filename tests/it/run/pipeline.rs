@@ -7,7 +7,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use futures::TryStreamExt;
 use windlass_base::error::Coded;
-use windlass_client::embedded::{EmbeddedConfig, local_runs};
+use windlass_client::embedded::local_runs;
 use windlass_client::{Project, QueryOptions, RunOptions, Windlass};
 use windlass_evidence::artifact::{LogKind, PlanText, RunRecord, RunStatus, StageStatus};
 use windlass_scheduler::run::RunError;
@@ -47,7 +47,7 @@ fn project(dir: &Path, stages: &[(&str, &str)]) -> Project {
 async fn windlass(project: &Project) -> Windlass {
     let mut settings = project.graph.session.clone();
     settings.target_partitions = 2;
-    Windlass::embedded(EmbeddedConfig::new(home(project), settings)).await.unwrap()
+    Windlass::embedded(windlass_tests::embedded(home(project), settings)).await.unwrap()
 }
 
 fn home(project: &Project) -> Location {

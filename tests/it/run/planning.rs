@@ -5,7 +5,6 @@ use std::path::Path;
 
 use datafusion::arrow::util::display::array_value_to_string;
 use windlass_base::config::SessionSettings;
-use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{Project, QueryOptions, RunOptions, Windlass};
 use windlass_evidence::artifact::RunStatus;
 use windlass_project::spec::{ProblemReport, ProjectFiles};
@@ -21,7 +20,7 @@ sources:
 pub(super) async fn windlass(dir: &Path) -> Windlass {
     let home = Location::from_path(&dir.join("home")).unwrap();
     let session = SessionSettings { target_partitions: 2, ..SessionSettings::default() };
-    Windlass::embedded(EmbeddedConfig::new(home, session)).await.unwrap()
+    Windlass::embedded(windlass_tests::embedded(home, session)).await.unwrap()
 }
 
 /// The rows of a query, each as comma-separated values, null as the empty string.

@@ -9,7 +9,6 @@ use datafusion::arrow::array::{Float64Array, Int64Array, RecordBatch};
 use datafusion::arrow::util::display::array_value_to_string;
 use futures::TryStreamExt;
 use windlass_base::config::SessionSettings;
-use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{Project, QueryOptions, RunOptions, Windlass};
 use windlass_evidence::artifact::{LogKind, PlanDecision, Refresh, RunRecord, RunStatus};
 use windlass_project::spec::ProjectFiles;
@@ -31,7 +30,7 @@ impl Lab {
         fs::create_dir_all(dir.path().join("x y")).unwrap();
         let home = Location::from_path(&root.join(".windlass")).unwrap();
         let session = SessionSettings { target_partitions: 2, ..SessionSettings::default() };
-        let windlass = Windlass::embedded(EmbeddedConfig::new(home, session)).await.unwrap();
+        let windlass = Windlass::embedded(windlass_tests::embedded(home, session)).await.unwrap();
         Self { root, windlass, _dir: dir }
     }
 

@@ -6,7 +6,6 @@ use datafusion::arrow::array::Int64Array;
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use deltalake::kernel::{DataType, StructField};
 use futures::TryStreamExt;
-use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{Project, QueryOptions, RunOptions, Windlass};
 use windlass_evidence::artifact::{PlanDecision, RunStatus};
 use windlass_project::spec::{ProjectFiles, RenderStyle};
@@ -41,7 +40,7 @@ async fn the_example_of_the_page_runs() {
     orders(&shop, &[(1, 1, 100)]).await;
     let project = project(&example(), dir.path());
     let home = Location::from_path(&dir.path().join("home")).unwrap();
-    let windlass = Windlass::embedded(EmbeddedConfig::new(home, project.graph.session.clone())).await.unwrap();
+    let windlass = Windlass::embedded(windlass_tests::embedded(home, project.graph.session.clone())).await.unwrap();
     let run = async || {
         let record = windlass.run(&project, &RunOptions::default()).await.unwrap().wait().await.unwrap();
         assert_eq!(record.status, RunStatus::Succeeded, "{:?}", record.stages);
@@ -84,7 +83,7 @@ async fn what_the_engine_says_points_into_the_sub_dag_and_at_the_instance() {
     files.insert("subdags/cleaned.yaml", &pipe);
     let project = project(&files, dir.path());
     let home = Location::from_path(&dir.path().join("home")).unwrap();
-    let windlass = Windlass::embedded(EmbeddedConfig::new(home, project.graph.session.clone())).await.unwrap();
+    let windlass = Windlass::embedded(windlass_tests::embedded(home, project.graph.session.clone())).await.unwrap();
     let error = windlass.plan(&project, &RunOptions::default()).await.unwrap_err();
     insta::assert_snapshot!(error.problems().unwrap().render(RenderStyle::default()));
 }

@@ -6,7 +6,6 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use windlass_base::error::{Coded, full_message};
-use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{Project, RunOptions, Windlass};
 use windlass_evidence::artifact::{RunRecord, RunStatus};
 
@@ -44,7 +43,7 @@ impl Lab {
         }
         let project = Project::open(dir.path(), None, &[]).unwrap();
         let home = project.home(None).unwrap();
-        let windlass = Windlass::embedded(EmbeddedConfig::new(home, project.graph.session.clone())).await.unwrap();
+        let windlass = Windlass::embedded(windlass_tests::embedded(home, project.graph.session.clone())).await.unwrap();
         let lab = Self { dir, project, windlass };
         assert_eq!(lab.run(&[]).await.status, RunStatus::Succeeded);
         lab

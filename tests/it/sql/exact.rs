@@ -182,9 +182,11 @@ fn refused() -> impl Iterator<Item = (&'static str, &'static str)> {
 
 #[tokio::test]
 async fn in_one_process() {
-    for batch_size in [1, 8192] {
+    for (batch_size, whole_plans) in [(1, false), (8192, false), (1, true), (8192, true)] {
         let settings = SessionSettings { target_partitions: 3, batch_size, ..SessionSettings::default() };
-        let ctx = Sessions::new(settings, Functions::standard()).unwrap().context().unwrap();
+        let sessions = Sessions::new(settings, Functions::standard()).unwrap();
+        let sessions = if whole_plans { sessions.in_process().unwrap() } else { sessions };
+        let ctx = sessions.context().unwrap();
         with_tables(&ctx).await;
         let run = async |sql: &str| ctx.execute_logical_plan(sql_plan(&ctx.state(), sql).await?).await?.collect().await;
         for (sql, code) in refused() {

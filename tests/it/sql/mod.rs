@@ -20,6 +20,7 @@ use futures::FutureExt;
 use windlass_base::config::SessionSettings;
 use windlass_engine::function::Functions;
 use windlass_engine::session::{Sessions, sql_plan};
+use windlass_scheduler::execute::{Engine, JobRequest};
 use windlass_storage::Stores;
 
 use runner::{RunSql, run_all};
@@ -42,6 +43,23 @@ fn in_process(ctx: SessionContext, planned_by: PlannedBy) -> RunSql {
             };
             let schema = Arc::new(query.schema().as_arrow().clone());
             Ok((schema, query.collect().await?))
+        }
+        .boxed()
+    })
+}
+
+/// Plans queries in the session of `ctx` and runs them on `engine`.
+fn on_engine(ctx: SessionContext, engine: Engine) -> RunSql {
+    Arc::new(move |sql| {
+        let (ctx, engine) = (ctx.clone(), engine.clone());
+        async move {
+            let failed = |error| DataFusionError::External(Box::new(error));
+            let query = ctx.execute_logical_plan(sql_plan(&ctx.state(), &sql).await?).await?;
+            let schema = Arc::new(query.schema().as_arrow().clone());
+            let plan = query.create_physical_plan().await?;
+            let request = JobRequest { name: "test".to_owned(), plan, session: Arc::new(ctx) };
+            let job = engine.submit(request).await.map_err(failed)?.wait().await.map_err(failed)?;
+            Ok((schema, job.collect().await.map_err(failed)?))
         }
         .boxed()
     })
@@ -70,23 +88,21 @@ async fn a_session_of_ours_passes() {
     run_all("windlass", in_process(ctx, PlannedBy::Windlass)).await;
 }
 
+/// The engine of embedded runs: every plan as a whole, in sessions that may use what works in one process only.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_engine_of_this_process_passes() {
+    let settings = SessionSettings { target_partitions: 3, batch_size: 1000, ..SessionSettings::default() };
+    let sessions = Sessions::new(settings, Functions::standard()).unwrap().in_process().unwrap();
+    let ctx = sessions.context().unwrap();
+    let _folder = fixtures::register(&ctx, sessions.stores()).await;
+    run_all("windlass", on_engine(ctx, Engine::in_process())).await;
+}
+
 /// The embedded cluster: every query planned in stages, every stage on an executor.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_embedded_cluster_passes() {
     let cluster = windlass_tests::shared_cluster().await;
     let ctx = cluster.context();
     let _folder = fixtures::register(&ctx, cluster.sessions.stores()).await;
-    let run: RunSql = Arc::new(move |sql| {
-        let ctx = ctx.clone();
-        async move {
-            let failed = |error| DataFusionError::External(Box::new(error));
-            let query = ctx.execute_logical_plan(sql_plan(&ctx.state(), &sql).await?).await?;
-            let schema = Arc::new(query.schema().as_arrow().clone());
-            let plan = query.create_physical_plan().await?;
-            let job = cluster.submit_plan(&ctx, plan).await.map_err(failed)?.wait().await.map_err(failed)?;
-            Ok((schema, job.collect().await.map_err(failed)?))
-        }
-        .boxed()
-    });
-    run_all("cluster", run).await;
+    run_all("cluster", on_engine(ctx, cluster.engine.clone())).await;
 }

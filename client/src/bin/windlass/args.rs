@@ -39,12 +39,24 @@ pub(crate) struct Global {
     /// The address of a cluster, such as http://windlass-scheduler:50051; by default everything runs in this process
     #[arg(long, global = true, value_name = "URL", env = "WINDLASS_CLUSTER")]
     pub(crate) cluster: Option<String>,
+    /// The engine of this process: `local` runs each plan as a whole, `cluster` in tasks, as a cluster does
+    #[arg(long, global = true, value_enum, default_value_t = EngineArg::Local, env = "WINDLASS_ENGINE")]
+    pub(crate) engine: EngineArg,
     /// The output format: text tables, or a single JSON document on stdout
     #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
     pub(crate) output: Output,
     /// Log to stderr: -v warnings, -vv information, -vvv everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+}
+
+/// The engine of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EngineArg {
+    /// DataFusion, each plan as a whole
+    Local,
+    /// Ballista, with a scheduler and an executor
+    Cluster,
 }
 
 /// The output format.

@@ -30,6 +30,15 @@ use crate::function::{Functions, exact};
 /// The size below which a file is not split between tasks: launching a task costs more than reading so little.
 const REPARTITION_FILE_MIN_BYTES: usize = 4 * 1024 * 1024;
 
+/// Where the plans of a session run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PlansRun {
+    /// In tasks on executors, or as a whole.
+    Anywhere,
+    /// As a whole in this process.
+    InProcess,
+}
+
 /// Builds every session of a process from one set of settings, functions and object stores.
 #[derive(Debug, Clone)]
 pub struct Sessions {
@@ -40,6 +49,7 @@ pub struct Sessions {
     identity: SessionIdentity,
     results: ResultIdentity,
     connectors: Arc<ConnectorRegistry>,
+    plans_run: PlansRun,
 }
 
 impl Sessions {
@@ -50,7 +60,18 @@ impl Sessions {
     pub fn new(settings: SessionSettings, functions: Functions) -> Result<Self, SessionError> {
         let stores = Arc::new(Stores::default());
         let runtime = runtime(&settings, Arc::clone(&stores)).map_err(SessionError::Build)?;
-        Self::build(settings, Arc::new(functions), stores, Arc::new(runtime), Arc::new(ConnectorRegistry::standard()))
+        let connectors = Arc::new(ConnectorRegistry::standard());
+        Self::build(settings, Arc::new(functions), stores, Arc::new(runtime), connectors, PlansRun::Anywhere)
+    }
+
+    /// The same for plans that run as a whole in this process. The engine can do more for them than for plans that it cuts: a
+    /// join tells the scan below it which rows it has use for, and a query in the place of a value is computed once.
+    ///
+    /// # Errors
+    /// [`SessionError::Build`] if the engine refuses the settings.
+    pub fn in_process(self) -> Result<Self, SessionError> {
+        let Self { settings, functions, stores, runtime, connectors, .. } = self;
+        Self::build(settings, functions, stores, runtime, connectors, PlansRun::InProcess)
     }
 
     /// The same with other loaders and savers.
@@ -78,7 +99,14 @@ impl Sessions {
             ..self.settings.clone()
         };
         let (stores, runtime) = (Arc::clone(&self.stores), Arc::clone(&self.runtime));
-        Self::build(settings, Arc::clone(&self.functions), stores, runtime, Arc::clone(&self.connectors))
+        Self::build(
+            settings,
+            Arc::clone(&self.functions),
+            stores,
+            runtime,
+            Arc::clone(&self.connectors),
+            self.plans_run,
+        )
     }
 
     /// The builder of sessions that plan for at most `partitions` tasks in parallel; the same in everything else.
@@ -93,14 +121,15 @@ impl Sessions {
         stores: Arc<Stores>,
         runtime: Arc<RuntimeEnv>,
         connectors: Arc<ConnectorRegistry>,
+        plans_run: PlansRun,
     ) -> Result<Self, SessionError> {
-        let state =
-            state(config(&settings, &functions), String::new(), &functions, &runtime).map_err(SessionError::Build)?;
+        let config = config(&settings, &functions, plans_run);
+        let state = state(config, String::new(), &functions, &runtime).map_err(SessionError::Build)?;
         let identity = session_identity(&state, &functions)
             .map_err(|error| SessionError::Build(DataFusionError::External(Box::new(error))))?;
         let results =
             result_identity(&state).map_err(|error| SessionError::Build(DataFusionError::External(Box::new(error))))?;
-        Ok(Self { settings, functions, stores, runtime, identity, results, connectors })
+        Ok(Self { settings, functions, stores, runtime, identity, results, connectors, plans_run })
     }
 
     /// The settings that the sessions are built from.
@@ -140,7 +169,7 @@ impl Sessions {
 
     /// The configuration of a session.
     pub fn config(&self) -> SessionConfig {
-        config(&self.settings, &self.functions)
+        config(&self.settings, &self.functions, self.plans_run)
     }
 
     /// A session's state with `config`; the engine calls this for each of its sessions.
@@ -170,7 +199,7 @@ fn partitions_of(settings: &SessionSettings) -> usize {
 }
 
 /// Every option that a plan depends on.
-fn config(settings: &SessionSettings, functions: &Functions) -> SessionConfig {
+fn config(settings: &SessionSettings, functions: &Functions, plans_run: PlansRun) -> SessionConfig {
     let mut config = SessionConfig::new_with_ballista()
         .with_target_partitions(partitions_of(settings))
         .with_batch_size(settings.batch_size)
@@ -198,7 +227,21 @@ fn config(settings: &SessionSettings, functions: &Functions) -> SessionConfig {
     options.optimizer.prefer_hash_join = true;
     // A file below this size is read by one task.
     options.optimizer.repartition_file_min_size = REPARTITION_FILE_MIN_BYTES;
-    config
+    match plans_run {
+        PlansRun::Anywhere => config,
+        PlansRun::InProcess => whole_plans(config),
+    }
+}
+
+/// With what Ballista has to do without, because it does not reach from one task into another.
+fn whole_plans(mut config: SessionConfig) -> SessionConfig {
+    let optimizer = &mut config.options_mut().optimizer;
+    optimizer.enable_dynamic_filter_pushdown = true;
+    optimizer.enable_physical_uncorrelated_scalar_subquery = true;
+    // Lists of keys fail on partition columns; the least and the greatest key are told all the same.
+    optimizer.hash_join_inlist_pushdown_max_size = 0;
+    optimizer.hash_join_inlist_pushdown_max_distinct_values = 0;
+    config.with_round_robin_repartition(true)
 }
 
 fn state(

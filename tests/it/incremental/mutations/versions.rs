@@ -10,7 +10,6 @@ use datafusion::arrow::datatypes::SchemaRef;
 use tokio::sync::Mutex;
 use windlass_base::config::SessionSettings;
 use windlass_base::error::Coded;
-use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{ClientError, Project, RunOptions, Windlass};
 use windlass_evidence::artifact::PlanDecision;
 use windlass_scheduler::plan::PlanError;
@@ -94,7 +93,7 @@ impl Versions {
             return Arc::clone(engine);
         }
         let home = Location::from_path(&self.dir.join("home")).unwrap();
-        let engine = Windlass::embedded(EmbeddedConfig::new(home, settings.clone())).await.unwrap();
+        let engine = Windlass::embedded(windlass_tests::embedded(home, settings.clone())).await.unwrap();
         let engine = Arc::new(engine);
         engines.push((settings, Arc::clone(&engine)));
         engine

@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use windlass_base::error::Coded;
-use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{Project, RunOptions, Windlass};
 use windlass_evidence::artifact::{RunRecord, RunStatus};
 use windlass_project::strategy::Strategy;
@@ -259,7 +258,8 @@ async fn what_cannot_be_a_partition_or_a_key_is_refused_by_name() {
     pair.stop().await;
 
     let map = Project::open(&map_project(dir.path()), None, &[]).unwrap();
-    let windlass = Windlass::embedded(EmbeddedConfig::new(map.home(None).unwrap(), map.graph.session.clone())).await;
+    let windlass =
+        Windlass::embedded(windlass_tests::embedded(map.home(None).unwrap(), map.graph.session.clone())).await;
     let windlass = windlass.unwrap();
     let refused = windlass.plan(&map, &RunOptions::default()).await.err().unwrap();
     assert_eq!(refused.code().0, "WL0668", "{refused}");

@@ -8,7 +8,6 @@ use datafusion::arrow::array::{Array, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::arrow::util::pretty::pretty_format_batches;
 use windlass_base::config::SessionSettings;
-use windlass_client::embedded::EmbeddedConfig;
 use windlass_client::{Project, RunOptions, Windlass};
 use windlass_delta::values::normalised;
 use windlass_evidence::artifact::{Refresh, RunRecord, RunStatus};
@@ -48,7 +47,7 @@ impl Side {
         }
         let project = Project::open(&folder, None, &[]).unwrap();
         let session = SessionSettings { partition_bytes: 1, ..project.graph.session.clone() };
-        let config = EmbeddedConfig::new(project.home(None).unwrap(), session);
+        let config = windlass_tests::embedded(project.home(None).unwrap(), session);
         Self { windlass: Windlass::embedded(config).await.unwrap(), folder }
     }
 

@@ -21,13 +21,13 @@ pub(crate) mod test;
 
 use std::path::{Path, PathBuf};
 
-use windlass_client::embedded::{EmbeddedConfig, local_runs};
+use windlass_client::embedded::{EmbeddedConfig, EngineKind, local_runs};
 use windlass_client::error::ClientError;
 use windlass_client::project::find_project_dir;
 use windlass_client::{Project, RunOptions, Runs, Windlass};
 use windlass_evidence::artifact::{ReceiptOutcome, Refresh, StageSummary};
 
-use crate::args::{BindArgs, Global, RefreshArgs, SelectArgs};
+use crate::args::{BindArgs, EngineArg, Global, RefreshArgs, SelectArgs};
 use crate::failure::CommandError;
 
 /// The project's folder: the one given, or the nearest upwards.
@@ -48,7 +48,12 @@ async fn start(global: &Global, project: &Project) -> Result<Windlass, CommandEr
         return Ok(Windlass::connect(url).await?);
     }
     let home = project.home(global.home.as_deref())?;
-    Ok(Windlass::embedded(EmbeddedConfig::new(home, project.graph.session.clone())).await?)
+    let engine = match global.engine {
+        EngineArg::Local => EngineKind::Local,
+        EngineArg::Cluster => EngineKind::Cluster,
+    };
+    let config = EmbeddedConfig { engine, ..EmbeddedConfig::new(home, project.graph.session.clone()) };
+    Ok(Windlass::embedded(config).await?)
 }
 
 /// The project's runs, in its home or on the cluster.

@@ -6,13 +6,13 @@
 //! regularly, whatever its inputs, and returns an error once the task has been stopped. The same wrapper grows the
 //! stack for every operator.
 
+use std::any::Any;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use ballista_core::error::BallistaError;
-use ballista_core::execution_plans::{RangeShuffleReaderExec, ShuffleReaderExec};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result};
@@ -29,30 +29,13 @@ use futures::{Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
 use windlass_base::stack::with_room;
 
-/// `plan` with every operator below its root wrapped. The root, which writes the shuffle files, is kept, because the
-/// engine looks for it. `work_dir` is the folder of this executor's shuffle files: the engine would pass it to the
-/// readers, but cannot find them inside the wrappers. Once `stopped` fires, the operators only return an error.
-pub(crate) fn yielding(
-    plan: Arc<dyn ExecutionPlan>,
-    work_dir: &str,
-    stopped: &CancellationToken,
-) -> Result<Arc<dyn ExecutionPlan>> {
-    let below = plan.children().into_iter().cloned();
-    let wrapped = |node| Ok(Transformed::yes(wrap(node, work_dir, stopped)));
-    let below = below.map(|child| child.transform_up(wrapped).data());
-    let below = below.collect::<Result<Vec<_>>>()?;
-    plan.replace_children(below, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
-}
-
-fn wrap(node: Arc<dyn ExecutionPlan>, work_dir: &str, stopped: &CancellationToken) -> Arc<dyn ExecutionPlan> {
-    let inner = if let Some(reader) = node.downcast_ref::<ShuffleReaderExec>() {
-        Arc::new(reader.with_work_dir(work_dir.to_owned()))
-    } else if let Some(reader) = node.downcast_ref::<RangeShuffleReaderExec>() {
-        Arc::new(reader.with_work_dir(work_dir.to_owned()))
-    } else {
-        node
-    };
-    Arc::new(Yielding { inner, stopped: stopped.clone() })
+/// `plan` with every operator yielding. Once `stopped` fires, the operators give nothing but an error.
+///
+/// # Errors
+/// The engine's, if an operator does not take other children.
+pub fn yielding(plan: Arc<dyn ExecutionPlan>, stopped: &CancellationToken) -> Result<Arc<dyn ExecutionPlan>> {
+    let wrapped = |inner| Ok(Transformed::yes(Arc::new(Yielding { inner, stopped: stopped.clone() }) as _));
+    plan.transform_up(wrapped).data()
 }
 
 /// A wrapper of an operator, with the same children, properties and metrics.
@@ -99,6 +82,17 @@ impl ExecutionPlan for Yielding {
 
     fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    }
+
+    /// The tables of a recursive query are given to its operators while it runs.
+    fn with_new_state(&self, state: Arc<dyn Any + Send + Sync>) -> Option<Arc<dyn ExecutionPlan>> {
+        let inner = self.inner.with_new_state(state)?;
+        Some(Arc::new(Self { inner, stopped: self.stopped.clone() }))
+    }
+
+    fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
+        let inner = Arc::clone(&self.inner).reset_state()?;
+        Ok(Arc::new(Self { inner, stopped: self.stopped.clone() }))
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {

@@ -7,23 +7,27 @@ use datafusion::execution::TaskContext;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::metrics::{Count, Metric, MetricValue, MetricsSet};
-use windlass_engine::session::with_stores_of;
 use windlass_storage::{RequestCounts, counting};
+
+use crate::session::with_stores_of;
 
 /// The counts of one task.
 #[derive(Debug, Default)]
-pub(crate) struct TaskRequests {
+pub struct TaskRequests {
     counts: Arc<RequestCounts>,
 }
 
 impl TaskRequests {
-    /// `plan`, whose scans were decoded in `runtime`, with stores that count.
-    pub(crate) fn in_plan(&self, plan: Arc<dyn ExecutionPlan>, runtime: &RuntimeEnv) -> Result<Arc<dyn ExecutionPlan>> {
+    /// `plan`, whose scans were made in `runtime`, with stores that count.
+    ///
+    /// # Errors
+    /// The engine's, if a store cannot be opened.
+    pub fn in_plan(&self, plan: Arc<dyn ExecutionPlan>, runtime: &RuntimeEnv) -> Result<Arc<dyn ExecutionPlan>> {
         with_stores_of(plan, &counting(runtime, &self.counts))
     }
 
     /// `context` with stores that count.
-    pub(crate) fn in_context(&self, context: &TaskContext) -> Arc<TaskContext> {
+    pub fn in_context(&self, context: &TaskContext) -> Arc<TaskContext> {
         let runtime = counting(&context.runtime_env(), &self.counts);
         Arc::new(TaskContext::new(
             context.task_id(),
@@ -38,7 +42,7 @@ impl TaskRequests {
     }
 
     /// Adds the counts to the metrics of the root operator, the first of `operators`.
-    pub(crate) fn report(&self, operators: &mut [MetricsSet]) {
+    pub fn report(&self, operators: &mut [MetricsSet]) {
         let Some(root) = operators.first_mut() else { return };
         for (name, requests) in self.counts.named() {
             let count = Count::new();
