@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
 use windlass_base::ids::{AppId, NodeName, TableVersion};
 use windlass_base::suggest::did_you_mean;
 use windlass_delta::cursor::reset_cursors;
@@ -64,37 +64,14 @@ pub enum ResetError {
     },
 }
 
-impl Coded for ResetError {
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::Plan(error) => error.code(),
-            Self::Busy(error) => error.code(),
-            Self::NoTable { .. } => ErrorCode("WL0671"),
-            Self::NotRead { .. } => ErrorCode("WL0672"),
-            Self::NoVersion { .. } => ErrorCode("WL0673"),
-            Self::Beyond { .. } => ErrorCode("WL0674"),
-        }
-    }
-
-    fn help(&self) -> Option<String> {
-        match self {
-            Self::Plan(error) => error.help(),
-            Self::Busy(error) => error.help(),
-            Self::NoTable { .. } => Some("`windlass cursors ls` lists the stages that have cursors".to_owned()),
-            Self::NotRead { help, .. } => help.clone(),
-            Self::NoVersion { .. } => {
-                Some("name one Delta source with `--source`, or leave the version out".to_owned())
-            }
-            Self::Beyond { newest, .. } => Some(format!("give a version up to {newest}")),
-        }
-    }
-
-    fn is_retryable(&self) -> bool {
-        match self {
-            Self::Plan(error) => error.is_retryable(),
-            Self::Busy(error) => error.is_retryable(),
-            _ => false,
-        }
+coded! {
+    ResetError {
+        Plan => inner;
+        Busy => inner;
+        NoTable => "WL0671", "`windlass cursors ls` lists the stages that have cursors";
+        NotRead { help } => "WL0672", help;
+        NoVersion => "WL0673", "name one Delta source with `--source`, or leave the version out";
+        Beyond { newest } => "WL0674", format!("give a version up to {newest}");
     }
 }
 

@@ -10,7 +10,7 @@ use datafusion::execution::SessionState;
 use datafusion::execution::context::SQLOptions;
 use datafusion::logical_expr::LogicalPlanBuilder;
 use datafusion::physical_plan::SendableRecordBatchStream;
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
 use windlass_base::ids::{NodeName, RunId, TableVersion};
 use windlass_base::suggest::did_you_mean;
 use windlass_delta::DeltaError;
@@ -124,44 +124,16 @@ pub enum QueryError {
     Engine(#[from] EngineError),
 }
 
-impl Coded for QueryError {
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::Plan(error) => error.code(),
-            Self::UnknownTable { .. } => ErrorCode("WL0361"),
-            Self::Cache { .. } => ErrorCode("WL0362"),
-            Self::Sql(source) => PlanLimit::find_in(source).map_or(ErrorCode("WL0363"), Coded::code),
-            Self::NoFeed { .. } => ErrorCode("WL0365"),
-            Self::Changes { source, .. } => source.code(),
-            Self::Engine(error) => error.code(),
-        }
-    }
-
-    fn help(&self) -> Option<String> {
-        match self {
-            Self::Plan(error) => error.help(),
-            Self::UnknownTable { help, .. } => {
-                help.clone().or_else(|| Some("`windlass ls` lists what there is".to_owned()))
-            }
-            Self::Cache { .. } => Some("set `materialize: table` in its stage to keep it".to_owned()),
-            Self::Changes { source, .. } => source.help(),
-            Self::NoFeed { .. } => {
-                Some("read it as a table; to find changes, compare it with a table that keeps what it was".to_owned())
-            }
-            Self::Sql(source) => PlanLimit::find_in(source)
-                .and_then(Coded::help)
-                .or_else(|| Some("write one SELECT over tables, views and sources of the project".to_owned())),
-            Self::Engine(error) => error.help(),
-        }
-    }
-
-    fn is_retryable(&self) -> bool {
-        match self {
-            Self::Plan(error) => error.is_retryable(),
-            Self::Engine(error) => error.is_retryable(),
-            Self::Changes { source, .. } => source.is_retryable(),
-            Self::UnknownTable { .. } | Self::Cache { .. } | Self::NoFeed { .. } | Self::Sql(_) => false,
-        }
+coded! {
+    QueryError {
+        Plan => inner;
+        Changes { source } => inner;
+        Engine => inner;
+        UnknownTable { help } => "WL0361", help.as_deref().unwrap_or("`windlass ls` lists what there is");
+        Cache => "WL0362", "set `materialize: table` in its stage to keep it";
+        Sql(source) => "WL0363" unless (PlanLimit::find_in(source)),
+            "write one SELECT over tables, views and sources of the project";
+        NoFeed => "WL0365", "read it as a table; to find changes, compare it with a table that keeps what it was";
     }
 }
 

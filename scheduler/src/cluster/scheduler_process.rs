@@ -16,7 +16,7 @@ use datafusion_proto::protobuf::{LogicalPlanNode, PhysicalPlanNode};
 use futures::StreamExt;
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle, Runtime};
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
 use windlass_base::stack::THREAD_STACK_BYTES;
 use windlass_engine::codec::PlanCodec;
 use windlass_engine::session::Sessions;
@@ -105,24 +105,10 @@ pub enum ClusterError {
     },
 }
 
-impl Coded for ClusterError {
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::Start { .. } => ErrorCode("WL0520"),
-            Self::NotReady { .. } => ErrorCode("WL0521"),
-        }
-    }
-
-    fn help(&self) -> Option<String> {
-        let text = match self {
-            Self::Start { .. } => "check that the address belongs to this machine and the port is free",
-            Self::NotReady { .. } => "check that the executors run, have the same version and can reach the scheduler",
-        };
-        Some(text.to_owned())
-    }
-
-    fn is_retryable(&self) -> bool {
-        matches!(self, Self::NotReady { .. })
+coded! {
+    ClusterError {
+        Start => "WL0520", "check that the address belongs to this machine and the port is free";
+        NotReady => "WL0521" retry, "check that the executors run, have the same version and can reach the scheduler";
     }
 }
 

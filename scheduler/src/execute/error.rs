@@ -1,7 +1,8 @@
 //! Why a job fails, in words and with what to do about it.
 
 use datafusion::error::DataFusionError;
-use windlass_base::error::{Coded, ErrorCode, Failure};
+use windlass_base::coded;
+use windlass_base::error::{ErrorCode, Failure};
 use windlass_engine::task_failure::{TaskFailure, TaskFailureKind};
 
 use crate::cluster::MISCOUNTED;
@@ -123,81 +124,47 @@ fn without_stage(text: &str) -> &str {
     }
 }
 
-impl Coded for EngineError {
-    fn code(&self) -> ErrorCode {
-        ErrorCode(match self {
-            Self::Plan(_) => "WL0501",
-            Self::Unsplittable { .. } => "WL0502",
-            Self::CutShort { .. } => "WL0374",
-            Self::Execution(_) => "WL0503",
-            Self::Panicked(_) => "WL0504",
-            Self::OutOfResources(_) => "WL0505",
-            Self::Io(_) => "WL0506",
-            Self::ShuffleLost(_) => "WL0507",
-            Self::NoExecutors(_) => "WL0508",
-            // The error has a code of its own; this one stands for those that do not look like one.
-            Self::Raised(failure) => return ErrorCode::parse(&failure.code).unwrap_or(ErrorCode("WL0509")),
-            Self::Cancelled => "WL0510",
-            Self::Lost => "WL0511",
-            Self::Fetch(_) => "WL0512",
-        })
+coded! {
+    EngineError {
+        CutShort => "WL0374", "write this part of the query in another way; this is a defect of the engine";
+        Plan => "WL0501", "check that every function and node of the plan is known to the executors";
+        Unsplittable => "WL0502", "read it in one partition, or from files";
+        Execution => "WL0503", "the query fails on these data: look at the rows or guard the expression";
+        Panicked => "WL0504", "this is a defect of a function or of the engine: please report it with the query";
+        OutOfResources => "WL0505",
+            "raise the memory limit, run fewer tasks side by side, or make the spill folder's disk larger";
+        Io => "WL0506" retry, "check the storage and the disk that executors write to, then run again";
+        ShuffleLost => "WL0507" retry, "check that the executors stay alive: their logs, memory limits and network";
+        // The engine has waited for one already. It does not wait for a bounded time again: the grace begins when the
+        // last executor is lost, and a job that is submitted to no executors waits for ever.
+        NoExecutors => "WL0508", "check that the executors stay alive: their logs, memory limits and network";
+        // The error has a code of its own; this one stands for those that do not look like one.
+        Raised(failure) => (ErrorCode::parse(&failure.code).unwrap_or(ErrorCode("WL0509"))) retry if failure.retryable,
+            &failure.help;
+        Cancelled => "WL0510";
+        Lost => "WL0511" retry, "look into the scheduler's log and run again";
+        Fetch => "WL0512" retry, "check that the executors are alive and reachable from here, then run again";
     }
-
-    fn help(&self) -> Option<String> {
-        let text = match self {
-            Self::Plan(_) => "check that every function and node of the plan is known to the executors",
-            Self::Unsplittable { .. } => "read it in one partition, or from files",
-            Self::CutShort { .. } => "write this part of the query in another way; this is a defect of the engine",
-            Self::Execution(_) => "the query fails on these data: look at the rows or guard the expression",
-            Self::Panicked(_) => "this is a defect of a function or of the engine: please report it with the query",
-            Self::OutOfResources(_) => {
-                "raise the memory limit, run fewer tasks side by side, or make the spill folder's disk larger"
+    and {
+        /// A failure that a task raised keeps its own code and help.
+        fn to_failure(&self) -> Failure {
+            match self {
+                Self::Raised(failure) => failure.clone(),
+                other => Failure {
+                    code: other.code().to_string(),
+                    message: other.to_string(),
+                    help: other.help(),
+                    retryable: other.is_retryable(),
+                },
             }
-            Self::Io(_) => "check the storage and the disk that executors write to, then run again",
-            Self::ShuffleLost(_) | Self::NoExecutors(_) => {
-                "check that the executors stay alive: their logs, memory limits and network"
-            }
-            Self::Raised(failure) => return failure.help.clone(),
-            Self::Cancelled => return None,
-            Self::Lost => "look into the scheduler's log and run again",
-            Self::Fetch(_) => "check that the executors are alive and reachable from here, then run again",
-        };
-        Some(text.to_owned())
-    }
-
-    fn is_retryable(&self) -> bool {
-        match self {
-            Self::Io(_) | Self::ShuffleLost(_) | Self::Lost | Self::Fetch(_) => true,
-            Self::Raised(failure) => failure.retryable,
-            // The engine has waited for one already. It does not wait for a bounded time again: the grace begins when the last
-            // executor is lost, and a job that is submitted to no executors waits for ever.
-            Self::NoExecutors(_) => false,
-            Self::Plan(_)
-            | Self::Unsplittable { .. }
-            | Self::CutShort { .. }
-            | Self::Execution(_)
-            | Self::Panicked(_)
-            | Self::OutOfResources(_)
-            | Self::Cancelled => false,
-        }
-    }
-
-    /// A failure that a task raised keeps its own code and help.
-    fn to_failure(&self) -> Failure {
-        match self {
-            Self::Raised(failure) => failure.clone(),
-            other => Failure {
-                code: other.code().to_string(),
-                message: other.to_string(),
-                help: other.help(),
-                retryable: other.is_retryable(),
-            },
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use windlass_base::error::Coded;
+
     use super::*;
 
     #[test]

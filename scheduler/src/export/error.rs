@@ -1,6 +1,6 @@
 //! Why an export may not go where it should.
 
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
 use windlass_storage::StorageError;
 
 /// Why an export may not go where it should.
@@ -79,44 +79,19 @@ pub enum ExportError {
     Store(#[from] object_store::Error),
 }
 
-impl Coded for ExportError {
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::InTheWay { .. } => ErrorCode("WL0675"),
-            Self::Twice { .. } => ErrorCode("WL0676"),
-            Self::Foreign { .. } | Self::Changed { .. } => ErrorCode("WL0677"),
-            Self::Record { .. } | Self::LaterRecord { .. } => ErrorCode("WL0679"),
-            Self::Location(error) => error.code(),
-            Self::Store(_) => ErrorCode("WL0344"),
-        }
-    }
-
-    fn help(&self) -> Option<String> {
-        Some(match self {
-            Self::InTheWay { .. } | Self::Twice { .. } => "give the export a folder of its own".to_owned(),
-            Self::Foreign { .. } => {
-                "remove such files if nobody needs them any more, or give the export a folder of its own".to_owned()
-            }
-            Self::Changed { .. } => {
-                "move the file elsewhere if it is to be kept, or remove it; the export is then written again".to_owned()
-            }
-            Self::Record { record, .. } => {
-                format!("remove {record} and the files in the folder that begin with `windlass-`, then run again")
-            }
-            Self::LaterRecord { .. } => "use that version, or give the export a folder of its own".to_owned(),
-            Self::Location(error) => return error.help(),
-            Self::Store(_) => {
-                "the stage's table is committed; run again to write the export, which is then made good".to_owned()
-            }
-        })
-    }
-
-    fn is_retryable(&self) -> bool {
-        match self {
-            Self::Location(error) => error.is_retryable(),
-            // Nothing counts before all of it is there, so trying again does no harm.
-            Self::Store(_) => true,
-            _ => false,
-        }
+coded! {
+    ExportError {
+        Location => inner;
+        // Nothing counts before all of it is there, so trying again does no harm.
+        Store => "WL0344" retry,
+            "the stage's table is committed; run again to write the export, which is then made good";
+        InTheWay => "WL0675", "give the export a folder of its own";
+        Twice => "WL0676", "give the export a folder of its own";
+        Foreign => "WL0677", "remove such files if nobody needs them any more, or give the export a folder of its own";
+        Changed => "WL0677",
+            "move the file elsewhere if it is to be kept, or remove it; the export is then written again";
+        Record { record } => "WL0679",
+            format!("remove {record} and the files in the folder that begin with `windlass-`, then run again");
+        LaterRecord => "WL0679", "use that version, or give the export a folder of its own";
     }
 }

@@ -1,7 +1,7 @@
 //! Why a run cannot be planned.
 
 use datafusion::error::DataFusionError;
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
 use windlass_base::ids::NodeName;
 use windlass_delta::DeltaError;
 use windlass_engine::connectors::ConnectorError;
@@ -136,65 +136,32 @@ impl From<ConnectorError> for PlanError {
     }
 }
 
-impl Coded for PlanError {
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::Sql(problems) => problems.code(),
-            Self::Pin { source, .. } | Self::Write { source, .. } | Self::Changes { source, .. } => source.code(),
-            Self::Range { .. } => ErrorCode("WL0367"),
-            Self::Refused { .. } => ErrorCode("WL0368"),
-            Self::Location { source, .. } => source.code(),
-            Self::Session(error) => error.code(),
-            Self::NotBuilt { .. } | Self::Unbuilt { .. } => ErrorCode("WL0351"),
-            Self::Engine { source, .. } => PlanLimit::find_in(source).map_or(ErrorCode("WL0352"), Coded::code),
-            Self::Unknown { .. } => ErrorCode("WL0353"),
-            Self::Io(error) => error.code(),
-            Self::Export(error) => error.code(),
-        }
-    }
-
-    fn help(&self) -> Option<String> {
-        match self {
-            Self::Sql(problems) => problems.help(),
-            Self::Changes { source, .. } if !source.is_change_gap() => source.help(),
-            Self::Pin { source, .. } | Self::Write { source, .. } => source.help(),
-            Self::Range { help, .. } => Some(help.clone()),
-            Self::Refused { stage, .. } | Self::Changes { stage, .. } => Some(format!(
-                "compute all its rows once with `windlass run --full-refresh {stage}`, or set `incremental: auto`"
-            )),
-            Self::Location { source, .. } => source.help(),
-            Self::Session(error) => error.help(),
-            Self::NotBuilt { stage, .. } => {
-                Some(format!("select what it reads as well: `--select '+{stage}'`, or run everything once"))
-            }
-            Self::Unbuilt { stage } => Some(format!(
+coded! {
+    PlanError {
+        Sql => inner;
+        Pin { source } => inner;
+        Write { source } => inner;
+        Changes { source, stage } => inner,
+            if source.is_change_gap() { Some(computed_whole(stage)) } else { source.help() };
+        Location { source } => inner;
+        Session => inner;
+        Io => inner;
+        Export => inner;
+        NotBuilt { stage } => "WL0351",
+            format!("select what it reads as well: `--select '+{stage}'`, or run everything once");
+        Unbuilt { stage } => "WL0351",
+            format!(
                 "run it: `windlass run --select '+{stage}'`; if its last run failed, see why with `windlass runs show`"
-            )),
-            Self::Io(error) => error.help(),
-            Self::Export(error) => error.help(),
-            Self::Unknown { .. } => Some("`windlass ls` lists what there is".to_owned()),
-            Self::Engine { source, .. } => PlanLimit::find_in(source)
-                .and_then(Coded::help)
-                .or_else(|| Some("see which part of the query the message is about".to_owned())),
-        }
+            );
+        Engine { source } => "WL0352" unless (PlanLimit::find_in(source)),
+            "see which part of the query the message is about";
+        Unknown => "WL0353", "`windlass ls` lists what there is";
+        Range { help } => "WL0367", help;
+        Refused { stage } => "WL0368", computed_whole(stage);
     }
+}
 
-    fn is_retryable(&self) -> bool {
-        match self {
-            Self::Pin { source, .. } | Self::Write { source, .. } | Self::Changes { source, .. } => {
-                source.is_retryable()
-            }
-            Self::Location { source, .. } => source.is_retryable(),
-            Self::Session(error) => error.is_retryable(),
-            Self::Io(error) => error.is_retryable(),
-            Self::Export(error) => error.is_retryable(),
-            Self::Sql(_)
-            | Self::NotBuilt { .. }
-            | Self::Unbuilt { .. }
-            | Self::Unknown { .. }
-            | Self::Range { .. }
-            | Self::Refused { .. }
-            | Self::Engine { .. } => false,
-        }
-    }
+/// What helps a stage that cannot be brought up to date otherwise.
+fn computed_whole(stage: &NodeName) -> String {
+    format!("compute all its rows once with `windlass run --full-refresh {stage}`, or set `incremental: auto`")
 }

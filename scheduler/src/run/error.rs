@@ -1,7 +1,7 @@
 //! Why a run did not take place or could not be carried on. A stage that fails is not one of these: the run's record
 //! tells of it.
 
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
 use windlass_evidence::artifact::PlanMoved;
 use windlass_project::spec::Problems;
 
@@ -56,55 +56,21 @@ pub enum RunError {
     TaskLost(#[source] tokio::task::JoinError),
 }
 
-impl Coded for RunError {
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::Project(error) => error.code(),
-            Self::Plan(error) => error.code(),
-            Self::PlanMoved(error) => error.code(),
-            Self::Busy(error) => error.code(),
-            Self::Writer(error) => error.code(),
-            Self::State(error) => error.code(),
-            Self::EventLog(error) => error.code(),
-            Self::Record(error) => error.code(),
-            Self::Step(error) => error.code(),
-            Self::Replay(error) => error.code(),
-            Self::Schedule(error) => error.code(),
-            Self::NothingSelected => ErrorCode("WL0651"),
-            Self::TaskLost(_) => ErrorCode("WL0652"),
-        }
-    }
-
-    fn help(&self) -> Option<String> {
-        match self {
-            Self::Project(error) => error.help(),
-            Self::Plan(error) => error.help(),
-            Self::PlanMoved(error) => error.help(),
-            Self::Busy(error) => error.help(),
-            Self::Writer(error) => error.help(),
-            Self::State(error) => error.help(),
-            Self::EventLog(error) => error.help(),
-            Self::Record(error) => error.help(),
-            Self::Step(error) => error.help(),
-            Self::Replay(error) => error.help(),
-            Self::Schedule(error) => error.help(),
-            Self::NothingSelected => {
-                Some("views are computed inside their readers; select a stage that is a table or a cache".to_owned())
-            }
-            Self::TaskLost(_) => {
-                Some("this is a defect of Windlass; run again with -vvv and report the log".to_owned())
-            }
-        }
-    }
-
-    fn is_retryable(&self) -> bool {
-        match self {
-            Self::Plan(error) => error.is_retryable(),
-            Self::Writer(error) => error.is_retryable(),
-            Self::State(error) => error.is_retryable(),
-            Self::EventLog(error) => error.is_retryable(),
-            Self::Record(error) => error.is_retryable(),
-            _ => false,
-        }
+coded! {
+    RunError {
+        Project => inner;
+        Plan => inner;
+        PlanMoved => inner;
+        Busy => inner;
+        Writer => inner;
+        State => inner;
+        EventLog => inner;
+        Record => inner;
+        Step => inner;
+        Replay => inner;
+        Schedule => inner;
+        NothingSelected => "WL0651",
+            "views are computed inside their readers; select a stage that is a table or a cache";
+        TaskLost => "WL0652", "this is a defect of Windlass; run again with -vvv and report the log";
     }
 }

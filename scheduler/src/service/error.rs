@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tonic::{Code, Status};
 use windlass_api as proto;
 use windlass_api::TransferError;
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
+use windlass_base::error::Coded;
 use windlass_base::ids::RunId;
 use windlass_evidence::artifact::SavedPlanError;
 use windlass_evidence::bundle::RecordError;
@@ -84,21 +85,6 @@ pub enum ServiceError {
 }
 
 impl ServiceError {
-    fn inner(&self) -> Option<&dyn Coded> {
-        Some(match self {
-            Self::Transfer(error) => error,
-            Self::Project(error) => error,
-            Self::Run(error) => error,
-            Self::Plan(error) => error,
-            Self::Query(error) => error,
-            Self::Record(error) => error,
-            Self::Reset(error) => error,
-            Self::SavedPlan(error) => error,
-            Self::Ended(error) => &**error,
-            _ => return None,
-        })
-    }
-
     fn run_error(&self) -> Option<&RunError> {
         match self {
             Self::Run(error) => Some(error),
@@ -139,37 +125,23 @@ impl ServiceError {
     }
 }
 
-impl Coded for ServiceError {
-    fn code(&self) -> ErrorCode {
-        match (self.inner(), self) {
-            (Some(error), _) => error.code(),
-            (None, Self::BadRequest { .. }) => ErrorCode("WL0804"),
-            (None, Self::Version { .. }) => ErrorCode("WL0805"),
-            (None, Self::Draining) => ErrorCode("WL0806"),
-            (None, Self::TooManyRuns { .. }) => ErrorCode("WL0807"),
-            (None, Self::Bind { .. }) => ErrorCode("WL0809"),
-            (None, _) => ErrorCode("WL0808"),
-        }
-    }
-
-    fn help(&self) -> Option<String> {
-        let help = match (self.inner(), self) {
-            (Some(error), _) => return error.help(),
-            (None, Self::BadRequest { .. }) => "see the comments of windlass.proto for what the call takes",
-            (None, Self::Version { .. }) => "use a client of the same version as the scheduler",
-            (None, Self::Draining) => "submit again when the scheduler is back",
-            (None, Self::TooManyRuns { .. }) => "submit again when one has ended, or raise `max-runs` of the scheduler",
-            (None, Self::Bind { .. }) => "check that the address belongs to this machine and the port is free",
-            (None, _) => "`windlass runs list` shows the runs there are; a run that has ended cannot be stopped",
-        };
-        Some(help.to_owned())
-    }
-
-    fn is_retryable(&self) -> bool {
-        match (self.inner(), self) {
-            (Some(error), _) => error.is_retryable(),
-            (None, error) => matches!(error, Self::Draining | Self::TooManyRuns { .. }),
-        }
+coded! {
+    ServiceError {
+        Transfer => inner;
+        Project => inner;
+        Run => inner;
+        Plan => inner;
+        Query => inner;
+        Record => inner;
+        Reset => inner;
+        SavedPlan => inner;
+        Ended => inner;
+        BadRequest => "WL0804", "see the comments of windlass.proto for what the call takes";
+        Version => "WL0805", "use a client of the same version as the scheduler";
+        Draining => "WL0806" retry, "submit again when the scheduler is back";
+        TooManyRuns => "WL0807" retry, "submit again when one has ended, or raise `max-runs` of the scheduler";
+        NotLive => "WL0808", "`windlass runs list` shows the runs there are; a run that has ended cannot be stopped";
+        Bind => "WL0809", "check that the address belongs to this machine and the port is free";
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
 
 /// What goes wrong with a state store.
 #[derive(Debug, thiserror::Error)]
@@ -51,34 +51,17 @@ pub enum StateError {
     },
 }
 
-impl Coded for StateError {
-    fn code(&self) -> ErrorCode {
-        ErrorCode(match self {
-            Self::Unavailable { .. } => "WL0601",
-            Self::Busy { .. } => "WL0602",
-            Self::Damaged { .. } => "WL0603",
-            Self::Format { .. } => "WL0604",
-            Self::Record { .. } => "WL0605",
-        })
-    }
-
-    fn help(&self) -> Option<String> {
-        Some(match self {
-            Self::Unavailable { .. } => "check that the home folder exists, is writable and has free space".to_owned(),
-            Self::Busy { .. } => "see which process has the file open (`lsof`) and try again".to_owned(),
-            Self::Damaged { path, .. } => format!(
-                "restore {0} from a backup, or move it away: tables and run bundles stay, but unfinished runs cannot \
-                 be resumed and run numbers start again",
+coded! {
+    StateError {
+        Unavailable => "WL0601" retry, "check that the home folder exists, is writable and has free space";
+        Busy => "WL0602" retry, "see which process has the file open (`lsof`) and try again";
+        Damaged { path } => "WL0603",
+            format!(
+                "restore {} from a backup, or move it away: tables and run bundles stay, but unfinished runs cannot \
+                 be resumed and run numbers start anew",
                 path.display()
-            ),
-            Self::Format { .. } => "use the version of windlass that wrote it, or another --home".to_owned(),
-            Self::Record { .. } => {
-                "another version of windlass may have written it; use that version to finish its runs".to_owned()
-            }
-        })
-    }
-
-    fn is_retryable(&self) -> bool {
-        matches!(self, Self::Unavailable { .. } | Self::Busy { .. })
+            );
+        Format => "WL0604", "use the version of windlass that wrote it, or another --home";
+        Record => "WL0605", "another version of windlass may have written it; use that version to finish its runs";
     }
 }

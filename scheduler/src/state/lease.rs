@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
 use windlass_base::ids::RunId;
 
 use super::clock::Clock;
@@ -110,21 +110,12 @@ fn for_run(holder: &LeaseHolder) -> String {
     holder.run_id.as_ref().map(|run| format!(", for run {run}")).unwrap_or_default()
 }
 
-impl Coded for LeaseHeld {
-    fn code(&self) -> ErrorCode {
-        ErrorCode("WL0606")
-    }
-
-    fn help(&self) -> Option<String> {
-        Some(format!(
+coded! {
+    struct LeaseHeld { expires_at } => "WL0606",
+        format!(
             "wait until it has finished, or stop it; if it is gone already, the lease ends by itself at {}",
-            self.expires_at.format("%F %T UTC")
-        ))
-    }
-
-    fn is_retryable(&self) -> bool {
-        false
-    }
+            expires_at.format("%F %T UTC")
+        );
 }
 
 /// The keys of the leases.

@@ -1,7 +1,7 @@
 //! Why a home cannot be written to.
 
 use chrono::{DateTime, Utc};
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
 
 use crate::state::LeaseHolder;
 
@@ -34,31 +34,18 @@ fn for_run(holder: &LeaseHolder) -> String {
     holder.run_id.as_ref().map(|run| format!(", for run {run}")).unwrap_or_default()
 }
 
-impl Coded for WriterError {
-    fn code(&self) -> ErrorCode {
-        ErrorCode(match self {
-            Self::Busy { .. } => "WL0615",
-            Self::Unusable { .. } => "WL0616",
-        })
+coded! {
+    WriterError {
+        Busy { expires_at } => "WL0615", wait(*expires_at);
+        Unusable => "WL0616" retry, "check that the home exists, can be reached and is writable, and has free space";
     }
+}
 
-    fn help(&self) -> Option<String> {
-        Some(match self {
-            Self::Busy { expires_at: None, .. } => {
-                "one process at a time writes to a home: wait until that one has finished, or stop it".to_owned()
-            }
-            Self::Busy { expires_at: Some(at), .. } => format!(
-                "one process at a time writes to a home: wait until that one has finished, or stop it; if it is gone \
-                 already, its lease ends by itself at {}",
-                at.format("%F %T UTC")
-            ),
-            Self::Unusable { .. } => {
-                "check that the home exists, can be reached and is writable, and has free space".to_owned()
-            }
-        })
+/// What to do about another process that writes, whose lease ends at that time if it has one.
+fn wait(expires_at: Option<DateTime<Utc>>) -> String {
+    let mut help = "one process at a time writes to a home: wait until that one has finished, or stop it".to_owned();
+    if let Some(at) = expires_at {
+        help += &format!("; if it is gone already, its lease ends by itself at {}", at.format("%F %T UTC"));
     }
-
-    fn is_retryable(&self) -> bool {
-        matches!(self, Self::Unusable { .. })
-    }
+    help
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
 use windlass_base::ids::RunId;
 
 use crate::run::machine::{RunEvent, RunSchedule};
@@ -148,27 +148,10 @@ pub enum EventLogError {
     },
 }
 
-impl Coded for EventLogError {
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::Store(source) => source.code(),
-            Self::Fenced { .. } => ErrorCode("WL0613"),
-            Self::Gap { .. } => ErrorCode("WL0614"),
-        }
-    }
-
-    fn help(&self) -> Option<String> {
-        match self {
-            Self::Store(source) => source.help(),
-            Self::Fenced { run_id } => Some(format!("follow it with `windlass runs show {run_id}`")),
-            Self::Gap { .. } => Some("the run cannot be resumed; start a new one".to_owned()),
-        }
-    }
-
-    fn is_retryable(&self) -> bool {
-        match self {
-            Self::Store(source) => source.is_retryable(),
-            Self::Fenced { .. } | Self::Gap { .. } => false,
-        }
+coded! {
+    EventLogError {
+        Store => inner;
+        Fenced { run_id } => "WL0613", format!("follow it with `windlass runs show {run_id}`");
+        Gap => "WL0614", "the run cannot be resumed; start a new one";
     }
 }

@@ -8,7 +8,7 @@ use parking_lot::RwLock;
 use serde::Deserialize;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
-use windlass_base::error::{Coded, Failure, full_message};
+use windlass_base::error::{Failure, full_message};
 use windlass_base::ids::{NodeName, TableVersion};
 use windlass_delta::commit::{CommitMode, CommitOutcome, CommitRequest, commit, maybe_checkpoint};
 use windlass_delta::cursor::{CODE_PARTS, DONE_IN};
@@ -118,7 +118,7 @@ impl RunWork {
             change: write.change,
             info,
         };
-        let (receipt, outcome) = match commit(&request, self.run.stores()).await.map_err(|error| error.to_failure())? {
+        let (receipt, outcome) = match commit(&request, self.run.stores()).await? {
             CommitOutcome::Committed(receipt) => (receipt, ReceiptOutcome::Committed),
             CommitOutcome::AlreadyCommitted(receipt) => (receipt, ReceiptOutcome::AlreadyCommitted),
             CommitOutcome::Conflicted { reason } => return Err(conflicted(&stage.name, &reason)),
@@ -156,7 +156,7 @@ impl RunWork {
             change: None,
             info: self.run.commit_info(stage, plan_fingerprint),
         };
-        let receipt = match commit(&request, self.run.stores()).await.map_err(|error| error.to_failure())? {
+        let receipt = match commit(&request, self.run.stores()).await? {
             CommitOutcome::Committed(receipt) | CommitOutcome::AlreadyCommitted(receipt) => receipt,
             CommitOutcome::Conflicted { reason } => return Err(conflicted(stage, &reason)),
         };
@@ -165,9 +165,8 @@ impl RunWork {
 
     /// From now on the stages behind it read the table of a stage at `version`.
     async fn pin_output(&self, planned: &PlannedStage, version: TableVersion) -> Result<(), Failure> {
-        let pinned = pin_table(&self.run.sessions, &planned.name, &planned.table.location, PinAt::Version(version.0))
-            .await
-            .map_err(|error| error.to_failure())?;
+        let pinned =
+            pin_table(&self.run.sessions, &planned.name, &planned.table.location, PinAt::Version(version.0)).await?;
         self.inputs.write().set(planned.name.clone(), Input::Pinned(Arc::new(pinned)));
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! What goes wrong when an event does not fit a run.
 
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
+use windlass_base::coded;
 use windlass_base::ids::NodeName;
 
 use super::schedule::ScheduleError;
@@ -65,18 +66,8 @@ fn explain(why: &Refusal) -> String {
     }
 }
 
-impl Coded for StepError {
-    fn code(&self) -> ErrorCode {
-        ErrorCode("WL0611")
-    }
-
-    fn help(&self) -> Option<String> {
-        Some("the run driver has sent an event out of turn; report it with the run's log".to_owned())
-    }
-
-    fn is_retryable(&self) -> bool {
-        false
-    }
+coded! {
+    struct StepError => "WL0611", "the run driver has sent an event out of turn; report it with the run's log";
 }
 
 /// A run whose recorded events do not add up.
@@ -95,16 +86,8 @@ pub enum ReplayError {
     },
 }
 
-impl Coded for ReplayError {
-    fn code(&self) -> ErrorCode {
-        ErrorCode("WL0612")
-    }
-
-    fn help(&self) -> Option<String> {
-        Some("the run cannot be resumed; start a new one".to_owned())
-    }
-
-    fn is_retryable(&self) -> bool {
-        false
+coded! {
+    ReplayError {
+        Schedule | Event => "WL0612", "the run cannot be resumed; start a new one";
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use windlass_base::error::{Coded, ErrorCode};
+use windlass_base::coded;
 use windlass_base::ids::NodeName;
 
 /// One stage of a run: a query whose result is committed to a table.
@@ -157,19 +157,10 @@ fn list(stages: &[NodeName]) -> String {
     stages.iter().map(|s| format!("`{s}`")).collect::<Vec<_>>().join(", ")
 }
 
-impl Coded for ScheduleError {
-    fn code(&self) -> ErrorCode {
-        ErrorCode("WL0610")
-    }
-
-    fn help(&self) -> Option<String> {
-        Some(match self {
-            Self::NoSlot => "allow at least one stage at a time".to_owned(),
-            _ => "the run's schedule does not agree with the project's graph; report it with the project".to_owned(),
-        })
-    }
-
-    fn is_retryable(&self) -> bool {
-        false
+coded! {
+    ScheduleError {
+        NoSlot => "WL0610", "allow at least one stage at a time";
+        DuplicateStage | UnknownDependency | Cycle => "WL0610",
+            "the run's schedule does not agree with the project's graph; report it with the project";
     }
 }

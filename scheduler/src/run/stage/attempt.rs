@@ -117,7 +117,7 @@ impl<'r> StageRun<'r> {
             _ => {
                 let stores = self.run.stores();
                 let facts = table_context.facts(self.stage, &self.inputs, &self.run.plan.changes, stores).await;
-                decide(&facts.map_err(|error| error.to_failure())?)
+                decide(&facts?)
             }
         };
         match decided {
@@ -201,7 +201,7 @@ impl<'r> StageRun<'r> {
     /// Finds or makes the stage's table.
     pub(super) async fn ensure_table(&self, on_change: SchemaChange) -> Result<TableState, Failure> {
         let info = self.run.commit_info(&self.stage.name, "");
-        ensure_table(&self.planned.table, on_change, self.run.stores(), &info).await.map_err(|error| error.to_failure())
+        Ok(ensure_table(&self.planned.table, on_change, self.run.stores(), &info).await?)
     }
 
     /// Notes what the attempt reads and does.

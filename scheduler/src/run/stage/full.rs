@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::prelude::SessionContext;
-use windlass_base::error::{Coded, Failure};
+use windlass_base::error::Failure;
 use windlass_delta::commit::{BaseExpectation, CommitMode};
 use windlass_delta::table::{SchemaChange, TableState};
 use windlass_delta::write::{StagedFiles, delta_write_plan};
@@ -45,7 +45,7 @@ impl StageRun<'_> {
         let batches = self
             .run_job(&query.context, "rows", &query.logical, |plan, state| delta_write_plan(plan, spec, state))
             .await?;
-        let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
+        let files = StagedFiles::from_batches(&batches)?;
         let files = self.validate_written(&query.context, &table, files, true).await?;
         let mut base = BaseExpectation { version: at.map(|_| table.version), ..BaseExpectation::of(&table) };
         if table_context.is_some() && mode == WriteMode::Overwrite {

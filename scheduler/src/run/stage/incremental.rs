@@ -16,7 +16,7 @@ use datafusion::common::{Column, ColumnStatistics};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result as EngineResult;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
-use windlass_base::error::{Coded, Failure};
+use windlass_base::error::Failure;
 use windlass_base::ids::TableVersion;
 use windlass_delta::commit::{BaseExpectation, CommitMode};
 use windlass_delta::merge::{MergeStrategy, StagedMerge, choose_strategy, delta_merge_plan, finish, remaining_rows};
@@ -143,7 +143,7 @@ impl StageRun<'_> {
 
     /// What has changed in the inputs, noted; or why that cannot be told.
     async fn changes_since(&mut self, cursors: &Cursors) -> Result<ChangesSince, Failure> {
-        let found = self.change_reader().changes_since(cursors).await.map_err(|error| error.to_failure())?;
+        let found = self.change_reader().changes_since(cursors).await?;
         if let ChangesSince::Known(changes) = &found {
             let known = changes.iter().filter(|input| !matches!(input.change, ChangedData::Pending));
             self.notes().changes = known.map(|input| input.summary.clone()).collect();
@@ -152,7 +152,7 @@ impl StageRun<'_> {
     }
 
     pub(super) fn scan_options(&self) -> Result<ScanOptions, Failure> {
-        let context = self.run.sessions.context().map_err(|error| error.to_failure())?;
+        let context = self.run.sessions.context()?;
         Ok(ScanOptions::from_config(context.state().config()))
     }
 
@@ -198,7 +198,7 @@ impl StageRun<'_> {
         let batches = self
             .run_job(&update.query.context, "rows", &rows, |plan, state| delta_write_plan(plan, spec, state))
             .await?;
-        let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
+        let files = StagedFiles::from_batches(&batches)?;
         let files = self.validate_written(&update.query.context, &update.table, files, false).await?;
         if files.files() > 0 && self.is_keyed() {
             let rows = self.written(&update.query.context, &update.table, &files)?;
@@ -283,12 +283,12 @@ impl StageRun<'_> {
         let batches = self
             .run_job(&update.query.context, "rows", &new, |plan, state| delta_write_plan(plan, spec, state))
             .await?;
-        let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
+        let files = StagedFiles::from_batches(&batches)?;
         let files = self.validate_written(&update.query.context, &update.table, files, false).await?;
         self.check_key(&update.query.context, &update.table, &files).await?;
         let mut values = Vec::new();
         for batch in self.collect(&update.query.context, "partitions", &keys.plan).await? {
-            values.extend(partition_values(&batch, &by).map_err(|error| error.to_failure())?);
+            values.extend(partition_values(&batch, &by)?);
         }
         let mode = CommitMode::ReplacePartitions { by, values };
         self.staged(update.table_context, &update.query, &update.table, files, mode).await
@@ -319,7 +319,7 @@ impl StageRun<'_> {
         let Some(own) = update.repair else { return Ok(None) };
         let (location, newest) = (&self.planned.table.location, update.table.version);
         let found = self.change_reader().changes_by_others(location, own, newest).await;
-        let found = found.map_err(|error| error.to_failure())?.map_err(|reason| self.refused(reason))?;
+        let found = found?.map_err(|reason| self.refused(reason))?;
         let source = provider_as_source(found.provider(&self.scan_options()?));
         self.built((|| {
             let rows = LogicalPlanBuilder::scan("__wl_others", source, None)?;
@@ -390,17 +390,16 @@ impl StageRun<'_> {
         let batches = self
             .run_job(&update.query.context, "merge", &input, |plan, state| delta_merge_plan(plan, spec, feed, state))
             .await?;
-        let staged = StagedMerge::from_batches(&batches).map_err(|error| error.to_failure())?;
+        let staged = StagedMerge::from_batches(&batches)?;
         if staged.is_empty() {
             return self.touch(update.table_context, &update.query, &update.table).await;
         }
-        let way = choose_strategy(self.stage.table.merge, target, &staged).map_err(|error| error.to_failure())?;
+        let way = choose_strategy(self.stage.table.merge, target, &staged)?;
         let copies = match way {
             MergeStrategy::Rewrite => Some(self.copies(update, target, &staged).await?),
             MergeStrategy::DeletionVectors => None,
         };
-        let merged =
-            finish(target, &staged, way, copies, self.run.stores()).await.map_err(|error| error.to_failure())?;
+        let merged = finish(target, &staged, way, copies, self.run.stores()).await?;
         let mode = CommitMode::Merge(merged.replacement);
         self.staged(update.table_context, &update.query, &update.table, merged.added, mode).await
     }
@@ -412,9 +411,7 @@ impl StageRun<'_> {
         target: &PinnedTable,
         staged: &StagedMerge,
     ) -> Result<StagedFiles, Failure> {
-        let stay = remaining_rows(target, staged, &self.scan_options()?, self.run.stores())
-            .await
-            .map_err(|error| error.to_failure())?;
+        let stay = remaining_rows(target, staged, &self.scan_options()?, self.run.stores()).await?;
         let Some(stay) = stay else { return Ok(StagedFiles::default()) };
         let source = provider_as_source(stay);
         let stay =
@@ -423,7 +420,7 @@ impl StageRun<'_> {
         let batches = self
             .run_job(&update.query.context, "copy", &stay, |plan, state| delta_write_plan(plan, spec, state))
             .await?;
-        StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())
+        Ok(StagedFiles::from_batches(&batches)?)
     }
 
     pub(super) fn built(&self, plan: EngineResult<LogicalPlan>) -> Result<LogicalPlan, Failure> {

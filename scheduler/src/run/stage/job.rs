@@ -65,7 +65,7 @@ impl StageRun<'_> {
         self.write_plans().await;
         let name = format!("{}/{}", self.run.identity.pipeline, self.stage.name);
         let request = JobRequest { name, plan: physical, session: Arc::clone(context) };
-        let job = self.run.engine.start(request, &place).await.map_err(|error| error.to_failure())?;
+        let job = self.run.engine.start(request, &place).await?;
         let rows = self.follow(&job).await;
         self.evidence.push(job.evidence().await);
         rows
@@ -101,13 +101,12 @@ impl StageRun<'_> {
         };
         let stores = self.run.stores();
         let info = self.run.commit_info(&self.stage.name, "");
-        let table =
-            ensure_table(&definition, SchemaChange::Refuse, stores, &info).await.map_err(|error| error.to_failure())?;
+        let table = ensure_table(&definition, SchemaChange::Refuse, stores, &info).await?;
         let spec = self.write_spec(&table);
         let batches = self.run_job(context, step, logical, |plan, state| delta_write_plan(plan, spec, state)).await?;
         let request = CommitRequest {
             location: location.clone(),
-            staged: StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?,
+            staged: StagedFiles::from_batches(&batches)?,
             mode: CommitMode::Append,
             app_id: self.run.app_id(&self.stage.name),
             run_id: self.run.identity.run_id.clone(),
@@ -117,14 +116,12 @@ impl StageRun<'_> {
             change: None,
             info,
         };
-        if let CommitOutcome::Conflicted { reason } =
-            commit(&request, stores).await.map_err(|error| error.to_failure())?
-        {
+        if let CommitOutcome::Conflicted { reason } = commit(&request, stores).await? {
             return Err(conflicted(&self.stage.name, &reason));
         }
         let name = NodeName::new(format!("{}.{step}", self.stage.name));
         let pinned = pin_table(&self.run.sessions, &name, &location, PinAt::Latest).await;
-        Ok(Arc::new(pinned.map_err(|error| error.to_failure())?))
+        Ok(Arc::new(pinned?))
     }
 
     /// Waits for a job, showing how far it is; stops it when the attempt is stopped. Gives the rows that come out of it.
@@ -153,8 +150,7 @@ impl StageRun<'_> {
                 }
             }
         };
-        let finished = finished.map_err(|error| error.to_failure())?;
-        finished.collect().await.map_err(|error| error.to_failure())
+        Ok(finished?.collect().await?)
     }
 
     async fn write_plans(&self) {

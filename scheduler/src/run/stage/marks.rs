@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use windlass_base::error::{Coded, Failure};
+use windlass_base::error::Failure;
 use windlass_base::ids::AppId;
 use windlass_delta::cursor::{code_key, commit_key, files_key, hash_as_version, source_key};
 
@@ -24,16 +24,14 @@ impl StageRun<'_> {
                 let version = i64::try_from(table.version().0).unwrap_or(i64::MAX);
                 marks.insert(source_key(&app_id, name, table.table_id()), version);
                 let commit = self.run.plan.changes.commit(table, table.version(), self.run.stores()).await;
-                if let Some(commit) = commit.map_err(|error| error.to_failure())? {
+                if let Some(commit) = commit? {
                     marks.insert(commit_key(&app_id, name, table.table_id()), commit);
                 }
                 continue;
             }
             let mark = hash_as_version(input.pin.content_identity.as_deref().unwrap_or_default());
             if let Some(listing) = &input.files {
-                keep_listing(&self.run.plan.request.home, mark, listing, self.run.stores())
-                    .await
-                    .map_err(|error| error.to_failure())?;
+                keep_listing(&self.run.plan.request.home, mark, listing, self.run.stores()).await?;
             }
             marks.insert(files_key(&app_id, name), mark);
         }

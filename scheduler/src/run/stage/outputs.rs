@@ -98,26 +98,26 @@ async fn export_once(
         options: export.options.clone(),
     };
     let stores = run.stores();
-    let mut folder = ExportFolder::open(&place, stores).await.map_err(|error| error.to_failure())?;
+    let mut folder = ExportFolder::open(&place, stores).await?;
     if folder.holds(&wanted) {
         // A run may have been killed after the export was there, and before what it replaces was gone.
-        folder.tidy().await.map_err(|error| error.to_failure())?;
+        folder.tidy().await?;
         return Ok(None);
     }
-    let saver = run.sessions.connectors().saver(&stage.name, &export.saver).map_err(|error| error.to_failure())?;
+    let saver = run.sessions.connectors().saver(&stage.name, &export.saver)?;
     let name = file_stem(&stage.name, &export.name, version);
     let file = saver.file_name(&name);
     if let Some(file) = &file {
-        place.check_tables(stores).await.map_err(|error| error.to_failure())?;
-        folder.check().map_err(|error| error.to_failure())?;
+        place.check_tables(stores).await?;
+        folder.check()?;
         warn_of_other_files(run, stage, export, &folder).await;
-        folder.begin(file).await.map_err(|error| error.to_failure())?;
+        folder.begin(file).await?;
     }
     let location = place.location.clone();
     let output = save(run, Save { stage, export, saver, pinned, version, location, name }).await?;
     let by = Mark { target: request.graph.target.clone(), run: run.identity.run_id.clone() };
-    folder.complete(file.as_deref(), wanted, by).await.map_err(|error| error.to_failure())?;
-    folder.tidy().await.map_err(|error| error.to_failure())?;
+    folder.complete(file.as_deref(), wanted, by).await?;
+    folder.tidy().await?;
     Ok(Some(output))
 }
 
@@ -137,7 +137,7 @@ async fn save(run: &RunContext, save: Save<'_>) -> Result<OutputRecord, Failure>
     let Save { stage, export, saver, pinned, version, location, name: file } = save;
     let name = &stage.name;
     let engine = |source| PlanError::Engine { stage: name.clone(), source }.to_failure();
-    let context = Arc::new(run.sessions.context().map_err(|error| error.to_failure())?);
+    let context = Arc::new(run.sessions.context()?);
     let source = provider_as_source(Arc::clone(&pinned.provider));
     let rows =
         LogicalPlanBuilder::scan("__wl_export", source, None).and_then(LogicalPlanBuilder::build).map_err(engine)?;
@@ -145,8 +145,8 @@ async fn save(run: &RunContext, save: Save<'_>) -> Result<OutputRecord, Failure>
     let plan = state.create_physical_plan(&rows).await.map_err(engine)?;
     let request =
         JobRequest { name: format!("{}/{name}/{}", run.identity.pipeline, export.name), plan, session: context };
-    let job = run.engine.submit(request).await.map_err(|error| error.to_failure())?;
-    let finished = job.wait().await.map_err(|error| error.to_failure())?;
+    let job = run.engine.submit(request).await?;
+    let finished = job.wait().await?;
     let request = SaveRequest {
         dataset: name.clone(),
         version,

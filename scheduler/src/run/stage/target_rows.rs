@@ -6,7 +6,7 @@ use datafusion::datasource::provider_as_source;
 use datafusion::error::Result as EngineResult;
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, lit};
-use windlass_base::error::{Coded, Failure};
+use windlass_base::error::Failure;
 use windlass_delta::merge::{ROW_FILE, ROW_POSITION, rows_at};
 use windlass_delta::pin::{PinnedTable, pin};
 use windlass_delta::table::TableState;
@@ -45,8 +45,7 @@ impl StageRun<'_> {
     /// The stage's table with the addresses of its rows.
     pub(super) async fn target(&self, table: &TableState) -> Result<Target, Failure> {
         let at = PinAt::Version(table.version.0);
-        let table =
-            pin(&self.planned.table.location, at, self.run.stores()).await.map_err(|error| error.to_failure())?;
+        let table = pin(&self.planned.table.location, at, self.run.stores()).await?;
         let source = provider_as_source(table.addressed(&self.scan_options()?));
         let plan =
             self.built(LogicalPlanBuilder::scan("__wl_old", source, None).and_then(LogicalPlanBuilder::build))?;
@@ -80,7 +79,7 @@ impl StageRun<'_> {
             find(&target.plan)
         } else {
             let options = self.scan_options()?;
-            match rows_at(&target.table, &addresses, &options).map_err(|error| error.to_failure())? {
+            match rows_at(&target.table, &addresses, &options)? {
                 Some(rows) => LogicalPlanBuilder::scan("__wl_old", provider_as_source(rows), None)
                     .and_then(LogicalPlanBuilder::build),
                 None => {

@@ -12,7 +12,7 @@ use datafusion::common::Result as EngineResult;
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::prelude::SessionContext;
-use windlass_base::error::{Coded, Failure};
+use windlass_base::error::Failure;
 use windlass_base::ids::NodeName;
 use windlass_delta::scan::ScanOptions;
 use windlass_delta::table::TableState;
@@ -101,7 +101,7 @@ impl StageRun<'_> {
         files: &StagedFiles,
     ) -> Result<LogicalPlan, Failure> {
         let options = ScanOptions::from_config(context.state().config());
-        let rows = files.provider(&self.write_spec(table), &options).map_err(|error| error.to_failure())?;
+        let rows = files.provider(&self.write_spec(table), &options)?;
         self.built(
             LogicalPlanBuilder::scan("__wl_written", provider_as_source(rows), None)
                 .and_then(LogicalPlanBuilder::build),

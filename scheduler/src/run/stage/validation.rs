@@ -65,7 +65,7 @@ impl StageRun<'_> {
             return Ok(files);
         }
         let options = ScanOptions::from_config(context.state().config());
-        let rows = files.provider(&self.write_spec(table), &options).map_err(|error| error.to_failure())?;
+        let rows = files.provider(&self.write_spec(table), &options)?;
         let rows = self.plan_of(
             LogicalPlanBuilder::scan("__wl_written", provider_as_source(rows), None)
                 .and_then(LogicalPlanBuilder::build),
@@ -74,7 +74,7 @@ impl StageRun<'_> {
         let spec = self.write_spec(table);
         let batches =
             self.run_job(context, "good rows", &good, |plan, state| delta_write_plan(plan, spec, state)).await?;
-        StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())
+        Ok(StagedFiles::from_batches(&batches)?)
     }
 
     /// Holds rows to what the stage expects. Gives those that are to be committed, if not all are.
@@ -336,7 +336,7 @@ impl StageRun<'_> {
         let spec = self.write_spec_as(&table, &format!("{}{QUARANTINE}", self.stage.name));
         let batches =
             self.run_job(context, "quarantine", bad, |plan, state| delta_write_plan(plan, spec, state)).await?;
-        let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
+        let files = StagedFiles::from_batches(&batches)?;
         Ok(StagedQuarantine { location, files, base: BaseExpectation::of(&table) })
     }
 

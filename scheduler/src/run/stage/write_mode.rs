@@ -1,7 +1,7 @@
 //! All rows of a query, saved among rows that stay: `mode: upsert` by key, `mode: replace_partitions` by partition.
 
 use datafusion::logical_expr::LogicalPlanBuilder;
-use windlass_base::error::{Coded, Failure};
+use windlass_base::error::Failure;
 use windlass_delta::commit::CommitMode;
 use windlass_delta::table::SchemaChange;
 use windlass_delta::write::{StagedFiles, delta_write_plan};
@@ -43,7 +43,7 @@ impl StageRun<'_> {
         let spec = self.write_spec(&update.table);
         let (context, rows) = (&update.query.context, &update.query.logical);
         let batches = self.run_job(context, "rows", rows, |plan, state| delta_write_plan(plan, spec, state)).await?;
-        let files = StagedFiles::from_batches(&batches).map_err(|error| error.to_failure())?;
+        let files = StagedFiles::from_batches(&batches)?;
         let files = self.validate_written(context, &update.table, files, true).await?;
         if files.files() == 0 {
             return self.touch(table_context, &update.query, &update.table).await;
