@@ -112,7 +112,7 @@ async fn reset_with_lease(
         return Err(no_table("has no table yet"));
     };
     if marks.is_empty() {
-        return Err(no_table("reads no table that exists, and no files"));
+        return Err(no_table("reads neither a table that exists nor files"));
     }
     let location = table_location(request, stage)?;
     let info = BTreeMap::from([
@@ -127,7 +127,7 @@ async fn reset_with_lease(
         .map_err(|source| PlanError::Write { stage: stage.name.clone(), source })?;
     tracing::info!(stage = %stage.name, %version, cursors = ?marks, "cursors were reset");
     let now = cursors(request, sessions, Some(&stage.name)).await?;
-    now.into_iter().next().ok_or_else(|| no_table("is no stage that keeps a table"))
+    now.into_iter().next().ok_or_else(|| no_table("is not a stage with a table"))
 }
 
 /// What the stage reads, or the one source of it that is meant.

@@ -129,11 +129,11 @@ coded! {
         Plan => inner;
         Changes { source } => inner;
         Engine => inner;
-        UnknownTable { help } => "WL0361", help.as_deref().unwrap_or("`windlass ls` lists what there is");
+        UnknownTable { help } => "WL0361", help.as_deref().unwrap_or("`windlass ls` lists the sources and stages");
         Cache => "WL0362", "set `materialize: table` in its stage to keep it";
         Sql(source) => "WL0363" unless (PlanLimit::find_in(source)),
             "write one SELECT over tables, views and sources of the project";
-        NoFeed => "WL0365", "read it as a table; to find changes, compare it with a table that keeps what it was";
+        NoFeed => "WL0365", "read it as a table; to find changes, compare it with a table that keeps its earlier state";
     }
 }
 

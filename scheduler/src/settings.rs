@@ -149,7 +149,7 @@ impl SchedulerSettings {
         };
         let project_limit: Size = values.required("project-limit")?;
         if project_limit.0 == 0 {
-            return Err(values.refuse("project-limit", "", "a size of more than nothing"));
+            return Err(values.refuse("project-limit", "", "a size greater than zero"));
         }
         let Period(drain_deadline) = values.required("drain-deadline")?;
         let settings = Self {

@@ -14,7 +14,7 @@ pub enum EngineError {
     #[error("the plan cannot be distributed: {0}")]
     Plan(String),
     /// The plan reads something that tasks cannot share out among them.
-    #[error("the plan reads from `{operator}` in {partitions} partitions, which tasks cannot share out")]
+    #[error("the plan reads from `{operator}` in {partitions} partitions, which cannot be divided among tasks")]
     Unsplittable {
         /// The plan's leaf.
         operator: String,
@@ -22,7 +22,7 @@ pub enum EngineError {
         partitions: usize,
     },
     /// An operator of the plan would not arrive at executors as it is.
-    #[error("`{operator}` loses a part of what it does on the way to executors")]
+    #[error("`{operator}` would lose a part of what it does when it is sent to executors")]
     CutShort {
         /// The operator, as plans show it.
         operator: String,
@@ -52,7 +52,7 @@ pub enum EngineError {
     #[error("the job was cancelled")]
     Cancelled,
     /// The scheduler stopped or gave up the job without a word.
-    #[error("the scheduler lost the job")]
+    #[error("the scheduler lost track of the job")]
     Lost,
     /// The job is done, but its rows cannot be fetched.
     #[error("the rows of the job cannot be fetched: {0}")]
@@ -132,7 +132,7 @@ coded! {
         Execution => "WL0503", "the query fails on these data: look at the rows or guard the expression";
         Panicked => "WL0504", "this is a defect of a function or of the engine: please report it with the query";
         OutOfResources => "WL0505",
-            "raise the memory limit, run fewer tasks side by side, or make the spill folder's disk larger";
+            "raise the memory limit, run fewer tasks at a time, or make the spill folder's disk larger";
         Io => "WL0506" retry, "check the storage and the disk that executors write to, then run again";
         ShuffleLost => "WL0507" retry, "check that the executors stay alive: their logs, memory limits and network";
         // The engine has waited for one already. It does not wait for a bounded time again: the grace begins when the
@@ -142,7 +142,7 @@ coded! {
         Raised(failure) => (ErrorCode::parse(&failure.code).unwrap_or(ErrorCode("WL0509"))) retry if failure.retryable,
             &failure.help;
         Cancelled => "WL0510";
-        Lost => "WL0511" retry, "look into the scheduler's log and run again";
+        Lost => "WL0511" retry, "look at the scheduler's log, then run again";
         Fetch => "WL0512" retry, "check that the executors are alive and reachable from here, then run again";
     }
     and {

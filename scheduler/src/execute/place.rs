@@ -94,6 +94,6 @@ fn arrives(plan: Arc<dyn ExecutionPlan>, task: &TaskContext, codec: &PlanCodec) 
     }));
     match decoded {
         Ok(decoded) => decoded.map(drop),
-        Err(_) => Err(DataFusionError::Plan("the plan contradicts itself once it was sent".to_owned())),
+        Err(_) => Err(DataFusionError::Plan("the plan is inconsistent once it is decoded".to_owned())),
     }
 }

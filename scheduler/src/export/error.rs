@@ -29,7 +29,7 @@ pub enum ExportError {
         folder: String,
     },
     /// The folder holds files of an export that this home knows nothing of.
-    #[error("{folder}, where {export} is written, holds `{file}`, which is of {of}")]
+    #[error("{folder}, where {export} is written, holds `{file}`, which belongs to {of}")]
     Foreign {
         /// The export, in words.
         export: String,
@@ -41,7 +41,7 @@ pub enum ExportError {
         of: String,
     },
     /// A file is not as the export has written it.
-    #[error("`{file}` in {folder} is not as {export} has written it")]
+    #[error("`{file}` in {folder} was changed after {export} wrote it")]
     Changed {
         /// The export, in words.
         export: String,
@@ -51,7 +51,7 @@ pub enum ExportError {
         file: String,
     },
     /// What the home remembers of the folder cannot be read.
-    #[error("what the home remembers of {folder} cannot be read: {record}")]
+    #[error("the home's record of {folder} cannot be read: {record}")]
     Record {
         /// The folder.
         folder: String,
@@ -75,7 +75,7 @@ pub enum ExportError {
     #[error("the folder of an export cannot be used")]
     Location(#[from] StorageError),
     /// A store failed.
-    #[error("the folder of an export cannot be looked at, or its record not written")]
+    #[error("the folder of an export cannot be listed, or its record cannot be written")]
     Store(#[from] object_store::Error),
 }
 
@@ -84,7 +84,7 @@ coded! {
         Location => inner;
         // Nothing counts before all of it is there, so trying again does no harm.
         Store => "WL0344" retry,
-            "the stage's table is committed; run again to write the export, which is then made good";
+            "the stage's table is committed; run again to write the missing export";
         InTheWay => "WL0675", "give the export a folder of its own";
         Twice => "WL0676", "give the export a folder of its own";
         Foreign => "WL0677", "remove such files if nobody needs them any more, or give the export a folder of its own";

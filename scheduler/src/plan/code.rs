@@ -167,7 +167,7 @@ impl StageCode<'_> {
         let unknown =
             dependencies.tables.keys().find(|table| !known(table)).map(|table| format!("the table `{table}`"));
         let what = dependencies.opaque.first().cloned().or(unknown)?;
-        Some(format!("{what}: it may give other rows in every run"))
+        Some(format!("{what}: it may give different rows in every run"))
     }
 
     fn parts(&self, dependencies: &PlanDependencies) -> CodeParts {
@@ -228,7 +228,7 @@ impl StageCode<'_> {
     }
 }
 
-/// A condition of a row of `columns`: its form, and what of it gives another result in every run.
+/// A condition of a row of `columns`: its form, and what of it gives a different result in every run.
 fn condition(context: &SessionContext, text: &str, columns: &DFSchemaRef) -> EngineResult<(Canonical, Option<String>)> {
     let condition = context.state().create_logical_expr(text, columns)?;
     Ok((canonical_expr(&condition, columns)?, volatile_function(&condition)?))

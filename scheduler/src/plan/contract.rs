@@ -77,7 +77,7 @@ pub(super) fn check_table(stage: &Stage, table: &Schema, new: &Schema) -> Result
 /// Refuses sources that do not hold what their contracts say.
 ///
 /// # Errors
-/// [`PlanError::Sql`] with every column of every source that does not keep to its contract.
+/// [`PlanError::Sql`] with every column of every source that does not conform to its contract.
 pub(super) fn check_sources(graph: &PipelineGraph, inputs: &Inputs) -> Result<(), PlanError> {
     let mut problems = Vec::new();
     for (name, source) in &graph.sources {

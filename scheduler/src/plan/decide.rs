@@ -404,7 +404,7 @@ mod tests {
         assert_eq!(told(&facts(Some(&never_run), table(4))), told(&facts(None, table(4))));
         let rewritten = CodeParts { definition: "two".to_owned(), ..parts() };
         let other = StageFacts { code: 8, parts: rewritten, ..facts(Some(&known), table(4)) };
-        let reason = "its definition has changed since its rows were made";
+        let reason = "its definition has changed since its rows were computed";
         assert_eq!(told(&other), format!("full: {reason} [code: {reason}]"));
         let refresh = StageFacts { refresh: true, ..facts(Some(&known), table(4)) };
         assert_eq!(told(&refresh), "full: a full refresh was asked for [a full refresh was asked for]");
@@ -441,12 +441,12 @@ mod tests {
         let full = |reason: &str| format!("full: {reason} [code: {reason}]");
         let rewritten = CodeParts { definition: "two".to_owned(), ..parts() };
         let other = StageFacts { code: 8, parts: rewritten, ..facts(Some(&known), table(4)) };
-        assert_eq!(told(&other), full("its definition has changed since its rows were made"));
+        assert_eq!(told(&other), full("its definition has changed since its rows were computed"));
         let refuse = StageFacts { on_definition_change: OnDefinitionChange::Refuse, ..other };
-        assert_eq!(told(&refuse), "refused: its definition has changed since its rows were made");
+        assert_eq!(told(&refuse), "refused: its definition has changed since its rows were computed");
         let set = CodeParts { settings: "other".to_owned(), ..parts() };
         let other = StageFacts { code: 8, parts: set, ..facts(Some(&known), table(4)) };
-        assert_eq!(told(&other), full("a setting of the session has changed since its rows were made"));
+        assert_eq!(told(&other), full("a setting of the session has changed since its rows were computed"));
         let old = TableProgress { code_parts: None, ..memory(4) };
         let other = StageFacts { code: 8, ..facts(Some(&old), table(4)) };
         assert!(
@@ -555,7 +555,8 @@ mod tests {
         let of = |commit| InputFacts { commit, ..table(4) };
         assert_eq!(decide(&facts(Some(&known), of(Some(77)))), Verdict::Reuse);
         assert_eq!(decide(&facts(Some(&known), of(None))), Verdict::Reuse, "the log does not tell");
-        let refused = "refused: `orders` has another history than the one that was taken in: its version 4 is not the one of then";
+        let refused =
+            "refused: `orders` has another history than the one that was applied: its version 4 is another commit";
         assert_eq!(told(&facts(Some(&known), of(Some(78)))), refused);
         let later = InputFacts { commit: Some(78), ..table(9) };
         assert_eq!(told(&facts(Some(&known), later)), refused);
@@ -602,7 +603,7 @@ mod tests {
         let known = memory(4);
         let state = InputState::Table { id: "b".to_owned(), version: TableVersion(4) };
         let other = InputFacts { state, ..table(4) };
-        let reason = "is another table than the one that was taken in";
+        let reason = "is another table than the one that was applied";
         assert_eq!(told(&facts(Some(&known), other.clone())), format!("refused: `orders` {reason}"));
         let auto = StageFacts { incremental: Incremental::Auto, ..facts(Some(&known), other) };
         assert_eq!(told(&auto), format!("full: `orders` {reason} [data of orders: it {reason}]"));

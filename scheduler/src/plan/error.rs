@@ -66,7 +66,7 @@ pub enum PlanError {
         node: NodeName,
     },
     /// A range of versions was asked for that no stage can apply.
-    #[error("the range of versions does not fit: {reason}")]
+    #[error("the range of versions is not possible: {reason}")]
     Range {
         /// Why.
         reason: String,
@@ -154,8 +154,8 @@ coded! {
                 "run it: `windlass run --select '+{stage}'`; if its last run failed, see why with `windlass runs show`"
             );
         Engine { source } => "WL0352" unless (PlanLimit::find_in(source)),
-            "see which part of the query the message is about";
-        Unknown => "WL0353", "`windlass ls` lists what there is";
+            "correct the part of the query that the message names";
+        Unknown => "WL0353", "`windlass ls` lists the sources and stages";
         Range { help } => "WL0367", help;
         Refused { stage } => "WL0368", computed_whole(stage);
     }

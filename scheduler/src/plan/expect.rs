@@ -44,7 +44,7 @@ pub(super) async fn check(context: &SessionContext, stage: &Stage, columns: &Sch
             Ok(other) => format!("it yields {other}, not a boolean"),
             Err(error) => error.find_root().strip_backtrace().lines().collect::<Vec<_>>().join(" "),
         };
-        let message = format!("`{}` cannot be looked at in rows of `{}`: {reason}", expectation.name, stage.name);
+        let message = format!("`{}` cannot be checked in rows of `{}`: {reason}", expectation.name, stage.name);
         let problem = Problem::new(DOES_NOT_FIT, message).at(&expectation.span);
         problems.push(problem.help("write values of the column's type, or a condition over the stage's columns"));
     }
@@ -52,7 +52,7 @@ pub(super) async fn check(context: &SessionContext, stage: &Stage, columns: &Sch
 }
 
 fn unknown(expectation: &Expectation, node: &str, column: &str, names: &[&str]) -> Problem {
-    let message = format!("`{}` looks at `{column}`, which `{node}` does not have", expectation.name);
+    let message = format!("`{}` names `{column}`, which `{node}` does not have", expectation.name);
     let mut problem = Problem::new(DOES_NOT_FIT, message).at(&expectation.span);
     problem.help = did_you_mean(column, "it has", names.iter().copied());
     problem

@@ -50,7 +50,7 @@ impl RunContext {
         let stage = self.graph().stage(name);
         stage.zip(self.plan.stage(name)).ok_or_else(|| Failure {
             code: "WL0653".to_owned(),
-            message: format!("the run's plan does not hold the stage `{name}`"),
+            message: format!("the run's plan does not contain the stage `{name}`"),
             help: Some("this is a defect of Windlass; report it with the run's log".to_owned()),
             retryable: false,
         })

@@ -52,7 +52,7 @@ pub enum RunError {
     #[error("nothing to run: the selection holds no stage that writes a table")]
     NothingSelected,
     /// A task of the driver ended by a panic.
-    #[error("a task of the run driver broke down")]
+    #[error("a task of the run driver panicked")]
     TaskLost(#[source] tokio::task::JoinError),
 }
 

@@ -71,7 +71,7 @@ pub enum ServiceError {
     #[error("the scheduler is shutting down and starts no more runs")]
     Draining,
     /// As many runs as are allowed are under way.
-    #[error("{active} runs are under way, which is as many as this scheduler drives at a time")]
+    #[error("{active} runs are under way, as many as this scheduler runs at a time")]
     TooManyRuns {
         /// How many.
         active: usize,
@@ -140,7 +140,7 @@ coded! {
         Version => "WL0805", "use a client of the same version as the scheduler";
         Draining => "WL0806" retry, "submit again when the scheduler is back";
         TooManyRuns => "WL0807" retry, "submit again when one has ended, or raise `max-runs` of the scheduler";
-        NotLive => "WL0808", "`windlass runs list` shows the runs there are; a run that has ended cannot be stopped";
+        NotLive => "WL0808", "`windlass runs list` shows the runs that exist; a run that has ended cannot be stopped";
         Bind => "WL0809", "check that the address belongs to this machine and the port is free";
     }
 }

@@ -42,7 +42,7 @@ pub enum StateError {
         supported: u64,
     },
     /// A key holds something that it should not.
-    #[error("the state store's key `{key}` holds something unreadable")]
+    #[error("the value of the state store's key `{key}` cannot be read")]
     Record {
         /// The key.
         key: String,
@@ -58,7 +58,7 @@ coded! {
         Damaged { path } => "WL0603",
             format!(
                 "restore {} from a backup, or move it away: tables and run bundles stay, but unfinished runs cannot \
-                 be resumed and run numbers start anew",
+                 be resumed and run numbers start from the beginning",
                 path.display()
             );
         Format => "WL0604", "use the version of windlass that wrote it, or another --home";

@@ -21,7 +21,7 @@ pub enum WriterError {
         expires_at: Option<DateTime<Utc>>,
     },
     /// It cannot be said who writes.
-    #[error("it cannot be told who writes to the home `{home}`")]
+    #[error("it is not known which process writes to the home `{home}`")]
     Unusable {
         /// The home.
         home: String,

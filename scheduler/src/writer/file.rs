@@ -59,7 +59,7 @@ impl FileLock {
         }
         Err(unusable(io::Error::new(
             ErrorKind::WouldBlock,
-            "another process keeps its lock and does not say who it is",
+            "another process holds its lock without a note of which process it is",
         )))
     }
 }

@@ -93,7 +93,7 @@ impl ObjectLease {
             }
             tokio::time::sleep(PAUSE).await;
         }
-        Err(objects.unusable("other processes were always faster"))
+        Err(objects.unusable("another process was faster at each attempt"))
     }
 
     /// Prolongs the lease; whether it is still this process's.

@@ -80,7 +80,7 @@ impl CodeParts {
     /// parts are unknown.
     pub fn reason(&self, before: Option<&Self>) -> String {
         match before {
-            Some(before) => format!("{} since its rows were made", self.changed_text(before)),
+            Some(before) => format!("{} since its rows were computed", self.changed_text(before)),
             None => {
                 "its rows were made by an earlier version of windlass, which compared definitions differently".into()
             }
@@ -146,7 +146,7 @@ mod tests {
             let mut now = before();
             change(&mut now);
             assert_eq!(now.changed_text(&before()), expected);
-            assert_eq!(now.reason(Some(&before())), format!("{expected} since its rows were made"));
+            assert_eq!(now.reason(Some(&before())), format!("{expected} since its rows were computed"));
         }
     }
 

@@ -160,7 +160,7 @@ impl Shop {
 }
 
 fn reason_pairs(reasons: &[(&str, &str)]) -> Vec<(String, String)> {
-    let since = |reason: &str| format!("{reason} since its rows were made");
+    let since = |reason: &str| format!("{reason} since its rows were computed");
     reasons.iter().map(|(stage, reason)| ((*stage).to_owned(), since(reason))).collect()
 }
 
@@ -209,7 +209,7 @@ async fn a_column_that_no_stage_reads_computes_nothing() {
     let planned = shop.planned(&project).await;
     let reported: Vec<(&str, &str)> =
         planned.iter().map(|(name, stage)| (name.as_str(), stage.reason.as_str())).collect();
-    let whole = "what it reads of `orders` has changed since its rows were made";
+    let whole = "what it reads of `orders` has changed since its rows were computed";
     assert!(reported.contains(&("whole", whole)), "{reported:?}");
     assert!(
         reported.iter().all(|(name, reason)| *name == "whole" || reason.starts_with("`orders` has changed")),
@@ -237,7 +237,7 @@ async fn a_refusal_names_what_has_changed() {
     let refused = shop.windlass.plan(&limited(8), &options).await.unwrap_err();
     assert_eq!(refused.code().0, "WL0368");
     let message = refused.to_string();
-    assert!(message.contains("the parameter `last` has changed since its rows were made"), "{message}");
+    assert!(message.contains("the parameter `last` has changed since its rows were computed"), "{message}");
     assert!(!message.contains("definition"), "{message}");
 }
 
@@ -336,7 +336,7 @@ async fn a_plan_is_identified_by_what_it_does() {
     let other = plan(&with(6, "o").await).await;
     assert_eq!(
         (other.decision, other.reason.as_str()),
-        (PlanDecision::Full, "its definition has changed since its rows were made",)
+        (PlanDecision::Full, "its definition has changed since its rows were computed",)
     );
     // Another name inside it makes no difference, and neither does a column that it does not use.
     assert_eq!(plan(&with(5, "p").await).await.decision, PlanDecision::Reuse);

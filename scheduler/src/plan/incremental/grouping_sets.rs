@@ -14,7 +14,7 @@ impl Tracer<'_> {
         let all: Vec<Expr> = sets.distinct_expr().into_iter().map(unnamed).collect();
         let members = members(sets, &all);
         if members.iter().enumerate().any(|(place, set)| members[..place].contains(set)) {
-            return blocked("GROUPING SETS, CUBE or ROLLUP", "a set of columns is among them twice");
+            return blocked("GROUPING SETS, CUBE or ROLLUP", "a set of columns occurs twice");
         }
         let mut parts = Vec::new();
         for set in members {

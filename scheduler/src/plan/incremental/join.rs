@@ -23,7 +23,7 @@ struct Side<'j> {
 impl Tracer<'_> {
     pub(super) fn join(&self, join: &Join, exprs: &[Expr]) -> Traced {
         if join.null_aware {
-            return blocked("NOT IN", "a null on its right side decides about all rows");
+            return blocked("NOT IN", "a null on its right side decides on all rows");
         }
         let (left, right) = sides(join);
         let over = |side: &Side<'_>| exprs.iter().all(|expr| is_over(expr, side.plan.schema()));

@@ -170,7 +170,7 @@ pub fn first_volatile(plan: &LogicalPlan) -> Result<Option<Blocker>> {
             Ok(if found.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
         })
     })?;
-    Ok(found.map(|function| Blocker::new(function, "it gives another result in every run".to_owned())))
+    Ok(found.map(|function| Blocker::new(function, "it gives a different result in every run".to_owned())))
 }
 
 /// A function of the expression that may give another result when it is called again with the same arguments, in words.

@@ -133,7 +133,7 @@ impl<'c> Tracer<'c> {
             return self.grouping_sets(aggregate, sets, exprs);
         }
         if aggregate.group_expr.iter().any(|expr| matches!(expr, Expr::GroupingSet(_))) {
-            return blocked("GROUPING SETS, CUBE or ROLLUP", "they stand beside other columns");
+            return blocked("GROUPING SETS, CUBE or ROLLUP", "they are used beside other columns");
         }
         let plan = LogicalPlan::Aggregate(aggregate.clone());
         let groups: Vec<Expr> = aggregate.group_expr.iter().map(unnamed).collect();

@@ -28,7 +28,7 @@ pub(in crate::run) async fn drop_abandoned(stores: &Stores, home: &Home, live: i
                 drop_cache(stores, &home.cache(run)).await;
             }
         }
-        Err(error) => tracing::warn!(%error, home = %home.root(), "it cannot be seen what killed runs have left"),
+        Err(error) => tracing::warn!(%error, home = %home.root(), "it is not known what killed runs have left"),
     }
 }
 

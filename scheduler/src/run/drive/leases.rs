@@ -57,7 +57,7 @@ impl Leases {
             }
             Err(error) => {
                 if let Err(error) = state.release_lease(&pipeline).await {
-                    tracing::warn!(%error, "a lease cannot be given back; it ends by itself");
+                    tracing::warn!(%error, "a lease cannot be released; it ends by itself");
                 }
                 Err(error.into())
             }
@@ -78,10 +78,10 @@ impl Leases {
         if let Some(home) = Arc::into_inner(self.home)
             && let Err(error) = home.release().await
         {
-            trouble.push(format!("the home could not be given back to other processes: {}", full_message(&error)));
+            trouble.push(format!("the home could not be released for other processes: {}", full_message(&error)));
         }
         if let Err(error) = self.state.release_lease(&self.pipeline).await {
-            trouble.push(format!("the pipeline's lease could not be given back: {}", full_message(&error)));
+            trouble.push(format!("the pipeline's lease could not be released: {}", full_message(&error)));
         }
         for trouble in &trouble {
             tracing::warn!("{trouble}");

@@ -24,7 +24,7 @@ pub(in crate::run) fn conflicted(stage: &NodeName, reason: &str) -> Failure {
 pub(in crate::run) fn unreadable(error: serde_json::Error) -> Failure {
     Failure {
         code: "WL0656".to_owned(),
-        message: format!("what the stage has staged cannot be kept: {error}"),
+        message: format!("the record of what the stage has staged cannot be written: {error}"),
         help: Some("this is a defect of Windlass; report it with the run's log".to_owned()),
         retryable: false,
     }

@@ -127,7 +127,7 @@ async fn warn_of_other_files(run: &RunContext, stage: &Stage, export: &Export, f
     let Some(first) = others.first() else { return };
     let more = if others.len() > 1 { format!(" and {} more", others.len() - 1) } else { String::new() };
     let message = format!(
-        "the folder of the export `{}` holds `{first}`{more}, which readers of the folder take for a part of it",
+        "the folder of the export `{}` holds `{first}`{more}, which readers of the folder would read as a part of it",
         export.name
     );
     run.journal.warn(&stage.name, message).await;
@@ -178,7 +178,7 @@ fn check_contract(stage: &Stage, pinned: &PinnedInput) -> Result<(), Failure> {
     let broken = |message: String| Failure {
         code: "WL1005".to_owned(),
         message: format!(
-            "the table of `{}` does not keep to its contract `{}`: {message}",
+            "the table of `{}` does not conform to its contract `{}`: {message}",
             stage.name,
             contract.value.label()
         ),

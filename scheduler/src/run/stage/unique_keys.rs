@@ -131,9 +131,9 @@ fn in_common(stage: &NodeName, key: &[String], found: &[RecordBatch]) -> Failure
     }
     Failure {
         code: "WL0657".to_owned(),
-        message: format!("rows of `{stage}` have a key in common: {}", examples.join("; ")),
+        message: format!("rows of `{stage}` have the same key: {}", examples.join("; ")),
         help: Some(format!(
-            "choose a `key` that every row has its own of, or make the query give one row for each ({})",
+            "choose a `key` that differs in every row, or make the query give one row for each ({})",
             key.join(", ")
         )),
         retryable: false,

@@ -113,7 +113,7 @@ impl StageRun<'_> {
             return Err(Failure {
                 code: "WL1032".to_owned(),
                 message: format!("rows of `{}` are not as expected: {}", self.stage.name, failed.join("; ")),
-                help: Some("correct the data or the query, or say `on_failure: quarantine` or `warn`".to_owned()),
+                help: Some("correct the data or the query, or set `on_failure: quarantine` or `warn`".to_owned()),
                 retryable: false,
             });
         }
@@ -330,7 +330,7 @@ impl StageRun<'_> {
         let info = self.run.commit_info(&self.stage.name, "");
         let table = ensure_table(&definition, SchemaChange::Refuse, stores, &info).await;
         let table = table.map_err(|error| Failure {
-            help: Some(format!("move the table at {location} away: it keeps rows in other columns")),
+            help: Some(format!("move the table at {location} away: it has other columns")),
             ..error.to_failure()
         })?;
         let spec = self.write_spec_as(&table, &format!("{}{QUARANTINE}", self.stage.name));
