@@ -134,12 +134,12 @@ impl Rebuilt {
         let fresh = self.dir.path().join("fresh");
         drop(fs::remove_dir_all(&fresh));
         let other = embedded(&fresh).await;
-        let anew = RunOptions {
+        let full_refresh = RunOptions {
             refresh: Refresh { full: vec![Refresh::EVERYTHING.to_owned()], ..Refresh::default() },
             select: options.select.clone(),
             ..RunOptions::default()
         };
-        let record = other.run(project, &anew).await.unwrap().wait().await.unwrap();
+        let record = other.run(project, &full_refresh).await.unwrap().wait().await.unwrap();
         let rebuilt = self.outcomes(&record, "fresh").await;
         other.stop().await;
         assert_eq!(own, rebuilt, "{when}: the tables, and those of a rebuild");

@@ -78,14 +78,14 @@ fn an_executor_waits_for_its_scheduler_and_survives_it() {
     let executor = &mut cluster.executors[0];
     executor
         .wait_until("missing its scheduler", |executor| executor.metric("windlass_executor_connected") == Some(0.0));
-    executor.wait_until("joining anew", |executor| reason(executor).contains("cannot be joined"));
+    executor.wait_until("rejoining", |executor| reason(executor).contains("cannot be joined"));
     assert_eq!(executor.get("/readyz").unwrap().0, 503);
     assert_eq!(executor.get("/healthz").unwrap().0, 200);
     cluster.scheduler.restart();
     cluster.wait_for_executors(1);
     cluster.executors[0].wait_until_ready();
     let (_, body) = cluster.executors[0].readiness().unwrap();
-    assert_ne!(body["executor"], first["executor"], "it joined anew under the old id");
+    assert_ne!(body["executor"], first["executor"], "it rejoined under the old id");
     assert_eq!(cluster.executors[0].metric("windlass_executor_connected"), Some(1.0));
 
     // Without a scheduler there is nothing to drain for.

@@ -173,7 +173,7 @@ impl<'a> Sequence<'a> {
     async fn whole_run(&mut self, refresh: bool) -> Outcome {
         let mut options = RunOptions::default();
         if refresh {
-            self.trace.push("everything anew".to_owned());
+            self.trace.push("everything recomputed".to_owned());
             options.refresh.full.push(Refresh::EVERYTHING.to_owned());
             self.settled.clear();
             self.dirty = true;

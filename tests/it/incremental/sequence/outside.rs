@@ -192,7 +192,7 @@ impl Sequence<'_> {
         if self.foreign.is_empty() {
             return Ok(());
         }
-        self.trace.push(format!("anew: {:?}", self.foreign));
+        self.trace.push(format!("recomputed: {:?}", self.foreign));
         let refresh = Refresh { full: self.foreign.iter().cloned().collect(), ..Refresh::default() };
         self.checked_run(&RunOptions { refresh, ..RunOptions::default() }).await
     }

@@ -111,7 +111,7 @@ impl Rules {
                 if resumed {
                     // The commit may be one that the dead process had begun, and then even a wound-up run must know.
                     assert!(matches!(before, Some(Doing::Committing(_)) | None));
-                    assert!(before.is_some() || !self.wound_up, "{stage} commits anew while the run is wound up");
+                    assert!(before.is_some() || !self.wound_up, "{stage} commits again while the run is wound up");
                 } else {
                     assert!(!self.wound_up, "{stage} commits while the run is wound up");
                     assert_eq!(before, None, "{stage} commits twice at once");
