@@ -57,7 +57,7 @@ async fn proxy(to: SocketAddr) -> (SocketAddr, broadcast::Sender<()>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_is_followed_over_broken_connections() {
+async fn a_run_is_watched_over_broken_connections() {
     let lab = Lab::start(Limits::default()).await;
     lab.land_orders();
     let dir = tempfile::tempdir().unwrap();

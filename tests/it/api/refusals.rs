@@ -84,7 +84,7 @@ async fn invalid_submissions_are_refused_as_a_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_files_of_bundles_are_handed_out() {
+async fn only_files_of_bundles_are_served() {
     let lab = Lab::start(Limits::default()).await;
     let mut api = raw(&lab).await;
     let scope = Some(Scope { pipeline: "shop".to_owned(), home: String::new() });

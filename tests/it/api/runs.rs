@@ -15,7 +15,7 @@ use super::support::{Lab, Limits, ORDERS, SLOW, TOTALS, ask, shop};
 const QUESTION: &str = "SELECT customer, total FROM totals ORDER BY customer";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_is_followed_to_its_end_and_its_evidence_read_back() {
+async fn a_run_is_watched_to_its_end_and_its_evidence_is_read() {
     let lab = Lab::start(Limits::default()).await;
     lab.land_orders();
     let dir = tempfile::tempdir().unwrap();
@@ -125,7 +125,7 @@ async fn tables_are_read_at_the_versions_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_saved_plan_is_carried_out_by_the_scheduler_unless_something_has_moved() {
+async fn a_saved_plan_is_executed_by_the_scheduler_unless_something_has_changed() {
     let lab = Lab::start(Limits::default()).await;
     lab.land_orders();
     let dir = tempfile::tempdir().unwrap();

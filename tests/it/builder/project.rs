@@ -264,7 +264,7 @@ fn summary_of(graph: &PipelineGraph) -> String {
 }
 
 #[test]
-fn a_built_project_is_the_one_that_would_have_been_written() {
+fn a_built_project_equals_a_written_one() {
     let files: ProjectFiles =
         [("windlass.yaml", MANIFEST), ("stages/clean.sql", CLEAN), ("stages/last.sql", LAST)].into_iter().collect();
     let written = check(&files).unwrap();

@@ -124,7 +124,7 @@ async fn a_plan_that_does_not_fit_says_where_and_why() {
 
 /// All problems come at once, those of SQL and those of plans.
 #[tokio::test]
-async fn problems_of_plans_and_of_sql_come_together() {
+async fn problems_of_plans_and_of_sql_are_reported_together() {
     let dir = tempfile::tempdir().unwrap();
     let context = planning_context(&[("customers", columns(&[("citty", DataType::Utf8)]))]).unwrap();
     let wrong = context.table("customers").await.unwrap();

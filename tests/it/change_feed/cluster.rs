@@ -24,7 +24,7 @@ fn with_feed(changes: &TableChanges, partitions: usize, cluster: &windlass_tests
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn feeds_of_other_engines_come_whole() {
+async fn feeds_of_other_engines_are_complete() {
     let cluster = windlass_tests::shared_cluster().await;
     for (folder, start) in feeds() {
         let location = Location::from_path(&folder).unwrap();

@@ -90,7 +90,7 @@ async fn check(sessions: &Sessions, folder: &Path, after: u64, to: u64) {
 }
 
 #[tokio::test]
-async fn the_feed_leads_from_one_version_to_another() {
+async fn the_feed_transforms_one_version_into_another() {
     let count = std::env::var("WINDLASS_FEED_HISTORIES").ok().and_then(|count| count.parse().ok()).unwrap_or(50);
     for seed in 0..count.min(1_000) {
         println!("seed {seed}");

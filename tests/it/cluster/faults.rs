@@ -113,7 +113,7 @@ fn attempts(run: &RunRecord, stage: &str) -> u32 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_that_were_written_before_an_executor_was_lost_come_once() {
+async fn rows_written_before_an_executor_was_lost_are_read_once() {
     let (run, answer, log) = killed_late(SKEWED, QUESTION).await;
     assert_eq!(answer, SKEWED_ANSWER);
     // Otherwise the executor was killed at a time that proves nothing.

@@ -32,7 +32,7 @@ fn say(command: &mut Command, args: &[&str]) -> Output {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_on_a_store_gives_the_plain_rows_and_tells_nobody_its_credentials() {
+async fn a_run_on_a_store_has_the_plain_rows_and_reveals_no_credentials() {
     let Some(server) = StorageServer::start() else { return };
     let lake = Lake::new(&server).await;
     let environment = with_credentials(server.environment());

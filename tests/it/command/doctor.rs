@@ -27,7 +27,7 @@ fn a_new_project_is_healthy_and_nothing_is_left_behind() {
 }
 
 #[test]
-fn what_would_stop_a_run_is_named_with_a_remedy() {
+fn problems_that_would_stop_a_run_are_reported_with_help() {
     let dir = tempfile::tempdir().unwrap();
     let project = new_project(dir.path());
     let manifest = project.join("windlass.yaml");
@@ -52,7 +52,7 @@ fn what_would_stop_a_run_is_named_with_a_remedy() {
 }
 
 #[test]
-fn outside_a_project_it_tells_of_the_machine() {
+fn outside_a_project_it_reports_on_the_machine() {
     let dir = tempfile::tempdir().unwrap();
     let checks = json(windlass(dir.path()).arg("doctor"));
     assert_eq!(verdict(&checks, "project"), "warning");

@@ -144,7 +144,7 @@ fn amounts(rows: &[(i64, i64)]) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_home_of_an_earlier_version_is_read_and_taken_up_where_it_was_left() {
+async fn a_home_of_an_earlier_version_is_read_and_continued() {
     let frozen = Frozen::unpack();
     let stages = ["checked", "history", "totals"];
 

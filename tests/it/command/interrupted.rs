@@ -112,7 +112,7 @@ fn json_file(file: &Path) -> Value {
 }
 
 #[test]
-fn a_run_that_was_killed_is_carried_on_and_adds_its_rows_once() {
+fn a_killed_run_is_continued_and_adds_its_rows_once() {
     let lab = Lab::new();
     let name = "killed";
     let rows = || (lab.count(name, "added"), lab.count(name, "reader"));

@@ -85,7 +85,7 @@ fn exported(folder: &Path) -> Vec<(String, usize)> {
 }
 
 #[test]
-fn an_export_that_is_killed_leaves_the_former_one() {
+fn a_killed_export_leaves_the_previous_one() {
     let dir = tempfile::tempdir().unwrap();
     let project = dir.path();
     fs::create_dir_all(project.join("stages")).unwrap();

@@ -103,7 +103,7 @@ fn the_events_of_a_run_are_lines_of_json() {
 }
 
 #[test]
-fn a_saved_plan_is_carried_out_unless_something_has_moved() {
+fn a_saved_plan_is_executed_unless_something_has_changed() {
     let dir = tempfile::tempdir().unwrap();
     let project = new_project(dir.path());
     let file = dir.path().join("plan.json");
@@ -159,7 +159,7 @@ fn a_requested_full_refresh_is_part_of_the_plan() {
 }
 
 #[test]
-fn failures_have_exit_codes_and_words() {
+fn failures_have_exit_codes_and_messages() {
     let dir = tempfile::tempdir().unwrap();
     let project = new_project(dir.path());
     windlass(&project).arg("run").arg("--frobnicate").assert().code(2);

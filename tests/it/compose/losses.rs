@@ -128,7 +128,7 @@ fn a_run_that_loses_all_executors_fails_with_a_code_and_the_next_one_does_not() 
 }
 
 #[test]
-fn a_run_that_loses_all_executors_goes_on_when_one_returns_in_time() {
+fn a_run_that_loses_all_executors_continues_if_one_returns_in_time() {
     let Some(cluster) = Cluster::start(&EXECUTORS) else { return };
     let pipeline = slow_scan();
     pipeline.put(&cluster);

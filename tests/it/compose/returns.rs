@@ -16,7 +16,7 @@ fn works(cluster: &Cluster, pipeline: &Pipeline, executor: &str) {
 }
 
 #[test]
-fn an_executor_cut_off_the_network_is_missed_and_works_again_when_it_is_back() {
+fn an_executor_without_network_is_lost_and_works_again_after_it_returns() {
     let Some(cluster) = Cluster::start(&EXECUTORS) else { return };
     let pipeline = slow_scan();
     pipeline.put(&cluster);

@@ -55,7 +55,7 @@ fn named(messages: &[String]) -> BTreeSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn queries_are_held_to_their_contracts_before_anything_runs() {
+async fn queries_are_checked_against_their_contracts_before_anything_runs() {
     for policy in POLICIES {
         let dir = tempfile::tempdir().unwrap();
         let windlass = windlass(dir.path()).await;

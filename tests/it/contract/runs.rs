@@ -20,7 +20,7 @@ async fn refused(windlass: &Windlass, project: &Project) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn more_columns_are_refused_kept_or_left_out() {
+async fn additional_columns_are_refused_kept_or_omitted() {
     let dir = tempfile::tempdir().unwrap();
     let windlass = windlass(dir.path()).await;
     let sql = "SELECT o.note, o.id, o.amount FROM (SELECT 1 AS id, 2.5 AS amount, 'x' AS note) AS o";

@@ -98,7 +98,7 @@ async fn addresses_survive_the_wire_and_the_cutting_of_files() {
 }
 
 #[tokio::test]
-async fn mapped_columns_and_partition_values_keep_their_places() {
+async fn mapped_columns_and_partition_values_keep_their_positions() {
     for mode in ["name", "id"] {
         let folder = TempDir::new().unwrap();
         write_table(folder.path(), mode);

@@ -50,7 +50,7 @@ async fn staged(lab: &Lab, state: &TableState, wanted: &RecordBatch, way: MergeS
 const WAYS: [MergeStrategy; 2] = [MergeStrategy::DeletionVectors, MergeStrategy::Rewrite];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_says_what_it_did_and_can_be_found_again() {
+async fn a_commit_describes_itself_and_can_be_found_again() {
     for way in WAYS {
         let lab = Lab::on_disk();
         let definition = table(&lab).await;
@@ -113,7 +113,7 @@ async fn what_is_staged_can_be_stored() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_merge_into_a_table_that_moved_conflicts_and_changes_nothing() {
+async fn a_merge_into_a_newer_table_conflicts_and_changes_nothing() {
     for way in WAYS {
         let lab = Lab::on_disk();
         let definition = table(&lab).await;
@@ -183,7 +183,7 @@ async fn files_of_a_merge_that_is_not_committed_are_invisible() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_the_store_answers_a_merge_commits_once() {
+async fn a_merge_commits_once_whatever_the_store_answers() {
     for seed in 0..60 {
         let (store, failing) = Faulty::new(seed);
         let lab = Lab::in_memory(store);
@@ -218,7 +218,7 @@ async fn whatever_the_store_answers_a_merge_commits_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_touch_records_marks_and_nothing_else() {
+async fn a_touch_records_only_cursors() {
     let lab = Lab::on_disk();
     let definition = table(&lab).await;
     let state = lab.ensure(&definition).await.unwrap();

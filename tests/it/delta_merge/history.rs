@@ -210,7 +210,7 @@ async fn check(history: History) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn merges_give_what_the_model_says(history in history()) {
+    fn merges_match_the_model(history in history()) {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(check(history));
     }

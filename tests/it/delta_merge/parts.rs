@@ -79,7 +79,7 @@ async fn it_travels_with_all_that_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn new_rows_are_held_to_the_tables_demands_and_old_ones_are_not() {
+async fn new_rows_are_checked_against_constraints_and_existing_ones_are_not() {
     let lab = Lab::on_disk();
     let definition = table(&lab, |definition| {
         definition.not_null = vec!["name".to_owned()];

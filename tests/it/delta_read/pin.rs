@@ -140,7 +140,7 @@ async fn features_that_are_not_read_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn writer_features_do_not_keep_a_reader_out() {
+async fn writer_features_do_not_prevent_reading() {
     let folder = TempDir::new().unwrap();
     let protocol = json!({"protocol": {
         "minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": ["vacuumProtocolCheck", "v2Checkpoint"],
@@ -186,7 +186,7 @@ async fn broken_logs_are_distinguished() {
 }
 
 #[tokio::test]
-async fn a_commit_that_a_disk_has_lost_is_damage_and_no_empty_table() {
+async fn a_commit_lost_by_the_disk_is_damage_and_not_an_empty_table() {
     for version in 0..3 {
         let folder = TempDir::new().unwrap();
         three_versions(folder.path()).await;

@@ -62,7 +62,7 @@ async fn filters_about_partitions_are_answered_by_the_log_alone() {
 }
 
 #[tokio::test]
-async fn files_are_left_out_by_their_statistics() {
+async fn files_are_skipped_by_their_statistics() {
     let folder = TempDir::new().unwrap();
     three_days(folder.path()).await;
     let ctx = with_table(&sessions(2), folder.path()).await;
@@ -354,7 +354,7 @@ async fn the_schema_is_plain() {
 }
 
 #[tokio::test]
-async fn a_scan_identity_is_about_the_way_of_reading_not_the_version() {
+async fn a_scan_identity_covers_how_a_table_is_read_but_not_its_version() {
     let folder = TempDir::new().unwrap();
     three_days(folder.path()).await;
     let sessions = sessions(2);

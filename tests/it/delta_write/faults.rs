@@ -120,7 +120,7 @@ async fn rows(lab: &Lab) -> RecordBatch {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_the_store_answers_a_run_commits_once() {
+async fn a_run_commits_once_whatever_the_store_answers() {
     let mut troubled = 0;
     for seed in 0..300 {
         let (store, failing) = Faulty::new(seed);
@@ -157,7 +157,7 @@ async fn whatever_the_store_answers_a_run_commits_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_the_store_answers_a_table_is_created_once() {
+async fn a_table_is_created_once_whatever_the_store_answers() {
     for seed in 0..200 {
         let (store, failing) = Faulty::new(seed);
         let lab = Lab::in_memory(store);
@@ -178,7 +178,7 @@ async fn whatever_the_store_answers_a_table_is_created_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn trouble_with_a_data_file_is_an_io_error_that_a_cluster_tries_again() {
+async fn a_failing_data_file_is_an_io_error_that_a_cluster_retries() {
     let (mut failed, mut written) = (0, 0);
     for seed in 0..40 {
         let (store, failing) = Faulty::new(seed);

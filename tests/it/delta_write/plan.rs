@@ -47,7 +47,7 @@ async fn one_partition_stays_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_travels_with_its_constraints() {
+async fn it_is_sent_with_its_constraints() {
     let lab = Lab::on_disk();
     let plan = plan(&lab, 2).await;
     let arrived = over_the_wire(&lab, &plan);

@@ -96,7 +96,7 @@ async fn every_compression_can_be_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn partition_values_of_every_type_come_back() {
+async fn partition_values_of_every_type_round_trip() {
     let lab = Lab::on_disk();
     let all = lab.rows(EVERY_TYPE).await;
     let by = [
@@ -127,7 +127,7 @@ async fn partition_values_of_every_type_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn partition_values_with_special_characters_come_back_and_are_pruned_by() {
+async fn partition_values_with_special_characters_round_trip_and_prune() {
     let lab = Lab::on_disk();
     let rows = lab
         .rows(

@@ -124,7 +124,7 @@ async fn every_difference_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_table_cannot_hold_is_refused_before_anything_is_written() {
+async fn unsupported_types_are_refused_before_anything_is_written() {
     let lab = Lab::on_disk();
     let mut messages = Vec::new();
     for columns in [

@@ -63,7 +63,7 @@ async fn a_refusal_of_windlass_keeps_its_code_and_help() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_io_error_is_tried_again_and_then_retryable() {
+async fn an_io_error_is_retried_and_then_retryable() {
     let cluster = cluster_with_functions().await;
     let folder = tempfile::tempdir().unwrap();
     let context = context_with_files(&cluster, folder.path(), 6).await;
@@ -82,7 +82,7 @@ async fn an_io_error_is_tried_again_and_then_retryable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_leaf_that_tasks_cannot_share_out_is_refused() {
+async fn a_leaf_that_cannot_be_split_among_tasks_is_refused() {
     let cluster = shared_cluster().await;
     let partitions = [vec![batch(0)], vec![batch(1)]];
     let leaf = Arc::new(TestMemoryExec::try_new(&partitions, batch(0).schema(), None).unwrap());
@@ -92,7 +92,7 @@ async fn a_leaf_that_tasks_cannot_share_out_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_function_that_executors_lack_is_named() {
+async fn a_function_missing_on_executors_is_named() {
     let cluster = shared_cluster().await;
     let context = cluster.context();
     let body = Arc::new(|arguments: &[ColumnarValue]| Ok(arguments[0].clone()));
@@ -103,7 +103,7 @@ async fn a_function_that_executors_lack_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_executors_lack_is_named() {
+async fn a_node_missing_on_executors_is_named() {
     let cluster = shared_cluster().await;
     let sql = "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 5) SELECT * FROM r";
     let error = cluster.run_sql(&cluster.context(), sql).await.err().expect("the job fails");

@@ -60,7 +60,7 @@ async fn progress_moves() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cancelled_job_has_ended_and_left_its_evidence() {
+async fn a_cancelled_job_has_ended_and_has_evidence() {
     let open = Arc::new(AtomicBool::new(false));
     let cluster = gated_cluster(&open).await;
     let folder = tempfile::tempdir().unwrap();
@@ -146,7 +146,7 @@ async fn the_planned_stages_are_those_that_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_files_of_a_job_go_with_its_result() {
+async fn the_files_of_a_job_are_removed_with_its_result() {
     let cluster = shared_cluster().await;
     let folder = tempfile::tempdir().unwrap();
     let context = context_with_files(cluster, folder.path(), 3).await;

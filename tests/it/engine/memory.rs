@@ -67,7 +67,7 @@ async fn a_sort_larger_than_the_memory_spills() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_can_neither_fit_nor_spill_is_named() {
+async fn an_operator_that_can_neither_fit_nor_spill_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let (cluster, context) = small_cluster(folder.path()).await;
     let sql = "SELECT count(*) FROM big a JOIN big b ON a.name = b.name";

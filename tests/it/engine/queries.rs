@@ -105,7 +105,7 @@ async fn each_row_of_200_partitions_is_returned_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn jobs_side_by_side_do_not_disturb_one_another() {
+async fn parallel_jobs_do_not_disturb_each_other() {
     let cluster = shared_cluster().await;
     let folder = tempfile::tempdir().unwrap();
     write_files(folder.path(), 4);

@@ -23,7 +23,7 @@ fn project(dir: &std::path::Path, fixture: &str) -> Fixtures {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn values_of_every_type_come_through() {
+async fn values_of_every_type_round_trip() {
     let dir = tempfile::tempdir().unwrap();
     let fixture = format!(
         "turns:

@@ -84,7 +84,7 @@ fn range(stage: &str, source: &str, from: Option<u64>, to: Option<u64>) -> RunOp
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cursor_that_is_set_back_gives_what_a_rebuild_gives() {
+async fn a_cursor_set_back_has_the_result_of_a_rebuild() {
     let lab = lab().await;
     let project = lab.project(STAGES);
     lab.fine(&project, "first").await;
@@ -191,7 +191,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_source_that_was_put_back_from_a_backup_is_noticed() {
+async fn a_source_restored_from_a_backup_is_detected() {
     let lab = lab().await;
     let strict: &[Stage<'_>] = &[("rows", "io: { key: [id], incremental: strict }", "SELECT id, v FROM t")];
     let others: &[Stage<'_>] = &[

@@ -29,7 +29,7 @@ async fn create(folder: &Path, columns: &[(&str, DataType)]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_first_example_of_the_page_takes_changes_in() {
+async fn the_first_example_of_the_page_applies_changes() {
     let dir = tempfile::tempdir().unwrap();
     let lake = dir.path().join("lake");
     let project = dir.path().join("project");

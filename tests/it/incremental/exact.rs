@@ -46,7 +46,7 @@ fn failures(run: &RunRecord) -> Vec<(&str, &str)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_that_has_no_right_result_fails_and_changes_nothing() {
+async fn a_change_without_a_correct_result_fails_and_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let first = rows(&[(1, Some(1), true), (2, None, false), (3, Some(5), false), (4, Some(4), false)]);
     let bytes = SessionSettings::default().partition_bytes;
@@ -80,7 +80,7 @@ async fn a_change_that_has_no_right_result_fails_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sums_that_fit_are_kept_although_their_changes_do_not() {
+async fn sums_in_range_are_kept_although_their_changes_overflow() {
     const GROUPS: Stage =
         ("groups", "key: [mark]", "SELECT mark, count(*) AS n, sum(v) AS total FROM source GROUP BY mark");
     const ONE: &[Stage] = &[GROUPS];
@@ -99,7 +99,7 @@ async fn sums_that_fit_are_kept_although_their_changes_do_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_limit_is_kept_while_its_source_has_other_files_and_no_other_rows() {
+async fn a_limit_is_reused_while_its_source_has_new_files_but_the_same_rows() {
     const ONE: &[Stage] = &[("first", "key: [id], incremental: auto", "SELECT id, v FROM source ORDER BY id LIMIT 2")];
     let dir = tempfile::tempdir().unwrap();
     let bytes = SessionSettings::default().partition_bytes;

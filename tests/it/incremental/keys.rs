@@ -187,7 +187,7 @@ async fn alone(lab: &Rebuilt, (name, header, query): Stage<'_>) -> Result<Vec<St
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_table_that_had_no_key_is_looked_at_before_rows_are_replaced_by_it() {
+async fn a_table_without_a_former_key_is_checked_before_rows_are_replaced() {
     let lab = Rebuilt::new(&[("t", numbers(T, &[[1, 1, 60], [1, 1, 61], [2, 1, 70]]))]).await;
     let all = "SELECT id, v FROM t";
     let twice = ["1 | 60", "1 | 61", "2 | 70"];

@@ -30,7 +30,7 @@ const STAGES: &[Stage<'static>] = &[
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_left_is_what_a_rebuild_leaves() {
+async fn the_remaining_rows_are_those_of_a_rebuild() {
     let rows = numbers(T, &[[1, 1, 10], [2, 1, 20], [3, 2, -5], [4, 3, 40], [5, 1, 11]]);
     let lab = Rebuilt::new(&[("t", rows), ("u", numbers(U, &[[1, 100], [2, 200]]))]).await;
     let project = lab.project(STAGES);

@@ -62,7 +62,7 @@ fn rows(rows: &[(&str, Option<i64>)]) -> RecordBatch {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn counts_and_sums_are_carried_on_where_the_table_tells_enough() {
+async fn counts_and_sums_are_continued_where_the_table_allows_it() {
     let dir = tempfile::tempdir().unwrap();
     let first = rows(&[("a", Some(10)), ("a", Some(30)), ("b", Some(5)), ("c", None), ("c", Some(7))]);
     let shops =

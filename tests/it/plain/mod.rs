@@ -66,7 +66,7 @@ fn written(report: &PlainReport) -> Vec<(&str, u64)> {
 }
 
 #[tokio::test]
-async fn views_caches_and_tables_come_out_the_same_with_either_engine() {
+async fn views_caches_and_tables_are_the_same_with_either_engine() {
     let project = teams();
     for engine in [PlainEngine::Stock, PlainEngine::Windlass] {
         let out = tempfile::tempdir().unwrap();

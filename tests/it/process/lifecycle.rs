@@ -16,7 +16,7 @@ fn reason(process: &ServerProcess) -> String {
 }
 
 #[test]
-fn a_cluster_starts_tells_how_it_is_and_ends_in_order() {
+fn a_cluster_starts_reports_its_health_and_stops_in_order() {
     let mut cluster = ProcessCluster::start(2);
     for process in [&cluster.scheduler, &cluster.executors[0], &cluster.executors[1]] {
         assert_eq!(process.get("/healthz").unwrap(), (200, "alive\n".to_owned()));
@@ -114,7 +114,7 @@ fn an_executor_without_a_scheduler_reports_it_and_stops_on_request() {
 }
 
 #[test]
-fn what_a_killed_executor_leaves_behind_the_next_one_removes() {
+fn leftovers_of_a_killed_executor_are_removed_by_the_next_one() {
     let mut cluster = ProcessCluster::start(1);
     let work_dir = cluster.work_dir(0);
     cluster.executors[0].kill();

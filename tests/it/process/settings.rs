@@ -28,7 +28,7 @@ fn help_shows_a_command_line_that_works() {
 }
 
 #[test]
-fn a_flag_holds_before_the_environment_and_that_before_the_file() {
+fn flags_override_the_environment_which_overrides_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("windlass.toml");
     for name in BINARIES {
@@ -116,7 +116,7 @@ fn what_cannot_be_is_refused_with_a_code_and_where_it_was_given() {
 }
 
 #[test]
-fn settings_that_do_not_go_together_are_refused() {
+fn inconsistent_settings_are_refused() {
     for (name, more, words) in [
         ("windlass-executor", ["--memory", "1MiB"], ["too little for 2 tasks", "32.0 MiB"]),
         ("windlass-executor", ["--grpc-port", "8080"], ["`grpc-port` and `http-bind`", "8080"]),

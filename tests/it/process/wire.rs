@@ -148,7 +148,7 @@ fn jobs_folder(cluster: &ProcessCluster) -> PathBuf {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_executor_knows_no_files_but_those_of_jobs() {
+async fn an_executor_serves_only_files_of_jobs() {
     let (grpc, shuffle) = (free_address(), free_address());
     let executor_args = vec![format!("--grpc-port={}", grpc.port()), format!("--flight-port={}", shuffle.port())];
     let mut cluster = ProcessCluster::with(ClusterOptions { executor_args, ..ClusterOptions::default() });
@@ -218,7 +218,7 @@ async fn an_executor_knows_no_files_but_those_of_jobs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_scheduler_answers_executors_and_clients_and_hands_out_bundles_alone() {
+async fn a_scheduler_answers_executors_and_clients_and_serves_only_bundles() {
     let mut cluster = ProcessCluster::start(1);
     let victim = Victim::make(cluster.folder().join("victim"));
     let mut engine = SchedulerGrpcClient::connect(format!("http://{}", cluster.engine())).await.unwrap();

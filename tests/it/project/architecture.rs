@@ -125,7 +125,7 @@ fn resolved(metadata: &Value) -> Edges {
 }
 
 #[test]
-fn crates_depend_on_those_before_them_alone() {
+fn crates_depend_only_on_lower_ones() {
     let metadata = metadata();
     let declared = declared(&metadata);
     assert_eq!(declared.len(), RULE.len(), "{:?}", declared.keys());
@@ -168,7 +168,7 @@ fn a_planted_dependency_is_found() {
 }
 
 #[test]
-fn a_planted_runtime_is_found_behind_others() {
+fn an_indirect_runtime_dependency_is_found() {
     let planted = edges(&[
         ("windlass-base", &["serde"]),
         ("windlass-project", &["windlass-base", "files"]),

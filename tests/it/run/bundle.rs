@@ -291,7 +291,7 @@ async fn a_bundle_reads_back_as_written() {
 }
 
 #[tokio::test]
-async fn the_files_lie_where_a_person_would_look() {
+async fn the_files_are_where_users_expect_them() {
     let home = tempfile::tempdir().unwrap();
     write_bundle(&on_disk(home.path()), "r1").await;
     let mut files = Vec::new();
@@ -370,7 +370,7 @@ async fn a_log_in_an_object_store_appears_with_what_matters() {
 }
 
 #[tokio::test]
-async fn a_resumed_run_goes_on_with_its_log_after_a_line_cut_short() {
+async fn a_resumed_run_continues_its_log_after_a_truncated_line() {
     let home = tempfile::tempdir().unwrap();
     let bundles = on_disk(home.path());
     let reader = BundleReader::new(Arc::new(bundles.clone()));

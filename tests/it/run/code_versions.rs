@@ -165,7 +165,7 @@ fn reason_pairs(reasons: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_decides_rows_is_part_of_the_code_version_and_is_named() {
+async fn everything_that_determines_rows_is_part_of_the_code_version_and_is_named() {
     let shop = Shop::new().await;
     shop.run(&shop.project(&[]), &[]).await;
     assert_eq!(shop.reasons(&shop.project(&[])).await, []);
@@ -243,7 +243,7 @@ async fn a_refusal_names_what_has_changed() {
 
 /// Tables whose keys may be null, and what happens to them once they must not be.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_could_be_null_is_looked_at_first() {
+async fn a_nullable_key_is_checked_first() {
     let shop = Shop::new().await;
     shop.run(&shop.project(&[]), &[]).await;
     let switched = shop.edited("stages/loose.sql", "not_null: [g]", "not_null: [g], incremental: strict");
@@ -256,7 +256,7 @@ async fn a_key_that_could_be_null_is_looked_at_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_expectation_that_depends_on_the_time_is_looked_at_in_every_run() {
+async fn an_expectation_that_depends_on_the_time_is_checked_in_every_run() {
     let shop = Shop::new().await;
     let timed = |io: &str| {
         let header =
@@ -279,7 +279,7 @@ async fn an_expectation_that_depends_on_the_time_is_looked_at_in_every_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_approved_plan_is_not_carried_out_with_other_arguments() {
+async fn an_approved_plan_is_not_executed_with_other_arguments() {
     let shop = Shop::new().await;
     let approved = async |project: &Project| {
         let plan = shop.windlass.plan(project, &RunOptions::default()).await.unwrap();

@@ -335,7 +335,7 @@ const OWN: &[(&str, &str)] = &[
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_program_brings_its_own_loaders_and_savers() {
+async fn a_program_has_custom_loaders_and_savers() {
     let saver = Arc::new(Sum::default());
     let io = ConnectorRegistry::standard().with_loader("squares", Arc::new(Squares));
     let lab = Lab::with(io.with_saver("sum", Arc::clone(&saver) as Arc<dyn Saver>)).await;

@@ -22,7 +22,7 @@ fn run_id() -> RunId {
 }
 
 #[tokio::test]
-async fn a_log_gives_back_what_was_appended_in_order() {
+async fn a_log_returns_what_was_appended_in_order() {
     let store: Arc<dyn StateStore> = Arc::new(MemoryStore::default());
     assert!(EventLog::open(store.clone(), run_id(), "p".into()).await.unwrap().is_none());
     let mut log = EventLog::create(store.clone(), run_id(), "p".into(), &schedule()).await.unwrap();
@@ -38,7 +38,7 @@ async fn a_log_gives_back_what_was_appended_in_order() {
 }
 
 #[tokio::test]
-async fn the_process_that_is_behind_is_notified() {
+async fn a_process_that_is_behind_is_notified() {
     let store: Arc<dyn StateStore> = Arc::new(MemoryStore::default());
     let mut old = EventLog::create(store.clone(), run_id(), "old".into(), &schedule()).await.unwrap();
     old.append(&event("one")).await.unwrap();
@@ -78,7 +78,7 @@ async fn a_missing_or_unreadable_event_is_named() {
 }
 
 #[tokio::test]
-async fn a_removed_run_is_not_known_any_more() {
+async fn a_removed_run_is_no_longer_known() {
     let store: Arc<dyn StateStore> = Arc::new(MemoryStore::default());
     let mut log = EventLog::create(store.clone(), run_id(), "p".into(), &schedule()).await.unwrap();
     log.append(&event("one")).await.unwrap();

@@ -138,7 +138,7 @@ async fn every_rule_finds_its_rows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_that_must_not_be_leave_the_table_at_its_version() {
+async fn invalid_rows_leave_the_table_at_its_version() {
     let shop = Shop::new().await;
     shop.add(&[(1, Some(5), "a")]).await;
     let expect = "  - { range: { column: amount, min: 0 } }";
@@ -208,7 +208,7 @@ async fn quarantined_and_committed_rows_are_the_computed_ones_on_every_path() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_turns_bad_leaves_the_table() {
+async fn a_row_that_becomes_invalid_is_removed_from_the_table() {
     let shop = Shop::new().await;
     shop.add(&[(1, Some(5), "a"), (2, Some(6), "b")]).await;
     let project = shop.project("io: { key: [id], incremental: strict }", POSITIVE, "SELECT id, amount FROM orders");

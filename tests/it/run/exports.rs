@@ -77,7 +77,7 @@ async fn spark_table(folder: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn foreign_files_are_kept_whatever_their_names() {
+async fn foreign_files_are_kept_regardless_of_their_names() {
     let lab = Lab::new().await;
     lab.orders(&[(1, "mon", 5)]).await;
     let out = lab.path("out");
@@ -116,7 +116,7 @@ async fn foreign_files_are_kept_whatever_their_names() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_a_table_or_the_home_is_nothing_is_exported() {
+async fn nothing_is_exported_into_a_table_or_the_home() {
     let lab = Lab::new().await;
     lab.orders(&[(1, "mon", 5)]).await;
     spark_table(&lab.path("spark")).await;
@@ -158,7 +158,7 @@ async fn where_a_table_or_the_home_is_nothing_is_exported() {
 }
 
 #[test]
-fn exports_that_get_in_the_way_are_problems_of_the_project() {
+fn conflicting_exports_are_problems_of_the_project() {
     let one = [("totals", QUERY)];
     let two = [("totals", QUERY), ("again", "SELECT * FROM totals")];
     let printed = |datasets: &str, stages: &[(&str, &str)]| {
@@ -230,7 +230,7 @@ fn targets_with_separate_tables_have_separate_exports() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_format_cannot_hold_is_said_before_anything_runs() {
+async fn values_that_a_format_cannot_represent_are_reported_before_anything_runs() {
     let lab = Lab::new().await;
     lab.orders(&[(1, "mon", 5)]).await;
     let cases = [
@@ -262,7 +262,7 @@ async fn what_a_format_cannot_hold_is_said_before_anything_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_folder_that_a_home_knows_nothing_of_is_left_alone() {
+async fn a_folder_unknown_to_the_home_is_left_alone() {
     let lab = Lab::new().await;
     lab.orders(&[(1, "mon", 5)]).await;
     let project = project(&lab, "{ exports: [{ format: csv, location: out }] }");
@@ -307,7 +307,7 @@ async fn a_folder_that_a_home_knows_nothing_of_is_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_export_that_was_interrupted_is_made_good() {
+async fn an_interrupted_export_is_completed() {
     let lab = Lab::new().await;
     lab.orders(&[(1, "mon", 5)]).await;
     let project = project(&lab, "{ exports: [{ format: csv, location: out }] }");
@@ -375,7 +375,7 @@ async fn exports_of_earlier_versions_are_adopted_as_far_as_they_are_proven() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_export_under_another_name_takes_its_folder_over() {
+async fn an_export_under_another_name_keeps_its_folder() {
     let lab = Lab::new().await;
     lab.orders(&[(1, "mon", 5)]).await;
     let out = lab.path("out");

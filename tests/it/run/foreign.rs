@@ -219,7 +219,7 @@ const REPAIRED: [(&str, &str, &str); 4] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_others_did_to_a_strict_table_is_undone_by_key() {
+async fn changes_of_others_to_a_strict_table_are_undone_by_key() {
     let lab = Lab::new(&REPAIRED).await;
     lab.succeed().await;
     let names = ["counts", "rows_of_it", "parts"];

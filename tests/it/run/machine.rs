@@ -132,7 +132,7 @@ fn weights_are_the_longest_paths() {
 }
 
 #[test]
-fn a_run_goes_down_the_longest_path_first_and_side_by_side() {
+fn a_run_follows_the_longest_path_first_and_in_parallel() {
     let (mut run, actions) = Run::started(diamond());
     assert_eq!(actions, ["execute a 1", "execute e 1"]);
     assert_eq!(run.done("a"), ["record a", "execute b 1"]);
@@ -152,7 +152,7 @@ fn a_run_without_stages_succeeds() {
 }
 
 #[test]
-fn a_retryable_failure_is_tried_again_with_growing_waits_up_to_the_limit() {
+fn a_retryable_failure_is_retried_with_growing_waits_up_to_the_limit() {
     let (mut run, _) = Run::started(diamond());
     assert_eq!(run.failed("a", 1, true), ["retry a 2 in 100"]);
     assert_eq!(run.due("a", 2), ["execute a 2"]);
@@ -176,7 +176,7 @@ fn waits_grow_to_their_cap_and_jitter_only_shortens_them() {
 }
 
 #[test]
-fn waits_of_different_stages_differ_and_a_replay_waits_alike() {
+fn waits_of_different_stages_differ_and_a_replay_repeats_them() {
     let retry = RetryPolicy { base_ms: 100_000, cap_ms: 100_000, jitter_percent: 100 };
     let (mut run, _) = Run::started(RunSchedule { retry, ..diamond() });
     let (of_a, of_e) = (run.failed("a", 1, true), run.failed("e", 1, true));
@@ -185,7 +185,7 @@ fn waits_of_different_stages_differ_and_a_replay_waits_alike() {
 }
 
 #[test]
-fn a_failure_that_will_not_pass_is_final_at_once() {
+fn a_permanent_failure_is_final_at_once() {
     let (mut run, _) = Run::started(diamond());
     run.done("a");
     run.done("e");
@@ -194,7 +194,7 @@ fn a_failure_that_will_not_pass_is_final_at_once() {
 }
 
 #[test]
-fn after_a_failed_commit_only_the_commit_is_tried_again() {
+fn after_a_failed_commit_only_the_commit_is_retried() {
     let (mut run, _) = Run::started(diamond());
     run.staged("a", 1);
     assert_eq!(run.failed("a", 1, true), ["retry a 2 in 100"]);
@@ -226,7 +226,7 @@ fn failing_fast_cancels_what_runs_and_skips_the_rest() {
 }
 
 #[test]
-fn a_cancel_awaits_the_commit_that_is_under_way_and_lets_none_follow() {
+fn a_cancel_waits_for_the_active_commit_and_allows_no_other() {
     let (mut run, _) = Run::started(diamond());
     run.staged("a", 1);
     assert_eq!(run.cancel(), ["cancel e 1", "record d", "record c", "record b"]);
@@ -240,7 +240,7 @@ fn a_cancel_awaits_the_commit_that_is_under_way_and_lets_none_follow() {
 }
 
 #[test]
-fn a_commit_that_fails_during_a_cancel_is_not_tried_again() {
+fn a_commit_that_fails_during_a_cancel_is_not_retried() {
     let (mut run, _) = Run::started(diamond());
     run.staged("a", 1);
     run.cancel();
@@ -271,7 +271,7 @@ fn a_failure_while_being_cancelled_is_kept_in_the_history() {
 }
 
 #[test]
-fn a_stage_that_waits_for_another_try_is_cancelled_at_once() {
+fn a_stage_that_waits_for_a_retry_is_cancelled_at_once() {
     let (mut run, _) = Run::started(diamond());
     run.failed("a", 1, true);
     run.done("e");
@@ -290,7 +290,7 @@ fn losing_the_lease_stops_everything_but_the_commit_under_way() {
 }
 
 #[test]
-fn a_resumed_run_takes_up_each_stage_where_its_phase_allows() {
+fn a_resumed_run_continues_each_stage_where_its_phase_allows() {
     let (mut run, _) = Run::started(RunSchedule { max_parallel: 3, ..diamond() });
     run.done("a");
     // Now e executes, b commits and c waits to be retried.

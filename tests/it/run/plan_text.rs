@@ -35,7 +35,7 @@ ProjectionExec: expr=[node_id@0 as id]
 }
 
 #[test]
-fn a_list_that_the_plan_cut_short_says_so() {
+fn a_truncated_list_in_a_plan_says_so() {
     assert_eq!(
         normalized("file_groups={8 groups: [[a, b, ...], [c], [d], [e], [f], ...]}, x"),
         "file_groups={8 groups, 6+ files}, x"

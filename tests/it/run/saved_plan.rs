@@ -204,7 +204,7 @@ fn subject(change: &Change) -> &'static str {
 proptest! {
     /// However much has changed, each change is reported exactly once, and nothing else.
     #[test]
-    fn changes_do_not_hide_one_another(mut changes in prop::sample::subsequence(CHANGES.to_vec(), 0..8)) {
+    fn changes_do_not_hide_each_other(mut changes in prop::sample::subsequence(CHANGES.to_vec(), 0..8)) {
         let mut subjects = BTreeSet::new();
         changes.retain(|change| change.0.is_empty() || subjects.insert(subject(change)));
         let mut now = saved();

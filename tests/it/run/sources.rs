@@ -80,7 +80,7 @@ fn with_nan() -> RecordBatch {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_reads_files_by_what_they_are() {
+async fn a_cluster_reads_files_of_every_kind() {
     let lab = Lab::new().await;
     for (day, csv, json) in
         [("2026-01-01", "net,tax\n1,2\n", "{\"n\": 1}\n"), ("2026-01-02", "tax,net\n4,3\n", "{\"n\": 2.5}\n")]

@@ -72,7 +72,7 @@ async fn the_example_of_the_page_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_engine_says_points_into_the_sub_dag_and_at_the_instance() {
+async fn engine_errors_point_into_the_sub_dag_and_at_the_instance() {
     let dir = tempfile::tempdir().unwrap();
     orders(&dir.path().join("data/web"), &[(1, 1, 5)]).await;
     orders(&dir.path().join("data/shop"), &[(1, 1, 5)]).await;

@@ -119,7 +119,7 @@ async fn rows(windlass: &Windlass, project: &Project, sql: &str) -> Vec<String> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn subqueries_have_values_in_every_place() {
+async fn subqueries_have_values_in_every_position() {
     let dir = tempfile::tempdir().unwrap();
     let windlass = windlass(dir.path()).await;
     let stages: Vec<(&str, &str)> = STAGES.iter().map(|(name, sql, _)| (*name, *sql)).collect();

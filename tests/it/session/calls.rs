@@ -32,7 +32,7 @@ fn problems_of(sql: &str) -> Vec<(usize, String)> {
 }
 
 #[test]
-fn clauses_that_say_nothing_to_a_function_are_refused_at_its_name() {
+fn clauses_without_meaning_for_a_function_are_refused_at_its_name() {
     let refused = [
         ("SELECT §abs(a) FILTER (WHERE a > 1) FROM t", "`FILTER` is not supported by `abs`"),
         ("SELECT §abs(DISTINCT a) FROM t", "`DISTINCT` is not supported by `abs`"),

@@ -42,7 +42,7 @@ fn the_order_in_which_functions_are_added_does_not_matter() {
 }
 
 #[test]
-fn whatever_changes_a_plan_or_a_result_changes_the_identity() {
+fn everything_that_affects_a_plan_or_a_result_changes_the_identity() {
     let base = identity(settings(), Functions::standard());
     let others = [
         identity(SessionSettings { target_partitions: 5, ..settings() }, Functions::standard()),
@@ -60,7 +60,7 @@ fn whatever_changes_a_plan_or_a_result_changes_the_identity() {
 }
 
 #[test]
-fn what_concerns_the_machine_alone_does_not() {
+fn settings_of_the_machine_do_not_change_the_identity() {
     let spill = tempfile::tempdir().unwrap();
     let elsewhere = SessionSettings {
         metadata_cache_bytes: 1 << 20,

@@ -235,7 +235,7 @@ async fn the_statistics_of_the_files_are_known_to_the_planner() {
 }
 
 #[tokio::test]
-async fn types_of_files_are_made_wider_and_never_narrower() {
+async fn types_of_files_are_widened_and_never_narrowed() {
     use std::sync::Arc;
 
     use datafusion::arrow::array::{
@@ -465,7 +465,7 @@ async fn an_avro_file_that_was_cut_short_is_refused() {
 }
 
 #[tokio::test]
-async fn what_an_avro_file_lacks_is_null_also_inside_of_records() {
+async fn fields_missing_in_an_avro_file_are_null_also_inside_records() {
     let folder = tempfile::tempdir().unwrap();
     let record = |fields: &str| {
         format!(
@@ -493,7 +493,7 @@ async fn what_an_avro_file_lacks_is_null_also_inside_of_records() {
 }
 
 #[tokio::test]
-async fn compressed_files_are_not_passed_over() {
+async fn compressed_files_are_not_ignored() {
     for extension in ["gz", "gzip", "zst", "zstd", "lz", "lz4", "lzo", "sz", "Z"] {
         let folder = tempfile::tempdir().unwrap();
         write(folder.path(), "a.csv", "v\n1\n");

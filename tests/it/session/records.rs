@@ -203,7 +203,7 @@ async fn json_is_read_to_its_last_line() {
 }
 
 #[tokio::test]
-async fn json_that_does_not_go_together_is_refused_with_file_and_line() {
+async fn inconsistent_json_is_refused_with_file_and_line() {
     for (text, expected) in [
         ("{\"a\": 1}\n{\"a\": [1]}\n", "line 2: `[1]` does not fit the column `a`, which is a single value"),
         ("{\"a\": {\"b\": 1}}\n\n{\"a\": {\"b\": {}}}\n", "line 3: `{}` does not fit the column `a.b`"),
@@ -234,7 +234,7 @@ async fn json_that_does_not_go_together_is_refused_with_file_and_line() {
 }
 
 #[tokio::test]
-async fn a_declared_type_takes_what_it_holds_exactly_and_refuses_the_rest() {
+async fn a_declared_type_accepts_exact_values_and_refuses_others() {
     // The type, the value in CSV and in JSON, and the result.
     for (of, csv, json, expected) in [
         ("decimal(10,2)", "1.239", "1.239", None),
@@ -285,7 +285,7 @@ async fn a_declared_type_takes_what_it_holds_exactly_and_refuses_the_rest() {
 }
 
 #[tokio::test]
-async fn partition_columns_go_with_files_of_text() {
+async fn partition_columns_work_with_text_files() {
     for (format, one, other) in
         [(CSV, "n,day\n1,x\n", "day,n\nx,2\n"), (FileFormat::Json, "{\"n\": 1, \"day\": \"x\"}\n", "{\"n\": 2}\n")]
     {

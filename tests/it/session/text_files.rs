@@ -98,7 +98,7 @@ async fn a_file_that_changes_after_it_was_listed_fails_the_query() {
 }
 
 #[tokio::test]
-async fn the_listing_answers_what_it_can() {
+async fn the_listing_answers_supported_filters() {
     let folder = crate_folder();
     let fixture = Fixture::new();
     fixture.register("files", text_files(folder.path(), &["src/**"], &[])).await.unwrap();
@@ -149,7 +149,7 @@ async fn many_files_become_few_balanced_batches() {
 }
 
 #[tokio::test]
-async fn the_digest_tells_whether_the_files_changed_and_the_identity_how_they_are_read() {
+async fn the_digest_covers_the_files_and_the_identity_how_they_are_read() {
     let folder = crate_folder();
     let fixture = Fixture::new();
     let register = async || fixture.register("files", text_files(folder.path(), &["**/*.rs"], &[])).await.unwrap();
@@ -164,7 +164,7 @@ async fn the_digest_tells_whether_the_files_changed_and_the_identity_how_they_ar
 }
 
 #[tokio::test]
-async fn files_of_an_object_store_are_read_alike() {
+async fn files_of_an_object_store_are_read_in_the_same_way() {
     use windlass_storage::Location;
     let fixture = Fixture::new();
     let location = Location::parse("memory:///code", std::path::Path::new("/")).unwrap();

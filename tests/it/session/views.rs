@@ -52,7 +52,7 @@ async fn a_view_is_inlined_into_its_reader() {
 }
 
 #[tokio::test]
-async fn a_name_is_taken_over_and_kept_as_written() {
+async fn a_name_is_kept_as_written() {
     let fixture = Fixture::new();
     fixture.register("Things", provider()).await.unwrap();
     fixture.register("Things", TableInput::Sql("SELECT 1 AS one".to_owned())).await.unwrap();

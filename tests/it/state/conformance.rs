@@ -209,7 +209,7 @@ pub(super) async fn a_lease_expires_unless_it_is_renewed(handles: &dyn Handles) 
     assert_eq!(other.renew_lease(&taken, TTL).await.unwrap(), RenewOutcome::Lost);
 }
 
-pub(super) async fn a_lost_lease_is_not_given_back_by_its_old_holder(handles: &dyn Handles) {
+pub(super) async fn a_lost_lease_is_not_released_by_its_former_holder(handles: &dyn Handles) {
     let (store, other) = (handles.open().await, handles.open().await);
     let old = take(&*store, &holder("r1")).await;
     handles.clock().advance(31);

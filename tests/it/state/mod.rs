@@ -112,7 +112,7 @@ on_every_store!(
     a_watch_sees_what_changes_under_its_prefix,
     a_lease_has_one_holder_until_it_is_released,
     a_lease_expires_unless_it_is_renewed,
-    a_lost_lease_is_not_given_back_by_its_old_holder,
+    a_lost_lease_is_not_released_by_its_former_holder,
     the_lease_of_a_dead_process_is_free_at_once,
     the_lease_of_another_machine_is_kept_until_it_expires,
     of_many_takers_one_gets_the_lease,

@@ -51,7 +51,7 @@ async fn a_commit_whose_reply_is_lost_counts_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_cannot_be_reached_is_named_and_worth_another_try() {
+async fn an_unreachable_store_is_named_and_retryable() {
     let Some(server) = StorageServer::start() else { return };
     let lake = Lake::new(&server).await;
     let mut environment = server.environment();

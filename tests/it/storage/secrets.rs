@@ -36,7 +36,7 @@ pub(crate) async fn check(lake: &Lake, printed: &[String]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_tells_nobody_its_credentials() {
+async fn a_run_reveals_no_credentials() {
     let Some(server) = StorageServer::start() else { return };
     let lake = Lake::new(&server).await;
     let environment = with_credentials(server.environment());

@@ -174,7 +174,7 @@ fn limits() {
 
 /// Queries near the limits: none may exhaust the stack or take long, whether they are accepted or not.
 #[test]
-fn long_and_deep_queries_are_survived() {
+fn long_and_deep_queries_do_not_crash() {
     let nested = |open: &str, middle: &str, close: &str, depth: usize| {
         format!("SELECT {}{middle}{}", open.repeat(depth), close.repeat(depth))
     };

@@ -44,7 +44,7 @@ fn contract(evolution: Evolution, data_type: &str, nullable: bool) -> Contract {
 }
 
 #[test]
-fn every_pair_of_types_is_taken_or_refused_as_documented() {
+fn every_pair_of_types_is_accepted_or_refused_as_documented() {
     let policies = [Evolution::Exact, Evolution::Additive, Evolution::IgnoreExtra];
     for from in TYPES {
         for to in TYPES {

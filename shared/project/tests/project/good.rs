@@ -140,7 +140,7 @@ fn stages_have_their_own_settings_over_the_defaults() {
 }
 
 #[test]
-fn a_table_says_how_it_is_kept_up_to_date() {
+fn a_stage_defines_how_its_table_is_updated() {
     let manifest = "name: p\ndefaults: { incremental: auto, merge: deletion_vectors, properties: { owner: me } }";
     let graph = graph_of(&[
         ("windlass.yaml", manifest),
@@ -175,7 +175,7 @@ fn a_table_says_how_it_is_kept_up_to_date() {
 }
 
 #[test]
-fn the_query_is_what_is_left_of_the_file() {
+fn the_query_is_the_rest_of_the_file() {
     let graph = code_graph();
     let nodes = graph.stage(&"cpg_nodes".into()).unwrap();
     let nodes_sql = nodes.query.sql().unwrap();
@@ -221,7 +221,7 @@ fn common_table_expressions_shadow_by_scope() {
 }
 
 #[test]
-fn names_are_taken_as_written_without_folding() {
+fn names_are_kept_as_written_without_folding() {
     let manifest =
         "name: p\nsession: { normalize_identifiers: false }\nsources: { Files: { kind: delta, location: x } }";
     assert_eq!(reads(&[("windlass.yaml", manifest), ("stages/S.sql", "SELECT * FROM Files")], "S"), ["Files"]);
@@ -283,7 +283,7 @@ fn values_keep_every_digit_as_text() {
 }
 
 #[test]
-fn files_travel_and_problems_of_the_files_alone_are_few() {
+fn only_files_are_sent_and_their_problems_are_few() {
     let files: ProjectFiles = CODE_GRAPH.iter().map(|(path, text)| (*path, *text)).collect();
     let sent = serde_json::to_string(&files).unwrap();
     assert_eq!(serde_json::from_str::<ProjectFiles>(&sent).unwrap(), files);

@@ -46,7 +46,7 @@ fn the_documented_grammar_is_that_of_the_parser() {
 }
 
 #[test]
-fn no_part_is_declared_twice_and_none_is_refused_without_a_remedy() {
+fn no_part_is_declared_twice_and_every_refusal_has_help() {
     let mut nodes = std::collections::BTreeSet::new();
     for section in sections() {
         assert!(nodes.insert(section.node), "{}", section.node);
@@ -156,7 +156,7 @@ const REFUSED: &[&str] = &[
 ];
 
 #[test]
-fn what_the_plan_would_not_carry_is_refused_at_its_place() {
+fn sql_that_the_plan_would_not_contain_is_refused_at_its_position() {
     let mut wrong = Vec::new();
     for case in REFUSED {
         let column = case.split_once('§').expect("a mark").0.chars().count() + 1;
@@ -172,7 +172,7 @@ fn what_the_plan_would_not_carry_is_refused_at_its_place() {
 }
 
 #[test]
-fn a_question_is_refused_at_its_place_too() {
+fn an_ad_hoc_query_is_refused_at_its_position_too() {
     let problems = check_question("SELECT a,\n  b\nFROM t TABLESAMPLE (10)").unwrap_err();
     let report = &problems.reports()[0];
     assert_eq!(report.code, codes::REFUSED_CLAUSE.0);
@@ -182,7 +182,7 @@ fn a_question_is_refused_at_its_place_too() {
 }
 
 #[test]
-fn what_the_plan_carries_is_accepted() {
+fn sql_that_the_plan_contains_is_accepted() {
     let queries = [
         "SELECT a, sum(b) AS s FROM t GROUP BY ROLLUP (a)",
         "SELECT a, sum(b) AS s FROM t GROUP BY GROUPING SETS ((a), ())",

@@ -172,7 +172,7 @@ fn sub_dags_use_sub_dags() {
 }
 
 #[test]
-fn instances_are_drawn_apart_or_folded() {
+fn instances_are_drawn_expanded_or_folded() {
     let graph = example_graph();
     let mut drawings = String::new();
     for format in [DrawFormat::Dot, DrawFormat::Mermaid] {
@@ -186,7 +186,7 @@ fn instances_are_drawn_apart_or_folded() {
 }
 
 #[test]
-fn an_instance_that_would_be_in_a_circle_is_not_folded() {
+fn an_instance_that_would_be_in_a_cycle_is_not_folded() {
     let graph = graph_of(&[
         (
             "windlass.yaml",
@@ -224,7 +224,7 @@ fn instances_are_selected() {
 
 /// The position in an expanded query that an engine's error reports is mapped to the author's file.
 #[test]
-fn places_in_expanded_queries_lead_back() {
+fn positions_in_expanded_queries_are_mapped_back() {
     let graph = example_graph();
     for (stage, word, file, line) in
         [("web_clean", "max", "subdags/cleaned.yaml", 19), ("shop_totals", "sum", "subdags/cleaned/totals.sql", 7)]

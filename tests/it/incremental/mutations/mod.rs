@@ -100,7 +100,7 @@ async fn every_change_of_every_shape_changes_the_code_version() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_change_that_matters_misses_the_cache_and_no_other_does() {
+async fn only_relevant_changes_miss_the_cache() {
     let dir = tempfile::tempdir().unwrap();
     let versions = Versions::new(dir.path()).await;
     let base = Project::from_files(&parts::base().files(), dir.path(), None, &[]).unwrap();

@@ -79,7 +79,7 @@ const STAGES: &[Stage] = &[
 const IDS: std::ops::Range<i64> = 0..14;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn odd_values_are_what_a_rebuild_makes_of_them() {
+async fn odd_values_are_the_same_as_in_a_rebuild() {
     let mut strategies = Vec::new();
     for seed in seeds() {
         strategies.extend(play(seed).await);
