@@ -93,9 +93,10 @@ async fn run(folder: &Path) -> Result<bool, ClientError> {
         .build()?;
     // Relative locations, including that of the home, are resolved against it.
     let project = Project { dir: folder.to_owned(), ..project };
-    let io =
+    let connectors =
         ConnectorRegistry::standard().with_loader("squares", Arc::new(Squares)).with_saver("report", Arc::new(Report));
-    let config = EmbeddedConfig { io, ..EmbeddedConfig::new(project.home(None)?, project.graph.session.clone()) };
+    let config =
+        EmbeddedConfig { connectors, ..EmbeddedConfig::new(project.home(None)?, project.graph.session.clone()) };
     let windlass = Windlass::embedded(config).await?;
     let record = windlass.run(&project, &RunOptions::default()).await?.wait().await?;
     windlass.stop().await;

@@ -56,7 +56,7 @@ pub struct EmbeddedConfig {
     /// The functions that SQL may use.
     pub functions: Functions,
     /// The loaders and savers that sources and exports can use.
-    pub io: ConnectorRegistry,
+    pub connectors: ConnectorRegistry,
     /// What runs the plans.
     pub engine: EngineKind,
     /// How many tasks the executor of [`EngineKind::Cluster`] runs in parallel.
@@ -67,8 +67,8 @@ impl EmbeddedConfig {
     /// The default configuration for a project whose home is at `home`.
     pub fn new(home: Location, session: SessionSettings) -> Self {
         let vcores = std::thread::available_parallelism().map_or(2, usize::from);
-        let (functions, io) = (Functions::standard(), ConnectorRegistry::standard());
-        Self { home, session, functions, io, engine: EngineKind::default(), vcores }
+        let (functions, connectors) = (Functions::standard(), ConnectorRegistry::standard());
+        Self { home, session, functions, connectors, engine: EngineKind::default(), vcores }
     }
 }
 
@@ -99,7 +99,7 @@ impl Embedded {
             |folder: PathBuf| std::fs::create_dir_all(&folder).map_err(|source| ClientError::Home { folder, source });
         make(work_dir.clone())?;
         let state: Arc<dyn StateStore> = Arc::new(RedbStore::open(state_file).await?);
-        let sessions = Sessions::new(config.session, config.functions)?.with_connectors(config.io);
+        let sessions = Sessions::new(config.session, config.functions)?.with_connectors(config.connectors);
         let (sessions, engine, cluster) = match config.engine {
             EngineKind::Local => (sessions.in_process()?, Engine::in_process(), None),
             EngineKind::Cluster => {

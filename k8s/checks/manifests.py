@@ -180,11 +180,11 @@ def program_of(site, pod, container):
 def add_setting(program, where, key, value):
     kind = program.entry["settings"].get(key)
     if kind is None:
-        program.problems.append(f"{where} for `{key}` is no setting of {program.name}")
+        program.problems.append(f"{where} for `{key}` is not a setting of {program.name}")
         return
     pattern = KINDS[kind[0]] if isinstance(kind[0], str) else "|".join(kind[0])
     if value != POD_IP and not re.fullmatch(pattern, str(value)):
-        program.problems.append(f"{where} for `{key}` has the value `{value}`, which is no {kind[0]}")
+        program.problems.append(f"{where} for `{key}` has the value `{value}`, which is not a valid {kind[0]}")
         return
     program.values[key] = value
 

@@ -39,7 +39,7 @@ def check_words(site):
                 yield f"{title(found)}: {'.'.join(path)}: `{value}` is none of {allowed}"
             amount = len(path) > 1 and path[-2] in ("requests", "limits") or path[-1] == "sizeLimit"
             if amount and quantity(value) is None:
-                yield f"{title(found)}: {'.'.join(path)}: `{value}` is no quantity, such as 500m or 4Gi"
+                yield f"{title(found)}: {'.'.join(path)}: `{value}` is not a quantity, such as 500m or 4Gi"
 
 
 def check_namespace(site):
@@ -62,7 +62,7 @@ def check_selectors(site):
         for port in service["spec"]["ports"]:
             for pod in pods:
                 if pod.port(port.get("targetPort", port["port"])) is None:
-                    yield f"{title(service)}: the target port {port.get('targetPort')} is no port of {pod.name}"
+                    yield f"{title(service)}: the target port {port.get('targetPort')} is not a port of {pod.name}"
     for pod in site.pods:
         selector = pod.owner["spec"].get("selector")
         if selector is not None and not selects(selector, pod.labels):
@@ -73,7 +73,7 @@ def check_selectors(site):
         governing = pod.owner["spec"].get("serviceName")
         service = site.find("Service", governing) if governing else None
         if pod.owner["kind"] == "StatefulSet" and (service is None or service["spec"].get("clusterIP") != "None"):
-            yield f"{pod.name}: its serviceName {governing} is no headless Service"
+            yield f"{pod.name}: its serviceName {governing} is not a headless Service"
     for kind, key in (("PodDisruptionBudget", "selector"), ("NetworkPolicy", "podSelector")):
         for found in site.of(kind):
             if not any(selects(found["spec"][key], pod.labels) for pod in site.pods):
@@ -314,7 +314,7 @@ def check_scaling(site):
         modifiers = found["spec"].get("advanced", {}).get("scalingModifiers", {})
         names = {trigger["name"] for trigger in found["spec"]["triggers"]}
         for word in set(re.findall(r"[a-z_]+", modifiers.get("formula", ""))) - names:
-            yield f"{title(found)}: the formula has `{word}`, which is no trigger"
+            yield f"{title(found)}: the formula has `{word}`, which is not a trigger"
         target, vcores = modifiers.get("target", 0), executor.values.get("vcores", 0) if executor else 0
         if float(target) != float(vcores):
             yield f"{title(found)}: its target is {target} tasks, an executor takes {vcores}"

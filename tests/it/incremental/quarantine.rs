@@ -49,12 +49,12 @@ async fn the_remaining_rows_are_those_of_a_rebuild() {
 
     // A row with the key of a quarantined row, then an invalid row with the key of a valid one.
     lab.append("t", numbers(T, &[[3, 2, 33]])).await;
-    lab.check(&project, "a good row beside a bad one").await;
+    lab.check(&project, "a valid row next to an invalid one").await;
     lab.delete("t", "v = -5").await;
     lab.check(&project, "the bad one goes").await;
     lab.append("t", numbers(T, &[[1, 1, -7]])).await;
     lab.update("t", "id = 2", "v", "21").await;
-    lab.check(&project, "a bad row beside a good one").await;
+    lab.check(&project, "an invalid row next to a valid one").await;
     lab.delete("t", "v = -7").await;
     let gone = lab.check(&project, "the bad one goes again").await;
     assert_eq!((known(&gone, "single"), known(&gone, "single_max")), (5, 5));

@@ -38,11 +38,11 @@ impl Lab {
         Self::with(ConnectorRegistry::standard()).await
     }
 
-    pub(super) async fn with(io: ConnectorRegistry) -> Self {
+    pub(super) async fn with(connectors: ConnectorRegistry) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let home = Location::from_path(&dir.path().join("home")).unwrap();
         let session = SessionSettings { target_partitions: 2, ..SessionSettings::default() };
-        let config = EmbeddedConfig { io, ..windlass_tests::embedded(home, session) };
+        let config = EmbeddedConfig { connectors, ..windlass_tests::embedded(home, session) };
         Self { windlass: Windlass::embedded(config).await.unwrap(), dir }
     }
 
@@ -337,8 +337,8 @@ const OWN: &[(&str, &str)] = &[
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_has_custom_loaders_and_savers() {
     let saver = Arc::new(Sum::default());
-    let io = ConnectorRegistry::standard().with_loader("squares", Arc::new(Squares));
-    let lab = Lab::with(io.with_saver("sum", Arc::clone(&saver) as Arc<dyn Saver>)).await;
+    let connectors = ConnectorRegistry::standard().with_loader("squares", Arc::new(Squares));
+    let lab = Lab::with(connectors.with_saver("sum", Arc::clone(&saver) as Arc<dyn Saver>)).await;
     let project = lab.project(OWN, None);
     let record = lab.succeed(&project).await;
     assert_eq!(lab.rows(&project, "SELECT * FROM even ORDER BY n").await, "| 0 | 0 |\n| 2 | 4 |\n| 4 | 16 |\n");
@@ -367,8 +367,8 @@ async fn missing_loaders_and_savers_are_reported() {
     let project = lab.project(&files, None);
     let error = lab.windlass.plan(&project, &RunOptions::default()).await.unwrap_err();
     assert_eq!(error.code().0, "WL0341", "{error}");
-    let io = ConnectorRegistry::standard().with_loader("squares", Arc::new(Squares));
-    let lab = Lab::with(io).await;
+    let connectors = ConnectorRegistry::standard().with_loader("squares", Arc::new(Squares));
+    let lab = Lab::with(connectors).await;
     files[0].1 = "name: p\nsources: { squares: { kind: custom, loader: squares } }\n";
     let error = lab.windlass.plan(&lab.project(&files, None), &RunOptions::default()).await.unwrap_err();
     let reported = windlass_base::error::full_message(&error);

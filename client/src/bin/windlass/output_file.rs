@@ -15,7 +15,7 @@ pub(crate) struct OutputFile {
     /// The target: after following links, if it replaces an existing file.
     target: PathBuf,
     /// The temporary file; `None` if written directly to the target, which is a pipe or a device.
-    beside: Option<PathBuf>,
+    temporary: Option<PathBuf>,
     file: File,
     force: bool,
 }
@@ -36,14 +36,14 @@ impl OutputFile {
         let target = fs::canonicalize(named).unwrap_or_else(|_| named.to_owned());
         if is_special(&target) {
             let file = File::options().write(true).open(&target).map_err(failed)?;
-            return Ok(Self { named: named.to_owned(), target, beside: None, file, force });
+            return Ok(Self { named: named.to_owned(), target, temporary: None, file, force });
         }
         if target.is_dir() {
             return Err(failed(io::ErrorKind::IsADirectory.into()));
         }
-        let beside = temporary_path(&target).ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?;
-        let file = File::create_new(&beside).map_err(failed)?;
-        Ok(Self { named: named.to_owned(), target, beside: Some(beside), file, force })
+        let temporary = temporary_path(&target).ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?;
+        let file = File::create_new(&temporary).map_err(failed)?;
+        Ok(Self { named: named.to_owned(), target, temporary: Some(temporary), file, force })
     }
 
     /// Writes a whole file.
@@ -60,23 +60,23 @@ impl OutputFile {
 
     /// Renames the file to its target.
     pub(crate) fn finish(mut self) -> Result<(), CommandError> {
-        let Some(beside) = self.beside.clone() else { return Ok(()) };
+        let Some(temporary) = self.temporary.clone() else { return Ok(()) };
         self.file.sync_all().map_err(|source| self.failed(source))?;
         let placed = match self.force {
-            true => fs::rename(&beside, &self.target),
+            true => fs::rename(&temporary, &self.target),
             // Unlike renaming, this fails if the file was created in the meantime.
-            false => fs::hard_link(&beside, &self.target),
+            false => fs::hard_link(&temporary, &self.target),
         };
         match placed {
-            Ok(()) if self.force => self.beside = None,
+            Ok(()) if self.force => self.temporary = None,
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists || would_replace(&self.target) => {
                 return Err(CommandError::Exists { file: self.named.clone() });
             }
             // Not every file system supports links.
             Err(_) => {
-                fs::rename(&beside, &self.target).map_err(|source| self.failed(source))?;
-                self.beside = None;
+                fs::rename(&temporary, &self.target).map_err(|source| self.failed(source))?;
+                self.temporary = None;
             }
         }
         Ok(())
@@ -89,9 +89,9 @@ impl OutputFile {
 
 impl Drop for OutputFile {
     fn drop(&mut self) {
-        if let Some(beside) = &self.beside {
+        if let Some(temporary) = &self.temporary {
             // It may already have its name by a link.
-            let _ = fs::remove_file(beside);
+            let _ = fs::remove_file(temporary);
         }
     }
 }

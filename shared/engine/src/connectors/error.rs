@@ -125,5 +125,8 @@ coded! {
 }
 
 fn known_ones(known: &[String]) -> String {
-    format!("it has `{}`; a program that embeds Windlass gives it more with `EmbeddedConfig::io`", known.join("`, `"))
+    format!(
+        "it has `{}`; a program that embeds Windlass adds more with `EmbeddedConfig::connectors`",
+        known.join("`, `")
+    )
 }
