@@ -17,6 +17,7 @@ mod journal;
 pub mod machine;
 pub mod pipeline_run;
 mod stage;
+pub mod staged;
 
 pub(crate) use drive::leases::Leases;
 pub use error::RunError;

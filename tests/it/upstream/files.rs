@@ -15,7 +15,8 @@ async fn csv_columns_are_read_by_position() {
     ctx.register_csv("t", folder.path().to_str().unwrap(), CsvReadOptions::new()).await.unwrap();
     let found = text(&ctx.sql("SELECT a, b FROM t ORDER BY a").await.unwrap().collect().await.unwrap());
     assert_ne!(found, "1 2|3 4", "they are taken by their names now: look at decision 0004");
-    assert_eq!(found, "1 2|4 3");
+    // Which file the columns are named after is up to the file system.
+    assert!(["1 2|4 3", "2 1|3 4"].contains(&found.as_str()), "{found}");
 }
 
 /// The type of a column is inferred from the first thousand records.

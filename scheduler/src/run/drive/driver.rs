@@ -20,8 +20,9 @@ use windlass_evidence::artifact::StageReceipt;
 
 use super::event_log::{EventLog, EventLogError};
 use crate::run::error::RunError;
-use crate::run::machine::{RunAction, RunEvent, RunEventKind, RunState, Staged};
+use crate::run::machine::{RunAction, RunEvent, RunEventKind, RunState};
 use crate::run::stage::notes::StageNotes;
+use crate::run::staged::Staged;
 
 /// How often an event is offered to the event log, and the pause after the first refusal; it doubles.
 const APPEND_TRIES: u32 = 6;

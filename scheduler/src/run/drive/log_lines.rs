@@ -4,19 +4,13 @@ use chrono::{DateTime, Utc};
 use windlass_base::ids::NodeName;
 use windlass_evidence::artifact::LogKind;
 
-use crate::run::machine::{RunAction, RunEvent, RunEventKind, RunState, StagePhase, Staged};
+use crate::run::machine::{RunAction, RunEvent, RunEventKind, RunState, StagePhase};
 
-/// The lines of the run log for an event and what it gave rise to. `staged` reads what an execution left: rows, bytes
-/// and files.
-pub(super) fn narrate(
-    event: &RunEvent,
-    actions: &[RunAction],
-    state: &RunState,
-    staged: impl Fn(&Staged) -> (u64, u64, u64),
-) -> Vec<LogKind> {
+/// The lines of the run log for an event and what it gave rise to.
+pub(super) fn narrate(event: &RunEvent, actions: &[RunAction], state: &RunState) -> Vec<LogKind> {
     let mut lines: Vec<LogKind> = match &event.kind {
-        RunEventKind::ExecutionSucceeded { stage, attempt, staged: found } => {
-            let (rows, bytes, files) = staged(found);
+        RunEventKind::ExecutionSucceeded { stage, attempt, staged } => {
+            let (rows, bytes, files) = staged.0.sizes();
             let duration_ms = since_start(state, stage, *attempt, event.at);
             vec![LogKind::StageStaged { stage: stage.clone(), attempt: *attempt, rows, bytes, files, duration_ms }]
         }

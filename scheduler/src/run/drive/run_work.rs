@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use parking_lot::RwLock;
-use serde::Deserialize;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use windlass_base::error::{Failure, full_message};
@@ -21,12 +20,12 @@ use super::log_lines::narrate;
 use super::stage_record::stage_record;
 use crate::plan::{Input, Inputs, PlannedStage, pin_table};
 use crate::run::context::RunContext;
-use crate::run::machine::{RunAction, RunEvent, RunState, Staged};
+use crate::run::machine::{RunAction, RunEvent, RunState};
 use crate::run::stage::attempt::{StageAttempt, StageRun};
-use crate::run::stage::failure::{conflicted, unreadable};
+use crate::run::stage::failure::conflicted;
 use crate::run::stage::notes::StageNotes;
 use crate::run::stage::outputs::{save_missing_exports, save_outputs};
-use crate::run::stage::staged::{StagedCommit, StagedQuarantine, StagedWrite};
+use crate::run::staged::{Staged, StagedCommit, StagedQuarantine, StagedWrite};
 
 /// Plans, executes, commits and records the stages of one run.
 pub(in crate::run) struct RunWork {
@@ -72,12 +71,12 @@ impl RunWork {
         notes: &mut Option<StageNotes>,
     ) -> Result<StageReceipt, Failure> {
         let (stage, planned) = self.run.stage(name)?;
-        let receipt = match StagedWrite::deserialize(&*staged.0).map_err(unreadable)? {
-            StagedWrite::Nothing { version } => {
+        let receipt = match &*staged.0 {
+            &StagedWrite::Nothing { version } => {
                 self.pin_output(planned, version).await?;
                 StageReceipt { version, rows: 0, bytes: 0, files: 0, outcome: ReceiptOutcome::Reused }
             }
-            StagedWrite::Commit(write) => self.commit_write(stage, planned, *write, notes).await?,
+            StagedWrite::Commit(write) => self.commit_write(stage, planned, write, notes).await?,
         };
         if let Some(pinned) = self.inputs().pinned_input(name) {
             let outputs = save_outputs(&self.run, stage, pinned, &receipt).await?;
@@ -90,11 +89,11 @@ impl RunWork {
         &self,
         stage: &Stage,
         planned: &PlannedStage,
-        write: StagedCommit,
+        write: &StagedCommit,
         notes: &mut Option<StageNotes>,
     ) -> Result<StageReceipt, Failure> {
-        if let Some(quarantine) = write.quarantine {
-            let record = self.commit_quarantine(&stage.name, *quarantine, &write.plan_fingerprint).await?;
+        if let Some(quarantine) = &write.quarantine {
+            let record = self.commit_quarantine(&stage.name, quarantine, &write.plan_fingerprint).await?;
             notes.get_or_insert_default().quarantine = Some(record);
         }
         let mut info = self.run.commit_info(&stage.name, &write.plan_fingerprint);
@@ -108,14 +107,14 @@ impl RunWork {
         }
         let request = CommitRequest {
             location: planned.table.location.clone(),
-            staged: write.files,
-            mode: write.mode,
+            staged: write.files.clone(),
+            mode: write.mode.clone(),
             app_id: self.run.app_id(&stage.name),
             run_id: self.run.identity.run_id.clone(),
             sequence: self.run.identity.sequence,
-            cursor_transactions: write.marks,
-            base: write.base,
-            change: write.change,
+            cursor_transactions: write.marks.clone(),
+            base: write.base.clone(),
+            change: write.change.clone(),
             info,
         };
         let (receipt, outcome) = match commit(&request, self.run.stores()).await? {
@@ -140,19 +139,19 @@ impl RunWork {
     async fn commit_quarantine(
         &self,
         stage: &NodeName,
-        quarantine: StagedQuarantine,
+        quarantine: &StagedQuarantine,
         plan_fingerprint: &str,
     ) -> Result<QuarantineRecord, Failure> {
         let rows = quarantine.files.rows();
         let request = CommitRequest {
             location: quarantine.location.clone(),
-            staged: quarantine.files,
+            staged: quarantine.files.clone(),
             mode: CommitMode::Append,
             app_id: self.run.app_id(stage),
             run_id: self.run.identity.run_id.clone(),
             sequence: self.run.identity.sequence,
             cursor_transactions: BTreeMap::new(),
-            base: quarantine.base,
+            base: quarantine.base.clone(),
             change: None,
             info: self.run.commit_info(stage, plan_fingerprint),
         };
@@ -194,8 +193,7 @@ impl StageWork for RunWork {
             self.run.journal.write_plan_text(name, PlanText::Analyzed, &evidence.analyzed_text()).await;
             notes.get_or_insert_default().jobs.insert(attempt, evidence);
         }
-        let staged = outcome.and_then(|staged| serde_json::to_value(&staged).map_err(unreadable));
-        (staged.map(|value| Staged(Arc::new(value))), notes)
+        (outcome.map(|staged| Staged(Arc::new(staged))), notes)
     }
 
     async fn commit(
@@ -209,11 +207,7 @@ impl StageWork for RunWork {
     }
 
     async fn observe(&self, event: &RunEvent, actions: &[RunAction], state: &RunState) {
-        let sizes = |staged: &Staged| match StagedWrite::deserialize(&*staged.0) {
-            Ok(StagedWrite::Commit(write)) => (write.files.rows(), write.files.bytes(), write.files.files() as u64),
-            Ok(StagedWrite::Nothing { .. }) | Err(_) => (0, 0, 0),
-        };
-        for line in narrate(event, actions, state, sizes) {
+        for line in narrate(event, actions, state) {
             self.run.journal.log_event(line).await;
         }
     }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use windlass_base::ids::NodeName;
 use windlass_evidence::artifact::RunStatus;
 
-use super::event::Staged;
 use super::phase::Drain;
+use crate::run::staged::Staged;
 
 /// What the driver is to do next. Performing an action twice must do no harm: after a crash it is asked for again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

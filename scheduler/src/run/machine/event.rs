@@ -1,17 +1,12 @@
 //! What happens to a run.
 
-use std::sync::Arc;
-
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use windlass_base::error::Failure;
 use windlass_base::ids::NodeName;
 use windlass_evidence::artifact::StageReceipt;
 
-/// What an execution left to be committed, or where to find it: the machine keeps it and hands it on, unread.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Staged(pub Arc<serde_json::Value>);
+use crate::run::staged::Staged;
 
 /// Something that happened to a run, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ mod state;
 
 pub use action::RunAction;
 pub use error::{Refusal, ReplayError, StepError};
-pub use event::{RunEvent, RunEventKind, Staged};
+pub use event::{RunEvent, RunEventKind};
 pub use phase::{Attempt, AttemptOutcome, Drain, StagePhase, StageState, Work};
 pub use schedule::{RetryPolicy, RunSchedule, ScheduleError, StagePlanNode};
 pub use state::{RunState, replay, step};

@@ -6,7 +6,7 @@ use windlass_base::error::Failure;
 use windlass_base::ids::NodeName;
 use windlass_evidence::artifact::{StageReceipt, StageStatus};
 
-use super::event::Staged;
+use crate::run::staged::Staged;
 
 /// What an attempt sets out to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

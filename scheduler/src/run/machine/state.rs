@@ -14,9 +14,10 @@ use windlass_evidence::artifact::{RunStatus, StageReceipt};
 
 use super::action::RunAction;
 use super::error::{Refusal, ReplayError, StepError};
-use super::event::{RunEvent, RunEventKind, Staged};
+use super::event::{RunEvent, RunEventKind};
 use super::phase::{Attempt, AttemptOutcome, Drain, StagePhase, StageState, Work};
 use super::schedule::{RunSchedule, ScheduleError, StagePlanNode};
+use crate::run::staged::Staged;
 
 /// Everything that is known about a run; the sum of its events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

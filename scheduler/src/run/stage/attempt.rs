@@ -31,11 +31,11 @@ use super::failure::conflicted;
 use super::job::PlanTexts;
 use super::notes::{StageNotes, lineage_inputs};
 use super::query::StageQueryPlan;
-use super::staged::{StagedCommit, StagedQuarantine, StagedWrite};
 use crate::execute::JobEvidence;
 use crate::plan::decide::{Verdict, decide};
 use crate::plan::{IncrementalContext, Inputs, PlanError, PlannedStage, QueryInputs, executed_inputs};
 use crate::run::context::RunContext;
+use crate::run::staged::{StagedCommit, StagedQuarantine, StagedWrite};
 
 /// One attempt at a stage.
 pub(in crate::run) struct StageRun<'r> {

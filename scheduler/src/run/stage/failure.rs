@@ -20,12 +20,3 @@ pub(in crate::run) fn conflicted(stage: &NodeName, reason: &str) -> Failure {
         retryable: false,
     }
 }
-
-pub(in crate::run) fn unreadable(error: serde_json::Error) -> Failure {
-    Failure {
-        code: "WL0656".to_owned(),
-        message: format!("the record of what the stage has staged cannot be written: {error}"),
-        help: Some("this is a defect of Windlass; report it with the run's log".to_owned()),
-        retryable: false,
-    }
-}

@@ -11,8 +11,8 @@ use windlass_project::spec::table::{Incremental, WriteMode};
 use windlass_project::strategy::Strategy;
 
 use super::attempt::StageRun;
-use super::staged::{StagedCommit, StagedWrite};
 use crate::plan::IncrementalContext;
+use crate::run::staged::{StagedCommit, StagedWrite};
 
 impl StageRun<'_> {
     /// Computes all rows.

@@ -31,7 +31,6 @@ use windlass_project::strategy::Strategy;
 use super::attempt::StageRun;
 use super::merge_plan::{Pair, merge_input, numbered_copies};
 use super::query::StageQueryPlan;
-use super::staged::{StagedCommit, StagedWrite};
 use crate::plan::decide::Cursors;
 use crate::plan::incremental::{
     Choice, RowChange, TraceError, affected_keys, changed_rows, rows_of_keys, rows_of_null_keys, spans_all,
@@ -39,6 +38,7 @@ use crate::plan::incremental::{
 use crate::plan::{
     ChangeFeeds, ChangeReader, ChangedData, ChangesSince, IncrementalContext, over_files, rows_of_files, strategy_for,
 };
+use crate::run::staged::{StagedCommit, StagedWrite};
 
 /// The code of a table that is not what its definition says.
 const TABLE_DIFFERS: &str = "WL0422";

@@ -7,9 +7,9 @@ use windlass_project::expect::Severity;
 
 use super::attempt::StageRun;
 use super::incremental::Update;
-use super::staged::StagedWrite;
 use super::target_rows::Target;
 use crate::plan::incremental::{MaintainedAggregates, rows_of_keys};
+use crate::run::staged::StagedWrite;
 
 impl StageRun<'_> {
     /// Applies the changes without reading the inputs, if the query only counts and sums and the table tells enough;

@@ -19,7 +19,6 @@ pub(super) mod notes;
 pub(super) mod outputs;
 mod query;
 mod row_wise;
-pub(super) mod staged;
 mod target_rows;
 mod unique_keys;
 mod validation;

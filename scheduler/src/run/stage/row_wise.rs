@@ -14,8 +14,8 @@ use windlass_base::ids::NodeName;
 use super::attempt::StageRun;
 use super::incremental::{KeptKeys, Update, columns};
 use super::merge_plan::Counted;
-use super::staged::StagedWrite;
 use crate::plan::incremental::{PreservedKey, RowChange, changed_rows, rows_of_keys};
+use crate::run::staged::StagedWrite;
 
 /// Whether a row with the key was deleted, among the keys of changed rows.
 const DELETED: &str = "__wl_went";

@@ -15,9 +15,9 @@ use windlass_project::spec::source::PinAt;
 
 use super::attempt::StageRun;
 use super::incremental::{Update, columns};
-use super::staged::StagedWrite;
 use crate::plan::IncrementalContext;
 use crate::plan::incremental::{has_all_groups, rows_of_keys, touched_groups};
+use crate::run::staged::StagedWrite;
 
 /// A table is worth a job of its own from this part of what a partition is worth.
 const SMALL_JOB: u64 = 8;

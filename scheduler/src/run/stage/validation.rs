@@ -35,8 +35,8 @@ use windlass_storage::Location;
 
 use super::attempt::StageRun;
 use super::incremental::Update;
-use super::staged::StagedQuarantine;
 use crate::plan::QueryInputs;
+use crate::run::staged::StagedQuarantine;
 
 /// Rows of each broken expectation that are kept as examples.
 const SAMPLES: usize = 5;

@@ -9,10 +9,10 @@ use windlass_project::strategy::Strategy;
 
 use super::attempt::StageRun;
 use super::incremental::{Update, columns};
-use super::staged::StagedWrite;
 use super::unique_keys::same_values;
 use crate::plan::incremental::{Choice, rows_of_keys};
 use crate::plan::{ChangeFeeds, IncrementalContext};
+use crate::run::staged::StagedWrite;
 
 impl StageRun<'_> {
     /// The rows of the query take the place of those with the same key; the others stay.

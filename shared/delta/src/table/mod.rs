@@ -105,7 +105,7 @@ pub struct TableState {
 }
 
 /// A change of a table's metadata, committed along with an overwrite. The table keeps its id.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TableChange {
     /// The new columns.
     #[serde(with = "crate::schema::schema_json")]

@@ -6,12 +6,11 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use windlass_base::ids::{NodeName, RunId};
+use windlass_base::ids::{NodeName, RunId, TableVersion};
 use windlass_evidence::artifact::{ReceiptOutcome, RunStatus};
 use windlass_scheduler::run::drive::event_log::{EventLog, EventLogError};
-use windlass_scheduler::run::machine::{
-    RunAction, RunEvent, RunEventKind, RunSchedule, RunState, Staged, replay, step,
-};
+use windlass_scheduler::run::machine::{RunAction, RunEvent, RunEventKind, RunSchedule, RunState, replay, step};
+use windlass_scheduler::run::staged::{Staged, StagedWrite};
 
 use super::faulty_store::FaultyStore;
 use super::rules::Rules;
@@ -307,7 +306,7 @@ impl Simulation {
             1 => RunEventKind::RetryDue { stage, attempt },
             2 => RunEventKind::StageCancelled { stage, attempt },
             3 => RunEventKind::StageFailed { stage, attempt, failure: failure(true) },
-            4 => RunEventKind::ExecutionSucceeded { stage, attempt, staged: Staged(Arc::new("nonsense".into())) },
+            4 => RunEventKind::ExecutionSucceeded { stage, attempt, staged: nonsense() },
             5 => RunEventKind::StageCommitted { stage, attempt, receipt: receipt(ReceiptOutcome::Committed) },
             _ => match self.events.last() {
                 Some(last) => last.kind.clone(),
@@ -319,4 +318,9 @@ impl Simulation {
             assert_eq!(&state, rules.state(), "a refused event changes nothing");
         }
     }
+}
+
+/// What no execution has staged.
+fn nonsense() -> Staged {
+    Staged(Arc::new(StagedWrite::Nothing { version: TableVersion(u64::MAX) }))
 }

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use windlass_base::ids::NodeName;
 use windlass_evidence::artifact::{RunStatus, StageStatus};
 use windlass_scheduler::run::machine::{
-    AttemptOutcome, Drain, RunAction, RunEvent, RunEventKind, RunSchedule, RunState, StagePhase, StagePlanNode, Staged,
+    AttemptOutcome, Drain, RunAction, RunEvent, RunEventKind, RunSchedule, RunState, StagePhase, StagePlanNode,
 };
+use windlass_scheduler::run::staged::Staged;
 
 use super::world::Tables;
 

@@ -1,15 +1,15 @@
 //! The simulated reality, independent of the machine's state: a random graph, the outcomes of attempts, and the tables.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rand::Rng;
 use rand::rngs::StdRng;
-use serde_json::json;
 use windlass_base::error::Failure;
 use windlass_base::ids::{NodeName, TableVersion};
 use windlass_evidence::artifact::{ReceiptOutcome, StageReceipt};
-use windlass_scheduler::run::machine::{RetryPolicy, RunSchedule, StagePlanNode, Staged};
+use windlass_scheduler::run::machine::{RetryPolicy, RunSchedule, StagePlanNode};
+use windlass_scheduler::run::staged::{Staged, StagedWrite};
 
 /// How likely faults are, all as shares of 1.
 #[derive(Debug, Clone)]
@@ -70,21 +70,23 @@ pub(super) fn random_schedule(random: &mut StdRng) -> RunSchedule {
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     commits: BTreeMap<NodeName, Staged>,
-    staged: BTreeSet<String>,
+    /// What executions have left, by the versions that stand for it.
+    staged: Vec<String>,
 }
 
 impl Tables {
     /// An execution leaves files that are named after it.
     pub(super) fn stage(&mut self, stage: &NodeName, attempt: u32, incarnation: u32) -> Staged {
         let files = format!("{stage}-{attempt}-{incarnation}");
-        self.staged.insert(files.clone());
-        Staged(Arc::new(json!({ "files": files })))
+        let version = TableVersion(self.staged.len() as u64);
+        self.staged.push(files);
+        Staged(Arc::new(StagedWrite::Nothing { version }))
     }
 
     /// Commits the files unless the stage has committed already.
     pub(super) fn commit(&mut self, stage: &NodeName, staged: &Staged) -> StageReceipt {
-        let files = staged.0["files"].as_str().unwrap();
-        assert!(self.staged.contains(files), "{files} were never staged");
+        let StagedWrite::Nothing { version } = &*staged.0 else { panic!("{staged:?} is not of this world") };
+        let files = self.staged.get(version.0 as usize).expect("they were staged");
         assert!(files.starts_with(stage.as_str()), "{files} are not of {stage}");
         let outcome = match self.commits.contains_key(stage) {
             true => ReceiptOutcome::AlreadyCommitted,
