@@ -33,8 +33,8 @@ use crate::Scheduler;
 use crate::execute::{EngineError, FinishedJob, JobRequest};
 use crate::home::Home;
 use crate::plan::{
-    INFORMATION_SCHEMA, INFORMATION_TABLES, Input, Inputs, PlanError, PlanRequest, QueryInputs, engine_params,
-    information_tables, physical_query, pin_for_query, table_location,
+    INFORMATION_SCHEMA, INFORMATION_TABLES, Input, Inputs, PlanError, PlanRequest, QueryInputs, Unplannable,
+    engine_params, information_tables, physical_query, pin_for_query, table_location,
 };
 use crate::planning::{heavily, on_planning_threads};
 
@@ -119,6 +119,9 @@ pub enum QueryError {
     /// The question is not a query that can be planned.
     #[error("the query cannot be planned")]
     Sql(#[source] DataFusionError),
+    /// The question is understood and cannot be run.
+    #[error("the query cannot be run: {0}")]
+    NotPlannable(Unplannable),
     /// The cluster failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -133,6 +136,7 @@ coded! {
         Cache => "WL0362", "set `materialize: table` in its stage to keep it";
         Sql(source) => "WL0363" unless (PlanLimit::find_in(source)),
             "write one SELECT over tables, views and sources of the project";
+        NotPlannable(found) => "WL0378", found.help;
         NoFeed => "WL0365", "read it as a table; to find changes, compare it with a table that keeps its earlier state";
     }
 }
@@ -216,7 +220,11 @@ async fn answer(scheduler: &Scheduler, request: QueryRequest) -> Result<QueryRow
         };
         physical_query(&state, &plan).await
     };
-    let plan = plan.await.map_err(QueryError::Sql)?.plan;
+    let refused = |error| match Unplannable::find_in(&error) {
+        Some(found) => QueryError::NotPlannable(found.clone()),
+        None => QueryError::Sql(error),
+    };
+    let plan = plan.await.map_err(refused)?.plan;
     let place = heavily(async { scheduler.engine.place(&plan, &session.context) }).await;
     let job = JobRequest { name: "query".to_owned(), plan, session: Arc::new(session.context) };
     let job = scheduler.engine.start(job, &place).await?.wait().await?;

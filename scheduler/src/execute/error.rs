@@ -124,12 +124,23 @@ fn without_stage(text: &str) -> &str {
     }
 }
 
+/// What to do about data that a query fails on.
+fn help_with_data(message: &str) -> &'static str {
+    match message.contains("Timestamp(ns)") || message.contains("represented as nanoseconds") {
+        true => {
+            "this function computes in nanoseconds, between the years 1677 and 2262: use `to_timestamp_micros`, cast the text to \
+             `TIMESTAMP(6)`, or leave the rows out"
+        }
+        false => "the query fails on these data: look at the rows or guard the expression",
+    }
+}
+
 coded! {
     EngineError {
         CutShort => "WL0374", "write this part of the query in another way; this is a defect of the engine";
         Plan => "WL0501", "check that every function and node of the plan is known to the executors";
         Unsplittable => "WL0502", "read it in one partition, or from files";
-        Execution => "WL0503", "the query fails on these data: look at the rows or guard the expression";
+        Execution(message) => "WL0503", help_with_data(message);
         Panicked => "WL0504", "this is a defect of a function or of the engine: please report it with the query";
         OutOfResources => "WL0505",
             "raise the memory limit, run fewer tasks at a time, or make the spill folder's disk larger";

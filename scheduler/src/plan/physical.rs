@@ -37,7 +37,7 @@ pub struct Unplannable {
 
 impl Unplannable {
     /// What the error says is in the query, if it does.
-    pub(super) fn find_in(error: &DataFusionError) -> Option<&Self> {
+    pub(crate) fn find_in(error: &DataFusionError) -> Option<&Self> {
         let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
         while let Some(error) = cause {
             if let Some(found) = error.downcast_ref::<Self>() {

@@ -176,6 +176,15 @@ fn failures_have_exit_codes_and_messages() {
     let document: Value = serde_json::from_slice(&output.get_output().stdout).unwrap();
     assert_eq!(document["error"]["code"], "WL0361");
 
+    let sliding = "SELECT bool_or(x > 1) OVER (ORDER BY x ROWS 1 PRECEDING) AS b FROM (VALUES (1), (2)) AS t(x)";
+    let refused = windlass(&project).args(["query", sliding]).assert().code(1);
+    let reported = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+    assert!(reported.contains("WL0378") && reported.contains("UNBOUNDED PRECEDING"), "{reported}");
+    let far = "SELECT date_trunc('month', d) AS m FROM (VALUES (DATE '9999-12-31'), (DATE '2020-01-01')) AS t(d)";
+    let failed = windlass(&project).args(["query", far]).assert().code(1);
+    let reported = String::from_utf8_lossy(&failed.get_output().stderr).into_owned();
+    assert!(reported.contains("WL0503") && reported.contains("to_timestamp_micros"), "{reported}");
+
     fs::write(project.join("stages/daily_totals.sql"), "SELECT dya FROM orders_clean").unwrap();
     let broken = windlass(&project).arg("run").assert().code(1);
     let reported = String::from_utf8_lossy(&broken.get_output().stderr).into_owned();
