@@ -1,7 +1,6 @@
 //! What goes wrong when an event does not fit a run.
 
 use windlass_base::coded;
-use windlass_base::coded;
 use windlass_base::ids::NodeName;
 
 use super::schedule::ScheduleError;
