@@ -60,10 +60,20 @@ impl LocalJob {
             stop: stop.clone().drop_guard(),
         };
         let cancelled = stop.clone();
-        running_threads().spawn(async move {
+        let running = running_threads().spawn(work.rows());
+        // Not on the threads that run plans: an operator may keep these busy for long, whatever it is told.
+        tokio::spawn(async move {
+            let abort = running.abort_handle();
             let rows = tokio::select! {
-                rows = work.rows() => rows,
-                () = cancelled.cancelled() => Err(EngineError::Cancelled),
+                ended = running => match ended {
+                    Ok(rows) => rows,
+                    Err(error) if error.is_panic() => Err(EngineError::Panicked(panic_text(error.into_panic().as_ref()))),
+                    Err(_) => Err(EngineError::Lost),
+                },
+                () = cancelled.cancelled() => {
+                    abort.abort();
+                    Err(EngineError::Cancelled)
+                }
             };
             told.send_replace(Some(Arc::new(rows)));
         });

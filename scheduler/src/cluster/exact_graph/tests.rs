@@ -162,8 +162,11 @@ fn reader(stage: usize, partitions: Vec<Vec<PartitionLocation>>) -> Arc<dyn Exec
     Arc::new(ShuffleReaderExec::try_new(stage, partitions, schema(), partitioning).unwrap())
 }
 
+/// A stage that is read, and for each partition which outputs of which task.
+type StageRead = (usize, Vec<Vec<(usize, String)>>);
+
 /// What the readers of a plan read, by stage.
-fn read(plan: &Arc<dyn ExecutionPlan>) -> Vec<(usize, Vec<Vec<(usize, String)>>)> {
+fn read(plan: &Arc<dyn ExecutionPlan>) -> Vec<StageRead> {
     let reader = plan.downcast_ref::<ShuffleReaderExec>().map(|reader| {
         let owned = |locations: &Vec<PartitionLocation>| {
             told(locations).into_iter().map(|(task, executor)| (task, executor.to_owned())).collect()
