@@ -44,9 +44,11 @@ impl LocalJob {
     pub(super) fn start(request: JobRequest) -> Result<Self, EngineError> {
         let JobRequest { plan, session, .. } = request;
         let (stop, requests) = (CancellationToken::new(), Arc::new(TaskRequests::default()));
+        // What ends the operators is not what tells that somebody has cancelled: a failure ends them too.
+        let end = stop.child_token();
         let stoppable = with_large_stack(|| {
             let counting = requests.in_plan(plan, session.runtime_env().as_ref())?;
-            yielding(counting, &stop)
+            yielding(counting, &end)
         });
         let plan = stoppable.map_err(|error| engine_error(&error))?;
         let tasks = Tasks::of(plan.output_partitioning().partition_count());
@@ -57,7 +59,7 @@ impl LocalJob {
             requests: Arc::clone(&requests),
             tasks: tasks.clone(),
             // Parts of the plan that run in the background are told to end when the job has failed.
-            stop: stop.clone().drop_guard(),
+            end: end.drop_guard(),
         };
         let cancelled = stop.clone();
         let running = running_threads().spawn(work.rows());
@@ -155,7 +157,7 @@ struct Work {
     session: Arc<SessionContext>,
     requests: Arc<TaskRequests>,
     tasks: Tasks,
-    stop: DropGuard,
+    end: DropGuard,
 }
 
 impl Work {
@@ -188,8 +190,8 @@ impl Work {
                 Err(_) => return Err(EngineError::Lost),
             });
         }
-        // All has been done: nothing is left to be stopped.
-        drop(self.stop.disarm());
+        // All has been done: nothing is left to be ended.
+        drop(self.end.disarm());
         kept.sort_by_key(|(partition, _)| *partition);
         Ok(kept.into_iter().map(|(_, rows)| rows).collect())
     }
