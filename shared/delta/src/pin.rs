@@ -65,7 +65,7 @@ struct Table {
 /// Resolves which version of the table at `location` is meant by `at` and loads its log.
 ///
 /// # Errors
-/// [`ReadError`] for a place that holds no table, a version or a time that is not there, a table feature that is not
+/// [`ReadError`](crate::error::ReadError) for a place that holds no table, a version or a time that is not there, a table feature that is not
 /// read (by name) and a log that breaks the protocol; [`DeltaError::Log`] if the store fails, which may be retryable.
 pub async fn pin(location: &Location, at: PinAt, stores: &Stores) -> Result<PinnedTable, DeltaError> {
     let log = log_store(location, stores)?;

@@ -9,7 +9,7 @@ use datafusion::arrow::datatypes::Int64Type;
 use futures::TryStreamExt;
 use serde_json::json;
 use windlass_client::Project;
-use windlass_client::embedded::local_runs;
+use windlass_client::embedded::{EmbeddedConfig, EngineKind, local_runs};
 use windlass_client::{QueryOptions, RunOptions, Windlass};
 use windlass_evidence::artifact::{RunStatus, StageRecord};
 
@@ -78,7 +78,8 @@ async fn a_table_of_twenty_thousand_files_is_read_without_its_log_on_executors()
     let home = project.home(None).unwrap();
     let mut settings = project.graph.session.clone();
     settings.target_partitions = 2;
-    let windlass = Windlass::embedded(windlass_tests::embedded(home.clone(), settings)).await.unwrap();
+    let config = EmbeddedConfig { engine: EngineKind::Cluster, ..EmbeddedConfig::new(home.clone(), settings) };
+    let windlass = Windlass::embedded(config).await.unwrap();
     let started = Instant::now();
     windlass.plan(&project, &RunOptions::default()).await.unwrap();
     let planned = started.elapsed();

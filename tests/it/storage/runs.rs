@@ -34,14 +34,14 @@ async fn a_project_in_an_object_store_gives_the_rows_of_plain_datafusion() {
     assert!(state.iter().any(|file| file.ends_with("state.redb")), "{state:?}");
     assert!(!lake.project().join(".windlass").exists());
 
-    // No executor requested a log, and each reported what it did request.
+    // No task requested a log, and each reported what it did request.
     for stage in ["named", "totals", "words"] {
         let record: Value =
             serde_json::from_slice(&lake.get(&format!("{bundle}/stages/{stage}/stage.json")).await).unwrap();
         assert_eq!(total(&record, "store_log_requests"), 0, "{stage}");
         assert!(total(&record, "store_gets") > 0 && total(&record, "store_puts") > 0, "{stage}");
         assert!(total(&record, "store_bytes_read") > 0, "{stage}");
-        assert!(record["tasks"].as_array().unwrap().iter().all(|task| task["plan_bytes"].as_u64().unwrap() > 0));
+        assert!(!record["tasks"].as_array().unwrap().is_empty(), "{stage}");
     }
     let analyzed = lake.json(&environment, &["explain", "latest", "totals", "--plan", "analyzed"]);
     assert!(analyzed["text"].as_str().unwrap().contains("store_log_requests=0"), "{analyzed}");
