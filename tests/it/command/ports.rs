@@ -11,7 +11,7 @@ const PROJECT: [(&str, &str); 2] = [
     ("windlass.yaml", "name: busy\nsources: { one: { kind: rows, columns: { a: long }, rows: [[1]] } }\n"),
     (
         "stages/busy.sql",
-        "SELECT max((x.value * y.value) % 1000003) AS m FROM generate_series(1, 6000) AS x, generate_series(1, 6000) AS y, one",
+        "SELECT max((x.value * y.value) % 1000003) AS m FROM generate_series(1, 1200) AS x, generate_series(1, 1200) AS y, one",
     ),
 ];
 
