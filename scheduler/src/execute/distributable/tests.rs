@@ -160,7 +160,7 @@ async fn branches_of_a_union_are_scans_of_memory_and_whole_sorts() {
     assert!(sort.fetch().is_none() && sort.preserve_partitioning() && *sort.expr() == by("y"));
     assert!(child(&child(&made, 4), 0).is::<DataSourceExec>(), "deeper leaves too");
     assert_eq!(partitions(&made), partitions(&union()));
-    assert_eq!(of_all(union()).await, 1 + 2 * 2 + 3);
+    // The sort of the engine leaves rows of a partition out that are not among the first of all.
     assert_eq!(of_all(made).await, 1 + 2 * 2 + 3);
 }
 

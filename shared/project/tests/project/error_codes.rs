@@ -10,9 +10,10 @@ use windlass_project::spec::codes;
 const PAGE: &str = include_str!("../../../../docs/errors.md");
 
 /// The codes that more than one file names, and why that is one meaning.
-const NAMED_TWICE: [(&str, &str); 9] = [
+const NAMED_TWICE: [(&str, &str); 10] = [
     ("WL0344", "an export is not written, be it by its saver or into its folder"),
     ("WL0376", "the scheduler tells it apart from other failures of planning"),
+    ("WL0378", "a query is valid and cannot be run, be it a stage's or a question"),
     ("WL0384", "a file is left out, of a source or of the project"),
     ("WL0422", "an incremental run tells it apart from other failures of writing"),
     ("WL0652", "a task of the driver breaks down, or the one that follows it"),

@@ -72,13 +72,18 @@ fn rows_of_the_project_keep_every_digit() {
         assert_eq!(format!("{}: {}", rows.columns[0].1, cells.join(" ")), expected, "{source} {seed:?}");
     }
     for (source, seed, place, expected) in [
-        ("file: a.csv, columns: { a: double }", "a\n9007199254740993\n", "seeds/a.csv:2:1", "no value of type double"),
-        ("file: a.csv, columns: { b: float }", "b\n16777217\n", "seeds/a.csv:2:1", "no value of type float"),
+        (
+            "file: a.csv, columns: { a: double }",
+            "a\n9007199254740993\n",
+            "seeds/a.csv:2:1",
+            "not a value of type double",
+        ),
+        ("file: a.csv, columns: { b: float }", "b\n16777217\n", "seeds/a.csv:2:1", "not a value of type float"),
         (
             "file: a.csv, columns: { a: timestamp }",
             "a\n2026-01-31T12:00:00.123456789Z\n",
             "seeds/a.csv:2:1",
-            "no value of type timestamp",
+            "not a value of type timestamp",
         ),
         ("file: a.csv, columns: { a: long, b: long }", "a\n1\n", "windlass.yaml:3:", "seeds/a.csv, has no column `b`"),
         ("columns: [a], rows: [[9007199254740993], [2.5]]", "", "windlass.yaml:3:", "would lose digits"),
