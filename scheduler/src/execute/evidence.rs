@@ -7,7 +7,6 @@ use ballista_core::serde::protobuf::task_status::Status as TaskStatus;
 use ballista_scheduler::display::format_stage_metrics;
 use ballista_scheduler::state::execution_graph::ExecutionGraphBox;
 use ballista_scheduler::state::execution_stage::{ExecutionStage, TaskInfo};
-use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use windlass_engine::task::TaskRequests;
@@ -175,7 +174,7 @@ pub(super) fn of_whole(
         attempts: 1,
         feeds: Vec::new(),
         plan: displayable(plan).indent(false).to_string(),
-        analyzed: DisplayableExecutionPlan::with_metrics(plan).indent(false).to_string(),
+        analyzed: format_stage_metrics(plan, &metrics),
         tasks,
         operators: operators(plan, &metrics),
     };
