@@ -39,7 +39,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// What runs the plans of an embedded Windlass. Plans, writers, rows and evidence are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum EngineKind {
-    /// DataFusion in this process: no plan is cut into tasks, no rows go through files or sockets.
+    /// DataFusion in this process: no plan is cut into tasks, and rows neither pass through shuffle files nor sockets.
     #[default]
     Local,
     /// Ballista in this process: a scheduler and an executor, which talk as they do on a cluster.

@@ -69,7 +69,7 @@
 macro_rules! coded {
     (struct $type:ident $({ $($field:ident),+ })? =>
         $code:tt $($how:ident $(if $when:expr)?)? $(, $help:expr)?;) => {
-        #[allow(unused_variables)]
+        #[allow(unused_variables, reason = "a row binds fields for all its cells, each of which may use some")]
         impl $crate::error::Coded for $type {
             fn code(&self) -> $crate::error::ErrorCode {
                 let Self { $($($field,)+)? .. } = self;
@@ -97,7 +97,7 @@ macro_rules! coded {
         )+ }
         $(and { $($method:tt)+ })?
     ) => {
-        #[allow(unused_variables)]
+        #[allow(unused_variables, reason = "a row binds fields for all its cells, each of which may use some")]
         impl $crate::error::Coded for $type {
             fn code(&self) -> $crate::error::ErrorCode {
                 match self { $(
