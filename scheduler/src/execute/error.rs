@@ -128,8 +128,8 @@ fn without_stage(text: &str) -> &str {
 fn help_with_data(message: &str) -> &'static str {
     match message.contains("Timestamp(ns)") || message.contains("represented as nanoseconds") {
         true => {
-            "this function computes in nanoseconds, between the years 1677 and 2262: use `to_timestamp_micros`, cast the text to \
-             `TIMESTAMP(6)`, or leave the rows out"
+            "this value is computed in nanoseconds, between the years 1677 and 2262: cast dates and texts to `TIMESTAMP(6)`, use \
+             `to_timestamp_micros`, or leave the rows out"
         }
         false => "the query fails on these data: look at the rows or guard the expression",
     }

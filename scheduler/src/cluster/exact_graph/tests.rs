@@ -1,4 +1,4 @@
-//! Which outputs of a stage count after some of its tasks were started anew.
+//! Which outputs of a stage count after some of its tasks were started again.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use datafusion::prelude::SessionConfig;
 
 use super::{Retried, counting, exact, is_exact, miscounted};
 
-/// The stage that was started anew, and the one that reads it.
+/// The stage that was started again, and the one that reads it.
 const INPUT: usize = 1;
 const READER: usize = 2;
 
@@ -177,7 +177,7 @@ fn read(plan: &Arc<dyn ExecutionPlan>) -> Vec<StageRead> {
 }
 
 #[test]
-fn readers_of_a_stage_that_was_started_anew_read_what_counts_and_others_what_they_did() {
+fn readers_of_a_stage_that_was_started_again_read_what_counts_and_others_what_they_did() {
     let retried: Retried = HashMap::from([(INPUT, vec![done(0, "a", &[(0, None), (1, None)])])]);
     let partitions = || vec![vec![location(0, 0, "lost"), location(0, 0, "a")], vec![location(0, 1, "a")]];
     let plan = UnionExec::try_new(vec![reader(INPUT, partitions()), reader(7, partitions())]).unwrap();
@@ -218,7 +218,7 @@ fn resolved(plan: Arc<dyn ExecutionPlan>, locations: Vec<PartitionLocation>) -> 
 }
 
 #[test]
-fn a_count_is_wrong_if_its_stage_was_started_anew_and_rows_of_before_are_in_it() {
+fn a_count_is_wrong_if_its_stage_was_started_again_and_rows_of_before_are_in_it() {
     let tasks = || vec![done(0, "a", &[(0, None)])];
     let counted = |attempt: usize, locations: Vec<PartitionLocation>| {
         let over = resolved(Arc::new(EmptyExec::new(schema())), locations);
@@ -231,7 +231,7 @@ fn a_count_is_wrong_if_its_stage_was_started_anew_and_rows_of_before_are_in_it()
     let (good, bad) = (|| vec![location(0, 0, "a")], || vec![location(0, 0, "lost"), location(0, 0, "a")]);
     assert!(counted(1, bad()));
     assert!(!counted(1, good()));
-    assert!(!counted(0, bad()), "nothing was started anew");
+    assert!(!counted(0, bad()), "nothing was started again");
 }
 
 #[test]

@@ -234,7 +234,7 @@ fn hashed(input: Plan) -> RepartitionExec {
 }
 
 #[test]
-fn an_exchange_that_keeps_an_order_is_sorted_anew() {
+fn an_exchange_that_keeps_an_order_is_sorted_again() {
     let exchange: Plan = Arc::new(hashed(sorted(3)).with_preserve_order());
     assert!(exchange.output_ordering().is_some());
     let made = changed(with_sorted_shuffles, exchange).unwrap();

@@ -80,7 +80,7 @@ fn refuse_lost_hours(expr: &Expr, columns: &DFSchema) -> Result<()> {
     let loses = |date: &Expr, interval: &Expr| is_date(date) && has_part_of_a_day(interval);
     match loses(left, right) || loses(right, left) {
         true => plan_err!(
-            "`{expr}` would lose the hours of the interval, for a date has none; cast the date to TIMESTAMP, or add whole days"
+            "`{expr}` would lose the hours of the interval, for a date has none; cast the date to TIMESTAMP(6), or add whole days"
         ),
         false => Ok(()),
     }
