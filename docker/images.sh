@@ -34,14 +34,12 @@ if [ "${1:-}" = etcd ]; then
 fi
 
 mkdir -p "$context"
-for binary in windlass windlass-scheduler windlass-executor; do
-    [ -x "$binaries/$binary" ] || {
-        echo "images: $binaries/$binary is missing: run \`make build\` first" >&2
-        exit 1
-    }
-    # Symbols make up most of such a binary, and only a debugger needs them.
-    if [ "$binaries/$binary" -nt "$context/$binary" ]; then strip -o "$context/$binary" "$binaries/$binary"; fi
-done
+[ -x "$binaries/windlass" ] || {
+    echo "images: $binaries/windlass is missing: run \`make build\` first" >&2
+    exit 1
+}
+# Symbols make up most of such a binary, and only a debugger needs them.
+if [ "$binaries/windlass" -nt "$context/windlass" ]; then strip -o "$context/windlass" "$binaries/windlass"; fi
 
 build windlass-storage:dev --file docker/storage.Dockerfile docker/storage
 build windlass-runtime:dev --target runtime - <docker/Dockerfile

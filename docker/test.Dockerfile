@@ -2,4 +2,4 @@
 # docker/images.sh makes it, and the image of the stage `runtime` of docker/Dockerfile.
 ARG RUNTIME=windlass-runtime:dev
 FROM ${RUNTIME}
-COPY windlass windlass-scheduler windlass-executor /usr/local/bin/
+COPY windlass /usr/local/bin/

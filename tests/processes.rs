@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::ops::Range;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -57,14 +58,14 @@ impl ProcessCluster {
         Self::with(ClusterOptions { executors, ..ClusterOptions::default() })
     }
 
-    /// Starts a cluster and returns when all executors have joined.
+    /// Starts a cluster and returns when all executors have joined. It runs everything in tasks unless options say otherwise.
     pub fn with(options: ClusterOptions) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (api, engine) = (free_address(), free_address());
         let home = options.home.clone().unwrap_or_else(|| folder.path().join("home").display().to_string());
         let mut args = vec!["--home".to_owned(), home, "--state-dir".to_owned(), path_of(&folder, "state")];
         args.extend([format!("--api-bind={api}"), format!("--engine-bind={engine}")]);
-        let usual = ["--executor-check=1s", "--executor-timeout=10s"].map(str::to_owned);
+        let usual = ["--executor-check=1s", "--executor-timeout=10s", "--small-job-limit=0"].map(str::to_owned);
         args.extend(unless_given(usual, &options.scheduler_args));
         let scheduler =
             ServerProcess::start("windlass-scheduler", "scheduler", folder.path(), args, &options.environment);
@@ -139,7 +140,7 @@ pub fn executor_args(scheduler: &str, work_dir: &Path) -> Vec<String> {
 /// A server as a child of the test. It is killed when dropped.
 pub struct ServerProcess {
     name: String,
-    binary: PathBuf,
+    server: String,
     args: Vec<String>,
     environment: Vec<(String, String)>,
     http: SocketAddr,
@@ -148,18 +149,18 @@ pub struct ServerProcess {
 }
 
 impl ServerProcess {
-    /// Starts `binary`, with probes on a free port and its log as `<name>.log` in `folder`. It may not be ready yet.
-    pub fn start(binary: &str, name: &str, folder: &Path, args: Vec<String>, environment: &[(String, String)]) -> Self {
-        let (binary, http) = (server_binary(binary), free_address());
+    /// Starts `server`, with probes on a free port and its log as `<name>.log` in `folder`. It may not be ready yet.
+    pub fn start(server: &str, name: &str, folder: &Path, args: Vec<String>, environment: &[(String, String)]) -> Self {
+        let (server, http) = (server.to_owned(), free_address());
         let log = folder.join(format!("{name}.log"));
-        let child = spawn(&binary, &args, environment, http, &log);
-        Self { name: name.to_owned(), binary, args, environment: environment.to_vec(), http, log, child }
+        let child = spawn(&server, &args, environment, http, &log);
+        Self { name: name.to_owned(), server, args, environment: environment.to_vec(), http, log, child }
     }
 
     /// Starts the process again, on the same ports, after it has ended.
     pub fn restart(&mut self) {
         assert!(self.has_ended(), "{} still runs", self.name);
-        self.child = spawn(&self.binary, &self.args, &self.environment, self.http, &self.log);
+        self.child = spawn(&self.server, &self.args, &self.environment, self.http, &self.log);
     }
 
     /// Where its probes are served.
@@ -259,18 +260,25 @@ impl Drop for ServerProcess {
     }
 }
 
-/// The server that the same build has made next to the tests.
-pub fn server_binary(name: &str) -> PathBuf {
+/// The program that the same build has made next to the tests.
+pub fn program() -> PathBuf {
     let tests = std::env::current_exe().expect("the tests' path");
     let folder = tests.parent().and_then(Path::parent).expect("the tests lie in deps");
-    let binary = folder.join(name);
-    assert!(binary.is_file(), "{} is missing: build it with `cargo build --workspace --bins`", binary.display());
-    binary
+    let program = folder.join("windlass");
+    assert!(program.is_file(), "{} is missing: build it with `cargo build --workspace --bins`", program.display());
+    program
+}
+
+/// The program, called as the link `server` to it.
+pub fn server(server: &str) -> Command {
+    let mut command = Command::new(program());
+    command.arg0(server);
+    command
 }
 
 /// A server's command without what this process's environment says about Windlass.
-pub fn server_command(binary: &Path) -> Command {
-    let mut command = Command::new(binary);
+pub fn server_command(name: &str) -> Command {
+    let mut command = server(name);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("WINDLASS_")) {
         command.env_remove(name);
     }
@@ -302,10 +310,10 @@ pub fn http_get(address: SocketAddr, path: &str) -> io::Result<(u16, String)> {
     status.map(|status| (status, body.to_owned())).ok_or_else(|| io::Error::other("no status"))
 }
 
-fn spawn(binary: &Path, args: &[String], environment: &[(String, String)], http: SocketAddr, log: &Path) -> Child {
+fn spawn(server: &str, args: &[String], environment: &[(String, String)], http: SocketAddr, log: &Path) -> Child {
     let output = File::options().create(true).append(true).open(log).expect("the log can be written");
     let errors = output.try_clone().expect("the log can be shared");
-    server_command(binary)
+    server_command(server)
         .args(args)
         .arg(format!("--http-bind={http}"))
         .envs(environment.iter().cloned())

@@ -243,7 +243,7 @@ pub async fn local_runs(home: &Location) -> Result<Runs, ClientError> {
     let stores = windlass_storage::Stores::default();
     let bundles = BundleReader::new(Arc::new(BundleStore::open(&stores, home)?));
     let mut live = BTreeSet::new();
-    if let Some(file) = Home::new(home.clone()).state_file().filter(|file| file.exists()) {
+    if let Some(file) = Home::new(home.clone()).state_file() {
         let state = RedbStore::open(file).await?;
         let leases = state.leases("pipelines/").await?;
         live.extend(leases.into_iter().filter(|lease| lease.in_force).filter_map(|lease| lease.holder.run_id));

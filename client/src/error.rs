@@ -32,6 +32,7 @@ pub enum ClientError {
     #[error(transparent)]
     Storage(#[from] windlass_storage::StorageError),
     /// The sessions cannot be built.
+    #[cfg(feature = "plans")]
     #[error(transparent)]
     Session(#[from] windlass_engine::session::SessionError),
     /// The home's folder cannot be created.
@@ -178,6 +179,7 @@ coded! {
         #[cfg(feature = "embedded")]
         Fixture => inner;
         Storage => inner;
+        #[cfg(feature = "plans")]
         Session => inner;
         SavedPlan => inner;
         PlanMoved => inner;

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use windlass_engine::session::Sessions;
+use windlass_process::WorkDir;
 
 use crate::metrics::TaskMetrics;
 use crate::node::ExecutorNode;
-use crate::work_dir::WorkDir;
-use crate::{ExecutorConfig, ExecutorError};
+use crate::{EXECUTOR, ExecutorConfig, ExecutorError};
 
 /// An executor in the same process as its scheduler, with its own threads. There may be several.
 ///
@@ -26,7 +26,7 @@ impl EmbeddedExecutor {
     /// # Errors
     /// [`ExecutorError`]: the work folder, the threads and ports, or joining the scheduler.
     pub async fn start(config: ExecutorConfig, sessions: Sessions) -> Result<Self, ExecutorError> {
-        let work_dir = WorkDir::create(&config.work_dir)?;
+        let work_dir = WorkDir::create(&config.work_dir, EXECUTOR)?;
         let metrics = TaskMetrics::new().map_err(|error| ExecutorError::Services(error.into()))?;
         Ok(Self { node: ExecutorNode::start_joined(config, work_dir, sessions, metrics).await? })
     }

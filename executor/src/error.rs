@@ -1,18 +1,14 @@
 //! Why an executor cannot start.
 
 use windlass_base::coded;
+use windlass_process::WorkDirError;
 
 /// Why an executor cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecutorError {
-    /// The work folder cannot be created or read.
-    #[error("the work folder `{folder}` cannot be used")]
-    WorkDir {
-        /// The folder.
-        folder: String,
-        /// Why not.
-        source: std::io::Error,
-    },
+    /// The work folder cannot be used.
+    #[error(transparent)]
+    WorkDir(#[from] WorkDirError),
     /// No thread or port was available.
     #[error("the executor cannot start its services")]
     Services(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -28,7 +24,7 @@ pub enum ExecutorError {
 
 coded! {
     ExecutorError {
-        WorkDir => "WL0530", "name a folder on a local disk that can be written";
+        WorkDir => inner;
         Services => "WL0531", "check the address it should listen on and the limits on threads and open files";
         Join => "WL0532" retry, "check that the scheduler runs, has the same version and can reach this host";
     }

@@ -10,12 +10,12 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use windlass_base::stack::THREAD_STACK_BYTES;
 use windlass_engine::session::Sessions;
+use windlass_process::WorkDir;
 
 use crate::drain::{Drained, drain};
 use crate::membership::{Membership, MembershipHandle, join, leave};
 use crate::metrics::TaskMetrics;
 use crate::services::{BoxError, Services};
-use crate::work_dir::WorkDir;
 use crate::{ExecutorConfig, ExecutorError};
 
 /// The number of threads for everything except tasks: heartbeats, messages, serving shuffle files.

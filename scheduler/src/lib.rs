@@ -19,6 +19,7 @@ mod planning;
 pub mod query;
 pub mod record;
 pub mod run;
+pub mod server;
 pub mod service;
 pub mod state;
 pub mod writer;

@@ -21,12 +21,12 @@ trap 'stop; rm -rf "$folder"' EXIT
 # Starts a cluster of $1 executors whose ports begin at $2, and waits until all have joined.
 start() {
     local executors=$1 port=$2
-    "$bin/windlass-scheduler" --home "$folder/home-$executors" --state-dir "$folder/state-$executors" --log warn \
+    "$bin/windlass" scheduler --home "$folder/home-$executors" --state-dir "$folder/state-$executors" --log warn \
         --api-bind "127.0.0.1:$port" --engine-bind "127.0.0.1:$((port + 1))" --http-bind "127.0.0.1:$((port + 2))" \
         2>>"$folder/log" &
     pids+=($!)
     for number in $(seq "$executors"); do
-        "$bin/windlass-executor" --scheduler "127.0.0.1:$((port + 1))" --vcores 1 --memory 4GiB --log warn \
+        "$bin/windlass" executor --scheduler "127.0.0.1:$((port + 1))" --vcores 1 --memory 4GiB --log warn \
             --work-dir "$folder/work-$executors-$number" --http-bind "127.0.0.1:$((port + 2 + number))" \
             --flight-port 0 --grpc-port 0 2>>"$folder/log" &
         pids+=($!)

@@ -20,7 +20,10 @@ pub(crate) struct CompareArgs {
     /// Where the example projects are.
     #[arg(long, default_value = "examples")]
     examples: PathBuf,
-    /// Run the TPC-H pipeline over the tables in this folder.
+    /// The project of the 22 queries of TPC-H.
+    #[arg(long, default_value = "tests/benches/tpch_queries")]
+    queries: PathBuf,
+    /// Run the TPC-H pipeline, and the 22 queries of TPC-H, over the tables in this folder.
     #[arg(long)]
     tpch: Option<PathBuf>,
     /// Run the code_graph pipeline over the source code in this folder.
@@ -54,6 +57,7 @@ pub(crate) fn run(args: &CompareArgs) -> Outcome {
     for pipeline in pipelines(args)? {
         let pairs = pairs(args, &programs, &pipeline, work.path())?;
         println!("### {}\n\n{}\n{}", pipeline.name, totals(&pairs), stages(&pairs));
+        println!("Geometric mean of the stages' ratios: {:.2}\n", geometric_mean(&pairs));
         differing.extend(different_rows(&pairs).into_iter().map(|stage| format!("{} / {stage}", pipeline.name)));
     }
     if args.trivial >= 2 {
@@ -69,23 +73,24 @@ fn pipelines(args: &CompareArgs) -> Outcome<Vec<Pipeline>> {
     let mut pipelines = Vec::new();
     if let Some(code) = &args.code {
         let is_code = |kind: &SourceKind| matches!(kind, SourceKind::TextFiles(_));
-        pipelines.push(pipeline(args, "code_graph", is_code, |_| code.clone())?);
+        pipelines.push(pipeline(&args.examples.join("code_graph"), "code_graph", is_code, |_| code.clone())?);
     }
     if let Some(data) = &args.tpch {
-        pipelines.push(pipeline(args, "tpch", |_| true, |source| data.join(source))?);
+        let place = |source: &str| data.join(source);
+        pipelines.push(pipeline(&args.examples.join("tpch"), "tpch", |_| true, place)?);
+        pipelines.push(pipeline(&args.queries, "the queries of TPC-H", |_| true, place)?);
     }
     Ok(pipelines)
 }
 
-/// The example `name`; the sources that are `moved` are where `place` says.
+/// The project in a folder; the sources that are `moved` are where `place` says.
 fn pipeline(
-    args: &CompareArgs,
+    project: &Path,
     name: &str,
     moved: impl Fn(&SourceKind) -> bool,
     place: impl Fn(&str) -> PathBuf,
 ) -> Outcome<Pipeline> {
-    let project = args.examples.join(name);
-    let graph = Project::open(&project, None, &[])?.graph;
+    let graph = Project::open(project, None, &[])?.graph;
     let mut sources = Vec::new();
     for (source, _) in graph.sources.iter().filter(|(_, spec)| moved(&spec.kind)) {
         let location = place(source.as_str());
@@ -94,7 +99,7 @@ fn pipeline(
         }
         sources.push((source.to_string(), location.display().to_string()));
     }
-    Ok(Pipeline { name: name.to_owned(), project, sources })
+    Ok(Pipeline { name: name.to_owned(), project: project.to_owned(), sources })
 }
 
 /// One run of each side.
@@ -159,14 +164,27 @@ fn totals(pairs: &[Pair]) -> Table {
     table
 }
 
+/// The median seconds of a stage on either side.
+fn seconds(pairs: &[Pair], stage: &str, side: Side) -> Spread {
+    let samples = pairs.iter().filter_map(|pair| find(pair.side(side), stage));
+    Spread::of(samples.map(|sample| sample.seconds))
+}
+
+/// Of the ratios of medians of all stages that write rows on both sides.
+fn geometric_mean(pairs: &[Pair]) -> f64 {
+    let ratio = |stage: String| {
+        pairs.iter().find_map(|pair| find(&pair.plain, &stage)?.rows)?;
+        let median = |side| seconds(pairs, &stage, side).median();
+        Some(median(Side::Windlass)? / median(Side::Plain)?)
+    };
+    let logarithms: Vec<f64> = stage_names(pairs).into_iter().filter_map(ratio).map(f64::ln).collect();
+    (logarithms.iter().sum::<f64>() / logarithms.len() as f64).exp()
+}
+
 fn stages(pairs: &[Pair]) -> Table {
     let mut table = Table::new(&["stage", "rows", "Windlass, s", "plain, s", "ratio of medians"]);
     for stage in stage_names(pairs) {
-        let seconds = |side| {
-            let samples = pairs.iter().filter_map(|pair| find(pair.side(side), &stage));
-            Spread::of(samples.map(|sample| sample.seconds))
-        };
-        let (windlass, plain) = (seconds(Side::Windlass), seconds(Side::Plain));
+        let (windlass, plain) = (seconds(pairs, &stage, Side::Windlass), seconds(pairs, &stage, Side::Plain));
         let rows = pairs.iter().find_map(|pair| find(&pair.plain, &stage)?.rows);
         let ratio = windlass.median().zip(plain.median()).filter(|_| rows.is_some());
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());

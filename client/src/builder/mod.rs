@@ -47,8 +47,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "plans")]
 use datafusion::arrow::datatypes::SchemaRef;
+#[cfg(feature = "plans")]
 use datafusion::prelude::SessionContext;
+#[cfg(feature = "plans")]
 use windlass_engine::function::Functions;
 use windlass_project::graph::check;
 use windlass_project::spec::files::{MANIFEST, STAGES_DIR};
@@ -69,6 +72,7 @@ use crate::project::Project;
 ///
 /// # Errors
 /// [`ClientError::Session`] if a table is given twice.
+#[cfg(feature = "plans")]
 pub fn planning_context(tables: &[(&str, SchemaRef)]) -> Result<SessionContext, ClientError> {
     Ok(windlass_engine::session::planning_context(tables, Functions::standard())?)
 }

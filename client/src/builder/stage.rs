@@ -1,12 +1,15 @@
 //! A stage of a project built in code, and its file.
 
+#[cfg(feature = "plans")]
 use datafusion::dataframe::DataFrame;
+#[cfg(feature = "plans")]
 use datafusion::logical_expr::LogicalPlan;
+#[cfg(feature = "plans")]
 use windlass_engine::codec::logical::encode_plan;
 use windlass_project::spec::is_name;
 use windlass_project::spec::pipeline::DatasetOverride;
-use windlass_project::spec::plan_text;
-use windlass_project::spec::plan_text::ENGINE_VERSION;
+#[cfg(feature = "plans")]
+use windlass_project::spec::plan_text::{self, ENGINE_VERSION};
 use windlass_project::spec::table::{
     Export, Incremental, Materialize, MergeWrite, OnDefinitionChange, TableSettings, WriteMode,
 };
@@ -26,6 +29,7 @@ pub struct StageBuilder {
 #[derive(Debug, Clone)]
 enum Body {
     Sql(String),
+    #[cfg(feature = "plans")]
     Plan(Box<LogicalPlan>),
 }
 
@@ -37,11 +41,13 @@ impl StageBuilder {
 
     /// A stage that is an unoptimized plan over tables with the names of sources and stages, such as one built in a
     /// [`planning_context`](super::planning_context). The providers of its tables make no difference.
+    #[cfg(feature = "plans")]
     pub fn plan(name: impl Into<String>, plan: LogicalPlan) -> Self {
         Self { name: name.into(), body: Body::Plan(Box::new(plan)), header: Map::default() }
     }
 
     /// A stage that is the plan of a data frame, as [`StageBuilder::plan`].
+    #[cfg(feature = "plans")]
     pub fn data_frame(name: impl Into<String>, frame: DataFrame) -> Self {
         Self::plan(name, frame.into_unoptimized_plan())
     }
@@ -98,6 +104,7 @@ impl StageBuilder {
         match self.body {
             Body::Sql(sql) if header.is_empty() => Ok(("sql", sql)),
             Body::Sql(sql) => Ok(("sql", format!("{}{sql}", comment(&header)))),
+            #[cfg(feature = "plans")]
             Body::Plan(plan) => {
                 let plan =
                     encode_plan(&plan).map_err(|source| BuildError::Plan { stage: self.name.clone(), source })?;

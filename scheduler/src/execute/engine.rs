@@ -1,8 +1,8 @@
 //! The engines behind one door: it takes plans and hands out jobs.
 //!
 //! ```text
-//!            ┌ on a cluster ─ Place: in tasks on executors (cluster_engine), or, if a plan cannot be cut or sent, as a whole here
-//! JobRequest ┤                                                                                                        (local)
+//!            ┌ on a cluster ─ Place: in tasks on executors (cluster_engine), or as a whole here (local), if a plan is small or
+//! JobRequest ┤                        cannot be cut or sent
 //!            └ in this process ─ Place: as a whole here (local)
 //! ```
 //!
@@ -19,6 +19,7 @@ use super::arrival;
 use super::cluster_engine::ClusterEngine;
 use super::distributable::distributable;
 use super::local::LocalJob;
+use super::small_jobs::SmallJobs;
 use super::{EngineError, Place, RunningJob};
 use crate::cluster::SchedulerProcess;
 
@@ -49,14 +50,19 @@ pub struct Engine {
 
 #[derive(Debug, Clone)]
 enum Kind {
-    Cluster(ClusterEngine),
+    Cluster { cluster: ClusterEngine, small: SmallJobs },
     InProcess { vcores: usize },
 }
 
 impl Engine {
-    /// The engine whose jobs `scheduler` runs. Stop the scheduler last: without it, jobs are lost.
+    /// The engine whose jobs `scheduler` runs, all in tasks. Stop the scheduler last: without it, jobs are lost.
     pub fn new(scheduler: &SchedulerProcess) -> Self {
-        Self { kind: Kind::Cluster(ClusterEngine::new(scheduler)) }
+        Self::with_small_jobs(scheduler, SmallJobs::new(0))
+    }
+
+    /// As [`Engine::new`], with `small` jobs in this process.
+    pub fn with_small_jobs(scheduler: &SchedulerProcess, small: SmallJobs) -> Self {
+        Self { kind: Kind::Cluster { cluster: ClusterEngine::new(scheduler), small } }
     }
 
     /// An engine that runs every plan as a whole in this process, on as many threads as the machine has processors: no task is
@@ -69,7 +75,7 @@ impl Engine {
     /// Tells the engine that `executor` keeps its files in `work_dir` on this machine: results are then read there
     /// instead of being sent over a socket.
     pub fn add_local_executor(&self, executor: &str, work_dir: &Path) {
-        if let Kind::Cluster(cluster) = &self.kind {
+        if let Kind::Cluster { cluster, .. } = &self.kind {
             cluster.add_local_executor(executor, work_dir);
         }
     }
@@ -77,7 +83,7 @@ impl Engine {
     /// How many executors have joined, and how many tasks can run side by side.
     pub async fn capacity(&self) -> Capacity {
         match &self.kind {
-            Kind::Cluster(cluster) => cluster.capacity().await,
+            Kind::Cluster { cluster, .. } => cluster.capacity().await,
             Kind::InProcess { vcores } => Capacity { executors: 0, vcores: *vcores },
         }
     }
@@ -85,7 +91,10 @@ impl Engine {
     /// Where `plan`, which was made in the session `context`, can run.
     pub fn place(&self, plan: &Arc<dyn ExecutionPlan>, context: &SessionContext) -> Place {
         match &self.kind {
-            Kind::Cluster(cluster) => Place::of(plan, context, &cluster.codec()),
+            Kind::Cluster { cluster, small } => match small.reason(plan) {
+                Some(reason) => Place::Scheduler { reason },
+                None => Place::of(plan, context, &cluster.codec()),
+            },
             Kind::InProcess { .. } => Place::Process,
         }
     }
@@ -96,15 +105,15 @@ impl Engine {
     /// As [`Engine::submit`].
     pub async fn start(&self, request: JobRequest, place: &Place) -> Result<RunningJob, EngineError> {
         match (&self.kind, place) {
-            (Kind::Cluster(cluster), Place::Cluster { .. }) => {
+            (Kind::Cluster { cluster, .. }, Place::Cluster { .. }) => {
                 let plan = with_large_stack(|| distributable(request.plan))?;
                 cluster.send(JobRequest { plan, ..request }).await
             }
-            (_, Place::Scheduler { reason }) => {
+            (Kind::Cluster { small, .. }, Place::Scheduler { reason }) => {
                 tracing::info!(job = request.name, reason, "a job runs as a whole in this process");
-                Ok(RunningJob::here(LocalJob::start(request)?))
+                Ok(RunningJob::here(LocalJob::start(request, Some(Arc::clone(&small.turns)))?))
             }
-            _ => Ok(RunningJob::here(LocalJob::start(request)?)),
+            _ => Ok(RunningJob::here(LocalJob::start(request, None)?)),
         }
     }
 
@@ -115,12 +124,12 @@ impl Engine {
     /// if the scheduler has stopped. Most other faults show when the job is waited for.
     pub async fn submit(&self, request: JobRequest) -> Result<RunningJob, EngineError> {
         match &self.kind {
-            Kind::Cluster(cluster) => {
+            Kind::Cluster { cluster, .. } => {
                 let plan = with_large_stack(|| distributable(request.plan))?;
                 with_large_stack(|| arrival::check(&plan, &request.session.task_ctx(), &cluster.codec()))?;
                 cluster.send(JobRequest { plan, ..request }).await
             }
-            Kind::InProcess { .. } => Ok(RunningJob::here(LocalJob::start(request)?)),
+            Kind::InProcess { .. } => Ok(RunningJob::here(LocalJob::start(request, None)?)),
         }
     }
 }

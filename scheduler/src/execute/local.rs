@@ -11,7 +11,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use datafusion::prelude::SessionContext;
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use windlass_base::error::Failure;
@@ -37,11 +37,11 @@ pub(super) struct LocalJob {
 }
 
 impl LocalJob {
-    /// Starts the job.
+    /// Starts the job, as soon as there is a turn for it.
     ///
     /// # Errors
     /// The engine's, if the plan cannot be made one that can be stopped.
-    pub(super) fn start(request: JobRequest) -> Result<Self, EngineError> {
+    pub(super) fn start(request: JobRequest, turns: Option<Arc<Semaphore>>) -> Result<Self, EngineError> {
         let JobRequest { plan, session, .. } = request;
         let (stop, requests) = (CancellationToken::new(), Arc::new(TaskRequests::default()));
         // What ends the operators is not what tells that somebody has cancelled: a failure ends them too.
@@ -58,6 +58,7 @@ impl LocalJob {
             session,
             requests: Arc::clone(&requests),
             tasks: tasks.clone(),
+            turns,
             // Parts of the plan that run in the background are told to end when the job has failed.
             end: end.drop_guard(),
         };
@@ -157,12 +158,17 @@ struct Work {
     session: Arc<SessionContext>,
     requests: Arc<TaskRequests>,
     tasks: Tasks,
+    turns: Option<Arc<Semaphore>>,
     end: DropGuard,
 }
 
 impl Work {
     /// All rows of the plan.
     async fn rows(self) -> LocalOutcome {
+        let _turn = match &self.turns {
+            Some(turns) => turns.acquire().await.ok(),
+            None => None,
+        };
         let task = self.requests.in_context(&self.session.task_ctx());
         let partitions = self.plan.output_partitioning().partition_count();
         let mut running = JoinSet::new();

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! JobRequest ─start→ RunningJob ─wait→ FinishedJob ─rows, stream→ record batches
-//!      └ Place: in tasks, or as a whole here (place, local)
+//!      └ Place: in tasks, or as a whole here (place, small_jobs, local)
 //!                         └── progress, cancel    └── evidence → JobEvidence
 //! ```
 
@@ -17,6 +17,7 @@ mod kept_rows;
 mod local;
 mod place;
 mod result;
+mod small_jobs;
 mod task_size;
 
 pub use engine::{Capacity, Engine, JobRequest};
@@ -25,3 +26,4 @@ pub use evidence::{EngineStageState, JobEvidence, OperatorEvidence, StageEvidenc
 pub use job::{JobProgress, RunningJob, StageProgress};
 pub use place::Place;
 pub use result::FinishedJob;
+pub use small_jobs::SmallJobs;

@@ -1,9 +1,11 @@
 //! A state store in one file of the project's home.
 //!
-//! Who has the file open for writing locks out every other process. A run lasts long, and meanwhile other commands must
-//! be able to look at the state, so the file is opened for each operation and closed at once; a process that finds it open
-//! tries again shortly after. A change costs several syncs of the disk, a look at the state none.
+//! Any number of processes may use the file at a time: redb lets one of them change it at a time, and the others read on.
+//! Whoever changes it keeps it open, since opening it for that costs more than a change. To look at it, it is opened for a
+//! moment, and is not changed by that: not even made if it is missing, or repaired if its last writer was killed.
 
+use std::fmt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +14,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use parking_lot::Mutex;
-use redb::{Builder, Database, DatabaseError, ReadOnlyDatabase, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::backends::InMemoryBackend;
+use redb::{
+    Builder, ConcurrencyMode, Database, DatabaseError, ReadTransaction, ReadableDatabase, ReadableTable,
+    StorageBackend, StorageError, TableDefinition, TableError,
+};
 
 use super::clock::{Clock, SystemClock};
 use super::error::StateError;
@@ -26,13 +32,13 @@ const ENTRIES: TableDefinition<'_, &str, (u64, &[u8])> = TableDefinition::new("e
 /// `format`, and `revision`: the latest one given.
 const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 
-/// How long an operation waits for other processes to close the file.
+/// How long an operation waits for a process that does not share the file, such as one of an earlier version.
 const PATIENCE: Duration = Duration::from_secs(20);
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 /// How often a watch looks at the file.
 const WATCH_PERIOD: Duration = Duration::from_millis(200);
-/// The file is opened for a moment only: a cache of redb's usual gigabyte would never fill.
+/// The file is small: a cache of redb's usual gigabyte would never fill.
 const CACHE_BYTES: usize = 4 * 1024 * 1024;
 
 /// A state store in a file. Any number of handles, in any number of processes of a machine, may use the same file.
@@ -45,21 +51,50 @@ pub struct RedbStore {
 #[derive(Debug)]
 struct StateFile {
     path: PathBuf,
-    /// Held while this handle has the file open, so that the tasks of one process take turns without waiting in vain.
-    turn: Mutex<()>,
+    /// The file, open for changes, from the first of them on.
+    writer: Mutex<Option<Writer>>,
+}
+
+/// The file as it is open for changes.
+struct Writer {
+    database: Database,
+    /// Device and number of the file: at its path another one may lie by now.
+    file: Option<(u64, u64)>,
+}
+
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("file", &self.file).finish_non_exhaustive()
+    }
 }
 
 impl RedbStore {
-    /// The store in the file at `path`, which is made, with its folder, if there is none.
+    /// The store in the file at `path`, which is made, with its folder, by the first change.
+    ///
+    /// # Errors
+    /// [`StateError`] if there is a file that is no state store, or cannot be read.
     pub async fn open(path: impl Into<PathBuf>) -> Result<Self, StateError> {
         Self::open_with_clock(path, Arc::new(SystemClock)).await
     }
 
     /// As [`RedbStore::open`], with leases that expire by `clock`.
+    ///
+    /// # Errors
+    /// As [`RedbStore::open`].
     pub async fn open_with_clock(path: impl Into<PathBuf>, clock: Arc<dyn Clock>) -> Result<Self, StateError> {
-        let file = StateFile { path: path.into(), turn: Mutex::new(()) };
+        let file = StateFile { path: path.into(), writer: Mutex::new(None) };
         let store = Self { clock, file: Arc::new(file) };
-        store.blocking(StateFile::prepare).await?;
+        store.blocking(|file| file.read((), |_| Ok(()))).await?;
+        Ok(store)
+    }
+
+    /// As [`RedbStore::open`], and makes the file at once.
+    ///
+    /// # Errors
+    /// As [`RedbStore::open`], and if the file cannot be made.
+    pub async fn create(path: impl Into<PathBuf>) -> Result<Self, StateError> {
+        let store = Self::open(path).await?;
+        store.blocking(|file| file.write(|_| Ok(()))).await?;
         Ok(store)
     }
 
@@ -79,45 +114,17 @@ impl RedbStore {
 }
 
 impl StateFile {
-    /// Makes the file and its tables, or checks those that are there.
-    fn prepare(&self) -> Result<(), StateError> {
-        if let Some(folder) = self.path.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| self.unavailable(error))?;
-        }
-        self.write(|database| {
-            let transaction = database.begin_write()?;
-            let found = {
-                transaction.open_table(ENTRIES)?;
-                let mut meta = transaction.open_table(META)?;
-                let found = meta.get("format")?.map(|v| v.value());
-                if found.is_none() {
-                    meta.insert("format", FORMAT)?;
-                }
-                found
-            };
-            match found {
-                Some(_) => transaction.abort()?,
-                None => transaction.commit()?,
-            }
-            Ok(found.unwrap_or(FORMAT))
-        })
-        .and_then(|found| match found {
-            FORMAT => Ok(()),
-            _ => Err(StateError::Format { path: self.path.clone(), found, supported: FORMAT }),
-        })
-    }
-
     fn get(&self, key: &str) -> Result<Option<Versioned>, StateError> {
-        self.read(|database| {
-            let entries = database.begin_read()?.open_table(ENTRIES)?;
+        self.read(None, |transaction| {
+            let entries = transaction.open_table(ENTRIES)?;
             let found = entries.get(key)?;
             Ok(found.map(|v| versioned(v.value())))
         })
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<Entry>, StateError> {
-        self.read(|database| {
-            let entries = database.begin_read()?.open_table(ENTRIES)?;
+        self.read(Vec::new(), |transaction| {
+            let entries = transaction.open_table(ENTRIES)?;
             let mut listed = Vec::new();
             for item in entries.range(prefix..)? {
                 let (key, value) = item?;
@@ -165,28 +172,109 @@ impl StateFile {
         })
     }
 
-    /// Opens the file for writing, does the work and closes it.
-    fn write<T>(&self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, StateError> {
-        let _turn = self.turn.lock();
-        let database = self.when_free(|| builder().create(&self.path))?;
-        work(&database).map_err(|error| self.failed(error))
-    }
-
-    /// Opens the file for reading, which costs a thousandth of opening it for writing, does the work and closes it.
-    fn read<T>(&self, work: impl FnOnce(&ReadOnlyDatabase) -> Result<T, redb::Error>) -> Result<T, StateError> {
-        let _turn = self.turn.lock();
-        let database = self.when_free(|| match builder().open_read_only(&self.path) {
-            // The process that wrote last was killed meanwhile; only opening the file for writing repairs it.
-            Err(DatabaseError::RepairAborted) => {
-                drop(builder().open(&self.path)?);
-                builder().open_read_only(&self.path)
+    /// Deletes all keys that begin with `prefix`, in one change.
+    fn delete_prefix(&self, prefix: &str) -> Result<(), StateError> {
+        self.write(|database| {
+            let transaction = database.begin_write()?;
+            {
+                let mut entries = transaction.open_table(ENTRIES)?;
+                let deleted = entries.extract_from_if(prefix.., |key, _| key.starts_with(prefix))?.count();
+                let mut meta = transaction.open_table(META)?;
+                let revision = meta.get("revision")?.map_or(0, |v| v.value());
+                meta.insert("revision", revision + u64::from(deleted > 0))?;
             }
-            opened => opened,
-        })?;
-        work(&database).map_err(|error| self.failed(error))
+            Ok(transaction.commit()?)
+        })
     }
 
-    /// Opens the file as soon as no other process has it open.
+    /// Does `work`, which changes the file.
+    fn write<T>(&self, work: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, StateError> {
+        let mut writer = self.writer.lock();
+        let current = self.identity();
+        // The old file is closed before another is opened.
+        drop(writer.take_if(|writer| writer.file != current));
+        let Writer { database, .. } = match &mut *writer {
+            Some(writer) => writer,
+            none => none.insert(self.open_for_changes()?),
+        };
+        let outcome = work(database);
+        if outcome.is_err() {
+            *writer = None;
+        }
+        outcome.map_err(|error| self.failed(error))
+    }
+
+    /// Opens the file for changes, and makes it and its tables if they are missing.
+    fn open_for_changes(&self) -> Result<Writer, StateError> {
+        if let Some(folder) = self.path.parent() {
+            std::fs::create_dir_all(folder).map_err(|error| self.unavailable(error))?;
+        }
+        let database = self.when_free(|| shared().create(&self.path))?;
+        let format = format_of(&database).map_err(|error| self.failed(error))?;
+        self.check(format)?;
+        Ok(Writer { database, file: self.identity() })
+    }
+
+    /// Does `work`, which looks at the file; `missing` is the answer where there is none.
+    fn read<T>(
+        &self,
+        missing: T,
+        work: impl FnOnce(ReadTransaction) -> Result<T, redb::Error>,
+    ) -> Result<T, StateError> {
+        // The empty file of a process that is just making the store counts as none.
+        let is_missing = |length: std::io::Result<u64>| match length {
+            Ok(length) => Ok(length == 0),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(self.unavailable(error)),
+        };
+        if is_missing(std::fs::metadata(&self.path).map(|file| file.len()))? {
+            return Ok(missing);
+        }
+        let opened = self.when_free(|| match shared().open_read_only(&self.path) {
+            Ok(database) => Ok(Box::new(database) as Box<dyn ReadableDatabase>),
+            Err(DatabaseError::RepairAborted) => Ok(Box::new(self.repaired_copy()?) as Box<dyn ReadableDatabase>),
+            Err(error) => Err(error),
+        })?;
+        let looked = || {
+            let transaction = opened.begin_read()?;
+            let format = match transaction.open_table(META) {
+                Ok(meta) => meta.get("format")?.map(|v| v.value()),
+                // Its tables are just being made.
+                Err(TableError::TableDoesNotExist(_)) => return Ok((FORMAT, missing)),
+                Err(error) => return Err(error.into()),
+            };
+            match format.unwrap_or(FORMAT) {
+                FORMAT => Ok((FORMAT, work(transaction)?)),
+                other => Ok((other, missing)),
+            }
+        };
+        let (format, found) = looked().map_err(|error| self.failed(error))?;
+        self.check(format)?;
+        Ok(found)
+    }
+
+    /// A copy in memory of the file, whose last writer was killed: only whoever changes it repairs it.
+    fn repaired_copy(&self) -> Result<Database, DatabaseError> {
+        let bytes = std::fs::read(&self.path).map_err(StorageError::from)?;
+        let memory = InMemoryBackend::new();
+        memory.set_len(bytes.len() as u64).map_err(StorageError::from)?;
+        memory.write(0, &bytes).map_err(StorageError::from)?;
+        builder().create_with_backend(memory)
+    }
+
+    fn check(&self, found: u64) -> Result<(), StateError> {
+        match found {
+            FORMAT => Ok(()),
+            _ => Err(StateError::Format { path: self.path.clone(), found, supported: FORMAT }),
+        }
+    }
+
+    /// Device and number of the file at the path.
+    fn identity(&self) -> Option<(u64, u64)> {
+        std::fs::metadata(&self.path).ok().map(|file| (file.dev(), file.ino()))
+    }
+
+    /// Opens the file as soon as no process has it open that does not share it.
     fn when_free<D>(&self, open: impl Fn() -> Result<D, DatabaseError>) -> Result<D, StateError> {
         let begun = Instant::now();
         let mut pause = FIRST_PAUSE;
@@ -227,6 +315,32 @@ impl StateFile {
     }
 }
 
+/// The format of the file, which gets its tables if it has none.
+fn format_of(database: &Database) -> Result<u64, redb::Error> {
+    let transaction = database.begin_write()?;
+    let found = {
+        transaction.open_table(ENTRIES)?;
+        let mut meta = transaction.open_table(META)?;
+        let found = meta.get("format")?.map(|v| v.value());
+        if found.is_none() {
+            meta.insert("format", FORMAT)?;
+        }
+        found
+    };
+    match found {
+        Some(_) => transaction.abort()?,
+        None => transaction.commit()?,
+    }
+    Ok(found.unwrap_or(FORMAT))
+}
+
+/// How a file is opened that other processes may have open.
+fn shared() -> Builder {
+    let mut builder = builder();
+    builder.set_concurrency_mode(ConcurrencyMode::MultiWriter);
+    builder
+}
+
 fn builder() -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES);
@@ -259,6 +373,11 @@ impl StateStore for RedbStore {
         let key = key.to_owned();
         let outcome = self.blocking(move |file| file.compare_and_change(&key, Some(expected), None)).await?;
         Ok(outcome.map_or_else(DeleteOutcome::Moved, |_| DeleteOutcome::Deleted))
+    }
+
+    async fn delete_prefix(&self, prefix: &str) -> Result<(), StateError> {
+        let prefix = prefix.to_owned();
+        self.blocking(move |file| file.delete_prefix(&prefix)).await
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<Entry>, StateError> {

@@ -86,6 +86,14 @@ pub trait StateStore: Send + Sync + std::fmt::Debug {
     /// Deletes a key if it still has the `expected` revision.
     async fn compare_and_delete(&self, key: &str, expected: Revision) -> Result<DeleteOutcome, StateError>;
 
+    /// Deletes every key that begins with `prefix`: in one change, or one by one in their order.
+    async fn delete_prefix(&self, prefix: &str) -> Result<(), StateError> {
+        for entry in self.list(prefix).await? {
+            self.compare_and_delete(&entry.key, entry.revision).await?;
+        }
+        Ok(())
+    }
+
     /// Every key that begins with `prefix`, in the order of their bytes, all as of one moment.
     async fn list(&self, prefix: &str) -> Result<Vec<Entry>, StateError>;
 

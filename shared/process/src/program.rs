@@ -25,7 +25,7 @@ const HTTP_BIND: &str = "http-bind";
 /// A server process: its name, its description, and its settings.
 #[derive(Debug)]
 pub struct Program {
-    /// The name of the binary.
+    /// Its name: of the link under which it is called, in logs and in traces.
     pub name: &'static str,
     /// What it does, in a line.
     pub about: &'static str,
@@ -38,10 +38,14 @@ pub struct Program {
 }
 
 impl Program {
-    /// Parses the arguments of this process, then acts on them: `run` with the effective settings, or `--print-config`
-    /// or `--healthcheck`. Reports errors on stderr.
-    pub fn main(&self, run: impl FnOnce(Values) -> Result<(), ProcessFailure>) -> ExitCode {
-        let matches = match self.command().try_get_matches_from(std::env::args_os()) {
+    /// Parses the arguments of a process, the first of which is how it was called, then acts on them: `run` with the
+    /// effective settings, or `--print-config` or `--healthcheck`. Reports errors on stderr.
+    pub fn main(
+        &self,
+        args: impl IntoIterator<Item = OsString>,
+        run: impl FnOnce(Values) -> Result<(), ProcessFailure>,
+    ) -> ExitCode {
+        let matches = match self.command().try_get_matches_from(args) {
             Ok(matches) => matches,
             Err(error) => {
                 // There is nobody to notify if the terminal is gone.

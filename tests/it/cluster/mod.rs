@@ -5,4 +5,5 @@ mod cancels;
 mod faults;
 mod home;
 mod lake;
+mod small_jobs;
 mod sql;

@@ -12,14 +12,14 @@ mod wire;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use windlass_tests::processes::server_binary;
+use windlass_tests::processes;
 
 /// The servers.
 const BINARIES: [&str; 2] = ["windlass-scheduler", "windlass-executor"];
 
 /// A server's command with an empty environment.
 fn server(name: &str) -> Command {
-    let mut command = Command::new(server_binary(name));
+    let mut command = processes::server(name);
     command.env_clear().current_dir(Path::new("/"));
     command
 }

@@ -1,13 +1,16 @@
 //! Settings by flag, variable and file.
 
 use std::fs;
+use std::process::Command;
+
+use windlass_tests::processes::program;
 
 use super::{BINARIES, server, stderr, stdout};
 
 /// The required settings of each server, and those that would differ between machines.
 fn needed(name: &str) -> &'static [&'static str] {
     match name {
-        "windlass-scheduler" => &["--home", "s3://lake/windlass"],
+        "windlass-scheduler" => &["--home", "s3://lake/windlass", "--memory", "1GiB"],
         _ => &["--scheduler", "scheduler:50050", "--vcores", "2", "--memory", "1GiB"],
     }
 }
@@ -24,6 +27,18 @@ fn help_shows_a_command_line_that_works() {
         assert!(help.contains("WINDLASS_HTTP_BIND") && help.contains("AWS_ACCESS_KEY_ID"));
         let version = stdout(&server(name).arg("--version").output().unwrap());
         assert_eq!(version.trim(), format!("{name} {}", env!("CARGO_PKG_VERSION")));
+    }
+}
+
+#[test]
+fn servers_are_subcommands_of_the_command() {
+    for name in BINARIES {
+        let server = name.strip_prefix("windlass-").unwrap();
+        let help = stdout(&Command::new(program()).args([server, "--help"]).output().unwrap());
+        assert!(help.contains(&format!("Usage: windlass {server} [OPTIONS]")), "{help}");
+        let misplaced = Command::new(program()).args(["--home", "/tmp/home", server]).output().unwrap();
+        assert_eq!(misplaced.status.code(), Some(2));
+        assert!(stderr(&misplaced).contains("write the server first"), "{}", stderr(&misplaced));
     }
 }
 

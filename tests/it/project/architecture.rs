@@ -140,6 +140,30 @@ fn crates_depend_only_on_lower_ones() {
     assert_eq!(heavy(&resolved), Vec::<String>::new());
 }
 
+/// The packages that the client consists of with these features.
+fn of_client(features: &[&str]) -> BTreeSet<String> {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
+    let tree = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["tree", "--package", "windlass-client", "--edges", "normal", "--prefix", "none", "--format", "{p}"])
+        .args(["--locked", "--offline", "--no-default-features", "--features", &features.join(","), "--manifest-path"])
+        .arg(manifest)
+        .output()
+        .unwrap();
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let lines = String::from_utf8(tree.stdout).unwrap();
+    lines.lines().filter_map(|line| line.split(' ').next().map(ToOwned::to_owned)).collect()
+}
+
+#[test]
+fn a_client_of_a_cluster_contains_neither_servers_nor_tables() {
+    const OF_SERVERS: [&str; 5] =
+        ["deltalake", "ballista-scheduler", "ballista-executor", "tree-sitter", "opentelemetry"];
+    let (remote, embedded) = (of_client(&[]), of_client(&["embedded"]));
+    assert!(OF_SERVERS.iter().all(|package| embedded.contains(*package)), "{embedded:?}");
+    let brought: Vec<_> = OF_SERVERS.iter().filter(|package| remote.contains(**package)).collect();
+    assert_eq!(brought, Vec::<&&str>::new());
+}
+
 fn edges(edges: &[(&str, &[&str])]) -> Edges {
     let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     edges.iter().map(|(name, dependencies)| ((*name).to_owned(), owned(dependencies))).collect()

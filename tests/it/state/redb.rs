@@ -91,6 +91,6 @@ async fn a_file_that_is_not_a_state_store_is_named_and_left_alone() {
 async fn a_folder_that_cannot_be_made_is_named() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("home"), "a file").unwrap();
-    let error = RedbStore::open(folder.path().join("home/state.redb")).await.unwrap_err();
+    let error = RedbStore::create(folder.path().join("home/state.redb")).await.unwrap_err();
     assert!(matches!(error, StateError::Unavailable { .. }), "{error:?}");
 }

@@ -1,5 +1,6 @@
 //! The arguments of the command.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -156,6 +157,20 @@ Examples:
   windlass query 'SELECT * FROM repo_summary' --as-of-run latest
   windlass query --file question.sql")]
     Query(QueryArgs),
+    /// Run the scheduler of a cluster: `windlass scheduler --help` shows its settings
+    #[command(disable_help_flag = true)]
+    Scheduler(ServerArgs),
+    /// Run an executor of a cluster: `windlass executor --help` shows its settings
+    #[command(disable_help_flag = true)]
+    Executor(ServerArgs),
+}
+
+/// Arguments of a server, which parses them itself.
+#[derive(Debug, Args)]
+pub(crate) struct ServerArgs {
+    /// The settings of the server
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) settings: Vec<OsString>,
 }
 
 /// Arguments of `init`.

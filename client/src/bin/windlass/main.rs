@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! arguments ─args→ Cli ─command/*→ the client library ─→ output (stdout) and progress (stderr)
-//!                                         └─ failure → exit code
+//!     │                                   └─ failure → exit code
+//!     └─servers→ a scheduler or an executor, until a signal ends it
 //! ```
 
 mod args;
@@ -11,7 +12,9 @@ mod failure;
 mod output;
 mod output_file;
 mod progress;
+mod servers;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -26,7 +29,11 @@ use crate::failure::CommandError;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let args: Vec<OsString> = std::env::args_os().collect();
+    if let Some(code) = servers::main(&args) {
+        return code;
+    }
+    let cli = Cli::parse_from(args);
     log_to_stderr(cli.global.verbose);
     let as_json = cli.global.output == Output::Json;
     let outcome = with_large_stack(|| {
@@ -72,6 +79,11 @@ async fn dispatch(global: &Global, command: Command) -> Result<(), CommandError>
         Command::Runs(args) => command::runs::run(global, &args).await,
         Command::Explain(args) => command::explain::run(global, &args).await,
         Command::Query(args) => command::query::run(global, &args).await,
+        Command::Scheduler(_) | Command::Executor(_) => Err(CommandError::Usage {
+            message: "a server does not take the options of the command".to_owned(),
+            help: "write the server first: `windlass scheduler --home DIR`, `windlass executor --scheduler HOST:PORT`"
+                .to_owned(),
+        }),
     }
 }
 

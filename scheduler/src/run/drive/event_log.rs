@@ -98,10 +98,7 @@ pub async fn remove(store: &dyn StateStore, run_id: &RunId) -> Result<(), EventL
     if let Some(schedule) = store.get(&key).await? {
         store.compare_and_delete(&key, schedule.revision).await?;
     }
-    for entry in store.list(&events_prefix(run_id)).await? {
-        store.compare_and_delete(&entry.key, entry.revision).await?;
-    }
-    Ok(())
+    Ok(store.delete_prefix(&events_prefix(run_id)).await?)
 }
 
 fn schedule_key(run_id: &RunId) -> String {

@@ -113,7 +113,7 @@ fn print(global: &Global, checks: &[Check]) -> Result<(), CommandError> {
 /// Checks that need no project.
 fn machine() -> Vec<Check> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let memory = windlass_executor::memory::process_memory();
+    let memory = windlass_process::memory::process_memory();
     let credentials = credential_variables();
     vec![
         Check::ok("windlass", env!("CARGO_PKG_VERSION")),

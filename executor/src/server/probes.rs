@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::{ExecutorStatus, TaskMetrics};
 use async_trait::async_trait;
 use datafusion::execution::memory_pool::MemoryPool;
 use prometheus::proto::MetricFamily;
 use prometheus::{IntGauge, Registry};
 use serde_json::{Map, json};
-use windlass_executor::{ExecutorStatus, TaskMetrics};
 use windlass_process::{Probes, Readiness};
 
 /// The executor's state for probes.

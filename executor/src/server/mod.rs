@@ -1,4 +1,4 @@
-//! The executor as a process.
+//! The executor as a server: a process with settings, probes and signals.
 //!
 //! ```text
 //! settings ─→ work folder, sessions, ports ─→ ExecutorNode (joins, runs tasks, rejoins)
@@ -8,6 +8,7 @@
 mod probes;
 mod settings;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,20 +18,21 @@ use windlass_base::config::SessionSettings;
 use windlass_base::stack::THREAD_STACK_BYTES;
 use windlass_engine::function::Functions;
 use windlass_engine::session::Sessions;
-use windlass_executor::{Drained, ExecutorError, ExecutorNode, TaskMetrics, WorkDir, memory};
-use windlass_process::{HttpPort, LogGuard, ProcessError, ProcessFailure, Signals, Size};
+use windlass_process::{HttpPort, LogGuard, ProcessError, ProcessFailure, Signals, Size, WorkDir, memory};
 
-use crate::probes::ExecutorProbes;
-use crate::settings::{ExecutorSettings, PROGRAM};
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+use self::probes::ExecutorProbes;
+use self::settings::{ExecutorSettings, PROGRAM};
+use crate::{Drained, EXECUTOR, ExecutorError, ExecutorNode, TaskMetrics};
 
 /// How long threads may take to end at shutdown.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
-fn main() -> ExitCode {
-    PROGRAM.main(|values| {
+/// The name of the program, and of the link under which the command is this server.
+pub const NAME: &str = "windlass-executor";
+
+/// Runs an executor with the arguments of a process, the first of which is how it was called, until a signal ends it.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    PROGRAM.main(args, |values| {
         let settings = ExecutorSettings::from_values(&values)?;
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
@@ -50,9 +52,14 @@ async fn serve(settings: ExecutorSettings, _logs: &LogGuard) -> Result<(), Proce
     let mut signals = Signals::listen()?;
     let http = HttpPort::bind(settings.http_bind).await?;
     let http_address = http.address();
-    let work_dir = WorkDir::create(&settings.executor.work_dir).map_err(ProcessFailure::new)?;
+    let work_dir = WorkDir::create(&settings.executor.work_dir, EXECUTOR).map_err(ProcessFailure::new)?;
     // A spill folder outside the work folder is managed like one: nothing is left in it.
-    let spill = settings.spill_dir.as_deref().map(WorkDir::create).transpose().map_err(ProcessFailure::new)?;
+    let spill = settings
+        .spill_dir
+        .as_deref()
+        .map(|folder| WorkDir::create(folder, EXECUTOR))
+        .transpose()
+        .map_err(ProcessFailure::new)?;
     let spill_dir = match &spill {
         Some(folder) => folder.path().to_owned(),
         None => work_dir.spill_dir().map_err(ProcessFailure::new)?,

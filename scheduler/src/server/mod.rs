@@ -1,4 +1,4 @@
-//! The process of a scheduler.
+//! The scheduler as a server: a process with settings, probes and signals.
 //!
 //! ```text
 //! settings ─→ state store, sessions, engine ─→ Scheduler ─→ the API
@@ -8,6 +8,7 @@
 mod probes;
 mod settings;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,27 +21,30 @@ use windlass_base::config::SessionSettings;
 use windlass_base::stack::THREAD_STACK_BYTES;
 use windlass_engine::function::Functions;
 use windlass_engine::session::Sessions;
-use windlass_process::{HttpPort, LogGuard, ProcessError, ProcessFailure, Signals};
-use windlass_scheduler::Scheduler;
-use windlass_scheduler::cluster::SchedulerProcess;
-use windlass_scheduler::execute::Engine;
-use windlass_scheduler::metrics::ServiceMetrics;
-use windlass_scheduler::service::{ApiConfig, ApiServer};
-use windlass_scheduler::state::{RedbStore, StateStore};
+use windlass_process::{HttpPort, LogGuard, ProcessError, ProcessFailure, Signals, WorkDir};
 
-use crate::probes::SchedulerProbes;
-use crate::settings::{PROGRAM, SchedulerSettings};
+use self::probes::SchedulerProbes;
+use self::settings::{PROGRAM, SchedulerSettings};
+use crate::Scheduler;
+use crate::cluster::SchedulerProcess;
+use crate::execute::{Engine, SmallJobs};
+use crate::metrics::ServiceMetrics;
+use crate::service::{ApiConfig, ApiServer};
+use crate::state::{RedbStore, StateStore};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
+/// What the folder of its temporary files begins with.
+const SCHEDULER: &str = "scheduler";
 /// The state store's file in the state folder.
 const STATE_FILE: &str = "state.redb";
 /// How long threads may take to end once everything is said and done.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
-fn main() -> ExitCode {
-    PROGRAM.main(|values| {
+/// The name of the program, and of the link under which the command is this server.
+pub const NAME: &str = "windlass-scheduler";
+
+/// Runs a scheduler with the arguments of a process, the first of which is how it was called, until a signal ends it.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    PROGRAM.main(args, |values| {
         let settings = SchedulerSettings::from_values(&values)?;
         let runtime = Builder::new_multi_thread()
             .thread_stack_size(THREAD_STACK_BYTES)
@@ -61,13 +65,19 @@ async fn serve(settings: SchedulerSettings, _logs: &LogGuard) -> Result<(), Proc
     let http_address = http.address();
     let registry = Registry::new();
     let metrics = Arc::new(ServiceMetrics::register(&registry).map_err(metrics_failed)?);
-    let state = RedbStore::open(settings.state_dir.join(STATE_FILE)).await.map_err(ProcessFailure::new)?;
+    let state = RedbStore::create(settings.state_dir.join(STATE_FILE)).await.map_err(ProcessFailure::new)?;
     let state: Arc<dyn StateStore> = Arc::new(state);
-    let session = SessionSettings { message_limit_bytes: settings.message_limit, ..SessionSettings::default() };
+    let work_dir = WorkDir::create(&settings.state_dir, SCHEDULER).map_err(ProcessFailure::new)?;
+    let session = SessionSettings {
+        memory_limit_bytes: settings.memory,
+        spill_dir: Some(work_dir.spill_dir().map_err(ProcessFailure::new)?),
+        message_limit_bytes: settings.message_limit,
+        ..SessionSettings::default()
+    };
     let sessions = Sessions::new(session, Functions::standard()).map_err(ProcessFailure::new)?;
     let process = SchedulerProcess::start(settings.cluster, &sessions).await.map_err(ProcessFailure::new)?;
     let process = Arc::new(process);
-    let engine = Engine::new(&process);
+    let engine = Engine::with_small_jobs(&process, SmallJobs::new(settings.small_job_limit));
     let scheduler = Arc::new(Scheduler { sessions: Arc::new(sessions), engine, state });
     let config = ApiConfig {
         bind: settings.api_bind,
@@ -110,6 +120,7 @@ async fn serve(settings: SchedulerSettings, _logs: &LogGuard) -> Result<(), Proc
     }
     drop(server);
     process.stop();
+    drop(work_dir);
     tracing::info!("stopped");
     Ok(())
 }

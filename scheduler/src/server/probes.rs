@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use crate::Scheduler;
+use crate::cluster::{ClusterLoad, SchedulerProcess};
+use crate::service::ApiServer;
 use async_trait::async_trait;
 use prometheus::proto::MetricFamily;
 use prometheus::{IntGauge, Registry};
@@ -12,9 +15,6 @@ use tokio::sync::RwLock;
 use tokio::time::timeout;
 use windlass_base::error::full_message;
 use windlass_process::{Probes, Readiness};
-use windlass_scheduler::Scheduler;
-use windlass_scheduler::cluster::{ClusterLoad, SchedulerProcess};
-use windlass_scheduler::service::ApiServer;
 
 /// A key to read in order to see that the state store answers; nothing is ever put there.
 const PROBED_KEY: &str = "probe";

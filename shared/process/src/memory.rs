@@ -2,12 +2,9 @@
 
 use std::path::Path;
 
-/// The share of the memory for queries; the rest is for memory that the engine does not track.
-const QUERY_SHARE_PERCENT: u64 = 70;
-
-/// The default memory limit of queries, in bytes; `None` if neither limit nor machine memory is known.
-pub fn default_query_memory() -> Option<u64> {
-    available(Path::new("/")).map(|bytes| bytes / 100 * QUERY_SHARE_PERCENT)
+/// `percent` of the memory of this process, in bytes; `None` if neither its limit nor the machine's memory is known.
+pub fn share_of_memory(percent: u64) -> Option<u64> {
+    process_memory().map(|bytes| bytes / 100 * percent)
 }
 
 /// The memory of this process's container or machine, in bytes, whichever is smaller.

@@ -1,9 +1,9 @@
-//! Manages the folder in which an executor keeps its files.
+//! The folder in which a server keeps its temporary files.
 //!
 //! ```text
-//! executor-<id>/jobs/<job>/…   shuffle files; nothing else lies there, so no job can be named so that it means other files
+//! <server>-<id>/jobs/<job>/…   shuffle files; nothing else lies there, so no job can be named so that it means other files
 //!              /spill/…       what queries spill
-//! executor-<id>.lock
+//! <server>-<id>.lock
 //! ```
 
 use std::fs::{self, File};
@@ -11,20 +11,31 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::ExecutorError;
+use windlass_base::coded;
 
 /// The folder in a work folder with one folder per job.
 const JOBS: &str = "jobs";
 /// The folder in a work folder that queries may spill to.
 const SPILL: &str = "spill";
-const PREFIX: &str = "executor-";
 const LOCK: &str = "lock";
 const REMOVE_ATTEMPTS: usize = 10;
 const REMOVE_PAUSE: Duration = Duration::from_millis(20);
 
-/// The folder of an executor, locked while the executor lives and removed when dropped.
+/// The work folder cannot be created or read.
+#[derive(Debug, thiserror::Error)]
+#[error("the work folder `{folder}` cannot be used")]
+pub struct WorkDirError {
+    folder: String,
+    source: io::Error,
+}
+
+coded! {
+    struct WorkDirError => "WL0530", "name a folder on a local disk that can be written";
+}
+
+/// The folder of a server, locked while the server lives and removed when dropped.
 ///
-/// Executors may share the parent folder: each has its own inside.
+/// Servers may share the parent folder: each has its own inside.
 #[derive(Debug)]
 pub struct WorkDir {
     id: String,
@@ -35,20 +46,20 @@ pub struct WorkDir {
 }
 
 impl WorkDir {
-    /// Creates the folder of a new executor inside `parent`, and removes those of killed executors.
+    /// Creates the folder of a new `server`, such as `executor`, inside `parent`, and removes those of killed ones.
     ///
     /// # Errors
-    /// [`ExecutorError::WorkDir`] if it cannot be created or written.
-    pub fn create(parent: &Path) -> Result<Self, ExecutorError> {
+    /// [`WorkDirError`] if it cannot be created or written.
+    pub fn create(parent: &Path, server: &str) -> Result<Self, WorkDirError> {
         let id = uuid::Uuid::new_v4().to_string();
-        Self::make(parent, id).map_err(|source| unusable(parent, source))
+        Self::make(parent, server, id).map_err(|source| unusable(parent, source))
     }
 
-    fn make(parent: &Path, id: String) -> io::Result<Self> {
+    fn make(parent: &Path, server: &str, id: String) -> io::Result<Self> {
         fs::create_dir_all(parent)?;
         let parent = parent.canonicalize()?;
-        remove_abandoned(&parent)?;
-        let path = parent.join(format!("{PREFIX}{id}"));
+        remove_abandoned(&parent, server)?;
+        let path = parent.join(format!("{server}-{id}"));
         // The lock comes first: any process that sees the folder must find the lock taken.
         let lock = File::create(lock_of(&path))?;
         lock.try_lock().map_err(io::Error::from)?;
@@ -58,7 +69,7 @@ impl WorkDir {
         Ok(Self { id, path, jobs, _lock: lock })
     }
 
-    /// The id of the executor whose folder this is.
+    /// The id of the server whose folder this is.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -76,16 +87,16 @@ impl WorkDir {
     /// Creates the inner folder for spill files.
     ///
     /// # Errors
-    /// [`ExecutorError::WorkDir`] if it cannot be created.
-    pub fn spill_dir(&self) -> Result<PathBuf, ExecutorError> {
+    /// [`WorkDirError`] if it cannot be created.
+    pub fn spill_dir(&self) -> Result<PathBuf, WorkDirError> {
         let folder = self.path.join(SPILL);
         fs::create_dir_all(&folder).map_err(|source| unusable(&folder, source))?;
         Ok(folder)
     }
 }
 
-fn unusable(folder: &Path, source: io::Error) -> ExecutorError {
-    ExecutorError::WorkDir { folder: folder.display().to_string(), source }
+fn unusable(folder: &Path, source: io::Error) -> WorkDirError {
+    WorkDirError { folder: folder.display().to_string(), source }
 }
 
 impl Drop for WorkDir {
@@ -97,7 +108,7 @@ impl Drop for WorkDir {
             }
             std::thread::sleep(REMOVE_PAUSE);
         }
-        tracing::warn!(folder = %self.path.display(), "the executor's work folder is left behind");
+        tracing::warn!(folder = %self.path.display(), "a work folder is left behind");
     }
 }
 
@@ -110,11 +121,11 @@ fn remove(folder: &Path) -> io::Result<()> {
     fs::remove_file(lock_of(folder))
 }
 
-/// Removes the folders whose lock is not held. A folder without a lock file is just being created and is skipped.
-fn remove_abandoned(parent: &Path) -> io::Result<()> {
+/// Removes the folders of such servers whose lock is not held. A folder without a lock file is just being created and is skipped.
+fn remove_abandoned(parent: &Path, server: &str) -> io::Result<()> {
     for entry in fs::read_dir(parent)? {
         let path = entry?.path();
-        let id = path.file_name().and_then(|name| name.to_str()?.strip_prefix(PREFIX));
+        let id = path.file_name().and_then(|name| name.to_str()?.strip_prefix(server)?.strip_prefix('-'));
         if id.is_none_or(|id| uuid::Uuid::parse_str(id).is_err()) || !path.is_dir() {
             continue;
         }

@@ -4,19 +4,22 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::cluster::{ClusterConfig, ClusterTimeouts};
 use url::Url;
 use windlass_process::{
     Fallback, LogFilter, LogFormat, LogSettings, Period, ProcessError, Program, Setting, Size, Values, advertised_host,
+    memory,
 };
-use windlass_scheduler::cluster::{ClusterConfig, ClusterTimeouts};
 use windlass_storage::Location;
 
+/// The share of the memory for queries in this process: it also plans, and keeps what it knows of tables.
+const QUERY_SHARE_PERCENT: u64 = 35;
 /// How long an executor that leaves is kept without a word; it says something about twice a second.
 const LEAVING: Duration = Duration::from_secs(10);
 
 /// What this process can be told.
 pub(crate) static PROGRAM: Program = Program {
-    name: "windlass-scheduler",
+    name: super::NAME,
     about: "Plans, runs, commits and records the pipelines of a Windlass cluster",
     example: "windlass-scheduler --home s3://lake/windlass --state-dir /var/lib/windlass/state --api-bind 0.0.0.0:50051 \
               --engine-bind 0.0.0.0:50050",
@@ -24,7 +27,7 @@ pub(crate) static PROGRAM: Program = Program {
     derive,
 };
 
-static SETTINGS: [Setting; 17] = [
+static SETTINGS: [Setting; 19] = [
     Setting::new::<Location>(
         "home",
         "URL",
@@ -86,6 +89,18 @@ static SETTINGS: [Setting; 17] = [
         "How long work waits for an executor after the last one was lost",
     ),
     Setting::new::<Size>(
+        "small-job-limit",
+        "SIZE",
+        Fallback::Value("32MiB"),
+        "Jobs that read no more than this run in the scheduler's process instead of in tasks",
+    ),
+    Setting::new::<Size>(
+        "memory",
+        "SIZE",
+        Fallback::Found { find: memory_text, how: "35 % of the memory of the container or the machine" },
+        "How much memory the queries of these jobs may use before they spill to disk",
+    ),
+    Setting::new::<Size>(
         "message-limit",
         "SIZE",
         Fallback::Value("64MiB"),
@@ -109,6 +124,11 @@ static SETTINGS: [Setting; 17] = [
     Setting::new::<Url>("otlp-endpoint", "URL", Fallback::Off, "Where traces are sent, by OTLP over gRPC"),
 ];
 
+fn memory_text() -> Option<String> {
+    // In MiB, for readability.
+    memory::share_of_memory(QUERY_SHARE_PERCENT).map(|bytes| format!("{}MiB", bytes >> 20))
+}
+
 fn derive(values: &mut Values) -> Result<(), ProcessError> {
     let engine: SocketAddr = values.required("engine-bind")?;
     values.derive("advertised-host", advertised_host(engine.ip()));
@@ -127,6 +147,9 @@ pub(crate) struct SchedulerSettings {
     pub(crate) api_bind: SocketAddr,
     pub(crate) http_bind: SocketAddr,
     pub(crate) cluster: ClusterConfig,
+    pub(crate) small_job_limit: u64,
+    /// The memory limit of queries in this process, in bytes; `None` if the machine's memory is unknown.
+    pub(crate) memory: Option<usize>,
     pub(crate) message_limit: usize,
     pub(crate) project_limit: u64,
     pub(crate) max_runs: usize,
@@ -159,6 +182,8 @@ impl SchedulerSettings {
             api_bind: values.required("api-bind")?,
             http_bind: values.required("http-bind")?,
             cluster,
+            small_job_limit: values.required::<Size>("small-job-limit")?.0,
+            memory: values.get::<Size>("memory")?.map(|memory| memory.as_usize()),
             message_limit: values.message_limit()?,
             project_limit: project_limit.0,
             max_runs: values.required("max-runs")?,

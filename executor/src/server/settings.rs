@@ -5,12 +5,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use url::Url;
-use windlass_executor::{ExecutorConfig, memory};
 use windlass_process::{
     Fallback, HostPort, LogFilter, LogFormat, LogSettings, Period, ProcessError, Program, Setting, Size, Values,
-    advertised_host,
+    advertised_host, memory,
 };
 
+use crate::ExecutorConfig;
+
+/// The share of the memory for queries; the rest is for memory that the engine does not track.
+const QUERY_SHARE_PERCENT: u64 = 70;
 /// The maximum number of tasks that one executor may run in parallel.
 const MAX_VCORES: usize = 1024;
 /// The minimum memory per task.
@@ -18,7 +21,7 @@ const MIN_MEMORY_PER_TASK: u64 = 16 << 20;
 
 /// The settings of this process.
 pub(crate) static PROGRAM: Program = Program {
-    name: "windlass-executor",
+    name: super::NAME,
     about: "Runs the tasks of a Windlass cluster",
     example: "windlass-executor --scheduler scheduler:50050 --bind 0.0.0.0 --vcores 4 --memory 8GiB",
     settings: &SETTINGS,
@@ -90,7 +93,7 @@ fn cores() -> Option<String> {
 
 fn memory_text() -> Option<String> {
     // In MiB, for readability.
-    memory::default_query_memory().map(|bytes| format!("{}MiB", bytes >> 20))
+    memory::share_of_memory(QUERY_SHARE_PERCENT).map(|bytes| format!("{}MiB", bytes >> 20))
 }
 
 fn derive(values: &mut Values) -> Result<(), ProcessError> {
