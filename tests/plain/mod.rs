@@ -102,7 +102,7 @@ impl Runner {
     fn new(project: &Project, options: &PlainOptions) -> Result<Self, PlainError> {
         let mut settings = project.graph.session.clone();
         settings.target_partitions = options.target_partitions.unwrap_or(settings.target_partitions);
-        let sessions = Sessions::new(settings, Functions::standard())?;
+        let sessions = Sessions::new(settings, Functions::standard())?.in_process()?;
         let ctx = session::context(&sessions, options.engine)?;
         let params = engine_params(&project.graph.bind_params(&options.params)?);
         let out = std::path::absolute(&options.out_dir)

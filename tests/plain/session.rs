@@ -15,7 +15,7 @@ pub enum PlainEngine {
     /// DataFusion's defaults, including dynamic filters and view types: the baseline for times.
     #[default]
     Stock,
-    /// Windlass's settings, which turn off what a cluster cannot do: shows the cost of the cluster alone.
+    /// The settings of an embedded Windlass: shows the cost of all but the settings.
     Windlass,
 }
 
