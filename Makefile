@@ -21,6 +21,7 @@ setup: ## Install what building needs besides Rust
 	@scripts/setup.sh
 
 build: setup ## Build the command
+	@[ -x "$(WINDLASS)" ] || echo "building the engine and Windlass: about 20 minutes on two cores, the first time only"
 	cargo build --workspace --bins --locked
 
 demo: build ## Run examples/code_graph on an embedded cluster and ask it three questions (FOLDER=… for your own code)

@@ -35,7 +35,7 @@ pub enum Place {
     Process,
     /// As a whole in the scheduler's process.
     Scheduler {
-        /// Why it cannot run in tasks.
+        /// Why it does not run in tasks.
         reason: String,
     },
 }
