@@ -24,7 +24,7 @@ use windlass_scheduler::plan::{PlanRequest, cursors, plan_run, tables};
 use windlass_scheduler::query::{QueryRequest, query};
 use windlass_scheduler::record::BundleStore;
 use windlass_scheduler::run::{RunError, RunRequest, run_pipeline};
-use windlass_scheduler::state::{RedbStore, StateStore};
+use windlass_scheduler::state::{Durability, RedbStore, StateError, StateStore, SystemClock};
 use windlass_storage::Location;
 
 use crate::error::ClientError;
@@ -98,7 +98,7 @@ impl Embedded {
         let make =
             |folder: PathBuf| std::fs::create_dir_all(&folder).map_err(|source| ClientError::Home { folder, source });
         make(work_dir.clone())?;
-        let state: Arc<dyn StateStore> = Arc::new(RedbStore::open(state_file).await?);
+        let state: Arc<dyn StateStore> = Arc::new(open_state(state_file).await?);
         let sessions = Sessions::new(config.session, config.functions)?.with_connectors(config.connectors);
         let (sessions, engine, cluster) = match config.engine {
             EngineKind::Local => (sessions.in_process()?, Engine::in_process(), None),
@@ -235,6 +235,11 @@ impl EmbeddedCluster {
     }
 }
 
+/// The state of an embedded Windlass, which no run outlives that ends with the machine.
+async fn open_state(file: PathBuf) -> Result<RedbStore, StateError> {
+    RedbStore::open_with(file, Durability::Process, Arc::new(SystemClock)).await
+}
+
 /// The bundles of a home on disk or in an object store, and which of its runs are active. Needs no cluster.
 ///
 /// # Errors
@@ -244,7 +249,7 @@ pub async fn local_runs(home: &Location) -> Result<Runs, ClientError> {
     let bundles = BundleReader::new(Arc::new(BundleStore::open(&stores, home)?));
     let mut live = BTreeSet::new();
     if let Some(file) = Home::new(home.clone()).state_file() {
-        let state = RedbStore::open(file).await?;
+        let state = open_state(file).await?;
         let leases = state.leases("pipelines/").await?;
         live.extend(leases.into_iter().filter(|lease| lease.in_force).filter_map(|lease| lease.holder.run_id));
     }

@@ -10,6 +10,7 @@ pub mod memory;
 pub mod process;
 pub mod redb;
 pub mod store;
+mod unsynced;
 mod watch;
 
 pub use clock::{Clock, SystemClock};
@@ -17,5 +18,5 @@ pub use error::StateError;
 pub use lease::{Lease, LeaseHeld, LeaseHolder, LeaseOutcome, LeaseView, RenewOutcome};
 pub use memory::MemoryStore;
 pub use process::ProcessIdentity;
-pub use redb::RedbStore;
+pub use redb::{Durability, RedbStore};
 pub use store::{Change, DeleteOutcome, Entry, PutOutcome, Revision, StateStore, Versioned};

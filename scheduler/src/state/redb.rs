@@ -24,6 +24,7 @@ use super::clock::{Clock, SystemClock};
 use super::error::StateError;
 use super::lease::{self, Lease, LeaseHolder, LeaseOutcome, LeaseView, RenewOutcome};
 use super::store::{Change, DeleteOutcome, Entry, PutOutcome, Revision, StateStore, Versioned};
+use super::unsynced::{self, Unsynced};
 use super::watch::Seen;
 
 /// The layout of the tables below.
@@ -41,6 +42,15 @@ const WATCH_PERIOD: Duration = Duration::from_millis(200);
 /// The file is small: a cache of redb's usual gigabyte would never fill.
 const CACHE_BYTES: usize = 4 * 1024 * 1024;
 
+/// What changes survive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// A loss of power: a change is on the disk when it has been made.
+    PowerLoss,
+    /// The end of the process, however it ends. A loss of power may take what was written, but leaves no damaged store.
+    Process,
+}
+
 /// A state store in a file. Any number of handles, in any number of processes of a machine, may use the same file.
 #[derive(Debug, Clone)]
 pub struct RedbStore {
@@ -51,6 +61,7 @@ pub struct RedbStore {
 #[derive(Debug)]
 struct StateFile {
     path: PathBuf,
+    durability: Durability,
     /// The file, open for changes, from the first of them on.
     writer: Mutex<Option<Writer>>,
 }
@@ -74,15 +85,19 @@ impl RedbStore {
     /// # Errors
     /// [`StateError`] if there is a file that is no state store, or cannot be read.
     pub async fn open(path: impl Into<PathBuf>) -> Result<Self, StateError> {
-        Self::open_with_clock(path, Arc::new(SystemClock)).await
+        Self::open_with(path, Durability::PowerLoss, Arc::new(SystemClock)).await
     }
 
-    /// As [`RedbStore::open`], with leases that expire by `clock`.
+    /// As [`RedbStore::open`], with changes that last as `durability` says, and leases that expire by `clock`.
     ///
     /// # Errors
     /// As [`RedbStore::open`].
-    pub async fn open_with_clock(path: impl Into<PathBuf>, clock: Arc<dyn Clock>) -> Result<Self, StateError> {
-        let file = StateFile { path: path.into(), writer: Mutex::new(None) };
+    pub async fn open_with(
+        path: impl Into<PathBuf>,
+        durability: Durability,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StateError> {
+        let file = StateFile { path: path.into(), durability, writer: Mutex::new(None) };
         let store = Self { clock, file: Arc::new(file) };
         store.blocking(|file| file.read((), |_| Ok(()))).await?;
         Ok(store)
@@ -209,7 +224,13 @@ impl StateFile {
         if let Some(folder) = self.path.parent() {
             std::fs::create_dir_all(folder).map_err(|error| self.unavailable(error))?;
         }
-        let database = self.when_free(|| shared().create(&self.path))?;
+        let database = match self.durability {
+            Durability::PowerLoss => self.when_free(|| shared().create(&self.path))?,
+            Durability::Process => {
+                unsynced::check(&self.path).map_err(|error| self.failed(error.into()))?;
+                self.when_free(|| shared().create_with_backend(Unsynced::open(&self.path)?))?
+            }
+        };
         let format = format_of(&database).map_err(|error| self.failed(error))?;
         self.check(format)?;
         Ok(Writer { database, file: self.identity() })
@@ -230,11 +251,18 @@ impl StateFile {
         if is_missing(std::fs::metadata(&self.path).map(|file| file.len()))? {
             return Ok(missing);
         }
-        let opened = self.when_free(|| match shared().open_read_only(&self.path) {
-            Ok(database) => Ok(Box::new(database) as Box<dyn ReadableDatabase>),
-            Err(DatabaseError::RepairAborted) => Ok(Box::new(self.repaired_copy()?) as Box<dyn ReadableDatabase>),
-            Err(error) => Err(error),
-        })?;
+        let opened = match self.durability == Durability::PowerLoss || unsynced::is_of_this_boot(&self.path) {
+            true => self.when_free(|| match shared().open_read_only(&self.path) {
+                Ok(database) => Ok(Box::new(database) as Box<dyn ReadableDatabase>),
+                Err(DatabaseError::RepairAborted) => Ok(Box::new(self.repaired_copy()?) as Box<dyn ReadableDatabase>),
+                Err(error) => Err(error),
+            })?,
+            false => match unsynced::unless_torn(&self.path, self.repaired_copy()) {
+                Ok(Some(copy)) => Box::new(copy),
+                Ok(None) => return Ok(missing),
+                Err(error) => return Err(self.failed(error.into())),
+            },
+        };
         let looked = || {
             let transaction = opened.begin_read()?;
             let format = match transaction.open_table(META) {
@@ -259,7 +287,7 @@ impl StateFile {
         let memory = InMemoryBackend::new();
         memory.set_len(bytes.len() as u64).map_err(StorageError::from)?;
         memory.write(0, &bytes).map_err(StorageError::from)?;
-        builder().create_with_backend(memory)
+        builder().set_check_integrity_on_open(true).create_with_backend(memory)
     }
 
     fn check(&self, found: u64) -> Result<(), StateError> {
@@ -341,7 +369,7 @@ fn shared() -> Builder {
     builder
 }
 
-fn builder() -> Builder {
+pub(super) fn builder() -> Builder {
     let mut builder = Builder::new();
     builder.set_cache_size(CACHE_BYTES);
     builder

@@ -86,6 +86,20 @@ pub(super) async fn a_listing_is_by_prefix_and_in_order(handles: &dyn Handles) {
     );
 }
 
+pub(super) async fn all_keys_with_a_prefix_are_deleted(handles: &dyn Handles) {
+    let store = handles.open().await;
+    for key in ["a", "a/1", "a/2", "aa/1", "b"] {
+        put(&*store, key, None, "x").await;
+    }
+    let newest = store.get("b").await.unwrap().unwrap().revision;
+    store.delete_prefix("a/").await.unwrap();
+    store.delete_prefix("nothing").await.unwrap();
+    let left: Vec<_> = handles.open().await.list("").await.unwrap().into_iter().map(|entry| entry.key).collect();
+    assert_eq!(left, ["a", "aa/1", "b"]);
+    put(&*store, "a/1", None, "again").await;
+    assert!(store.get("a/1").await.unwrap().unwrap().revision > newest);
+}
+
 pub(super) async fn any_bytes_are_kept(handles: &dyn Handles) {
     let store = handles.open().await;
     let values = [Bytes::new(), Bytes::from_static(&[0, 255, 10, 0]), Bytes::from(vec![7; 3 << 20])];

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use parking_lot::Mutex;
-use windlass_scheduler::state::{Clock, MemoryStore, RedbStore, StateStore};
+use windlass_scheduler::state::{Clock, Durability, MemoryStore, RedbStore, StateStore};
 
 /// A clock that only moves when it is advanced.
 #[derive(Debug)]
@@ -63,12 +63,13 @@ impl Handles for Memory {
 /// Handles that share only the file, like those of two processes.
 struct Redb {
     folder: tempfile::TempDir,
+    durability: Durability,
     clock: Arc<ManualClock>,
 }
 
 impl Redb {
-    fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), clock: ManualClock::new() }
+    fn new(durability: Durability) -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), durability, clock: ManualClock::new() }
     }
 }
 
@@ -76,7 +77,7 @@ impl Redb {
 impl Handles for Redb {
     async fn open(&self) -> Arc<dyn StateStore> {
         let path = self.folder.path().join("home/state.redb");
-        Arc::new(RedbStore::open_with_clock(path, self.clock.clone()).await.unwrap())
+        Arc::new(RedbStore::open_with(path, self.durability, self.clock.clone()).await.unwrap())
     }
 
     fn clock(&self) -> &ManualClock {
@@ -96,7 +97,13 @@ macro_rules! on_every_store {
         mod redb_file {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
-                super::conformance::$case(&super::Redb::new()).await;
+                super::conformance::$case(&super::Redb::new(super::Durability::PowerLoss)).await;
+            })+
+        }
+        mod redb_file_unsynced {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                super::conformance::$case(&super::Redb::new(super::Durability::Process)).await;
             })+
         }
     };
@@ -106,6 +113,7 @@ on_every_store!(
     a_value_changes_only_as_expected,
     a_revision_is_never_given_twice,
     a_listing_is_by_prefix_and_in_order,
+    all_keys_with_a_prefix_are_deleted,
     any_bytes_are_kept,
     concurrent_changes_are_not_lost,
     of_many_creators_one_wins,

@@ -2,10 +2,11 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use windlass_base::error::Coded;
-use windlass_scheduler::state::{PutOutcome, RedbStore, Revision, StateError, StateStore};
+use windlass_scheduler::state::{Durability, PutOutcome, RedbStore, Revision, StateError, StateStore, SystemClock};
 
 const FILE: &str = "WINDLASS_TEST_STATE_FILE";
 
@@ -93,4 +94,65 @@ async fn a_folder_that_cannot_be_made_is_named() {
     std::fs::write(folder.path().join("home"), "a file").unwrap();
     let error = RedbStore::create(folder.path().join("home/state.redb")).await.unwrap_err();
     assert!(matches!(error, StateError::Unavailable { .. }), "{error:?}");
+}
+
+async fn unsynced(path: &std::path::Path) -> RedbStore {
+    RedbStore::open_with(path, Durability::Process, Arc::new(SystemClock)).await.unwrap()
+}
+
+/// As if the machine had been started again since the file was last changed.
+fn restart_machine(state: &std::path::Path) {
+    std::fs::write(state.with_extension("boot"), "an earlier boot").unwrap();
+}
+
+#[tokio::test]
+async fn an_unsynced_file_keeps_what_a_restart_of_the_machine_leaves_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.redb");
+    let store = unsynced(&path).await;
+    store.compare_and_put("a", None, Bytes::from_static(b"1")).await.unwrap();
+    drop(store);
+    restart_machine(&path);
+    let store = unsynced(&path).await;
+    assert_eq!(store.get("a").await.unwrap().unwrap().value, "1", "reading checks a copy");
+    store.compare_and_put("b", None, Bytes::from_static(b"2")).await.unwrap();
+    assert_eq!(store.list("").await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn an_unsynced_file_that_lost_pages_is_set_aside_by_the_next_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.redb");
+    for lost in [4096..usize::MAX, 0..usize::MAX] {
+        let store = unsynced(&path).await;
+        for number in 0..200 {
+            let key = format!("key {number} of {}", lost.start);
+            store.compare_and_put(&key, None, Bytes::from(vec![7; 500])).await.unwrap();
+        }
+        drop(store);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let end = lost.end.min(bytes.len());
+        bytes[lost.start..end].fill(0);
+        std::fs::write(&path, &bytes).unwrap();
+        restart_machine(&path);
+
+        let store = unsynced(&path).await;
+        assert!(store.list("").await.unwrap().is_empty());
+        assert_eq!(std::fs::read(&path).unwrap(), bytes, "reading changes nothing");
+        store.compare_and_put("a", None, Bytes::new()).await.unwrap();
+        assert_eq!(store.list("").await.unwrap().len(), 1);
+        assert_eq!(std::fs::read(path.with_extension("redb.lost")).unwrap().len(), bytes.len());
+        store.delete_prefix("").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn looking_makes_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("home/state.redb");
+    for store in [RedbStore::open(&path).await.unwrap(), unsynced(&path).await] {
+        assert_eq!(store.get("a").await.unwrap(), None);
+        assert!(store.leases("").await.unwrap().is_empty() && store.list("").await.unwrap().is_empty());
+        assert!(!folder.path().join("home").exists());
+    }
 }
