@@ -1,17 +1,16 @@
 //! The nearest valid name to a mistyped one.
 
-/// The most similar of `names`, if any is close to `word`.
-pub fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+/// The names that are close to `word`, each with its distance: how many letters have to be changed.
+pub fn close<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Vec<(usize, &'n str)> {
     let lower = word.to_lowercase();
     let allowed = (word.chars().count() / 3).max(1);
-    let mut best: Option<(usize, &str)> = None;
-    for name in names {
-        let distance = strsim::damerau_levenshtein(&lower, &name.to_lowercase());
-        if distance <= allowed && best.is_none_or(|(least, _)| distance < least) {
-            best = Some((distance, name));
-        }
-    }
-    best.map(|(_, name)| name)
+    let distances = names.into_iter().map(|name| (strsim::damerau_levenshtein(&lower, &name.to_lowercase()), name));
+    distances.filter(|(distance, _)| *distance <= allowed).collect()
+}
+
+/// The most similar of `names`, if any is close to `word`.
+pub fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    close(word, names).into_iter().min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
 }
 
 /// "did you mean `x`?" for the nearest name, else the list of names, else nothing.

@@ -96,7 +96,8 @@ impl PipelineGraph {
         Ok(values)
     }
 
-    fn unknown_param(&self, name: &str) -> Problem {
+    /// The problem of a parameter that the project does not declare.
+    pub fn unknown_param(&self, name: &str) -> Problem {
         let mut problem = Problem::new(codes::UNKNOWN_PARAM, format!("the project has no parameter `{name}`"));
         problem.help = did_you_mean(name, "parameters are", self.params.iter().map(|param| param.name.as_str()))
             .or_else(|| Some("declare it under `params` in windlass.yaml".to_owned()));
@@ -148,6 +149,7 @@ pub(super) fn same_locations<'g>(stages: impl Iterator<Item = (&'g NodeName, &'g
 fn wrong_value(param: &ParamSpec, text: &str, wanted: &str) -> Problem {
     Problem::new(codes::PARAM_VALUE, format!("the value of `{}` must be {wanted}, not `{text}`", param.name))
         .label(&param.span, format!("declared as {} here", param.data_type))
+        .help(format!("give `{}` such a value", param.name))
 }
 
 fn missing(param: &ParamSpec) -> Problem {

@@ -24,7 +24,9 @@ use crate::contract::{Contract, Contracts};
 use crate::expect::Expectation;
 use crate::spec::pipeline::{StageQuery, SubdagInstance};
 use crate::spec::table::{Materialize, TableSettings};
-use crate::spec::{ParamSpec, Position, ProjectFiles, RunSettings, SourceSpec, Span, Spanned, TargetSpec};
+use crate::spec::{
+    ParamSpec, Position, ProjectFiles, RunSettings, SourceSpec, Span, Spanned, TargetSpec, place_of_word,
+};
 use crate::tag::Tags;
 
 pub use resolve::check;
@@ -210,6 +212,16 @@ impl PipelineGraph {
             left -= 1;
         }
         reached
+    }
+
+    /// Where something that `message` names in backticks stands in a stage's file; the stage itself if nothing of it does.
+    pub fn place_of(&self, stage: &Stage, message: &str) -> Span {
+        let file = stage.query.file();
+        let names =
+            message.split('`').skip(1).step_by(2).filter(|name| !name.is_empty() && *name != stage.name.as_str());
+        let text = self.files.get(file).filter(|_| stage.query.sql().is_some()).unwrap_or_default();
+        let place = names.into_iter().find_map(|name| place_of_word(text, name));
+        place.map_or_else(|| stage.span.clone(), |place| Span::new(file, place.start, place.end))
     }
 
     /// The position in a stage's file of a line and column of its query, both counted from 1, as in the engine's

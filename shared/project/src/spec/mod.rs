@@ -29,4 +29,8 @@ pub use pipeline::{EncodedPlan, PipelineSpec, RunSettings, SourceSpec, StageQuer
 pub use problem::{Label, Problem, ProblemReport, Problems};
 pub use render::RenderStyle;
 pub use span::{Position, Span, Spanned};
-pub use sql::{Call, CallClause, QUESTION, calls, check_depth, check_question, grammar, question_files};
+pub(crate) use sql::place_of_word;
+pub use sql::{
+    BAD_QUESTION, Call, CallClause, QUESTION, calls, check_depth, check_question, grammar, question_files,
+    question_params,
+};

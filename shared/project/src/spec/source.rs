@@ -57,6 +57,17 @@ impl SourceKind {
         }
     }
 
+    /// Its location as it is written, if it has one.
+    pub fn location(&self) -> Option<&str> {
+        match self {
+            Self::Delta(source) => Some(&source.location),
+            Self::Listing(source) => Some(&source.location),
+            Self::TextFiles(source) => Some(&source.location),
+            Self::Custom(source) => source.location.as_deref(),
+            Self::Rows(_) => None,
+        }
+    }
+
     /// Its location, if it has one.
     pub fn location_mut(&mut self) -> Option<&mut String> {
         match self {

@@ -285,7 +285,10 @@ fn key_of(node: Node, problems: &mut Vec<Problem>) -> Spanned<String> {
     }
     if !matches!(node.value, Value::Refused) {
         let message = format!("a key must be text, not {}", node.describe());
-        problems.push(Problem::new(codes::WRONG_TYPE, message).at(&node.span));
+        let problem = Problem::new(codes::WRONG_TYPE, message).at(&node.span);
+        problems.push(
+            problem.help("quote it if it is text; templates such as `{{ … }}` are not replaced in project files"),
+        );
     }
     Spanned::new(String::new(), node.span)
 }

@@ -10,13 +10,18 @@ use windlass_project::spec::codes;
 const PAGE: &str = include_str!("../../../../docs/errors.md");
 
 /// The codes that more than one file names, and why that is one meaning.
-const NAMED_TWICE: [(&str, &str); 10] = [
+const NAMED_TWICE: [(&str, &str); 15] = [
     ("WL0344", "an export is not written, be it by its saver or into its folder"),
     ("WL0376", "the scheduler tells it apart from other failures of planning"),
     ("WL0378", "a query is valid and cannot be run, be it a stage's or a question"),
     ("WL0384", "a file is left out, of a source or of the project"),
     ("WL0422", "an incremental run tells it apart from other failures of writing"),
+    ("WL0425", "a constraint is checked when its stage is planned, and when rows are written"),
+    ("WL0445", "the scheduler adds the table to the failure of a data file"),
+    ("WL0446", "the scheduler adds the table to the failure of a data file"),
+    ("WL0504", "the command adds the report of the panic"),
     ("WL0652", "a task of the driver breaks down, or the one that follows it"),
+    ("WL0653", "the command adds the report of the panic"),
     ("WL0675", "the place of an export is checked in the project, and again with the home known"),
     ("WL0676", "the place of an export is checked in the project, and again with the home known"),
     ("WL0707", "a run ends badly, by itself or within a fixture"),

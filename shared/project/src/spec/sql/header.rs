@@ -41,6 +41,26 @@ fn header_word(inside: &str) -> Option<usize> {
     ends.then_some(spaces + WORD.len())
 }
 
+/// Where `word` stands in a stage's text: in its header, or else in its query; not as part of a longer word.
+pub(crate) fn place_of_word(text: &str, word: &str) -> Option<Range<usize>> {
+    let (header, body) = match split_header(text) {
+        Header::Found { yaml, body } => (yaml, body..text.len()),
+        _ => (0..0, 0..text.len()),
+    };
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    let alone = |at: usize| {
+        let (before, behind) = (text[..at].chars().next_back(), text[at + word.len()..].chars().next());
+        let (first, last) = (word.chars().next(), word.chars().next_back());
+        !(before.is_some_and(is_name) && first.is_some_and(is_name))
+            && !(behind.is_some_and(is_name) && last.is_some_and(is_name))
+    };
+    [header, body].into_iter().find_map(|part| {
+        let start = part.start;
+        let at = text[part].match_indices(word).map(|(at, _)| start + at).find(|at| alone(*at))?;
+        Some(at..at + word.len())
+    })
+}
+
 /// Reports headers that are not at the start of the file, which would be ignored.
 pub(super) fn refuse_misplaced(tokens: &Tokens<'_>, problems: &mut Vec<Problem>) {
     for (index, token) in tokens.iter().enumerate() {

@@ -6,20 +6,26 @@
 mod called;
 pub mod grammar;
 mod header;
+mod misspelt;
 mod relations;
 mod size;
+mod syntax;
+mod template;
 mod tokens;
 
 use std::sync::Arc;
 
 use sqlparser::ast::{Query as Ast, SetExpr, Statement};
 use sqlparser::dialect::GenericDialect;
-use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::Token;
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::Parser;
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+use windlass_base::error::ErrorCode;
 use windlass_base::stack::with_large_stack;
 use windlass_base::suggest::nearest;
 
 pub use called::{Call, CallClause, calls};
+pub(crate) use header::place_of_word;
 pub(super) use header::{Header, split_header};
 use tokens::Tokens;
 
@@ -28,6 +34,9 @@ use super::files::ProjectFiles;
 use super::pipeline::{RelationRef, SqlText};
 use super::problem::{Problem, Problems};
 use super::span::{Span, Spanned};
+
+/// The words that a query can start with.
+const QUERY_STARTS: [&str; 4] = ["SELECT", "WITH", "VALUES", "FROM"];
 
 /// The nesting limit of queries, which is that of the engine.
 const RECURSION_LIMIT: usize = 50;
@@ -56,6 +65,10 @@ fn read_text(file: &Arc<str>, text: &str, body: usize, normalize: bool, problems
     let sql = text[offset..].trim_end();
     let tokens = Tokens::read(file, sql, offset).map_err(|problem| problems.push(problem)).ok()?;
     let before = problems.len();
+    problems.extend(template::problems(&tokens));
+    if problems.len() > before {
+        return None;
+    }
     header::refuse_misplaced(&tokens, problems);
     tokens::check_limits(&tokens, problems);
     let params = placeholders(&tokens, problems);
@@ -106,24 +119,83 @@ pub fn check_depth(text: &str) -> Result<(), String> {
 /// The file name used in problems of an ad-hoc query, which is in no file of a project.
 pub const QUESTION: &str = "query";
 
-/// Checks that an ad-hoc query has no clause that its plan would not contain. Other problems are found by the engine.
+/// The code of an ad-hoc query that is not valid SQL, or more than one query.
+pub const BAD_QUESTION: ErrorCode = ErrorCode("WL0363");
+
+/// Checks that an ad-hoc query can be parsed, is within the limits of the parser, and has no clause that its plan would
+/// not contain. Statements that are not queries pass: the engine refuses them.
 ///
 /// # Errors
 /// [`Problems`] with positions in the text, as the file [`QUESTION`].
 pub fn check_question(text: &str) -> Result<(), Problems> {
     let file: Arc<str> = QUESTION.into();
-    let Ok(tokens) = Tokens::read(&file, text, 0) else { return Ok(()) };
     let mut problems = Vec::new();
-    match parser_of(&tokens).parse_statement() {
-        Ok(Statement::Query(query)) => grammar::check_query(&query, &tokens, &mut problems),
-        Ok(Statement::Explain { statement, .. }) => {
-            if let Statement::Query(query) = *statement {
-                grammar::check_query(&query, &tokens, &mut problems);
-            }
+    match Tokens::read(&file, text, 0) {
+        Ok(tokens) => with_large_stack(|| check_question_tokens(&tokens, &mut problems)),
+        Err(problem) => problems.push(problem),
+    }
+    for problem in &mut problems {
+        if [codes::SQL_SYNTAX, codes::NOT_ONE_QUERY, codes::LIMIT].contains(&problem.code) {
+            problem.code = BAD_QUESTION;
         }
-        _ => {}
     }
     Problems::check(problems, &question_files(text))
+}
+
+fn check_question_tokens(tokens: &Tokens<'_>, problems: &mut Vec<Problem>) {
+    problems.extend(template::problems(tokens));
+    tokens::check_limits(tokens, problems);
+    placeholders(tokens, problems);
+    if !problems.is_empty() {
+        return;
+    }
+    let mut parser = parser_of(tokens);
+    let statement = match parser.parse_statement() {
+        Ok(statement) => statement,
+        Err(error) if starts_like_query(tokens) => {
+            problems.push(syntax::syntax_problem(&error, tokens));
+            return;
+        }
+        Err(_) => return,
+    };
+    while parser.consume_token(&Token::SemiColon) {}
+    let next = parser.peek_token();
+    if next.token != Token::EOF && starts_like_query(tokens) {
+        let at = tokens.index_at(next.span.start).unwrap_or(tokens.len());
+        let mut problem = syntax::after_query(tokens, at);
+        if problem.code == codes::NOT_ONE_QUERY {
+            problem.message = "only one query can be asked at a time, here a second one starts".to_owned();
+            problem.help = Some("ask it separately".to_owned());
+        }
+        problems.push(problem);
+        return;
+    }
+    let query = match statement {
+        Statement::Query(query) => query,
+        Statement::Explain { statement, .. } => match *statement {
+            Statement::Query(query) => query,
+            _ => return,
+        },
+        _ => return,
+    };
+    size::check(&query, tokens, true, problems);
+    if problems.is_empty() {
+        grammar::check_query(&query, tokens, problems);
+    }
+}
+
+/// Whether the first word is one that queries start with, or nearly.
+fn starts_like_query(tokens: &Tokens<'_>) -> bool {
+    match tokens.first().map(|(_, token)| token) {
+        Some(Token::Word(word)) => word.quote_style.is_none() && nearest(&word.value, QUERY_STARTS).is_some(),
+        Some(Token::LParen) => true,
+        _ => false,
+    }
+}
+
+/// The named parameters of an ad-hoc query, with their positions in the file [`QUESTION`].
+pub fn question_params(text: &str) -> Vec<Spanned<String>> {
+    placeholders_in(&QUESTION.into(), text, 0).unwrap_or_default()
 }
 
 /// An ad-hoc query as a file of a project, for problems to point into.
@@ -152,28 +224,64 @@ pub(super) fn check_expression(text: &str) -> Result<(), String> {
 }
 
 fn parser_of(tokens: &Tokens<'_>) -> Parser<'static> {
-    Parser::new(&GenericDialect).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(tokens.to_parse())
+    parser(tokens.to_parse())
+}
+
+fn parser(tokens: Vec<TokenWithSpan>) -> Parser<'static> {
+    Parser::new(&GenericDialect).with_recursion_limit(RECURSION_LIMIT).with_tokens_with_locations(tokens)
 }
 
 /// The named parameters. Other placeholders are problems.
 fn placeholders(tokens: &Tokens<'_>, problems: &mut Vec<Problem>) -> Vec<Spanned<String>> {
     let mut params = Vec::new();
     for (index, token) in tokens.iter().enumerate() {
-        let Token::Placeholder(written) = token else { continue };
         let span = tokens.span(index);
-        match written
-            .strip_prefix('$')
-            .filter(|name| !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()))
-        {
-            Some(name) => params.push(Spanned::new(name.to_owned(), span)),
-            None => {
-                let message = format!("`{written}` is not a named parameter");
-                let problem = Problem::new(codes::PLACEHOLDER, message).at(&span);
-                problems.push(problem.help("declare it under `params` in windlass.yaml and write `$its_name`"));
-            }
+        let written = match token {
+            Token::Placeholder(written) => written.clone(),
+            Token::Word(word) if word.quote_style.is_none() && word.value.starts_with('@') => word.value.clone(),
+            Token::Colon | Token::AtSign => match tokens.get(index + 1) {
+                Some(Token::Word(word)) if starts_operand(tokens, index) => format!("{token}{}", word.value),
+                _ => continue,
+            },
+            _ => continue,
+        };
+        let name = written.trim_start_matches(['$', ':', '@', '?']);
+        let is_name = !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit());
+        if is_name && written.starts_with('$') {
+            params.push(Spanned::new(name.to_owned(), span));
+            continue;
         }
+        let name = if is_name { name } else { "its_name" };
+        let problem = Problem::new(codes::PLACEHOLDER, format!("`{written}` is not a named parameter")).at(&span);
+        problems.push(problem.help(format!("declare it under `params` in windlass.yaml and write `${name}`")));
     }
     params
+}
+
+/// Whether the token at `index` stands where an operand begins: not inside of `a:b`, `[1:2]` or `{'a': b}`.
+fn starts_operand(tokens: &Tokens<'_>, index: usize) -> bool {
+    let adjacent = tokens.get(index.wrapping_sub(1));
+    let previous = tokens.before(index).and_then(|previous| tokens.get(previous));
+    match previous {
+        // `WHERE :least` is, `a:b` is not.
+        Some(Token::Word(word)) => word.keyword != Keyword::NoKeyword && matches!(adjacent, Some(Token::Whitespace(_))),
+        Some(
+            Token::LParen
+            | Token::Comma
+            | Token::Eq
+            | Token::Neq
+            | Token::Lt
+            | Token::LtEq
+            | Token::Gt
+            | Token::GtEq
+            | Token::Plus
+            | Token::Minus
+            | Token::Mul
+            | Token::Div
+            | Token::StringConcat,
+        ) => true,
+        _ => false,
+    }
 }
 
 /// Reports a text that does not start like a query, with a more helpful message than the parser's.
@@ -191,9 +299,8 @@ fn check_first_word(tokens: &Tokens<'_>, body: usize, problems: &mut Vec<Problem
         }
         return;
     };
-    let starts = ["SELECT", "WITH", "VALUES", "FROM"];
     let written = word.value.to_ascii_uppercase();
-    if word.quote_style.is_none() && starts.contains(&written.as_str()) {
+    if word.quote_style.is_none() && QUERY_STARTS.contains(&written.as_str()) {
         return;
     }
     let help = match written.as_str() {
@@ -202,7 +309,7 @@ fn check_first_word(tokens: &Tokens<'_>, body: usize, problems: &mut Vec<Problem
             "write the query alone; `io: { mode: append }` adds its rows to the stage's table".to_owned()
         }
         "TABLE" => "write `SELECT * FROM` and the table's name".to_owned(),
-        other => match nearest(other, starts) {
+        other => match nearest(other, QUERY_STARTS) {
             Some(start) => format!("did you mean `{start}`?"),
             None => "write one SELECT; a stage computes rows and changes nothing".to_owned(),
         },
@@ -214,11 +321,13 @@ fn check_first_word(tokens: &Tokens<'_>, body: usize, problems: &mut Vec<Problem
 /// The single query of the text.
 fn parse(tokens: &Tokens<'_>, problems: &mut Vec<Problem>) -> Option<Ast> {
     let mut parser = parser_of(tokens);
-    let statement = parser.parse_statement().map_err(|error| problems.push(syntax_problem(&error, tokens))).ok()?;
+    let statement =
+        parser.parse_statement().map_err(|error| problems.push(syntax::syntax_problem(&error, tokens))).ok()?;
     while parser.consume_token(&Token::SemiColon) {}
     let next = parser.peek_token();
     if next.token != Token::EOF {
-        problems.push(after_query(&next.token, &tokens.span_at(next.span.start), tokens));
+        let at = tokens.index_at(next.span.start).unwrap_or(tokens.len());
+        problems.push(syntax::after_query(tokens, at));
         return None;
     }
     match statement {
@@ -230,31 +339,6 @@ fn parse(tokens: &Tokens<'_>, problems: &mut Vec<Problem>) -> Option<Ast> {
             None
         }
     }
-}
-
-/// The problem if anything follows the query.
-fn after_query(token: &Token, span: &Span, tokens: &Tokens<'_>) -> Problem {
-    if tokens.has_semicolon_before(span) {
-        return Problem::new(codes::NOT_ONE_QUERY, "a stage is one query, here a second one starts")
-            .at(span)
-            .help("put it into a separate file, and read the other stage by its name");
-    }
-    let message = format!("not valid SQL: expected the end of the query, found `{token}`");
-    let mut problem = Problem::new(codes::SQL_SYNTAX, message).at(span);
-    if let Token::Word(word) = token {
-        let clauses = ["FROM", "WHERE", "GROUP", "HAVING", "ORDER", "LIMIT", "JOIN", "UNION", "WINDOW", "QUALIFY"];
-        problem.help = nearest(&word.value, clauses).map(|clause| format!("did you mean `{clause}`?"));
-    }
-    problem
-}
-
-fn syntax_problem(error: &ParserError, tokens: &Tokens<'_>) -> Problem {
-    if matches!(error, ParserError::RecursionLimitExceeded) {
-        return tokens::too_deep().at(&tokens.whole());
-    }
-    let (message, place) = tokens::split_location(error);
-    let span = place.map_or_else(|| tokens.at_end(), |place| tokens.span_at(place));
-    Problem::new(codes::SQL_SYNTAX, format!("not valid SQL: {message}")).at(&span)
 }
 
 /// Refuses statements that are not queries, in positions where a query is allowed.

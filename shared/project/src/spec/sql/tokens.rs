@@ -7,7 +7,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::ParserError;
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
-use super::RECURSION_LIMIT;
+use super::{RECURSION_LIMIT, syntax, template};
 use crate::spec::codes;
 use crate::spec::problem::Problem;
 use crate::spec::span::{Span, offset_of};
@@ -37,10 +37,13 @@ impl<'a> Tokens<'a> {
                 Ok(Self { file, sql, base, list, starts })
             }
             Err(error) => {
+                if let Some((problem, place)) = template::problem_in(sql) {
+                    return Err(problem.at(&Span::new(file, base + place.start, base + place.end)));
+                }
                 let start = offset_of(sql, to_usize(error.location.line), to_usize(error.location.column));
                 let span = Span::new(file, base + start, base + start);
-                Err(Problem::new(codes::SQL_SYNTAX, format!("not valid SQL: {}", lower_first(&error.message)))
-                    .at(&span))
+                let message = format!("not valid SQL: {}", lower_first(error.message.trim_end_matches('.')));
+                Err(Problem::new(codes::SQL_SYNTAX, message).at(&span).help(syntax::tokenizer_help(&error.message)))
             }
         }
     }
@@ -69,6 +72,37 @@ impl<'a> Tokens<'a> {
 
     pub(super) fn to_parse(&self) -> Vec<TokenWithSpan> {
         self.list.clone()
+    }
+
+    /// The tokens with a keyword in the place of one.
+    pub(super) fn with_keyword(&self, index: usize, keyword: &str) -> Vec<TokenWithSpan> {
+        let mut list = self.list.clone();
+        if let Some(replaced) = list.get_mut(index) {
+            replaced.token = Token::make_keyword(keyword);
+        }
+        list
+    }
+
+    /// The token that starts at a location of the parser.
+    pub(super) fn index_at(&self, place: Location) -> Option<usize> {
+        self.list.binary_search_by_key(&key(place), |token| key(token.span.start)).ok()
+    }
+
+    /// The last token before `index` that is neither white space nor a comment.
+    pub(super) fn before(&self, index: usize) -> Option<usize> {
+        let tokens = self.list.get(..index.min(self.list.len()))?;
+        tokens.iter().rposition(|token| !matches!(token.token, Token::Whitespace(_)))
+    }
+
+    /// The first token behind `index` that is neither white space nor a comment.
+    pub(super) fn after(&self, index: usize) -> Option<usize> {
+        let visible = |index: &usize| !matches!(self.get(*index), Some(Token::Whitespace(_)));
+        (index + 1..self.list.len()).find(visible)
+    }
+
+    /// The text of a span of the query.
+    pub(super) fn text(&self, span: &Span) -> &str {
+        self.sql.get(span.start.saturating_sub(self.base)..span.end.saturating_sub(self.base)).unwrap_or_default()
     }
 
     /// The first token that is neither white space nor a comment nor `;`.
@@ -160,8 +194,8 @@ pub(super) fn split_location(error: &ParserError) -> (String, Option<Location>) 
         Some((at, Location { line: line.parse().ok()?, column: column.parse().ok()? }))
     });
     match place {
-        Some((at, place)) => (lower_first(&text[..at]), Some(place)),
-        None => (lower_first(text), None),
+        Some((at, place)) => (syntax::plain_words(&lower_first(&text[..at])), Some(place)),
+        None => (syntax::plain_words(&lower_first(text)), None),
     }
 }
 
