@@ -183,6 +183,7 @@ impl StageCode<'_> {
         let given = used.filter_map(|name| Some((name.clone(), digest(&json!(self.params.get(name)?)))));
         CodeParts {
             definition: self.definition(),
+            written: self.written_parts(),
             params: given.collect(),
             columns: columns.collect(),
             reading: self.session.registrations.iter().filter_map(|table| self.reading(table)).collect(),
@@ -205,15 +206,51 @@ impl StageCode<'_> {
             json!([stage.name, written(&stage.query), contract])
         };
         let stage = self.stage;
-        let expected = stage.expectations.iter().map(|expectation| json!([expectation.rule, expectation.severity]));
         let settings = &stage.table;
         digest(&json!([
             written(stage),
             self.seen_through().map(written).collect::<Vec<_>>(),
-            expected.collect::<Vec<_>>(),
+            self.expected(),
             [json!(settings.mode), json!(settings.partition_by), json!(settings.key), json!(settings.not_null)],
             settings.constraints,
         ]))
+    }
+
+    /// What the author wrote, part by part: only those that are there.
+    fn written_parts(&self) -> BTreeMap<String, String> {
+        let of_query = |stage: &Stage| {
+            let contract = stage.contract.as_ref().map(|contract| contract.value.identity());
+            (digest(&written(&stage.query)), contract)
+        };
+        let (stage, settings) = (self.stage, &self.stage.table);
+        let query = if stage.query.sql().is_some() { "sql" } else { "plan" };
+        let (text, contract) = of_query(stage);
+        let mut parts = BTreeMap::from([(query.to_owned(), text)]);
+        parts.extend(contract.map(|contract| ("contract".to_owned(), digest(&json!(contract)))));
+        for view in self.seen_through() {
+            parts.insert(format!("view:{}", view.name), digest(&json!(of_query(view))));
+        }
+        for (name, text) in &settings.constraints {
+            parts.insert(format!("constraint:{name}"), digest(&json!(text)));
+        }
+        let expected = self.expected();
+        if !expected.is_empty() {
+            parts.insert("expect".to_owned(), digest(&json!(expected)));
+        }
+        let options = [
+            ("mode", json!(settings.mode)),
+            ("partition_by", json!(settings.partition_by)),
+            ("key", json!(settings.key)),
+            ("not_null", json!(settings.not_null)),
+        ];
+        parts.extend(options.map(|(option, value)| (option.to_owned(), digest(&value))));
+        parts
+    }
+
+    /// What is expected of rows, as the author wrote it.
+    fn expected(&self) -> Vec<Value> {
+        let expectations = self.stage.expectations.iter();
+        expectations.map(|expectation| json!([expectation.rule, expectation.severity])).collect()
     }
 
     /// How a table of files is read, and the rows of one that the project holds. Which Delta table is read, and at which

@@ -13,6 +13,10 @@ pub struct CodeParts {
     /// The query with the views and caches that it reads, and the row-related settings of the stage's header.
     #[serde(default)]
     pub definition: String,
+    /// What the definition consists of, by part: `sql` or `plan`, `contract`, `expect`, the options of `io`,
+    /// `constraint:NAME` and `view:NAME`. Empty if an earlier version of Windlass has written it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub written: BTreeMap<String, String>,
     /// The values of the parameters that it uses.
     #[serde(default)]
     pub params: BTreeMap<String, String>,
@@ -42,7 +46,7 @@ impl CodeParts {
         let mut changed = Vec::new();
         let rewritten = self.definition != before.definition;
         if rewritten {
-            changed.push("its definition".to_owned());
+            changed.extend(self.rewritten(before));
         }
         // Removed and added parts count as a change of the definition.
         let in_both = !rewritten;
@@ -66,6 +70,18 @@ impl CodeParts {
         changed
     }
 
+    /// The parts of the definition that have changed since `before`; the definition as a whole if they are not known.
+    fn rewritten(&self, before: &Self) -> Vec<String> {
+        let known = !self.written.is_empty() && !before.written.is_empty();
+        // What a query no longer reads, or reads now, is a change of the query.
+        let is_view_of_one = |part: &&String| {
+            part.starts_with(VIEW) && !(self.written.contains_key(*part) && before.written.contains_key(*part))
+        };
+        let parts = differing(&self.written, &before.written, true).filter(|part| !is_view_of_one(part));
+        let parts: Vec<String> = parts.map(|part| part_of_definition(part)).collect();
+        if known && !parts.is_empty() { parts } else { vec!["its definition".to_owned()] }
+    }
+
     /// The changes since `before`, as a sentence such as `its definition has changed`.
     pub fn changed_text(&self, before: &Self) -> String {
         match self.changed_since(before).as_slice() {
@@ -85,6 +101,25 @@ impl CodeParts {
                 "its rows were made by an earlier version of windlass, which compared definitions differently".into()
             }
         }
+    }
+}
+
+/// The prefix of the key of a view in [`CodeParts::written`].
+const VIEW: &str = "view:";
+/// The prefix of the key of a constraint in [`CodeParts::written`].
+const CONSTRAINT: &str = "constraint:";
+
+/// A part of a definition in words.
+fn part_of_definition(part: &str) -> String {
+    match part {
+        "sql" => "its SQL".to_owned(),
+        "expect" => "what it expects of its rows".to_owned(),
+        "plan" | "contract" => format!("its {part}"),
+        option => match (option.strip_prefix(VIEW), option.strip_prefix(CONSTRAINT)) {
+            (Some(view), _) => format!("the view `{view}`"),
+            (_, Some(constraint)) => format!("its constraint `{constraint}`"),
+            _ => format!("its option `{option}`"),
+        },
     }
 }
 
@@ -112,6 +147,7 @@ mod tests {
     fn before() -> CodeParts {
         CodeParts {
             definition: "a".to_owned(),
+            written: map(&[("sql", "1"), ("view:known", "1"), ("view:gone", "1"), ("key", "1")]),
             params: map(&[("least", "1"), ("label", "2")]),
             columns: map(&[("orders", "1"), ("rates", "2")]),
             reading: map(&[("rates", "1")]),
@@ -148,6 +184,33 @@ mod tests {
             assert_eq!(now.changed_text(&before()), expected);
             assert_eq!(now.reason(Some(&before())), format!("{expected} since its rows were computed"));
         }
+    }
+
+    #[test]
+    fn a_changed_definition_is_told_by_its_parts() {
+        let changes: [(&str, &[(&str, &str)]); 5] = [
+            ("its SQL has changed", &[("sql", "2")]),
+            ("its SQL has changed", &[("sql", "2"), ("view:new", "1"), ("view:gone", "")]),
+            ("the view `known` has changed", &[("view:known", "2")]),
+            (
+                "its constraint `positive`, its contract and its option `key` have changed",
+                &[("constraint:positive", "1"), ("contract", "1"), ("key", "2")],
+            ),
+            ("what it expects of its rows has changed", &[("expect", "1")]),
+        ];
+        for (expected, changed) in changes {
+            let mut now = CodeParts { definition: "b".to_owned(), ..before() };
+            for (part, value) in changed {
+                match *value {
+                    "" => drop(now.written.remove(*part)),
+                    value => drop(now.written.insert((*part).to_owned(), value.to_owned())),
+                }
+            }
+            assert_eq!(now.changed_text(&before()), expected);
+        }
+        let unknown = CodeParts { definition: "b".to_owned(), written: BTreeMap::new(), ..before() };
+        assert_eq!(unknown.changed_text(&before()), "its definition has changed");
+        assert_eq!(before().changed_text(&unknown), "its definition has changed");
     }
 
     #[test]

@@ -28,7 +28,9 @@ sources:
 session: { target_partitions: 2 }
 ";
 
-const DEFINITION: &str = "its definition has changed";
+const SQL: &str = "its SQL has changed";
+const VIEW: &str = "the view `known` has changed";
+const EXPECTED: &str = "what it expects of its rows has changed";
 
 /// The header of a stage and its query.
 fn stage(header: &str, sql: &str) -> String {
@@ -171,18 +173,18 @@ async fn everything_that_determines_rows_is_part_of_the_code_version_and_is_name
     assert_eq!(shop.reasons(&shop.project(&[])).await, []);
     type Edit = (&'static str, &'static str, &'static str, &'static [(&'static str, &'static str)]);
     let edits: &[Edit] = &[
-        ("stages/literals.sql", "(70)", "(71)", &[("literals", DEFINITION)]),
-        ("stages/literals.sql", "(8)", "(8), (9)", &[("literals", DEFINITION)]),
-        ("stages/given.sql", "(1)", "(0)", &[("given", DEFINITION)]),
+        ("stages/literals.sql", "(70)", "(71)", &[("literals", SQL)]),
+        ("stages/literals.sql", "(8)", "(8), (9)", &[("literals", SQL)]),
+        ("stages/given.sql", "(1)", "(0)", &[("given", SQL)]),
         ("windlass.yaml", "last: 7", "last: 8", &[("given", "the parameter `last` has changed")]),
         ("windlass.yaml", "unused: 1", "unused: 2", &[]),
-        ("stages/series.sql", "100", "5000", &[("series", DEFINITION)]),
+        ("stages/series.sql", "100", "5000", &[("series", SQL)]),
         ("stages/series.sql", "100", "99 + 1", &[]),
-        ("stages/crossed.sql", "range(0, 3)", "range(0, 5)", &[("crossed", DEFINITION)]),
+        ("stages/crossed.sql", "range(0, 3)", "range(0, 5)", &[("crossed", SQL)]),
         ("stages/crossed.sql", "g.value AS n", "value AS n", &[]),
-        ("stages/known.sql", "amount > 0", "amount > 1", &[("referring", DEFINITION)]),
+        ("stages/known.sql", "amount > 0", "amount > 1", &[("referring", VIEW)]),
         ("stages/known.sql", "SELECT id", "SELECT id, amount", &[]),
-        ("stages/expecting.sql", "amount < 1000", "amount < 999", &[("expecting", DEFINITION)]),
+        ("stages/expecting.sql", "amount < 1000", "amount < 999", &[("expecting", EXPECTED)]),
         ("windlass.yaml", "[2, b]", "[2, c]", &[("rated", "the project's declaration of `codes` has changed")]),
         (
             "windlass.yaml",
@@ -299,7 +301,7 @@ async fn an_approved_plan_is_not_executed_with_other_arguments() {
         let refused = refusal(&edited).await;
         assert_eq!(refused.code().0, "WL0661");
         let message = refused.to_string();
-        assert!(message.contains(&format!("stage {stage}: its definition has changed")), "{message}");
+        assert!(message.contains(&format!("stage {stage}: its SQL has changed")), "{message}");
         assert_eq!(message.lines().count(), 2, "{message}");
     }
     let changed = shop.edited("windlass.yaml", "last: 7", "last: 8");
@@ -336,7 +338,7 @@ async fn a_plan_is_identified_by_what_it_does() {
     let other = plan(&with(6, "o").await).await;
     assert_eq!(
         (other.decision, other.reason.as_str()),
-        (PlanDecision::Full, "its definition has changed since its rows were computed",)
+        (PlanDecision::Full, "its plan has changed since its rows were computed",)
     );
     // Another name inside it makes no difference, and neither does a column that it does not use.
     assert_eq!(plan(&with(5, "p").await).await.decision, PlanDecision::Reuse);

@@ -112,6 +112,10 @@ async fn every_rule_finds_its_rows() {
     let mut reported: Vec<String> = Vec::new();
     for found in &stage.expectations {
         let mut samples = found.samples.clone();
+        // How old the newest row is depends on the time of the test.
+        if let Some(sample) = samples.first_mut().filter(|sample| sample.ends_with(" h old")) {
+            sample.truncate(sample.rfind(", ").unwrap());
+        }
         samples.sort();
         reported.push(format!(
             "{} ({}): {} of {}{}{}",
@@ -132,7 +136,7 @@ async fn every_rule_finds_its_rows() {
     references_amount ((amount) is a (id) of `orders`): 4 of 5, broken (id = 1, kind = a, amount = 5) (id = 1, kind = b, amount = 7) (id = 3, kind = x1, amount = 90) (id = 4, kind = a, amount = -1)
     positive (amount > 0): 2 of 5, broken (id = 2, kind = c, amount = null, at = 2020-01-01T00:00:00) (id = 4, kind = a, amount = -1, at = 2020-01-01T00:00:00)
     row_count (at least 6 rows): 0 of 5, broken
-    freshness_at (the newest at is at most 3600 s old): 0 of 5, broken
+    freshness_at (the newest at is at most 3600 s old): 0 of 5, broken the newest is 2020-01-01T00:00:00Z
     ");
     shop.windlass.stop().await;
 }

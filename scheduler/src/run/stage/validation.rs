@@ -189,6 +189,7 @@ impl StageRun<'_> {
         let mut records = Vec::with_capacity(expectations.len());
         for (index, expectation) in expectations.iter().enumerate() {
             let value = number(&totals, &total(index));
+            let mut samples = Vec::new();
             let (failed, broken, looked_at) = match &expectation.rule {
                 Rule::RowCount { min, max } => {
                     let fits = min.is_none_or(|min| checked >= min) && max.is_none_or(|max| checked <= max);
@@ -196,8 +197,16 @@ impl StageRun<'_> {
                 }
                 Rule::Freshness { within_seconds, .. } => {
                     let newest = value.and_then(DateTime::<Utc>::from_timestamp_micros);
-                    let age = newest.map(|newest| (Utc::now() - newest).num_seconds());
-                    let fresh = age.is_none_or(|age| u64::try_from(age).unwrap_or_default() <= *within_seconds);
+                    let age =
+                        newest.map(|newest| u64::try_from((Utc::now() - newest).num_seconds()).unwrap_or_default());
+                    let fresh = age.is_none_or(|age| age <= *within_seconds);
+                    if let (Some(newest), Some(age), false) = (newest, age, fresh) {
+                        samples.push(format!(
+                            "the newest is {}, {} old",
+                            newest.format("%Y-%m-%dT%H:%M:%SZ"),
+                            age_text(age)
+                        ));
+                    }
                     (0, !fresh, true)
                 }
                 Rule::Unique { .. } | Rule::References { .. } => {
@@ -217,7 +226,7 @@ impl StageRun<'_> {
                 rows_checked: if looked_at { checked } else { 0 },
                 rows_failed: failed,
                 broken,
-                samples: Vec::new(),
+                samples,
             });
         }
         Ok(records)
@@ -443,13 +452,27 @@ pub(super) fn number(batches: &[RecordBatch], column: &str) -> Option<i64> {
 fn describe(expectation: &Expectation, record: &ExpectationRecord) -> String {
     let (name, rule) = (&expectation.name, &record.rule);
     if !expectation.rule.is_about_rows() {
-        return format!("`{name}` ({rule}) with {} rows", record.rows_checked);
+        return match record.samples.first() {
+            Some(found) => format!("`{name}` ({rule}): {found}"),
+            None => format!("`{name}` ({rule}) with {} rows", record.rows_checked),
+        };
     }
     let such = match record.samples.first() {
         Some(sample) => format!(", such as {sample}"),
         None => String::new(),
     };
     format!("`{name}` ({rule}) in {} of {} rows{such}", record.rows_failed, record.rows_checked)
+}
+
+/// An age in its two largest units: `3 d 4 h`.
+fn age_text(seconds: u64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, minutes) => format!("{minutes} min"),
+        (0, hours, minutes) => format!("{hours} h {minutes} min"),
+        (days, hours, _) => format!("{days} d {hours} h"),
+    }
 }
 
 /// Every row of a batch, its values shortened.

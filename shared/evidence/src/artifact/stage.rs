@@ -78,7 +78,8 @@ pub struct ExpectationRecord {
     pub rows_failed: u64,
     /// Whether it was broken.
     pub broken: bool,
-    /// Some of the rows: their keys and what the rule looks at, values shortened.
+    /// Some of the rows: their keys and what the rule looks at, values shortened. For a rule about all rows together
+    /// what was found instead, if there is more to say than the number of rows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub samples: Vec<String>,
 }
