@@ -6,6 +6,7 @@ use std::fmt;
 use parking_lot::Mutex;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::engine_terms::without_engine_terms;
 use crate::secrets::without_secrets;
 
 /// A stable error code such as `WL0201`; docs/errors.md has a paragraph on each.
@@ -144,8 +145,8 @@ impl fmt::Display for Failure {
     }
 }
 
-/// The error's message followed by those of its sources that the message does not already contain, with credentials
-/// masked.
+/// The error's message followed by those of its sources that the message does not already contain, without the engine's
+/// terms and with credentials masked.
 pub fn full_message<E: std::error::Error + ?Sized>(error: &E) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -157,5 +158,5 @@ pub fn full_message<E: std::error::Error + ?Sized>(error: &E) -> String {
         }
         source = cause.source();
     }
-    without_secrets(&text).into_owned()
+    without_secrets(&without_engine_terms(&text)).into_owned()
 }

@@ -3,7 +3,8 @@
 //! ```text
 //! texts of other processes ─ids→ NodeName, RunId, … that are safe in paths             (ids, ids::received)
 //! any error ─coded!→ Coded ─?→ Failure: code, message, help, whether to retry          (coded, error)
-//!     └ its message ─without_secrets→ text that may be shown and stored                (secrets)
+//!     └ its message ─without_engine_terms, without_secrets→ text to show and store     (engine_terms, secrets)
+//! a panic ─install, catch→ a report in a file, and an error with a code              (panics)
 //! a mistyped name ─did_you_mean→ the nearest valid one                                 (suggest)
 //! what determines a result ─of→ identities; the parts of a code version                (identity, code_parts)
 //! ```
@@ -14,9 +15,11 @@
 pub mod code_parts;
 mod coded;
 pub mod config;
+pub mod engine_terms;
 pub mod error;
 pub mod identity;
 pub mod ids;
+pub mod panics;
 pub mod secrets;
 pub mod stack;
 pub mod suggest;
