@@ -20,10 +20,13 @@ const KEEPALIVE: Duration = Duration::from_secs(20);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 
+/// How long a connection that is refused is tried again: nothing listens at the address.
+const REFUSED: Duration = Duration::from_secs(1);
+
 /// The timeouts of a client.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectOptions {
-    /// The timeout for the first answer of the scheduler.
+    /// The timeout for the first answer of the scheduler. If the connection is refused, it is one second at most.
     pub start: Duration,
     /// How long a scheduler that has answered may be unavailable: calls are retried, and runs are followed again, if it
     /// returns in time.
@@ -56,12 +59,15 @@ impl Connection {
     /// Connects, and checks that a scheduler with the same API version answers.
     pub(super) async fn open(url: &str, options: ConnectOptions) -> Result<Self, ClientError> {
         let endpoint = endpoint(url)?;
-        let deadline = Instant::now() + options.start;
+        let began = Instant::now();
         let mut pause = FIRST_PAUSE;
         let channel = loop {
+            let patience = |source: &tonic::transport::Error| {
+                if is_refused(source) { options.start.min(REFUSED) } else { options.start }
+            };
             match endpoint.connect().await {
                 Ok(channel) => break channel,
-                Err(source) if Instant::now() + pause > deadline => {
+                Err(source) if Instant::now() + pause > began + patience(&source) => {
                     return Err(ClientError::Unreachable { url: url.to_owned(), source: Box::new(source) });
                 }
                 Err(_) => tokio::time::sleep(pause).await,
@@ -139,6 +145,14 @@ impl Connection {
     }
 }
 
+/// Whether nothing listens at the address, or there is no such host.
+fn is_refused(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| {
+        let refused = |error: &std::io::Error| error.kind() == std::io::ErrorKind::ConnectionRefused;
+        error.downcast_ref().is_some_and(refused) || error.to_string().starts_with("dns error")
+    })
+}
+
 /// Retries with increasing delays, until the timeout.
 pub(super) struct Retry {
     deadline: Instant,
@@ -177,7 +191,11 @@ pub(super) fn is_lost(status: &Status) -> bool {
 
 fn endpoint(url: &str) -> Result<Endpoint, ClientError> {
     let bad = |reason: &str| ClientError::BadAddress { url: url.to_owned(), reason: reason.to_owned() };
-    let parsed = url::Url::parse(url).map_err(|error| bad(&error.to_string()))?;
+    let parsed = match url::Url::parse(url) {
+        // `host:50051` parses as a URL of the scheme `host`.
+        Err(url::ParseError::RelativeUrlWithoutBase) => return Err(bad("it must begin with http://")),
+        parsed => parsed.map_err(|error| bad(&error.to_string()))?,
+    };
     if parsed.scheme() != "http" {
         return Err(bad("it must begin with http://"));
     }

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use windlass_base::coded;
+use windlass_storage::{StorageError, advice};
 
 use crate::state::LeaseHolder;
 
@@ -20,6 +21,14 @@ pub enum WriterError {
         /// When its right ends unless it is renewed; none if it ends with the process.
         expires_at: Option<DateTime<Utc>>,
     },
+    /// The home's store cannot be opened.
+    #[error("the home `{home}` cannot be opened")]
+    Closed {
+        /// The home.
+        home: String,
+        /// Why not.
+        source: StorageError,
+    },
     /// It cannot be said who writes.
     #[error("it is not known which process writes to the home `{home}`")]
     Unusable {
@@ -37,7 +46,9 @@ fn for_run(holder: &LeaseHolder) -> String {
 coded! {
     WriterError {
         Busy { expires_at } => "WL0615", wait(*expires_at);
-        Unusable => "WL0616" retry, "check that the home exists, can be reached and is writable, and has free space";
+        Closed { source } => inner;
+        Unusable { source } => "WL0616" retry, advice(source.as_ref())
+            .unwrap_or("check that the home exists, can be reached and is writable, and has free space");
     }
 }
 

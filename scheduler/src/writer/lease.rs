@@ -126,8 +126,7 @@ impl Objects {
         let folder = home.join(FOLDER);
         let found = (|| Ok::<_, windlass_storage::StorageError>((stores.store(&folder)?, folder.path()?)))();
         let home = home.to_string();
-        let (store, folder) =
-            found.map_err(|source| WriterError::Unusable { home: home.clone(), source: source.into() })?;
+        let (store, folder) = found.map_err(|source| WriterError::Closed { home: home.clone(), source })?;
         Ok(Self { home, store, folder })
     }
 

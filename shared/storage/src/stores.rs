@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::object_store::ObjectStoreRegistry;
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
-use object_store::{BackoffConfig, ObjectStore, ObjectStoreScheme, RetryConfig};
+use object_store::{BackoffConfig, ClientConfigKey, ObjectStore, ObjectStoreScheme, RetryConfig};
 use parking_lot::Mutex;
 use url::{Position, Url};
 
+use super::connector::FirstContact;
+use super::credentials::{Missing, is_on, missing_for_azure, missing_for_google, missing_for_s3};
 use super::disk::SyncedDisk;
 use super::{Location, StorageError};
 
@@ -46,7 +48,7 @@ impl Stores {
         if let Some(store) = open.get(&root) {
             return Ok(Arc::clone(store));
         }
-        let store = open_store(url).map_err(|source| StorageError::Open { location: root.clone(), source })?;
+        let store = open_store(url, &root)?;
         open.insert(root, Arc::clone(&store));
         Ok(store)
     }
@@ -74,26 +76,49 @@ fn root_of(url: &Url) -> String {
     url[..Position::BeforePath].to_owned()
 }
 
-fn open_store(url: &Url) -> Result<Arc<dyn ObjectStore>, object_store::Error> {
-    let (scheme, _) = ObjectStoreScheme::parse(url)?;
+fn open_store(url: &Url, root: &str) -> Result<Arc<dyn ObjectStore>, StorageError> {
+    let failed = |source| StorageError::Open { location: root.to_owned(), source };
+    let check = |missing: Option<Missing>| match missing {
+        Some(missing) => Err(StorageError::NoCredentials { location: root.to_owned(), missing }),
+        None => Ok(()),
+    };
+    let (scheme, _) = ObjectStoreScheme::parse(url).map_err(|error| failed(error.into()))?;
     Ok(match scheme {
-        ObjectStoreScheme::Local => open_disk()?,
+        ObjectStoreScheme::Local => open_disk().map_err(failed)?,
         ObjectStoreScheme::Memory => Arc::new(InMemory::new()),
         ObjectStoreScheme::AmazonS3 => {
-            Arc::new(AmazonS3Builder::from_env().with_url(url.as_str()).with_retry(retry()).build()?)
+            let store = AmazonS3Builder::from_env().with_url(url.as_str()).with_retry(retry());
+            check(missing_for_s3(&store))?;
+            if let Some(endpoint) = plain_http(&store) {
+                return Err(StorageError::PlainHttp { location: root.to_owned(), endpoint });
+            }
+            Arc::new(store.with_http_connector(FirstContact).build().map_err(failed)?)
         }
         ObjectStoreScheme::GoogleCloudStorage => {
-            Arc::new(GoogleCloudStorageBuilder::from_env().with_url(url.as_str()).with_retry(retry()).build()?)
+            let store = GoogleCloudStorageBuilder::from_env().with_url(url.as_str()).with_retry(retry());
+            check(missing_for_google(&store))?;
+            Arc::new(store.with_http_connector(FirstContact).build().map_err(failed)?)
         }
         ObjectStoreScheme::MicrosoftAzure => {
-            Arc::new(MicrosoftAzureBuilder::from_env().with_url(url.as_str()).with_retry(retry()).build()?)
+            let store = MicrosoftAzureBuilder::from_env().with_url(url.as_str()).with_retry(retry());
+            check(missing_for_azure(&store))?;
+            Arc::new(store.with_http_connector(FirstContact).build().map_err(failed)?)
         }
         other => {
-            return Err(object_store::Error::NotSupported {
-                source: format!("object stores of the kind {other:?} are not supported").into(),
-            });
+            let source = format!("object stores of the kind {other:?} are not supported").into();
+            return Err(failed(object_store::Error::NotSupported { source }));
         }
     })
+}
+
+/// The address of a store without TLS, if that is not allowed.
+fn plain_http(store: &AmazonS3Builder) -> Option<String> {
+    let allowed = store.get_config_value(&AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp));
+    let endpoint = [AmazonS3ConfigKey::S3Endpoint, AmazonS3ConfigKey::Endpoint]
+        .iter()
+        .find_map(|key| store.get_config_value(key))
+        .filter(|endpoint| endpoint.starts_with("http://"))?;
+    (!is_on(allowed)).then_some(endpoint)
 }
 
 fn open_disk() -> Result<Arc<dyn ObjectStore>, object_store::Error> {
