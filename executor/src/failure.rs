@@ -7,8 +7,8 @@ use std::io;
 use ballista_core::error::BallistaError;
 use datafusion::error::DataFusionError;
 use object_store::Error as StoreError;
-use windlass_base::error::{Failure, full_message};
-use windlass_engine::task_failure::{TaskFailure, TaskFailureKind};
+use windlass_base::error::full_message;
+use windlass_engine::task_failure::{TaskFailure, TaskFailureKind, raised_in};
 
 /// The error with a [`TaskFailure`] marker as its text, in a class that the scheduler handles as intended: only an I/O
 /// error is retried. Errors with a meaning for the engine, such as a lost shuffle file, are kept.
@@ -39,6 +39,9 @@ fn marked_as(failure: &TaskFailure) -> DataFusionError {
 }
 
 fn classify(error: &DataFusionError) -> Option<TaskFailure> {
+    if let Some(failure) = raised_in(error) {
+        return Some(TaskFailure::raised(failure.clone()));
+    }
     let root = error.find_root();
     let failure = match root {
         DataFusionError::External(inner) => return classify_external(inner.as_ref()),
@@ -58,9 +61,6 @@ fn classify(error: &DataFusionError) -> Option<TaskFailure> {
 }
 
 fn classify_external(error: &(dyn Error + Send + Sync + 'static)) -> Option<TaskFailure> {
-    if let Some(failure) = error.downcast_ref::<Failure>() {
-        return Some(TaskFailure::raised(failure.clone()));
-    }
     match error.downcast_ref::<BallistaError>() {
         Some(BallistaError::FetchFailed(..) | BallistaError::Cancelled) => None,
         Some(BallistaError::IoError(io)) => Some(TaskFailure::new(TaskFailureKind::Io, io.to_string())),

@@ -2,7 +2,8 @@
 
 use datafusion::error::DataFusionError;
 use windlass_base::coded;
-use windlass_base::error::{ErrorCode, Failure};
+use windlass_base::engine_terms::{with_sql_types, without_engine_terms};
+use windlass_base::error::{ErrorCode, Failure, full_message};
 use windlass_engine::task_failure::{TaskFailure, TaskFailureKind};
 
 use crate::cluster::MISCOUNTED;
@@ -75,8 +76,18 @@ impl EngineError {
         } else if text.contains(PLANNING) || text.contains(REJECTED) {
             Self::Plan(text.to_owned())
         } else {
-            Self::Execution(without_stage(text).to_owned())
+            Self::execution(without_stage(text))
         }
+    }
+
+    /// A task that fails on the data with the engine's `message`.
+    pub(super) fn execution(message: &str) -> Self {
+        let message = with_sql_types(&without_engine_terms(message));
+        let cast = message.strip_prefix("Cannot cast string '").and_then(|rest| rest.strip_suffix(" type"));
+        Self::Execution(match cast.and_then(|rest| rest.rsplit_once("' to value of ")) {
+            Some((value, data_type)) => format!("the text '{value}' cannot be cast to {data_type}"),
+            None => message,
+        })
     }
 
     /// The error that a plan stands for which cannot be sent to executors for this reason.
@@ -98,7 +109,7 @@ impl EngineError {
     fn from_task(task: TaskFailure) -> Self {
         let message = task.failure.message.clone();
         match task.kind {
-            TaskFailureKind::Execution => Self::Execution(message),
+            TaskFailureKind::Execution => Self::execution(&message),
             TaskFailureKind::Panic => Self::Panicked(message),
             TaskFailureKind::OutOfResources => Self::OutOfResources(message),
             TaskFailureKind::Io => Self::Io(message),
@@ -126,12 +137,21 @@ fn without_stage(text: &str) -> &str {
 
 /// What to do about data that a query fails on.
 fn help_with_data(message: &str) -> &'static str {
-    match message.contains("Timestamp(ns)") || message.contains("represented as nanoseconds") {
-        true => {
+    let is_cast = message.starts_with("the text '");
+    match message {
+        _ if message.contains("TIMESTAMP(9)") || message.contains("represented as nanoseconds") => {
             "this value is computed in nanoseconds, between the years 1677 and 2262: cast dates and texts to `TIMESTAMP(6)`, use \
              `to_timestamp_micros`, or leave the rows out"
         }
-        false => "the query fails on these data: look at the rows or guard the expression",
+        _ if is_cast && (message.ends_with(" DATE") || message.contains(" TIMESTAMP")) => {
+            "dates are written 2026-01-31: read others with `to_date(x, '%d.%m.%Y')`, or use TRY_CAST, which gives null for what \
+             does not fit"
+        }
+        _ if is_cast => "correct the rows, or use TRY_CAST, which gives null for what does not fit",
+        _ if message.contains("division by zero") => {
+            "write `x / NULLIF(y, 0)`, which gives null, or leave such rows out"
+        }
+        _ => "the query fails on these data: look at the rows or guard the expression",
     }
 }
 
@@ -163,7 +183,7 @@ coded! {
                 Self::Raised(failure) => failure.clone(),
                 other => Failure {
                     code: other.code().to_string(),
-                    message: other.to_string(),
+                    message: full_message(other),
                     help: other.help(),
                     retryable: other.is_retryable(),
                 },

@@ -14,9 +14,9 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use windlass_base::error::Failure;
 use windlass_base::stack::with_large_stack;
 use windlass_engine::task::{TaskRequests, yielding};
+use windlass_engine::task_failure::raised_in;
 
 use super::job::JobProgress;
 use super::kept_rows::KeptRows;
@@ -205,17 +205,17 @@ impl Work {
 
 /// The error as a job on the cluster would end with it.
 fn engine_error(error: &DataFusionError) -> EngineError {
+    if let Some(failure) = raised_in(error) {
+        return EngineError::Raised(failure.clone());
+    }
     match error.find_root() {
-        DataFusionError::External(inner) => match inner.downcast_ref::<Failure>() {
-            Some(failure) => EngineError::Raised(failure.clone()),
-            None => EngineError::Execution(inner.to_string()),
-        },
+        DataFusionError::External(inner) => EngineError::execution(&inner.to_string()),
         DataFusionError::ResourcesExhausted(message) => EngineError::OutOfResources(message.clone()),
         DataFusionError::IoError(io) => EngineError::Io(io.to_string()),
         DataFusionError::ObjectStore(store) => EngineError::Io(store.to_string()),
         DataFusionError::ExecutionJoin(join) if join.is_panic() => EngineError::Panicked(join.to_string()),
-        DataFusionError::Internal(message) => EngineError::Execution(message.clone()),
-        other => EngineError::Execution(other.message().into_owned()),
+        DataFusionError::Internal(message) => EngineError::execution(message),
+        other => EngineError::execution(&other.message()),
     }
 }
 

@@ -5,7 +5,6 @@
 //! does not survive runs as a whole, beside the scheduler.
 
 use std::fmt::Write;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use ballista_core::JobId;
@@ -17,6 +16,7 @@ use datafusion::physical_plan::{ExecutionPlan, displayable};
 use datafusion::prelude::SessionContext;
 use datafusion_proto::physical_plan::AsExecutionPlan;
 use datafusion_proto::protobuf::PhysicalPlanNode;
+use windlass_base::panics;
 use windlass_base::stack::with_large_stack;
 use windlass_engine::codec::PlanCodec;
 
@@ -89,9 +89,9 @@ fn arrives(plan: Arc<dyn ExecutionPlan>, task: &TaskContext, codec: &PlanCodec) 
     let mut bytes = Vec::new();
     PhysicalPlanNode::try_from_physical_plan(plan, codec)?.try_encode(&mut bytes)?;
     // The decoder is the engine's and may not expect everything that the encoder writes.
-    let decoded = catch_unwind(AssertUnwindSafe(|| {
+    let decoded = panics::expected(|| {
         PhysicalPlanNode::try_decode(&bytes).and_then(|node| node.try_into_physical_plan(task, codec))
-    }));
+    });
     match decoded {
         Ok(decoded) => decoded.map(drop),
         Err(_) => Err(DataFusionError::Plan("the plan is inconsistent once it is decoded".to_owned())),

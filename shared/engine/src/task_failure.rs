@@ -13,6 +13,11 @@ const END: &str = ">>";
 /// Longer messages are truncated, because they are sent with every status of the task.
 const MAX_MESSAGE: usize = 16 * 1024;
 
+/// The failure that code of Windlass has raised, wherever it is among the causes of `error`.
+pub fn raised_in<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Failure> {
+    std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref())
+}
+
 /// The kind of a task's failure, which determines what to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TaskFailureKind {

@@ -93,8 +93,8 @@ async fn commits_that_carry_their_time_are_pinned_by_it() {
 async fn missing_items_are_named_with_the_existing_ones() {
     let folder = TempDir::new().unwrap();
     insta::assert_snapshot!(refusal(&folder.path().join("nothing"), PinAt::Latest).await, @r#"
-    WL0402 `…` is not a Delta table: it has no `_delta_log` with a commit or a checkpoint
-      help: check the location: it must be the folder that holds `_delta_log`, and its store must be the one that this process has credentials for
+    WL0402 `…` does not exist
+      help: check the location: it must be the folder that holds `_delta_log`; the table of another project exists once its stage has been run there
     "#);
     three_versions(folder.path()).await;
     for version in 0..3 {

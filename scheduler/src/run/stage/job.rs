@@ -21,7 +21,7 @@ use windlass_project::spec::source::PinAt;
 use super::attempt::StageRun;
 use super::failure::{conflicted, stopped};
 use crate::execute::{JobRequest, RunningJob};
-use crate::plan::{PhysicalQuery, PinnedInput, PlanError, physical_query, pin_table};
+use crate::plan::{PhysicalQuery, PinnedInput, PlanError, physical_query, pin_table, with_table};
 use crate::planning::heavily;
 
 /// How often the progress of a job is looked at.
@@ -66,7 +66,7 @@ impl StageRun<'_> {
         let name = format!("{}/{}", self.run.identity.pipeline, self.stage.name);
         let request = JobRequest { name, plan: physical, session: Arc::clone(context) };
         let job = self.run.engine.start(request, &place).await?;
-        let rows = self.follow(&job).await;
+        let rows = self.follow(&job).await.map_err(|failure| with_table(failure, &self.inputs));
         self.evidence.push(job.evidence().await);
         rows
     }

@@ -7,7 +7,7 @@ mod write;
 
 use deltalake::DeltaTableError;
 use windlass_base::coded;
-use windlass_storage::StorageError;
+use windlass_storage::{StorageError, advice};
 
 pub use changes::{ChangeError, Gap};
 pub use difference::Difference;
@@ -70,8 +70,10 @@ coded! {
         Changes => inner;
         Write => inner;
         Log { source } => "WL0401" retry if is_transient(source),
-            "check that the folder holds a complete `_delta_log`, and that this process can reach its store and may \
-             read it";
+            advice(source).unwrap_or(
+                "check that the folder holds a complete `_delta_log`, and that this process can reach its store and may \
+                 read it",
+            );
     }
 }
 

@@ -10,10 +10,16 @@ use crate::feature::{NEWEST_READER_VERSION, READABLE_FEATURES};
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// There is no Delta log at the location.
-    #[error("`{location}` is not a Delta table: it has no `_delta_log` with a commit or a checkpoint")]
+    #[error("`{location}` {}", if *.missing {
+        "does not exist"
+    } else {
+        "is not a Delta table: it has no `_delta_log` with a commit or a checkpoint"
+    })]
     NotATable {
         /// The table's root.
         location: String,
+        /// Whether there is no such folder on the local disk.
+        missing: bool,
     },
     /// A run has made the table, and none has committed to it.
     #[error(
@@ -89,6 +95,20 @@ pub enum ReadError {
         /// The file, as the log names it.
         file: String,
     },
+    /// A data file that the log refers to does not exist.
+    #[error("the data file `{file}` does not exist any more")]
+    FileMissing {
+        /// The file, in its store.
+        file: String,
+    },
+    /// A data file is not a Parquet file.
+    #[error("the data file `{file}` is damaged: {reason}")]
+    FileDamaged {
+        /// The file, in its store.
+        file: String,
+        /// The reader's message.
+        reason: String,
+    },
     /// A deletion vector is not what the log says it is.
     #[error("the deletion vector of `{file}` cannot be applied: {reason}")]
     DeletionVector {
@@ -105,9 +125,7 @@ fn shown(time: &DateTime<Utc>) -> String {
 
 coded! {
     ReadError {
-        NotATable => "WL0402",
-            "check the location: it must be the folder that holds `_delta_log`, and its store must be the one that \
-             this process has credentials for";
+        NotATable { location } => "WL0402", where_a_table_is(location);
         NotBuilt { stage } => "WL0443",
             format!("run `{stage}` in its project; if its last run failed, see why with `windlass runs show`");
         VersionNotFound => "WL0403",
@@ -121,8 +139,25 @@ coded! {
         InvalidLog => "WL0407",
             "restore the missing or damaged files of `_delta_log`, or pin a version before the damage";
         ForeignFile => "WL0408", "copy the table (a shallow clone keeps its files elsewhere; a deep clone does not)";
+        FileMissing => "WL0445",
+            "vacuum or another program has removed it: run again to read the newest version, or restore the file";
+        FileDamaged => "WL0446", "restore the file, or write its rows again with the program that wrote it";
         DeletionVector => "WL0409",
             "the table is damaged: restore the file that the log names, or pin an earlier version";
+    }
+}
+
+/// What to check about a location without a table.
+fn where_a_table_is(location: &str) -> &'static str {
+    match location.contains("://") {
+        true => {
+            "check the location: it must be the folder that holds `_delta_log`, in the bucket and at the endpoint that \
+             this process is configured for"
+        }
+        false => {
+            "check the location: it must be the folder that holds `_delta_log`; the table of another project exists once \
+             its stage has been run there"
+        }
     }
 }
 

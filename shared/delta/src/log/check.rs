@@ -6,13 +6,15 @@ use futures::TryStreamExt;
 use object_store::path::Path as StorePath;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde_json::Value;
-use windlass_storage::Location;
+use windlass_base::engine_terms::without_engine_terms;
+use windlass_storage::{Location, advice};
 
 use super::action::Action;
 use super::commit::{CommitFile, LOG_FOLDER, commit_path, empty_commit};
 use super::listing::LogListing;
 use super::protocol::ReaderProtocol;
 use super::store::store_error;
+use crate::error::is_transient;
 use crate::{DeltaError, ReadError};
 
 /// Says why the snapshot of `version` (or the newest) could not be loaded: a typed reason where the log shows one,
@@ -25,9 +27,20 @@ pub(crate) async fn explain(
 ) -> DeltaError {
     match diagnose(location, log, version).await {
         Ok(Some(reason)) => reason.into(),
-        Ok(None) => DeltaError::Log { location: location.to_string(), source: cause },
+        Ok(None) => match damage(&cause) {
+            Some(reason) => ReadError::InvalidLog { location: location.to_string(), reason }.into(),
+            None => DeltaError::Log { location: location.to_string(), source: cause },
+        },
         Err(error) => error,
     }
+}
+
+/// What the library says against the log itself, if its store is not the cause.
+fn damage(cause: &DeltaTableError) -> Option<String> {
+    let DeltaTableError::KernelError(kernel) = cause else { return None };
+    let text = kernel.to_string();
+    let is_of_store = text.contains("object store") || is_transient(cause) || advice(cause).is_some();
+    (!is_of_store).then(|| without_engine_terms(&text).trim_end_matches('.').to_owned())
 }
 
 async fn diagnose(
@@ -73,7 +86,31 @@ async fn diagnose(
         };
         return Ok(Some(invalid(format!("there is {missing} up to version {last}"))));
     }
-    Ok(None)
+    let damaged = match base {
+        Some(base) => damaged_checkpoint(location, log, base).await?,
+        None => None,
+    };
+    Ok(damaged.map(|name| invalid(format!("the checkpoint `{LOG_FOLDER}/{name}` is damaged or cut off"))))
+}
+
+/// The name of the checkpoint of `version`, if it is one file and not a whole Parquet file.
+async fn damaged_checkpoint(
+    location: &Location,
+    log: &LogStoreRef,
+    version: u64,
+) -> Result<Option<String>, DeltaError> {
+    const MAGIC: &[u8] = b"PAR1";
+    let store = log.object_store(None);
+    let name = format!("{version:020}.checkpoint.parquet");
+    let path = StorePath::from_iter([LOG_FOLDER, name.as_str()]);
+    let size = match store.head(&path).await {
+        Ok(found) => found.size,
+        Err(object_store::Error::NotFound { .. }) => return Ok(None),
+        Err(source) => return Err(store_error(location, source)),
+    };
+    let Some(start) = size.checked_sub(MAGIC.len() as u64) else { return Ok(Some(name)) };
+    let end = store.get_range(&path, start..size).await.map_err(|source| store_error(location, source))?;
+    Ok((end.as_ref() != MAGIC).then_some(name))
 }
 
 /// Refuses a log with an empty commit file behind its last checkpoint, up to `version` if one is given. A disk that lost

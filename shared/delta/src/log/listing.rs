@@ -46,7 +46,8 @@ impl LogListing {
             }
         }
         if found.commits.is_empty() && found.checkpoints.is_empty() {
-            return Err(ReadError::NotATable { location: location.to_string() }.into());
+            let missing = location.local_path().is_some_and(|path| !path.exists());
+            return Err(ReadError::NotATable { location: location.to_string(), missing }.into());
         }
         Ok(found)
     }

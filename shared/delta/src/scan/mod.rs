@@ -7,12 +7,13 @@
 //!         over ParquetSource, or over DeltaSource if a table needs deletion
 //!         vectors applied or columns renamed                                       (source, deletion_vector,
 //!                                                                                   column_mapping)
-//!         over footers whose bounds of floats hold                                 (float_bounds)
+//!         over footers whose bounds of floats hold, with errors that name files    (float_bounds, file_errors)
 //! ```
 
 pub mod address;
 pub mod column_mapping;
 pub mod deletion_vector;
+pub mod file_errors;
 pub(super) mod file_table;
 pub(super) mod files;
 pub mod float_bounds;

@@ -24,6 +24,7 @@ use object_store::ObjectMeta;
 
 use super::ScanOptions;
 use super::address::{self, ROW_FILE, ROW_POSITION};
+use super::file_errors::FileErrors;
 use super::file_table::FileTable;
 use super::files::DataFiles;
 use super::float_bounds::FloatBounds;
@@ -145,7 +146,7 @@ impl DeltaScan {
         let readers = CachedParquetFileReaderFactory::new(store, runtime.cache_manager.get_file_metadata_cache());
         let mut parquet = ParquetSource::new(self.scanned.clone())
             .with_table_parquet_options(self.options.parquet().clone())
-            .with_parquet_file_reader_factory(FloatBounds::of(Arc::new(readers)));
+            .with_parquet_file_reader_factory(FloatBounds::of(FileErrors::of(Arc::new(readers))));
         if let Some(hint) = self.options.parquet().global.metadata_size_hint {
             parquet = parquet.with_metadata_size_hint(hint);
         }

@@ -24,6 +24,7 @@ use datafusion_datasource::file_stream::FileOpener;
 use datafusion_datasource::morsel::{MorselPlan, MorselPlanner, Morselizer};
 use object_store::ObjectStore;
 use object_store::path::Path as StorePath;
+use windlass_base::error::Failure;
 
 use super::column_mapping::{ColumnMapping, MappedReaders};
 use super::deletion_vector::{DeletionVector, VectorError};
@@ -278,10 +279,14 @@ impl SelectingPlanner {
 /// The engine tries a task again for I/O errors only, so a failing store must look like one.
 fn to_engine_error(file: &str, error: VectorError) -> DataFusionError {
     match error {
+        VectorError::Store(object_store::Error::NotFound { path, .. }) => {
+            DataFusionError::External(Box::new(Failure::from(ReadError::FileMissing { file: path })))
+        }
         VectorError::Store(error) if is_transient(&error) => DataFusionError::IoError(std::io::Error::other(error)),
         VectorError::Store(error) => DataFusionError::ObjectStore(Box::new(error)),
         VectorError::Invalid(reason) => {
-            DataFusionError::External(Box::new(ReadError::DeletionVector { file: file.to_owned(), reason }))
+            let error = ReadError::DeletionVector { file: file.to_owned(), reason };
+            DataFusionError::External(Box::new(Failure::from(error)))
         }
     }
 }

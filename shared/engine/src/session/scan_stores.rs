@@ -1,4 +1,4 @@
-//! Binds the scans of a plan to the object stores of another runtime, and corrects the float bounds of Parquet scans.
+//! Binds the scans of a plan to the object stores of another runtime, and corrects the float bounds and the errors of Parquet scans.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::ExecutionPlan;
+use windlass_delta::scan::file_errors::FileErrors;
 use windlass_delta::scan::float_bounds::FloatBounds;
 use windlass_delta::scan::source::DeltaSource;
 
@@ -42,7 +43,8 @@ fn rebound(config: &FileScanConfig, runtime: &RuntimeEnv) -> Result<Option<Arc<d
     };
     let store = runtime.object_store(&config.object_store_url)?;
     let readers = CachedParquetFileReaderFactory::new(store, runtime.cache_manager.get_file_metadata_cache());
-    let mut parquet = parquet.clone().with_parquet_file_reader_factory(FloatBounds::of(Arc::new(readers)));
+    let readers = FloatBounds::of(FileErrors::of(Arc::new(readers)));
+    let mut parquet = parquet.clone().with_parquet_file_reader_factory(readers);
     // The engine sends the option, but not the source's setting: a footer would be read in two requests.
     if let Some(hint) = parquet.table_parquet_options().global.metadata_size_hint {
         parquet = parquet.with_metadata_size_hint(hint);

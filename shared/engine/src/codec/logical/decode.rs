@@ -1,7 +1,5 @@
 //! Decodes bytes to a plan.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use datafusion::common::tree_node::Transformed;
 use datafusion::execution::TaskContext;
 use datafusion::logical_expr::utils::merge_schema;
@@ -9,6 +7,7 @@ use datafusion::logical_expr::{FetchType, LogicalPlan, SkipType, lit};
 use datafusion_proto::logical_plan::AsLogicalPlan;
 use datafusion_proto::protobuf::LogicalPlanNode;
 use prost::Message;
+use windlass_base::panics;
 
 use super::wire::{Functions, Tables, WireCodec};
 use super::{PlanWireError, limits};
@@ -34,7 +33,7 @@ fn decode(bytes: &[u8], task: &TaskContext, codec: &WireCodec) -> Result<Logical
     })?;
     limits::check(&node)?;
     // The engine's decoder may not handle every malformed message.
-    let decoded = catch_unwind(AssertUnwindSafe(|| node.try_into_logical_plan(task, codec)));
+    let decoded = panics::expected(|| node.try_into_logical_plan(task, codec));
     let Ok(decoded) = decoded else {
         let reason = "it is inconsistent".to_owned();
         return Err(PlanWireError::Unreadable { reason });

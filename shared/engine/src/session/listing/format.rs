@@ -1,6 +1,5 @@
 //! Readers for the formats of a source.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
@@ -11,8 +10,9 @@ use datafusion::datasource::file_format::arrow::ArrowFormat;
 use datafusion::datasource::file_format::avro::AvroFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::error::DataFusionError;
-use futures::{FutureExt, StreamExt, TryStreamExt};
+use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectMeta, ObjectStore};
+use windlass_base::panics;
 use windlass_delta::scan::float_bounds::without_bounds;
 use windlass_project::spec::source::FileFormat;
 
@@ -136,7 +136,7 @@ fn read_concurrency(state: &dyn Session) -> usize {
 /// The result of `reading`, with a panic converted to an error: readers may panic on the lengths in a damaged file.
 async fn catching_panics<T>(reading: impl Future<Output = Result<T, DataFusionError>>) -> Result<T, DataFusionError> {
     let damaged = |_| Err(DataFusionError::Execution("it is damaged: its reader failed".to_owned()));
-    AssertUnwindSafe(reading).catch_unwind().await.unwrap_or_else(damaged)
+    panics::expected_in(reading).await.unwrap_or_else(damaged)
 }
 
 fn wrong_format(object: &ObjectMeta, format: &FileFormat, source: DataFusionError) -> SessionError {
