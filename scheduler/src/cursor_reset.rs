@@ -68,8 +68,11 @@ coded! {
     ResetError {
         Plan => inner;
         Busy => inner;
-        NoTable => "WL0671", "`windlass cursors ls` lists the stages that have cursors";
-        NotRead { help } => "WL0672", help;
+        NoTable { stage, why } => "WL0671", match why.contains("no table yet") {
+            true => format!("run it first: `windlass run --select '+{stage}'`"),
+            false => "`windlass cursors ls` lists the stages that have cursors".to_owned(),
+        };
+        NotRead { help } => "WL0672", help.as_deref().unwrap_or("it reads nothing that has versions or files");
         NoVersion => "WL0673", "name one Delta source with `--source`, or leave the version out";
         Beyond { newest } => "WL0674", format!("give a version up to {newest}");
     }
@@ -99,7 +102,7 @@ async fn reset_with_lease(
     reset: &CursorReset,
 ) -> Result<CursorStatus, ResetError> {
     let (graph, sessions) = (&request.graph, &scheduler.sessions);
-    let stage = graph.stage(&reset.stage).ok_or_else(|| PlanError::Unknown { node: reset.stage.clone() })?;
+    let stage = graph.stage(&reset.stage).ok_or_else(|| PlanError::unknown(&reset.stage, graph))?;
     let no_table = |why| ResetError::NoTable { stage: stage.name.clone(), why };
     match stage.materialize {
         Materialize::Table => {}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
+use datafusion::common::TableReference;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::execution::context::SQLOptions;
@@ -26,7 +27,9 @@ use windlass_project::graph::PipelineGraph;
 use windlass_project::spec::pipeline::SqlText;
 use windlass_project::spec::source::{PinAt, SourceKind};
 use windlass_project::spec::table::Materialize;
-use windlass_project::spec::{ParamValue, Problems, QUESTION, check_depth, check_question, question_files};
+use windlass_project::spec::{
+    BAD_QUESTION, ParamValue, Problems, QUESTION, Spanned, check_question, question_files, question_params,
+};
 use windlass_storage::Location;
 
 use crate::Scheduler;
@@ -34,7 +37,7 @@ use crate::execute::{EngineError, FinishedJob, JobRequest};
 use crate::home::Home;
 use crate::plan::{
     INFORMATION_SCHEMA, INFORMATION_TABLES, Input, Inputs, PlanError, PlanRequest, QueryInputs, Unplannable,
-    engine_params, information_tables, physical_query, pin_for_query, table_location,
+    engine_params, information_tables, physical_query, pin_for_query, question_problem, table_location, with_table,
 };
 use crate::planning::{heavily, on_planning_threads};
 
@@ -116,9 +119,9 @@ pub enum QueryError {
         #[source]
         source: DeltaError,
     },
-    /// The question is not a query that can be planned.
+    /// The question exceeds a limit of plans.
     #[error("the query cannot be planned")]
-    Sql(#[source] DataFusionError),
+    Limit(#[source] DataFusionError),
     /// The question is understood and cannot be run.
     #[error("the query cannot be run: {0}")]
     NotPlannable(Unplannable),
@@ -134,7 +137,7 @@ coded! {
         Engine => inner;
         UnknownTable { help } => "WL0361", help.as_deref().unwrap_or("`windlass ls` lists the sources and stages");
         Cache => "WL0362", "set `materialize: table` in its stage to keep it";
-        Sql(source) => "WL0363" unless (PlanLimit::find_in(source)),
+        Limit(source) => (BAD_QUESTION) unless (PlanLimit::find_in(source)),
             "write one SELECT over tables, views and sources of the project";
         NotPlannable(found) => "WL0378", found.help;
         NoFeed => "WL0365", "read it as a table; to find changes, compare it with a table that keeps its earlier state";
@@ -153,16 +156,17 @@ pub async fn query(scheduler: &Scheduler, request: QueryRequest) -> Result<Query
 async fn answer(scheduler: &Scheduler, request: QueryRequest) -> Result<QueryRows, QueryError> {
     let sessions = &scheduler.sessions;
     let graph = &request.graph;
-    check_depth(&request.sql).map_err(|message| QueryError::Sql(DataFusionError::Plan(message)))?;
     check_question(&request.sql).map_err(PlanError::from)?;
+    check_params(graph, &request.sql)?;
     let parser = sessions.context().map_err(PlanError::from)?.state();
     check_calls(&parser, &request.sql)?;
     let dialect = parser.config().options().sql_parser.dialect;
-    let statement = parser.sql_to_statement(&request.sql, &dialect).map_err(QueryError::Sql)?;
-    let calls = changes_calls(&statement).map_err(QueryError::Sql)?;
+    let refused = |error| refusal(&request.sql, error);
+    let statement = parser.sql_to_statement(&request.sql, &dialect).map_err(refused)?;
+    let calls = changes_calls(&statement).map_err(refused)?;
     let mut names = Vec::new();
     let mut asked_about = BTreeSet::new();
-    for reference in parser.resolve_table_references(&statement).map_err(QueryError::Sql)? {
+    for reference in parser.resolve_table_references(&statement).map_err(refused)? {
         let is_changes = reference.table() == TABLE_CHANGES && !calls.is_empty();
         match reference.schema() {
             None if !is_changes => match known(graph, reference.table()) {
@@ -171,7 +175,8 @@ async fn answer(scheduler: &Scheduler, request: QueryRequest) -> Result<QueryRow
                 Err(unknown) => return Err(unknown),
             },
             Some(INFORMATION_SCHEMA) => drop(asked_about.insert(table_about(reference.table())?)),
-            _ => {}
+            Some(_) => return Err(qualified(graph, &reference)),
+            None => {}
         }
     }
     let reads = QueryInputs::of(graph, &names);
@@ -220,21 +225,35 @@ async fn answer(scheduler: &Scheduler, request: QueryRequest) -> Result<QueryRow
         };
         physical_query(&state, &plan).await
     };
-    let refused = |error| match Unplannable::find_in(&error) {
-        Some(found) => QueryError::NotPlannable(found.clone()),
-        None => QueryError::Sql(error),
-    };
     let plan = plan.await.map_err(refused)?.plan;
     let place = heavily(async { scheduler.engine.place(&plan, &session.context) }).await;
     let job = JobRequest { name: "query".to_owned(), plan, session: Arc::new(session.context) };
-    let job = scheduler.engine.start(job, &place).await?.wait().await?;
+    let job = scheduler.engine.start(job, &place).await?.wait().await.map_err(|error| match error {
+        EngineError::Raised(failure) => EngineError::Raised(with_table(failure, &inputs)),
+        other => other,
+    })?;
     Ok(QueryRows { job })
+}
+
+/// Why the engine cannot plan the question `sql`.
+fn refusal(sql: &str, error: DataFusionError) -> QueryError {
+    if let Some(found) = Unplannable::find_in(&error) {
+        return QueryError::NotPlannable(found.clone());
+    }
+    if PlanLimit::find_in(&error).is_some() {
+        return QueryError::Limit(error);
+    }
+    let problem = question_problem(&question(sql), &error);
+    QueryError::Plan(Problems::one(problem, &question_files(sql)).into())
+}
+
+fn question(sql: &str) -> SqlText {
+    SqlText { file: QUESTION.into(), text: sql.into(), offset: 0 }
 }
 
 /// That every function in `sql` can take the clauses that it is called with.
 fn check_calls(state: &SessionState, sql: &str) -> Result<(), QueryError> {
-    let text = SqlText { file: QUESTION.into(), text: sql.into(), offset: 0 };
-    Ok(Problems::check(refused_calls(state, &text), &question_files(sql)).map_err(PlanError::from)?)
+    Ok(Problems::check(refused_calls(state, &question(sql)), &question_files(sql)).map_err(PlanError::from)?)
 }
 
 /// The changes that `call` asks for. Without a last version they go to that at which the question reads the table.
@@ -278,7 +297,7 @@ fn feed_location(request: &PlanRequest, name: &NodeName) -> Result<Location, Que
         Some(stage) if stage.materialize == Materialize::Table => Ok(table_location(request, stage)?),
         Some(stage) if stage.materialize == Materialize::View => Err(no_feed("a view")),
         Some(_) => Err(QueryError::Cache { name: name.clone() }),
-        None => Err(PlanError::Unknown { node: name.clone() }.into()),
+        None => Err(PlanError::unknown(name, &request.graph).into()),
     }
 }
 
@@ -289,6 +308,26 @@ fn table_about(name: &str) -> Result<String, QueryError> {
     }
     let help = did_you_mean(name, "it has", INFORMATION_TABLES);
     Err(QueryError::UnknownTable { name: format!("{INFORMATION_SCHEMA}.{name}"), help })
+}
+
+/// The error of a table that is named with a schema, of which a project has none.
+fn qualified(graph: &PipelineGraph, reference: &TableReference) -> QueryError {
+    let help = match known(graph, reference.table()) {
+        Ok(name) => Some(format!("write the table's name alone: `{name}`")),
+        Err(QueryError::UnknownTable { help, .. }) => help,
+        Err(_) => None,
+    };
+    QueryError::UnknownTable { name: reference.to_string(), help }
+}
+
+/// That the project declares every parameter that the question uses.
+fn check_params(graph: &PipelineGraph, sql: &str) -> Result<(), QueryError> {
+    let unknown = |param: &Spanned<String>| {
+        let problem = graph.unknown_param(&param.value).at(&param.span);
+        graph.params.iter().all(|known| known.name != param.value).then_some(problem)
+    };
+    let problems = question_params(sql).iter().filter_map(unknown).collect();
+    Ok(Problems::check(problems, &question_files(sql)).map_err(PlanError::from)?)
 }
 
 /// The node of that name.

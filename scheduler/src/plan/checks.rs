@@ -3,18 +3,20 @@
 use std::collections::BTreeSet;
 
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
-use datafusion::common::TableReference;
 use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DFSchema, TableReference};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
+use windlass_base::engine_terms::with_sql_types;
 use windlass_base::error::ErrorCode;
 use windlass_base::suggest::did_you_mean;
 use windlass_engine::session::limits::PlanLimit;
-use windlass_project::graph::Stage;
+use windlass_project::graph::{PipelineGraph, Stage};
 use windlass_project::spec::Problem;
 use windlass_project::spec::table::Incremental;
 
+use super::complaint::Complaint;
 use super::error::PlanError;
 use super::physical::{Unplannable, physical_query};
 use super::problem::{BAD_QUERY, NOT_PLANNABLE, problem};
@@ -26,6 +28,8 @@ const RESERVED_NAME: ErrorCode = ErrorCode("WL0658");
 const RESERVED: &str = "__wl_";
 /// The code of a key that names no column of the result.
 const NO_KEY_COLUMN: ErrorCode = ErrorCode("WL0366");
+/// The code of a constraint that does not fit the columns.
+const BAD_CONSTRAINT: ErrorCode = ErrorCode("WL0425");
 /// The code of a key with a column whose values cannot be compared.
 const NO_KEY_TYPE: ErrorCode = ErrorCode("WL0668");
 
@@ -104,18 +108,16 @@ pub(super) fn check_names(stage: &Stage, plan: &LogicalPlan) -> Result<(), Stage
     StageError::check(problems)
 }
 
-/// Whether the key of an incremental stage names columns of its table whose values can be compared.
-pub(super) fn check_key(stage: &Stage, columns: &SchemaRef) -> Result<(), StageError> {
-    if stage.table.incremental == Incremental::Off {
-        return Ok(());
-    }
+/// Whether the key of a stage names columns of its table, whose values can be compared if the stage is incremental.
+pub(super) fn check_key(graph: &PipelineGraph, stage: &Stage, columns: &SchemaRef) -> Result<(), StageError> {
+    let is_incremental = stage.table.incremental != Incremental::Off;
     let missing = stage.table.key.iter().filter(|column| columns.index_of(column).is_err());
     let names: Vec<&str> = columns.fields().iter().map(|field| field.name().as_str()).collect();
     let problems: Vec<Problem> = missing
         .map(|column| {
-            let mut problem =
-                Problem::new(NO_KEY_COLUMN, format!("`{}` has no column `{column}` for its key", stage.name))
-                    .at(&stage.span);
+            let message = format!("`{}` has no column `{column}` for its key", stage.name);
+            let place = graph.place_of(stage, &message);
+            let mut problem = Problem::new(NO_KEY_COLUMN, message).at(&place);
             problem.help = did_you_mean(column, "it has", names.clone());
             problem
         })
@@ -124,15 +126,57 @@ pub(super) fn check_key(stage: &Stage, columns: &SchemaRef) -> Result<(), StageE
                 .table
                 .key
                 .iter()
+                .filter(|_| is_incremental)
                 .filter(|column| columns.field_with_name(column).is_ok_and(|field| has_map(field.data_type())))
                 .map(|column| {
                     let message = format!("`{column}` cannot be part of the key of `{}`: it holds a map", stage.name);
-                    let problem = Problem::new(NO_KEY_TYPE, message).at(&stage.span);
+                    let place = graph.place_of(stage, &message);
+                    let problem = Problem::new(NO_KEY_TYPE, message).at(&place);
                     problem.help("maps cannot be compared; take another column, or a text or a struct made of the map")
                 }),
         )
         .collect();
     StageError::check(problems)
+}
+
+/// Whether each constraint of the stage's table is a condition over its columns.
+pub(super) fn check_constraints(
+    context: &SessionContext,
+    graph: &PipelineGraph,
+    stage: &Stage,
+    columns: &SchemaRef,
+) -> Result<(), StageError> {
+    let mut problems = Vec::new();
+    for (name, text) in &stage.table.constraints {
+        let (reason, help) = match type_of(context, text, columns) {
+            Ok(DataType::Boolean) => continue,
+            Ok(other) => (format!("it yields {}, not a boolean", with_sql_types(&other.to_string())), None),
+            Err(error) => {
+                let complaint = Complaint::of(&error, Some(text));
+                (complaint.message.lines().collect::<Vec<_>>().join(" "), complaint.help)
+            }
+        };
+        let message = format!("the constraint `{name}` cannot be checked in rows of `{}`: {reason}", stage.name);
+        let place = graph.place_of(stage, &message);
+        let help = help.unwrap_or_else(|| "write a boolean SQL expression over the table's columns".to_owned());
+        problems.push(Problem::new(BAD_CONSTRAINT, message).at(&place).help(help));
+    }
+    StageError::check(problems)
+}
+
+/// The type of a condition on rows of `columns`.
+///
+/// # Errors
+/// The engine's, if it does not fit them.
+pub(super) fn type_of(
+    context: &SessionContext,
+    condition: &str,
+    columns: &SchemaRef,
+) -> Result<DataType, DataFusionError> {
+    let schema = DFSchema::try_from(SchemaRef::clone(columns))?;
+    let state = context.state();
+    let condition = state.create_physical_expr(state.create_logical_expr(condition, &schema)?, &schema)?;
+    condition.data_type(schema.as_arrow())
 }
 
 /// Whether values of a column hold maps, of which nothing tells if they are equal.

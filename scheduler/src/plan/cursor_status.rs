@@ -88,7 +88,7 @@ async fn upstream(request: &PlanRequest, sessions: &Sessions, name: &NodeName) -
         }
         (Some(_), _) => return Ok(Upstream::Files),
         (None, Some(stage)) => (table_location(request, stage)?, PinAt::Latest),
-        (None, None) => return Err(PlanError::Unknown { node: name.clone() }),
+        (None, None) => return Err(PlanError::unknown(name, graph)),
     };
     let pinned = async {
         let table = pin(&location, at, sessions.stores()).await?;

@@ -31,7 +31,9 @@ pub(super) fn definition(
     match table.table_schema() {
         Ok(schema) => Ok((table, schema)),
         Err(error) => {
-            let mut problem = Problem::new(BAD_QUERY, error.to_string()).at(&stage.span);
+            let message = error.to_string();
+            let place = request.graph.place_of(stage, &message);
+            let mut problem = Problem::new(BAD_QUERY, message).at(&place);
             problem.help = error.help();
             Err(problem.into())
         }

@@ -3,11 +3,13 @@
 use datafusion::error::DataFusionError;
 use windlass_base::coded;
 use windlass_base::ids::NodeName;
+use windlass_base::suggest::did_you_mean;
 use windlass_delta::DeltaError;
 use windlass_engine::connectors::ConnectorError;
 use windlass_engine::session::SessionError;
 use windlass_engine::session::limits::PlanLimit;
-use windlass_project::spec::Problems;
+use windlass_project::graph::PipelineGraph;
+use windlass_project::spec::{Problems, SourceSpec};
 use windlass_storage::StorageError;
 
 use crate::export::ExportError;
@@ -26,6 +28,19 @@ pub enum PlanError {
         /// Why.
         #[source]
         source: DeltaError,
+    },
+    /// A source cannot be read.
+    #[error("the source `{name}` ({place}) cannot be read")]
+    Source {
+        /// The source.
+        name: NodeName,
+        /// Where the project declares it, and the target if one was chosen.
+        place: String,
+        /// What to know about its location as it is written.
+        hint: Option<&'static str>,
+        /// Why.
+        #[source]
+        source: SourceFault,
     },
     /// A location cannot be used.
     #[error("the location of `{node}` cannot be used")]
@@ -64,6 +79,8 @@ pub enum PlanError {
     Unknown {
         /// The name.
         node: NodeName,
+        /// The nearest that there is.
+        help: Option<String>,
     },
     /// A range of versions was asked for that no stage can apply.
     #[error("the range of versions is not possible: {reason}")]
@@ -112,7 +129,48 @@ pub enum PlanError {
     },
 }
 
+/// Why a source cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceFault {
+    /// A Delta table.
+    #[error(transparent)]
+    Delta(DeltaError),
+    /// Files.
+    #[error(transparent)]
+    Files(SessionError),
+    /// Its location.
+    #[error(transparent)]
+    Location(StorageError),
+}
+
 impl PlanError {
+    /// The error of a name that `graph` does not have.
+    pub fn unknown(node: &NodeName, graph: &PipelineGraph) -> Self {
+        let names = graph.nodes().map(|node| node.name().as_str());
+        Self::Unknown { node: node.clone(), help: did_you_mean(node.as_str(), "there are", names) }
+    }
+
+    /// The error with the place where `graph` declares the source that could not be read.
+    pub(super) fn of_source(self, source: &SourceSpec, graph: &PipelineGraph) -> Self {
+        let fault = match self {
+            Self::Pin { source, .. } => SourceFault::Delta(source),
+            Self::Location { source, .. } => SourceFault::Location(source),
+            Self::Session(error) => SourceFault::Files(error),
+            other => return other,
+        };
+        let at = graph.files.position(&source.name.span);
+        let mut place = format!("{}:{}", at.file, at.line);
+        if let Some(target) = &graph.target {
+            place.push_str(&format!(", target `{target}`"));
+        }
+        let location = source.kind.location().unwrap_or_default();
+        let hint = ["${", "{{", "~/"].iter().any(|variable| location.contains(variable)).then_some(
+            "variables and `~` are not replaced in project files: write the location out, in a target if it differs \
+             between environments, or give it with `--source NAME=LOCATION`",
+        );
+        Self::Source { name: source.name.value.clone(), place, hint, source: fault }
+    }
+
     /// Whether it stands against one stage alone, whose project is right: other stages can be run.
     pub fn is_refusal(&self) -> bool {
         match self {
@@ -137,9 +195,18 @@ impl From<ConnectorError> for PlanError {
 }
 
 coded! {
+    SourceFault {
+        Delta => inner;
+        Files => inner;
+        Location => inner;
+    }
+}
+
+coded! {
     PlanError {
         Sql => inner;
         Pin { source } => inner;
+        Source { source, hint } => inner, hint.map(str::to_owned).or_else(|| source.help());
         Write { source } => inner;
         Changes { source, stage } => inner,
             if source.is_change_gap() { Some(computed_whole(stage)) } else { source.help() };
@@ -155,7 +222,7 @@ coded! {
             );
         Engine { source } => "WL0352" unless (PlanLimit::find_in(source)),
             "correct the part of the query that the message names";
-        Unknown => "WL0353", "`windlass ls` lists the sources and stages";
+        Unknown { help } => "WL0353", help.as_deref().unwrap_or("`windlass ls` lists the sources and stages");
         Range { help } => "WL0367", help;
         Refused { stage } => "WL0368", computed_whole(stage);
     }

@@ -1,15 +1,16 @@
 //! What a stage expects of its rows, against the columns that they will have.
 
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
-use datafusion::common::DFSchema;
-use datafusion::error::DataFusionError;
 use datafusion::prelude::SessionContext;
+use windlass_base::engine_terms::with_sql_types;
 use windlass_base::error::ErrorCode;
 use windlass_base::suggest::did_you_mean;
 use windlass_project::expect::{Expectation, Rule};
 use windlass_project::graph::Stage;
 use windlass_project::spec::Problem;
 
+use super::checks::type_of;
+use super::complaint::Complaint;
 use super::error::PlanError;
 use super::stage_error::StageError;
 
@@ -41,8 +42,8 @@ pub(super) async fn check(context: &SessionContext, stage: &Stage, columns: &Sch
         let Some(condition) = expectation.rule.condition().filter(|_| !missing) else { continue };
         let reason = match type_of(context, &condition, columns) {
             Ok(DataType::Boolean) => continue,
-            Ok(other) => format!("it yields {other}, not a boolean"),
-            Err(error) => error.find_root().strip_backtrace().lines().collect::<Vec<_>>().join(" "),
+            Ok(other) => format!("it yields {}, not a boolean", with_sql_types(&other.to_string())),
+            Err(error) => Complaint::of(&error, None).message.lines().collect::<Vec<_>>().join(" "),
         };
         let message = format!("`{}` cannot be checked in rows of `{}`: {reason}", expectation.name, stage.name);
         let problem = Problem::new(DOES_NOT_FIT, message).at(&expectation.span);
@@ -56,11 +57,4 @@ fn unknown(expectation: &Expectation, node: &str, column: &str, names: &[&str]) 
     let mut problem = Problem::new(DOES_NOT_FIT, message).at(&expectation.span);
     problem.help = did_you_mean(column, "it has", names.iter().copied());
     problem
-}
-
-fn type_of(context: &SessionContext, condition: &str, columns: &SchemaRef) -> Result<DataType, DataFusionError> {
-    let schema = DFSchema::try_from(SchemaRef::clone(columns))?;
-    let state = context.state();
-    let condition = state.create_physical_expr(state.create_logical_expr(condition, &schema)?, &schema)?;
-    condition.data_type(schema.as_arrow())
 }

@@ -11,7 +11,7 @@ use windlass_engine::session::Sessions;
 use windlass_project::graph::Stage;
 use windlass_project::spec::source::PinAt;
 
-use super::error::PlanError;
+use super::error::{PlanError, SourceFault};
 use super::input::{Input, Inputs, PinnedInput, pin_source, pin_table};
 use super::request::{PlanRequest, table_location};
 use super::scope::{Scope, range_ends};
@@ -60,7 +60,7 @@ pub(super) async fn keep_pace(
             match pin_for_query(request, sessions, &name, Some(PinAt::Version(taken.0))).await {
                 Ok(input) => inputs.set(name, input),
                 // A version that is gone is reported by what is decided about the stage.
-                Err(PlanError::Pin { .. }) => {}
+                Err(PlanError::Pin { .. } | PlanError::Source { source: SourceFault::Delta(_), .. }) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -84,7 +84,7 @@ async fn pin_leaf(
 /// Pins a source as the project says, or a stage's table at its newest version; or either at another version.
 ///
 /// # Errors
-/// [`PlanError::Pin`] if there is no such table, and as [`pin_source`].
+/// [`PlanError::Source`] or [`PlanError::Pin`] if there is no such table, and as [`pin_source`].
 pub async fn pin_for_query(
     request: &PlanRequest,
     sessions: &Sessions,
@@ -93,9 +93,11 @@ pub async fn pin_for_query(
 ) -> Result<Input, PlanError> {
     let graph = &request.graph;
     let input = match (graph.sources.get(name), graph.stage(name)) {
-        (Some(source), _) => pin_source(sessions, source, &request.base, at).await?,
+        (Some(source), _) => {
+            pin_source(sessions, source, &request.base, at).await.map_err(|error| error.of_source(source, graph))?
+        }
         (None, Some(stage)) => pin_built(request, sessions, stage, at.unwrap_or(PinAt::Latest)).await?,
-        (None, None) => return Err(PlanError::Unknown { node: name.clone() }),
+        (None, None) => return Err(PlanError::unknown(name, graph)),
     };
     Ok(Input::Pinned(Arc::new(input)))
 }

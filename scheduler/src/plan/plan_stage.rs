@@ -18,11 +18,11 @@ use windlass_project::spec::source::PinAt;
 use windlass_project::spec::table::{Incremental, Materialize, WriteMode};
 
 use super::changes::{ChangeFeeds, ChangeReader, KnownChanges, strategy_for};
-use super::checks::{check_key, check_names, check_runs, optimized};
+use super::checks::{check_constraints, check_key, check_names, check_runs, optimized};
 use super::code::{CodeVersion, StageCode};
 use super::contract;
 use super::decide::{Verdict, decide};
-use super::definition::definition;
+use super::definition::{as_nullable, definition};
 use super::error::PlanError;
 use super::expect;
 use super::incremental_context::IncrementalContext;
@@ -106,8 +106,9 @@ impl StagePlanner<'_> {
         }
         let plan = optimized(&session.context, stage, &logical)?;
         check_names(stage, &logical)?;
+        check_key(graph, stage, &as_nullable(plan.schema().as_arrow()))?;
         let (table, columns) = definition(self.request, stage, plan.schema().as_arrow())?;
-        check_key(stage, &columns)?;
+        check_constraints(&session.context, graph, stage, &columns)?;
         self.check_exports(stage, &columns)?;
         expect::check(&session.context, stage, &columns).await?;
         self.check_table(stage, &table_context, &columns).await?;
@@ -197,7 +198,9 @@ impl StagePlanner<'_> {
             if let Err(source) = saver.check(columns, &export.options) {
                 let (name, export, saver) = (stage.name.clone(), export.name.clone(), export.saver.clone());
                 let error = ConnectorError::Unfit { name, export, saver, source };
-                let mut problem = Problem::new(error.code(), full_message(&error)).at(&stage.span);
+                let message = full_message(&error);
+                let place = self.request.graph.place_of(stage, &message);
+                let mut problem = Problem::new(error.code(), message).at(&place);
                 problem.help = error.help();
                 return Err(problem.into());
             }

@@ -121,11 +121,11 @@ async fn changes_can_be_asked_for_in_sql() {
     table_changes('seen', 1)
       WL0365 `seen` has no changes to read: it is a view, and only Delta tables have a change feed
     table_changes('people')
-      WL0363 the query cannot be planned: Error during planning: `table_changes` cannot be called like this: it takes the name of a source or a stage and one or two versions, all written out: table_changes('orders', 3, 7)
+      WL0363 the query cannot be planned: `table_changes` cannot be called like this: it takes the name of a source or a stage and one or two versions, all written out: table_changes('orders', 3, 7) [WL0363]
     table_changes('people', 3, 1)
-      WL0363 the query cannot be planned: Error during planning: `table_changes` is called for the changes of `people` from version 3 to version 1, which is earlier
+      WL0363 the query cannot be planned: `table_changes` is called for the changes of `people` from version 3 to version 1, which is earlier [WL0363]
     table_changes('people', 1 + 1)
-      WL0363 the query cannot be planned: Error during planning: `table_changes` cannot be called like this: it takes the name of a source or a stage and one or two versions, all written out: table_changes('orders', 3, 7)
+      WL0363 the query cannot be planned: `table_changes` cannot be called like this: it takes the name of a source or a stage and one or two versions, all written out: table_changes('orders', 3, 7) [WL0363]
     table_changes('people', 1, 9)
       WL0410 the changes of `people` cannot be read: the changes of the Delta table at `…/people` cannot be read: version 9 is asked for, but the newest version is 3
     table_changes('silent', 0)

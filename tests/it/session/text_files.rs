@@ -53,7 +53,7 @@ async fn unreadable_files_are_reported_clearly() {
         format!("{} {error}", error.code()).replace(&folder.path().display().to_string(), "<folder>")
     };
     insta::assert_snapshot!(code(text_files(folder.path(), &["**/*.py"], &[])).await, @"WL0305 `<folder>` holds no files that match `**/*.py`");
-    insta::assert_snapshot!(code(text_files(&folder.path().join("none"), &[], &[])).await, @"WL0305 `<folder>/none` holds no text files");
+    insta::assert_snapshot!(code(text_files(&folder.path().join("none"), &[], &[])).await, @"WL0305 `<folder>/none` does not exist");
     insta::assert_snapshot!(code(text_files(folder.path(), &["a[b"], &[])).await, @"WL0306 `a[b` is not a glob: unclosed character class; missing ']'");
 }
 

@@ -125,6 +125,11 @@ coded! {
 }
 
 fn known_ones(known: &[String]) -> String {
+    if known.is_empty() {
+        return "the `windlass` command and the servers have no custom ones: run the project with the program that embeds \
+                Windlass and registers it (`EmbeddedConfig::connectors`)"
+            .to_owned();
+    }
     format!(
         "it has `{}`; a program that embeds Windlass adds more with `EmbeddedConfig::connectors`",
         known.join("`, `")

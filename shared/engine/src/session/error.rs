@@ -3,7 +3,7 @@
 use datafusion::error::DataFusionError;
 use windlass_base::coded;
 use windlass_base::ids::NodeName;
-use windlass_storage::StorageError;
+use windlass_storage::{StorageError, advice};
 
 /// Why a session cannot be built or a table cannot be registered.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,12 @@ pub enum SessionError {
         /// The store's message.
         #[source]
         source: object_store::Error,
+    },
+    /// There is no such folder or file on the local disk.
+    #[error("`{location}` does not exist")]
+    NoSuchLocation {
+        /// The location.
+        location: String,
     },
     /// A location contains nothing that the source can read.
     #[error("`{location}` holds no {wanted}{}", found.as_ref().map(|found| format!("; it holds {found}")).unwrap_or_default())]
@@ -166,12 +172,25 @@ pub enum SessionError {
     },
 }
 
+/// What helps against columns that are not the declared ones.
+const OTHER_COLUMNS: &str = "columns go by their names, in upper and lower case as they are written: correct the file or the \
+                             source's `schema`, or split the files into several sources";
+
+/// The delimiter that the only column of a file contains, if one is what is wrong with the file.
+fn other_delimiter(reason: &str) -> Option<&'static str> {
+    let (_, only) = reason.split_once("; it has `")?;
+    let only = only.strip_suffix('`').filter(|name| !name.contains('`'))?;
+    [(';', ";"), ('\t', "\\t"), ('|', "|")].into_iter().find(|(c, _)| only.contains(*c)).map(|(_, written)| written)
+}
+
 coded! {
     SessionError {
         Storage => inner;
         Build => "WL0303", "check the `session` settings: sizes, and that the spill folder can be written";
         List { source } => "WL0304" retry if matches!(source, object_store::Error::Generic { .. }),
-            "check that the location is right and that this process may read it";
+            advice(source).unwrap_or("check that the location is right and that this process may read it");
+        NoSuchLocation => "WL0305",
+            "check the location: a relative one starts at the project's folder, or on the command line at the current one";
         NoFiles => "WL0305",
             "check the location, the format and the globs; files and folders whose names start with `.` or `_` do not \
              belong to a listing";
@@ -188,12 +207,19 @@ coded! {
         View => "WL0311", "correct the SQL: it must be one query over tables of the project";
         Register => "WL0312", "check the source's declaration against its files";
         SchemaConflict => "WL0313", "write the files with the same columns, or split them into several sources";
-        BadRecord => "WL0380", "correct the file, or set `delimiter` and `has_header` to what it is";
+        BadRecord { reason } => "WL0380", match reason.contains("JSON") {
+            true => "write one object on each line, without brackets and commas around them (JSON lines)",
+            false => "correct the file, or set `delimiter` and `has_header` to what it is",
+        };
         BadValue => "WL0381",
             "correct the value, or declare the column in `schema` with a type that holds it: `string` holds any";
-        OtherColumns | NoSuchColumn => "WL0382",
-            "columns go by their names, in upper and lower case as they are written: correct the file or the source's \
-             `schema`, or split the files into several sources";
+        OtherColumns { reason } => "WL0382", match other_delimiter(reason) {
+            Some(delimiter) => {
+                format!("the file seems to separate its values otherwise: set `delimiter: \"{delimiter}\"` of the source")
+            }
+            None => OTHER_COLUMNS.to_owned(),
+        };
+        NoSuchColumn => "WL0382", OTHER_COLUMNS;
         LossyType => "WL0383", "declare the type that the file has, or a wider one, and CAST in a stage";
         NotRead => "WL0384", "unpack the file, or move it elsewhere";
     }

@@ -100,7 +100,7 @@ pub struct SavedCursor {
 #[derive(Debug, thiserror::Error)]
 pub enum SavedPlanError {
     /// The text is not a saved plan.
-    #[error("the text is not a saved plan")]
+    #[error("this is not a saved plan")]
     Unreadable(#[source] serde_json::Error),
     /// It was written by a later version of Windlass.
     #[error("the plan has format {found}, and this version of windlass reads format {SAVED_PLAN_FORMAT}")]

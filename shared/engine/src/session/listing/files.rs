@@ -35,7 +35,7 @@ impl Files {
 /// `_` are omitted (a partition folder such as `_day=1` is not), and so are empty files of text, which have no rows.
 ///
 /// # Errors
-/// [`SessionError::NoFiles`] if there is none, and [`SessionError::NotRead`] if one of them is compressed.
+/// [`SessionError::NoFiles`] or [`SessionError::NoSuchLocation`] if there is none, and [`SessionError::NotRead`] if one of them is compressed.
 pub(super) async fn find(
     store: &dyn ObjectStore,
     location: &Location,
@@ -129,6 +129,10 @@ fn only(
 }
 
 fn none(location: &Location, format: &FileFormat, example: Option<String>) -> SessionError {
+    let is_glob = location.path().is_ok_and(|path| split_glob(&path).is_some());
+    if !is_glob && location.local_path().is_some_and(|path| !path.exists()) {
+        return SessionError::NoSuchLocation { location: location.to_string() };
+    }
     SessionError::NoFiles {
         location: location.to_string(),
         wanted: format!("{} files", format.name()),

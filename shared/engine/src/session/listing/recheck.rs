@@ -40,7 +40,9 @@ impl ListingSnapshot {
     async fn check(&self, stores: &Stores) -> Result<(), SessionError> {
         let changed = |object: &ObjectMeta| SessionError::FileChanged { path: object.location.to_string() };
         let now = match find(stores.store(&self.location)?.as_ref(), &self.location, &self.format).await {
-            Err(SessionError::NoFiles { .. }) => return self.objects.first().map_or(Ok(()), |gone| Err(changed(gone))),
+            Err(SessionError::NoFiles { .. } | SessionError::NoSuchLocation { .. }) => {
+                return self.objects.first().map_or(Ok(()), |gone| Err(changed(gone)));
+            }
             found => found?.objects,
         };
         let marks = content_versions(&self.location, &now).await;

@@ -14,7 +14,7 @@ use crate::session::SessionError;
 ///
 /// # Errors
 /// [`SessionError::BadGlob`] for a malformed glob, [`SessionError::List`] if the store fails, and
-/// [`SessionError::NoFiles`] if there is no file.
+/// [`SessionError::NoFiles`] or [`SessionError::NoSuchLocation`] if there is no file.
 pub(in crate::session) async fn list(
     stores: &Stores,
     location: &Location,
@@ -34,6 +34,9 @@ pub(in crate::session) async fn list(
         Some(TextFile { path: path(object)?, size: object.size, modified, mark })
     };
     let mut files: Vec<TextFile> = listed.iter().zip(marks).filter_map(file).collect();
+    if files.is_empty() && location.local_path().is_some_and(|path| !path.exists()) {
+        return Err(SessionError::NoSuchLocation { location: location.to_string() });
+    }
     if files.is_empty() {
         return Err(SessionError::NoFiles {
             location: location.to_string(),
