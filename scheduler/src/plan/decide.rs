@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use windlass_base::code_parts::CodeParts;
 use windlass_base::ids::{NodeName, TableVersion};
 use windlass_delta::cursor::{RESET, TableProgress};
+use windlass_evidence::artifact::Cause;
 use windlass_project::spec::table::{Incremental, OnDefinitionChange, WriteMode};
 
 /// What is known of a stage when it is decided about.
@@ -83,6 +84,8 @@ pub enum Verdict {
     Incremental(Cursors),
     /// All rows are computed.
     Full {
+        /// Why, in a word.
+        cause: Cause,
         /// Why, as a sentence about the stage.
         reason: String,
         /// What of the reuse key had changed.
@@ -123,25 +126,28 @@ pub struct Cursors {
 
 /// Decides about a stage.
 pub fn decide(facts: &StageFacts<'_>) -> Verdict {
-    let full =
-        |reason: &str, missed: &str| Verdict::Full { reason: reason.to_owned(), missed: vec![missed.to_owned()] };
+    let full = |cause: Cause, reason: &str, missed: &str| Verdict::Full {
+        cause,
+        reason: reason.to_owned(),
+        missed: vec![missed.to_owned()],
+    };
     // What would compute all rows although nobody asked for it.
-    let unasked = |reason: String, missed: String| match facts.incremental {
+    let unasked = |cause: Cause, reason: String, missed: String| match facts.incremental {
         Incremental::Strict => Verdict::Refuse { reason },
-        Incremental::Auto | Incremental::Off => Verdict::Full { reason, missed: vec![missed] },
+        Incremental::Auto | Incremental::Off => Verdict::Full { cause, reason, missed: vec![missed] },
     };
     let adds_in_every_run = facts.mode == WriteMode::Append && facts.incremental == Incremental::Off;
     if adds_in_every_run && let Some(done) = done_before(facts) {
         return done;
     }
     if facts.refresh {
-        return full("a full refresh was asked for", "a full refresh was asked for");
+        return full(Cause::FullRefresh, "a full refresh was asked for", "a full refresh was asked for");
     }
     let Some(memory) = facts.memory.filter(|memory| memory.last_run.is_some()) else {
-        return full("its table has no rows of a run yet", "table: there is none yet");
+        return full(Cause::NotBuilt, "its table has no rows of a run yet", "table: there is none yet");
     };
     if adds_in_every_run {
-        return full("every run adds its rows", "table: every run adds to it");
+        return full(Cause::EveryRun, "every run adds its rows", "table: every run adds to it");
     }
     let mut cursors = Cursors::default();
     if let Some(version) = memory.foreign {
@@ -149,12 +155,12 @@ pub fn decide(facts: &StageFacts<'_>) -> Verdict {
         let told_by_feed = facts.incremental == Incremental::Strict && facts.keyed && !memory.redefined;
         match memory.run_version.filter(|_| told_by_feed) {
             Some(own) => (cursors.repair, cursors.missed) = (Some(own), vec![format!("table: {reason}")]),
-            None => return unasked(reason.clone(), format!("table: {reason}")),
+            None => return unasked(Cause::ForeignChange, reason.clone(), format!("table: {reason}")),
         }
     }
     if let Some(reason) = other_code(facts, memory) {
         return match facts.on_definition_change {
-            OnDefinitionChange::Rebuild => full(&reason, &format!("code: {reason}")),
+            OnDefinitionChange::Rebuild => full(Cause::CodeChanged, &reason, &format!("code: {reason}")),
             OnDefinitionChange::Refuse => Verdict::Refuse { reason },
         };
     }
@@ -162,7 +168,7 @@ pub fn decide(facts: &StageFacts<'_>) -> Verdict {
         if let Some(done) = done_before(facts) {
             return done;
         }
-        return Verdict::Full { reason: volatile.clone(), missed: vec![format!("code: {volatile}")] };
+        return full(Cause::Volatile, volatile, &format!("code: {volatile}"));
     }
     for input in &facts.inputs {
         match look_at(input, memory) {
@@ -185,10 +191,12 @@ pub fn decide(facts: &StageFacts<'_>) -> Verdict {
             }
             Look::Reset => {
                 let reason = format!("the cursor of `{}` was reset", input.name);
-                return full(&reason, &format!("data of {}: the cursor was reset", input.name));
+                let missed = format!("data of {}: the cursor was reset", input.name);
+                return full(Cause::CursorReset, &reason, &missed);
             }
             Look::Unknown { why } => {
-                return unasked(format!("`{}` {why}", input.name), format!("data of {}: it {why}", input.name));
+                let (reason, missed) = (format!("`{}` {why}", input.name), format!("data of {}: it {why}", input.name));
+                return unasked(Cause::InputReplaced, reason, missed);
             }
         }
     }
@@ -198,10 +206,11 @@ pub fn decide(facts: &StageFacts<'_>) -> Verdict {
     if let Some(name) = cursors.again.keys().next().filter(|_| facts.mode == WriteMode::Append) {
         let reason =
             format!("changes of `{name}` that are in its rows are applied once more, and rows can only be added to it");
-        return Verdict::Full { reason, missed: cursors.missed };
+        return Verdict::Full { cause: Cause::AppliedAgain, reason, missed: cursors.missed };
     }
     match facts.incremental {
         Incremental::Off => Verdict::Full {
+            cause: Cause::DataChanged,
             reason: format!("{}; it does not ask to be incremental", changed_text(&cursors.changed)),
             missed: cursors.missed,
         },

@@ -11,7 +11,7 @@ use windlass_base::ids::{NodeName, TableVersion};
 use windlass_delta::cursor::TableProgress;
 use windlass_engine::connectors::ConnectorError;
 use windlass_engine::session::Sessions;
-use windlass_evidence::artifact::{PlanDecision, ReuseVerdict, StageDecision};
+use windlass_evidence::artifact::{Cause, PlanDecision, ReuseVerdict, StageDecision};
 use windlass_project::graph::Stage;
 use windlass_project::spec::Problem;
 use windlass_project::spec::source::PinAt;
@@ -120,7 +120,7 @@ impl StagePlanner<'_> {
                 Err(error) if error.is_refusal() => {
                     table_context.refusal = Some(error.to_failure());
                     let (name, reason) = (stage.name.clone(), full_message(&error));
-                    (StageDecision::new(name, PlanDecision::Refused, reason), Some(error))
+                    (StageDecision::new(name, PlanDecision::Refused, Cause::Refused, reason), Some(error))
                 }
                 Err(error) => return Err(error.into()),
             };
@@ -183,7 +183,7 @@ impl StagePlanner<'_> {
         self.check_exports(stage, &pinned.provider.schema())?;
         self.inputs.set(stage.name.clone(), Input::Pinned(Arc::new(pinned)));
         let reason = "neither its definition nor what it reads has changed".to_owned();
-        let mut decision = StageDecision::new(stage.name.clone(), PlanDecision::Reuse, reason);
+        let mut decision = StageDecision::new(stage.name.clone(), PlanDecision::Reuse, Cause::UpToDate, reason);
         decision.reuse = Some(ReuseVerdict { hit: true, missed: Vec::new() });
         decision.set_code(table_context.code.as_str(), table_context.code.parts());
         let (name, location) = (stage.name.clone(), location.to_string());

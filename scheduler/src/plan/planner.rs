@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use windlass_base::ids::NodeName;
 use windlass_engine::session::Sessions;
-use windlass_evidence::artifact::{PlanDecision, PlanRecord, StageDecision};
+use windlass_evidence::artifact::{Cause, PlanDecision, PlanRecord, StageDecision};
 use windlass_project::graph::PipelineGraph;
 use windlass_project::spec::table::Materialize;
 use windlass_project::spec::{Problem, Problems};
@@ -131,14 +131,14 @@ fn in_order(
             stages.push(planned);
         } else if let Some(PlannedCache { stage: mut planned, reason, code }) = caches.remove(name) {
             planned.depends_on.retain(|name| writing.contains(name));
-            let mut cache = StageDecision::new(name.clone(), PlanDecision::Cache, reason);
+            let mut cache = StageDecision::new(name.clone(), PlanDecision::Cache, Cause::Cache, reason);
             cache.set_code(code.as_str(), code.parts());
             cache.depends_on.clone_from(&planned.depends_on);
             decision = Some(cache);
             stages.push(planned);
         } else if stage.materialize == Materialize::View && scope.selected.contains(name) {
             let reason = "it is a view: its readers compute it".to_owned();
-            decision = Some(StageDecision::new(name.clone(), PlanDecision::View, reason));
+            decision = Some(StageDecision::new(name.clone(), PlanDecision::View, Cause::View, reason));
         }
         record.stages.extend(decision.map(|decision| StageDecision {
             weight: u64::from(graph.weight(name)),

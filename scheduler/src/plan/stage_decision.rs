@@ -1,7 +1,7 @@
 //! What a run does with one stage's table, and why, as the plan shows it.
 
 use datafusion::logical_expr::LogicalPlan;
-use windlass_evidence::artifact::{PlanDecision, ReuseVerdict, StageDecision};
+use windlass_evidence::artifact::{Cause, PlanDecision, ReuseVerdict, StageDecision};
 use windlass_project::graph::Stage;
 use windlass_project::strategy::Strategy;
 use windlass_storage::Location;
@@ -33,35 +33,37 @@ pub(super) async fn stage_decision(
                 (strategy, changes) = (found, found_changes);
             }
             Forecast::Impossible { reason } => {
-                table_context.verdict = Verdict::Full { reason, missed: cursors.missed.clone() };
+                let (cause, missed) = (Cause::NotTraceable, cursors.missed.clone());
+                table_context.verdict = Verdict::Full { cause, reason, missed };
             }
         }
     }
     let name = stage.name.clone();
     let mut decision = match &table_context.verdict {
         Verdict::Incremental(cursors) => {
-            let why = match cursors.repair {
-                Some(_) => "another program changed rows of its table".to_owned(),
-                None => changed_text(&cursors.changed),
+            let (cause, why) = match cursors.repair {
+                Some(_) => (Cause::ForeignChange, "another program changed rows of its table".to_owned()),
+                None => (Cause::DataChanged, changed_text(&cursors.changed)),
             };
             let reason = format!("{why}; {}{}", explained(strategy, stage), once_more(cursors));
-            let mut decision = StageDecision::new(name, PlanDecision::Incremental, reason);
+            let mut decision = StageDecision::new(name, PlanDecision::Incremental, cause, reason);
             decision.reuse = Some(ReuseVerdict { hit: false, missed: cursors.missed.clone() });
-            decision.estimated_rows = changes.iter().map(|change| change.rows).sum();
+            // What others have changed is not among the changes of the inputs.
+            let rows = || changes.iter().map(|change| change.rows).sum();
+            decision.estimated_rows = if cursors.repair.is_some() { None } else { rows() };
             decision.estimated_bytes = changes.iter().map(|change| change.bytes).sum();
             decision
         }
-        Verdict::Full { reason, missed } => {
-            let mut decision = StageDecision::new(name, PlanDecision::Full, reason.clone());
+        Verdict::Full { cause, reason, missed } => {
+            let mut decision = StageDecision::new(name, PlanDecision::Full, *cause, reason.clone());
             decision.reuse = Some(ReuseVerdict { hit: false, missed: missed.clone() });
-            let pinned = || table_context.inputs.iter().filter_map(|name| reader.inputs.pinned_input(name));
-            let rows = pinned().map(|input| input.table.as_ref().map_or(Some(0), |table| table.pin().rows));
-            decision.estimated_rows = rows.sum();
-            decision.estimated_bytes = pinned().map(|input| input.pin.bytes).sum();
+            let inputs = || table_context.inputs.iter().map(|name| reader.inputs.pinned_input(name));
+            decision.estimated_rows = inputs().map(|input| input?.table.as_ref()?.pin().rows).sum();
+            decision.estimated_bytes = inputs().flatten().map(|input| input.pin.bytes).sum();
             decision
         }
         Verdict::Done { reason } => {
-            let mut decision = StageDecision::new(name, PlanDecision::Reuse, reason.clone());
+            let mut decision = StageDecision::new(name, PlanDecision::Reuse, Cause::DoneBefore, reason.clone());
             decision.reuse = Some(ReuseVerdict { hit: true, missed: Vec::new() });
             decision.code_version = table_context.code.to_string();
             return Ok(decision);
@@ -69,7 +71,7 @@ pub(super) async fn stage_decision(
         Verdict::Refuse { reason } => {
             return Err(PlanError::Refused { stage: name, reason: reason.clone() });
         }
-        Verdict::Reuse => StageDecision::new(name, PlanDecision::Full, String::new()),
+        Verdict::Reuse => StageDecision::new(name, PlanDecision::Full, Cause::UpToDate, String::new()),
     };
     decision.strategy = Some(strategy);
     decision.changes = changes;

@@ -114,7 +114,7 @@ async fn run_with_leases(
     let (sessions, engine) = (Arc::clone(&scheduler.sessions), scheduler.engine.clone());
     let work = Arc::new(RunWork::new(RunContext { plan, identity, sessions, engine, journal }));
     let run = &work.run;
-    announce(run, &schedule).await;
+    announce(run, &schedule, &record).await;
 
     // per stage: StageRun ─execute→ StagedFiles ─commit→ CommitReceipt
     let state = RunState::new(schedule.clone())?;
@@ -239,11 +239,15 @@ fn placeholders(plan: &RunPlan) -> Vec<(String, String)> {
 }
 
 /// The first lines of the run log.
-async fn announce(run: &RunContext, schedule: &RunSchedule) {
+async fn announce(run: &RunContext, schedule: &RunSchedule, record: &RunRecord) {
     let started = LogKind::RunStarted {
         pipeline: run.identity.pipeline.clone(),
         sequence: run.identity.sequence,
         stages: schedule.stages.len() as u64,
+        reused: run.plan.reused.len() as u64,
+        target: record.target.clone(),
+        select: record.select.clone(),
+        exclude: record.exclude.clone(),
         max_parallel: schedule.max_parallel as u64,
         windlass: env!("CARGO_PKG_VERSION").to_owned(),
         host: process::host_name(),
@@ -274,14 +278,15 @@ fn close_record(record: &mut RunRecord, state: &RunState, plan: &RunPlan, lineag
         })
     };
     let mut stages: Vec<StageSummary> = state.schedule().stages.iter().filter_map(summary).collect();
-    stages.extend(plan.reused.iter().map(reused_summary));
+    let rows_of = |name| plan.inputs.pinned_input(name)?.table.as_ref()?.pin().rows;
+    stages.extend(plan.reused.iter().map(|stage| reused_summary(stage, rows_of(&stage.name))));
     let graph = &plan.request.graph;
     stages.sort_by_key(|summary| graph.stages.iter().position(|stage| stage.name == summary.stage));
     record.stages = stages;
 }
 
-/// A stage that had nothing to do.
-fn reused_summary(stage: &ReusedStage) -> StageSummary {
+/// A stage that had nothing to do, and whose table has `table_rows`.
+fn reused_summary(stage: &ReusedStage, table_rows: Option<u64>) -> StageSummary {
     StageSummary {
         stage: stage.name.clone(),
         status: StageStatus::Committed,
@@ -289,6 +294,8 @@ fn reused_summary(stage: &ReusedStage) -> StageSummary {
         receipt: Some(StageReceipt {
             version: stage.version,
             rows: 0,
+            changed_rows: None,
+            table_rows,
             bytes: 0,
             files: 0,
             outcome: ReceiptOutcome::Reused,

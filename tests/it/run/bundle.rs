@@ -69,7 +69,15 @@ fn run(run_id: &str) -> RunRecord {
 }
 
 fn receipt() -> StageReceipt {
-    StageReceipt { version: TableVersion(4), rows: 10, bytes: 1_000, files: 2, outcome: ReceiptOutcome::Committed }
+    StageReceipt {
+        version: TableVersion(4),
+        rows: 10,
+        changed_rows: None,
+        table_rows: None,
+        bytes: 1_000,
+        files: 2,
+        outcome: ReceiptOutcome::Committed,
+    }
 }
 
 fn ended(run_id: &str) -> RunRecord {
@@ -170,6 +178,7 @@ fn plan() -> PlanRecord {
         stage: "nodes".into(),
         decision: PlanDecision::Full,
         reason: "stages are computed in full".into(),
+        cause: None,
         depends_on: Vec::new(),
         weight: 2,
         strategy: None,
@@ -230,6 +239,10 @@ async fn write_bundle(bundles: &BundleStore, run_id: &str) {
         pipeline: "code_graph".into(),
         sequence: RunSequence(3),
         stages: 3,
+        reused: 0,
+        target: None,
+        select: None,
+        exclude: None,
         max_parallel: 2,
         windlass: "0.1.0".into(),
         host: "here".into(),
@@ -322,7 +335,7 @@ async fn the_files_are_where_users_expect_them() {
     ");
     let log = std::fs::read_to_string(home.path().join("runs/r1/log.jsonl")).unwrap();
     insta::assert_snapshot!(log, @r#"
-    {"v":1,"ts":"1970-01-01T00:00:00Z","run_id":"r1","seq":0,"level":"info","event":"run_started","pipeline":"code_graph","sequence":3,"stages":3,"max_parallel":2,"windlass":"0.1.0","host":"here"}
+    {"v":1,"ts":"1970-01-01T00:00:00Z","run_id":"r1","seq":0,"level":"info","event":"run_started","pipeline":"code_graph","sequence":3,"stages":3,"reused":0,"max_parallel":2,"windlass":"0.1.0","host":"here"}
     {"v":1,"ts":"1970-01-01T00:00:03Z","run_id":"r1","seq":1,"level":"info","event":"stage_committed","stage":"nodes","attempt":1,"version":4,"rows":10,"bytes":1000,"files":2,"outcome":"committed","duration_ms":20}
     {"v":1,"ts":"1970-01-01T00:00:09Z","run_id":"r1","seq":2,"level":"error","event":"run_finished","status":"failed","duration_ms":9000,"committed":1,"reused":0,"failed":1,"skipped":1,"cancelled":0}
     "#);

@@ -38,7 +38,15 @@ fn staged(stage: &str) -> Staged {
 }
 
 fn receipt() -> StageReceipt {
-    StageReceipt { version: TableVersion(7), rows: 10, bytes: 100, files: 1, outcome: ReceiptOutcome::Committed }
+    StageReceipt {
+        version: TableVersion(7),
+        rows: 10,
+        changed_rows: None,
+        table_rows: None,
+        bytes: 100,
+        files: 1,
+        outcome: ReceiptOutcome::Committed,
+    }
 }
 
 fn failure(retryable: bool) -> Failure {

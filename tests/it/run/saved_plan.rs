@@ -19,6 +19,7 @@ fn decision(stage: &str, decision: PlanDecision, strategy: Option<Way>) -> Stage
         stage: stage.into(),
         decision,
         reason: "for a test".into(),
+        cause: None,
         depends_on: Vec::new(),
         weight: 1,
         strategy,

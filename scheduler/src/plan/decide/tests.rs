@@ -47,7 +47,7 @@ fn told(facts: &StageFacts<'_>) -> String {
         Verdict::Reuse => "reuse".to_owned(),
         Verdict::Done { reason } => format!("done: {reason}"),
         Verdict::Incremental(cursors) => format!("incremental [{}]", cursors.missed.join("; ")),
-        Verdict::Full { reason, missed } => format!("full: {reason} [{}]", missed.join("; ")),
+        Verdict::Full { reason, missed, .. } => format!("full: {reason} [{}]", missed.join("; ")),
         Verdict::Refuse { reason } => format!("refused: {reason}"),
     }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use windlass_base::error::{Failure, full_message};
 use windlass_base::ids::{NodeName, TableVersion};
-use windlass_delta::commit::{CommitMode, CommitOutcome, CommitRequest, commit, maybe_checkpoint};
+use windlass_delta::commit::{CommitMode, CommitOutcome, CommitReceipt, CommitRequest, commit, maybe_checkpoint};
 use windlass_delta::cursor::{CODE_PARTS, DONE_IN};
 use windlass_evidence::artifact::{PlanText, QuarantineRecord, ReceiptOutcome, StageReceipt};
 use windlass_project::graph::Stage;
@@ -74,7 +74,15 @@ impl RunWork {
         let receipt = match &*staged.0 {
             &StagedWrite::Nothing { version } => {
                 self.pin_output(planned, version).await?;
-                StageReceipt { version, rows: 0, bytes: 0, files: 0, outcome: ReceiptOutcome::Reused }
+                StageReceipt {
+                    version,
+                    rows: 0,
+                    changed_rows: None,
+                    table_rows: self.table_rows(name),
+                    bytes: 0,
+                    files: 0,
+                    outcome: ReceiptOutcome::Reused,
+                }
             }
             StagedWrite::Commit(write) => self.commit_write(stage, planned, write, notes).await?,
         };
@@ -128,6 +136,8 @@ impl RunWork {
         Ok(StageReceipt {
             version,
             rows: receipt.rows,
+            changed_rows: changed_rows(&write.mode, &receipt),
+            table_rows: self.table_rows(&stage.name),
             bytes: receipt.bytes,
             files: receipt.files_added,
             outcome: if done_in.is_some() { ReceiptOutcome::Reused } else { outcome },
@@ -170,12 +180,27 @@ impl RunWork {
         Ok(())
     }
 
+    /// The rows of a stage's table as the stages behind it read it, if its log counts them.
+    fn table_rows(&self, name: &NodeName) -> Option<u64> {
+        self.inputs.read().pinned_input(name)?.table.as_ref()?.pin().rows
+    }
+
     /// Writes a checkpoint when one is due. The commit stands whether or not that works.
     async fn checkpoint(&self, planned: &PlannedStage, version: TableVersion) {
         if let Err(error) = maybe_checkpoint(&planned.table.location, version, self.run.stores()).await {
             let message = format!("no checkpoint was written: {}", full_message(&error));
             self.run.journal.warn(&planned.name, message).await;
         }
+    }
+}
+
+/// The rows that a commit has inserted, updated or deleted, as far as that was counted.
+fn changed_rows(mode: &CommitMode, receipt: &CommitReceipt) -> Option<u64> {
+    match mode {
+        CommitMode::Append => Some(receipt.rows),
+        CommitMode::Touch => Some(0),
+        CommitMode::Merge(_) => receipt.merged.map(|counts| counts.inserted + counts.replaced()),
+        CommitMode::Overwrite | CommitMode::ReplacePartitions { .. } => None,
     }
 }
 

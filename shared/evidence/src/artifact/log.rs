@@ -61,6 +61,18 @@ pub enum LogKind {
         sequence: RunSequence,
         /// How many stages it is to commit.
         stages: u64,
+        /// How many other stages have tables that are used as they are.
+        #[serde(default)]
+        reused: u64,
+        /// The target of the project that was chosen, if any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        target: Option<String>,
+        /// What was selected (`--select`), if not everything.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        select: Option<String>,
+        /// What was taken out of it (`--exclude`).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        exclude: Option<String>,
         /// How many of them may run at the same time.
         max_parallel: u64,
         /// The version of Windlass.

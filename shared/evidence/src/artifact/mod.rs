@@ -23,7 +23,7 @@ pub use layout::{PlanText, RUNS_PREFIX, RunLayout, segment};
 pub use lineage::{LineageInput, LineageRecord, StageLineage};
 pub use log::{LOG_VERSION, LogEvent, LogKind, LogLevel, RunTotals, log_schema};
 pub use pins::{PinRecord, PinsRecord};
-pub use plan::{PlanDecision, PlanRecord, PlannedColumn, PlannedRun, PlannedTable, StageDecision};
+pub use plan::{Cause, PlanDecision, PlanRecord, PlannedColumn, PlannedRun, PlannedTable, StageDecision};
 pub use refresh::Refresh;
 pub use registration::{ColumnRecord, Registration, RegistrationsRecord, SortRecord, TableKind};
 pub use run::{BUNDLE_FORMAT, EngineVersions, RunRecord, StageSummary};

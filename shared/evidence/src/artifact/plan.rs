@@ -44,6 +44,44 @@ impl PlanDecision {
     }
 }
 
+/// Why a stage is decided about as it is, in a word; [`StageDecision::reason`] says the same as a sentence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// Neither its definition nor what it reads has changed.
+    UpToDate,
+    /// A run that was interrupted has committed its rows.
+    DoneBefore,
+    /// Its table has no rows of a run yet.
+    NotBuilt,
+    /// A full refresh was asked for.
+    FullRefresh,
+    /// Every run adds its rows.
+    EveryRun,
+    /// Another program has changed its table.
+    ForeignChange,
+    /// Its definition has changed.
+    CodeChanged,
+    /// Its query gives other rows each time.
+    Volatile,
+    /// What it reads has changed.
+    DataChanged,
+    /// An input is read for the first time, is another table than before, or has another history.
+    InputReplaced,
+    /// The cursor of an input was reset.
+    CursorReset,
+    /// Changes that its rows hold already are to be applied once more, and rows can only be added to it.
+    AppliedAgain,
+    /// What it reads has changed, and the changes cannot be followed to its rows.
+    NotTraceable,
+    /// It is a view, which its readers compute.
+    View,
+    /// It is a cache that a stage of the run reads, or that is selected.
+    Cache,
+    /// It may not be computed.
+    Refused,
+}
+
 /// What was decided for each stage.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanRecord {
@@ -52,7 +90,7 @@ pub struct PlanRecord {
 }
 
 /// What was decided for one stage.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StageDecision {
     /// The stage.
     pub stage: NodeName,
@@ -60,6 +98,9 @@ pub struct StageDecision {
     pub decision: PlanDecision,
     /// Why, as a sentence for the author of the project.
     pub reason: String,
+    /// Why, in a word; none in plans of versions that did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
     /// The materialised stages that it waits for.
     #[serde(default)]
     pub depends_on: Vec<NodeName>,
@@ -75,10 +116,11 @@ pub struct StageDecision {
     /// Whether its table can be used as it is, and if not why.
     #[serde(default)]
     pub reuse: Option<ReuseVerdict>,
-    /// Rows that it has to read, about; none if the logs do not tell.
+    /// Rows that it has to read, about; none if that is not known: files do not tell, nor do tables that the same run
+    /// writes.
     #[serde(default)]
     pub estimated_rows: Option<u64>,
-    /// Bytes that it has to read, about.
+    /// Bytes that it has to read, about; those of tables that the same run writes are not among them.
     #[serde(default)]
     pub estimated_bytes: u64,
     /// The hash of all that decides its rows but the data: its plan in canonical form, what it demands of rows, how files
@@ -95,11 +137,12 @@ pub struct StageDecision {
 
 impl StageDecision {
     /// A decision of which nothing more is known yet.
-    pub fn new(stage: NodeName, decision: PlanDecision, reason: String) -> Self {
+    pub fn new(stage: NodeName, decision: PlanDecision, cause: Cause, reason: String) -> Self {
         Self {
             stage,
             decision,
             reason,
+            cause: Some(cause),
             depends_on: Vec::new(),
             weight: 0,
             strategy: None,
@@ -121,7 +164,7 @@ impl StageDecision {
 }
 
 /// What a run would do: what `windlass plan` shows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PlannedRun {
     /// The pipeline.
     pub pipeline: PipelineName,
@@ -142,7 +185,7 @@ pub struct PlannedRun {
 }
 
 /// A table that a run would write.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PlannedTable {
     /// The stage.
     pub stage: NodeName,
@@ -157,7 +200,7 @@ pub struct PlannedTable {
 }
 
 /// A column of such a table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PlannedColumn {
     /// The name.
     pub name: String,

@@ -107,8 +107,15 @@ pub enum ReceiptOutcome {
 pub struct StageReceipt {
     /// The version of the stage's table.
     pub version: TableVersion,
-    /// Rows written.
+    /// Rows written: those of the added files, among them rows that stay as they were in files that are rewritten.
     pub rows: u64,
+    /// Rows that were inserted, updated or deleted; none if all or whole partitions were replaced, where nobody counts
+    /// which rows have changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed_rows: Option<u64>,
+    /// Rows of the table at this version; none if its log does not count them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table_rows: Option<u64>,
     /// Bytes of data files written.
     pub bytes: u64,
     /// Data files written.

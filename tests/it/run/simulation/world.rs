@@ -106,5 +106,13 @@ pub(super) fn failure(retryable: bool) -> Failure {
 }
 
 pub(super) fn receipt(outcome: ReceiptOutcome) -> StageReceipt {
-    StageReceipt { version: TableVersion(1), rows: 1, bytes: 1, files: 1, outcome }
+    StageReceipt {
+        version: TableVersion(1),
+        rows: 1,
+        changed_rows: None,
+        table_rows: None,
+        bytes: 1,
+        files: 1,
+        outcome,
+    }
 }
