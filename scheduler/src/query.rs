@@ -35,6 +35,7 @@ use windlass_storage::Location;
 use crate::Scheduler;
 use crate::execute::{EngineError, FinishedJob, JobRequest};
 use crate::home::Home;
+use crate::plan::quarantine::quarantine_location;
 use crate::plan::{
     INFORMATION_SCHEMA, INFORMATION_TABLES, Input, Inputs, PlanError, PlanRequest, QueryInputs, Unplannable,
     engine_params, information_tables, physical_query, pin_for_query, question_problem, table_location, with_table,
@@ -293,6 +294,9 @@ fn feed_location(request: &PlanRequest, name: &NodeName) -> Result<Location, Que
         let location = request.base.resolve(&delta.location);
         return Ok(location.map_err(|source| PlanError::Location { node: name.clone(), source })?);
     }
+    if let Some(stage) = request.graph.quarantined_stage(name) {
+        return Ok(quarantine_location(request, stage)?);
+    }
     match request.graph.stage(name) {
         Some(stage) if stage.materialize == Materialize::Table => Ok(table_location(request, stage)?),
         Some(stage) if stage.materialize == Materialize::View => Err(no_feed("a view")),
@@ -330,12 +334,13 @@ fn check_params(graph: &PipelineGraph, sql: &str) -> Result<(), QueryError> {
     Ok(Problems::check(problems, &question_files(sql)).map_err(PlanError::from)?)
 }
 
-/// The node of that name.
+/// The source, stage or quarantine of that name.
 fn known(graph: &PipelineGraph, name: &str) -> Result<NodeName, QueryError> {
     let node = NodeName::new(name);
-    if graph.node(&node).is_some() {
+    if graph.node(&node).is_some() || graph.quarantined_stage(&node).is_some() {
         return Ok(node);
     }
-    let nodes: Vec<&str> = graph.nodes().map(|node| node.name().as_str()).collect();
+    let quarantines: Vec<NodeName> = graph.stages.iter().filter_map(|stage| graph.quarantine(stage)).collect();
+    let nodes: Vec<&str> = graph.nodes().map(|node| node.name()).chain(&quarantines).map(NodeName::as_str).collect();
     Err(QueryError::UnknownTable { name: name.to_owned(), help: did_you_mean(name, "there are", nodes) })
 }

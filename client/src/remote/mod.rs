@@ -134,9 +134,11 @@ impl Remote {
             name: NodeName::new(table.name),
             location: table.location,
             version: table.version.map(TableVersion),
+            rows: table.rows,
             files: table.files,
             bytes: table.bytes,
             committed_at: table.committed_at_ms.and_then(chrono::DateTime::from_timestamp_millis),
+            quarantine_of: table.quarantine_of.map(NodeName::new),
         };
         Ok(answer.await?.tables.into_iter().map(status).collect())
     }

@@ -35,6 +35,7 @@ mod pins;
 mod plan_stage;
 mod planner;
 mod problem;
+pub(crate) mod quarantine;
 mod query;
 mod request;
 mod run_plan;

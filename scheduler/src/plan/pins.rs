@@ -13,6 +13,7 @@ use windlass_project::spec::source::PinAt;
 
 use super::error::{PlanError, SourceFault};
 use super::input::{Input, Inputs, PinnedInput, pin_source, pin_table};
+use super::quarantine::pin_quarantine;
 use super::request::{PlanRequest, table_location};
 use super::scope::{Scope, range_ends};
 
@@ -51,11 +52,8 @@ pub(super) async fn keep_pace(
 ) -> Result<(), PlanError> {
     for (name, to) in range_ends(request, scope, &request.refresh.to_versions)? {
         // A range is of one stage.
-        let Some((stage, Some(memory))) = memories.iter().next() else { continue };
-        let Some(table) = inputs.pinned_input(&name).and_then(|input| input.table.as_ref()) else { continue };
-        let key = (name.clone(), table.table_id().to_owned());
-        let cursor = memory.sources.get(&key).and_then(|cursor| u64::try_from(*cursor).ok()).map(TableVersion);
-        let Some(taken) = cursor.map(|cursor| memory.applied_version(&key, cursor)) else { continue };
+        let Some(stage) = memories.keys().next() else { continue };
+        let Some(taken) = applied(memories, inputs, &name) else { continue };
         if taken.0 > to && !scope.refreshed.contains(stage) {
             match pin_for_query(request, sessions, &name, Some(PinAt::Version(taken.0))).await {
                 Ok(input) => inputs.set(name, input),
@@ -66,6 +64,43 @@ pub(super) async fn keep_pace(
         }
     }
     Ok(())
+}
+
+/// That the ranges of versions that were asked for begin at versions that there are.
+///
+/// # Errors
+/// [`PlanError::Range`] for a version that is neither read nor applied yet.
+pub(super) fn check_ranges(
+    request: &PlanRequest,
+    scope: &Scope,
+    memories: &BTreeMap<NodeName, Option<TableProgress>>,
+    inputs: &Inputs,
+) -> Result<(), PlanError> {
+    for (name, from) in range_ends(request, scope, &request.refresh.from_versions)? {
+        let Some(read) = inputs.pinned_input(&name).and_then(|input| input.pin.version) else { continue };
+        // A table that was restored from a backup may have applied more than its source has.
+        let last = applied(memories, inputs, &name).map_or(read, |applied| applied.max(read));
+        if from > last.0 {
+            return Err(PlanError::Range {
+                reason: format!("it begins at version {from} of `{name}`, and version {last} is the last"),
+                help: format!("begin at a version up to {last}"),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Up to which version the changes of a table are applied, by the stage that a range is of.
+fn applied(
+    memories: &BTreeMap<NodeName, Option<TableProgress>>,
+    inputs: &Inputs,
+    name: &NodeName,
+) -> Option<TableVersion> {
+    let memory = memories.values().next()?.as_ref()?;
+    let table = inputs.pinned_input(name)?.table.as_ref()?;
+    let key = (name.clone(), table.table_id().to_owned());
+    let cursor = memory.sources.get(&key).and_then(|cursor| u64::try_from(*cursor).ok()).map(TableVersion)?;
+    Some(memory.applied_version(&key, cursor))
 }
 
 async fn pin_leaf(
@@ -81,7 +116,7 @@ async fn pin_leaf(
     }
 }
 
-/// Pins a source as the project says, or a stage's table at its newest version; or either at another version.
+/// Pins a source as the project says, or a stage's table or quarantine at its newest version; or each at another version.
 ///
 /// # Errors
 /// [`PlanError::Source`] or [`PlanError::Pin`] if there is no such table, and as [`pin_source`].
@@ -97,7 +132,12 @@ pub async fn pin_for_query(
             pin_source(sessions, source, &request.base, at).await.map_err(|error| error.of_source(source, graph))?
         }
         (None, Some(stage)) => pin_built(request, sessions, stage, at.unwrap_or(PinAt::Latest)).await?,
-        (None, None) => return Err(PlanError::unknown(name, graph)),
+        (None, None) => {
+            return match graph.quarantined_stage(name) {
+                Some(stage) => pin_quarantine(request, sessions, name, stage, at).await,
+                None => Err(PlanError::unknown(name, graph)),
+            };
+        }
     };
     Ok(Input::Pinned(Arc::new(input)))
 }

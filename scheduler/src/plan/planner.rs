@@ -16,7 +16,7 @@ use super::error::PlanError;
 use super::interrupted::EarlierRuns;
 use super::memories::{remember_all, saved_cursors};
 use super::params::engine_params;
-use super::pins::{keep_pace, pin_inputs};
+use super::pins::{check_ranges, keep_pace, pin_inputs};
 use super::plan_stage::{Planned, PlannedCache, StagePlanner};
 use super::query::QueryInputs;
 use super::request::PlanRequest;
@@ -51,6 +51,7 @@ async fn plan_here(request: PlanRequest, sessions: &Sessions) -> Result<RunPlan,
     let mut inputs = pin_inputs(&request, sessions, &scope).await?;
     contract::check_sources(&graph, &inputs)?;
     let mut memories = remember_all(&request, sessions, &scope, &inputs).await?;
+    check_ranges(&request, &scope, &memories, &inputs)?;
     keep_pace(&request, sessions, &scope, &memories, &mut inputs).await?;
     let mut planner = StagePlanner {
         request: &request,

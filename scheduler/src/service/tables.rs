@@ -25,6 +25,8 @@ pub(super) fn table(status: TableStatus) -> Table {
         files: status.files,
         bytes: status.bytes,
         committed_at_ms: status.committed_at.map(|at| at.timestamp_millis()),
+        rows: status.rows,
+        quarantine_of: status.quarantine_of.map(|stage| stage.to_string()),
     }
 }
 

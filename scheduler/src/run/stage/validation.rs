@@ -30,12 +30,13 @@ use windlass_delta::values::{is_changed_by_storing, stored};
 use windlass_delta::write::{StagedFiles, delta_write_plan};
 use windlass_engine::function::exact::sum_of;
 use windlass_evidence::artifact::ExpectationRecord;
-use windlass_project::expect::{Expectation, Rule, Severity};
+use windlass_project::expect::{Expectation, QUARANTINE_SUFFIX, Rule, Severity};
 use windlass_storage::Location;
 
 use super::attempt::StageRun;
 use super::incremental::Update;
 use crate::plan::QueryInputs;
+use crate::plan::quarantine::{AT, RULES, RUN_ID};
 use crate::run::staged::StagedQuarantine;
 
 /// Rows of each broken expectation that are kept as examples.
@@ -44,12 +45,6 @@ const SAMPLES: usize = 5;
 const SHOWN_VALUE: usize = 40;
 /// Columns of them, where a rule does not say which it looks at.
 const SHOWN_COLUMNS: usize = 8;
-/// What the name of a quarantine ends with.
-const QUARANTINE: &str = "__quarantine";
-/// The columns that a row in quarantine has besides its own.
-const RUN_ID: &str = "_windlass_run_id";
-const RULES: &str = "_windlass_rules";
-const AT: &str = "_windlass_at";
 
 impl StageRun<'_> {
     /// Holds rows that have been written, `all` of the stage's or those that changes made, to what the stage expects.
@@ -342,7 +337,7 @@ impl StageRun<'_> {
             help: Some(format!("move the table at {location} away: it has other columns")),
             ..error.to_failure()
         })?;
-        let spec = self.write_spec_as(&table, &format!("{}{QUARANTINE}", self.stage.name));
+        let spec = self.write_spec_as(&table, &format!("{}{QUARANTINE_SUFFIX}", self.stage.name));
         let batches =
             self.run_job(context, "quarantine", bad, |plan, state| delta_write_plan(plan, spec, state)).await?;
         let files = StagedFiles::from_batches(&batches)?;
@@ -351,7 +346,7 @@ impl StageRun<'_> {
 
     /// Where the rows of the stage go that are not as expected: beside its table.
     fn quarantine_location(&self) -> Location {
-        self.planned.table.location.beside(QUARANTINE)
+        self.planned.table.location.beside(QUARANTINE_SUFFIX)
     }
 
     /// The rows, perhaps with more columns, and a condition that is true or false: whether a row breaks the expectation.

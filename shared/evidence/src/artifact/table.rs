@@ -4,25 +4,31 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use windlass_base::ids::{AppId, NodeName, PipelineName, RunId, RunSequence, TableVersion};
 
-/// A stage's table as it is now.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A stage's table, or its quarantine, as it is now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TableStatus {
-    /// The stage.
+    /// The stage, or the name under which its quarantine is read.
     pub name: NodeName,
     /// Where the table is.
     pub location: String,
     /// Its newest version; none if the table does not exist yet.
     pub version: Option<TableVersion>,
+    /// Rows of that version; none if its log does not count them.
+    #[serde(default)]
+    pub rows: Option<u64>,
     /// Data files.
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
     /// When that version was committed.
     pub committed_at: Option<DateTime<Utc>>,
+    /// The stage whose rows are here because they violated an expectation, if it is a quarantine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine_of: Option<NodeName>,
 }
 
 /// How far a stage's table has come, by the transactions in its own log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct CursorStatus {
     /// The stage.
     pub stage: NodeName,
@@ -38,7 +44,7 @@ pub struct CursorStatus {
 }
 
 /// What a stage's table has applied of one source.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SourceCursor {
     /// The source or stage that is read.
     pub source: NodeName,
@@ -71,7 +77,7 @@ pub struct CursorReset {
 }
 
 /// What a run under way has pinned.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PinStatus {
     /// The run.
     pub run_id: RunId,

@@ -15,6 +15,9 @@ use windlass_base::ids::NodeName;
 use crate::spec::Span;
 use crate::tag::Tags;
 
+/// What the name and the location of a quarantine end with, behind those of its stage's table.
+pub const QUARANTINE_SUFFIX: &str = "__quarantine";
+
 /// A data quality rule for the rows of a stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expectation {

@@ -93,7 +93,7 @@ pub struct InputChange {
 /// What a table must contain.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expected {
-    /// The stage.
+    /// The stage, or its quarantine.
     pub stage: NodeName,
     /// The compared columns.
     pub columns: Vec<String>,

@@ -98,22 +98,42 @@ impl Resolver<'_> {
     fn expected_stages(&mut self, given: &BTreeSet<NodeName>) -> BTreeMap<NodeName, Span> {
         let mut wanted = BTreeMap::new();
         let spec = self.spec;
+        let mut want = |stage: NodeName, name: &Spanned<String>| {
+            wanted.entry(stage).or_insert_with(|| name.span.clone());
+        };
         for turn in &spec.turns {
-            let tables = turn.expect.iter().map(|expect| &expect.name);
-            for name in tables.chain(turn.strategies.iter().map(|(name, _)| name)) {
+            for name in turn.expect.iter().map(|expect| &expect.name) {
+                let node = NodeName::new(&name.value);
+                match self.graph.quarantined_stage(&node).map(|stage| stage.name.clone()) {
+                    // Rows go to quarantine where they are computed.
+                    Some(stage) if !given.contains(&stage) => want(stage, name),
+                    Some(stage) => self.refuse_given(name, &stage),
+                    None if self.is_stage(name, given) => want(node, name),
+                    None => {}
+                }
+            }
+            for (name, _) in &turn.strategies {
                 if self.is_stage(name, given) {
-                    wanted.entry(NodeName::new(&name.value)).or_insert_with(|| name.span.clone());
+                    want(NodeName::new(&name.value), name);
                 }
             }
         }
         wanted
     }
 
+    fn refuse_given(&mut self, name: &Spanned<String>, stage: &NodeName) {
+        let help = "remove one of the two: what is given is not computed".to_owned();
+        let message = match name.value == stage.as_str() {
+            true => format!("`{stage}` is given and expected"),
+            false => format!("`{stage}` is given, and rows of `{}` are expected", name.value),
+        };
+        self.refuse(codes::FIXTURE_NODE, &name.span, message, Some(help));
+    }
+
     fn is_stage(&mut self, name: &Spanned<String>, given: &BTreeSet<NodeName>) -> bool {
         let node = NodeName::new(&name.value);
         if given.contains(&node) {
-            let help = "remove one of the two: what is given is not computed".to_owned();
-            self.refuse(codes::FIXTURE_NODE, &name.span, format!("`{node}` is given and expected"), Some(help));
+            self.refuse_given(name, &node);
             return false;
         }
         match self.graph.node(&node) {
@@ -209,9 +229,12 @@ impl Resolver<'_> {
 
     /// The expected content of a table. What its contract defines is checked now, the rest when the table exists.
     fn expected(&mut self, spec: &ExpectSpec) -> Option<Expected> {
-        let stage = self.graph.stage(&NodeName::new(&spec.name.value))?;
+        let name = NodeName::new(&spec.name.value);
+        let stage = self.graph.stage(&name).or_else(|| self.graph.quarantined_stage(&name))?;
         let compared = spec.columns.as_ref().unwrap_or(&spec.rows.columns);
-        let contract = stage.contract.as_ref().map(|contract| &contract.value);
+        // Rows in quarantine have more columns, and several may have the same key.
+        let is_quarantine = stage.name != name;
+        let contract = stage.contract.as_ref().map(|contract| &contract.value).filter(|_| !is_quarantine);
         if let Some(contract) = contract.filter(|contract| contract.evolution != Evolution::Additive) {
             let columns: Vec<(String, ContractType)> =
                 contract.columns.iter().map(|column| (column.name.clone(), column.data_type.clone())).collect();
@@ -231,6 +254,7 @@ impl Resolver<'_> {
         }
         let key = match spec.key.is_empty() {
             false => spec.key.iter().map(|column| column.value.clone()).collect(),
+            true if is_quarantine => Vec::new(),
             true if stage.table.key.iter().all(|column| columns.contains(column)) => stage.table.key.clone(),
             true => Vec::new(),
         };
@@ -239,6 +263,6 @@ impl Resolver<'_> {
             columns.iter().map(|column| row.get(column).cloned().unwrap_or_else(|| null(&row.span))).collect()
         });
         let rows = rows.collect();
-        Some(Expected { stage: stage.name.clone(), columns, key, tolerance: spec.tolerance, rows })
+        Some(Expected { stage: name, columns, key, tolerance: spec.tolerance, rows })
     }
 }

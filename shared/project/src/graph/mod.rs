@@ -21,7 +21,7 @@ use windlass_base::config::SessionSettings;
 use windlass_base::ids::{NodeName, PipelineName};
 
 use crate::contract::{Contract, Contracts};
-use crate::expect::Expectation;
+use crate::expect::{Expectation, QUARANTINE_SUFFIX, Severity};
 use crate::spec::pipeline::{StageQuery, SubdagInstance};
 use crate::spec::table::{Materialize, TableSettings};
 use crate::spec::{
@@ -161,6 +161,23 @@ impl PipelineGraph {
     /// The source or stage of that name.
     pub fn node(&self, name: &NodeName) -> Option<Node<'_>> {
         self.sources.get(name).map(Node::Source).or_else(|| self.stage(name).map(Node::Stage))
+    }
+
+    /// The name under which the quarantine of a stage's table is read, if one of its expectations sends rows there and no
+    /// source or stage has that name.
+    pub fn quarantine(&self, stage: &Stage) -> Option<NodeName> {
+        let is_kept = |rule: &Expectation| rule.severity == Severity::Quarantine;
+        if stage.materialize != Materialize::Table || !stage.expectations.iter().any(is_kept) {
+            return None;
+        }
+        let name = NodeName::new(format!("{}{QUARANTINE_SUFFIX}", stage.name));
+        self.node(&name).is_none().then_some(name)
+    }
+
+    /// The stage whose quarantine is read under a name, if it is one.
+    pub fn quarantined_stage(&self, name: &NodeName) -> Option<&Stage> {
+        let stage = self.stage(&NodeName::new(name.as_str().strip_suffix(QUARANTINE_SUFFIX)?))?;
+        self.quarantine(stage).is_some_and(|quarantine| quarantine == *name).then_some(stage)
     }
 
     /// The tags of a node, to be filled in while the graph is built.
