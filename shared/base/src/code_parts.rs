@@ -8,7 +8,7 @@ use crate::ids::NodeName;
 
 /// The parts of a stage's code version, each as a hash. They only name what has changed; whether anything has changed
 /// is decided by the code version, a hash of everything.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct CodeParts {
     /// The query with the views and caches that it reads, and the row-related settings of the stage's header.
     #[serde(default)]

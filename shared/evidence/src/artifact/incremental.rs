@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use windlass_base::ids::{NodeName, TableVersion};
 
 /// The changes of one source that a stage has to apply.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SourceChange {
     /// The source or stage that is read.
     pub source: NodeName,
@@ -26,7 +26,7 @@ pub struct SourceChange {
 }
 
 /// Whether a stage's table could be used as it is.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ReuseVerdict {
     /// Whether it was used as it is.
     pub hit: bool,
@@ -36,7 +36,7 @@ pub struct ReuseVerdict {
 }
 
 /// How much of a table changes touched, where that was looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct TouchedRows {
     /// Rows of the table as it was that the changes can have touched.
     pub rows: u64,

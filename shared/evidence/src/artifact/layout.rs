@@ -9,7 +9,7 @@ use windlass_base::ids::{NodeName, RunId};
 pub const RUNS_PREFIX: &str = "runs";
 
 /// The plan texts that a bundle keeps of each stage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PlanText {
     /// The logical plan as it follows from the SQL.

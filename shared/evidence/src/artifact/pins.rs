@@ -12,7 +12,7 @@ pub struct PinsRecord {
 }
 
 /// One source at the one state that the whole run reads.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct PinRecord {
     /// The source.
     pub source: NodeName,

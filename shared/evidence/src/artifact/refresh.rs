@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use windlass_base::ids::NodeName;
 
 /// What a run is asked to compute from scratch, or to apply from other versions than its cursors. Nothing, by default.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Refresh {
     /// Terms that select the stages to compute whole; none if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -16,7 +16,7 @@ use super::status::{RunStatus, StageReceipt, StageStatus};
 pub const BUNDLE_FORMAT: u32 = 1;
 
 /// The versions of what ran.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct EngineVersions {
     /// Windlass.
     pub windlass: String,
@@ -29,7 +29,7 @@ pub struct EngineVersions {
 }
 
 /// One run. Written when the run starts, and again, sealed, when it ends.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RunRecord {
     /// [`BUNDLE_FORMAT`] of the writer.
     pub format: u32,
@@ -78,7 +78,7 @@ pub struct RunRecord {
 }
 
 /// How a stage of a run ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct StageSummary {
     /// The stage.
     pub stage: NodeName,

@@ -86,7 +86,7 @@ pub struct SavedStage {
 }
 
 /// What a stage's table had applied of a source.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SavedCursor {
     /// The stage.
     pub stage: NodeName,
@@ -168,7 +168,7 @@ impl SavedPlan {
 }
 
 /// Something that has changed since a plan was saved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "moved", rename_all = "snake_case")]
 pub enum Moved {
     /// It is another pipeline.

@@ -11,8 +11,9 @@ pub const TYPE_HELP: &str = "types are string, long, integer, short, byte, float
      timestamp_ntz, decimal(p,s), array<T>, map<K, V> and struct<name: T, …>, or what Arrow calls them";
 
 /// A column type of the Delta protocol. Inside nested types every value may be null.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(into = "String", try_from = "String")]
+#[schemars(with = "String")]
 pub enum ContractType {
     /// One value.
     Primitive(ColumnType),

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Contract, ContractColumn, Evolution};
 
 /// One difference between two versions of a contract.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct ContractChange {
     /// The affected column, if any.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -22,7 +22,7 @@ pub use diff::{ContractChange, compare};
 pub use yaml::to_yaml;
 
 /// How the actual columns may differ from those of a contract.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Evolution {
     /// Not at all.
@@ -52,7 +52,7 @@ impl fmt::Display for Evolution {
 }
 
 /// The required columns of a table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Contract {
     /// The name, which several versions share.
     pub name: String,
@@ -74,7 +74,7 @@ pub struct Contract {
 }
 
 /// A column of a contract.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ContractColumn {
     /// The name.
     pub name: String,

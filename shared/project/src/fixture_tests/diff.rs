@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::literal_rows::{Cell, Row};
 
 /// How the rows of a table differ from the expected ones. Rows have no order.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct TableDiff {
     /// The compared columns.
     pub columns: Vec<String>,
@@ -18,19 +18,23 @@ pub struct TableDiff {
     /// How many there are.
     pub found: usize,
     /// Expected rows that are missing.
+    #[schemars(with = "Vec<Vec<serde_json::Value>>")]
     pub missing: Vec<Row>,
     /// Existing rows that were not expected.
+    #[schemars(with = "Vec<Vec<serde_json::Value>>")]
     pub unexpected: Vec<Row>,
     /// Existing rows with an expected key but other values.
     pub changed: Vec<ChangedRow>,
 }
 
 /// A row with an expected key but other values.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct ChangedRow {
     /// The expected row.
+    #[schemars(with = "Vec<serde_json::Value>")]
     pub expected: Row,
     /// The actual row.
+    #[schemars(with = "Vec<serde_json::Value>")]
     pub found: Row,
     /// The indexes of the columns that differ.
     pub differs: Vec<usize>,

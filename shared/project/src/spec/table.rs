@@ -18,7 +18,7 @@ pub enum Materialize {
 }
 
 /// How a run's rows are combined with the existing rows of a table.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum WriteMode {
     /// Replace them all.

@@ -63,7 +63,7 @@ pub const ITEM_SEPARATOR: char = ',';
 pub const JOIN_KEY_SEPARATOR: char = ':';
 
 /// The tags of one node, sorted by key. A list is stored as its items joined with [`ITEM_SEPARATOR`].
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct Tags(pub BTreeMap<String, String>);
 

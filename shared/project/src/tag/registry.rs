@@ -27,7 +27,7 @@ pub struct SemanticNode<'n> {
 }
 
 /// What a node is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeKind {
     /// A source.
@@ -41,14 +41,14 @@ pub enum NodeKind {
 }
 
 /// Every semantic id of a project.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SemanticRegistry {
     /// The ids in alphabetical order, each with its versions in order.
     pub entries: Vec<SemanticEntry>,
 }
 
 /// What a semantic id stands for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct SemanticEntry {
     /// The id.
     pub semantic_id: String,

@@ -13,6 +13,8 @@ use std::str::FromStr;
 
 use windlass_base::ids::NodeName;
 
+pub use json::{GraphDocument, GraphEdge, GraphNode};
+
 use super::{Node, PipelineGraph};
 use crate::spec::files::MANIFEST;
 use crate::spec::pipeline::SubdagInstance;
