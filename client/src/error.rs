@@ -51,7 +51,7 @@ pub enum ClientError {
         home: String,
     },
     /// No run, or more than one, matches.
-    #[error("{} run has an id that begins with `{wanted}`", if *.several { "more than one" } else { "no" })]
+    #[error("{}", no_such_run(wanted, *several))]
     NoSuchRun {
         /// The requested name.
         wanted: String,
@@ -171,6 +171,18 @@ impl ClientError {
     }
 }
 
+/// The name of the newest run, in place of an id.
+pub(crate) const LATEST: &str = "latest";
+
+/// What is wrong with the name of a run.
+fn no_such_run(wanted: &str, several: bool) -> String {
+    match (wanted == LATEST, several) {
+        (true, _) => "this home has no run yet".to_owned(),
+        (_, true) => format!("more than one run has an id that begins with `{wanted}`"),
+        (_, false) => format!("no run has an id that begins with `{wanted}`"),
+    }
+}
+
 coded! {
     ClientError {
         Load => inner;
@@ -200,7 +212,10 @@ coded! {
         Home => "WL0711", "choose another folder with `--home`";
         RemoteHome => "WL0712",
             "set XDG_STATE_HOME or HOME to a folder of yours, or choose a local folder with `--home`";
-        NoSuchRun => "WL0713", "`windlass runs list` shows the runs that exist";
+        NoSuchRun { wanted } => "WL0713", match wanted == LATEST {
+            true => "`windlass run` makes one; runs of other homes are found with `--home`",
+            false => "`windlass runs list` shows the runs that exist",
+        };
         BadAddress => "WL0714", "give the address of the scheduler's API, such as http://127.0.0.1:50051";
         Unreachable => "WL0715" retry, "check the address and that the scheduler runs and can be reached from here";
         NotWindlass => "WL0716",

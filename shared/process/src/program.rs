@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use windlass_base::panics::{self, PanicReport};
 
 use super::error::{ProcessError, variable};
 use super::failure::ProcessFailure;
@@ -37,6 +38,12 @@ pub struct Program {
     pub derive: fn(&mut Values) -> Result<(), ProcessError>,
 }
 
+/// Logs a panic of any thread.
+fn log_panic(report: &PanicReport) {
+    let file = report.file.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
+    tracing::error!(message = %report.message, place = %report.place, report = %file, "panicked: please report it");
+}
+
 impl Program {
     /// Parses the arguments of a process, the first of which is how it was called, then acts on them: `run` with the
     /// effective settings, or `--print-config` or `--healthcheck`. Reports errors on stderr.
@@ -45,6 +52,7 @@ impl Program {
         args: impl IntoIterator<Item = OsString>,
         run: impl FnOnce(Values) -> Result<(), ProcessFailure>,
     ) -> ExitCode {
+        panics::install(self.name, env!("CARGO_PKG_VERSION"), log_panic);
         let matches = match self.command().try_get_matches_from(args) {
             Ok(matches) => matches,
             Err(error) => {
@@ -53,11 +61,15 @@ impl Program {
                 return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
             }
         };
-        match self.act(&matches, run) {
-            Ok(code) => code,
-            Err(failure) => {
+        match panics::catch(|| self.act(&matches, run)) {
+            Ok(Ok(code)) => code,
+            Ok(Err(failure)) => {
                 eprintln!("{failure}");
                 failure.exit_code()
+            }
+            Err(panic) => {
+                eprintln!("{}", ProcessFailure::new(panic));
+                ExitCode::from(panics::EXIT_CODE)
             }
         }
     }

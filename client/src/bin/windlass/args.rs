@@ -17,7 +17,7 @@ Examples:
   windlass run -s '+daily_totals'   build one table and whatever it needs
   windlass query 'SELECT count(*) FROM daily_totals'
 
-Exit codes: 0 done, 1 the project or the run failed, 2 wrong usage.")]
+Exit codes: 0 done, 1 the project or the run failed, 2 wrong usage, 70 a defect of windlass.")]
 pub(crate) struct Cli {
     /// Global options.
     #[command(flatten)]

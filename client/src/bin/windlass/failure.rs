@@ -7,12 +7,16 @@ use serde_json::{Value, json};
 use windlass_base::coded;
 use windlass_base::error::{Coded, full_message};
 use windlass_base::ids::{NodeName, RunId};
+use windlass_base::panics::{self, PanicError, PanicReport};
 use windlass_client::error::ClientError;
 use windlass_delta::write::WriteError;
 use windlass_evidence::artifact::Moved;
 use windlass_project::spec::{Problems, RenderStyle};
 
 use crate::output;
+
+/// The codes of errors that a panic has caused, of a task or of the driver of a run.
+const PANICKED: [&str; 3] = ["WL0504", "WL0652", "WL0653"];
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +84,8 @@ pub(crate) enum CommandError {
         stage: NodeName,
         /// Which plan.
         which: &'static str,
+        /// Why not, or what there is.
+        help: Option<String>,
     },
     /// A stage has no cursors.
     #[error("no stage `{stage}` keeps a table from run to run")]
@@ -88,6 +94,15 @@ pub(crate) enum CommandError {
         stage: String,
         /// The stages that do.
         help: Option<String>,
+    },
+    /// A file is not a saved plan, or not one that can be read.
+    #[error("{} cannot be applied", .file.display())]
+    NotAPlan {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        #[source]
+        source: ClientError,
     },
     /// A table has a column that no contract can name.
     #[error("no contract can be written for `{table}`")]
@@ -127,6 +142,9 @@ pub(crate) enum CommandError {
     /// Fixtures failed, which has already been reported.
     #[error("not all fixtures passed")]
     FixturesFailed,
+    /// The command panicked.
+    #[error(transparent)]
+    Panic(#[from] PanicError),
     /// The run ended unsuccessfully, which has already been reported.
     #[error("the run did not succeed")]
     RunEnded,
@@ -137,6 +155,7 @@ impl CommandError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Usage { .. } => 2,
+            Self::Panic(_) => panics::EXIT_CODE,
             _ => 1,
         }
     }
@@ -163,6 +182,9 @@ impl CommandError {
                 if let Some(help) = self.help() {
                     eprintln!("  help: {help}");
                 }
+                if let Some(report) = panic_report(self.code().0) {
+                    eprintln!("  {report}");
+                }
             }
         }
     }
@@ -184,6 +206,17 @@ impl CommandError {
     }
 }
 
+/// Logs a panic of any thread. What comes of it is told as an error of the command, if anything does.
+pub(crate) fn log_panic(report: &PanicReport) {
+    tracing::error!(message = %report.message, place = %report.place, "panicked");
+}
+
+/// The file with the report of a panic, if `code` is that of an error that a panic has caused.
+pub(crate) fn panic_report(code: &str) -> Option<String> {
+    let file = PANICKED.contains(&code).then(panics::last_file).flatten()?;
+    Some(format!("please send the report in {}", file.display()))
+}
+
 /// A change as JSON, with its parts and as text.
 fn moved_as_json(moved: &Moved) -> Value {
     let mut value = json!(moved);
@@ -199,7 +232,9 @@ coded! {
     CommandError {
         Client => inner;
         Project => inner;
+        Panic => inner;
         NoContract { source } => inner;
+        NotAPlan { source } => inner;
         FolderInUse => "WL0701", "name a folder that does not exist yet";
         Write => "WL0702", "check that the folder exists and can be written";
         Read => "WL0703", "check the file's name";
@@ -207,7 +242,8 @@ coded! {
         Form => "WL0705", "choose another `--output`, or cast the columns that it cannot hold";
         Usage { help } => "WL0706", help;
         RunEnded => "WL0707";
-        NoPlan { run } => "WL0708", format!("`windlass runs show {run}` lists the stages of the run");
+        NoPlan { run, help } => "WL0708",
+            help.clone().unwrap_or_else(|| format!("`windlass runs show {run}` lists the stages of the run"));
         NoCursors { help } => "WL0709", help;
         Exists => "WL0719", "name another file, or give `--force` to replace this one";
         Unwell => "WL0724";

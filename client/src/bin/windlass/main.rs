@@ -19,6 +19,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
+use windlass_base::panics;
 use windlass_base::secrets::DiscreetStderr;
 use windlass_base::stack::{THREAD_STACK_BYTES, with_large_stack};
 
@@ -36,15 +37,17 @@ fn main() -> ExitCode {
     let cli = Cli::parse_from(args);
     log_to_stderr(cli.global.verbose);
     let as_json = cli.global.output == Output::Json;
-    let outcome = with_large_stack(|| {
+    panics::install("windlass", env!("CARGO_PKG_VERSION"), failure::log_panic);
+    let work = || {
         tokio::runtime::Builder::new_multi_thread()
             .thread_stack_size(THREAD_STACK_BYTES)
             .enable_all()
             .build()
             .map_err(CommandError::Stdout)
             .and_then(|runtime| runtime.block_on(dispatch(&cli.global, cli.command)))
-    });
-    match outcome {
+    };
+    let outcome = panics::catch(|| with_large_stack(work));
+    match outcome.unwrap_or_else(|panic| Err(panic.into())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error.print(as_json);

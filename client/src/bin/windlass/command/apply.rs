@@ -14,7 +14,8 @@ use crate::failure::CommandError;
 pub(crate) async fn run(global: &Global, args: &ApplyArgs) -> Result<(), CommandError> {
     let text =
         std::fs::read_to_string(&args.plan).map_err(|source| CommandError::Read { file: args.plan.clone(), source })?;
-    let plan = SavedPlan::read(&text).map_err(ClientError::from)?;
+    let plan = SavedPlan::read(&text)
+        .map_err(|error| CommandError::NotAPlan { file: args.plan.clone(), source: ClientError::from(error) })?;
     let project = Project::open_for(&project_dir(global)?, &plan)?;
     let options = RunOptions {
         fail_fast: args.behaviour.fail_fast.then_some(true),

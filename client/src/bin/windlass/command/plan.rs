@@ -81,11 +81,12 @@ fn to_read(stage: &StageDecision) -> String {
 
 /// The reason, and what prevented the reuse of the table.
 fn why(stage: &StageDecision) -> String {
-    match &stage.reuse {
-        Some(reuse) if !reuse.hit && !reuse.missed.is_empty() => {
-            format!("{} (changed: {})", stage.reason, reuse.missed.join("; "))
-        }
-        _ => stage.reason.clone(),
+    let missed = stage.reuse.iter().filter(|reuse| !reuse.hit).flat_map(|reuse| &reuse.missed);
+    // What is the reason already is not said twice.
+    let more: Vec<&str> = missed.filter(|missed| !missed.ends_with(&stage.reason)).map(String::as_str).collect();
+    match more.is_empty() {
+        true => stage.reason.clone(),
+        false => format!("{} (changed: {})", stage.reason, more.join("; ")),
     }
 }
 

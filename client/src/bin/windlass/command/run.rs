@@ -6,7 +6,7 @@ use windlass_evidence::artifact::{LogEvent, RunRecord, RunStatus};
 
 use super::{open_project, run_options, start, status_of};
 use crate::args::{Global, Output, RunArgs};
-use crate::failure::CommandError;
+use crate::failure::{CommandError, panic_report};
 use crate::output::{self, bytes, count, duration};
 use crate::progress::Progress;
 
@@ -109,6 +109,9 @@ fn summary(record: &RunRecord, bundle: &str) -> String {
             text.push_str(&format!("\n{} failed: {failure}\n", stage.stage));
             if let Some(help) = &failure.help {
                 text.push_str(&format!("  help: {help}\n"));
+            }
+            if let Some(report) = panic_report(&failure.code) {
+                text.push_str(&format!("  {report}\n"));
             }
         }
         if let Some(cause) = &stage.skipped_because_of {
