@@ -6,6 +6,7 @@ mod files;
 mod frozen_home;
 mod interrupted;
 mod kill;
+mod mistakes;
 mod ports;
 mod registry;
 
