@@ -16,6 +16,7 @@ use windlass_evidence::artifact::{CursorReset, CursorStatus, PinStatus, PlannedR
 use windlass_evidence::bundle::{BundleReader, RecordError};
 use windlass_executor::{EmbeddedExecutor, ExecutorConfig};
 use windlass_scheduler::Scheduler;
+use windlass_scheduler::clock::SystemClock;
 use windlass_scheduler::cluster::{ClusterConfig, SchedulerProcess};
 use windlass_scheduler::cursor_reset::reset_cursor;
 use windlass_scheduler::execute::Engine;
@@ -24,7 +25,7 @@ use windlass_scheduler::plan::{PlanRequest, cursors, plan_run, tables};
 use windlass_scheduler::query::{QueryRequest, query};
 use windlass_scheduler::record::BundleStore;
 use windlass_scheduler::run::{RunError, RunRequest, run_pipeline};
-use windlass_scheduler::state::{Durability, RedbStore, StateError, StateStore, SystemClock};
+use windlass_scheduler::state::{Durability, RedbStore, StateError, StateStore};
 use windlass_storage::Location;
 
 use crate::error::ClientError;

@@ -8,6 +8,7 @@
 //!                      writer/ (one process a home)
 //! ```
 
+pub mod clock;
 pub mod cluster;
 pub mod cursor_reset;
 pub mod execute;

@@ -8,7 +8,7 @@
 //!
 //! `context` is what all stages of a run share, `journal` what it writes into its bundle meanwhile. Each event is appended
 //! to the run's [event log](drive::event_log) *before* the actions are performed that it gave rise to; a run that was
-//! interrupted is resumed by replaying its events and then telling the machine `Resumed`.
+//! interrupted is resumed by replaying its events ([`drive::LoggedRun::resume`]) and then telling the machine `Resumed`.
 
 mod context;
 pub mod drive;

@@ -16,15 +16,16 @@ use windlass_project::spec::ParamValue;
 
 use super::context::{RunContext, RunIdentity};
 use super::drive::caches::{drop_abandoned, drop_cache};
-use super::drive::driver::{Signals, StageWork, drive};
-use super::drive::event_log::{self, EventLog};
+use super::drive::event_log;
 use super::drive::leases::Leases;
 use super::drive::lineage::{lineage, registrations};
 use super::drive::run_work::RunWork;
+use super::drive::{LoggedRun, Signals, drive};
 use super::error::RunError;
 use super::journal::RunJournal;
 use super::machine::{AttemptOutcome, RetryPolicy, RunSchedule, RunState, StagePhase, StagePlanNode, StageState};
 use crate::Scheduler;
+use crate::clock::SystemClock;
 use crate::plan::{PlanRequest, ReusedStage, RunPlan, plan_all};
 use crate::planning::on_planning_threads;
 use crate::record::{BundleStore, BundleWriter};
@@ -117,10 +118,9 @@ async fn run_with_leases(
     announce(run, &schedule, &record).await;
 
     // per stage: StageRun ─execute→ StagedFiles ─commit→ CommitReceipt
-    let state = RunState::new(schedule.clone())?;
     let writer = format!("{}/{run_id}", ProcessIdentity::current());
-    let log = EventLog::create(Arc::clone(&scheduler.state), run_id.clone(), writer, &schedule).await?;
-    let driven = drive(state, log, Arc::clone(&work) as Arc<dyn StageWork>, signals).await;
+    let logged = LoggedRun::create(Arc::clone(&scheduler.state), run_id.clone(), writer, schedule).await?;
+    let driven = drive(logged, Arc::clone(&work), Arc::new(SystemClock), signals).await;
     drop_cache(scheduler.sessions.stores(), &cache).await;
     let (state, notes) = driven?;
     work.save_missing_exports().await;

@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use windlass_base::coded;
 use windlass_base::ids::RunId;
 
-use super::clock::Clock;
 use super::error::StateError;
 use super::process::ProcessIdentity;
 use super::store::{PutOutcome, Revision, StateStore, Versioned};
+use crate::clock::Clock;
 
 /// Who holds a lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

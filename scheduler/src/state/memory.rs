@@ -10,11 +10,11 @@ use futures::stream::{self, BoxStream, StreamExt};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::clock::{Clock, SystemClock};
 use super::error::StateError;
 use super::lease::{self, Lease, LeaseHolder, LeaseOutcome, LeaseView, RenewOutcome};
 use super::store::{Change, DeleteOutcome, Entry, PutOutcome, Revision, StateStore, Versioned};
 use super::watch::Seen;
+use crate::clock::{Clock, SystemClock};
 
 /// A state store in memory. Clones share their contents, which end with the last of them.
 #[derive(Debug, Clone)]

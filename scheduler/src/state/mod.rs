@@ -3,7 +3,6 @@
 //! [`memory`] is for tests and runs that need no resume, [`redb`] keeps a file in the project's home. Both pass the
 //! conformance suite in `tests/it/state`, and so must every further one.
 
-pub mod clock;
 pub mod error;
 pub mod lease;
 pub mod memory;
@@ -13,7 +12,6 @@ pub mod store;
 mod unsynced;
 mod watch;
 
-pub use clock::{Clock, SystemClock};
 pub use error::StateError;
 pub use lease::{Lease, LeaseHeld, LeaseHolder, LeaseOutcome, LeaseView, RenewOutcome};
 pub use memory::MemoryStore;

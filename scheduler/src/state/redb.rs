@@ -20,12 +20,12 @@ use redb::{
     StorageBackend, StorageError, TableDefinition, TableError,
 };
 
-use super::clock::{Clock, SystemClock};
 use super::error::StateError;
 use super::lease::{self, Lease, LeaseHolder, LeaseOutcome, LeaseView, RenewOutcome};
 use super::store::{Change, DeleteOutcome, Entry, PutOutcome, Revision, StateStore, Versioned};
 use super::unsynced::{self, Unsynced};
 use super::watch::Seen;
+use crate::clock::{Clock, SystemClock};
 
 /// The layout of the tables below.
 const FORMAT: u64 = 1;

@@ -17,7 +17,8 @@ use uuid::Uuid;
 use windlass_storage::{Location, Stores};
 
 use super::{Record, WriterError};
-use crate::state::{Clock, LeaseHolder, ProcessIdentity};
+use crate::clock::Clock;
+use crate::state::{LeaseHolder, ProcessIdentity};
 
 /// The folder of the objects in the home.
 const FOLDER: &str = "writer";

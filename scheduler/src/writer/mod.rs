@@ -25,8 +25,9 @@ pub use error::WriterError;
 use file::FileLock;
 use lease::ObjectLease;
 
+use crate::clock::SystemClock;
 use crate::home::Home;
-use crate::state::{LeaseHolder, ProcessIdentity, SystemClock};
+use crate::state::{LeaseHolder, ProcessIdentity};
 
 /// Who writes to a home, as a process that finds it taken reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

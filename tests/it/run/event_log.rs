@@ -5,6 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use chrono::DateTime;
 use windlass_base::ids::RunId;
+use windlass_evidence::artifact::RunStatus;
+use windlass_scheduler::run::drive::LoggedRun;
 use windlass_scheduler::run::drive::event_log::{self, EventLog, EventLogError};
 use windlass_scheduler::run::machine::{RetryPolicy, RunEvent, RunEventKind, RunSchedule};
 use windlass_scheduler::state::{MemoryStore, PutOutcome, StateStore};
@@ -58,6 +60,22 @@ async fn a_run_is_created_once() {
     let other = RunSchedule { max_parallel: 2, ..schedule() };
     let error = EventLog::create(store, run_id(), "p".into(), &other).await.unwrap_err();
     assert!(matches!(error, EventLogError::Fenced { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_run_is_resumed_with_its_own_schedule_where_its_events_have_led() {
+    let store: Arc<dyn StateStore> = Arc::new(MemoryStore::default());
+    assert!(LoggedRun::resume(store.clone(), run_id(), "p".into()).await.unwrap().is_none());
+    let new = LoggedRun::resume_or_create(store.clone(), run_id(), "p".into(), schedule()).await.unwrap();
+    assert_eq!((new.state().status(), new.state().schedule()), (RunStatus::Pending, &schedule()));
+    let (mut log, _, _) = EventLog::open(store.clone(), run_id(), "p".into()).await.unwrap().unwrap();
+    log.append(&RunEvent::new(DateTime::UNIX_EPOCH, RunEventKind::Started)).await.unwrap();
+    let other = RunSchedule { max_parallel: 2, ..schedule() };
+    let resumed = LoggedRun::resume_or_create(store.clone(), run_id(), "q".into(), other).await.unwrap();
+    assert_eq!((resumed.state().status(), resumed.state().schedule()), (RunStatus::Succeeded, &schedule()));
+    log.append(&RunEvent::new(DateTime::UNIX_EPOCH, RunEventKind::Started)).await.unwrap();
+    let error = LoggedRun::resume(store, run_id(), "q".into()).await.unwrap_err();
+    assert_eq!(error.to_string(), "event 1 of the run does not follow from those before it");
 }
 
 #[tokio::test]

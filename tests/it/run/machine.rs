@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use serde_json::json;
 use windlass_base::error::{Coded, Failure};
 use windlass_base::ids::{NodeName, TableVersion};
@@ -12,6 +14,8 @@ use windlass_scheduler::run::machine::{
     ScheduleError, StagePhase, StagePlanNode, replay,
 };
 use windlass_scheduler::run::staged::{Staged, StagedWrite};
+
+use super::simulation::random_schedule;
 
 /// `a` feeds `b` and `c`, which feed `d`; `e` is independent. `b` is the most expensive.
 fn diamond() -> RunSchedule {
@@ -360,6 +364,74 @@ fn events_out_of_turn_are_refused_and_change_nothing() {
     run.due("a", 2);
     assert_eq!(run.refused(failed("a", 1)), Refusal::Stale);
     assert_eq!(run.refused(RunEventKind::RetryDue { stage: "a".into(), attempt: 2 }), Refusal::Stale);
+}
+
+/// Any event about any stage, as a driver would never tell it.
+fn nonsense(random: &mut StdRng) -> RunEventKind {
+    let stage = NodeName::from(format!("s{:02}", random.random_range(0..14)));
+    let attempt = random.random_range(0..6);
+    match random.random_range(0..9) {
+        0 => RunEventKind::Started,
+        1 => RunEventKind::Resumed,
+        2 => RunEventKind::LeaseLost,
+        3 => RunEventKind::CancelRequested { reason: "nonsense".into() },
+        4 => RunEventKind::RetryDue { stage, attempt },
+        5 => RunEventKind::StageCancelled { stage, attempt },
+        6 => RunEventKind::StageFailed { stage, attempt, failure: failure(true) },
+        7 => RunEventKind::ExecutionSucceeded { staged: staged(stage.as_str()), stage, attempt },
+        _ => RunEventKind::StageCommitted { stage, attempt, receipt: receipt() },
+    }
+}
+
+/// What a driver would tell of an action some time.
+fn answer(action: RunAction, random: &mut StdRng) -> Option<RunEventKind> {
+    let fails = random.random_bool(0.2);
+    Some(match action {
+        RunAction::ExecuteStage { stage, attempt } | RunAction::CommitStage { stage, attempt, .. } if fails => {
+            RunEventKind::StageFailed { stage, attempt, failure: failure(random.random_bool(0.7)) }
+        }
+        RunAction::ExecuteStage { stage, attempt } => {
+            RunEventKind::ExecutionSucceeded { staged: staged(stage.as_str()), stage, attempt }
+        }
+        RunAction::CommitStage { stage, attempt, .. } => {
+            RunEventKind::StageCommitted { stage, attempt, receipt: receipt() }
+        }
+        RunAction::ScheduleRetry { stage, attempt, .. } => RunEventKind::RetryDue { stage, attempt },
+        RunAction::CancelStage { stage, attempt } => RunEventKind::StageCancelled { stage, attempt },
+        RunAction::RecordStage { .. } | RunAction::FinishRun { .. } => return None,
+    })
+}
+
+#[test]
+fn nonsense_is_refused_without_effect_or_does_no_harm() {
+    let mut refused = 0;
+    for seed in 0..500 {
+        let random = &mut StdRng::seed_from_u64(seed);
+        let mut state = RunState::new(random_schedule(random)).unwrap();
+        let mut next = Some(RunEventKind::Started);
+        let mut under_way = Vec::new();
+        let mut last = RunEventKind::LeaseLost;
+        while !state.status().is_over() {
+            for kind in [nonsense(random), last.clone()] {
+                let mut other = state.clone();
+                if other.advance(&RunEvent::new(at(1), kind)).is_err() {
+                    assert_eq!(other, state, "seed {seed}: a refused event changes nothing");
+                    refused += 1;
+                }
+            }
+            let kind = next.take().or_else(|| {
+                assert!(!under_way.is_empty(), "seed {seed}: the run has not ended and nothing is under way");
+                answer(under_way.swap_remove(random.random_range(0..under_way.len())), random)
+            });
+            let Some(kind) = kind else { continue };
+            match state.advance(&RunEvent::new(at(1), kind.clone())) {
+                Ok(actions) => under_way.extend(actions),
+                Err(error) => assert!(error.is_late(), "seed {seed}: {error}"),
+            }
+            last = kind;
+        }
+    }
+    assert!(refused > 5_000, "{refused}");
 }
 
 #[test]

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use parking_lot::Mutex;
-use windlass_scheduler::state::{Clock, Durability, MemoryStore, RedbStore, StateStore};
+use windlass_scheduler::clock::Clock;
+use windlass_scheduler::state::{Durability, MemoryStore, RedbStore, StateStore};
 
 /// A clock that only moves when it is advanced.
 #[derive(Debug)]

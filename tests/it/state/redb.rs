@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use windlass_base::error::Coded;
-use windlass_scheduler::state::{Durability, PutOutcome, RedbStore, Revision, StateError, StateStore, SystemClock};
+use windlass_scheduler::clock::SystemClock;
+use windlass_scheduler::state::{Durability, PutOutcome, RedbStore, Revision, StateError, StateStore};
 
 const FILE: &str = "WINDLASS_TEST_STATE_FILE";
 

@@ -5,23 +5,23 @@
 //!    └───────────────── the outcome of each action ←──────────────────┘
 //! ```
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::Utc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use windlass_base::error::{Coded, Failure};
 use windlass_base::ids::NodeName;
-use windlass_evidence::artifact::StageReceipt;
+use windlass_evidence::artifact::{RunStatus, StageReceipt};
 
 use super::event_log::{EventLog, EventLogError};
+use super::logged_run::LoggedRun;
+use crate::clock::Clock;
 use crate::run::error::RunError;
 use crate::run::machine::{RunAction, RunEvent, RunEventKind, RunState};
-use crate::run::stage::notes::StageNotes;
 use crate::run::staged::Staged;
 
 /// How often an event is offered to the event log, and the pause after the first refusal; it doubles.
@@ -29,59 +29,71 @@ const APPEND_TRIES: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// The steps of the arrow that the driver has done for a stage. What is to be said of the stage goes along: each step
-/// takes the notes of those before it, and gives them back with its own.
+/// takes the notes of those before it, and gives them back with its own. Notes are this process's alone: those of a run
+/// that is resumed begin anew.
 #[async_trait]
-pub(in crate::run) trait StageWork: Send + Sync + 'static {
+pub trait StageWork: Send + Sync + 'static {
+    /// What is to be said of a stage besides the machine's state. The driver keeps it, unread.
+    type Notes: Send + Sync + 'static;
+
     /// Plans and executes a stage: its files are written, nothing is visible. When `stop` fires, ends as soon as no
     /// task of the stage is known to run; the result is not used then.
     async fn execute(
         &self,
         stage: &NodeName,
         attempt: u32,
-        notes: Option<StageNotes>,
+        notes: Option<Self::Notes>,
         stop: CancellationToken,
-    ) -> (Result<Staged, Failure>, Option<StageNotes>);
+    ) -> (Result<Staged, Failure>, Option<Self::Notes>);
 
     /// Commits what an execution has staged. Doing it twice is harmless.
     async fn commit(
         &self,
         stage: &NodeName,
         staged: &Staged,
-        notes: Option<StageNotes>,
-    ) -> (Result<StageReceipt, Failure>, Option<StageNotes>);
+        notes: Option<Self::Notes>,
+    ) -> (Result<StageReceipt, Failure>, Option<Self::Notes>);
 
     /// Reports what happened, after it is in the event log; `state` is the state that it led to.
     async fn observe(&self, event: &RunEvent, actions: &[RunAction], state: &RunState);
 
     /// Writes down how a stage ended.
-    async fn record(&self, stage: &NodeName, state: &RunState, notes: Option<&StageNotes>);
+    async fn record(&self, stage: &NodeName, state: &RunState, notes: Option<&Self::Notes>);
 }
 
 /// What may end a run from outside.
 #[derive(Debug, Clone, Default)]
-pub(in crate::run) struct Signals {
+pub struct Signals {
     /// Fires when someone wants the run to stop.
-    pub(in crate::run) cancel: CancellationToken,
+    pub cancel: CancellationToken,
     /// Fires when the process does not hold the run's lease any more.
-    pub(in crate::run) lease_lost: CancellationToken,
+    pub lease_lost: CancellationToken,
 }
 
-/// Drives a run from its first event to its end. Gives how it ended, and the notes of its stages.
+/// Drives a run to its end: from its beginning, or from where the process stopped that drove it before. Gives how it
+/// ended, and the notes of its stages. `clock` stamps the events and times the waits.
+///
+/// Dropping the future stops what runs; the run can be resumed. A commit that is under way then may be made or not.
 ///
 /// # Errors
-/// [`RunError::EventLog`] if an event cannot be kept: then nothing further is begun, and what runs is stopped.
-pub(in crate::run) async fn drive(
-    mut state: RunState,
-    mut log: EventLog,
-    work: Arc<dyn StageWork>,
+/// [`RunError::EventLog`] if an event cannot be kept, or another process has gone on with the run: then nothing further
+/// is begun, and what runs is stopped.
+pub async fn drive<W: StageWork>(
+    run: LoggedRun,
+    work: Arc<W>,
+    clock: Arc<dyn Clock>,
     signals: Signals,
-) -> Result<(RunState, BTreeMap<NodeName, StageNotes>), RunError> {
+) -> Result<(RunState, BTreeMap<NodeName, W::Notes>), RunError> {
+    let LoggedRun { mut state, mut log } = run;
     let (events, mut inbox) = mpsc::unbounded_channel();
-    let (tasks, stops, notes) = (JoinSet::new(), HashMap::new(), BTreeMap::new());
-    let mut runner = ActionRunner { work, events, tasks, stops, notes };
+    let (tasks, stops, notes) = (JoinSet::new(), BTreeMap::new(), BTreeMap::new());
+    let mut runner = ActionRunner { work, clock: Arc::clone(&clock), events, tasks, stops, notes };
     let mut cancel_seen = false;
     let mut lease_seen = false;
-    let mut next = Some(RunEventKind::Started);
+    let mut next = Some(match state.status() {
+        RunStatus::Pending => RunEventKind::Started,
+        _ => RunEventKind::Resumed,
+    });
     loop {
         let kind = match next.take() {
             Some(kind) => kind,
@@ -105,13 +117,13 @@ pub(in crate::run) async fn drive(
                 },
             },
         };
-        let event = RunEvent::new(Utc::now(), kind);
+        let event = RunEvent::new(clock.now(), kind);
         let actions = match state.advance(&event) {
             Ok(actions) => actions,
             Err(error) if error.is_late() => continue,
             Err(error) => return Err(error.into()),
         };
-        append(&mut log, &event).await?;
+        append(&mut log, &event, &*clock).await?;
         runner.work.observe(&event, &actions, &state).await;
         for action in actions {
             if let RunAction::FinishRun { .. } = action {
@@ -123,11 +135,11 @@ pub(in crate::run) async fn drive(
 }
 
 /// Appends an event, patiently: a state store that is out of reach for a moment shall not end a run.
-async fn append(log: &mut EventLog, event: &RunEvent) -> Result<(), EventLogError> {
+async fn append(log: &mut EventLog, event: &RunEvent, clock: &dyn Clock) -> Result<(), EventLogError> {
     let mut pause = FIRST_PAUSE;
     for _ in 1..APPEND_TRIES {
         match log.append(event).await {
-            Err(error) if error.is_retryable() => tokio::time::sleep(pause).await,
+            Err(error) if error.is_retryable() => clock.sleep(pause).await,
             outcome => return outcome,
         }
         pause *= 2;
@@ -136,22 +148,23 @@ async fn append(log: &mut EventLog, event: &RunEvent) -> Result<(), EventLogErro
 }
 
 /// What has come of an action, and the notes of the stage that it was for.
-struct ActionOutcome {
+struct ActionOutcome<N> {
     kind: RunEventKind,
-    notes: Option<(NodeName, StageNotes)>,
+    notes: Option<(NodeName, N)>,
 }
 
 /// Performs the machine's actions, each in a task of its own. Dropping it stops them all.
-struct ActionRunner {
-    work: Arc<dyn StageWork>,
-    events: mpsc::UnboundedSender<ActionOutcome>,
+struct ActionRunner<W: StageWork> {
+    work: Arc<W>,
+    clock: Arc<dyn Clock>,
+    events: mpsc::UnboundedSender<ActionOutcome<W::Notes>>,
     tasks: JoinSet<()>,
-    stops: HashMap<NodeName, CancellationToken>,
+    stops: BTreeMap<NodeName, CancellationToken>,
     /// The notes of stages for which no action is under way.
-    notes: BTreeMap<NodeName, StageNotes>,
+    notes: BTreeMap<NodeName, W::Notes>,
 }
 
-impl ActionRunner {
+impl<W: StageWork> ActionRunner<W> {
     async fn perform(&mut self, action: RunAction, state: &RunState) {
         let work = Arc::clone(&self.work);
         let events = self.events.clone();
@@ -181,8 +194,9 @@ impl ActionRunner {
                 });
             }
             RunAction::ScheduleRetry { stage, attempt, delay_ms, .. } => {
+                let clock = Arc::clone(&self.clock);
                 self.tasks.spawn(async move {
-                    tokio::time::sleep(Duration::from_millis(delay_ms)).await;
+                    clock.sleep(Duration::from_millis(delay_ms)).await;
                     let kind = RunEventKind::RetryDue { stage, attempt };
                     let _ = events.send(ActionOutcome { kind, notes: None });
                 });
@@ -198,7 +212,7 @@ impl ActionRunner {
     }
 }
 
-impl Drop for ActionRunner {
+impl<W: StageWork> Drop for ActionRunner<W> {
     fn drop(&mut self) {
         for stop in self.stops.values() {
             stop.cancel();

@@ -1,10 +1,16 @@
 //! The driver of a run: keeps the machine's events and leases, performs its actions, and writes down what happened.
+//!
+//! [`LoggedRun`] is a run whose events are in the state store, and [`drive`] carries it to its end.
 
 pub(super) mod caches;
-pub(super) mod driver;
+mod driver;
 pub mod event_log;
 pub(crate) mod leases;
 pub(super) mod lineage;
 mod log_lines;
+mod logged_run;
 pub(super) mod run_work;
 mod stage_record;
+
+pub use driver::{Signals, StageWork, drive};
+pub use logged_run::LoggedRun;

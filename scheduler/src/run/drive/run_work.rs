@@ -15,7 +15,7 @@ use windlass_evidence::artifact::{PlanText, QuarantineRecord, ReceiptOutcome, St
 use windlass_project::graph::Stage;
 use windlass_project::spec::source::PinAt;
 
-use super::driver::StageWork;
+use super::StageWork;
 use super::log_lines::narrate;
 use super::stage_record::stage_record;
 use crate::plan::{Input, Inputs, PlannedStage, pin_table};
@@ -206,6 +206,8 @@ fn changed_rows(mode: &CommitMode, receipt: &CommitReceipt) -> Option<u64> {
 
 #[async_trait]
 impl StageWork for RunWork {
+    type Notes = StageNotes;
+
     async fn execute(
         &self,
         name: &NodeName,

@@ -1,118 +1,95 @@
-//! The simulated reality, independent of the machine's state: a random graph, the outcomes of attempts, and the tables.
+//! What the processes of a simulation share besides the store: what is really there and what has really happened.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rand::Rng;
 use rand::rngs::StdRng;
-use windlass_base::error::Failure;
-use windlass_base::ids::{NodeName, TableVersion};
-use windlass_evidence::artifact::{ReceiptOutcome, StageReceipt};
-use windlass_scheduler::run::machine::{RetryPolicy, RunSchedule, StagePlanNode};
-use windlass_scheduler::run::staged::{Staged, StagedWrite};
+use windlass_scheduler::run::machine::{RunAction, RunEvent, RunSchedule, RunState};
 
-/// How likely faults are, all as shares of 1.
-#[derive(Debug, Clone)]
-pub(super) struct Troubles {
-    pub(super) execution_fails: f64,
-    pub(super) commit_fails: f64,
-    pub(super) retryable: f64,
-    pub(super) crash: f64,
-    pub(super) cancel: f64,
-    pub(super) lease_lost: f64,
-    pub(super) store_fails: f64,
+use super::faulty_store::FaultyStore;
+use super::history::History;
+use super::ledger::Ledger;
+use super::seen::Seen;
+use super::tables::Tables;
+use super::troubles::Troubles;
+
+/// The world, as all parts of a simulation share it. A check that fails poisons it, so that none goes unnoticed because it
+/// was made in a task whose process died.
+#[derive(Clone)]
+pub(super) struct SharedWorld(Arc<Mutex<World>>);
+
+impl SharedWorld {
+    pub(super) fn new(world: World) -> Self {
+        Self(Arc::new(Mutex::new(world)))
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, World> {
+        self.0.lock().expect("no check has failed")
+    }
+
+    /// What has happened, also if a check has failed.
+    pub(super) fn trace(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).trace.clone().unwrap_or_default()
+    }
 }
 
-impl Troubles {
-    pub(super) fn random(random: &mut StdRng) -> Self {
-        let mut some = |most: f64| if random.random_bool(0.5) { random.random_range(0.0..most) } else { 0.0 };
+pub(super) struct World {
+    pub(super) random: StdRng,
+    pub(super) troubles: Troubles,
+    pub(super) tables: Tables,
+    pub(super) history: History,
+    /// One for each process, by its number.
+    pub(super) ledgers: BTreeMap<u32, Ledger>,
+    pub(super) seen: Seen,
+    /// What has happened, if somebody looks at it.
+    trace: Option<String>,
+}
+
+impl World {
+    pub(super) fn new(random: StdRng, troubles: Troubles, schedule: &RunSchedule, is_traced: bool) -> Self {
+        let trace = is_traced.then(|| serde_json::to_string(schedule).unwrap() + "\n");
         Self {
-            execution_fails: some(0.5),
-            commit_fails: some(0.4),
-            retryable: 1.0 - some(0.5),
-            crash: some(0.15),
-            cancel: some(0.08),
-            lease_lost: some(0.02),
-            store_fails: some(0.3),
+            random,
+            troubles,
+            tables: Tables::default(),
+            history: History::new(schedule.clone()),
+            ledgers: BTreeMap::new(),
+            seen: Seen::default(),
+            trace,
         }
     }
-}
 
-/// A random graph of up to 12 stages with random limits.
-pub(super) fn random_schedule(random: &mut StdRng) -> RunSchedule {
-    let count = random.random_range(0..=12usize);
-    let density = random.random_range(0.0..0.6);
-    let name = |i: usize| NodeName::from(format!("s{i:02}"));
-    let mut stages: Vec<StagePlanNode> = (0..count)
-        .map(|i| StagePlanNode {
-            name: name(i),
-            depends_on: (0..i).filter(|_| random.random_bool(density)).map(name).collect(),
-            weight: 0,
-            max_retries: random.random_range(0..=3),
-        })
-        .collect();
-    // The order of the list must not matter.
-    for i in (1..stages.len()).rev() {
-        stages.swap(i, random.random_range(0..=i));
-    }
-    let costs: BTreeMap<NodeName, u64> = (0..count).map(|i| (name(i), random.random_range(1..6))).collect();
-    let schedule = RunSchedule {
-        stages,
-        max_parallel: random.random_range(1..=4),
-        fail_fast: random.random_bool(0.4),
-        retry: RetryPolicy { base_ms: random.random_range(1..500), cap_ms: 2_000, jitter_percent: 50 },
-        seed: random.random(),
-    };
-    schedule.with_longest_path_weights(|stage| costs[stage]).unwrap()
-}
-
-/// The tables, as Delta keeps them: a commit of the same stage in the same run is made once.
-#[derive(Debug, Default)]
-pub(super) struct Tables {
-    commits: BTreeMap<NodeName, Staged>,
-    /// What executions have left, by the versions that stand for it.
-    staged: Vec<String>,
-}
-
-impl Tables {
-    /// An execution leaves files that are named after it.
-    pub(super) fn stage(&mut self, stage: &NodeName, attempt: u32, incarnation: u32) -> Staged {
-        let files = format!("{stage}-{attempt}-{incarnation}");
-        let version = TableVersion(self.staged.len() as u64);
-        self.staged.push(files);
-        Staged(Arc::new(StagedWrite::Nothing { version }))
+    pub(super) fn ledger(&mut self, process: u32) -> &mut Ledger {
+        self.ledgers.get_mut(&process).expect("every process has a ledger")
     }
 
-    /// Commits the files unless the stage has committed already.
-    pub(super) fn commit(&mut self, stage: &NodeName, staged: &Staged) -> StageReceipt {
-        let StagedWrite::Nothing { version } = &*staged.0 else { panic!("{staged:?} is not of this world") };
-        let files = self.staged.get(version.0 as usize).expect("they were staged");
-        assert!(files.starts_with(stage.as_str()), "{files} are not of {stage}");
-        let outcome = match self.commits.contains_key(stage) {
-            true => ReceiptOutcome::AlreadyCommitted,
-            false => ReceiptOutcome::Committed,
-        };
-        self.commits.entry(stage.clone()).or_insert_with(|| staged.clone());
-        receipt(outcome)
+    /// Takes what has been appended to the log since.
+    pub(super) fn catch_up(&mut self, store: &FaultyStore) {
+        let appended = store.events_from(self.history.steps().len());
+        self.history.catch_up(appended, &self.tables, &mut self.seen);
     }
 
-    pub(super) fn has(&self, stage: &NodeName) -> bool {
-        self.commits.contains_key(stage)
+    /// A driver reports an event.
+    pub(super) fn observe(
+        &mut self,
+        process: u32,
+        store: &FaultyStore,
+        (event, actions, state): (&RunEvent, &[RunAction], &RunState),
+    ) {
+        self.note(process, || format!("> {}", serde_json::to_string(event).unwrap()));
+        for action in actions {
+            self.note(process, || format!("< {}", serde_json::to_string(action).unwrap()));
+        }
+        self.catch_up(store);
+        let ledger = self.ledgers.get_mut(&process).expect("every process has a ledger");
+        ledger.observe(&self.history, event, actions, state);
     }
-}
 
-pub(super) fn failure(retryable: bool) -> Failure {
-    Failure { code: "WL0599".into(), message: "simulated".into(), help: None, retryable }
-}
-
-pub(super) fn receipt(outcome: ReceiptOutcome) -> StageReceipt {
-    StageReceipt {
-        version: TableVersion(1),
-        rows: 1,
-        changed_rows: None,
-        table_rows: None,
-        bytes: 1,
-        files: 1,
-        outcome,
+    /// Writes a line of the trace.
+    pub(super) fn note(&mut self, process: u32, text: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            writeln!(trace, "{process} {}", text()).unwrap();
+        }
     }
 }
