@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use windlass_base::config::SessionSettings;
@@ -62,6 +63,9 @@ pub struct EmbeddedConfig {
     pub engine: EngineKind,
     /// How many tasks the executor of [`EngineKind::Cluster`] runs in parallel.
     pub vcores: usize,
+    /// Whether nothing is written to the home, which need not be writable then: for plans, queries and all that shows
+    /// what is there. Runs and resets of cursors write.
+    pub read_only: bool,
 }
 
 impl EmbeddedConfig {
@@ -69,7 +73,7 @@ impl EmbeddedConfig {
     pub fn new(home: Location, session: SessionSettings) -> Self {
         let vcores = std::thread::available_parallelism().map_or(2, usize::from);
         let (functions, connectors) = (Functions::standard(), ConnectorRegistry::standard());
-        Self { home, session, functions, connectors, engine: EngineKind::default(), vcores }
+        Self { home, session, functions, connectors, engine: EngineKind::default(), vcores, read_only: false }
     }
 }
 
@@ -84,6 +88,8 @@ pub(crate) struct Embedded {
 struct EmbeddedCluster {
     process: SchedulerProcess,
     executor: EmbeddedExecutor,
+    /// What is removed at its end.
+    _folder: Option<TempDir>,
 }
 
 impl Embedded {
@@ -96,14 +102,12 @@ impl Embedded {
         let (Some(state_file), Some(work_dir)) = (home.state_file(), home.work_dir()) else {
             return Err(ClientError::RemoteHome { home: home.root().to_string() });
         };
-        let make =
-            |folder: PathBuf| std::fs::create_dir_all(&folder).map_err(|source| ClientError::Home { folder, source });
-        make(work_dir.clone())?;
         let state: Arc<dyn StateStore> = Arc::new(open_state(state_file).await?);
         let sessions = Sessions::new(config.session, config.functions)?.with_connectors(config.connectors);
         let (sessions, engine, cluster) = match config.engine {
             EngineKind::Local => (sessions.in_process()?, Engine::in_process(), None),
             EngineKind::Cluster => {
+                let work_dir = (!config.read_only).then_some(work_dir);
                 let cluster = EmbeddedCluster::start(&sessions, config.vcores, work_dir).await?;
                 (sessions, cluster.engine(), Some(cluster))
             }
@@ -200,7 +204,7 @@ impl Embedded {
     }
 
     pub(crate) async fn stop(self) {
-        if let Some(EmbeddedCluster { process, executor }) = self.cluster {
+        if let Some(EmbeddedCluster { process, executor, .. }) = self.cluster {
             executor.stop().await;
             process.stop();
         }
@@ -221,12 +225,24 @@ impl Embedded {
 }
 
 impl EmbeddedCluster {
-    async fn start(sessions: &Sessions, vcores: usize, work_dir: PathBuf) -> Result<Self, ClientError> {
+    /// Without a `work_dir` the executor keeps its files in a temporary folder.
+    async fn start(sessions: &Sessions, vcores: usize, work_dir: Option<PathBuf>) -> Result<Self, ClientError> {
+        let home_error = |folder: PathBuf| move |source| ClientError::Home { folder, source };
+        let (work_dir, folder) = match work_dir {
+            Some(work_dir) => {
+                std::fs::create_dir_all(&work_dir).map_err(home_error(work_dir.clone()))?;
+                (work_dir, None)
+            }
+            None => {
+                let folder = tempfile::tempdir().map_err(home_error(std::env::temp_dir()))?;
+                (folder.path().to_owned(), Some(folder))
+            }
+        };
         let process = SchedulerProcess::start(ClusterConfig::local(), sessions).await?;
         let executor = ExecutorConfig::local(process.address().to_string(), vcores.max(1), work_dir);
         let executor = EmbeddedExecutor::start(executor, sessions.clone()).await?;
         process.wait_for_executors(1, START_TIMEOUT).await?;
-        Ok(Self { process, executor })
+        Ok(Self { process, executor, _folder: folder })
     }
 
     fn engine(&self) -> Engine {

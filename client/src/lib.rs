@@ -28,6 +28,7 @@
 //! ```
 
 pub mod builder;
+pub mod document;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod error;

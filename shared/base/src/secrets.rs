@@ -93,15 +93,18 @@ fn between<'a>(text: Cow<'a, str>, start: &str, end: impl Fn(&str) -> Option<usi
     Cow::Owned(out)
 }
 
-/// A stderr that masks secrets, for logs whose writes contain complete lines.
+/// A stderr that masks secrets, for logs whose writes contain complete lines. Logs that nobody reads any more, as in
+/// `2>&1 | head`, are dropped.
 #[derive(Debug, Default)]
 pub struct DiscreetStderr;
 
 impl Write for DiscreetStderr {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(buffer);
-        io::stderr().write_all(without_secrets(&text).as_bytes())?;
-        Ok(buffer.len())
+        match io::stderr().write_all(without_secrets(&text).as_bytes()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+            _ => Ok(buffer.len()),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {

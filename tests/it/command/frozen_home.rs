@@ -159,7 +159,8 @@ async fn a_home_of_an_earlier_version_is_read_and_continued() {
         assert_eq!(of_run, BTreeSet::from(stages.map(str::to_owned)));
         assert!(!frozen.told(&["runs", "log", &text(&run["run_id"])]).as_array().unwrap().is_empty());
     }
-    assert_eq!(frozen.told(&["ls"]).as_array().unwrap().len(), 5);
+    // Two sources, three stages and the quarantine of one of them.
+    assert_eq!(frozen.told(&["ls"]).as_array().unwrap().len(), 6);
     let before = frozen.cursors();
     assert!(before.len() == 3 && before.values().all(|(_, behind)| *behind == 0), "{before:?}");
     let old = [("ada", 2, 4), ("bo", 1, 25), ("cy", 1, 7)];

@@ -1,14 +1,22 @@
 //! The `windlass` command as users see it: a process, its output, its exit code.
 
 mod doctor;
+mod documents;
 mod files;
 #[cfg(target_os = "linux")]
 mod frozen_home;
 mod interrupted;
+mod json_schema;
 mod kill;
+mod layout;
 mod mistakes;
 mod ports;
+mod quarantine;
+mod reading;
 mod registry;
+mod results;
+mod shop;
+mod usage;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -17,6 +17,9 @@ Examples:
   windlass run -s '+daily_totals'   build one table and whatever it needs
   windlass query 'SELECT count(*) FROM daily_totals'
 
+Text adapts to the terminal: COLUMNS sets another width, NO_COLOR turns colours off, CLICOLOR_FORCE=1 turns them on
+where there is no terminal.
+
 Exit codes: 0 done, 1 the project or the run failed, 2 wrong usage, 70 a defect of windlass.")]
 pub(crate) struct Cli {
     /// Global options.
@@ -34,7 +37,7 @@ pub(crate) struct Global {
     /// The project's folder; by default the nearest parent with a windlass.yaml
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) project: Option<PathBuf>,
-    /// Where state, bundles and tables are stored; by default .windlass in the project
+    /// Where state, bundles and tables are stored; by default .windlass in the project. Not with --cluster
     #[arg(long, global = true, value_name = "DIR", env = "WINDLASS_HOME")]
     pub(crate) home: Option<String>,
     /// The address of a cluster, such as http://windlass-scheduler:50051; by default everything runs in this process
@@ -46,9 +49,12 @@ pub(crate) struct Global {
     /// The output format: text tables, or a single JSON document on stdout
     #[arg(long, global = true, value_enum, default_value_t = Output::Table)]
     pub(crate) output: Output,
-    /// Log to stderr: -v warnings, -vv information, -vvv everything
+    /// Show details, and log to stderr: -v warnings, -vv information, -vvv everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
+    /// Whether `home` is given as an option, not by its variable.
+    #[arg(skip)]
+    pub(crate) is_home_option: bool,
 }
 
 /// The engine of this process.
@@ -113,6 +119,7 @@ sources nor its home are touched. Exit codes: 0 all passed or there are none, 1 
     #[command(after_help = "\
 Examples:
   windlass plan -s '+daily_totals'
+  windlass plan daily_totals
   windlass plan --out plan.json && windlass apply plan.json")]
     Plan(PlanArgs),
     /// Run the pipeline, or a selected part of it
@@ -147,7 +154,10 @@ It writes an object into the home and removes it again. Credentials are named, n
     #[command(subcommand, after_help = "Example:\n  windlass runs list")]
     Runs(RunsCommand),
     /// Show a plan of a stage from a run's bundle
-    #[command(after_help = "Example:\n  windlass explain latest cpg_edges --plan analyzed")]
+    #[command(after_help = "\
+Examples:
+  windlass explain latest cpg_edges --plan analyzed
+  windlass explain latest cpg_edges --target prod")]
     Explain(ExplainArgs),
     /// Query the project's tables and sources with SQL
     #[command(after_help = "\
@@ -163,6 +173,19 @@ Examples:
     /// Run an executor of a cluster: `windlass executor --help` shows its settings
     #[command(disable_help_flag = true)]
     Executor(ServerArgs),
+    /// Print completions for a shell
+    #[command(after_help = "\
+Examples:
+  windlass completions bash > ~/.local/share/bash-completion/completions/windlass
+  windlass completions zsh > ~/.zfunc/_windlass
+  windlass completions fish > ~/.config/fish/completions/windlass.fish")]
+    Completions(CompletionsArgs),
+    /// Print the manual page of a command, or write all of them to a folder
+    #[command(after_help = "\
+Examples:
+  windlass man run | man -l -
+  windlass man --to ~/.local/share/man/man1")]
+    Man(ManArgs),
 }
 
 /// Arguments of a server, which parses them itself.
@@ -171,6 +194,24 @@ pub(crate) struct ServerArgs {
     /// The settings of the server
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) settings: Vec<OsString>,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Arguments of `man`.
+#[derive(Debug, Args)]
+pub(crate) struct ManArgs {
+    /// The command, such as `runs list`; by default the page about windlass itself
+    pub(crate) command: Vec<String>,
+    /// A folder to write the pages of all commands to; those that are there are replaced
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    pub(crate) to: Option<PathBuf>,
 }
 
 /// Arguments of `init`.
@@ -239,9 +280,9 @@ pub(crate) struct TestArgs {
 /// Arguments of `graph`.
 #[derive(Debug, Args)]
 pub(crate) struct GraphArgs {
-    /// The format of the drawing
-    #[arg(long, value_enum, default_value_t = GraphFormat::Mermaid)]
-    pub(crate) format: GraphFormat,
+    /// The format of the drawing; by default mermaid, with `--output json` json
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<GraphFormat>,
     /// Draw each instance of a sub-DAG as one node
     #[arg(long)]
     pub(crate) fold: bool,
@@ -298,6 +339,9 @@ pub(crate) struct RefreshArgs {
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
+    /// Show all that is planned for this stage. The others are planned as well, since what they do decides about it
+    #[arg(conflicts_with = "out")]
+    pub(crate) stage: Option<String>,
     /// What to plan.
     #[command(flatten)]
     pub(crate) select: SelectArgs,
@@ -318,10 +362,10 @@ pub(crate) struct BehaviourArgs {
     /// End the run at the first failure
     #[arg(long)]
     pub(crate) fail_fast: bool,
-    /// How many stages may run in parallel
+    /// How many stages may run in parallel, at least 1
     #[arg(long, value_name = "N")]
     pub(crate) max_parallel: Option<usize>,
-    /// Print every event of the run as a line of JSON on stdout
+    /// Print every event of the run as a line of JSON on stdout, and nothing else. Not with `--output json`
     #[arg(long)]
     pub(crate) events: bool,
 }
@@ -370,10 +414,10 @@ Examples:
 pub(crate) struct InferArgs {
     /// The stage or source
     pub(crate) table: String,
-    /// A file to write to instead of stdout
+    /// A file to write to instead of stdout. A file that exists is left as it is, with all that was written by hand
     #[arg(long, value_name = "FILE")]
     pub(crate) to: Option<PathBuf>,
-    /// Replace an existing file
+    /// Replace the whole file if it exists, with the descriptions and semantic types that were written there by hand
     #[arg(long, requires = "to")]
     pub(crate) force: bool,
     /// How the project is bound.
@@ -453,28 +497,52 @@ pub(crate) enum PinsCommand {
     Ls(BindArgs),
 }
 
+/// The target whose runs are meant.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct RunTargetArgs {
+    /// A target of the project, such as dev or prod: its home, and of the runs there those with this target
+    #[arg(long, value_name = "NAME")]
+    pub(crate) target: Option<String>,
+}
+
+impl RunTargetArgs {
+    /// How the project is bound.
+    pub(crate) fn bind(&self) -> BindArgs {
+        BindArgs { target: self.target.clone(), ..BindArgs::default() }
+    }
+}
+
 /// The commands about runs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum RunsCommand {
     /// List runs, newest first
-    #[command(after_help = "Example:\n  windlass runs list --limit 5")]
+    #[command(after_help = "Examples:\n  windlass runs list --limit 5\n  windlass runs list --target prod")]
     List {
         /// The maximum number of runs
         #[arg(long, default_value_t = 20)]
         limit: usize,
+        /// Whose runs.
+        #[command(flatten)]
+        target: RunTargetArgs,
     },
-    /// Show one run: its stages, rows, times and failures
+    /// Show one run: its target and selection, its stages, rows, times and failures
     #[command(after_help = "Example:\n  windlass runs show latest")]
     Show {
         /// The run's id, a prefix of it, or `latest`
         #[arg(default_value = "latest")]
         run: String,
+        /// Whose runs.
+        #[command(flatten)]
+        target: RunTargetArgs,
     },
     /// Stop a run on a cluster, and wait until it has stopped
     #[command(after_help = "Example:\n  windlass --cluster http://127.0.0.1:50051 runs cancel latest")]
     Cancel {
         /// The run's id, a prefix of it, or `latest`
         run: String,
+        /// Whose runs.
+        #[command(flatten)]
+        target: RunTargetArgs,
     },
     /// Print a run's log
     #[command(after_help = "Example:\n  windlass runs log latest --output json")]
@@ -482,7 +550,20 @@ pub(crate) enum RunsCommand {
         /// The run's id, a prefix of it, or `latest`
         #[arg(default_value = "latest")]
         run: String,
+        /// Whose runs.
+        #[command(flatten)]
+        target: RunTargetArgs,
     },
+}
+
+impl RunsCommand {
+    /// Whose runs.
+    pub(crate) fn target(&self) -> &RunTargetArgs {
+        match self {
+            Self::List { target, .. } | Self::Show { target, .. } => target,
+            Self::Cancel { target, .. } | Self::Log { target, .. } => target,
+        }
+    }
 }
 
 /// Arguments of `explain`.
@@ -495,6 +576,9 @@ pub(crate) struct ExplainArgs {
     /// Which plan
     #[arg(long, value_enum, default_value_t = PlanKind::Analyzed)]
     pub(crate) plan: PlanKind,
+    /// Whose runs.
+    #[command(flatten)]
+    pub(crate) target: RunTargetArgs,
 }
 
 /// The plans of a stage in a run's bundle.
@@ -524,13 +608,13 @@ pub(crate) struct QueryArgs {
     /// The maximum number of rows; 0 means all. By default all, except that a table on stdout ends after 1000
     #[arg(long, value_name = "ROWS")]
     pub(crate) limit: Option<usize>,
-    /// Read a table or Delta source at this version; may be repeated
+    /// Read a table, quarantine or Delta source at this version; may be repeated
     #[arg(long = "at", value_name = "NAME=VERSION", value_parser = name_and_version)]
     pub(crate) versions: Vec<(String, u64)>,
     /// Read everything at the versions that a run read and wrote: its id, a prefix of it, or `latest`
     #[arg(long, value_name = "RUN", conflicts_with = "versions")]
     pub(crate) as_of_run: Option<String>,
-    /// A file to write to instead of stdout
+    /// A file to write to instead of stdout, with all rows unless `--limit` is given
     #[arg(long, value_name = "FILE")]
     pub(crate) to: Option<PathBuf>,
     /// Replace an existing file

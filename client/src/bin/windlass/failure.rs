@@ -1,19 +1,19 @@
 //! Why a command failed, and how it is reported.
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::PathBuf;
 
-use serde_json::{Value, json};
 use windlass_base::coded;
 use windlass_base::error::{Coded, full_message};
 use windlass_base::ids::{NodeName, RunId};
 use windlass_base::panics::{self, PanicError, PanicReport};
+use windlass_client::document::{ErrorDocument, MovedDocument};
 use windlass_client::error::ClientError;
 use windlass_delta::write::WriteError;
 use windlass_evidence::artifact::Moved;
 use windlass_project::spec::{Problems, RenderStyle};
 
-use crate::output;
+use crate::output::{self, Layout, Tone};
 
 /// The codes of errors that a panic has caused, of a task or of the driver of a run.
 const PANICKED: [&str; 3] = ["WL0504", "WL0652", "WL0653"];
@@ -87,6 +87,24 @@ pub(crate) enum CommandError {
         /// Why not, or what there is.
         help: Option<String>,
     },
+    /// The plan has no such stage.
+    #[error("the plan has no stage `{stage}`")]
+    NotPlanned {
+        /// The requested name.
+        stage: String,
+        /// The most similar name.
+        help: Option<String>,
+    },
+    /// A version is given of something that has none.
+    #[error("`{name}` cannot be read at a version: {reason}")]
+    NoVersions {
+        /// The requested name.
+        name: String,
+        /// What it is.
+        reason: &'static str,
+        /// What to name instead.
+        help: Option<String>,
+    },
     /// A stage has no cursors.
     #[error("no stage `{stage}` keeps a table from run to run")]
     NoCursors {
@@ -131,7 +149,7 @@ pub(crate) enum CommandError {
         /// The number of breaking changes.
         count: usize,
     },
-    /// Options that cannot be combined.
+    /// Options that are wrong or cannot be combined.
     #[error("{message}")]
     Usage {
         /// What does not fit.
@@ -165,27 +183,34 @@ impl CommandError {
         if matches!(self, Self::RunEnded | Self::FixturesFailed | Self::Unwell { .. }) {
             return;
         }
-        if as_json {
-            let problems = self.problems().map(Problems::reports);
-            let mut document = json!({ "error": self.to_failure(), "problems": problems });
-            if let Some(moved) = self.moved() {
-                document["moved"] = moved.iter().map(moved_as_json).collect();
-            }
+        // A document that has begun cannot be followed by another one.
+        if as_json && !output::has_printed() {
             // There is nobody to notify if stdout is gone as well.
-            let _ = output::json(&document);
+            let _ = output::json(&self.document());
             return;
         }
+        let layout = Layout::stderr();
         match self.problems() {
-            Some(problems) => eprintln!("{}", problems.render(style())),
+            Some(problems) => output::note(problems.render(style(layout))),
             None => {
-                eprintln!("error[{}]: {}", self.code(), full_message(self));
+                let head = layout.paint(Tone::Bad, &format!("error[{}]:", self.code()));
+                output::note(format_args!("{head} {}", full_message(self)));
                 if let Some(help) = self.help() {
-                    eprintln!("  help: {help}");
+                    output::note(format_args!("  help: {help}"));
                 }
                 if let Some(report) = panic_report(self.code().0) {
-                    eprintln!("  {report}");
+                    output::note(format_args!("  {report}"));
                 }
             }
+        }
+    }
+
+    fn document(&self) -> ErrorDocument {
+        let moved = |moved: &Moved| MovedDocument { moved: moved.clone(), message: moved.to_string() };
+        ErrorDocument {
+            error: self.to_failure(),
+            problems: self.problems().map(Problems::reports),
+            moved: self.moved().map(|list| list.iter().map(moved).collect()),
         }
     }
 
@@ -217,15 +242,8 @@ pub(crate) fn panic_report(code: &str) -> Option<String> {
     Some(format!("please send the report in {}", file.display()))
 }
 
-/// A change as JSON, with its parts and as text.
-fn moved_as_json(moved: &Moved) -> Value {
-    let mut value = json!(moved);
-    value["message"] = json!(moved.to_string());
-    value
-}
-
-fn style() -> RenderStyle {
-    RenderStyle { colour: io::stderr().is_terminal(), ..RenderStyle::default() }
+fn style(layout: Layout) -> RenderStyle {
+    RenderStyle { colour: layout.colour, width: layout.prose_width(), ..RenderStyle::default() }
 }
 
 coded! {
@@ -245,6 +263,8 @@ coded! {
         NoPlan { run, help } => "WL0708",
             help.clone().unwrap_or_else(|| format!("`windlass runs show {run}` lists the stages of the run"));
         NoCursors { help } => "WL0709", help;
+        NotPlanned { help } => "WL0741", help.as_deref().unwrap_or("`windlass ls` lists the stages");
+        NoVersions { help } => "WL0742", help.as_deref().unwrap_or("`windlass tables` lists the tables");
         Exists => "WL0719", "name another file, or give `--force` to replace this one";
         Unwell => "WL0724";
         UnknownContract { help } => "WL1003",

@@ -13,18 +13,20 @@ mod output;
 mod output_file;
 mod progress;
 mod servers;
+mod summary;
+mod usage;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
 use tracing_subscriber::EnvFilter;
 use windlass_base::panics;
 use windlass_base::secrets::DiscreetStderr;
 use windlass_base::stack::{THREAD_STACK_BYTES, with_large_stack};
 
-use crate::args::{Cli, Command, Global, Output};
+use crate::args::{Command, Global, Output};
 use crate::failure::CommandError;
+use crate::output::Layout;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -34,7 +36,10 @@ fn main() -> ExitCode {
     if let Some(code) = servers::main(&args) {
         return code;
     }
-    let cli = Cli::parse_from(args);
+    let cli = match usage::parse(&args) {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
     log_to_stderr(cli.global.verbose);
     let as_json = cli.global.output == Output::Json;
     panics::install("windlass", env!("CARGO_PKG_VERSION"), failure::log_panic);
@@ -57,12 +62,7 @@ fn main() -> ExitCode {
 }
 
 async fn dispatch(global: &Global, command: Command) -> Result<(), CommandError> {
-    if matches!(global.output, Output::Csv | Output::Parquet) && !matches!(command, Command::Query(_)) {
-        return Err(CommandError::Usage {
-            message: "only `query` can write csv or parquet".to_owned(),
-            help: "choose `--output table` or `--output json`".to_owned(),
-        });
-    }
+    usage::check(global, &command)?;
     match command {
         Command::Init(args) => command::init::run(global, &args),
         Command::Check(args) => command::check::run(global, &args),
@@ -87,6 +87,8 @@ async fn dispatch(global: &Global, command: Command) -> Result<(), CommandError>
             help: "write the server first: `windlass scheduler --home DIR`, `windlass executor --scheduler HOST:PORT`"
                 .to_owned(),
         }),
+        Command::Completions(args) => command::completions::run(global, &args),
+        Command::Man(args) => command::man::run(global, &args),
     }
 }
 
@@ -99,5 +101,6 @@ fn log_to_stderr(verbose: u8) {
         _ => "debug",
     };
     let filter = EnvFilter::try_from_env("WINDLASS_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(DiscreetStderr::default).init();
+    let colour = Layout::stderr().colour;
+    tracing_subscriber::fmt().with_ansi(colour).with_env_filter(filter).with_writer(DiscreetStderr::default).init();
 }

@@ -2,18 +2,18 @@
 
 use std::path::Path;
 
-use serde_json::json;
 use windlass_base::ids::NodeName;
 use windlass_base::suggest::did_you_mean;
 use windlass_client::QueryOptions;
+use windlass_client::document::ContractDiff;
 use windlass_delta::table::contract_columns;
 use windlass_project::contract::{Contract, ContractChange, ContractColumn, Evolution, compare, to_yaml};
 use windlass_project::spec::parse_contract;
 
-use super::{open_project, start};
+use super::{open_project, start_reading};
 use crate::args::{BindArgs, ContractCommand, ContractDiffArgs, Global, InferArgs, Output};
 use crate::failure::CommandError;
-use crate::output;
+use crate::output::{self, Cell, Table, Tone, name, prose, word};
 use crate::output_file::OutputFile;
 
 /// Writes or compares contracts.
@@ -29,7 +29,7 @@ async fn infer(global: &Global, args: &InferArgs) -> Result<(), CommandError> {
         OutputFile::check(file, args.force)?;
     }
     let project = open_project(global, &args.bind)?;
-    let windlass = start(global, &project).await?;
+    let windlass = start_reading(global, &project).await?;
     let sql = format!("SELECT * FROM \"{}\" LIMIT 0", args.table.replace('"', "\"\""));
     let options = QueryOptions { params: args.bind.params.clone(), ..QueryOptions::default() };
     let rows = windlass.query(&project, &sql, &options).await;
@@ -75,15 +75,19 @@ fn diff(global: &Global, args: &ContractDiffArgs) -> Result<(), CommandError> {
     let changes = compare(&find(global, &args.old)?, &find(global, &args.new)?);
     let breaking = changes.iter().filter(|change| change.breaking).count();
     if global.output == Output::Json {
-        output::json(&json!({ "breaking": breaking > 0, "changes": changes }))?;
+        output::json(&ContractDiff { breaking: breaking > 0, changes })?;
     } else if changes.is_empty() {
         output::text("there is no difference\n")?;
     } else {
-        let row = |change: &ContractChange| {
-            let effect = if change.breaking { "breaking" } else { "fine" };
-            vec![effect.to_owned(), change.column.clone().unwrap_or_default(), change.what.clone()]
+        let row = |change: ContractChange| {
+            let effect = match change.breaking {
+                true => Cell::toned("breaking", Tone::Bad),
+                false => Cell::toned("fine", Tone::Good),
+            };
+            vec![effect, change.column.unwrap_or_default().into(), change.what.into()]
         };
-        output::text(&output::columns(&["EFFECT", "COLUMN", "CHANGE"], changes.iter().map(row).collect(), &[]))?;
+        let columns = [word("EFFECT"), name("COLUMN"), prose("CHANGE")];
+        output::table(&Table::new(columns).with(changes.into_iter().map(row)))?;
     }
     match args.fail_on_breaking && breaking > 0 {
         true => Err(CommandError::Breaking { old: args.old.clone(), new: args.new.clone(), count: breaking }),

@@ -5,10 +5,10 @@ use windlass_base::suggest::did_you_mean;
 use windlass_client::{CursorReset, CursorStatus};
 use windlass_evidence::artifact::SourceCursor;
 
-use super::{open_project, start};
+use super::{open_project, start, start_reading};
 use crate::args::{BindArgs, CursorsCommand, Global, Output, ResetArgs};
 use crate::failure::CommandError;
-use crate::output::{self, count};
+use crate::output::{self, Cell, Layout, Table, count, fields, name, number, word};
 
 /// Lists the cursors, shows those of a stage, or resets them.
 pub(crate) async fn run(global: &Global, command: &CursorsCommand) -> Result<(), CommandError> {
@@ -18,7 +18,7 @@ pub(crate) async fn run(global: &Global, command: &CursorsCommand) -> Result<(),
             if global.output == Output::Json {
                 return Ok(output::json(&cursors)?);
             }
-            Ok(output::text(&list(&cursors))?)
+            Ok(output::table(&list(&cursors))?)
         }
         CursorsCommand::Show { stage, bind } => {
             let cursors = cursors(global, bind).await?;
@@ -35,7 +35,7 @@ pub(crate) async fn run(global: &Global, command: &CursorsCommand) -> Result<(),
 
 async fn cursors(global: &Global, bind: &BindArgs) -> Result<Vec<CursorStatus>, CommandError> {
     let project = open_project(global, bind)?;
-    let windlass = start(global, &project).await?;
+    let windlass = start_reading(global, &project).await?;
     let cursors = windlass.cursors(&project).await;
     windlass.stop().await;
     Ok(cursors?)
@@ -66,16 +66,16 @@ async fn reset(global: &Global, args: &ResetArgs) -> Result<(), CommandError> {
 }
 
 /// One line per source, and one for a stage without any.
-fn list(cursors: &[CursorStatus]) -> String {
+fn list(cursors: &[CursorStatus]) -> Table {
     let rows = cursors.iter().flat_map(|cursor| {
-        let stage = |source: Option<&SourceCursor>| {
+        let stage = |source: Option<&SourceCursor>| -> Vec<Cell> {
             vec![
-                cursor.stage.to_string(),
-                cursor.last_run.map_or_else(|| "none".to_owned(), |run| run.to_string()),
-                cursor.version.map(|version| version.to_string()).unwrap_or_default(),
-                source.map(|source| source.source.to_string()).unwrap_or_default(),
-                source.map(position).unwrap_or_default(),
-                source.and_then(|source| source.behind).map(count).unwrap_or_default(),
+                cursor.stage.to_string().into(),
+                cursor.last_run.map_or_else(|| "none".to_owned(), |run| run.to_string()).into(),
+                cursor.version.map(|version| version.to_string()).unwrap_or_default().into(),
+                source.map(|source| source.source.to_string()).unwrap_or_default().into(),
+                source.map(position).unwrap_or_default().into(),
+                source.and_then(|source| source.behind).map(count).unwrap_or_default().into(),
             ]
         };
         match cursor.sources.as_slice() {
@@ -83,32 +83,34 @@ fn list(cursors: &[CursorStatus]) -> String {
             sources => sources.iter().map(|source| stage(Some(source))).collect(),
         }
     });
-    let headings = ["STAGE", "LAST RUN", "VERSION", "READS", "TAKEN IN", "BEHIND"];
-    output::columns(&headings, rows.collect(), &[1, 2, 5])
+    let columns =
+        [name("STAGE"), number("LAST RUN"), number("VERSION"), name("READS"), word("TAKEN IN"), number("BEHIND")];
+    Table::new(columns).with(rows)
 }
 
 fn show(global: &Global, cursor: &CursorStatus) -> Result<(), CommandError> {
     if global.output == Output::Json {
         return Ok(output::json(cursor)?);
     }
-    let mut text = format!(
-        "stage            {}\nversion          {}\nlast run         {}\ntransactions of  {}\n",
-        cursor.stage,
-        cursor.version.map_or_else(|| "not built".to_owned(), |version| version.to_string()),
-        cursor.last_run.map_or_else(|| "none".to_owned(), |run| run.to_string()),
-        cursor.app_id,
-    );
+    let layout = Layout::stdout();
+    let facts: [(&str, Cell); 4] = [
+        ("stage", cursor.stage.to_string().into()),
+        ("version", cursor.version.map_or_else(|| "not built".to_owned(), |version| version.to_string()).into()),
+        ("last run", cursor.last_run.map_or_else(|| "none".to_owned(), |run| run.to_string()).into()),
+        ("transactions of", cursor.app_id.to_string().into()),
+    ];
+    let mut text = fields(facts, layout);
     if !cursor.sources.is_empty() {
         let rows = cursor.sources.iter().map(|source| {
             vec![
-                source.source.to_string(),
-                position(source),
-                source.behind.map(count).unwrap_or_default(),
-                source.table_id.clone().unwrap_or_default(),
+                source.source.to_string().into(),
+                position(source).into(),
+                source.behind.map(count).unwrap_or_default().into(),
+                source.table_id.clone().unwrap_or_default().into(),
             ]
         });
-        text.push('\n');
-        text.push_str(&output::columns(&["READS", "TAKEN IN", "BEHIND", "TABLE"], rows.collect(), &[2]));
+        let columns = [name("READS"), word("TAKEN IN"), number("BEHIND"), name("TABLE")];
+        text.push_str(&format!("\n{}", Table::new(columns).with(rows).render(layout)));
     }
     Ok(output::text(&text)?)
 }

@@ -13,10 +13,10 @@ use std::time::Duration;
 use chrono::Utc;
 use futures::StreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
-use serde::Serialize;
 use uuid::Uuid;
 use windlass_base::error::full_message;
 use windlass_base::secrets::{credential_variables, without_secrets};
+use windlass_client::document::{DoctorCheck, Verdict};
 use windlass_client::{Project, Windlass};
 use windlass_project::spec::source::SourceKind;
 use windlass_storage::{Location, StorageError, Stores};
@@ -24,7 +24,7 @@ use windlass_storage::{Location, StorageError, Stores};
 use super::open_project;
 use crate::args::{BindArgs, Global, Output};
 use crate::failure::CommandError;
-use crate::output;
+use crate::output::{self, Layout, Tone, wrap};
 
 /// The timeout after which a store counts as unreachable.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -32,37 +32,16 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 const CLOCK_TOLERANCE_SECONDS: i64 = 30;
 /// Free bytes below which a disk counts as nearly full.
 const LOW_DISK_BYTES: u64 = 2 << 30;
+/// How far the findings are indented, behind the verdicts.
+const INDENT: usize = 8;
 
-/// The result of a check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-enum Verdict {
-    Ok,
-    Warning,
-    Failed,
+fn ok(what: impl Into<String>, found: impl Into<String>) -> DoctorCheck {
+    DoctorCheck { what: what.into(), verdict: Verdict::Ok, found: found.into(), help: None }
 }
 
-/// One check.
-#[derive(Debug, Serialize)]
-struct Check {
-    what: String,
-    verdict: Verdict,
-    /// The finding; without credentials.
-    found: String,
-    /// What to do about it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    help: Option<&'static str>,
-}
-
-impl Check {
-    fn ok(what: impl Into<String>, found: impl Into<String>) -> Self {
-        Self { what: what.into(), verdict: Verdict::Ok, found: found.into(), help: None }
-    }
-
-    fn not_ok(what: impl Into<String>, verdict: Verdict, found: impl AsRef<str>, help: &'static str) -> Self {
-        let found = without_secrets(found.as_ref()).into_owned();
-        Self { what: what.into(), verdict, found, help: Some(help) }
-    }
+fn not_ok(what: impl Into<String>, verdict: Verdict, found: impl AsRef<str>, help: &'static str) -> DoctorCheck {
+    let found = without_secrets(found.as_ref()).into_owned();
+    DoctorCheck { what: what.into(), verdict, found, help: Some(help) }
 }
 
 /// Runs all checks, prints the findings, and fails if something would stop a run.
@@ -70,7 +49,7 @@ pub(crate) async fn run(global: &Global, args: &BindArgs) -> Result<(), CommandE
     let mut checks = machine();
     match open_project(global, args) {
         Ok(project) => {
-            checks.push(Check::ok("project", project.dir.display().to_string()));
+            checks.push(ok("project", project.dir.display().to_string()));
             match &global.cluster {
                 // Its home and the sources are accessed by the cluster, not here.
                 Some(url) => checks.push(cluster(url).await),
@@ -83,7 +62,7 @@ pub(crate) async fn run(global: &Global, args: &BindArgs) -> Result<(), CommandE
         Err(error) => {
             let found = full_message(&error);
             let help = "run `windlass check` for details; outside a project, name one with `--project`";
-            checks.push(Check::not_ok("project", Verdict::Warning, found, help));
+            checks.push(not_ok("project", Verdict::Warning, found, help));
         }
     }
     print(global, &checks)?;
@@ -91,45 +70,49 @@ pub(crate) async fn run(global: &Global, args: &BindArgs) -> Result<(), CommandE
     if failed > 0 { Err(CommandError::Unwell { failed }) } else { Ok(()) }
 }
 
-fn print(global: &Global, checks: &[Check]) -> Result<(), CommandError> {
+fn print(global: &Global, checks: &[DoctorCheck]) -> Result<(), CommandError> {
     if global.output == Output::Json {
         return Ok(output::json(&checks)?);
     }
+    let layout = Layout::stdout();
     let mut text = String::new();
     for check in checks {
-        let sign = match check.verdict {
-            Verdict::Ok => "ok      ",
-            Verdict::Warning => "warning ",
-            Verdict::Failed => "FAILED  ",
+        let (tone, sign) = match check.verdict {
+            Verdict::Ok => (Tone::Good, "ok"),
+            Verdict::Warning => (Tone::Notable, "warning"),
+            Verdict::Failed => (Tone::Bad, "FAILED"),
         };
-        text.push_str(&format!("{sign}{}: {}\n", check.what, check.found));
-        if let Some(help) = check.help {
-            text.push_str(&format!("        {help}\n"));
+        let mut before = format!("{}{}", layout.paint(tone, sign), " ".repeat(INDENT - sign.len()));
+        let room = layout.width.map_or(usize::MAX, |width| width.saturating_sub(INDENT).max(1));
+        let lines = wrap(&format!("{}: {}", check.what, check.found), room);
+        for line in lines.into_iter().chain(check.help.iter().flat_map(|help| wrap(help, room))) {
+            text.push_str(&format!("{before}{line}\n"));
+            before = " ".repeat(INDENT);
         }
     }
     Ok(output::text(&text)?)
 }
 
 /// Checks that need no project.
-fn machine() -> Vec<Check> {
+fn machine() -> Vec<DoctorCheck> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let memory = windlass_process::memory::process_memory();
     let credentials = credential_variables();
     vec![
-        Check::ok("windlass", env!("CARGO_PKG_VERSION")),
-        Check::ok("datafusion", datafusion::DATAFUSION_VERSION),
-        Check::ok("deltalake", windlass_delta::library_version()),
-        Check::ok("cores", cores.to_string()),
+        ok("windlass", env!("CARGO_PKG_VERSION")),
+        ok("datafusion", datafusion::DATAFUSION_VERSION),
+        ok("deltalake", windlass_delta::library_version()),
+        ok("cores", cores.to_string()),
         match memory {
-            Some(bytes) => Check::ok("memory", output::bytes(bytes)),
-            None => Check::not_ok(
+            Some(bytes) => ok("memory", output::bytes(bytes)),
+            None => not_ok(
                 "memory",
                 Verdict::Warning,
                 "neither a limit nor the machine's memory can be read",
                 "set `session.memory_limit_bytes`, so that queries spill in time",
             ),
         },
-        Check::ok(
+        ok(
             "credentials in the environment",
             if credentials.is_empty() { "none".to_owned() } else { credentials.join(", ") },
         ),
@@ -137,28 +120,28 @@ fn machine() -> Vec<Check> {
 }
 
 /// Checks the home, as used by a run, and the disks.
-async fn home(global: &Global, project: &Project) -> Vec<Check> {
+async fn home(global: &Global, project: &Project) -> Vec<DoctorCheck> {
     let location = match project.home(global.home.as_deref()) {
         Ok(location) => location,
         Err(error) => {
             let help = "correct `--home`, WINDLASS_HOME or the project's `home`";
-            return vec![Check::not_ok("home", Verdict::Failed, full_message(&error), help)];
+            return vec![not_ok("home", Verdict::Failed, full_message(&error), help)];
         }
     };
     let mut checks = Vec::new();
     match in_time(check_read_after_write(&location)).await {
         Ok(seconds_apart) => {
-            checks.push(Check::ok("home", format!("{location} can be written and read")));
+            checks.push(ok("home", format!("{location} can be written and read")));
             let found = format!("{seconds_apart} s between this machine and the home's store");
             checks.push(if seconds_apart.abs() <= CLOCK_TOLERANCE_SECONDS {
-                Check::ok("clock", found)
+                ok("clock", found)
             } else {
-                Check::not_ok("clock", Verdict::Warning, found, "set this machine's clock, for example with NTP")
+                not_ok("clock", Verdict::Warning, found, "set this machine's clock, for example with NTP")
             });
         }
         Err(why) => {
             let help = "check the location, the permission to write there, and the credentials in the environment";
-            checks.push(Check::not_ok("home", Verdict::Failed, format!("{location}: {why}"), help));
+            checks.push(not_ok("home", Verdict::Failed, format!("{location}: {why}"), help));
         }
     }
     let spill = project.graph.session.spill_dir.clone().unwrap_or_else(std::env::temp_dir);
@@ -181,21 +164,21 @@ async fn check_read_after_write(home: &Location) -> Result<i64, String> {
 }
 
 /// The free space of a disk, if known.
-fn disk(what: &str, path: &Path) -> Option<Check> {
+fn disk(what: &str, path: &Path) -> Option<DoctorCheck> {
     // The folder may not exist yet.
     let existing = path.ancestors().find(|path| path.exists())?;
     let stat = rustix::fs::statvfs(existing).ok()?;
     let free = stat.f_bavail.saturating_mul(stat.f_frsize);
     let found = format!("{} free at {}", output::bytes(free), existing.display());
     Some(if free >= LOW_DISK_BYTES {
-        Check::ok(what, found)
+        ok(what, found)
     } else {
-        Check::not_ok(what, Verdict::Warning, found, "free some space: a run fails when the disk is full")
+        not_ok(what, Verdict::Warning, found, "free some space: a run fails when the disk is full")
     })
 }
 
 /// Checks that the location of each source can be listed; sources without a location are omitted.
-async fn sources(project: &Project) -> Vec<Check> {
+async fn sources(project: &Project) -> Vec<DoctorCheck> {
     let mut checks = Vec::new();
     for (name, source) in &project.graph.sources {
         // The location of a custom loader has its own meaning.
@@ -213,14 +196,14 @@ async fn sources(project: &Project) -> Vec<Check> {
         };
         let place = location.map_or_else(|_| written.clone(), |location| location.to_string());
         checks.push(match found {
-            Ok(true) => Check::ok(what, format!("{place} can be listed")),
+            Ok(true) => ok(what, format!("{place} can be listed")),
             Ok(false) => {
                 let help = "check the location: nothing is there";
-                Check::not_ok(what, Verdict::Failed, format!("{place} is empty"), help)
+                not_ok(what, Verdict::Failed, format!("{place} is empty"), help)
             }
             Err(why) => {
                 let help = "check the location, the permission to read it, and the credentials in the environment";
-                Check::not_ok(what, Verdict::Failed, format!("{place}: {why}"), help)
+                not_ok(what, Verdict::Failed, format!("{place}: {why}"), help)
             }
         });
     }
@@ -243,15 +226,15 @@ async fn first_object(location: &Location) -> Result<bool, String> {
     }
 }
 
-async fn cluster(url: &str) -> Check {
+async fn cluster(url: &str) -> DoctorCheck {
     match in_time(async { Windlass::connect(url).await.map_err(|error| full_message(&error)) }).await {
         Ok(windlass) => {
             windlass.stop().await;
-            Check::ok("cluster", format!("{url} answers"))
+            ok("cluster", format!("{url} answers"))
         }
         Err(why) => {
             let help = "check the address, and that the scheduler runs";
-            Check::not_ok("cluster", Verdict::Failed, why, help)
+            not_ok("cluster", Verdict::Failed, why, help)
         }
     }
 }

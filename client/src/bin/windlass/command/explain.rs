@@ -1,22 +1,23 @@
 //! `windlass explain`: prints a plan of a stage from a run's bundle, or from that of the run that made its table.
 
-use serde_json::json;
 use windlass_base::ids::{NodeName, RunId};
 use windlass_base::suggest::did_you_mean;
 use windlass_client::Runs;
+use windlass_client::document::ExplainDocument;
 use windlass_client::error::ClientError;
-use windlass_evidence::artifact::{PlanText, ReceiptOutcome, StageStatus, StageSummary};
+use windlass_evidence::artifact::{PlanText, StageStatus, StageSummary};
 
-use super::{open_project, open_runs};
-use crate::args::{BindArgs, ExplainArgs, Global, Output, PlanKind};
+use super::{open_project, open_runs, selection_of};
+use crate::args::{ExplainArgs, Global, Output, PlanKind};
 use crate::failure::CommandError;
-use crate::output;
+use crate::output::{self, Layout, NONE, Tone};
+use crate::summary::is_reused;
 
-/// Prints the plan text.
+/// Prints the plan text below a line that says of which run it is.
 pub(crate) async fn run(global: &Global, args: &ExplainArgs) -> Result<(), CommandError> {
-    let project = open_project(global, &BindArgs::default())?;
+    let project = open_project(global, &args.target.bind())?;
     let runs = open_runs(global, &project).await?;
-    let run_id = runs.find(&args.run).await?;
+    let run_id = runs.find_for(&args.run, args.target.target.as_deref()).await?;
     let which = match args.plan {
         PlanKind::Logical => PlanText::Logical,
         PlanKind::Optimized => PlanText::Optimized,
@@ -25,23 +26,38 @@ pub(crate) async fn run(global: &Global, args: &ExplainArgs) -> Result<(), Comma
         PlanKind::Analyzed => PlanText::Analyzed,
     };
     let stage = NodeName::new(&args.stage);
-    let (maker, text) = plan_of(&runs, &run_id, &stage, which).await?;
+    let (maker, mut text) = plan_of(&runs, &run_id, &stage, which).await?;
+    let record = runs.bundles.run(&maker, &runs.live).await.map_err(ClientError::from)?;
     if global.output == Output::Json {
-        output::json(
-            &json!({ "run_id": maker, "requested_run_id": run_id, "stage": stage, "plan": which, "text": text }),
-        )?;
-    } else {
-        if maker != run_id {
-            eprintln!(
-                "run {run_id} used the table of `{stage}` as it was; this is the plan of run {maker}, which made it"
-            );
-        }
-        output::text(&text)?;
-        if !text.ends_with('\n') {
-            output::text("\n")?;
-        }
+        let (target, select, exclude) = (record.target, record.select, record.exclude);
+        let (run_id, requested_run_id) = (maker, run_id);
+        let plan = which;
+        return Ok(output::json(&ExplainDocument {
+            run_id,
+            requested_run_id,
+            target,
+            select,
+            exclude,
+            stage,
+            plan,
+            text,
+        })?);
     }
-    Ok(())
+    if maker != run_id {
+        output::note(format_args!(
+            "run {run_id} used the table of `{stage}` as it was; this is the plan of run {maker}, which made it"
+        ));
+    }
+    let target = record.target.as_deref().unwrap_or(NONE);
+    let head = format!(
+        "-- {} plan of {stage} in run {maker}: target {target}, selection {}",
+        which.as_str(),
+        selection_of(&record)
+    );
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
+    Ok(output::text(&format!("{}\n{text}", Layout::stdout().paint(Tone::Faint, &head)))?)
 }
 
 /// The plan of a stage in a run, and the run that it is of: an earlier one, if the run reused the stage's table.
@@ -89,10 +105,6 @@ async fn text_of(
     which: PlanText,
 ) -> Result<Option<String>, CommandError> {
     Ok(runs.bundles.plan_text(run_id, stage, which).await.map_err(ClientError::from)?)
-}
-
-fn is_reused(summary: &StageSummary) -> bool {
-    summary.receipt.as_ref().is_some_and(|receipt| receipt.outcome == ReceiptOutcome::Reused)
 }
 
 /// Whether a run committed to the stage's table.

@@ -1,5 +1,6 @@
 //! `windlass graph`: the pipeline as a drawing.
 
+use windlass_client::document::WrittenDocument;
 use windlass_project::graph::draw::DrawFormat;
 
 use super::open_project;
@@ -8,15 +9,17 @@ use crate::failure::CommandError;
 use crate::output;
 use crate::output_file::OutputFile;
 
-/// Draws the pipeline to a file or stdout. `--output json` draws it as JSON.
+/// Draws the pipeline to a file or stdout. On stdout `--output json` draws it as JSON, whatever the format.
 pub(crate) fn run(global: &Global, args: &GraphArgs) -> Result<(), CommandError> {
     let project = open_project(global, &args.bind)?;
+    let as_json = global.output == Output::Json;
     let format = match args.format {
-        _ if global.output == Output::Json => DrawFormat::Json,
-        GraphFormat::Dot => DrawFormat::Dot,
-        GraphFormat::Mermaid => DrawFormat::Mermaid,
-        GraphFormat::Svg => DrawFormat::Svg,
-        GraphFormat::Json => DrawFormat::Json,
+        _ if as_json && args.to.is_none() => DrawFormat::Json,
+        None if as_json => DrawFormat::Json,
+        None | Some(GraphFormat::Mermaid) => DrawFormat::Mermaid,
+        Some(GraphFormat::Dot) => DrawFormat::Dot,
+        Some(GraphFormat::Svg) => DrawFormat::Svg,
+        Some(GraphFormat::Json) => DrawFormat::Json,
     };
     let drawing = match args.fold {
         true => project.graph.draw_folded(format),
@@ -25,6 +28,9 @@ pub(crate) fn run(global: &Global, args: &GraphArgs) -> Result<(), CommandError>
     match &args.to {
         Some(file) => {
             OutputFile::write(file, args.force, &drawing)?;
+            if as_json {
+                output::json(&WrittenDocument { file: file.clone(), format: format.to_string(), rows: None })?;
+            }
         }
         None => output::text(&drawing)?,
     }

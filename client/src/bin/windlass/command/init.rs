@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use serde_json::json;
+use windlass_client::document::InitDocument;
 use windlass_project::spec::is_name;
 
 use crate::args::{Global, InitArgs, Output};
@@ -48,8 +48,8 @@ pub(crate) fn run(global: &Global, args: &InitArgs) -> Result<(), CommandError> 
         write().map_err(|source| CommandError::Write { file: file.clone(), source })?;
     }
     if global.output == Output::Json {
-        let files: Vec<&str> = FILES.iter().map(|(path, _)| *path).collect();
-        output::json(&json!({ "project": args.dir, "name": name, "files": files }))?;
+        let files = FILES.iter().map(|(path, _)| (*path).to_owned()).collect();
+        output::json(&InitDocument { project: args.dir.clone(), name, files })?;
     } else {
         output::text(&format!(
             "made the project `{name}` in {}\n\n  cd {0}\n  windlass run\n  windlass query 'SELECT * FROM daily_totals ORDER BY day'\n",

@@ -1,15 +1,15 @@
 //! `windlass pins`: what the active runs have pinned.
 
-use super::{open_project, start};
+use super::{open_project, start_reading};
 use crate::args::{Global, Output, PinsCommand};
 use crate::failure::CommandError;
-use crate::output;
+use crate::output::{self, Table, name, prose, word};
 
 /// Lists the pins.
 pub(crate) async fn run(global: &Global, command: &PinsCommand) -> Result<(), CommandError> {
     let PinsCommand::Ls(args) = command;
     let project = open_project(global, args)?;
-    let windlass = start(global, &project).await?;
+    let windlass = start_reading(global, &project).await?;
     let pins = windlass.pins(&project).await;
     windlass.stop().await;
     let pins = pins?;
@@ -18,7 +18,7 @@ pub(crate) async fn run(global: &Global, command: &PinsCommand) -> Result<(), Co
     }
     let rows = pins.iter().map(|pin| {
         let version = pin.version.map_or_else(|| "as listed".to_owned(), |version| version.to_string());
-        vec![pin.run_id.to_string(), pin.name.to_string(), version, pin.location.clone()]
+        vec![pin.run_id.to_string().into(), pin.name.to_string().into(), version.into(), pin.location.clone().into()]
     });
-    Ok(output::text(&output::columns(&["RUN", "READS", "VERSION", "AT"], rows.collect(), &[2]))?)
+    Ok(output::table(&Table::new([name("RUN"), name("READS"), word("VERSION"), prose("LOCATION")]).with(rows))?)
 }

@@ -5,10 +5,10 @@ use windlass_base::ids::NodeName;
 use windlass_client::{Project, QueryOptions, Windlass};
 use windlass_project::tag::ColumnOrigin;
 
-use super::{open_project, start};
+use super::{open_project, start_reading};
 use crate::args::{Global, Output, RegistryArgs};
 use crate::failure::CommandError;
-use crate::output;
+use crate::output::{self, Cell, NONE, Table, name, prose, word};
 
 /// The query for the lineage of columns in the project's metadata.
 const LINEAGE: &str = "SELECT table_name, column_name, from_table || '.' || from_column \
@@ -19,7 +19,7 @@ pub(crate) async fn run(global: &Global, args: &RegistryArgs) -> Result<(), Comm
     let project = open_project(global, &args.bind)?;
     let mut registry = project.graph.semantic_registry();
     if args.lineage {
-        let windlass = start(global, &project).await?;
+        let windlass = start_reading(global, &project).await?;
         let lineage = lineage(&windlass, &project, args).await;
         windlass.stop().await;
         registry.add_lineage(&lineage?);
@@ -28,30 +28,31 @@ pub(crate) async fn run(global: &Global, args: &RegistryArgs) -> Result<(), Comm
         return Ok(output::json(&registry)?);
     }
     let rows = registry.entries.iter().map(|entry| {
-        let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+        let or_none = |text: &Option<String>| Cell::from(text.clone().unwrap_or_else(|| NONE.to_owned()));
         let readers: Vec<&str> = entry.readers.iter().map(|reader| reader.as_str()).collect();
         vec![
-            entry.semantic_id.clone(),
+            entry.semantic_id.clone().into(),
             or_none(&entry.version),
             or_none(&entry.entity),
             or_none(&entry.grain),
             or_none(&entry.contract),
-            entry.producer.to_string(),
-            readers.join(" "),
+            entry.producer.to_string().into(),
+            readers.join(" ").into(),
         ]
     });
     let columns = registry.entries.iter().flat_map(|entry| {
         let column = |(column, origins): (&String, &Vec<String>)| {
-            vec![entry.semantic_id.clone(), column.clone(), origins.join(" ")]
+            vec![entry.semantic_id.clone().into(), column.clone().into(), origins.join(" ").into()]
         };
         entry.column_lineage.iter().map(column)
     });
-    let columns: Vec<Vec<String>> = columns.collect();
-    let headings = ["SEMANTIC ID", "VERSION", "ENTITY", "GRAIN", "CONTRACT", "MADE BY", "READ BY"];
-    output::text(&output::columns(&headings, rows.collect(), &[]))?;
+    let lineage: Vec<Vec<Cell>> = columns.collect();
+    let columns = [name("SEMANTIC ID"), word("VERSION"), name("ENTITY"), name("GRAIN"), name("CONTRACT")];
+    let columns: Vec<_> = columns.into_iter().chain([name("MADE BY"), prose("READ BY")]).collect();
+    output::table(&Table::new(columns).with(rows))?;
     if args.lineage {
         output::text("\n")?;
-        output::text(&output::columns(&["SEMANTIC ID", "COLUMN", "MADE OF"], columns, &[]))?;
+        output::table(&Table::new([name("SEMANTIC ID"), name("COLUMN"), prose("MADE OF")]).with(lineage))?;
     }
     Ok(())
 }

@@ -1,14 +1,15 @@
 //! `windlass run`: runs the pipeline and prints the result.
 
-use serde_json::json;
+use windlass_client::document::RunDocument;
 use windlass_client::{Project, RunHandle, RunOptions, Windlass};
 use windlass_evidence::artifact::{LogEvent, RunRecord, RunStatus};
 
-use super::{open_project, run_options, start, status_of};
+use super::{open_project, run_options, start};
 use crate::args::{Global, Output, RunArgs};
-use crate::failure::{CommandError, panic_report};
-use crate::output::{self, bytes, count, duration};
-use crate::progress::Progress;
+use crate::failure::CommandError;
+use crate::output::{self, Layout};
+use crate::progress::{History, Progress};
+use crate::summary::summary;
 
 /// Runs the selected part of the pipeline. Ctrl-C stops the run cleanly; a second one ends the process.
 pub(crate) async fn run(global: &Global, args: &RunArgs) -> Result<(), CommandError> {
@@ -29,31 +30,52 @@ pub(super) async fn run_and_print(
     as_lines: bool,
 ) -> Result<(), CommandError> {
     let outcome = async {
+        let progress = match as_lines {
+            true => Progress::silent(),
+            false => Progress::new(&project.graph, history(&windlass, project).await),
+        };
         let handle = windlass.run(project, options).await?;
         stop_on_signal(&handle);
         let bundle = handle.bundle.clone();
-        Ok::<_, CommandError>((follow(handle, as_lines).await?, bundle))
+        Ok::<_, CommandError>((follow(handle, progress, as_lines).await?, bundle))
     };
     let outcome = outcome.await;
     windlass.stop().await;
     let (record, bundle) = outcome?;
+    let succeeded = record.status == RunStatus::Succeeded;
     if !as_lines {
         match global.output {
-            Output::Json => output::json(&json!({ "run": record, "bundle": bundle }))?,
-            _ => output::text(&summary(&record, &bundle))?,
+            Output::Json => output::json(&RunDocument { run: record, bundle })?,
+            _ => output::text(&summary(&record, &bundle, Layout::stdout()))?,
         }
     }
-    if record.status == RunStatus::Succeeded { Ok(()) } else { Err(CommandError::RunEnded) }
+    if succeeded { Ok(()) } else { Err(CommandError::RunEnded) }
 }
 
-async fn follow(mut handle: RunHandle, as_lines: bool) -> Result<RunRecord, CommandError> {
-    let mut progress = if as_lines { Progress::silent() } else { Progress::new() };
-    while let Some(event) = handle.events.recv().await {
-        progress.show(&event);
-        if as_lines {
-            print_event(&event)?;
-        }
+/// How long stages took in earlier runs; nothing if there are none that can be read.
+async fn history(windlass: &Windlass, project: &Project) -> History {
+    match windlass.runs(project).await {
+        Ok(runs) => History::of(&runs).await,
+        Err(_) => History::default(),
     }
+}
+
+async fn follow(mut handle: RunHandle, mut progress: Progress, as_lines: bool) -> Result<RunRecord, CommandError> {
+    let mut time = tokio::time::interval(progress.period());
+    let outcome = loop {
+        tokio::select! {
+            event = handle.events.recv() => {
+                let Some(event) = event else { break Ok(()) };
+                progress.show(&event);
+                if as_lines && let Err(error) = print_event(&event) {
+                    break Err(error);
+                }
+            }
+            _ = time.tick() => progress.tick(),
+        }
+    };
+    progress.end();
+    outcome?;
     Ok(handle.wait().await?)
 }
 
@@ -68,7 +90,7 @@ fn stop_on_signal(handle: &RunHandle) {
     let cancel = handle.cancel_token();
     tokio::spawn(async move {
         wait_for_signal().await;
-        eprintln!("stopping; press Ctrl-C again to end at once");
+        output::note("stopping; press Ctrl-C again to end at once");
         cancel.cancel();
         wait_for_signal().await;
         std::process::exit(130);
@@ -86,41 +108,4 @@ async fn wait_for_signal() {
         }
         Err(_) => drop(tokio::signal::ctrl_c().await),
     }
-}
-
-fn summary(record: &RunRecord, bundle: &str) -> String {
-    let rows = record.stages.iter().map(|stage| {
-        let receipt = stage.receipt.as_ref();
-        let of = |value: Option<u64>, form: fn(u64) -> String| value.map(form).unwrap_or_default();
-        vec![
-            stage.stage.to_string(),
-            status_of(stage).to_owned(),
-            of(receipt.map(|receipt| receipt.rows), count),
-            of(receipt.map(|receipt| receipt.bytes), bytes),
-            of(receipt.map(|receipt| receipt.files), count),
-            receipt.map(|receipt| receipt.version.to_string()).unwrap_or_default(),
-            duration(stage.duration_ms),
-        ]
-    });
-    let headings = ["STAGE", "STATUS", "ROWS", "SIZE", "FILES", "VERSION", "TIME"];
-    let mut text = format!("\n{}", output::columns(&headings, rows.collect(), &[2, 3, 4, 5, 6]));
-    for stage in &record.stages {
-        if let Some(failure) = &stage.failure {
-            text.push_str(&format!("\n{} failed: {failure}\n", stage.stage));
-            if let Some(help) = &failure.help {
-                text.push_str(&format!("  help: {help}\n"));
-            }
-            if let Some(report) = panic_report(&failure.code) {
-                text.push_str(&format!("  {report}\n"));
-            }
-        }
-        if let Some(cause) = &stage.skipped_because_of {
-            text.push_str(&format!("\n{} was skipped: it needs {cause}\n", stage.stage));
-        }
-    }
-    for warning in &record.warnings {
-        text.push_str(&format!("\nwarning: {warning}\n"));
-    }
-    text.push_str(&format!("\nrun {} {}\nbundle {bundle}\n", record.run_id, record.status.as_str()));
-    text
 }

@@ -1,31 +1,40 @@
 //! `windlass runs`: past and present runs.
 
-use serde_json::{Value, json};
+use serde_json::Value;
+use windlass_base::ids::RunId;
+use windlass_client::document::{CancelledRun, ListedRunDocument};
 use windlass_client::error::ClientError;
 use windlass_client::{Project, Runs, Windlass};
-use windlass_evidence::artifact::{LogEvent, RunRecord, StageSummary};
+use windlass_evidence::artifact::{LogEvent, LogLevel, RunRecord};
 
-use super::{open_project, open_runs, status_of};
-use crate::args::{BindArgs, Global, Output, RunsCommand};
+use super::{open_project, open_runs, selection_of};
+use crate::args::{Global, Output, RunsCommand};
 use crate::failure::CommandError;
-use crate::output::{self, bytes, count, duration};
+use crate::output::{self, Cell, Layout, NONE, Table, Tone, duration, fields, number, or_unknown, prose, time, word};
+use crate::summary::{failures, stages, tone_of_run};
+
+/// As many characters of a run's id are listed, unless more are needed to tell it from others: those of the time at which
+/// it began.
+const LISTED_ID: usize = 12;
 
 /// Lists runs, shows one, or prints its log.
 pub(crate) async fn run(global: &Global, command: &RunsCommand) -> Result<(), CommandError> {
-    let project = open_project(global, &BindArgs::default())?;
-    if let RunsCommand::Cancel { run } = command {
-        return cancel(global, &project, run).await;
+    let target = command.target();
+    let project = open_project(global, &target.bind())?;
+    let target = target.target.as_deref();
+    if let RunsCommand::Cancel { run, .. } = command {
+        return cancel(global, &project, run, target).await;
     }
     let runs = open_runs(global, &project).await?;
     match command {
         RunsCommand::Cancel { .. } => Ok(()),
-        RunsCommand::List { limit } => list(global, &runs, *limit).await,
-        RunsCommand::Show { run } => show(global, &runs, run).await,
-        RunsCommand::Log { run } => log(global, &runs, run).await,
+        RunsCommand::List { limit, .. } => list(global, &runs, target, *limit).await,
+        RunsCommand::Show { run, .. } => show(global, &runs, &runs.find_for(run, target).await?).await,
+        RunsCommand::Log { run, .. } => log(global, &runs, &runs.find_for(run, target).await?).await,
     }
 }
 
-async fn cancel(global: &Global, project: &Project, wanted: &str) -> Result<(), CommandError> {
+async fn cancel(global: &Global, project: &Project, wanted: &str, target: Option<&str>) -> Result<(), CommandError> {
     let Some(url) = &global.cluster else {
         return Err(CommandError::Usage {
             message: "only a run on a cluster can be stopped from elsewhere".to_owned(),
@@ -33,113 +42,110 @@ async fn cancel(global: &Global, project: &Project, wanted: &str) -> Result<(), 
         });
     };
     let windlass = Windlass::connect(url).await?;
-    let run_id = windlass.runs(project).await?.find(wanted).await?;
+    let run_id = windlass.runs(project).await?.find_for(wanted, target).await?;
     let status = windlass.cancel(&run_id).await?;
     if global.output == Output::Json {
-        return Ok(output::json(&json!({ "run_id": run_id, "status": status }))?);
+        return Ok(output::json(&CancelledRun { run_id, status })?);
     }
     Ok(output::text(&format!("run {run_id} {status}\n"))?)
 }
 
-async fn list(global: &Global, runs: &Runs, limit: usize) -> Result<(), CommandError> {
-    let listed = runs.bundles.list(&runs.live, Some(limit)).await.map_err(ClientError::from)?;
+async fn list(global: &Global, runs: &Runs, target: Option<&str>, limit: usize) -> Result<(), CommandError> {
+    let listed = runs.list(target, limit).await?;
     if global.output == Output::Json {
-        let list: Vec<Value> = listed
-            .iter()
-            .map(|run| match &run.record {
-                Ok(record) => json!(record),
-                Err(error) => json!({ "run_id": run.run_id, "error": error.to_string() }),
-            })
-            .collect();
-        return Ok(output::json(&list)?);
+        let list = listed.into_iter().map(|run| match run.record {
+            Ok(record) => ListedRunDocument::Run(Box::new(record)),
+            Err(error) => ListedRunDocument::Unreadable { run_id: run.run_id, error: error.to_string() },
+        });
+        return Ok(output::json(&list.collect::<Vec<_>>())?);
     }
-    let rows = listed.iter().map(|run| match &run.record {
-        Ok(record) => vec![
-            run.run_id.to_string(),
-            record.sequence.to_string(),
-            record.status.as_str().to_owned(),
-            record.started_at.format("%F %T").to_string(),
-            took(record),
-            record.stages.len().to_string(),
-        ],
-        Err(error) => vec![run.run_id.to_string(), String::new(), format!("unreadable: {error}")],
+    let ids = runs.bundles.run_ids().await.map_err(ClientError::from)?;
+    let length = length_of_ids(&ids);
+    let rows = listed.iter().map(|run| {
+        let id = run.run_id.as_str();
+        let id = Cell::from(id.get(..length).unwrap_or(id));
+        match &run.record {
+            Ok(record) => vec![
+                id,
+                record.sequence.to_string().into(),
+                Cell::toned(record.status.as_str(), tone_of_run(record.status)),
+                record.target.as_deref().unwrap_or(NONE).into(),
+                selection_of(record).into(),
+                record.started_at.format("%F %RZ").to_string().into(),
+                took(record).into(),
+            ],
+            Err(error) => vec![
+                id,
+                Cell::default(),
+                Cell::toned("unreadable", Tone::Bad),
+                Cell::default(),
+                error.to_string().into(),
+            ],
+        }
     });
-    let headings = ["RUN", "NO.", "STATUS", "STARTED (UTC)", "TOOK", "STAGES"];
-    Ok(output::text(&output::columns(&headings, rows.collect(), &[1, 4, 5]))?)
+    let columns = [word("RUN"), number("NO."), word("STATUS"), word("TARGET"), prose("SELECTION"), word("STARTED")];
+    let columns: Vec<_> = columns.into_iter().chain([number("TOOK")]).collect();
+    Ok(output::table(&Table::new(columns).with(rows))?)
+}
+
+/// How many characters of ids tell all runs apart.
+fn length_of_ids(ids: &[RunId]) -> usize {
+    let mut ids: Vec<&str> = ids.iter().map(RunId::as_str).collect();
+    ids.sort_unstable();
+    let common = |one: &str, other: &str| one.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
+    let needed = ids.windows(2).map(|pair| common(pair[0], pair[1]) + 1).max().unwrap_or_default();
+    needed.max(LISTED_ID)
 }
 
 fn took(record: &RunRecord) -> String {
     let took = record.ended_at.map(|ended| (ended - record.started_at).num_milliseconds());
-    took.and_then(|ms| u64::try_from(ms).ok()).map(duration).unwrap_or_default()
+    or_unknown(took.and_then(|ms| u64::try_from(ms).ok()), duration)
 }
 
-async fn show(global: &Global, runs: &Runs, wanted: &str) -> Result<(), CommandError> {
-    let run_id = runs.find(wanted).await?;
-    let record = runs.bundles.run(&run_id, &runs.live).await.map_err(ClientError::from)?;
+async fn show(global: &Global, runs: &Runs, run_id: &RunId) -> Result<(), CommandError> {
+    let record = runs.bundles.run(run_id, &runs.live).await.map_err(ClientError::from)?;
     if global.output == Output::Json {
         return Ok(output::json(&record)?);
     }
-    let mut text = format!(
-        "run       {}\npipeline  {}, run no. {}\nstatus    {}\nstarted   {} on {}\ntook      {}\nversions  windlass {}, ballista {}, datafusion {}, deltalake {}\nsession   {}\n",
-        record.run_id,
-        record.pipeline,
-        record.sequence,
-        record.status.as_str(),
-        record.started_at.format("%F %T UTC"),
-        record.host,
-        took(&record),
-        record.versions.windlass,
-        record.versions.ballista,
-        record.versions.datafusion,
-        record.versions.deltalake,
-        record.session_identity,
-    );
-    let rows = record.stages.iter().map(|stage| {
-        let receipt = stage.receipt.as_ref();
-        vec![
-            stage.stage.to_string(),
-            status_of(stage).to_owned(),
-            strategy_of(stage),
-            stage.attempts.to_string(),
-            receipt.map(|receipt| count(receipt.rows)).unwrap_or_default(),
-            receipt.map(|receipt| bytes(receipt.bytes)).unwrap_or_default(),
-            receipt.map(|receipt| receipt.version.to_string()).unwrap_or_default(),
-            duration(stage.duration_ms),
-            stage.failure.as_ref().map(ToString::to_string).unwrap_or_default(),
-        ]
-    });
-    text.push('\n');
-    let headings = ["STAGE", "STATUS", "STRATEGY", "TRIES", "ROWS", "SIZE", "VERSION", "TIME", "FAILURE"];
-    text.push_str(&output::columns(&headings, rows.collect(), &[3, 4, 5, 6, 7]));
+    let layout = Layout::stdout();
+    let versions = &record.versions;
+    let facts: [(&str, Cell); 9] = [
+        ("run", record.run_id.to_string().into()),
+        ("pipeline", format!("{}, run no. {}", record.pipeline, record.sequence).into()),
+        ("status", Cell::toned(record.status.as_str(), tone_of_run(record.status))),
+        ("target", record.target.as_deref().unwrap_or(NONE).into()),
+        ("selection", selection_of(&record).into()),
+        ("started", format!("{} on {}", time(record.started_at), record.host).into()),
+        ("took", took(&record).into()),
+        (
+            "versions",
+            format!(
+                "windlass {}, ballista {}, datafusion {}, deltalake {}",
+                versions.windlass, versions.ballista, versions.datafusion, versions.deltalake
+            )
+            .into(),
+        ),
+        ("session", record.session_identity.clone().into()),
+    ];
+    let text = format!("{}\n{}{}", fields(facts, layout), stages(&record, layout), failures(&record, layout));
     Ok(output::text(&text)?)
 }
 
-/// How a stage's table was updated, with the variant for affected keys.
-fn strategy_of(stage: &StageSummary) -> String {
-    let Some(strategy) = stage.strategy else { return String::new() };
-    let unusual = match stage.touched {
-        _ if stage.from_changes => ", from changes",
-        Some(touched) if touched.all_computed => ", all rows",
-        _ => "",
-    };
-    format!("{}{unusual}", strategy.as_str())
-}
-
-async fn log(global: &Global, runs: &Runs, wanted: &str) -> Result<(), CommandError> {
-    let run_id = runs.find(wanted).await?;
-    let events = runs.bundles.log(&run_id).await.map_err(ClientError::from)?;
+async fn log(global: &Global, runs: &Runs, run_id: &RunId) -> Result<(), CommandError> {
+    let events = runs.bundles.log(run_id).await.map_err(ClientError::from)?;
     if global.output == Output::Json {
         return Ok(output::json(&events)?);
     }
+    let layout = Layout::stdout();
     let mut text = String::new();
     for event in &events {
-        text.push_str(&line(event)?);
+        text.push_str(&line(event, layout)?);
     }
     Ok(output::text(&text)?)
 }
 
 /// An event as a line of text: its time, level and name, then its fields.
-fn line(event: &LogEvent) -> Result<String, CommandError> {
+fn line(event: &LogEvent, layout: Layout) -> Result<String, CommandError> {
     let as_json = |source: serde_json::Error| CommandError::Form { form: "text", source: source.into() };
     let Value::Object(mut fields) = serde_json::to_value(event).map_err(as_json)? else { return Ok(String::new()) };
     let mut take = |key: &str| fields.remove(key);
@@ -149,11 +155,12 @@ fn line(event: &LogEvent) -> Result<String, CommandError> {
     }
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
     let fields: Vec<String> = fields.iter().map(|(key, value)| format!("{key}={}", text(value))).collect();
-    Ok(format!(
-        "{} {:<5} {:<16} {}\n",
-        event.ts.format("%H:%M:%S%.3f"),
-        level.as_ref().map(text).unwrap_or_default(),
-        name.as_ref().map(text).unwrap_or_default(),
-        fields.join(" ")
-    ))
+    let level = format!("{:<5}", level.as_ref().map(text).unwrap_or_default());
+    let level = match event.level {
+        LogLevel::Error => layout.paint(Tone::Bad, &level),
+        LogLevel::Warn => layout.paint(Tone::Notable, &level),
+        LogLevel::Info | LogLevel::Debug => level,
+    };
+    let name = name.as_ref().map(text).unwrap_or_default();
+    Ok(format!("{} {level} {name:<16} {}\n", event.ts.format("%FT%T%.3fZ"), fields.join(" ")))
 }

@@ -1,18 +1,18 @@
 //! `windlass schema`: the columns of the stages' tables, before or after they are built.
 
-use serde_json::{Value, json};
+use windlass_client::document::{ColumnDocument, TableColumns};
 use windlass_evidence::artifact::{PlannedColumn, PlannedTable, Refresh};
 use windlass_project::contract::{ContractColumn, ContractType};
 
-use super::{open_project, start};
+use super::{open_project, start_reading};
 use crate::args::{Global, Output, RefreshArgs, SelectArgs};
 use crate::failure::CommandError;
-use crate::output;
+use crate::output::{self, Table, name, prose, word};
 
 /// Shows the columns that a run of everything would write.
 pub(crate) async fn run(global: &Global, args: &SelectArgs) -> Result<(), CommandError> {
     let project = open_project(global, &args.bind)?;
-    let windlass = start(global, &project).await?;
+    let windlass = start_reading(global, &project).await?;
     // As for a full refresh: stages that are up to date have columns too.
     let refresh = RefreshArgs { full_refresh: vec![Refresh::EVERYTHING.to_owned()], ..RefreshArgs::default() };
     let plan = windlass.plan(&project, &super::run_options(args, &refresh)).await;
@@ -25,22 +25,17 @@ pub(crate) async fn run(global: &Global, args: &SelectArgs) -> Result<(), Comman
     if global.output == Output::Json {
         let column = |table: &PlannedTable, column: &PlannedColumn| {
             let said = column_of(table, &column.name);
-            json!({
-                "name": column.name, "type": delta_name(&column.data_type), "nullable": column.nullable,
-                "description": said.as_ref().and_then(|said| said.description.clone()),
-                "semantic_type": said.as_ref().and_then(|said| said.semantic_type.clone()),
-            })
+            let (description, semantic_type) =
+                said.map(|said| (said.description, said.semantic_type)).unwrap_or_default();
+            let (name, nullable) = (column.name.clone(), column.nullable);
+            ColumnDocument { name, data_type: delta_name(&column.data_type), nullable, description, semantic_type }
         };
-        let tables: Vec<Value> = plan
-            .tables
-            .iter()
-            .map(|table| {
-                let columns: Vec<Value> = table.columns.iter().map(|of| column(table, of)).collect();
-                let contract = contract_of(table).map(|contract| contract.value.label());
-                json!({ "table": table.stage, "contract": contract, "columns": columns })
-            })
-            .collect();
-        return Ok(output::json(&tables)?);
+        let tables = plan.tables.iter().map(|table| TableColumns {
+            table: table.stage.clone(),
+            contract: contract_of(table).map(|contract| contract.value.label()),
+            columns: table.columns.iter().map(|of| column(table, of)).collect(),
+        });
+        return Ok(output::json(&tables.collect::<Vec<_>>())?);
     }
     let mut rows = Vec::new();
     for table in &plan.tables {
@@ -49,16 +44,17 @@ pub(crate) async fn run(global: &Global, args: &SelectArgs) -> Result<(), Comman
             let about = said.as_ref().and_then(|said| said.description.clone().or_else(|| said.semantic_type.clone()));
             let null = if column.nullable { "" } else { "not null" };
             rows.push(vec![
-                table.stage.to_string(),
-                column.name.clone(),
-                delta_name(&column.data_type),
-                null.to_owned(),
-                contract_of(table).map(|contract| contract.value.label()).unwrap_or_default(),
-                about.unwrap_or_default(),
+                table.stage.to_string().into(),
+                column.name.clone().into(),
+                delta_name(&column.data_type).into(),
+                null.into(),
+                contract_of(table).map(|contract| contract.value.label()).unwrap_or_default().into(),
+                about.unwrap_or_default().into(),
             ]);
         }
     }
-    Ok(output::text(&output::columns(&["TABLE", "COLUMN", "TYPE", "NULL", "CONTRACT", "ABOUT"], rows, &[]))?)
+    let columns = [name("TABLE"), name("COLUMN"), prose("TYPE"), word("NULL"), name("CONTRACT"), prose("ABOUT")];
+    Ok(output::table(&Table::new(columns).with(rows))?)
 }
 
 /// The Delta name of an engine type.

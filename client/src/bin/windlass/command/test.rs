@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use serde_json::json;
+use windlass_client::document::TestDocument;
 use windlass_client::fixture_runner::{FixtureOptions, FixtureReport, Fixtures};
 
 use super::project_dir;
@@ -36,10 +36,8 @@ pub(crate) async fn run(global: &Global, args: &TestArgs) -> Result<(), CommandE
     let passed = reports.len() - failed;
     let took = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     if as_json {
-        let pipeline = &fixtures.project.graph.name;
-        output::json(&json!({
-            "pipeline": pipeline, "passed": passed, "failed": failed, "duration_ms": took, "fixtures": reports,
-        }))?;
+        let pipeline = fixtures.project.graph.name.clone();
+        output::json(&TestDocument { pipeline, passed, failed, duration_ms: took, fixtures: reports })?;
     } else if fixtures.list.is_empty() {
         output::text("the project has no fixtures: write tests/NAME.yaml with `given` and `expect`\n")?;
     } else {
@@ -50,6 +48,6 @@ pub(crate) async fn run(global: &Global, args: &TestArgs) -> Result<(), CommandE
 
 /// The first line of a report, on stderr.
 fn progress(text: &str) -> std::io::Result<()> {
-    eprintln!("{}", text.lines().next().unwrap_or_default());
+    output::note(text.lines().next().unwrap_or_default());
     Ok(())
 }

@@ -1,30 +1,28 @@
 //! `windlass query`: queries the project's tables and sources with SQL.
 
+mod sink;
+
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::sync::Arc;
 
-use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
-use datafusion::arrow::json::writer::JsonArray;
-use datafusion::arrow::util::pretty::pretty_format_batches;
-use datafusion::arrow::{csv, json};
-use datafusion::parquet::arrow::ArrowWriter;
 use futures::StreamExt;
 use windlass_base::ids::{NodeName, TableVersion};
+use windlass_base::suggest::did_you_mean;
+use windlass_client::document::WrittenDocument;
 use windlass_client::error::ClientError;
 use windlass_client::{Project, QueryOptions, QueryResult, Windlass};
+use windlass_project::graph::{Node, PipelineGraph};
+use windlass_project::spec::table::Materialize;
 
-use super::{open_project, start};
+use self::sink::{Fault, sink};
+use super::{open_project, start_reading};
 use crate::args::{Global, Output, QueryArgs};
 use crate::failure::CommandError;
-use crate::output::{Stdout, reader_has_closed};
+use crate::output::{self, Layout, Stdout, note, reader_has_closed};
 use crate::output_file::OutputFile;
 
 /// The default row limit for tables on a terminal.
 const SHOWN: usize = 1000;
-
-type Fault = Box<dyn std::error::Error + Send + Sync>;
 
 /// Runs the query and prints or writes its result.
 pub(crate) async fn run(global: &Global, args: &QueryArgs) -> Result<(), CommandError> {
@@ -45,7 +43,10 @@ pub(crate) async fn run(global: &Global, args: &QueryArgs) -> Result<(), Command
         OutputFile::check(file, args.force)?;
     }
     let project = open_project(global, &args.bind)?;
-    let windlass = start(global, &project).await?;
+    for (name, _) in &args.versions {
+        check_versioned(&project.graph, name)?;
+    }
+    let windlass = start_reading(global, &project).await?;
     let limit = limit(global, args);
     let answer = async {
         let options = options(&windlass, &project, args, limit).await?;
@@ -55,6 +56,25 @@ pub(crate) async fn run(global: &Global, args: &QueryArgs) -> Result<(), Command
     let answer = answer.await;
     windlass.stop().await;
     answer
+}
+
+/// That something of that name can have versions; whether it has the one that is asked for shows when it is read.
+fn check_versioned(graph: &PipelineGraph, name: &str) -> Result<(), CommandError> {
+    let no_versions = |reason, help| Err(CommandError::NoVersions { name: name.to_owned(), reason, help });
+    let node = NodeName::new(name);
+    match graph.node(&node) {
+        Some(Node::Source(_)) => Ok(()),
+        Some(Node::Stage(stage)) => match stage.materialize {
+            Materialize::Table => Ok(()),
+            Materialize::View => no_versions("it is a view", Some("name the tables that it reads".to_owned())),
+            Materialize::Cache => no_versions("it is a cache", Some("name the tables that it reads".to_owned())),
+        },
+        None if graph.quarantined_stage(&node).is_some() => Ok(()),
+        None => {
+            let names = graph.nodes().map(|node| node.name().as_str());
+            no_versions("there is no such table", did_you_mean(name, "there are", names))
+        }
+    }
 }
 
 /// The row limit. Only tables for display are limited by default: files and other formats get all rows.
@@ -98,38 +118,25 @@ async fn versions_of_run(
     Ok(read.chain(written).collect())
 }
 
+/// Writes the rows to the file or to stdout.
 async fn write(global: &Global, args: &QueryArgs, rows: QueryResult, limit: Option<usize>) -> Result<(), CommandError> {
     let file = args.to.as_ref().map(|file| OutputFile::create(file, args.force)).transpose()?;
-    let out: Box<dyn Write + Send> = match &file {
-        Some(file) => Box::new(file.writer()?),
-        None => Box::new(Stdout),
+    let (out, layout): (Box<dyn Write + Send>, Layout) = match &file {
+        Some(file) => (Box::new(file.writer()?), Layout::file()),
+        None => (Box::new(Stdout), Layout::stdout()),
     };
-    let (form, mut sink): (&'static str, Box<dyn Sink>) = match global.output {
-        Output::Table => ("a table", Box::new(Pretty { out, batches: vec![RecordBatch::new_empty(rows.schema())] })),
-        Output::Json => {
-            ("json", Box::new(Json(json::WriterBuilder::new().with_explicit_nulls(true).build::<_, JsonArray>(out))))
-        }
-        Output::Csv => {
-            let csv = Csv::with_header(out, &rows.schema());
-            ("csv", Box::new(csv.map_err(|source| CommandError::Form { form: "csv", source })?))
-        }
-        Output::Parquet => {
-            let writer = ArrowWriter::try_new(out, rows.schema(), None);
-            (
-                "parquet",
-                Box::new(Parquet(writer.map_err(|e| CommandError::Form { form: "parquet", source: e.into() })?)),
-            )
-        }
-    };
+    let form = form(global.output);
     let fault = |source: Fault| CommandError::Form { form, source };
+    let mut sink = sink(global.output, out, &rows.schema(), layout).map_err(fault)?;
     let mut left = limit.unwrap_or(usize::MAX);
-    let mut more = false;
+    let (mut written, mut more) = (0, false);
     let mut stream = rows.stream();
     while let Some(batch) = stream.next().await {
         let batch = batch.map_err(ClientError::rows)?;
         more |= batch.num_rows() > left;
         let batch = batch.slice(0, batch.num_rows().min(left));
         left -= batch.num_rows();
+        written += batch.num_rows() as u64;
         match sink.take(batch) {
             Err(_) if reader_has_closed() => return Ok(()),
             taken => taken.map_err(fault)?,
@@ -142,82 +149,21 @@ async fn write(global: &Global, args: &QueryArgs, rows: QueryResult, limit: Opti
     if let Some(file) = file {
         file.finish()?;
     }
+    if let Some(file) = args.to.clone().filter(|_| global.output == Output::Json) {
+        output::json(&WrittenDocument { file, format: form.to_owned(), rows: Some(written) })?;
+    }
     if more {
-        eprintln!("only the first {} rows are shown; `--limit 0` gives all", limit.unwrap_or_default());
+        note(format_args!("only the first {} rows are shown; `--limit 0` gives all", limit.unwrap_or_default()));
     }
     Ok(())
 }
 
-/// Writes batches in one format.
-trait Sink {
-    fn take(&mut self, batch: RecordBatch) -> Result<(), Fault>;
-    fn end(self: Box<Self>) -> Result<(), Fault>;
-}
-
-struct Pretty {
-    out: Box<dyn Write + Send>,
-    batches: Vec<RecordBatch>,
-}
-
-impl Sink for Pretty {
-    fn take(&mut self, batch: RecordBatch) -> Result<(), Fault> {
-        self.batches.push(batch);
-        Ok(())
-    }
-
-    fn end(mut self: Box<Self>) -> Result<(), Fault> {
-        writeln!(self.out, "{}", pretty_format_batches(&self.batches)?)?;
-        Ok(self.out.flush()?)
-    }
-}
-
-struct Json(json::Writer<Box<dyn Write + Send>, JsonArray>);
-
-impl Sink for Json {
-    fn take(&mut self, batch: RecordBatch) -> Result<(), Fault> {
-        Ok(self.0.write(&batch)?)
-    }
-
-    fn end(mut self: Box<Self>) -> Result<(), Fault> {
-        self.0.finish()?;
-        let mut out = self.0.into_inner();
-        writeln!(out)?;
-        Ok(out.flush()?)
-    }
-}
-
-struct Csv(csv::Writer<Box<dyn Write + Send>>);
-
-impl Csv {
-    /// The header is written even without rows. It is text, whatever the columns are.
-    fn with_header(mut out: Box<dyn Write + Send>, columns: &Schema) -> Result<Self, Fault> {
-        let names = columns.fields().iter().map(|field| Field::new(field.name(), DataType::Utf8, true));
-        let names = RecordBatch::new_empty(Arc::new(Schema::new(names.collect::<Vec<_>>())));
-        csv::WriterBuilder::new().with_header(true).build(&mut out).write(&names)?;
-        Ok(Self(csv::WriterBuilder::new().with_header(false).build(out)))
-    }
-}
-
-impl Sink for Csv {
-    fn take(&mut self, batch: RecordBatch) -> Result<(), Fault> {
-        Ok(self.0.write(&batch)?)
-    }
-
-    fn end(self: Box<Self>) -> Result<(), Fault> {
-        self.0.into_inner().flush()?;
-        Ok(())
-    }
-}
-
-struct Parquet(ArrowWriter<Box<dyn Write + Send>>);
-
-impl Sink for Parquet {
-    fn take(&mut self, batch: RecordBatch) -> Result<(), Fault> {
-        Ok(self.0.write(&batch)?)
-    }
-
-    fn end(self: Box<Self>) -> Result<(), Fault> {
-        self.0.close()?;
-        Ok(())
+/// The name of a format in messages.
+fn form(output: Output) -> &'static str {
+    match output {
+        Output::Table => "a table",
+        Output::Json => "json",
+        Output::Csv => "csv",
+        Output::Parquet => "parquet",
     }
 }

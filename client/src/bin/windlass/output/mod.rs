@@ -1,10 +1,29 @@
-//! Prints text tables, or a single JSON document.
+//! What commands print: text that adapts to the terminal, or a single JSON document.
+//!
+//! ```text
+//! Table ─render(Layout)→ text ─┬→ stdout (results)
+//! documents ─json→ JSON ───────┘  stderr (progress, warnings, errors)
+//! ```
 
+mod table;
+mod terminal;
+mod wrap;
+
+use std::fmt;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use comfy_table::{CellAlignment, Table, presets};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
+
+pub(crate) use table::{Cell, Table, fields, name, number, prose, word};
+pub(crate) use terminal::{Layout, Tone};
+pub(crate) use wrap::{width_of, wrap};
+
+/// What is shown instead of a number that nobody knows.
+pub(crate) const UNKNOWN: &str = "?";
+/// What is shown where there can be no value.
+pub(crate) const NONE: &str = "-";
 
 /// Prints one JSON document and nothing else.
 pub(crate) fn json<T: Serialize>(value: &T) -> io::Result<()> {
@@ -13,12 +32,30 @@ pub(crate) fn json<T: Serialize>(value: &T) -> io::Result<()> {
     self::text(&text)
 }
 
+/// Prints a table on stdout.
+pub(crate) fn table(table: &Table) -> io::Result<()> {
+    text(&table.render(Layout::stdout()))
+}
+
+/// Prints a line on stderr. There is nobody to tell if that is not possible, as in `2>&1 | head`.
+pub(crate) fn note(line: impl fmt::Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
 /// Prints text as it is; a closed pipe (`| head`) is not an error.
 pub(crate) fn text(text: &str) -> io::Result<()> {
     match Stdout.write_all(text.as_bytes()).and_then(|()| Stdout.flush()) {
         Err(_) if reader_has_closed() => Ok(()),
         outcome => outcome,
     }
+}
+
+/// Whether anything was printed on stdout.
+static PRINTED: AtomicBool = AtomicBool::new(false);
+
+/// Whether anything was printed on stdout.
+pub(crate) fn has_printed() -> bool {
+    PRINTED.load(Ordering::Relaxed)
 }
 
 /// Whether the reader of stdout has closed it.
@@ -45,35 +82,13 @@ impl Stdout {
 
 impl Write for Stdout {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        PRINTED.fetch_or(!bytes.is_empty(), Ordering::Relaxed);
         Self::note(io::stdout().write(bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Self::note(io::stdout().flush())
     }
-}
-
-/// Rows of text under headings, without frames; the columns of `right` (counted from 0) are right-aligned.
-pub(crate) fn columns(headings: &[&str], rows: Vec<Vec<String>>, right: &[usize]) -> String {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_header(headings.to_vec());
-    for row in rows {
-        table.add_row(row);
-    }
-    for index in 0..headings.len() {
-        if let Some(column) = table.column_mut(index) {
-            column.set_padding((0, 2));
-            if right.contains(&index) {
-                column.set_cell_alignment(CellAlignment::Right);
-            }
-        }
-    }
-    let mut text = String::new();
-    for line in table.lines() {
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
 }
 
 /// A number with its thousands separated: `1,234,567`.
@@ -101,4 +116,20 @@ pub(crate) fn duration(ms: u64) -> String {
         1_000..60_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
         _ => format!("{} min {:02} s", ms / 60_000, ms % 60_000 / 1_000),
     }
+}
+
+/// A time with its zone, UTC.
+pub(crate) fn time(at: DateTime<Utc>) -> String {
+    at.format("%F %TZ").to_string()
+}
+
+/// A value, or [`UNKNOWN`].
+pub(crate) fn or_unknown<T>(value: Option<T>, form: impl FnOnce(T) -> String) -> String {
+    value.map_or_else(|| UNKNOWN.to_owned(), form)
+}
+
+/// A number of things: `1 stage`, `2 stages`.
+pub(crate) fn things(number: usize, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {thing}{plural}", count(number as u64))
 }

@@ -1,0 +1,143 @@
+//! What plans and runs say: known numbers only, and the same numbers everywhere.
+
+use serde_json::Value;
+
+use super::shop::{ORDERS, Shop, text};
+
+/// The stages of a table of text, by their first column, with their other cells.
+fn cells<'t>(table: &'t str, name: &str) -> Vec<&'t str> {
+    let line = table.lines().find(|line| line.split_whitespace().next() == Some(name));
+    let line = line.unwrap_or_else(|| panic!("no line of {name}: {table}"));
+    line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect()
+}
+
+#[test]
+fn a_plan_is_short_and_tells_all_of_a_stage_that_is_asked_for() {
+    let shop = Shop::new();
+    let first = shop.shown(&["plan"]);
+    assert!(first.starts_with("shop: 2 stages, 2 full\n"), "{first}");
+    assert!(first.lines().all(|line| line.chars().count() <= 80), "{first}");
+    // Neither the rows of files nor those of stages that run before are known.
+    assert_eq!(cells(&first, "orders_clean")[1..], ["full", "?", "73 B", "not built yet"], "{first}");
+    assert_eq!(cells(&first, "totals_of_each_customer")[1..], ["full", "?", "?", "not built yet"], "{first}");
+    assert!(!first.contains("0 rows"), "{first}");
+
+    shop.windlass(&["run"]).assert().success();
+    let second = shop.shown(&["plan"]);
+    assert!(second.starts_with("shop: 2 stages, 2 reuse\n"), "{second}");
+    assert_eq!(cells(&second, "orders_clean")[1..], ["reuse", "-", "-", "nothing has changed"]);
+    // Its own tables are pinned, and are no sources.
+    assert!(shop.document(&["plan"])["pins"].as_array().unwrap().iter().any(|pin| pin["source"] == "orders_clean"));
+    let (sources, _) = second.split_once("STAGE").unwrap();
+    assert!(sources.contains("orders ") && !sources.contains("orders_clean"), "{second}");
+
+    shop.write("orders.csv", &format!("{ORDERS}4,ada,1.5,EUR\n"));
+    let third = shop.shown(&["plan"]);
+    assert_eq!(cells(&third, "orders_clean").last(), Some(&"orders changed"));
+    assert_eq!(cells(&third, "totals_of_each_customer").last(), Some(&"orders_clean changed: affected_keys"));
+    assert!(third.lines().all(|line| line.chars().count() <= 80), "{third}");
+    assert!(!third.contains("location") && !third.contains("orders.csv"), "{third}");
+
+    // Everything about one stage, or about all.
+    let details = shop.shown(&["plan", "totals_of_each_customer"]);
+    for part in ["waits for", "orders_clean", "rows of every (customer) that changes can touch", "COLUMN", "writes"] {
+        assert!(details.contains(part), "{part}: {details}");
+    }
+    let verbose = shop.shown(&["plan", "-v"]);
+    for part in ["orders.csv", "LOCATION", "does not ask to be incremental", "rows of every (customer)"] {
+        assert!(verbose.contains(part), "{part}: {verbose}");
+    }
+    let unknown = shop.windlass(&["plan", "totals"]).assert().code(1);
+    assert!(text(&unknown.get_output().stderr).contains("WL0741"));
+
+    shop.write("stages/orders_clean.sql", "SELECT order_id, customer, amount, currency FROM orders");
+    assert_eq!(cells(&shop.shown(&["plan"]), "orders_clean").last(), Some(&"definition changed"));
+    assert_eq!(cells(&shop.shown(&["plan", "--full-refresh"]), "orders_clean").last(), Some(&"full refresh"));
+}
+
+#[test]
+fn the_summary_of_a_run_counts_what_is_written_changed_and_there() {
+    let shop = Shop::new();
+    let run = |args: &[&str]| {
+        let output = shop.windlass(&[&["run"], args].concat()).assert().success().get_output().clone();
+        (text(&output.stdout), text(&output.stderr))
+    };
+    let stage = |record: &Value, name: &str| {
+        let stages = record["stages"].as_array().unwrap();
+        stages.iter().find(|stage| stage["stage"] == name).unwrap()["receipt"].clone()
+    };
+    let totals = "totals_of_each_customer";
+    let (summary, progress) = run(&[]);
+    assert!(progress.contains("run of shop: 2 stages\n"), "{progress}");
+    assert!(summary.contains("2 stages run: 4 rows written, all of 2 tables replaced, 4 in all tables; "), "{summary}");
+    assert_eq!(cells(&summary, "orders_clean")[1..7], ["committed", "full", "1", "2", "all", "2"], "{summary}");
+
+    let (summary, progress) = run(&[]);
+    assert!(progress.contains("run of shop: 0 stages to run, 2 reused"), "{progress}");
+    assert!(!progress.contains("pinned    orders_clean"), "{progress}");
+    assert!(summary.contains("0 stages run, 2 reused: 0 rows written, 4 in all tables; "), "{summary}");
+    let reused = cells(&summary, totals);
+    assert_eq!(reused[1..8], ["reused", "-", "1", "-", "-", "2", "-"], "{summary}");
+
+    shop.write("orders.csv", &format!("{ORDERS}4,ada,1.5,EUR\n"));
+    let (summary, progress) = run(&["-s", totals]);
+    assert!(progress.contains("0 stages to run, 1 reused"), "{progress} {summary}");
+    let (summary, progress) = run(&[]);
+    assert!(progress.contains("run of shop: 2 stages\n"), "{progress}");
+    assert_eq!(cells(&summary, "orders_clean")[1..7], ["committed", "full", "2", "3", "all", "3"], "{summary}");
+    let record = shop.document(&["runs", "show"]);
+    let receipt = stage(&record, totals);
+    assert_eq!((&receipt["changed_rows"], &receipt["table_rows"]), (&1.into(), &2.into()), "{record}");
+    assert_eq!(cells(&summary, totals)[5..7], ["1", "2"], "{summary}");
+    assert!(summary.contains(" 1 changed, all of 1 table replaced, 5 in all tables; "), "{summary}");
+
+    // What is shown of the run later has the same numbers.
+    let shown = shop.shown(&["runs", "show"]);
+    assert_eq!(cells(&shown, totals), cells(&summary, totals));
+}
+
+#[test]
+fn runs_are_shown_with_their_target_selection_and_zone() {
+    let shop = Shop::new();
+    shop.windlass(&["run"]).assert().success();
+    shop.windlass(&["run", "--target", "dev", "-s", "orders_clean"]).assert().success();
+    shop.windlass(&["run", "--target", "dev", "-s", "+totals_of_each_customer", "--exclude", "orders_clean"])
+        .assert()
+        .success();
+    // A target without a home of its own shares the default one.
+    shop.write(
+        "windlass.yaml",
+        &format!("{}  test: {{}}\n", std::fs::read_to_string(shop.dir().join("windlass.yaml")).unwrap()),
+    );
+    shop.windlass(&["run", "--target", "test"]).assert().success();
+    let targets = |args: &[&str]| -> Vec<Value> {
+        let runs = shop.document(&[&["runs", "list"], args].concat());
+        runs.as_array().unwrap().iter().map(|run| run["target"].clone()).collect()
+    };
+    assert_eq!(targets(&[]), [Value::from("test"), Value::Null]);
+    assert_eq!(targets(&["--target", "test"]), ["test"]);
+    assert_eq!(targets(&["--target", "dev"]), ["dev", "dev"]);
+    assert_eq!(targets(&["--target", "dev", "--limit", "1"]), ["dev"]);
+
+    let listed = shop.shown(&["runs", "list", "--target", "dev"]);
+    assert!(listed.contains("+totals_of_each_customer --exclude orders_clean"), "{listed}");
+    let zone = regex::Regex::new(r"\d{4}-\d\d-\d\d \d\d:\d\dZ").unwrap();
+    assert_eq!(zone.find_iter(&listed).count(), 2, "{listed}");
+    // The listed id is enough to name the run.
+    let id = listed.lines().nth(2).unwrap().split_whitespace().next().unwrap();
+    let shown = shop.shown(&["runs", "show", id, "--target", "dev"]);
+    assert!(shown.contains("target     dev\nselection  orders_clean\n"), "{shown}");
+    assert!(regex::Regex::new(r"started    \S+ \d\d:\d\d:\d\dZ on ").unwrap().is_match(&shown), "{shown}");
+    let log = shop.shown(&["runs", "log", "--target", "dev"]);
+    let first = log.lines().next().unwrap();
+    assert!(first.contains("target=dev") && first.contains("select=+totals_of_each_customer"), "{first}");
+    assert!(regex::Regex::new(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info ").unwrap().is_match(first), "{first}");
+    let explain = ["explain", "latest", "totals_of_each_customer", "--target", "dev", "--plan", "logical"];
+    let explained = shop.shown(&explain);
+    let head = explained.lines().next().unwrap();
+    assert!(head.starts_with("-- logical plan of totals_of_each_customer in run "), "{explained}");
+    assert!(head.ends_with("target dev, selection +totals_of_each_customer --exclude orders_clean"), "{head}");
+
+    let none = shop.windlass(&["runs", "show", "--target", "nothing"]).assert().code(1);
+    assert!(!none.get_output().stderr.is_empty());
+}
