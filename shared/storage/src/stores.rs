@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use url::{Position, Url};
 
 use super::connector::FirstContact;
-use super::credentials::{Missing, is_on, missing_for_azure, missing_for_google, missing_for_s3};
+use super::credentials::{Missing, is_metadata_asked, is_on, missing_for_azure, missing_for_google, missing_for_s3};
 use super::disk::SyncedDisk;
 use super::{Location, StorageError};
 
@@ -88,7 +88,7 @@ fn open_store(url: &Url, root: &str) -> Result<Arc<dyn ObjectStore>, StorageErro
         ObjectStoreScheme::Memory => Arc::new(InMemory::new()),
         ObjectStoreScheme::AmazonS3 => {
             let store = AmazonS3Builder::from_env().with_url(url.as_str()).with_retry(retry());
-            check(missing_for_s3(&store))?;
+            check(missing_for_s3(&store, is_metadata_asked))?;
             if let Some(endpoint) = plain_http(&store) {
                 return Err(StorageError::PlainHttp { location: root.to_owned(), endpoint });
             }
@@ -96,12 +96,12 @@ fn open_store(url: &Url, root: &str) -> Result<Arc<dyn ObjectStore>, StorageErro
         }
         ObjectStoreScheme::GoogleCloudStorage => {
             let store = GoogleCloudStorageBuilder::from_env().with_url(url.as_str()).with_retry(retry());
-            check(missing_for_google(&store))?;
+            check(missing_for_google(&store, is_metadata_asked))?;
             Arc::new(store.with_http_connector(FirstContact).build().map_err(failed)?)
         }
         ObjectStoreScheme::MicrosoftAzure => {
             let store = MicrosoftAzureBuilder::from_env().with_url(url.as_str()).with_retry(retry());
-            check(missing_for_azure(&store))?;
+            check(missing_for_azure(&store, is_metadata_asked))?;
             Arc::new(store.with_http_connector(FirstContact).build().map_err(failed)?)
         }
         other => {
