@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use ballista_core::JobId;
 use ballista_core::serde::protobuf::task_status::Status as TaskStatus;
-use ballista_scheduler::display::format_stage_metrics;
+use ballista_scheduler::display::{DisplayableBallistaExecutionPlan, format_stage_metrics};
 use ballista_scheduler::state::execution_graph::ExecutionGraphBox;
 use ballista_scheduler::state::execution_stage::{ExecutionStage, TaskInfo};
 use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
@@ -174,7 +174,8 @@ pub(super) fn of_whole(
         attempts: 1,
         feeds: Vec::new(),
         plan: displayable(plan).indent(false).to_string(),
-        analyzed: format_stage_metrics(plan, &metrics),
+        // The plan has run here and holds its metrics already: they are not to be added once more.
+        analyzed: DisplayableBallistaExecutionPlan::new(plan, &metrics).indent().to_string(),
         tasks,
         operators: operators(plan, &metrics),
     };

@@ -13,6 +13,7 @@ mod mistakes;
 mod ports;
 mod quarantine;
 mod reading;
+mod reference;
 mod registry;
 mod results;
 mod shop;

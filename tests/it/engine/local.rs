@@ -63,6 +63,8 @@ async fn a_job_has_rows_and_leaves_its_evidence() {
         .filter_map(|(name, value)| (name == "output_rows").then_some(*value))
         .sum();
     assert_eq!(read, 6 * ROWS_PER_FILE, "{}", stage.analyzed);
+    let root = stage.analyzed.lines().next().unwrap();
+    assert!(root.contains("output_rows=7,") || root.contains("output_rows=7]"), "{root}");
     let gets = stage.operators[0].metrics.iter().find(|(name, _)| name == "store_gets");
     assert!(gets.is_some_and(|(_, gets)| *gets > 0), "{:?}", stage.operators[0].metrics);
 }
