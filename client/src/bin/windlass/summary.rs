@@ -77,7 +77,11 @@ fn row(stage: &StageSummary) -> Vec<Cell> {
         written(lasting(stage).map(|receipt| or_unknown(receipt.table_rows, count))),
         written(committed.map(|receipt| bytes(receipt.bytes))),
         written(Some(stage.duration_ms).filter(|ms| *ms > 0 && !is_reused(stage)).map(duration)),
-        written(Some(stage.attempts).filter(|attempts| *attempts > 0).map(|attempts| attempts.to_string())),
+        written(
+            Some(stage.attempts)
+                .filter(|attempts| *attempts > 0 && !is_reused(stage))
+                .map(|attempts| attempts.to_string()),
+        ),
     ]
 }
 
@@ -135,7 +139,10 @@ fn totals(record: &RunRecord) -> String {
     }
     let receipts = || ran.iter().filter_map(|stage| stage.receipt.as_ref());
     let rows: u64 = receipts().map(|receipt| receipt.rows).sum();
-    sentence.push_str(&format!(": {} rows written", count(rows)));
+    match ran.is_empty() {
+        true => sentence.push_str(": nothing written"),
+        false => sentence.push_str(&format!(": {} rows written", count(rows))),
+    }
     let replaced = ran.iter().filter(|stage| is_replaced(stage)).count();
     let counted: Vec<&StageReceipt> =
         ran.iter().filter(|stage| !is_replaced(stage)).filter_map(|stage| lasting(stage)).collect();
@@ -146,9 +153,15 @@ fn totals(record: &RunRecord) -> String {
     if replaced > 0 {
         sentence.push_str(&format!(", all of {} replaced", things(replaced, "table")));
     }
-    let total: Option<u64> = record.stages.iter().filter_map(lasting).map(|receipt| receipt.table_rows).sum();
-    let written: u64 = receipts().map(|receipt| receipt.bytes).sum();
-    sentence.push_str(&format!(", {} in all tables; {}", or_unknown(total, count), bytes(written)));
+    let tables: Vec<&StageReceipt> = record.stages.iter().filter_map(lasting).collect();
+    if !tables.is_empty() {
+        let total: Option<u64> = tables.iter().map(|receipt| receipt.table_rows).sum();
+        sentence.push_str(&format!(", {} rows in all tables", or_unknown(total, count)));
+    }
+    if !ran.is_empty() {
+        let written: u64 = receipts().map(|receipt| receipt.bytes).sum();
+        sentence.push_str(&format!("; {}", bytes(written)));
+    }
     let took = record.ended_at.map(|ended| (ended - record.started_at).num_milliseconds());
     if let Some(ms) = took.and_then(|ms| u64::try_from(ms).ok()) {
         sentence.push_str(&format!(" in {}", duration(ms)));
@@ -184,3 +197,6 @@ pub(crate) fn tone_of_run(status: RunStatus) -> Tone {
 pub(crate) fn is_reused(stage: &StageSummary) -> bool {
     stage.receipt.as_ref().is_some_and(|receipt| receipt.outcome == ReceiptOutcome::Reused)
 }
+
+#[cfg(test)]
+mod tests;

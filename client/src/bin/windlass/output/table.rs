@@ -49,6 +49,9 @@ enum Kind {
 const STEPS: [(Kind, usize); 5] =
     [(Kind::Prose, 24), (Kind::Name, 20), (Kind::Prose, 14), (Kind::Name, 12), (Kind::Prose, 10)];
 
+/// Where prose of readable tables is wrapped if lines may have any length.
+const READABLE_COLUMNS: usize = 80;
+
 /// A column that may be left out is not made narrower than this.
 const OPTIONAL_COLUMNS: usize = 20;
 
@@ -106,6 +109,7 @@ pub(crate) struct Table {
     columns: Vec<Column>,
     rows: Vec<Vec<Cell>>,
     framed: bool,
+    readable: bool,
 }
 
 /// A line of a cell, and the spaces around it.
@@ -118,7 +122,7 @@ struct Piece {
 impl Table {
     /// A table without rows.
     pub(crate) fn new(columns: impl Into<Vec<Column>>) -> Self {
-        Self { columns: columns.into(), rows: Vec::new(), framed: false }
+        Self { columns: columns.into(), rows: Vec::new(), framed: false, readable: false }
     }
 
     /// The table with more rows. Cells that are missing at the end of a row are empty.
@@ -135,6 +139,11 @@ impl Table {
     /// The table with lines around its cells.
     pub(crate) fn framed(self) -> Self {
         Self { framed: true, ..self }
+    }
+
+    /// The table for people, wherever it goes: where lines may have any length its prose is wrapped nevertheless.
+    pub(crate) fn readable(self) -> Self {
+        Self { readable: true, ..self }
     }
 
     /// The table as text.
@@ -185,6 +194,7 @@ impl Table {
 
     /// The widths of the columns; `None` if there is not enough room for them.
     fn widths(&self, room: Option<usize>) -> Option<Vec<usize>> {
+        let is_limited = room.is_some();
         let least: Vec<usize> = self.columns.iter().map(|column| width_of(&column.heading)).collect();
         let mut widths = least.clone();
         for row in &self.rows {
@@ -192,10 +202,13 @@ impl Table {
                 *width = width_of(&cell.text).max(*width);
             }
         }
-        let Some(room) = room else { return Some(widths) };
         let between = if self.framed { widths.len() * 3 + 1 } else { widths.len().saturating_sub(1) * GAP };
-        let room = room.checked_sub(between)?;
-        for (kind, step) in STEPS {
+        let Some(room) = room.or(self.readable.then_some(READABLE_COLUMNS)) else { return Some(widths) };
+        let room = match is_limited {
+            true => room.checked_sub(between)?,
+            false => room.saturating_sub(between),
+        };
+        for (kind, step) in STEPS.into_iter().filter(|(kind, _)| is_limited || *kind == Kind::Prose) {
             while widths.iter().sum::<usize>() > room {
                 let is_reducible = |index: &usize| {
                     let column = &self.columns[*index];
@@ -208,7 +221,7 @@ impl Table {
                 }
             }
         }
-        (widths.iter().sum::<usize>() <= room).then_some(widths)
+        (!is_limited || widths.iter().sum::<usize>() <= room).then_some(widths)
     }
 
     /// The lines of a row, each as the pieces of its cells.
@@ -305,21 +318,94 @@ mod tests {
 
     #[test]
     fn cells_are_wrapped_only_where_there_is_no_room() {
-        assert_eq!(shown(None), "NONE");
-        assert_eq!(shown(Some(80)), "80");
-        assert_eq!(shown(Some(60)), "60");
+        assert_eq!(
+            format!("\n{}", shown(None)),
+            r"
+STAGE                       STATUS   ROWS  WHY
+orders_clean                full    1,204  its table has no rows of a run yet
+customers_of_the_last_year  reuse          neither its definition nor what it reads has changed
+"
+        );
+        assert_eq!(
+            format!("\n{}", shown(Some(80))),
+            r"
+STAGE                       STATUS   ROWS  WHY
+orders_clean                full    1,204  its table has no rows of a run yet
+customers_of_the_last_year  reuse          neither its definition nor what it
+                                           reads has changed
+"
+        );
+        assert_eq!(
+            format!("\n{}", shown(Some(60))),
+            r"
+STAGE                 STATUS   ROWS  WHY
+orders_clean          full    1,204  its table has no rows
+                                     of a run yet
+customers_of_the_     reuse          neither its definition
+last_year                            nor what it reads has
+                                     changed
+"
+        );
+    }
+
+    #[test]
+    fn prose_of_readable_tables_is_wrapped_wherever_it_goes() {
+        assert_eq!(sample().readable().render(Layout { width: None, colour: false }), shown(Some(80)));
     }
 
     #[test]
     fn rows_become_blocks_where_columns_have_no_room() {
-        assert_eq!(shown(Some(30)), "30");
+        assert_eq!(
+            format!("\n{}", shown(Some(30))),
+            r"
+STAGE   orders_clean
+STATUS  full
+ROWS    1,204
+WHY     its table has no rows
+        of a run yet
+
+STAGE   customers_of_the_last_
+        year
+STATUS  reuse
+WHY     neither its definition
+        nor what it reads has
+        changed
+"
+        );
     }
 
     #[test]
     fn a_frame_is_as_wide_as_the_table() {
         let text = sample().framed().render(Layout { width: Some(70), colour: false });
         assert!(text.lines().all(|line| width_of(line) == 70), "{text}");
-        assert_eq!(text, "FRAME");
+        assert_eq!(
+            format!("\n{text}"),
+            r"
++------------------------+--------+-------+--------------------------+
+| STAGE                  | STATUS |  ROWS | WHY                      |
++------------------------+--------+-------+--------------------------+
+| orders_clean           | full   | 1,204 | its table has no rows of |
+|                        |        |       | a run yet                |
+| customers_of_the_last_ | reuse  |       | neither its definition   |
+| year                   |        |       | nor what it reads has    |
+|                        |        |       | changed                  |
++------------------------+--------+-------+--------------------------+
+"
+        );
+    }
+
+    #[test]
+    fn optional_columns_are_left_out_before_rows_become_blocks() {
+        let row = vec![Cell::from("a_stage"), Cell::from("12"), Cell::from("a location of quite some length")];
+        let table = Table::new([name("STAGE"), number("ROWS"), prose("LOCATION").optional()]).with([row]);
+        let shown = |width| table.render(Layout { width: Some(width), colour: false });
+        assert_eq!(
+            shown(35),
+            "STAGE    ROWS  LOCATION\na_stage    12  a location of quite\n               some length\n"
+        );
+        assert_eq!(shown(34), "STAGE    ROWS\na_stage    12\n");
+        // Where there is no room for columns at all there is room for everything.
+        assert!(shown(12).contains("LOCATION"));
     }
 
     #[test]

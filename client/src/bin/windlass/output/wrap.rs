@@ -3,7 +3,7 @@
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Words that are too long are broken after one of these, if there is one.
-const BREAKS: [char; 8] = ['_', '/', '.', ',', ':', '-', '=', '&'];
+const BREAKS: [char; 7] = ['_', '/', ',', ':', '-', '=', '&'];
 
 /// The columns that the longest line of a text takes.
 pub(crate) fn width_of(text: &str) -> usize {

@@ -56,8 +56,8 @@ fn one_line_tells_how_far_the_run_is() {
     let line = |width| state.line(now, &History::default(), width);
     assert_eq!(line(None), "1 of 3 stages, 1,200 rows, 2.00 KiB, 25 s, b");
     assert_eq!(line(Some(42)), "1 of 3 stages, 1,200 rows, 2.00 KiB, 25 s");
-    assert_eq!(line(Some(30)), "1 of 3 stages, 1,200 rows, 25 s");
-    assert_eq!(line(Some(29)), "1 of 3 stages, 25 s");
+    assert_eq!(line(Some(31)), "1 of 3 stages, 1,200 rows, 25 s");
+    assert_eq!(line(Some(30)), "1 of 3 stages, 25 s");
     assert_eq!(line(Some(3)), "1 of 3 stages");
     for width in 13..60 {
         assert!(width_of(&line(Some(width))) <= width, "{width}");

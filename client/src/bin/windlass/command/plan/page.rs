@@ -24,7 +24,7 @@ pub(super) fn page(plan: &PlannedRun, graph: &PipelineGraph, is_verbose: bool, l
     }
     let columns =
         [name("STAGE"), word("DECISION"), number("INPUT ROWS"), number("INPUT SIZE").optional(), prose("WHY")];
-    let table = Table::new(columns).with(plan.stages.iter().map(stage));
+    let table = Table::new(columns).with(plan.stages.iter().map(stage)).readable();
     text.push_str(&format!("\n{}", table.render(layout)));
     let changes = || plan.stages.iter().flat_map(|stage| stage.changes.iter().map(move |change| (stage, change)));
     if changes().next().is_some() {
