@@ -260,15 +260,15 @@ async fn a_damaged_vector_is_an_error_and_never_a_wrong_row() {
         damaged(|_, vector| vector["storageType"] = json!("x")).await,
     ];
     insta::assert_snapshot!(reported.join("\n"), @r#"
-    External error: the deletion vector of `…/f.parquet` cannot be applied: its checksum is wrong
-    External error: the deletion vector of `…/f.parquet` cannot be applied: its length in the file is not that in the log
-    External error: the deletion vector of `…/f.parquet` cannot be applied: its checksum is wrong
-    External error: the deletion vector of `…/f.parquet` cannot be applied: the log says that it removes 2 rows, but it names 1
-    External error: the deletion vector of `…/f.parquet` cannot be applied: it is not in the portable format
-    External error: the deletion vector of `…/f.parquet` cannot be applied: it names row 3, but the file has 3
+    External error: the deletion vector of `…/f.parquet` cannot be applied: its checksum is wrong [WL0409]
+    External error: the deletion vector of `…/f.parquet` cannot be applied: its length in the file is not that in the log [WL0409]
+    External error: the deletion vector of `…/f.parquet` cannot be applied: its checksum is wrong [WL0409]
+    External error: the deletion vector of `…/f.parquet` cannot be applied: the log says that it removes 2 rows, but it names 1 [WL0409]
+    External error: the deletion vector of `…/f.parquet` cannot be applied: it is not in the portable format [WL0409]
+    External error: the deletion vector of `…/f.parquet` cannot be applied: it names row 3, but the file has 3 [WL0409]
     WL0409 the deletion vector of `f.parquet` cannot be applied: its path is too short
     WL0409 the deletion vector of `f.parquet` cannot be applied: its storage type `x` is not known
     "#);
     let gone = damaged(|folder, _| std::fs::remove_file(vector_file(folder)).unwrap()).await;
-    assert!(gone.contains("not found"), "{gone}");
+    assert!(gone.contains("does not exist any more [WL0445]"), "{gone}");
 }

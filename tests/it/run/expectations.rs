@@ -253,7 +253,7 @@ async fn expectations_that_do_not_fit_are_refused_before_anything_runs() {
         error.problems().unwrap().iter().map(|problem| format!("{} {}", problem.code, problem.message)).collect();
     insta::assert_snapshot!(reported.join("\n"), @"
     WL1031 `not_null_amuont` names `amuont`, which `good` does not have
-    WL1031 `no_condition` cannot be checked in rows of `good`: it yields Int64, not a boolean
+    WL1031 `no_condition` cannot be checked in rows of `good`: it yields BIGINT, not a boolean
     WL1031 `references_id` names `number`, which `orders` does not have
     ");
     assert!(!shop.table("good").exists());

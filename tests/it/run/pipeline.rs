@@ -184,8 +184,8 @@ async fn problems_in_the_sql_are_reported_at_once_and_nothing_runs() {
     let windlass = windlass(&project).await;
     let error = windlass.run(&project, &RunOptions::default()).await.unwrap().wait().await.unwrap_err();
     insta::assert_snapshot!(error.problems().unwrap().to_string(), @"
-    stages/one.sql:1:8: column 'customr' not found [WL0350]
-    stages/two.sql:1:37: invalid function 'nonsense' [WL0350]
+    stages/one.sql:1:8: there is no column `customr` [WL0350]
+    stages/two.sql:1:37: there is no function `nonsense` [WL0350]
     ");
     assert!(!dir.path().join(".windlass/tables").exists());
     windlass.stop().await;

@@ -99,6 +99,8 @@ enum Cause {
 const FOOTER: &str = "Failed to fetch metadata for file ";
 /// How an object store says that an object does not exist, behind its path.
 const NOT_FOUND: &str = " not found: ";
+/// How a store says that an object ends before the range that was asked for.
+const TOO_SHORT: &str = "Out of range";
 const PARQUET: &str = "Parquet error: ";
 
 fn cause_of(error: &ParquetError) -> Cause {
@@ -112,6 +114,7 @@ fn cause_of(error: &ParquetError) -> Cause {
         ParquetError::General(text) if text.starts_with(FOOTER) => match text.rsplit_once(PARQUET) {
             Some((_, reason)) => Cause::Damaged(reason.to_owned()),
             None if text.contains(NOT_FOUND) => Cause::Missing,
+            None if text.contains(TOO_SHORT) => Cause::Damaged("it is shorter than the log says".to_owned()),
             None => Cause::Other,
         },
         _ => Cause::Other,
