@@ -51,8 +51,9 @@ pub(crate) fn place_of_word(text: &str, word: &str) -> Option<Range<usize>> {
     let alone = |at: usize| {
         let (before, behind) = (text[..at].chars().next_back(), text[at + word.len()..].chars().next());
         let (first, last) = (word.chars().next(), word.chars().next_back());
-        !(before.is_some_and(is_name) && first.is_some_and(is_name))
-            && !(behind.is_some_and(is_name) && last.is_some_and(is_name))
+        let continues = before.is_some_and(is_name) && first.is_some_and(is_name);
+        let goes_on = behind.is_some_and(is_name) && last.is_some_and(is_name);
+        !continues && !goes_on
     };
     [header, body].into_iter().find_map(|part| {
         let start = part.start;
