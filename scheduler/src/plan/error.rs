@@ -230,5 +230,7 @@ coded! {
 
 /// What helps a stage that cannot be brought up to date otherwise.
 fn computed_whole(stage: &NodeName) -> String {
-    format!("compute all its rows once with `windlass run --full-refresh {stage}`, or set `incremental: auto`")
+    format!(
+        "compute all its rows once with `windlass run --full-refresh {stage}`, or allow that: `incremental: auto`, and `on_definition_change: rebuild`"
+    )
 }

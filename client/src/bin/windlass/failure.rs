@@ -140,7 +140,7 @@ pub(crate) enum CommandError {
         help: Option<String>,
     },
     /// A contract breaks users of an older version.
-    #[error("{count} changes from `{old}` to `{new}` are breaking")]
+    #[error("{} from `{old}` to `{new}` {} breaking", output::things(*.count, "change"), if *.count == 1 { "is" } else { "are" })]
     Breaking {
         /// The older one.
         old: String,

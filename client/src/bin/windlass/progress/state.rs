@@ -39,10 +39,9 @@ impl RunState {
     pub(super) fn take(&mut self, kind: &LogKind, now: Duration) {
         match kind {
             LogKind::RunStarted { stages, .. } => self.stages = *stages,
+            LogKind::StagePlanned { decision: PlanDecision::Reuse | PlanDecision::View, .. } => {}
             LogKind::StagePlanned { stage, decision, .. } => {
-                if !matches!(decision, PlanDecision::Reuse | PlanDecision::View) {
-                    self.to_run.insert(stage.clone(), *decision);
-                }
+                self.to_run.insert(stage.clone(), *decision);
             }
             LogKind::StageStarted { stage, attempt } => {
                 let running = Running { attempt: *attempt, since: now, tasks: None, committing: false };
