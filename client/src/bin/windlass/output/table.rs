@@ -208,13 +208,7 @@ impl Table {
             true => room.checked_sub(between)?,
             false => room.saturating_sub(between),
         };
-        let has_optional = self.columns.iter().any(|column| column.optional);
-        let is_allowed = |(kind, step): &(Kind, usize)| match kind {
-            // Names are copied: other columns are left out before most of them are broken.
-            Kind::Name => is_limited && !(has_optional && *step < OPTIONAL_COLUMNS),
-            _ => is_limited || *kind == Kind::Prose,
-        };
-        for (kind, step) in STEPS.into_iter().filter(is_allowed) {
+        for (kind, step) in STEPS.into_iter().filter(|(kind, _)| is_limited || *kind == Kind::Prose) {
             while widths.iter().sum::<usize>() > room {
                 let is_reducible = |index: &usize| {
                     let column = &self.columns[*index];
