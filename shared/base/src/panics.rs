@@ -10,7 +10,10 @@
 use std::any::Any;
 use std::backtrace::Backtrace;
 use std::cell::Cell;
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -160,9 +163,10 @@ fn text(program: &str, version: &str, message: &str, place: &str) -> String {
 }
 
 fn write_report(program: &str, text: &str) -> Option<PathBuf> {
-    let name = format!("{program}-panic-{}-{}.txt", std::process::id(), WRITTEN.load(Ordering::Relaxed));
-    let file = std::env::temp_dir().join(name);
-    std::fs::write(&file, text).ok().map(|()| file)
+    // The folder may be everybody's: the name cannot be foreseen, an existing file is left alone, and nobody else reads it.
+    let file = std::env::temp_dir().join(format!("{program}-panic-{}.txt", uuid::Uuid::new_v4().simple()));
+    let mut written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file).ok()?;
+    written.write_all(text.as_bytes()).ok().map(|()| file)
 }
 
 /// The message of a panic.

@@ -26,14 +26,14 @@ fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/schema/command")
 }
 
-/// The schemas in docs/ are those of the types. `WINDLASS_UPDATE=1` writes them.
+/// The schemas in docs/ are those of the types. `UPDATE_DOCS=1` writes them.
 #[test]
 fn the_documented_schemas_are_those_of_the_types() {
     let current: BTreeMap<String, String> = schemas()
         .into_iter()
         .map(|(name, schema)| (format!("{name}.schema.json"), serde_json::to_string_pretty(&schema).unwrap() + "\n"))
         .collect();
-    if std::env::var_os("WINDLASS_UPDATE").is_some() {
+    if std::env::var_os("UPDATE_DOCS").is_some() {
         let _ = fs::remove_dir_all(folder());
         fs::create_dir_all(folder()).unwrap();
         for (name, schema) in &current {
@@ -44,7 +44,7 @@ fn the_documented_schemas_are_those_of_the_types() {
     assert_eq!(written.collect::<BTreeSet<_>>(), current.keys().cloned().collect());
     for (name, schema) in &current {
         let written = fs::read_to_string(folder().join(name)).unwrap();
-        assert!(written == *schema, "docs/schema/command/{name} is stale: run this test with WINDLASS_UPDATE=1");
+        assert!(written == *schema, "docs/schema/command/{name} is stale: run this test with UPDATE_DOCS=1");
     }
 }
 

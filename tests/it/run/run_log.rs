@@ -5,17 +5,17 @@ use std::path::PathBuf;
 use serde_json::Value;
 use windlass_evidence::artifact::log_schema;
 
-/// The schema in docs/ is that of the types. `WINDLASS_UPDATE=1` writes it.
+/// The schema in docs/ is that of the types. `UPDATE_DOCS=1` writes it.
 #[test]
 fn the_documented_schema_is_that_of_the_types() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../docs/schema/run-log.schema.json");
     let current = serde_json::to_string_pretty(&log_schema()).unwrap() + "\n";
-    if std::env::var_os("WINDLASS_UPDATE").is_some() {
+    if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, &current).unwrap();
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(written == current, "docs/schema/run-log.schema.json is stale: run this test with WINDLASS_UPDATE=1");
+    assert!(written == current, "docs/schema/run-log.schema.json is stale: run this test with UPDATE_DOCS=1");
 }
 
 #[test]
