@@ -475,11 +475,11 @@ async fn a_damaged_bundle_is_named_and_does_not_hide_the_others() {
     assert_eq!((error.code().0, error.is_retryable()), ("WL0623", false));
 }
 
-/// A bundle of format 1 as it was first written. `WINDLASS_UPDATE=1` writes it if it does not exist.
+/// A bundle of format 1 as it was first written. `UPDATE_DOCS=1` writes it if it does not exist.
 #[tokio::test]
 async fn a_bundle_of_the_first_format_remains_readable() {
     let frozen = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden/bundle_v1");
-    if std::env::var_os("WINDLASS_UPDATE").is_some() && !frozen.exists() {
+    if std::env::var_os("UPDATE_DOCS").is_some() && !frozen.exists() {
         std::fs::create_dir_all(&frozen).unwrap();
         write_bundle(&on_disk(&frozen), "r1").await;
     }
