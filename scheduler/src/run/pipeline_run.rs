@@ -274,6 +274,7 @@ fn close_record(record: &mut RunRecord, state: &RunState, plan: &RunPlan, lineag
             strategy: lineage.and_then(|stage| stage.strategy),
             touched: lineage.and_then(|stage| stage.touched),
             from_changes: lineage.is_some_and(|stage| stage.from_changes),
+            fallback: lineage.and_then(|stage| stage.fallback.clone()),
             ..summary_of(node, stage)
         })
     };
@@ -306,6 +307,7 @@ fn reused_summary(stage: &ReusedStage, table_rows: Option<u64>) -> StageSummary 
         strategy: None,
         touched: None,
         from_changes: false,
+        fallback: None,
     }
 }
 
@@ -325,6 +327,7 @@ fn summary_of(node: &StagePlanNode, stage: &StageState) -> StageSummary {
         strategy: None,
         touched: None,
         from_changes: false,
+        fallback: None,
         duration_ms: u64::try_from(duration).unwrap_or_default(),
         failure: match &stage.phase {
             StagePhase::Failed { failure } => Some(failure.clone()),

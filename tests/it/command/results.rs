@@ -145,3 +145,29 @@ fn runs_are_shown_with_their_target_selection_and_zone() {
     let none = shop.windlass(&["runs", "show", "--target", "nothing"]).assert().code(1);
     assert!(!none.get_output().stderr.is_empty());
 }
+
+#[test]
+fn a_run_that_computes_all_rows_instead_of_the_changes_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |file: &str, text: &str| {
+        std::fs::create_dir_all(dir.path().join(file).parent().unwrap()).unwrap();
+        std::fs::write(dir.path().join(file), text).unwrap();
+    };
+    let rows = "{ kind: rows, columns: { id: long, v: long }, rows: [[1, 10], [2, 20]] }";
+    write("windlass.yaml", &format!("name: p\nsources: {{ r: {rows} }}\ndefaults: {{ incremental: auto }}\n"));
+    write("stages/a.sql", "/* windlass\nio: { key: [id] }\n*/\nSELECT id, v FROM r\n");
+    write("stages/b.sql", "/* windlass\nio: { key: [id] }\n*/\nSELECT id, sum(v) AS s FROM a GROUP BY id\n");
+    super::windlass(dir.path()).arg("run").assert().success();
+    // The changes of `a` cannot be read across a change of its columns, which only the run makes.
+    write("stages/a.sql", "/* windlass\nio: { key: [id], not_null: [id, v] }\n*/\nSELECT id, v FROM r\n");
+    let planned = super::json(super::windlass(dir.path()).arg("plan"));
+    assert_eq!(planned["stages"][1]["decision"], "incremental", "{planned}");
+    let run = super::windlass(dir.path()).arg("run").output().unwrap();
+    let printed = String::from_utf8(run.stdout).unwrap();
+    assert!(printed.contains("b computed all rows instead of what had changed: the columns of"), "{printed}");
+    let shown = super::json(super::windlass(dir.path()).args(["runs", "show"]));
+    assert!(shown.to_string().contains("\"fallback\":\"the columns of"), "{shown}");
+    // The next run has changes to apply again, or nothing to do.
+    let next = super::windlass(dir.path()).arg("run").output().unwrap();
+    assert!(!String::from_utf8(next.stdout).unwrap().contains("instead of what had changed"));
+}

@@ -90,6 +90,7 @@ fn ended(run_id: &str) -> RunRecord {
         strategy: None,
         touched: None,
         from_changes: false,
+        fallback: None,
         duration_ms: 20,
         failure: None,
         skipped_because_of: None,
@@ -206,6 +207,7 @@ fn lineage() -> LineageRecord {
         strategy: None,
         touched: None,
         from_changes: false,
+        fallback: None,
         changes: Vec::new(),
         output_version: Some(TableVersion(4)),
     };

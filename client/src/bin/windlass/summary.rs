@@ -26,7 +26,7 @@ pub(crate) fn stages(record: &RunRecord, layout: Layout) -> String {
     Table::new(columns).with(record.stages.iter().map(row)).render(layout)
 }
 
-/// What went wrong with the stages of a run, and its warnings.
+/// What went wrong with the stages of a run, or otherwise than planned, and its warnings.
 pub(crate) fn failures(record: &RunRecord, layout: Layout) -> String {
     let mut text = String::new();
     for stage in &record.stages {
@@ -38,6 +38,13 @@ pub(crate) fn failures(record: &RunRecord, layout: Layout) -> String {
             if let Some(report) = panic_report(&failure.code) {
                 paragraph(&mut text, layout, &format!("  {report}"));
             }
+        }
+        if let Some(reason) = &stage.fallback {
+            paragraph(
+                &mut text,
+                layout,
+                &format!("\n{} computed all rows instead of what had changed: {reason}", stage.stage),
+            );
         }
         if let Some(cause) = &stage.skipped_because_of {
             paragraph(&mut text, layout, &format!("\n{} was skipped: it needs {cause}", stage.stage));

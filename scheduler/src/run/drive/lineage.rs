@@ -30,6 +30,7 @@ pub(in crate::run) fn lineage(
         strategy: None,
         touched: None,
         from_changes: false,
+        fallback: None,
         changes: Vec::new(),
         output_version: Some(stage.version),
     });
@@ -51,6 +52,7 @@ pub(in crate::run) fn lineage(
             strategy: note.strategy,
             touched: note.touched,
             from_changes: note.from_changes,
+            fallback: note.fallback.clone(),
             changes: note.changes.clone(),
             output_version: receipt.map(|receipt| receipt.version),
         })

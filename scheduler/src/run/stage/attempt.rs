@@ -215,6 +215,7 @@ impl<'r> StageRun<'r> {
         notes.strategy = strategy;
         notes.touched = None;
         notes.from_changes = false;
+        notes.fallback = None;
     }
 
     /// Notes that the table is used as it is.

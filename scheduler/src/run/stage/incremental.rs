@@ -132,7 +132,11 @@ impl StageRun<'_> {
     ) -> Result<StagedWrite, Failure> {
         match self.stage.table.incremental {
             Incremental::Strict => Err(self.refused(reason)),
-            Incremental::Auto | Incremental::Off => self.full(Some(table_context)).await,
+            Incremental::Auto | Incremental::Off => {
+                let staged = self.full(Some(table_context)).await?;
+                self.notes().fallback = Some(reason);
+                Ok(staged)
+            }
         }
     }
 

@@ -26,6 +26,8 @@ pub(in crate::run) struct StageNotes {
     pub(in crate::run) touched: Option<TouchedRows>,
     /// Whether affected keys got their new rows from the changes and the table alone.
     pub(in crate::run) from_changes: bool,
+    /// Why all rows were computed although changes were to be applied.
+    pub(in crate::run) fallback: Option<String>,
     /// What of each input was applied.
     pub(in crate::run) changes: Vec<SourceChange>,
     /// Whether the table was used as it was, and if not why.

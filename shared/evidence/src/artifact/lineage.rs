@@ -41,6 +41,9 @@ pub struct StageLineage {
     /// Whether affected keys got their new rows from the changes and the table alone, without a look at the inputs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub from_changes: bool,
+    /// Why all rows were computed although changes were to be applied, if that showed only in the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<String>,
     /// The changes of each input that were applied.
     #[serde(default)]
     pub changes: Vec<SourceChange>,

@@ -98,6 +98,9 @@ pub struct StageSummary {
     /// Whether affected keys got their new rows from the changes and the table alone, without a look at the inputs.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub from_changes: bool,
+    /// Why all rows were computed although changes were to be applied, if that showed only in the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<String>,
     /// From the start of its first attempt to the end of its last, in milliseconds.
     #[serde(default)]
     pub duration_ms: u64,

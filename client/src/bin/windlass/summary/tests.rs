@@ -15,6 +15,7 @@ fn stage(name: &str, status: StageStatus, attempts: u32, duration_ms: u64) -> St
         strategy: None,
         touched: None,
         from_changes: false,
+        fallback: None,
         duration_ms,
         failure: None,
         skipped_because_of: None,
