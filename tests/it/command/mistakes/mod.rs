@@ -149,6 +149,9 @@ fn normal(printed: &str, project: &Path) -> String {
         text =
             text.replace(&dir.display().to_string(), "…").replace(dir.to_string_lossy().trim_start_matches('/'), "…");
     }
+    if let Some(around) = project.parent() {
+        text = text.replace(&format!("{}/", around.display()), "<around>/");
+    }
     for (pattern, replacement) in [
         ("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<id>"),
         (r"\b[0-9a-f]{32}\b", "<id>"),
