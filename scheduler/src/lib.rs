@@ -14,6 +14,7 @@ pub mod cursor_reset;
 pub mod execute;
 pub mod export;
 pub mod home;
+pub mod maintain;
 pub mod metrics;
 pub mod plan;
 mod planning;

@@ -16,6 +16,7 @@
 pub mod changes;
 pub mod commit;
 pub mod cursor;
+pub mod maintenance;
 pub mod merge;
 pub mod pin;
 pub mod sample;

@@ -14,6 +14,7 @@ pub mod expect;
 pub mod fixture_tests;
 pub mod graph;
 pub mod literal_rows;
+pub mod maintenance;
 pub mod spec;
 pub mod strategy;
 pub mod tag;

@@ -8,6 +8,7 @@ mod incremental;
 mod layout;
 mod lineage;
 mod log;
+mod maintenance;
 mod pins;
 mod plan;
 mod refresh;
@@ -22,6 +23,10 @@ pub use incremental::{ReuseVerdict, SourceChange, TouchedRows};
 pub use layout::{PlanText, RUNS_PREFIX, RunLayout, segment};
 pub use lineage::{LineageInput, LineageRecord, StageLineage};
 pub use log::{LOG_VERSION, LogEvent, LogKind, LogLevel, RunTotals, log_schema};
+pub use maintenance::{
+    ActionOutcome, KeptVersion, MAINTENANCE_FORMAT, MaintenanceAction, MaintenanceEvent, MaintenanceKind,
+    MaintenanceRecord, PinHolder, TableMaintenance, TableSize, VersionMark,
+};
 pub use pins::{PinRecord, PinsRecord};
 pub use plan::{Cause, PlanDecision, PlanRecord, PlannedColumn, PlannedRun, PlannedTable, StageDecision};
 pub use refresh::Refresh;

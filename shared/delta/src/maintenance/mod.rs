@@ -1,0 +1,15 @@
+//! What maintenance does to a table: looks at it, rewrites its files, and removes what nothing needs.
+//!
+//! ```text
+//! Location ─facts→ TableFacts ─(decided elsewhere)→ ┬─ bins of files ─scan, write→ StagedFiles ─rewrite→ RewriteOutcome
+//!                                                   ├─ Retained ─vacuum→ Garbage ─remove→ Removed
+//!                                                   └─ a version ─log→ a checkpoint, and commits before it removed
+//! ```
+//!
+//! No action changes the table's rows, and none removes anything that [`Retained`] names.
+
+mod facts;
+mod retained;
+
+pub use facts::{FileFacts, LogFacts, TableFacts, layout_mark};
+pub use retained::Retained;
