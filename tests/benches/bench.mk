@@ -1,4 +1,4 @@
-# Benchmarks, included by the Makefile, which sets TARGET_DIR. docs/benchmarks.md says what they measure.
+# Benchmarks, included by the Makefile, which sets TARGET_DIR. docs/benchmark-method.md says what they measure.
 #
 #   make bench                       both pipelines and the fixed cost of a stage, release build
 #   make bench PROFILE=dev           the same, with the profile of the tests (numbers only for finding one's way)

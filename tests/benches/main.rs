@@ -1,4 +1,4 @@
-//! `windlass-bench`: data, baseline and comparison of the benchmarks. `make bench` calls it; docs/benchmarks.md
+//! `windlass-bench`: data, baseline and comparison of the benchmarks. `make bench` calls it; docs/benchmark-method.md
 //! explains what it measures.
 //!
 //! The base line runs in a separate process, this program as `windlass-bench plain`, so that its time and memory can be
