@@ -13,6 +13,8 @@ use windlass_storage::Location;
 ///       /tables/<stage>/     the stages' Delta tables, unless a stage gives a location of its own
 ///       /exports/<folder>.json   what has been exported to a folder, and which of its files that is
 ///       /cache/<run_id>/…    what `materialize: cache` keeps for one run
+///       /maintenance/…       what turns of maintenance did, and what they remember of each table
+///       /marks/<name>.json   the pins and tags that people have set
 ///       /writer.lock         which process writes to the home, while one does; in an object store, `writer/<n>.json`
 /// <local>/state.redb         leases, run counters, run events of the embedded cluster
 /// <local>/work/…             its shuffle files
@@ -84,7 +86,7 @@ fn user_state() -> Option<PathBuf> {
 }
 
 /// A name for a location: readable, and different for different locations.
-fn folder_name(location: &Location) -> String {
+pub(crate) fn folder_name(location: &Location) -> String {
     let readable = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '-' };
     let shown: String = location.url().as_str().chars().map(readable).take(80).collect();
     let mut digest = blake3::hash(location.url().as_str().as_bytes()).to_hex().to_string();

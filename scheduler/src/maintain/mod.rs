@@ -7,4 +7,16 @@
 //!     ─record→ MaintenanceRecord in the home                                              (record)
 //! ```
 
+mod action;
+mod error;
+pub(crate) mod gate;
+mod holds;
+mod marks;
 pub mod plan;
+mod rewrite;
+mod tables;
+mod turn;
+
+pub use error::MaintainError;
+pub use marks::{NewMark, marks, release_mark, set_mark};
+pub use turn::{MaintainRequest, maintain};

@@ -5,10 +5,12 @@
 //! ```
 
 mod log_file;
+mod maintenance;
 pub mod plan_text;
 mod store;
 mod writer;
 
+pub use maintenance::TableMemory;
 pub use store::BundleStore;
 pub use windlass_evidence::bundle::RecordError;
 pub use writer::BundleWriter;

@@ -31,6 +31,11 @@ impl BundleStore {
         Ok(Self { store, prefix: home.path()?, local: home.local_path() })
     }
 
+    /// The store that they lie in.
+    pub(super) fn objects(&self) -> &Arc<dyn ObjectStore> {
+        &self.store
+    }
+
     /// The object at a path that is relative to the folder of the bundles.
     pub(super) fn path(&self, relative: &str) -> Path {
         Path::from_iter(self.prefix.parts().chain(Path::from(relative).parts()))

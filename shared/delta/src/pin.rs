@@ -24,6 +24,7 @@ use super::scan::column_mapping::ColumnMapping;
 use super::scan::file_table::FileTable;
 use super::scan::files::DataFiles;
 use super::scan::{DeltaScan, ScanOptions};
+use super::write::WriteSpec;
 
 /// Which version of which table a run reads: what is recorded, leased and shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -83,8 +84,19 @@ pub async fn pin(location: &Location, at: PinAt, stores: &Stores) -> Result<Pinn
             if version == newest.version() { newest } else { load(location, &log, Some(version)).await? }
         }
     };
-    let table = Table::read(location, &log, &snapshot).await?;
-    Ok(PinnedTable { table: Arc::new(table) })
+    pin_snapshot(location, &log, &snapshot).await
+}
+
+/// The table at `location` as its snapshot has it.
+///
+/// # Errors
+/// As [`pin`].
+pub(crate) async fn pin_snapshot(
+    location: &Location,
+    log: &LogStoreRef,
+    snapshot: &Snapshot,
+) -> Result<PinnedTable, DeltaError> {
+    Ok(PinnedTable { table: Arc::new(Table::read(location, log, snapshot).await?) })
 }
 
 impl Table {
@@ -159,6 +171,15 @@ impl PinnedTable {
     /// The table properties, such as `delta.enableChangeDataFeed`.
     pub fn properties(&self) -> &BTreeMap<String, String> {
         &self.table.properties
+    }
+
+    /// How rows are written to the table, with sizes and statistics as its properties say. Constraints are left out: it is
+    /// for rows that are in the table already.
+    pub fn write_spec(&self, name: impl Into<String>) -> WriteSpec {
+        let mut spec = WriteSpec::new(name, self.location().clone(), Arc::clone(self.schema()));
+        spec.partition_by = self.partition_columns().to_vec();
+        spec.set_properties(self.properties());
+        spec
     }
 
     /// The table as the engine scans it.

@@ -1,6 +1,8 @@
 //! The actions of a commit on one snapshot.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
 
 use datafusion::arrow::datatypes::{DataType, Schema};
 use deltalake::DeltaTableError;
@@ -60,21 +62,43 @@ fn removed(file: &LogicalFileView) -> Action {
     Action::Remove(file.remove_action(true))
 }
 
+/// The actions that take the files at `paths`, as the log has them, out of the table without a change of its rows.
+///
+/// # Errors
+/// [`WriteError::BadMerge`] for a path that is not in the table, or that this writer would write differently.
+pub(crate) fn removals(table: &str, paths: &[String], files: &[LogicalFileView]) -> Result<Vec<Action>, WriteError> {
+    let by_path: HashMap<_, _> = files.iter().map(|file| (file.path(), file)).collect();
+    let removal = |path: &String| {
+        let found = find(table, path, &by_path)?;
+        Ok(Action::Remove(found.remove_action(false)))
+    };
+    paths.iter().map(removal).collect()
+}
+
+/// The file that the log names `path`.
+fn find<'f>(
+    table: &str,
+    path: &str,
+    files: &HashMap<impl Borrow<str> + Hash + Eq, &'f LogicalFileView>,
+) -> Result<&'f LogicalFileView, WriteError> {
+    let bad = |reason: String| WriteError::BadMerge { table: table.to_owned(), reason };
+    let in_memory = decoded(path).map_err(|error| bad(error.to_string()))?;
+    let Some(found) = files.get(in_memory.as_str()) else {
+        return Err(bad(format!("the table has no file `{path}`")));
+    };
+    if encoded(&removed(found)).as_deref() != Some(path) {
+        return Err(bad(format!("the log names a file `{path}`, which this writer would name differently")));
+    }
+    Ok(found)
+}
+
 /// What becomes of the files that a merge takes rows from, and the record of its changes.
 fn replaced(table: &str, replacement: &Replacement, files: &[LogicalFileView]) -> Result<Vec<Action>, WriteError> {
     let by_path: HashMap<_, _> = files.iter().map(|file| (file.path(), file)).collect();
     let mut actions: Vec<Action> = replacement.changes.iter().cloned().map(Action::Cdc).collect();
     for file in &replacement.files {
-        let bad = |reason: String| WriteError::BadMerge { table: table.to_owned(), reason };
-        let path = decoded(&file.path).map_err(|error| bad(error.to_string()))?;
-        let Some(found) = by_path.get(path.as_str()) else {
-            return Err(bad(format!("the table has no file `{}`", file.path)));
-        };
-        let removed = removed(found);
-        if encoded(&removed).as_deref() != Some(&file.path) {
-            return Err(bad(format!("the log names a file `{}`, which this writer would name differently", file.path)));
-        }
-        actions.push(removed);
+        let found = find(table, &file.path, &by_path)?;
+        actions.push(removed(found));
         if file.stays() {
             actions.push(Action::Add(with_new_vector(table, file, found)?));
         }

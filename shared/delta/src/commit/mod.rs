@@ -40,6 +40,7 @@ use uuid::Uuid;
 use windlass_base::ids::{AppId, RunId, RunSequence, TableVersion};
 use windlass_storage::{Location, Stores};
 
+pub(crate) use actions::removals;
 pub use checkpoint::maybe_checkpoint;
 use decide::{Decision, SnapshotFacts, decide};
 pub use mode::CommitMode;

@@ -19,6 +19,8 @@ pub(crate) struct LogListing {
     /// Commit files by version, with the time that the store gives them.
     commits: BTreeMap<u64, DateTime<Utc>>,
     pub(super) checkpoints: BTreeSet<u64>,
+    /// Bytes of all files of the log.
+    bytes: u64,
 }
 
 impl LogListing {
@@ -32,6 +34,7 @@ impl LogListing {
         let mut found = Self::default();
         let mut listing = store.list(Some(&folder));
         while let Some(meta) = listing.try_next().await.map_err(|source| store_error(location, source))? {
+            found.bytes += meta.size;
             let nested = meta.location.parts().count() > 2;
             let Some((version, kind)) = meta.location.filename().and_then(|name| name.split_once('.')) else {
                 continue;
@@ -64,12 +67,19 @@ impl LogListing {
         (oldest, newest)
     }
 
-    /// The newest version that is not younger than `timestamp`, by the times of the commit files. A file that is
-    /// not younger than the one before counts as a millisecond younger than that, so times rise with versions.
-    ///
-    /// # Errors
-    /// [`ReadError::BeforeFirstCommit`] if there is none.
-    pub(crate) fn version_at(&self, location: &Location, timestamp: DateTime<Utc>) -> Result<u64, ReadError> {
+    /// The versions with a checkpoint, complete or not.
+    pub(crate) fn checkpoints(&self) -> impl Iterator<Item = u64> {
+        self.checkpoints.iter().copied()
+    }
+
+    /// Bytes of all files of the log.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// When each commit was made, by the times of the commit files, from the oldest version that can be rebuilt on. A file
+    /// that is not younger than the one before counts as a millisecond younger than that, so times rise with versions.
+    pub(crate) fn times(&self) -> Vec<(u64, DateTime<Utc>)> {
         let (oldest, newest) = self.range();
         let mut times = Vec::new();
         let mut last: Option<DateTime<Utc>> = None;
@@ -79,7 +89,15 @@ impl LogListing {
             times.push((*version, time));
             last = Some(time);
         }
-        at_or_before(location, timestamp, &times)
+        times
+    }
+
+    /// The newest version that is not younger than `timestamp`, by [`LogListing::times`].
+    ///
+    /// # Errors
+    /// [`ReadError::BeforeFirstCommit`] if there is none.
+    pub(crate) fn version_at(&self, location: &Location, timestamp: DateTime<Utc>) -> Result<u64, ReadError> {
+        at_or_before(location, timestamp, &self.times())
     }
 
     /// Like [`LogListing::version_at`], for a table whose commits carry their own time: it reads them, by halves.

@@ -56,6 +56,8 @@ pub struct LogFacts {
     /// The newest commit of a run of the table's own stage: what follows it must stay, since it tells how far inputs are
     /// applied. `None` if there is none.
     pub last_run: Option<TableVersion>,
+    /// Whether others have changed rows since: the next run of an incremental stage reads what they changed.
+    pub changed_since: bool,
 }
 
 impl LogFacts {

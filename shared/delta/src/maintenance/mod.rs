@@ -9,7 +9,15 @@
 //! No action changes the table's rows, and none removes anything that [`Retained`] names.
 
 mod facts;
+mod log;
+mod read;
 mod retained;
+mod rewrite;
+mod vacuum;
 
 pub use facts::{FileFacts, LogFacts, TableFacts, layout_mark};
+pub use log::{checkpoint, clean_log};
+pub use read::table_facts;
 pub use retained::Retained;
+pub use rewrite::{Bins, RewriteOutcome, RewriteRequest, bins, rewrite, rewrite_plan};
+pub use vacuum::{Candidates, Garbage, Removed, find_garbage, missing_files, remove};

@@ -9,6 +9,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::{cast, concat, take};
 use datafusion::arrow::datatypes::{DataType, Int32Type, Int64Type, SchemaRef};
 use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::util::display::array_value_to_string;
 use deltalake::DeltaTableError;
 use object_store::path::Path as StorePath;
 use url::Url;
@@ -126,14 +127,34 @@ impl DataFiles {
         files: &[(usize, Arc<DeletionVector>)],
         with: impl Fn(DataFile, Arc<DeletionVector>) -> DataFile,
     ) -> Result<Self, ArrowError> {
-        let indices = UInt32Array::from_iter_values(files.iter().map(|(file, _)| *file as u32));
+        let places: Vec<usize> = files.iter().map(|(file, _)| *file).collect();
+        let picked = self.listed(&places)?;
+        let with_vectors = picked.files.into_iter().zip(files).map(|(file, (_, vector))| with(file, Arc::clone(vector)));
+        Ok(Self { files: with_vectors.collect(), ..picked })
+    }
+
+    /// These files alone, in this order.
+    pub(crate) fn listed(&self, files: &[usize]) -> Result<Self, ArrowError> {
+        let indices = UInt32Array::from_iter_values(files.iter().map(|file| *file as u32));
         let partitions = self.partitions.iter().map(|values| take(values, &indices, None));
         Ok(Self {
-            files: files.iter().map(|(file, vector)| with(self.files[*file].clone(), Arc::clone(vector))).collect(),
+            files: files.iter().map(|file| self.files[*file].clone()).collect(),
             partitions: partitions.collect::<Result<_, _>>()?,
             statistics: self.statistics.clone().reordered(&indices)?,
             repeats: self.repeats,
         })
+    }
+
+    /// The partition values of `file` as texts, in the order of the partition columns.
+    ///
+    /// # Errors
+    /// If a value cannot be shown.
+    pub(crate) fn partition_texts(&self, file: usize) -> Result<Vec<Option<String>>, ArrowError> {
+        let text = |values: &ArrayRef| match values.is_null(file) {
+            true => Ok(None),
+            false => array_value_to_string(values, file).map(Some),
+        };
+        self.partitions.iter().map(text).collect()
     }
 
     /// How many files there are.

@@ -43,6 +43,8 @@ pub(crate) struct DeltaScan {
     scanned: TableSchema,
     /// By scanned column, its index in `schema`.
     order: Vec<usize>,
+    /// Which files each task reads, where that is given: how many of the files, which are in this order.
+    bins: Option<Vec<usize>>,
 }
 
 impl DeltaScan {
@@ -61,7 +63,7 @@ impl DeltaScan {
             .build();
         let order = data.into_iter().chain(partitions).collect();
         let schema = Arc::clone(schema);
-        Self { table, options, schema, scanned, order }
+        Self { table, options, schema, scanned, order, bins: None }
     }
 
     /// The same with each row's address in two more columns, [`ROW_FILE`] and [`ROW_POSITION`].
@@ -74,6 +76,12 @@ impl DeltaScan {
             scan.order.extend([columns, columns + 1]);
         }
         scan
+    }
+
+    /// The same with a task for each bin, which reads so many of the files as the bin says, in their order.
+    pub(crate) fn in_bins(mut self, bins: Vec<usize>) -> Self {
+        self.bins = Some(bins);
+        self
     }
 
     /// Whether rows are given with their address.
@@ -118,8 +126,25 @@ impl DeltaScan {
         Ok(partitioned.with_partition_values(values.chain(log_path).collect::<Result<_>>()?))
     }
 
-    /// `files` in at most `count` groups of about as many bytes each, files in the order of their paths.
+    /// `files` in groups, a group a task.
     fn groups(&self, files: &[usize], count: usize) -> Result<Vec<FileGroup>> {
+        let groups = match &self.bins {
+            Some(bins) => {
+                let mut rest = files;
+                let take = |size: &usize| rest.split_off(..(*size).min(rest.len())).unwrap_or_default().to_vec();
+                bins.iter().map(take).collect()
+            }
+            None => self.balanced(files, count),
+        };
+        let group = |files: Vec<usize>| {
+            let partitioned = files.iter().map(|file| self.partitioned_file(*file)).collect::<Result<_>>()?;
+            Ok(FileGroup::new(partitioned).with_statistics(Arc::new(self.summary(&files)?)))
+        };
+        groups.into_iter().map(group).collect()
+    }
+
+    /// `files` in at most `count` groups of about as many bytes each, files in the order of their paths.
+    fn balanced(&self, files: &[usize], count: usize) -> Vec<Vec<usize>> {
         let bytes = |file: &usize| self.files().files[*file].bytes;
         let mut largest_first = files.to_vec();
         largest_first.sort_by_key(|file| (std::cmp::Reverse(bytes(file)), *file));
@@ -130,14 +155,11 @@ impl DeltaScan {
                 group.push(file);
             }
         }
-        groups
-            .into_iter()
-            .map(|(_, mut group)| {
-                group.sort_unstable();
-                let partitioned = group.iter().map(|file| self.partitioned_file(*file)).collect::<Result<_>>()?;
-                Ok(FileGroup::new(partitioned).with_statistics(Arc::new(self.summary(&group)?)))
-            })
-            .collect()
+        let sorted = |(_, mut group): (u64, Vec<usize>)| {
+            group.sort_unstable();
+            group
+        };
+        groups.into_iter().map(sorted).collect()
     }
 
     fn source(&self, state: &dyn Session, files: &[usize]) -> Result<Arc<dyn FileSource>> {

@@ -122,16 +122,7 @@ impl TableState {
         let mut spec = WriteSpec::new(table, self.location.clone(), Arc::clone(&self.schema));
         spec.partition_by.clone_from(&self.partition_by);
         spec.constraints.clone_from(&self.constraints);
-        spec.stats_columns =
-            match self.properties.get("delta.dataSkippingNumIndexedCols").map(|text| text.parse::<i64>()) {
-                Some(Ok(count)) => u32::try_from(count).unwrap_or(u32::MAX),
-                _ => DEFAULT_STATS_COLUMNS,
-            };
-        spec.target_file_bytes = self
-            .properties
-            .get("delta.targetFileSize")
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(DEFAULT_TARGET_FILE_BYTES);
+        spec.set_properties(&self.properties);
         spec
     }
 }

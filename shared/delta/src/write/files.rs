@@ -57,10 +57,10 @@ impl FileKind {
     }
 
     /// The path of a new file in the partition's `folder`.
-    fn path(self, folder: &str, suffix: &str) -> String {
-        let name = uuid::Uuid::new_v4();
+    fn path(self, folder: &str, spec: &WriteSpec) -> String {
+        let (name, suffix) = (uuid::Uuid::new_v4(), spec.file_suffix());
         match self {
-            Self::Data => format!("{folder}part-{name}{suffix}.parquet"),
+            Self::Data => format!("{folder}part-{}{name}{suffix}.parquet", spec.file_prefix()),
             Self::Change => format!("{CHANGE_FOLDER}{folder}cdc-{name}{suffix}.parquet"),
         }
     }
@@ -174,7 +174,7 @@ impl OpenFiles {
     }
 
     fn create(&self, values: &PartitionValues) -> Result<OpenFile> {
-        let path = self.kind.path(&folder(&self.spec.partition_by, values), self.spec.file_suffix());
+        let path = self.kind.path(&folder(&self.spec.partition_by, values), &self.spec);
         let full = path.split('/').fold(self.root.clone(), |full, part| full.join(part));
         let upload = BufWriter::with_capacity(Arc::clone(&self.store), full, PART_BYTES).with_max_concurrency(PARTS);
         let writer = AsyncArrowWriter::try_new(upload, self.schema.clone(), Some(self.properties.clone()))?;

@@ -37,6 +37,9 @@ pub struct WriteSpec {
     pub stats_columns: u32,
     /// Limits on what one task holds in memory.
     pub limits: WriteLimits,
+    /// A mark in the names of the files that says how their rows are laid out; `None` if it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<String>,
 }
 
 /// Limits on what one task holds in memory.
@@ -90,7 +93,16 @@ impl WriteSpec {
             compression: FileCompression::default(),
             stats_columns: DEFAULT_STATS_COLUMNS,
             limits: WriteLimits::default(),
+            layout: None,
         }
+    }
+
+    /// Takes the sizes and statistics that a table's properties ask for.
+    pub(crate) fn set_properties(&mut self, properties: &BTreeMap<String, String>) {
+        let stats = properties.get("delta.dataSkippingNumIndexedCols").and_then(|text| text.parse::<i64>().ok());
+        self.stats_columns = stats.map_or(DEFAULT_STATS_COLUMNS, |count| u32::try_from(count).unwrap_or(u32::MAX));
+        let bytes = properties.get("delta.targetFileSize").and_then(|text| text.parse().ok());
+        self.target_file_bytes = bytes.unwrap_or(DEFAULT_TARGET_FILE_BYTES);
     }
 
     /// The columns inside the data files: the table's without its partition columns, all nullable, since nulls are
@@ -124,6 +136,11 @@ impl WriteSpec {
             builder = builder.set_column_statistics_enabled(path.into(), EnabledStatistics::None);
         }
         builder.build()
+    }
+
+    /// What a file's name says about its layout, before its unique part.
+    pub(super) fn file_prefix(&self) -> String {
+        self.layout.as_ref().map(|layout| format!("{layout}-")).unwrap_or_default()
     }
 
     /// What a file's name says about its compression, between the name and `.parquet`.

@@ -93,6 +93,16 @@ impl MaintenanceKind {
             Self::CleanLog => "clean_log",
         }
     }
+
+    /// Whether it removes files rather than writes any.
+    pub fn removes(self) -> bool {
+        matches!(self, Self::Vacuum | Self::FullVacuum | Self::CleanLog)
+    }
+
+    /// Whether somebody who asks for this kind of action gets `other`: a vacuum is a full one when that is due.
+    pub fn includes(self, other: Self) -> bool {
+        self == other || (self == Self::Vacuum && other == Self::FullVacuum)
+    }
 }
 
 /// One action: decided, and possibly done.

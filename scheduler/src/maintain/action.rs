@@ -1,0 +1,154 @@
+//! One action on one table, done.
+
+use std::time::Instant;
+
+use tokio::sync::mpsc::UnboundedSender;
+use tokio_util::sync::CancellationToken;
+use windlass_base::error::Failure;
+use windlass_base::ids::{NodeName, RunId};
+use windlass_delta::maintenance::{Candidates, Removed, checkpoint, clean_log, find_garbage, remove};
+use windlass_delta::pin::PinnedTable;
+use windlass_evidence::artifact::{ActionOutcome, MaintenanceAction, MaintenanceEvent};
+
+use super::plan::{Vacuum, Work};
+use super::rewrite::{Rewriter, commit_info};
+use super::tables::Maintained;
+use crate::Scheduler;
+use crate::record::TableMemory;
+
+/// What actions on a table need.
+pub(super) struct ActionContext<'t> {
+    pub(super) scheduler: &'t Scheduler,
+    pub(super) turn: &'t RunId,
+    pub(super) table: &'t Maintained,
+    /// The table as it was when the action was planned.
+    pub(super) pinned: &'t PinnedTable,
+    pub(super) watcher: &'t UnboundedSender<MaintenanceEvent>,
+    pub(super) cancel: &'t CancellationToken,
+}
+
+impl ActionContext<'_> {
+    /// Does an action. What it has remembered of the table goes into `memory`.
+    pub(super) async fn perform(
+        &self,
+        action: &MaintenanceAction,
+        work: &Work,
+        memory: &mut TableMemory,
+    ) -> ActionOutcome {
+        let (table, kind) = (&self.table.name, action.kind);
+        self.tell(MaintenanceEvent::Started {
+            table: table.clone(),
+            action: kind,
+            files: action.files,
+            bytes: action.bytes,
+        });
+        let started = Instant::now();
+        let mut outcome = ActionOutcome::default();
+        let done = match self.cancel.is_cancelled() {
+            true => Err(stopped(table)),
+            false => self.do_work(action, work, memory, &mut outcome).await,
+        };
+        outcome.failure = done.err();
+        outcome.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.tell(MaintenanceEvent::Ended { table: table.clone(), action: kind, outcome: outcome.clone() });
+        outcome
+    }
+
+    async fn do_work(
+        &self,
+        action: &MaintenanceAction,
+        work: &Work,
+        memory: &mut TableMemory,
+        outcome: &mut ActionOutcome,
+    ) -> Result<(), Failure> {
+        let stores = self.scheduler.sessions.stores();
+        let location = &self.table.location;
+        match work {
+            Work::Rewrite(rewrite) => {
+                let rewriter = Rewriter {
+                    scheduler: self.scheduler,
+                    name: &self.table.name,
+                    table: self.pinned,
+                    info: commit_info(self.turn.as_str(), &action.reason),
+                    cancel: self.cancel,
+                };
+                let (table, kind, of) = (self.table.name.clone(), action.kind, rewrite.bins.len() as u64);
+                let progress = |done| {
+                    self.tell(MaintenanceEvent::Progress { table: table.clone(), action: kind, done, of });
+                };
+                rewriter.run(rewrite, outcome, progress).await
+            }
+            Work::Checkpoint(version) => {
+                checkpoint(location, *version, stores).await?;
+                outcome.files_added = 1;
+                Ok(())
+            }
+            Work::Vacuum(vacuum) => self.vacuum(vacuum, memory, outcome).await,
+            Work::CleanLog(before) => {
+                let removed = clean_log(location, *before, stores, self.cancel).await?;
+                self.note_removed(removed, outcome)
+            }
+        }
+    }
+
+    async fn vacuum(
+        &self,
+        vacuum: &Vacuum,
+        memory: &mut TableMemory,
+        outcome: &mut ActionOutcome,
+    ) -> Result<(), Failure> {
+        let stores = self.scheduler.sessions.stores();
+        let location = &self.table.location;
+        let candidates = match vacuum.unnamed_before {
+            Some(unnamed_before) => Candidates::Listed { unnamed_before },
+            None => Candidates::Named { after: memory.vacuumed_through },
+        };
+        let garbage = find_garbage(location, &vacuum.retained, candidates, stores).await?;
+        let removed = remove(location, &garbage, stores, self.cancel).await?;
+        let was_complete = removed.failed.is_none() && !self.cancel.is_cancelled();
+        self.note_removed(removed, outcome)?;
+        if was_complete {
+            if let Some(listed) = vacuum.unnamed_before {
+                // Later files may be removed a retention later: from now on, not from then on.
+                memory.last_full_vacuum = Some(chrono::Utc::now().max(listed));
+            }
+            // What a single version keeps is looked at again.
+            if vacuum.retained.versions.is_empty() {
+                memory.vacuumed_through = Some(vacuum.retained.since);
+            }
+        }
+        Ok(())
+    }
+
+    fn note_removed(&self, removed: Removed, outcome: &mut ActionOutcome) -> Result<(), Failure> {
+        outcome.files_removed += removed.files;
+        outcome.bytes_removed += removed.bytes;
+        if let Some((count, reason)) = removed.failed {
+            return Err(Failure {
+                code: "WL0687".to_owned(),
+                message: format!("{count} of the files of `{}` cannot be removed: {reason}", self.table.name),
+                help: Some("check that this process may remove files there; the next turn tries again".to_owned()),
+                retryable: true,
+            });
+        }
+        match self.cancel.is_cancelled() {
+            true => Err(stopped(&self.table.name)),
+            false => Ok(()),
+        }
+    }
+
+    fn tell(&self, event: MaintenanceEvent) {
+        // Nobody has to listen.
+        let _ = self.watcher.send(event);
+    }
+}
+
+/// The action was stopped.
+pub(super) fn stopped(table: &NodeName) -> Failure {
+    Failure {
+        code: "WL0688".to_owned(),
+        message: format!("the maintenance of `{table}` was stopped"),
+        help: Some("what was done stands; the next turn does the rest".to_owned()),
+        retryable: true,
+    }
+}

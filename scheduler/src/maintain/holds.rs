@@ -1,0 +1,140 @@
+//! What keeps which versions of a pipeline's tables: active runs, kept runs, cursors, pins and tags.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::{StreamExt, TryStreamExt, stream};
+use windlass_base::ids::{NodeName, PipelineName, RunId, TableVersion};
+use windlass_evidence::artifact::{CursorStatus, KeptVersion, PinHolder, PinsRecord, RunRecord, VersionMark};
+use windlass_evidence::bundle::{BundleReader, RecordError};
+use windlass_project::maintenance::KeepPolicy;
+use windlass_project::spec::table::Materialize;
+use windlass_storage::Location;
+
+use super::MaintainError;
+use crate::Scheduler;
+use crate::plan::{PlanRequest, cursors, table_location};
+use crate::record::BundleStore;
+
+/// Bundles that are read side by side.
+const AT_ONCE: usize = 8;
+
+/// Everything in a home that keeps versions, and the cursors of the project.
+pub(super) struct Holds {
+    runs: Vec<PinnedRun>,
+    cursors: Vec<CursorStatus>,
+    /// Where the tables are that cursors are about, by the names under which they are read.
+    places: BTreeMap<NodeName, Location>,
+    marks: Vec<VersionMark>,
+    pipeline: PipelineName,
+}
+
+/// A run with what it has pinned.
+struct PinnedRun {
+    run: RunId,
+    pipeline: PipelineName,
+    started_at: DateTime<Utc>,
+    active: bool,
+    pins: PinsRecord,
+}
+
+impl Holds {
+    /// Reads them. A turn that changes tables asks while it has their leases.
+    ///
+    /// # Errors
+    /// If the state, a bundle or a table cannot be read: then nothing can be told to be unneeded.
+    pub(super) async fn read(scheduler: &Scheduler, request: &PlanRequest) -> Result<Self, MaintainError> {
+        let stores = scheduler.sessions.stores();
+        let bundles = BundleStore::open(stores, request.home.root())?;
+        let marks = bundles.marks().await?;
+        let leases = scheduler.state.leases("pipelines/").await?;
+        let live: BTreeSet<RunId> =
+            leases.into_iter().filter(|lease| lease.in_force).filter_map(|lease| lease.holder.run_id).collect();
+        let reader = BundleReader::new(Arc::new(bundles));
+        let mut run_ids: BTreeSet<RunId> = reader.run_ids().await?.into_iter().collect();
+        run_ids.extend(live.iter().cloned());
+        let read = stream::iter(run_ids).map(|run| pinned_run(&reader, run, &live)).buffer_unordered(AT_ONCE);
+        let mut runs: Vec<PinnedRun> = read.try_filter_map(|run| async { Ok(run) }).try_collect().await?;
+        runs.sort_by(|a, b| b.run.cmp(&a.run));
+        let graph = &request.graph;
+        let stages = graph.stages.iter().filter(|stage| stage.materialize == Materialize::Table);
+        let places = stages.map(|stage| Ok((stage.name.clone(), table_location(request, stage)?)));
+        let places = places.collect::<Result<_, MaintainError>>()?;
+        let cursors = cursors(request, &scheduler.sessions, None).await?;
+        Ok(Self { runs, cursors, places, marks, pipeline: graph.name.clone() })
+    }
+
+    /// What keeps versions of the table at `location`.
+    pub(super) fn of(&self, location: &Location, keep: &KeepPolicy, now: DateTime<Utc>) -> Vec<KeptVersion> {
+        let mut held = self.of_runs(location, keep, now);
+        held.extend(self.of_cursors(location));
+        let marks = self.marks.iter().filter(|mark| mark.location == location.to_string());
+        held.extend(marks.filter(|mark| mark.expires_at.is_none_or(|until| until > now)).map(|mark| {
+            let name = mark.name.clone();
+            let by = if mark.tag { PinHolder::Tag { name } } else { PinHolder::Pin { name } };
+            KeptVersion { version: mark.version, and_later: false, by }
+        }));
+        held
+    }
+
+    fn of_runs(&self, location: &Location, keep: &KeepPolicy, now: DateTime<Utc>) -> Vec<KeptVersion> {
+        let place = location.to_string();
+        let days = i64::try_from(keep.days).ok().and_then(TimeDelta::try_days);
+        let since = days.and_then(|days| now.checked_sub_signed(days)).unwrap_or(DateTime::<Utc>::MIN_UTC);
+        // The newest first.
+        let mut seen: BTreeMap<&PipelineName, u64> = BTreeMap::new();
+        let mut held = Vec::new();
+        for run in &self.runs {
+            let earlier = seen.entry(&run.pipeline).or_default();
+            *earlier += 1;
+            let is_newest = *earlier == 1;
+            // What the newest run of another pipeline has read is about where its cursors are, which its own tables tell.
+            let and_later = is_newest && run.pipeline != self.pipeline;
+            let kept = run.active || *earlier <= keep.runs || (keep.days > 0 && run.started_at >= since) || and_later;
+            if !kept {
+                continue;
+            }
+            let versions = run.pins.pins.iter().filter(|pin| pin.location == place).filter_map(|pin| pin.version);
+            held.extend(versions.map(|version| KeptVersion {
+                version,
+                and_later,
+                by: match run.active {
+                    true => PinHolder::ActiveRun { run: run.run.clone() },
+                    false => PinHolder::KeptRun { run: run.run.clone() },
+                },
+            }));
+        }
+        held
+    }
+
+    /// What stages have yet to apply of the table, and what an incremental stage must know of its own table.
+    fn of_cursors<'h>(&'h self, location: &'h Location) -> impl Iterator<Item = KeptVersion> + 'h {
+        let is_here = |name: &NodeName| self.places.get(name).is_some_and(|place| place == location);
+        self.cursors.iter().flat_map(move |cursor| {
+            let sources = cursor.sources.iter().filter(move |source| is_here(&source.source));
+            let versions = sources.filter_map(|source| u64::try_from(source.version?).ok());
+            versions.map(|version| KeptVersion {
+                version: TableVersion(version),
+                and_later: true,
+                by: PinHolder::Cursor { stage: cursor.stage.clone() },
+            })
+        })
+    }
+}
+
+/// A run with its pins; `None` if it has pinned nothing yet, or is none: turns of maintenance hold leases too.
+async fn pinned_run(
+    reader: &BundleReader,
+    run: RunId,
+    live: &BTreeSet<RunId>,
+) -> Result<Option<PinnedRun>, MaintainError> {
+    let record: RunRecord = match reader.run(&run, live).await {
+        Ok(record) => record,
+        Err(RecordError::NoSuchRun { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let pins = reader.pins(&run).await?.unwrap_or_default();
+    let active = live.contains(&run);
+    Ok(Some(PinnedRun { run, pipeline: record.pipeline, started_at: record.started_at, active, pins }))
+}

@@ -1,0 +1,306 @@
+//! A turn: every table looked at, decided about and worked on, one after the other.
+//!
+//! ```text
+//! per table: lease ─ facts, holds ─plan→ rewrites, checkpoint ─ facts, holds ─plan→ vacuum, log ─→ TableMaintenance
+//! ```
+//!
+//! Removals are planned anew after the rewrites, so that they know the versions that these have made.
+
+use chrono::Utc;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio_util::sync::CancellationToken;
+use windlass_base::error::{Coded, Failure};
+use windlass_delta::maintenance::{TableFacts, table_facts};
+use windlass_delta::pin::PinnedTable;
+use windlass_evidence::artifact::{
+    KeptVersion, MAINTENANCE_FORMAT, MaintenanceAction, MaintenanceEvent, MaintenanceKind, MaintenanceRecord, PinHolder,
+    TableMaintenance, TableSize,
+};
+
+use super::action::ActionContext;
+use super::holds::Holds;
+use super::plan::{MaintenanceFacts, PlannedAction, TablePlan, Work, plan};
+use super::tables::{self, Maintained};
+use super::{MaintainError, gate};
+use crate::Scheduler;
+use crate::plan::PlanRequest;
+use crate::record::{BundleStore, TableMemory};
+use crate::run::Leases;
+use crate::state::RenewOutcome;
+
+/// What to maintain, and how.
+#[derive(Debug, Clone)]
+pub struct MaintainRequest {
+    /// The project, its target and the selection; its run is the turn.
+    pub plan: PlanRequest,
+    /// The only kinds of actions that are wanted; all if empty.
+    pub only: Vec<MaintenanceKind>,
+    /// Decide, and do nothing.
+    pub dry_run: bool,
+}
+
+/// Maintains the tables of a pipeline. Every step goes to `watcher` as it is done; `cancel` stops the turn between two
+/// steps, and what was done stands.
+///
+/// An action that fails is no error here: the record tells of it.
+///
+/// # Errors
+/// [`MaintainError::Busy`] while a run of the pipeline is active or another process writes to the home; the others if the
+/// project cannot be selected from, or what keeps versions cannot be read.
+pub async fn maintain(
+    scheduler: &Scheduler,
+    request: MaintainRequest,
+    watcher: UnboundedSender<MaintenanceEvent>,
+    cancel: CancellationToken,
+) -> Result<MaintenanceRecord, MaintainError> {
+    let stop = cancel.child_token();
+    let tables = tables::chosen(&request.plan)?;
+    let mut turn = Turn {
+        scheduler,
+        budget: request.plan.graph.stages.first().and_then(|stage| request.plan.graph.maintenance_of(stage).max_bytes),
+        request: &request,
+        bundles: BundleStore::open(scheduler.sessions.stores(), request.plan.home.root())?,
+        watcher,
+        cancel: stop.clone(),
+    };
+    if request.dry_run {
+        return turn.run(tables).await;
+    }
+    let leases = Leases::take(scheduler, &request.plan, "windlass maintain", stop).await;
+    let leases = leases.map_err(|error| MaintainError::Busy(Box::new(error)))?;
+    let record = turn.run(tables).await;
+    leases.release().await;
+    record
+}
+
+/// A turn under way.
+struct Turn<'t> {
+    scheduler: &'t Scheduler,
+    request: &'t MaintainRequest,
+    bundles: BundleStore,
+    watcher: UnboundedSender<MaintenanceEvent>,
+    cancel: CancellationToken,
+    /// Bytes that may still be rewritten.
+    budget: Option<u64>,
+}
+
+/// A table as it was looked at, and what is decided about it.
+struct Looked {
+    facts: TableFacts,
+    pinned: PinnedTable,
+    plan: TablePlan,
+}
+
+impl Turn<'_> {
+    async fn run(&mut self, tables: Vec<Maintained>) -> Result<MaintenanceRecord, MaintainError> {
+        let mut record = MaintenanceRecord {
+            format: MAINTENANCE_FORMAT,
+            turn: self.request.plan.run.clone(),
+            pipeline: self.request.plan.graph.name.clone(),
+            dry_run: self.request.dry_run,
+            started_at: Utc::now(),
+            ended_at: None,
+            tables: Vec::new(),
+        };
+        for table in tables {
+            if self.cancel.is_cancelled() {
+                break;
+            }
+            record.tables.extend(self.table(&table).await);
+            if !self.request.dry_run {
+                // A turn that is cut off leaves what it has done until then.
+                self.bundles.write_maintenance(&record).await?;
+            }
+        }
+        record.ended_at = Some(Utc::now());
+        if !self.request.dry_run {
+            self.bundles.write_maintenance(&record).await?;
+        }
+        Ok(record)
+    }
+
+    /// What becomes of a table; `None` if it was never made.
+    async fn table(&mut self, table: &Maintained) -> Option<TableMaintenance> {
+        let empty = || TableMaintenance {
+            table: table.name.clone(),
+            location: table.location.to_string(),
+            before: TableSize::default(),
+            after: None,
+            actions: Vec::new(),
+            kept: Vec::new(),
+            failure: None,
+        };
+        let outcome = match self.request.dry_run {
+            true => self.planned(table).await,
+            false => self.maintained(table).await,
+        };
+        match outcome {
+            Ok(done) => done,
+            Err(error) => Some(TableMaintenance { failure: Some(error.to_failure()), ..empty() }),
+        }
+    }
+
+    async fn planned(&self, table: &Maintained) -> Result<Option<TableMaintenance>, MaintainError> {
+        let memory = self.bundles.table_memory(&gate::table_key(&table.location)).await?;
+        let Some(looked) = self.look(table, &memory).await? else { return Ok(None) };
+        self.tell_planned(table, &looked.plan);
+        Ok(Some(record_of(table, &looked)))
+    }
+
+    async fn maintained(&mut self, table: &Maintained) -> Result<Option<TableMaintenance>, MaintainError> {
+        let lease = gate::take(self.scheduler, &table.location, &self.request.plan.run, "windlass maintain").await?;
+        let mut lease =
+            lease.map_err(|held| MaintainError::Held { table: table.name.clone(), held: Box::new(held) })?;
+        // A step may take longer than a lease lasts: it is renewed beside it, and the step ends if it is lost.
+        let (state, lost) = (std::sync::Arc::clone(&self.scheduler.state), self.cancel.child_token());
+        let renewal = {
+            let (state, lost, mut lease) = (std::sync::Arc::clone(&state), lost.clone(), lease.clone());
+            tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(gate::TTL / 4).await;
+                    match state.renew_lease(&lease, gate::TTL).await {
+                        Ok(RenewOutcome::Renewed(renewed)) => lease = renewed,
+                        Ok(RenewOutcome::Lost) => return lost.cancel(),
+                        Err(_) if Utc::now() < lease.expires_at => {}
+                        Err(_) => return lost.cancel(),
+                    }
+                }
+            })
+        };
+        let done = self.work(table, &lost).await;
+        renewal.abort();
+        // The newest grant is not known here; the name and the holder tell the store whose it is.
+        if let Ok(RenewOutcome::Renewed(renewed)) = state.renew_lease(&lease, gate::TTL).await {
+            lease = renewed;
+        }
+        if let Err(error) = state.release_lease(&lease).await {
+            tracing::warn!(%error, "a lease cannot be released; it ends by itself");
+        }
+        done
+    }
+
+    /// Works on a table whose lease is taken.
+    async fn work(
+        &mut self,
+        table: &Maintained,
+        cancel: &CancellationToken,
+    ) -> Result<Option<TableMaintenance>, MaintainError> {
+        let key = gate::table_key(&table.location);
+        let mut memory = self.bundles.table_memory(&key).await?;
+        let Some(mut looked) = self.look(table, &memory).await? else { return Ok(None) };
+        self.tell_planned(table, &looked.plan);
+        let mut record = record_of(table, &looked);
+        let mut has_changed = false;
+        for (place, step) in looked.plan.steps.clone().into_iter().enumerate() {
+            let removes = step.action.kind.removes();
+            if removes && has_changed {
+                break;
+            }
+            let Some(work) = &step.work else { continue };
+            let outcome = self.perform(table, &looked, cancel, &step, work, &mut memory).await;
+            has_changed |= outcome.version.is_some();
+            if let Some(action) = record.actions.get_mut(place) {
+                action.outcome = Some(outcome);
+            }
+        }
+        if has_changed {
+            // The rewrites have made versions that the removals have to know.
+            let Some(again) = self.look(table, &memory).await? else { return Ok(Some(record)) };
+            looked = again;
+            record.kept.clone_from(&looked.plan.kept);
+            record.actions.retain(|action| !action.kind.removes());
+            for step in looked.plan.steps.clone().into_iter().filter(|step| step.action.kind.removes()) {
+                let outcome = match &step.work {
+                    Some(work) => Some(self.perform(table, &looked, cancel, &step, work, &mut memory).await),
+                    None => None,
+                };
+                record.actions.push(MaintenanceAction { outcome, ..step.action });
+            }
+        }
+        self.bundles.write_table_memory(&key, &memory).await?;
+        if record.actions.iter().any(|action| action.outcome.is_some()) {
+            record.after = self.look(table, &memory).await?.map(|looked| size(&looked.facts));
+        }
+        Ok(Some(record))
+    }
+
+    async fn perform(
+        &mut self,
+        table: &Maintained,
+        looked: &Looked,
+        cancel: &CancellationToken,
+        step: &PlannedAction,
+        work: &Work,
+        memory: &mut TableMemory,
+    ) -> windlass_evidence::artifact::ActionOutcome {
+        let context = ActionContext {
+            scheduler: self.scheduler,
+            turn: &self.request.plan.run,
+            table,
+            pinned: &looked.pinned,
+            watcher: &self.watcher,
+            cancel,
+        };
+        let outcome = context.perform(&step.action, work, memory).await;
+        if let (Some(budget), Work::Rewrite(_)) = (&mut self.budget, work) {
+            *budget = budget.saturating_sub(outcome.bytes_removed);
+        }
+        outcome
+    }
+
+    /// Looks at a table and decides about it; `None` if there is none.
+    async fn look(&self, table: &Maintained, memory: &TableMemory) -> Result<Option<Looked>, MaintainError> {
+        let stores = self.scheduler.sessions.stores();
+        let now = Utc::now();
+        let Some((facts, pinned)) = table_facts(&table.location, &table.app_id, stores).await? else {
+            return Ok(None);
+        };
+        let holds = Holds::read(self.scheduler, &self.request.plan).await?;
+        let mut held = holds.of(&table.location, &table.policy.keep, now);
+        if let Some(version) = facts.log.last_run.filter(|_| facts.log.changed_since) {
+            held.push(KeptVersion { version, and_later: true, by: PinHolder::Cursor { stage: table.name.clone() } });
+        }
+        let mut plan = plan(&MaintenanceFacts {
+            table: &facts,
+            policy: &table.policy,
+            held: &held,
+            target_file_bytes: table
+                .target_file_bytes
+                .unwrap_or_else(|| pinned.write_spec(table.name.as_str()).target_file_bytes),
+            last_full_vacuum: memory.last_full_vacuum,
+            budget: self.budget,
+            now,
+        });
+        let only = &self.request.only;
+        plan.steps.retain(|step| only.is_empty() || only.iter().any(|kind| kind.includes(step.action.kind)));
+        Ok(Some(Looked { facts, pinned, plan }))
+    }
+
+    fn tell_planned(&self, table: &Maintained, plan: &TablePlan) {
+        let due = plan.steps.iter().filter(|step| step.work.is_some()).count() as u64;
+        let _ = self.watcher.send(MaintenanceEvent::Planned { table: table.name.clone(), due });
+    }
+}
+
+fn record_of(table: &Maintained, looked: &Looked) -> TableMaintenance {
+    TableMaintenance {
+        table: table.name.clone(),
+        location: table.location.to_string(),
+        before: size(&looked.facts),
+        after: None,
+        actions: looked.plan.steps.iter().map(|step| step.action.clone()).collect(),
+        kept: looked.plan.kept.clone(),
+        failure: None::<Failure>,
+    }
+}
+
+fn size(facts: &TableFacts) -> TableSize {
+    TableSize {
+        version: facts.version,
+        files: facts.files.len() as u64,
+        bytes: facts.files.iter().map(|file| file.bytes).sum(),
+        with_deletion_vector: facts.files.iter().filter(|file| file.deleted_rows.is_some()).count() as u64,
+        commits: facts.log.commits.len() as u64,
+        log_bytes: facts.log.bytes,
+    }
+}

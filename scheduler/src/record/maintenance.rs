@@ -1,0 +1,100 @@
+//! What a home keeps of maintenance: the record of each turn, what is remembered of each table, and the pins and tags that
+//! people set.
+//!
+//! ```text
+//! <home>/maintenance/<turn>.json            a MaintenanceRecord
+//!       /maintenance/tables/<table>.json    a TableMemory
+//!       /marks/<name>.json                  a VersionMark
+//! ```
+
+use chrono::{DateTime, Utc};
+use futures::TryStreamExt;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
+use serde::{Deserialize, Serialize};
+use windlass_base::ids::TableVersion;
+use windlass_evidence::artifact::{MaintenanceRecord, VersionMark, segment};
+
+use super::store::{BundleStore, failed, malformed};
+use windlass_evidence::bundle::RecordError;
+
+/// The folder of the pins and tags.
+const MARKS: &str = "marks";
+
+/// What is remembered of a table from one turn to the next. It only saves work: without it more is looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableMemory {
+    /// When its folder was last listed for files that no log names.
+    #[serde(default)]
+    pub last_full_vacuum: Option<DateTime<Utc>>,
+    /// The version up to which all files that commits name were looked at, and removed unless they were needed for ever.
+    #[serde(default)]
+    pub vacuumed_through: Option<TableVersion>,
+}
+
+impl BundleStore {
+    /// Writes the record of a turn.
+    pub async fn write_maintenance(&self, record: &MaintenanceRecord) -> Result<(), RecordError> {
+        self.put_json(&format!("maintenance/{}.json", segment(record.turn.as_str())), record).await
+    }
+
+    /// What is remembered of the table that goes by `key`.
+    pub async fn table_memory(&self, key: &str) -> Result<TableMemory, RecordError> {
+        Ok(self.get_json(&memory_path(key)).await?.unwrap_or_default())
+    }
+
+    /// Remembers something of the table that goes by `key`.
+    pub async fn write_table_memory(&self, key: &str, memory: &TableMemory) -> Result<(), RecordError> {
+        self.put_json(&memory_path(key), memory).await
+    }
+
+    /// The pins and tags, by name.
+    pub async fn marks(&self) -> Result<Vec<VersionMark>, RecordError> {
+        let folder = self.path(MARKS);
+        let listed: Vec<_> =
+            self.objects().list(Some(&folder)).try_collect().await.map_err(|source| failed(MARKS, source))?;
+        let mut marks = Vec::with_capacity(listed.len());
+        for file in listed {
+            let Some(name) = file.location.filename() else { continue };
+            // Gone since it was listed.
+            let Some(mark) = self.get_json::<VersionMark>(&format!("{MARKS}/{name}")).await? else { continue };
+            marks.push(mark);
+        }
+        marks.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(marks)
+    }
+
+    /// Writes a pin or tag unless its name is taken; gives the one that has it then.
+    pub async fn create_mark(&self, mark: &VersionMark) -> Result<Result<(), VersionMark>, RecordError> {
+        let path = mark_path(&mark.name);
+        let json = serde_json::to_vec_pretty(mark).map_err(|source| malformed(&path, source))?;
+        let only_new = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        match self.objects().put_opts(&self.path(&path), json.into(), only_new).await {
+            Ok(_) => Ok(Ok(())),
+            Err(object_store::Error::AlreadyExists { .. }) => match self.get_json::<VersionMark>(&path).await? {
+                // The answer to an earlier put of the same was lost.
+                Some(found) if found == *mark => Ok(Ok(())),
+                Some(found) => Ok(Err(found)),
+                None => Err(failed(&path, object_store::Error::NotFound { path: path.clone(), source: "gone".into() })),
+            },
+            Err(source) => Err(failed(&path, source)),
+        }
+    }
+
+    /// Removes a pin or tag; gives what it was, if it existed.
+    pub async fn remove_mark(&self, name: &str) -> Result<Option<VersionMark>, RecordError> {
+        let path = mark_path(name);
+        let Some(mark) = self.get_json::<VersionMark>(&path).await? else { return Ok(None) };
+        match self.objects().delete(&self.path(&path)).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(Some(mark)),
+            Err(source) => Err(failed(&path, source)),
+        }
+    }
+}
+
+fn memory_path(key: &str) -> String {
+    format!("maintenance/tables/{}.json", segment(key))
+}
+
+fn mark_path(name: &str) -> String {
+    format!("{MARKS}/{}.json", segment(name))
+}
