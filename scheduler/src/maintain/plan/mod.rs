@@ -52,7 +52,8 @@ pub struct MaintenanceFacts<'f> {
 pub struct TablePlan {
     /// Every action that there is, those that are not due too.
     pub steps: Vec<PlannedAction>,
-    /// What keeps versions that the retention alone would let go, oldest version first.
+    /// What keeps versions that the retention alone would let go, oldest version first; also those that the log cannot
+    /// rebuild any more, of which nothing is left to keep.
     pub kept: Vec<KeptVersion>,
 }
 
@@ -127,8 +128,8 @@ impl PlannedAction {
     }
 }
 
-/// Decides what is done with a table, and says why. The same facts always give the same plan, and what the rewrites of a
-/// plan leave gives no further rewrite, unless a budget has put some off.
+/// Decides what is done with a table, and says why. The same facts always give the same plan. What the rewrites of a plan
+/// leave is not rewritten again, unless a budget has put some off or files come out smaller than estimated.
 ///
 /// An action that is due has its work, and one that is not has none. What vacuum removes is known only when the log is
 /// read, so its estimate is zero. Two checkpoints can be due: the one that cleaning the log stands on comes first.

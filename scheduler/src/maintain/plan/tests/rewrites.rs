@@ -92,7 +92,9 @@ fn files_are_rewritten_without_their_deleted_rows() {
     assert_eq!(case.bins(Compact), ["a c"], "nothing is left of `c`, and `d` is the only small file");
     let mut unknown = deleted(file("a", 100 * MIB), 20);
     unknown.rows = None;
-    assert!(!Case::of(vec![unknown]).step(Compact).action.due);
+    let mut empty = deleted(file("b", MIB), 0);
+    empty.rows = Some(0);
+    assert!(!Case::of(vec![unknown, empty]).step(Compact).action.due);
 }
 
 #[test]

@@ -32,6 +32,8 @@ fn what_was_the_newest_within_the_retention_stays() {
     assert_eq!(retained(&case).since.0, 14);
     case.now += TimeDelta::days(100);
     assert_eq!(retained(&case).since.0, 20, "the newest version stays however old it is");
+    case.table.version = TableVersion(18);
+    assert_eq!(retained(&case).since.0, 18, "even if others have followed by now");
     case.policy.vacuum.retention = std::time::Duration::MAX;
     assert_eq!(retained(&case).since.0, 0);
 }
@@ -52,6 +54,8 @@ fn without_old_commits_everything_in_the_log_stays() {
 #[test]
 fn held_versions_stay() {
     let mut case = listed();
+    case.held = vec![tag(15), tag(13)];
+    assert_eq!(case.plan().kept, [], "the retention keeps those");
     case.held = vec![tag(15), tag(3)];
     case.policy.keep.versions = vec![5, 3, 90];
     assert_eq!(retained(&case), Retained { versions: [3, 5].map(TableVersion).into(), since: TableVersion(13) });
