@@ -1,9 +1,10 @@
 //! Files in bins, and how many bins fit into a turn.
 
 use bytesize::ByteSize;
+use windlass_evidence::artifact::MaintenanceKind;
 
 use super::files::DataFile;
-use super::{Bin, MaintenanceFacts};
+use super::{Bin, MaintenanceFacts, PlannedAction, Rewrite, Work};
 
 /// How much goes into a bin.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +35,7 @@ pub(super) struct Packed<'f> {
 
 impl<'f> Packed<'f> {
     /// The bin as it is rewritten.
-    pub(super) fn bin(&self) -> Bin {
+    fn bin(&self) -> Bin {
         Bin { files: self.files.iter().map(|file| file.facts.path.clone()).collect(), bytes: self.bytes }
     }
 
@@ -90,13 +91,28 @@ pub(super) struct Budget {
 #[derive(Debug)]
 pub(super) struct Share {
     /// The bins of this turn.
-    pub bins: Vec<Bin>,
+    bins: Vec<Bin>,
     /// Their files.
-    pub files: u64,
+    files: u64,
     /// Their bytes.
-    pub bytes: u64,
-    /// What is put off, and why; `None` if nothing is.
-    pub put_off: Option<String>,
+    bytes: u64,
+    /// That something is put off, and why; `None` if nothing is.
+    put_off: Option<String>,
+}
+
+impl Share {
+    /// The rewrite of these files: due, unless all of them are put off.
+    pub(super) fn planned(self, kind: MaintenanceKind, why: String, zorder: &[String], target: u64) -> PlannedAction {
+        let reason = match self.put_off {
+            Some(put_off) => format!("{why}; {put_off}"),
+            None => why,
+        };
+        if self.bins.is_empty() {
+            return PlannedAction::not_due(kind, reason);
+        }
+        let rewrite = Rewrite { bins: self.bins, zorder: zorder.to_vec(), target_file_bytes: target };
+        PlannedAction::due(kind, reason, Work::Rewrite(rewrite)).with_estimate(self.files, self.bytes)
+    }
 }
 
 impl Budget {
@@ -107,7 +123,8 @@ impl Budget {
 
     /// Takes the bins that fit, in their order. One that does not is left to another turn, and so does not stop those that
     /// come after it.
-    pub(super) fn take(&mut self, bins: Vec<Bin>) -> Share {
+    pub(super) fn take(&mut self, packed: &[Packed<'_>]) -> Share {
+        let bins: Vec<Bin> = packed.iter().map(Packed::bin).collect();
         let all = bins.iter().fold(0, |sum: u64, bin| sum.saturating_add(bin.bytes));
         let smallest = bins.iter().map(|bin| bin.bytes).min().unwrap_or(0);
         let before = self.left;

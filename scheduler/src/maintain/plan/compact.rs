@@ -8,7 +8,7 @@ use windlass_project::maintenance::Readers;
 use super::bins::{Budget, Capacity, Packed, pack};
 use super::files::{DataFile, Partitions, is_below_half};
 use super::zorder::LaidOut;
-use super::{MaintenanceFacts, PlannedAction, Rewrite, Work, text};
+use super::{MaintenanceFacts, PlannedAction, text};
 
 /// Decides what is compacted. In a table that is laid out, that is only what is not worth sorting: the layout takes care of
 /// small files.
@@ -38,13 +38,7 @@ pub(super) fn plan<'f>(
         return not_due(still(facts, partitions, laid_out));
     }
     let reason = why(facts, partitions, &packed, due);
-    let share = budget.take(packed.iter().map(Packed::bin).collect());
-    let reason = text::with(reason, share.put_off);
-    if share.bins.is_empty() {
-        return not_due(reason);
-    }
-    let rewrite = Rewrite { bins: share.bins, zorder: Vec::new(), target_file_bytes: partitions.target };
-    PlannedAction::due(MaintenanceKind::Compact, reason, Work::Rewrite(rewrite)).with_estimate(share.files, share.bytes)
+    budget.take(&packed).planned(MaintenanceKind::Compact, reason, &[], partitions.target)
 }
 
 /// The bins of a partition; none if it is not due.

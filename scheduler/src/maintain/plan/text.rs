@@ -14,14 +14,6 @@ pub(super) fn no_rewrites(facts: &MaintenanceFacts<'_>) -> Option<String> {
     facts.table.frozen.clone().or_else(off)
 }
 
-/// A reason with what is added to it.
-pub(super) fn with(reason: String, addition: Option<String>) -> String {
-    match addition {
-        Some(addition) => format!("{reason}; {addition}"),
-        None => reason,
-    }
-}
-
 /// Names in backticks: `` `a`, `b` ``.
 pub(super) fn names(names: &[String]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")

@@ -20,21 +20,19 @@ pub(super) fn plan(facts: &MaintenanceFacts<'_>, needs: &Needs) -> PlannedAction
     let age = facts.last_full_vacuum.map(|last| (facts.now - last).to_std().unwrap_or_default());
     let is_full = age.is_none_or(|age| age >= policy.full_every);
     if !is_full && needs.retained.since.0 == 0 {
-        return PlannedAction::not_due(
-            MaintenanceKind::Vacuum,
-            format!("all versions are needed: {}", limit(facts, needs)),
-        );
+        let reason = format!("all versions are needed: {}", limit(facts, needs));
+        return PlannedAction::not_due(MaintenanceKind::Vacuum, reason);
     }
     let unnamed_before = is_full.then(|| before(facts.now, policy.retention));
     let kind = if is_full { MaintenanceKind::FullVacuum } else { MaintenanceKind::Vacuum };
-    let listing = is_full.then(|| {
+    let mut reason = reason(facts, needs);
+    if is_full {
         let last = match age {
             None => "it never was".to_owned(),
             Some(_) => format!("that is done every {}", text::span(policy.full_every)),
         };
-        format!("the folder is listed for files that no commit names: {last}")
-    });
-    let reason = text::with(reason(facts, needs), listing);
+        reason.push_str(&format!("; the folder is listed for files that no commit names: {last}"));
+    }
     let work = Work::Vacuum(Vacuum { retained: needs.retained.clone(), unnamed_before });
     PlannedAction::due(kind, reason, work)
 }

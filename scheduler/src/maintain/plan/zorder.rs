@@ -9,7 +9,7 @@ use windlass_evidence::artifact::MaintenanceKind;
 
 use super::bins::{Budget, Capacity, Packed, pack};
 use super::files::{DataFile, Partition, Partitions, is_below_half};
-use super::{MaintenanceFacts, PlannedAction, Rewrite, Work, text};
+use super::{MaintenanceFacts, PlannedAction, text};
 
 /// How many files of the target's size are sorted by one task: more make a finer layout, and need more memory and disk.
 const FILES_OF_A_BIN: u64 = 8;
@@ -43,17 +43,7 @@ pub(super) fn plan<'f>(
         true => not_due(still(partitions, &mark, &by)),
         false => {
             let reason = why(partitions, &packed, due.len(), &mark, &by);
-            let share = budget.take(packed.iter().map(Packed::bin).collect());
-            let reason = text::with(reason, share.put_off);
-            match share.bins.is_empty() {
-                true => not_due(reason),
-                false => {
-                    let target_file_bytes = partitions.target;
-                    let rewrite = Rewrite { bins: share.bins, zorder: columns.clone(), target_file_bytes };
-                    PlannedAction::due(MaintenanceKind::Zorder, reason, Work::Rewrite(rewrite))
-                        .with_estimate(share.files, share.bytes)
-                }
-            }
+            budget.take(&packed).planned(MaintenanceKind::Zorder, reason, columns, partitions.target)
         }
     };
     (action, Some(due))
