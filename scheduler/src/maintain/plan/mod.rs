@@ -1,11 +1,32 @@
 //! What is done with a table, and why: decided from its facts, its policy and what keeps its versions. Pure: no engine, no
 //! store, no clock.
+//!
+//! ```text
+//! files by partition ─→ bins to lay out, bins to compact, within a budget         (files, bins, zorder, compact)
+//! holds, retention ─→ what must stay ─→ what vacuum and the log's cleaning spare  (kept, vacuum, log)
+//! ```
+
+mod bins;
+mod compact;
+mod files;
+mod kept;
+mod log;
+mod text;
+mod vacuum;
+mod zorder;
+
+#[cfg(test)]
+mod tests;
 
 use chrono::{DateTime, Utc};
 use windlass_base::ids::TableVersion;
 use windlass_delta::maintenance::{Retained, TableFacts};
-use windlass_evidence::artifact::{KeptVersion, MaintenanceAction};
+use windlass_evidence::artifact::{KeptVersion, MaintenanceAction, MaintenanceKind};
 use windlass_project::maintenance::MaintenancePolicy;
+
+use self::bins::Budget;
+use self::files::Partitions;
+use self::kept::Needs;
 
 /// What is known of a table when it is decided about.
 #[derive(Debug, Clone)]
@@ -31,7 +52,8 @@ pub struct MaintenanceFacts<'f> {
 pub struct TablePlan {
     /// Every action that there is, those that are not due too.
     pub steps: Vec<PlannedAction>,
-    /// What keeps versions that the retention alone would let go, oldest version first.
+    /// What keeps versions that the retention alone would let go, oldest version first; also those that the log cannot
+    /// rebuild any more, of which nothing is left to keep.
     pub kept: Vec<KeptVersion>,
 }
 
@@ -84,4 +106,50 @@ pub struct Vacuum {
     pub retained: Retained,
     /// Whether the folder is listed for files that no commit names, which are removed if they are older than this.
     pub unnamed_before: Option<DateTime<Utc>>,
+}
+
+impl PlannedAction {
+    /// An action that is not due.
+    fn not_due(kind: MaintenanceKind, reason: impl Into<String>) -> Self {
+        let action = MaintenanceAction { kind, due: false, reason: reason.into(), files: 0, bytes: 0, outcome: None };
+        Self { action, work: None }
+    }
+
+    /// An action that is due; what it is estimated to read or remove can be added.
+    fn due(kind: MaintenanceKind, reason: impl Into<String>, work: Work) -> Self {
+        let action = MaintenanceAction { kind, due: true, reason: reason.into(), files: 0, bytes: 0, outcome: None };
+        Self { action, work: Some(work) }
+    }
+
+    /// The action with what it is estimated to read or remove.
+    fn with_estimate(mut self, files: u64, bytes: u64) -> Self {
+        (self.action.files, self.action.bytes) = (files, bytes);
+        self
+    }
+}
+
+/// Decides what is done with a table, and says why. The same facts always give the same plan. What the rewrites of a plan
+/// leave is not rewritten again, unless a budget has put some off or files come out smaller than estimated.
+///
+/// An action that is due has its work, and one that is not has none. What vacuum removes is known only when the log is
+/// read, so its estimate is zero. Two checkpoints can be due: the one that cleaning the log stands on comes first.
+pub fn plan(facts: &MaintenanceFacts<'_>) -> TablePlan {
+    let partitions = Partitions::of(facts);
+    let mut budget = Budget::of(facts);
+    let (zorder, laid_out) = zorder::plan(facts, &partitions, &mut budget);
+    let compact = compact::plan(facts, &partitions, &laid_out, &mut budget);
+
+    let needs = Needs::of(facts);
+    let checkpoint = log::checkpoint(facts);
+    let vacuum = vacuum::plan(facts, &needs);
+    let (base, clean) = log::clean(facts, &needs, &checkpoint);
+
+    let mut steps = vec![zorder, compact];
+    match base {
+        Some(base) if checkpoint.action.due => steps.extend([base, checkpoint]),
+        Some(base) => steps.push(base),
+        None => steps.push(checkpoint),
+    }
+    steps.extend([vacuum, clean]);
+    TablePlan { steps, kept: needs.kept }
 }
