@@ -22,6 +22,7 @@ use windlass_scheduler::cluster::{ClusterConfig, SchedulerProcess};
 use windlass_scheduler::cursor_reset::reset_cursor;
 use windlass_scheduler::execute::Engine;
 use windlass_scheduler::home::Home;
+use windlass_scheduler::maintain::Turns;
 use windlass_scheduler::plan::{PlanRequest, cursors, plan_run, tables};
 use windlass_scheduler::query::{QueryRequest, query};
 use windlass_scheduler::record::BundleStore;
@@ -112,7 +113,7 @@ impl Embedded {
                 (sessions, cluster.engine(), Some(cluster))
             }
         };
-        let scheduler = Arc::new(Scheduler { sessions: Arc::new(sessions), engine, state });
+        let scheduler = Arc::new(Scheduler { sessions: Arc::new(sessions), engine, state, turns: Turns::default() });
         Ok(Self { scheduler, home, cluster })
     }
 

@@ -31,6 +31,7 @@ use std::sync::Arc;
 use windlass_engine::session::Sessions;
 
 use crate::execute::Engine;
+use crate::maintain::Turns;
 use crate::state::StateStore;
 
 /// What runs pipelines: the sessions to plan with, the engine to execute on, the store that remembers.
@@ -42,4 +43,6 @@ pub struct Scheduler {
     pub engine: Engine,
     /// Leases, run counters and run events.
     pub state: Arc<dyn StateStore>,
+    /// The turns of maintenance under way.
+    pub turns: Turns,
 }

@@ -35,8 +35,7 @@ pub(super) async fn take(
     turn: &RunId,
     note: &str,
 ) -> Result<Result<Lease, LeaseHeld>, StateError> {
-    let holder =
-        LeaseHolder { who: ProcessIdentity::current(), run_id: Some(turn.clone()), note: note.to_owned() };
+    let holder = LeaseHolder { who: ProcessIdentity::current(), run_id: Some(turn.clone()), note: note.to_owned() };
     let name = format!("{PREFIX}{}", table_key(location));
     Ok(scheduler.state.acquire_lease(&name, &holder, TTL).await?.granted())
 }
@@ -46,8 +45,7 @@ pub(super) async fn take(
 /// # Errors
 /// [`StateError`] if the state store fails.
 pub(crate) async fn wait(scheduler: &Scheduler, locations: &[Location]) -> Result<bool, StateError> {
-    let names: BTreeSet<String> =
-        locations.iter().map(|location| format!("{PREFIX}{}", table_key(location))).collect();
+    let names: BTreeSet<String> = locations.iter().map(|location| format!("{PREFIX}{}", table_key(location))).collect();
     let mut waited = false;
     loop {
         let leases = scheduler.state.leases(PREFIX).await?;

@@ -58,8 +58,7 @@ pub async fn set_mark(
     };
     // A turn that has asked already what keeps versions must not miss this one.
     let lease = gate::take(scheduler, &table.location, &request.run, "a pin is set").await?;
-    let lease =
-        lease.map_err(|held| MaintainError::Held { table: table.name.clone(), held: Box::new(held) })?;
+    let lease = lease.map_err(|held| MaintainError::Held { table: table.name.clone(), held: Box::new(held) })?;
     let set = set(scheduler, request, mark, &table.location).await;
     if let Err(error) = scheduler.state.release_lease(&lease).await {
         tracing::warn!(%error, "a lease cannot be released; it ends by itself");

@@ -16,7 +16,9 @@ pub mod plan;
 mod rewrite;
 mod tables;
 mod turn;
+mod turns;
 
 pub use error::MaintainError;
 pub use marks::{NewMark, marks, release_mark, set_mark};
 pub use turn::{MaintainRequest, maintain};
+pub use turns::Turns;

@@ -13,8 +13,8 @@ use windlass_base::error::{Coded, Failure};
 use windlass_delta::maintenance::{TableFacts, table_facts};
 use windlass_delta::pin::PinnedTable;
 use windlass_evidence::artifact::{
-    KeptVersion, MAINTENANCE_FORMAT, MaintenanceAction, MaintenanceEvent, MaintenanceKind, MaintenanceRecord, PinHolder,
-    TableMaintenance, TableSize,
+    KeptVersion, MAINTENANCE_FORMAT, MaintenanceAction, MaintenanceEvent, MaintenanceKind, MaintenanceRecord,
+    PinHolder, TableMaintenance, TableSize,
 };
 
 use super::action::ActionContext;
@@ -66,10 +66,13 @@ pub async fn maintain(
     if request.dry_run {
         return turn.run(tables).await;
     }
-    let leases = Leases::take(scheduler, &request.plan, "windlass maintain", stop).await;
+    let leases = Leases::take(scheduler, &request.plan, "windlass maintain", stop.clone()).await;
     let leases = leases.map_err(|error| MaintainError::Busy(Box::new(error)))?;
+    let listed = scheduler.turns.list(&request.plan.graph.name, stop);
     let record = turn.run(tables).await;
     leases.release().await;
+    // Only now may a run that waits for the end of the turn take the leases.
+    drop(listed);
     record
 }
 

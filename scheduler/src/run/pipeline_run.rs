@@ -26,6 +26,7 @@ use super::journal::RunJournal;
 use super::machine::{AttemptOutcome, RetryPolicy, RunSchedule, RunState, StagePhase, StagePlanNode, StageState};
 use crate::Scheduler;
 use crate::clock::SystemClock;
+use crate::maintain::gate;
 use crate::plan::{PlanRequest, ReusedStage, RunPlan, plan_all};
 use crate::planning::on_planning_threads;
 use crate::record::{BundleStore, BundleWriter};
@@ -70,6 +71,7 @@ async fn run_here(
     cancel: CancellationToken,
 ) -> Result<RunRecord, RunError> {
     let signals = Signals { cancel, lease_lost: CancellationToken::new() };
+    scheduler.turns.give_way(&request.plan.graph.name).await;
     let leases = Leases::take(scheduler, &request.plan, "windlass run", signals.lease_lost.clone()).await?;
     let outcome = run_with_leases(scheduler, request, watcher, signals, &leases).await;
     let trouble = leases.release().await;
@@ -109,6 +111,11 @@ async fn run_with_leases(
     let mut record = opening_record(scheduler, &plan, sequence);
     let bundle = BundleWriter::begin(bundles, &record).await?;
     bundle.write_pins(&plan.pins()).await?;
+    let pinned = plan.inputs.pinned().filter_map(|input| Some(input.table.as_ref()?.location().clone()));
+    if gate::wait(scheduler, &pinned.collect::<Vec<_>>()).await? {
+        // A turn of maintenance may have asked what is needed before these pins were written.
+        return Box::pin(run_with_leases(scheduler, request, watcher, signals, leases)).await;
+    }
     bundle.write_plan(&plan.record).await?;
     let identity = RunIdentity { run_id: run_id.clone(), sequence, pipeline };
     let journal = RunJournal::new(bundle, watcher, placeholders(&plan));

@@ -28,6 +28,7 @@ use self::settings::{PROGRAM, SchedulerSettings};
 use crate::Scheduler;
 use crate::cluster::SchedulerProcess;
 use crate::execute::{Engine, SmallJobs};
+use crate::maintain::Turns;
 use crate::metrics::ServiceMetrics;
 use crate::service::{ApiConfig, ApiServer};
 use crate::state::{RedbStore, StateStore};
@@ -78,7 +79,7 @@ async fn serve(settings: SchedulerSettings, _logs: &LogGuard) -> Result<(), Proc
     let process = SchedulerProcess::start(settings.cluster, &sessions).await.map_err(ProcessFailure::new)?;
     let process = Arc::new(process);
     let engine = Engine::with_small_jobs(&process, SmallJobs::new(settings.small_job_limit));
-    let scheduler = Arc::new(Scheduler { sessions: Arc::new(sessions), engine, state });
+    let scheduler = Arc::new(Scheduler { sessions: Arc::new(sessions), engine, state, turns: Turns::default() });
     let config = ApiConfig {
         bind: settings.api_bind,
         home: settings.home.clone(),

@@ -74,6 +74,7 @@ impl Submitted {
             sessions: Arc::new(sessions),
             engine: process.engine.clone(),
             state: Arc::clone(&process.state),
+            turns: process.turns.clone(),
         })
     }
 

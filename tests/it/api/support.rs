@@ -9,6 +9,7 @@ use datafusion::arrow::util::pretty::pretty_format_batches;
 use tempfile::TempDir;
 use windlass_client::{ConnectOptions, Project, QueryOptions, Windlass};
 use windlass_scheduler::Scheduler;
+use windlass_scheduler::maintain::Turns;
 use windlass_scheduler::metrics::ServiceMetrics;
 use windlass_scheduler::service::{ApiConfig, ApiServer};
 use windlass_scheduler::state::MemoryStore;
@@ -54,6 +55,7 @@ impl Lab {
             sessions: Arc::new(cluster.sessions.clone()),
             engine: cluster.engine.clone(),
             state: Arc::new(MemoryStore::default()),
+            turns: Turns::default(),
         };
         let metrics = Arc::new(ServiceMetrics::register(&prometheus::Registry::new()).unwrap());
         let server = ApiServer::start(config, Arc::new(scheduler), metrics).await.unwrap();

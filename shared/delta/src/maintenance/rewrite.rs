@@ -36,9 +36,8 @@ use crate::log::{
     put_once, unread,
 };
 use crate::pin::PinnedTable;
-use crate::scan::ScanOptions;
 use crate::scan::files::resolve;
-use crate::scan::provider::DeltaScan;
+use crate::scan::{DeltaScan, ScanOptions};
 use crate::write::{DeltaWriteExec, StagedFiles, WriteSpec};
 
 /// Files of a table that are read by tasks of their own, and the rows in them.

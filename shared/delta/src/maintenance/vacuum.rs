@@ -21,11 +21,11 @@ use windlass_base::ids::TableVersion;
 use windlass_storage::{Location, Stores};
 
 use super::Retained;
-use crate::{DeltaError, ReadError};
 use crate::log::{Action, CommitFile, FileAction, LogListing, load, log_store, store_error};
 use crate::pin::{PinnedTable, pin_snapshot};
 use crate::scan::deletion_vector::DeletionVector;
 use crate::scan::files::resolve;
+use crate::{DeltaError, ReadError};
 
 /// Files that are removed side by side.
 const SIDE_BY_SIDE: usize = 16;
@@ -95,7 +95,8 @@ pub async fn find_garbage(
     let mut needed = HashSet::new();
     // What the log does not tell any more cannot be spared; from where it begins, all is.
     let since = retained.since.0.clamp(oldest, newest);
-    let versions = retained.versions.iter().map(|version| version.0).filter(|version| (oldest..=newest).contains(version));
+    let versions =
+        retained.versions.iter().map(|version| version.0).filter(|version| (oldest..=newest).contains(version));
     for version in versions.chain([since, newest]).collect::<BTreeSet<_>>() {
         add_snapshot(location, &log, version, &mut needed).await?;
     }
@@ -136,10 +137,7 @@ pub async fn remove(
     cancel: &CancellationToken,
 ) -> Result<Removed, DeltaError> {
     let store = stores.store(location)?;
-    let removals = futures::stream::iter(&garbage.files).take_while(|_| {
-        let stopped = cancel.is_cancelled();
-        async move { !stopped }
-    });
+    let removals = futures::stream::iter(&garbage.files).take_while(|_| std::future::ready(!cancel.is_cancelled()));
     let outcomes = removals.map(|(path, bytes)| {
         let store = &store;
         async move {

@@ -129,7 +129,8 @@ impl DataFiles {
     ) -> Result<Self, ArrowError> {
         let places: Vec<usize> = files.iter().map(|(file, _)| *file).collect();
         let picked = self.listed(&places)?;
-        let with_vectors = picked.files.into_iter().zip(files).map(|(file, (_, vector))| with(file, Arc::clone(vector)));
+        let with_vectors =
+            picked.files.into_iter().zip(files).map(|(file, (_, vector))| with(file, Arc::clone(vector)));
         Ok(Self { files: with_vectors.collect(), ..picked })
     }
 

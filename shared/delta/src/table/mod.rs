@@ -31,7 +31,7 @@ pub use super::schema::contract_columns;
 use super::DeltaError;
 use super::log::{self, check_commits, log_store};
 use super::schema::{self, delta_type};
-use super::write::{DEFAULT_STATS_COLUMNS, DEFAULT_TARGET_FILE_BYTES, WriteError, WriteSpec};
+use super::write::{WriteError, WriteSpec};
 
 /// What precedes a constraint's name among a table's properties.
 const CONSTRAINT: &str = "delta.constraints.";
