@@ -146,14 +146,7 @@ impl<'g> Table<'g> {
         let policy = settings.policy();
         let (retention, log_retention) = (policy.vacuum.retention, policy.log_retention);
         if retention > log_retention {
-            let (files, log) = (duration_text(retention), duration_text(log_retention));
-            let message = format!("the retention of {files} is longer than that of the log, {log}");
-            let problem = Problem::new(codes::RETENTION_LOG, message)
-                .label(self.place(path::RETENTION), "files stay so long")
-                .label(self.place(path::LOG_RETENTION), "and the log that names them");
-            problems.push(
-                problem.help("lower `retention` or raise `log_retention`: a version cannot be read without its log"),
-            );
+            problems.push(self.too_long(retention, log_retention));
         }
         if retention == Duration::ZERO && settings.keep.runs.is_none() && settings.keep.days.is_none() {
             let message = "a retention of 0 without `keep`: nothing says which versions of earlier runs stay";
@@ -163,6 +156,20 @@ impl<'g> Table<'g> {
                 problem.help("add `keep: { runs: 10 }` with the number of runs, or write a retention such as 7d"),
             );
         }
+    }
+
+    /// The problem of files that stay longer than the log.
+    fn too_long(&self, retention: Duration, log_retention: Duration) -> Problem {
+        let (files, log) = (duration_text(retention), duration_text(log_retention));
+        let message = format!("the retention of files, {files}, is longer than that of the log, {log}");
+        let problem = Problem::new(codes::RETENTION_LOG, message);
+        let (of_files, of_log) = (self.place(path::RETENTION), self.place(path::LOG_RETENTION));
+        let problem = if of_files == of_log {
+            problem.at(of_files)
+        } else {
+            problem.label(of_files, "files stay so long").label(of_log, "and the log that names them")
+        };
+        problem.help("lower `retention` or raise `log_retention`: a version cannot be read without its log")
     }
 
     /// The problem of a property that says something else than `maintenance`.

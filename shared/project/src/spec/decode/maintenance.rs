@@ -2,7 +2,7 @@
 
 use super::fields::{Fields, Keys, entries};
 use super::table::MIN_FILE_BYTES;
-use super::values::{boolean, choice, duration, filled_text, list, part, plain_names, size, whole};
+use super::values::{boolean, choice, duration, filled_text, list, part, plain_names, size, whole, wrong_type};
 use crate::maintenance::{
     KeepSettings, KeyPlaces, MaintenancePlaces, MaintenanceSettings, OptimizeSettings, PROPERTIES, ProjectMaintenance,
     Readers, VacuumSettings, Window, path,
@@ -38,7 +38,7 @@ const KEEP: Keys = Keys { what: "`keep`", known: &["runs", "days"] };
 const KEEP_OF_TABLE: Keys = Keys { what: "`keep`", known: &["runs", "days", "versions"] };
 
 const READERS: [(&str, Readers); 2] = [("deletion_vectors", Readers::DeletionVectors), ("any", Readers::Any)];
-const SWITCH: [(&str, bool); 2] = [("on", true), ("off", false)];
+const SWITCH: [(&str, bool); 2] = [("off", false), ("on", true)];
 
 /// More files, commits or runs than any table has.
 const MANY: u64 = 1_000_000;
@@ -177,12 +177,15 @@ fn vacuum(node: &Node, places: &mut KeyPlaces, problems: &mut Vec<Problem>) -> V
 fn switched<'n>(node: &'n Node, keys: &Keys, problems: &mut Vec<Problem>) -> (Option<bool>, Option<Fields<'n>>) {
     match &node.value {
         Value::Scalar(scalar) if scalar.as_bool().is_some() => (scalar.as_bool(), None),
-        Value::Scalar(scalar) if !scalar.is_null() => (choice(node, keys.what, &SWITCH, problems), None),
-        _ => {
+        Value::Scalar(scalar) if !scalar.is_null() && scalar.as_float().is_none() => {
+            (choice(node, keys.what, &SWITCH, problems), None)
+        }
+        Value::Map(_) => {
             let fields = Fields::open(node, keys, problems);
             let enabled = fields.as_ref().and_then(|fields| fields.get("enabled"));
             (enabled.and_then(|node| boolean(node, "`enabled`", problems)), fields)
         }
+        _ => (wrong_type(node, keys.what, "`on`, `off` or a mapping", problems), None),
     }
 }
 
