@@ -39,6 +39,7 @@
 //! ```
 
 mod error;
+mod maintenance;
 mod source;
 mod stage;
 mod yaml;
@@ -54,6 +55,7 @@ use datafusion::prelude::SessionContext;
 #[cfg(feature = "plans")]
 use windlass_engine::function::Functions;
 use windlass_project::graph::check;
+use windlass_project::maintenance::ProjectMaintenance;
 use windlass_project::spec::files::{MANIFEST, STAGES_DIR};
 use windlass_project::spec::pipeline::{SessionPatch, SourceOverride};
 use windlass_project::spec::table::{Incremental, Materialize, MergeWrite, OnDefinitionChange};
@@ -171,6 +173,12 @@ impl ProjectBuilder {
         let mut defaults = self.defaults();
         defaults.set("on_definition_change", Yaml::text(policy.as_str()));
         self.set_defaults(defaults)
+    }
+
+    /// How the tables of all stages are maintained, and those of layers.
+    pub fn maintenance(mut self, maintenance: &ProjectMaintenance) -> Self {
+        self.manifest.set_map("maintenance", maintenance::of_project(maintenance));
+        self
     }
 
     /// Settings of the engine.

@@ -6,6 +6,7 @@ use datafusion::dataframe::DataFrame;
 use datafusion::logical_expr::LogicalPlan;
 #[cfg(feature = "plans")]
 use windlass_engine::codec::logical::encode_plan;
+use windlass_project::maintenance::MaintenanceSettings;
 use windlass_project::spec::is_name;
 use windlass_project::spec::pipeline::DatasetOverride;
 #[cfg(feature = "plans")]
@@ -15,6 +16,7 @@ use windlass_project::spec::table::{
 };
 
 use super::BuildError;
+use super::maintenance;
 use super::yaml::{Map, Yaml};
 
 /// A stage: a query in SQL or a plan of the engine, and its settings.
@@ -88,6 +90,14 @@ impl StageBuilder {
     pub fn incremental(mut self, incremental: Incremental) -> Self {
         let mut io = self.header.take_map("io");
         io.set("incremental", Yaml::text(incremental.as_str()));
+        self.header.set_map("io", io);
+        self
+    }
+
+    /// How its table is maintained, over what the project says. Call it after [`StageBuilder::table`].
+    pub fn maintenance(mut self, settings: &MaintenanceSettings) -> Self {
+        let mut io = self.header.take_map("io");
+        io.set_map("maintenance", maintenance::of_tables(settings));
         self.header.set_map("io", io);
         self
     }

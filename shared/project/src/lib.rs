@@ -4,6 +4,7 @@
 //! project files ─parse→ PipelineSpec: as written, every value with its source span    (spec)
 //!     ─resolve→ PipelineGraph: dependencies from the SQL, order, selection, drawings   (graph)
 //!         tags and their policy · contracts of columns · expectations of rows          (tag, contract, expect)
+//!         how tables are maintained                                                    (maintenance)
 //! project files with tests/ ─check_with_fixtures→ Fixture: given and expected rows     (fixture_tests, literal_rows, strategy)
 //! ```
 //!

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::Duration;
 
 use chrono::{TimeZone, Utc};
 use proptest::prelude::*;
@@ -12,6 +13,9 @@ use windlass_project::contract::ContractType;
 use windlass_project::graph::draw::DrawFormat;
 use windlass_project::graph::{PipelineGraph, check};
 use windlass_project::literal_rows::Cell;
+use windlass_project::maintenance::{
+    KeepSettings, MaintenanceSettings, OptimizeSettings, ProjectMaintenance, Readers, VacuumSettings, Window,
+};
 use windlass_project::spec::column_type::ColumnType;
 use windlass_project::spec::pipeline::{SessionPatch, SourceOverride};
 use windlass_project::spec::source::{DeltaSource, FileFormat, PinAt, SortColumn, SourceKind};
@@ -362,6 +366,50 @@ fn a_stage_can_override_the_projects_default_with_a_full_refresh() {
         .unwrap();
     let of = |name: &str| project.graph.stage(&name.into()).unwrap().table.incremental;
     assert_eq!((of("kept"), of("whole")), (Incremental::Strict, Incremental::Off));
+}
+
+#[test]
+fn maintenance_arrives_as_it_is() {
+    let hours = |hours: u64| Some(Duration::from_secs(hours * 60 * 60));
+    let stage = MaintenanceSettings {
+        optimize: OptimizeSettings {
+            enabled: Some(true),
+            target_file_bytes: Some(64 * 1024 * 1024),
+            small_files: Some(4),
+            deleted_ratio: Some(0.125),
+            zorder: Some(vec!["x".into(), "odd name".into()]),
+        },
+        vacuum: VacuumSettings { enabled: Some(false), retention: hours(36), full_every: hours(0) },
+        checkpoint_every: Some(20),
+        log_retention: hours(48),
+        keep: KeepSettings { runs: Some(0), days: Some(30), versions: Some(vec![3, 1]) },
+        readers: Some(Readers::Any),
+    };
+    let layer = MaintenanceSettings {
+        optimize: OptimizeSettings { zorder: Some(Vec::new()), ..OptimizeSettings::default() },
+        ..MaintenanceSettings::default()
+    };
+    let project = ProjectMaintenance {
+        tables: MaintenanceSettings { keep: KeepSettings { versions: None, ..stage.keep.clone() }, ..stage.clone() },
+        layers: BTreeMap::from([("odd: layer".into(), layer)]),
+        after_runs: Some(true),
+        window: Some(Window { from: 22 * 60, to: 24 * 60 }),
+        max_bytes: Some(1 << 40),
+    };
+    let built = ProjectBuilder::new("p")
+        .maintenance(&project)
+        .default_tag("layer", "mart")
+        .stage(StageBuilder::sql("a", "SELECT 1 AS x").maintenance(&stage))
+        .stage(StageBuilder::sql("b", "SELECT 1 AS x"));
+    // A tag is written without white space, so no stage can have that layer.
+    let error = built.build().unwrap_err();
+    assert_eq!(error.code().to_string(), "WL0130");
+    let layers = BTreeMap::from([("mart".into(), project.layers["odd: layer"].clone())]);
+    let project = ProjectMaintenance { layers, ..project };
+    let graph = built.maintenance(&project).build().unwrap().graph;
+    assert_eq!(graph.maintenance, project);
+    assert_eq!(graph.stage(&"a".into()).unwrap().maintenance, stage);
+    assert_eq!(graph.stage(&"b".into()).unwrap().maintenance, MaintenanceSettings::default());
 }
 
 proptest! {

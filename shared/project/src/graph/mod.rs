@@ -7,6 +7,7 @@ mod bind;
 mod cycle;
 pub mod draw;
 mod exports;
+mod maintenance;
 mod order;
 mod part;
 mod policy;
@@ -22,6 +23,7 @@ use windlass_base::ids::{NodeName, PipelineName};
 
 use crate::contract::{Contract, Contracts};
 use crate::expect::{Expectation, QUARANTINE_SUFFIX, Severity};
+use crate::maintenance::{MaintenanceSettings, ProjectMaintenance};
 use crate::spec::pipeline::{StageQuery, SubdagInstance};
 use crate::spec::table::{Materialize, TableSettings};
 use crate::spec::{
@@ -48,6 +50,8 @@ pub struct PipelineGraph {
     pub session: SessionSettings,
     /// How runs behave.
     pub run: RunSettings,
+    /// How tables are maintained; [`PipelineGraph::maintenance_of`] is the policy of one.
+    pub maintenance: ProjectMaintenance,
     /// The schema contracts of the project.
     pub contracts: Contracts,
     /// The targets that [`PipelineGraph::apply_target`] takes.
@@ -79,6 +83,8 @@ pub struct Stage {
     pub materialize: Materialize,
     /// Its Delta table, if it is materialized as one.
     pub table: TableSettings,
+    /// How its table is maintained, as far as it says so itself. It does not affect rows.
+    pub maintenance: MaintenanceSettings,
     /// How often it is retried after a transient error.
     pub retries: u32,
     /// Its contract, and where it is named.

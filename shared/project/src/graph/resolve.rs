@@ -6,7 +6,7 @@ use windlass_base::ids::NodeName;
 use windlass_base::suggest::{did_you_mean, listed, nearest};
 
 use super::bind::same_locations;
-use super::{PipelineGraph, Stage, cycle, exports, order, policy, semantics};
+use super::{PipelineGraph, Stage, cycle, exports, maintenance, order, policy, semantics};
 use crate::spec::files::TESTS_DIR;
 use crate::spec::pipeline::{RelationRef, StageSpec};
 use crate::spec::{Draft, PipelineSpec, Problem, Problems, ProjectFiles, Span, Spanned, codes, draft};
@@ -28,12 +28,15 @@ pub fn check(files: &ProjectFiles) -> Result<PipelineGraph, Problems> {
     Problems::check(problems, files)?;
     let tag_policy = spec.tag_policy.clone();
     let places = policy::node_spans(&spec);
+    let maintenance_places = maintenance::places(&spec);
     let mut graph = build(spec, edges, files);
     let mut problems = Vec::new();
     if let Some(tag_policy) = &tag_policy {
         policy::apply(tag_policy, &mut graph, &places, &mut problems);
     }
     semantics::check(&graph, &places, &mut problems);
+    // Layers can be defaults of the tag policy.
+    maintenance::check(&graph, &maintenance_places, &mut problems);
     Problems::check(problems, files)?;
     Ok(graph)
 }
@@ -236,6 +239,7 @@ fn build(spec: PipelineSpec, reads: Reads, files: &ProjectFiles) -> PipelineGrap
             tags: stage.tags,
             materialize: stage.materialize,
             table: stage.table,
+            maintenance: stage.maintenance,
             retries: stage.retries,
             contract: stage.contract,
             expectations: stage.expectations,
@@ -259,6 +263,7 @@ fn build(spec: PipelineSpec, reads: Reads, files: &ProjectFiles) -> PipelineGrap
         params: spec.params,
         session: spec.session,
         run: spec.run,
+        maintenance: spec.maintenance,
         contracts: spec.contracts,
         targets: spec.targets,
         target: None,

@@ -38,6 +38,10 @@ codes! {
     PLAN_TEXT = "WL0124", "the plan of a stage is not a valid plan text";
     PLAN_ENGINE = "WL0125", "the plan of a stage was written by another version of DataFusion";
     NEEDS_KEY = "WL0126", "an incremental stage does not name the columns that identify a row";
+    RETENTION_LOG = "WL0127", "the files of a table would stay longer than the log that names them";
+    RETENTION_ZERO = "WL0128", "a retention of 0 without `keep`";
+    MAINTENANCE_PROPERTY = "WL0129", "`maintenance` and a table property give different values";
+    MAINTENANCE_LAYER = "WL0130", "`maintenance` refines a layer that no table has";
     EXPECT_UNIQUE = "WL0150", "an incremental stage expects columns to be unique that do not include its key";
     CONTRACT_TWICE = "WL0140", "two files contain the same version of a contract";
     CONTRACT_UNKNOWN = "WL0141", "a stage names a contract that the project does not have";

@@ -6,6 +6,7 @@
 pub mod codes;
 pub mod column_type;
 mod decode;
+pub mod duration;
 pub mod files;
 pub mod param;
 pub mod pipeline;

@@ -13,6 +13,7 @@ use super::span::{Span, Spanned};
 use super::table::{Export, Materialize, TableSettings};
 use crate::contract::{Contract, Contracts};
 use crate::expect::Expectation;
+use crate::maintenance::{KeyPlaces, MaintenancePlaces, MaintenanceSettings, ProjectMaintenance};
 use crate::tag::{TagPolicy, Tags};
 
 /// A project as written in its files.
@@ -36,6 +37,10 @@ pub struct PipelineSpec {
     pub target_spans: BTreeMap<String, Span>,
     /// The datasets that the project configures, each the name of a stage.
     pub datasets: Vec<Spanned<String>>,
+    /// How tables are maintained.
+    pub maintenance: ProjectMaintenance,
+    /// Where it is written.
+    pub maintenance_places: MaintenancePlaces,
     /// The schema contracts of the project.
     pub contracts: Contracts,
     /// The tag policy, if the project has one.
@@ -175,6 +180,10 @@ pub struct StageSpec {
     pub table: TableSettings,
     /// Where `io.location` is written, if it is.
     pub location_span: Option<Span>,
+    /// How its table is maintained, as far as it says so itself.
+    pub maintenance: MaintenanceSettings,
+    /// Where that is written, and the table properties that mean the same.
+    pub maintenance_places: KeyPlaces,
     /// Where each export of its table is written.
     pub export_spans: Vec<Span>,
     /// How often it is retried after a transient error.

@@ -96,7 +96,21 @@ macro_rules! groups {
 }
 
 groups!(
-    yaml, manifest, sources, params, header, sql, graph, plan, tags, contracts, expect, fixtures, subdags, datasets
+    yaml,
+    manifest,
+    sources,
+    params,
+    header,
+    sql,
+    graph,
+    plan,
+    tags,
+    contracts,
+    expect,
+    fixtures,
+    subdags,
+    datasets,
+    maintenance
 );
 
 #[test]

@@ -9,6 +9,7 @@ mod draw;
 mod error_codes;
 mod good;
 mod grammar;
+mod maintenance;
 mod mutate;
 mod pages;
 mod select;

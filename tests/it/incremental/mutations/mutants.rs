@@ -6,7 +6,7 @@ use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, IteratorRandom};
 
-use super::parts::{Parts, base, set, words};
+use super::parts::{Parts, Section, base, set, words};
 
 /// The stages with tables.
 pub(super) const TABLES: [&str; 5] = ["totals", "named", "converted", "lengths", "top"];
@@ -38,7 +38,7 @@ const MATTERS: [(&str, Mutation); 9] = [
     ("aggregate", sum_of_more),
 ];
 
-const DOES_NOT_MATTER: [(&str, Mutation); 12] = [
+const DOES_NOT_MATTER: [(&str, Mutation); 13] = [
     ("scale", scale),
     ("white space", white_space),
     ("SQL comment", sql_comment),
@@ -49,6 +49,7 @@ const DOES_NOT_MATTER: [(&str, Mutation); 12] = [
     ("tags", tags),
     ("how runs behave", run_settings),
     ("the machine", machine),
+    ("maintenance", maintenance),
     ("what is not used", not_used),
     ("folder", folder),
 ];
@@ -376,6 +377,24 @@ fn machine(parts: &mut Parts, random: &mut StdRng) -> Change {
     let key = *["metadata_cache_bytes", "memory_limit_bytes"].choose(random).unwrap();
     set(parts.flow("session"), key, size.as_str());
     (format!("{key} is {size}"), &[])
+}
+
+/// How files are kept does not affect rows.
+fn maintenance(parts: &mut Parts, random: &mut StdRng) -> Change {
+    let number = random.random_range(1..100);
+    let settings = [
+        format!("{{ checkpoint_every: {number} }}"),
+        format!("{{ optimize: {{ small_files: {number}, zorder: [id] }} }}"),
+        format!("{{ vacuum: off, keep: {{ runs: {number} }}, readers: any }}"),
+    ];
+    let text = settings.choose(random).unwrap().as_str();
+    if random.random_bool(0.3) {
+        parts.manifest.push(Section::Line(("maintenance".to_owned(), text.to_owned())));
+    } else {
+        let stage = *TABLES.choose(random).unwrap();
+        set(&mut parts.stage(stage).io, "maintenance", text);
+    }
+    (text.to_owned(), &[])
 }
 
 fn not_used(parts: &mut Parts, random: &mut StdRng) -> Change {

@@ -9,8 +9,9 @@ use windlass_base::ids::{NodeName, PipelineName};
 use super::fields::{Fields, Keys, entries};
 use super::table::MIN_FILE_BYTES;
 use super::values::{boolean, check_name, choice, size, tag_places, tags, text, text_map, whole};
-use super::{contract, incremental, param, session, source, tag_policy, target};
+use super::{contract, incremental, maintenance, param, session, source, tag_policy, target};
 use crate::contract::Contracts;
+use crate::maintenance::KeyPlaces;
 use crate::spec::codes;
 use crate::spec::files::ProjectFiles;
 use crate::spec::param::ParamSpec;
@@ -35,6 +36,7 @@ const KEYS: Keys = Keys {
         "tag_policy",
         "subdags",
         "datasets",
+        "maintenance",
     ],
 };
 const RUN: Keys = Keys { what: "`run`", known: &["max_parallel_stages", "retries", "fail_fast"] };
@@ -68,6 +70,7 @@ pub(super) struct Manifest {
     targets: BTreeMap<String, TargetSpec>,
     target_spans: BTreeMap<String, Span>,
     tag_policy: Option<TagPolicy>,
+    maintenance: maintenance::OfProject,
     /// The instances of sub-DAGs.
     pub(super) subdags: Option<Node>,
     pub(super) defaults: Defaults,
@@ -84,6 +87,8 @@ pub(super) struct Defaults {
     pub(super) contracts_by_name: Option<Span>,
     /// Where the project says whether tables are incremental.
     pub(super) incremental_span: Option<Span>,
+    /// Where the project's properties of tables are written that `maintenance` has values for.
+    pub(super) property_places: KeyPlaces,
     /// The options of datasets, by the names of the stages that write them.
     pub(super) datasets: BTreeMap<String, Dataset>,
 }
@@ -112,6 +117,8 @@ impl Manifest {
             targets: self.targets,
             target_spans: self.target_spans,
             datasets: self.defaults.datasets.into_iter().map(|(name, of)| Spanned::new(name, of.name)).collect(),
+            maintenance: self.maintenance.settings,
+            maintenance_places: self.maintenance.places,
             contracts,
             tag_policy: self.tag_policy,
             stages,
@@ -183,6 +190,7 @@ pub(super) fn decode(
     });
     let target_spans = target_spans.unwrap_or_default();
     let tag_policy = fields.get("tag_policy").map(|node| tag_policy::decode(node, files, problems));
+    let maintenance = fields.get("maintenance").map(|node| maintenance::of_project(node, problems)).unwrap_or_default();
     let name = name.unwrap_or_else(|| PipelineName::new("unnamed"));
     let subdags = fields.get("subdags").cloned();
     Some(Manifest {
@@ -195,6 +203,7 @@ pub(super) fn decode(
         targets,
         target_spans,
         tag_policy,
+        maintenance,
         subdags,
         defaults,
     })
@@ -260,8 +269,11 @@ fn defaults(node: Option<&Node>, run: &RunSettings, problems: &mut Vec<Problem>)
     if let Some(value) = fields.get("retries").and_then(|node| whole(node, "`retries`", 0..=MAX_RETRIES, problems)) {
         defaults.retries = value;
     }
-    if let Some(value) = fields.get("properties").and_then(|node| text_map(node, "`properties`", problems)) {
+    if let Some(node) = fields.get("properties")
+        && let Some(value) = text_map(node, "`properties`", problems)
+    {
         defaults.table.properties = value;
+        defaults.property_places = maintenance::property_places(node);
     }
     defaults.table.target_file_bytes =
         fields.get("target_file_size").and_then(|node| size(node, "`target_file_size`", MIN_FILE_BYTES, problems));
@@ -285,6 +297,7 @@ impl Defaults {
             table: TableSettings::default(),
             contracts_by_name: None,
             incremental_span: None,
+            property_places: KeyPlaces::new(),
             datasets: BTreeMap::new(),
         }
     }

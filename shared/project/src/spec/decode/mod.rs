@@ -6,6 +6,7 @@ mod expect;
 mod fields;
 mod fixture;
 mod incremental;
+mod maintenance;
 mod manifest;
 mod param;
 mod plan;

@@ -162,6 +162,8 @@ pub(super) fn decode_parts(
             materialize: settings.materialize,
             table: settings.table.settings,
             location_span: settings.table.location_span,
+            maintenance: settings.table.maintenance.settings,
+            maintenance_places: settings.table.maintenance.places,
             export_spans: settings.table.export_spans,
             retries: settings.retries,
             contract: settings.contract,

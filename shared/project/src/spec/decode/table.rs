@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::fields::{Fields, Keys, entries};
 use super::incremental;
+use super::maintenance::{self, Written};
 use super::manifest::Defaults;
 use super::values::{check_name, choice, filled_text, list, location, plain_names, size, text_map};
 use crate::spec::codes;
@@ -25,6 +26,7 @@ const KEYS: Keys = Keys {
         "constraints",
         "properties",
         "target_file_size",
+        "maintenance",
         "incremental",
         "merge",
         "on_definition_change",
@@ -50,6 +52,8 @@ pub(super) struct Table {
     pub(super) partition_span: Option<Span>,
     /// Where `mode` is written, if it is.
     pub(super) mode_span: Option<Span>,
+    /// How the table is maintained, and where that is written.
+    pub(super) maintenance: Written,
     /// Whether there is no key, not even an invalid one.
     pub(super) lacks_key: bool,
 }
@@ -66,6 +70,7 @@ impl Table {
             key_span: None,
             partition_span: None,
             mode_span: None,
+            maintenance: Written { places: defaults.property_places.clone(), ..Written::default() },
             lacks_key: true,
         }
     }
@@ -89,6 +94,11 @@ pub(super) fn decode(node: &Node, base: &Table, problems: &mut Vec<Problem>) -> 
     let mut properties = defaults.properties.clone();
     properties
         .extend(fields.get("properties").and_then(|node| text_map(node, "`properties`", problems)).unwrap_or_default());
+    let mut maintenance = base.maintenance.clone();
+    if let Some(node) = fields.get("maintenance") {
+        maintenance.set(maintenance::of_table(node, problems));
+    }
+    maintenance.places.extend(fields.get("properties").map(maintenance::property_places).unwrap_or_default());
     let (own_exports, export_spans) = match fields.get("exports") {
         Some(node) => exports(node, problems),
         None => (defaults.exports.clone(), base.export_spans.clone()),
@@ -125,6 +135,7 @@ pub(super) fn decode(node: &Node, base: &Table, problems: &mut Vec<Problem>) -> 
         key_span: span("key", &base.key_span),
         partition_span: span("partition_by", &base.partition_span),
         mode_span: span("mode", &base.mode_span),
+        maintenance,
         lacks_key,
     })
 }

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use windlass_base::suggest::did_you_mean;
 
 use super::fields::entries;
 use crate::spec::codes;
+use crate::spec::duration::{LONGEST, TIME_UNITS, duration_text, parse_duration};
 use crate::spec::problem::Problem;
 use crate::spec::render::passwords;
 use crate::spec::size::{UNITS, parse_bytes};
@@ -118,6 +120,37 @@ pub(super) fn size(node: &Node, what: &str, least: u64, problems: &mut Vec<Probl
 /// A [`size`] that is held in memory.
 pub(super) fn memory_size(node: &Node, what: &str, least: u64, problems: &mut Vec<Problem>) -> Option<usize> {
     size(node, what, least, problems).and_then(|bytes| usize::try_from(bytes).ok())
+}
+
+/// A duration, such as `7d`.
+pub(super) fn duration(node: &Node, what: &str, problems: &mut Vec<Problem>) -> Option<Duration> {
+    let scalar = scalar(node, what, "a duration", problems)?;
+    let Some(duration) = parse_duration(&scalar.text) else {
+        let units = TIME_UNITS.map(|(name, _)| name).join(", ");
+        let problem = Problem::new(codes::BAD_VALUE, format!("{what} must be a duration, not {}", node.describe()))
+            .at(&node.span)
+            .help(format!("write a whole number and a unit, such as 7d; units are {units}"));
+        problems.push(problem);
+        return None;
+    };
+    if duration > LONGEST {
+        let message = format!("{what} must be at most {}, not {}", duration_text(LONGEST), scalar.text);
+        problems.push(Problem::new(codes::BAD_VALUE, message).at(&node.span));
+        return None;
+    }
+    Some(duration)
+}
+
+/// A part of a whole: a number above 0, and at most 1.
+pub(super) fn part(node: &Node, what: &str, problems: &mut Vec<Problem>) -> Option<f64> {
+    let scalar = scalar(node, what, "a number", problems)?;
+    let Some(number) = scalar.as_float() else { return wrong_type(node, what, "a number", problems) };
+    if number > 0.0 && number <= 1.0 {
+        return Some(number);
+    }
+    let message = format!("{what} must be above 0 and at most 1, not {}", scalar.text);
+    problems.push(Problem::new(codes::BAD_VALUE, message).at(&node.span).help("write a part such as 0.2, a fifth"));
+    None
 }
 
 /// One of several words.

@@ -2,10 +2,23 @@
 //!
 //! A project gives one, layers and stages refine it, and [`MaintenancePolicy`] is what results for one table: every value is
 //! decided. docs/maintenance.md describes the keys.
+//!
+//! ```text
+//! project, layer, stage, table properties: MaintenanceSettings ─over→ one ─policy→ MaintenancePolicy
+//! ```
 
+mod settings;
+
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use settings::{
+    KeepSettings, KeyPlaces, MaintenancePlaces, MaintenanceSettings, OptimizeSettings, ProjectMaintenance,
+    VacuumSettings,
+};
+pub(crate) use settings::{PROPERTIES, SameProperty, path};
 
 /// The policy of one table, with all defaults applied.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -78,6 +91,16 @@ pub enum Readers {
     Any,
 }
 
+impl Readers {
+    /// Its name in a project file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::DeletionVectors => "deletion_vectors",
+            Self::Any => "any",
+        }
+    }
+}
+
 /// A part of each day, in UTC. One that begins later than it ends goes over midnight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
@@ -88,6 +111,13 @@ pub struct Window {
 }
 
 impl Window {
+    /// The window in a text such as `22:00-05:00`; the end may be `24:00`. `None` if it is not one, or never open.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (from, to) = text.trim().split_once('-')?;
+        let window = Self { from: minute(from.trim())?, to: minute(to.trim())? };
+        (window.from != window.to && window.from < DAY_MINUTES).then_some(window)
+    }
+
     /// Whether the window is open at a minute of the day.
     pub fn is_open(&self, minute: u16) -> bool {
         match self.from <= self.to {
@@ -97,6 +127,25 @@ impl Window {
     }
 }
 
+impl fmt::Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, to } = self;
+        write!(f, "{:02}:{:02}-{:02}:{:02}", from / 60, from % 60, to / 60, to % 60)
+    }
+}
+
+/// The minute of the day in a text such as `05:30`; midnight at its end is `24:00`.
+fn minute(text: &str) -> Option<u16> {
+    let (hour, minute) = text.split_once(':')?;
+    let number = |text: &str| {
+        let is_one = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        is_one.then(|| text.parse::<u16>().ok()).flatten()
+    };
+    let (hour, minute) = (number(hour)?, number(minute)?);
+    (minute < 60 && hour * 60 + minute <= DAY_MINUTES).then_some(hour * 60 + minute)
+}
+
+const DAY_MINUTES: u16 = 24 * 60;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Default for MaintenancePolicy {
@@ -120,3 +169,6 @@ impl Default for MaintenancePolicy {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
