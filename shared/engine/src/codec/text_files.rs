@@ -221,6 +221,7 @@ mod tests {
             "SELECT content, path AS p FROM files WHERE size < 12 ORDER BY p",
             "SELECT path, cardinality(syntax_nodes(content, 'rust')) AS nodes, stable_id(path, size) AS id FROM files \
              ORDER BY path",
+            "SELECT path FROM files ORDER BY windlass_zorder('a', 'z', path, 1, NULL, size), path",
             "SELECT count(*) FROM files WHERE content LIKE 'fn%'",
             "SELECT length(content_hash) FROM files LIMIT 3",
         ] {

@@ -1,14 +1,16 @@
 //! Exact versions of what the engine computes only approximately, or loses on the way to executors: arithmetic and sums
 //! that fail on overflow, scalar subqueries with at most one row, and window function calls with all of their options.
+//! And the position of a row on a Z-order curve, by which maintenance sorts rows.
 //!
-//! They are not called by name. The rules in `session/rules` insert them into plans, and every session registers them,
-//! so that such plans run on every executor.
+//! They are not called by name. The rules in `session/rules` and plans that are built in code contain them, and every
+//! session registers them, so that such plans run on every executor.
 
 mod arithmetic;
 mod filtered;
 mod shifted;
 mod single_value;
 mod sum;
+mod zorder;
 
 use std::sync::Arc;
 
@@ -21,6 +23,7 @@ pub(crate) use filtered::Filtered;
 pub(crate) use shifted::Shifted;
 pub(crate) use single_value::single_value;
 pub use sum::exact_sum;
+pub use zorder::zorder_key;
 
 /// More than one row in a scalar subquery.
 pub const SEVERAL_ROWS: ErrorCode = ErrorCode("WL0372");
@@ -29,7 +32,7 @@ pub const OVERFLOW: ErrorCode = ErrorCode("WL0373");
 
 /// The scalar functions.
 pub(crate) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
-    arithmetic::all()
+    arithmetic::all().into_iter().chain([zorder::zorder()]).collect()
 }
 
 /// The aggregate functions. One has the name of a function of the engine, and replaces it.
