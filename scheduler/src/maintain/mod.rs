@@ -7,4 +7,11 @@
 //!     ─record→ MaintenanceRecord in the home                                              (record)
 //! ```
 
+pub mod error;
+pub mod marks;
 pub mod plan;
+pub mod turn;
+
+pub use error::MaintainError;
+pub use marks::{NewMark, marks, release_mark, set_mark};
+pub use turn::{MaintainRequest, maintain};
