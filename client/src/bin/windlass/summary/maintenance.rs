@@ -60,9 +60,10 @@ fn actions(record: &MaintenanceRecord, details: bool) -> Table {
     if !record.dry_run {
         columns.push(prose("RESULT"));
     }
+    let is_turn = !record.dry_run;
     let rows = record.tables.iter().flat_map(|table| {
         let shown = table.actions.iter().filter(move |action| action.due || details);
-        shown.map(|action| row(table, action))
+        shown.map(move |action| row(table, action).into_iter().chain(is_turn.then(|| result(action))).collect())
     });
     Table::new(columns).with(rows)
 }
@@ -76,13 +77,16 @@ fn row(table: &TableMaintenance, action: &MaintenanceAction) -> Vec<Cell> {
         tone(action.reason.clone()),
         number(action.files, count).into(),
         number(action.bytes, bytes).into(),
-        match &action.outcome {
-            Some(ActionOutcome { failure: Some(_), .. }) => Cell::toned("failed", Tone::Bad),
-            Some(outcome) => Cell::toned(achievement(action.kind, outcome), Tone::Good),
-            None if action.due => Cell::toned("not done", Tone::Notable),
-            None => Cell::toned("not due", Tone::Faint),
-        },
     ]
+}
+
+fn result(action: &MaintenanceAction) -> Cell {
+    match &action.outcome {
+        Some(ActionOutcome { failure: Some(_), .. }) => Cell::toned("failed", Tone::Bad),
+        Some(outcome) => Cell::toned(achievement(action.kind, outcome), Tone::Good),
+        None if action.due => Cell::toned("not done", Tone::Notable),
+        None => Cell::toned("not due", Tone::Faint),
+    }
 }
 
 /// What went wrong.
