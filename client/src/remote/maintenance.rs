@@ -50,7 +50,8 @@ impl Remote {
 
     pub(crate) async fn version_marks(&self, project: &Project) -> Result<Vec<VersionMark>, ClientError> {
         let request = v1::ListMarksRequest { scope: Some(scope(&project.graph)) };
-        let answer = self.connection.call(&ProjectFiles::new(), |mut api| {
+        let no_files = ProjectFiles::new();
+        let answer = self.connection.call(&no_files, |mut api| {
             let request = request.clone();
             async move { api.list_marks(request).await }
         });

@@ -76,7 +76,10 @@ fn told(turn: Turn) -> Events {
         }
         let Some(end) = turn.end.take() else { return Ok(None) };
         let ended = end.await.map_err(|error| MaintainError::Run(RunError::TaskLost(error))).flatten();
-        let record = ended.map_err(|error| Status::from(ServiceError::Maintain(error)))?;
+        let record = match ended {
+            Ok(record) => record,
+            Err(error) => return Err(Status::from(ServiceError::Maintain(error))),
+        };
         let json = serde_json::to_string(&record).unwrap_or_default();
         Ok(Some((v1::MaintainEvent { kind: Some(Kind::RecordJson(json)) }, turn)))
     });

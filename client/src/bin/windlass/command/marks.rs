@@ -7,7 +7,7 @@ use crate::args::{BindArgs, Global, NamedArgs, Output};
 use crate::failure::CommandError;
 use crate::output;
 
-/// Sets a pin or a tag; its name may depend on the newest version.
+/// Sets a pin or a tag.
 pub(super) async fn set(global: &Global, bind: &BindArgs, mark: NewMark) -> Result<(), CommandError> {
     let project = open_project(global, bind)?;
     let windlass = start(global, &project).await?;
