@@ -11,9 +11,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use windlass_base::error::Failure;
-use windlass_base::ids::{NodeName, PipelineName, RunId};
+use windlass_base::ids::{NodeName, PipelineName, RunId, TableVersion};
 use windlass_evidence::artifact::{
-    CursorStatus, LogEvent, Moved, PinStatus, PlanText, PlannedRun, RunRecord, TableStatus,
+    CursorStatus, LogEvent, MaintenanceRecord, Moved, PinStatus, PlanText, PlannedRun, RunRecord, TableStatus,
+    VersionMark,
 };
 use windlass_project::contract::{Contract, ContractChange};
 use windlass_project::fixture_tests::FixtureReport;
@@ -165,6 +166,31 @@ pub struct CancelledRun {
     pub status: String,
 }
 
+/// An item of `windlass pins ls`: a version that is kept. `name`, `location` and `version` mean the same in all of them.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum KeptDocument {
+    /// What an active run has pinned.
+    Run(PinStatus),
+    /// A pin or a tag that somebody has set.
+    Mark {
+        /// The stage or quarantine whose table it is.
+        name: NodeName,
+        /// Where the table is.
+        location: String,
+        /// The version.
+        version: TableVersion,
+        /// The pin or tag, as the commands that set and release it print it.
+        mark: VersionMark,
+    },
+}
+
+impl From<VersionMark> for KeptDocument {
+    fn from(mark: VersionMark) -> Self {
+        Self::Mark { name: mark.table.clone(), location: mark.location.clone(), version: mark.version, mark }
+    }
+}
+
 /// `windlass explain`: a plan of a stage.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ExplainDocument {
@@ -272,8 +298,11 @@ pub fn schemas() -> BTreeMap<&'static str, Schema> {
         ("graph", of::<GraphDocument<'static>>("graph")),
         ("init", of::<InitDocument>("init")),
         ("ls", of::<Vec<ListedNode>>("ls")),
+        ("maintain", of::<MaintenanceRecord>("maintain")),
         ("man", of::<TextDocument>("man")),
-        ("pins-ls", of::<Vec<PinStatus>>("pins-ls")),
+        ("pins-add", of::<VersionMark>("pins-add")),
+        ("pins-ls", of::<Vec<KeptDocument>>("pins-ls")),
+        ("pins-release", of::<VersionMark>("pins-release")),
         ("plan", of::<PlannedRun>("plan")),
         ("query", of::<Vec<Map<String, Value>>>("query")),
         ("registry", of::<SemanticRegistry>("registry")),
@@ -284,6 +313,9 @@ pub fn schemas() -> BTreeMap<&'static str, Schema> {
         ("runs-show", of::<RunRecord>("runs-show")),
         ("schema", of::<Vec<TableColumns>>("schema")),
         ("tables", of::<Vec<TableStatus>>("tables")),
+        ("tag", of::<VersionMark>("tag")),
+        ("tag-ls", of::<Vec<VersionMark>>("tag-ls")),
+        ("tag-rm", of::<VersionMark>("tag-rm")),
         ("test", of::<TestDocument>("test")),
         ("written", of::<WrittenDocument>("written")),
     ])

@@ -13,7 +13,7 @@ use windlass_base::ids::RunId;
 use windlass_engine::connectors::ConnectorRegistry;
 use windlass_engine::function::Functions;
 use windlass_engine::session::Sessions;
-use windlass_evidence::artifact::{CursorReset, CursorStatus, PinStatus, PlannedRun, TableStatus};
+use windlass_evidence::artifact::{CursorReset, CursorStatus, PinStatus, PlannedRun, TableStatus, VersionMark};
 use windlass_evidence::bundle::{BundleReader, RecordError};
 use windlass_executor::{EmbeddedExecutor, ExecutorConfig};
 use windlass_scheduler::Scheduler;
@@ -22,7 +22,7 @@ use windlass_scheduler::cluster::{ClusterConfig, SchedulerProcess};
 use windlass_scheduler::cursor_reset::reset_cursor;
 use windlass_scheduler::execute::Engine;
 use windlass_scheduler::home::Home;
-use windlass_scheduler::maintain::Turns;
+use windlass_scheduler::maintain::{self, MaintainRequest, Turns};
 use windlass_scheduler::plan::{PlanRequest, cursors, plan_run, tables};
 use windlass_scheduler::query::{QueryRequest, query};
 use windlass_scheduler::record::BundleStore;
@@ -31,6 +31,7 @@ use windlass_scheduler::state::{Durability, RedbStore, StateError, StateStore};
 use windlass_storage::Location;
 
 use crate::error::ClientError;
+use crate::maintenance::{MaintainHandle, MaintainOptions, NewMark};
 use crate::project::Project;
 use crate::query_result::QueryResult;
 use crate::run::{QueryOptions, RunHandle, RunOptions};
@@ -65,7 +66,7 @@ pub struct EmbeddedConfig {
     /// How many tasks the executor of [`EngineKind::Cluster`] runs in parallel.
     pub vcores: usize,
     /// Whether nothing is written to the home, which need not be writable then: for plans, queries and all that shows
-    /// what is there. Runs and resets of cursors write.
+    /// what is there. Runs, maintenance, pins and resets of cursors write.
     pub read_only: bool,
 }
 
@@ -202,6 +203,38 @@ impl Embedded {
             }));
         }
         Ok(pins)
+    }
+
+    pub(crate) fn maintain(&self, project: &Project, options: &MaintainOptions) -> Result<MaintainHandle, ClientError> {
+        let selection = RunOptions {
+            select: options.select.clone(),
+            exclude: options.exclude.clone(),
+            params: options.params.clone(),
+            ..RunOptions::default()
+        };
+        let plan = self.plan_request(project, &selection)?;
+        let request = MaintainRequest { plan, only: options.only.clone(), dry_run: options.dry_run };
+        let (watcher, events) = mpsc::unbounded_channel();
+        let cancel = CancellationToken::new();
+        let scheduler = Arc::clone(&self.scheduler);
+        let stop = cancel.clone();
+        let done = tokio::spawn(async move { Ok(maintain::maintain(&scheduler, request, watcher, stop).await?) });
+        Ok(MaintainHandle { events, cancel, done })
+    }
+
+    pub(crate) async fn version_marks(&self) -> Result<Vec<VersionMark>, ClientError> {
+        Ok(maintain::marks(&self.scheduler, &self.home).await?)
+    }
+
+    pub(crate) async fn set_mark(&self, project: &Project, mark: &NewMark) -> Result<VersionMark, ClientError> {
+        let NewMark { name, tag, table, version, expires_at, reason } = mark.clone();
+        let mark = maintain::NewMark { name, tag, table, version, expires_at, reason };
+        let request = self.plan_request(project, &RunOptions::default())?;
+        Ok(maintain::set_mark(&self.scheduler, &request, mark).await?)
+    }
+
+    pub(crate) async fn release_mark(&self, name: &str) -> Result<VersionMark, ClientError> {
+        Ok(maintain::release_mark(&self.scheduler, &self.home, name).await?)
     }
 
     pub(crate) async fn stop(self) {

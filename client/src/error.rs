@@ -8,6 +8,8 @@ use windlass_base::error::Failure;
 use windlass_evidence::artifact::{Moved, PlanMoved, SavedPlanError};
 use windlass_evidence::bundle::RecordError;
 use windlass_project::spec::Problems;
+#[cfg(feature = "embedded")]
+use windlass_scheduler::{maintain::MaintainError, plan::PlanError, query::QueryError, run::RunError};
 
 use crate::builder::BuildError;
 use crate::project::LoadError;
@@ -101,6 +103,9 @@ pub enum ClientError {
     /// The rows of a result cannot be fetched completely.
     #[error("the rows cannot be fetched")]
     Rows(#[source] DataFusionError),
+    /// A turn of maintenance on a cluster was stopped from here.
+    #[error("the maintenance was stopped; what it had done by then stands")]
+    TurnStopped,
     /// The task that follows a run panicked.
     #[error("the task that follows the run panicked")]
     Follower(#[source] tokio::task::JoinError),
@@ -119,15 +124,19 @@ pub enum ClientError {
     /// A run did not start or was aborted.
     #[cfg(feature = "embedded")]
     #[error(transparent)]
-    Run(#[from] windlass_scheduler::run::RunError),
+    Run(#[from] RunError),
     /// A cursor cannot be reset.
     #[cfg(feature = "embedded")]
     #[error(transparent)]
     Reset(#[from] windlass_scheduler::cursor_reset::ResetError),
+    /// Tables are not maintained, or a version is not kept.
+    #[cfg(feature = "embedded")]
+    #[error(transparent)]
+    Maintain(#[from] MaintainError),
     /// A query failed.
     #[cfg(feature = "embedded")]
     #[error(transparent)]
-    Query(#[from] windlass_scheduler::query::QueryError),
+    Query(#[from] QueryError),
 }
 
 impl ClientError {
@@ -147,15 +156,15 @@ impl ClientError {
         match self {
             Self::Project(problems) => Some(problems),
             #[cfg(feature = "embedded")]
-            Self::Run(windlass_scheduler::run::RunError::Project(problems)) => Some(problems),
+            Self::Maintain(MaintainError::Project(problems)) => Some(problems),
             #[cfg(feature = "embedded")]
-            Self::Run(windlass_scheduler::run::RunError::Plan(windlass_scheduler::plan::PlanError::Sql(problems))) => {
-                Some(problems)
-            }
+            Self::Run(error) | Self::Maintain(MaintainError::Run(error)) => match error {
+                RunError::Project(problems) | RunError::Plan(PlanError::Sql(problems)) => Some(problems),
+                _ => None,
+            },
             #[cfg(feature = "embedded")]
-            Self::Query(windlass_scheduler::query::QueryError::Plan(windlass_scheduler::plan::PlanError::Sql(
-                problems,
-            ))) => Some(problems),
+            Self::Query(QueryError::Plan(PlanError::Sql(problems)))
+            | Self::Maintain(MaintainError::Plan(PlanError::Sql(problems))) => Some(problems),
             _ => None,
         }
     }
@@ -165,7 +174,7 @@ impl ClientError {
         match self {
             Self::PlanMoved(error) => Some(&error.moved),
             #[cfg(feature = "embedded")]
-            Self::Run(windlass_scheduler::run::RunError::PlanMoved(error)) => Some(&error.moved),
+            Self::Run(RunError::PlanMoved(error)) => Some(&error.moved),
             _ => None,
         }
     }
@@ -208,6 +217,8 @@ coded! {
         #[cfg(feature = "embedded")]
         Reset => inner;
         #[cfg(feature = "embedded")]
+        Maintain => inner;
+        #[cfg(feature = "embedded")]
         Query => inner;
         Home => "WL0711", "choose another folder with `--home`";
         RemoteHome => "WL0712",
@@ -222,6 +233,7 @@ coded! {
             "give the address of the scheduler's API (`api-bind`, by default port 50051), not that of another of its \
              ports, and use a client of the scheduler's version";
         Rows => "WL0717" retry, "run the query again; an executor may have been lost while the rows were read";
+        TurnStopped => "WL0721", "`windlass maintain` does the rest";
         OwnRun => "WL0718", "stop it with the handle's cancel token";
         Follower => "WL0652", "this is a defect of Windlass; run again with -vvv and report the log";
     }

@@ -6,6 +6,7 @@
 //!            Windlass::embedded(…) ─┐     │
 //!            Windlass::connect(url) ┴─────┴─ plan → PlannedRun · run → RunHandle (events, record) · query → QueryResult (Arrow)
 //!                                            runs → Runs (bundles: plans and metrics of each stage, as types and as Arrow)
+//!                                            maintain → MaintainHandle (events, record)
 //! ```
 //!
 //! The same type represents a scheduler and an executor in this process or a remote cluster, so a program written for
@@ -34,6 +35,7 @@ pub mod embedded;
 pub mod error;
 #[cfg(feature = "embedded")]
 pub mod fixture_runner;
+mod maintenance;
 pub mod project;
 mod query_result;
 mod remote;
@@ -43,9 +45,10 @@ mod windlass;
 
 pub use builder::{ProjectBuilder, StageBuilder};
 pub use error::ClientError;
+pub use maintenance::{MaintainHandle, MaintainOptions, NewMark};
 pub use project::Project;
 pub use query_result::QueryResult;
 pub use remote::ConnectOptions;
 pub use run::{QueryOptions, RunHandle, RunOptions};
 pub use runs::Runs;
-pub use windlass::{CursorReset, CursorStatus, PinStatus, TableStatus, Windlass};
+pub use windlass::{CursorReset, CursorStatus, PinStatus, TableStatus, VersionMark, Windlass};

@@ -1,12 +1,13 @@
 //! The main entry point: an embedded or a remote Windlass.
 
 use windlass_base::ids::RunId;
-use windlass_evidence::artifact::PlannedRun;
 pub use windlass_evidence::artifact::{CursorReset, CursorStatus, PinStatus, TableStatus};
+use windlass_evidence::artifact::{PlannedRun, VersionMark};
 
 #[cfg(feature = "embedded")]
 use crate::embedded::{Embedded, EmbeddedConfig};
 use crate::error::ClientError;
+use crate::maintenance::{MaintainHandle, MaintainOptions, NewMark};
 use crate::project::Project;
 use crate::query_result::QueryResult;
 use crate::remote::{ConnectOptions, Remote};
@@ -152,6 +153,56 @@ impl Windlass {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => embedded.pins().await,
             Backend::Remote(remote) => remote.pins(project).await,
+        }
+    }
+
+    /// Starts a turn of maintenance over the project's tables: rewrites files, removes what no version needs, and cleans
+    /// logs, as their policies say.
+    ///
+    /// # Errors
+    /// [`ClientError::Project`] if a parameter is wrong; on a cluster also if the project is. What prevents the turn from
+    /// beginning is reported in [`MaintainHandle::wait`].
+    pub async fn maintain(&self, project: &Project, options: &MaintainOptions) -> Result<MaintainHandle, ClientError> {
+        match &self.backend {
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => embedded.maintain(project, options),
+            Backend::Remote(remote) => remote.maintain(project, options).await,
+        }
+    }
+
+    /// The versions of the project's tables that are kept by hand: pins and tags.
+    ///
+    /// # Errors
+    /// [`ClientError`] if they cannot be read.
+    pub async fn version_marks(&self, project: &Project) -> Result<Vec<VersionMark>, ClientError> {
+        match &self.backend {
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => embedded.version_marks().await,
+            Backend::Remote(remote) => remote.version_marks(project).await,
+        }
+    }
+
+    /// Keeps a version of a table until the pin is released or expires, or the tag is removed.
+    ///
+    /// # Errors
+    /// [`ClientError`] if there is no such table or version, or the name is in use.
+    pub async fn set_mark(&self, project: &Project, mark: &NewMark) -> Result<VersionMark, ClientError> {
+        match &self.backend {
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => embedded.set_mark(project, mark).await,
+            Backend::Remote(remote) => remote.set_mark(project, mark).await,
+        }
+    }
+
+    /// Releases a pin, or removes a tag. The next maintenance may remove the version.
+    ///
+    /// # Errors
+    /// [`ClientError`] if nothing has that name.
+    pub async fn release_mark(&self, project: &Project, name: &str) -> Result<VersionMark, ClientError> {
+        match &self.backend {
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => embedded.release_mark(name).await,
+            Backend::Remote(remote) => remote.release_mark(project, name).await,
         }
     }
 

@@ -8,6 +8,7 @@
 mod bundle;
 mod connection;
 mod follow;
+mod maintenance;
 mod query;
 mod transfer;
 

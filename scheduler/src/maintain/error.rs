@@ -16,9 +16,9 @@ pub enum MaintainError {
     /// The selection is wrong.
     #[error(transparent)]
     Project(#[from] Problems),
-    /// A run of the pipeline is active, or another process writes to the home.
+    /// A run of the pipeline is active, another process writes to the home, or it cannot be told.
     #[error(transparent)]
-    Busy(Box<RunError>),
+    Run(#[from] RunError),
     /// A table cannot be looked at.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -82,7 +82,7 @@ pub enum MaintainError {
 coded! {
     MaintainError {
         Project => inner;
-        Busy => inner;
+        Run => inner;
         Plan => inner;
         Delta => inner;
         Record => inner;

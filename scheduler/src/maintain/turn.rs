@@ -45,7 +45,7 @@ pub struct MaintainRequest {
 /// An action that fails is no error here: the record tells of it.
 ///
 /// # Errors
-/// [`MaintainError::Busy`] while a run of the pipeline is active or another process writes to the home; the others if the
+/// [`MaintainError::Run`] while a run of the pipeline is active or another process writes to the home; the others if the
 /// project cannot be selected from, or what keeps versions cannot be read.
 pub async fn maintain(
     scheduler: &Scheduler,
@@ -66,8 +66,7 @@ pub async fn maintain(
     if request.dry_run {
         return turn.run(tables).await;
     }
-    let leases = Leases::take(scheduler, &request.plan, "windlass maintain", stop.clone()).await;
-    let leases = leases.map_err(|error| MaintainError::Busy(Box::new(error)))?;
+    let leases = Leases::take(scheduler, &request.plan, "windlass maintain", stop.clone()).await?;
     let listed = scheduler.turns.list(&request.plan.graph.name, stop);
     let record = turn.run(tables).await;
     leases.release().await;

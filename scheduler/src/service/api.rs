@@ -16,7 +16,7 @@ use super::error::{ServiceError, bad_request};
 use super::live_run::LiveRun;
 use super::project::{Submitted, home_of_scope};
 use super::server::Shared;
-use super::{tables, watch};
+use super::{maintenance, tables, watch};
 use crate::plan::plan_run;
 use crate::run::RunRequest;
 
@@ -212,5 +212,35 @@ impl WindlassService for Api {
         };
         let cursor = tables::reset(&project, &self.shared.scheduler, &reset).await?;
         Ok(Response::new(ResetCursorResponse { cursor: Some(cursor_to_wire(cursor)) }))
+    }
+
+    type MaintainStream = BoxStream<'static, Result<MaintainEvent, Status>>;
+
+    async fn maintain(&self, request: Request<MaintainRequest>) -> Answer<Self::MaintainStream> {
+        let request = request.into_inner();
+        let project = self.open(request.project).await?;
+        let scheduler = project.scheduler(&self.shared.scheduler).await?;
+        let turn = maintenance::request(&project, request.selection, &request.only, request.dry_run)?;
+        Ok(Response::new(self.shared.turns.start(scheduler, turn)?))
+    }
+
+    async fn list_marks(&self, request: Request<ListMarksRequest>) -> Answer<ListMarksResponse> {
+        let home = home_of_scope(&self.shared.config, request.into_inner().scope)?;
+        let marks = maintenance::marks(&self.shared.scheduler, &home).await?;
+        Ok(Response::new(ListMarksResponse { marks }))
+    }
+
+    async fn set_mark(&self, request: Request<SetMarkRequest>) -> Answer<SetMarkResponse> {
+        let mut request = request.into_inner();
+        let project = self.open(request.project.take()).await?;
+        let mark = maintenance::set(&project, &self.shared.scheduler, request).await?;
+        Ok(Response::new(SetMarkResponse { mark: Some(mark) }))
+    }
+
+    async fn release_mark(&self, request: Request<ReleaseMarkRequest>) -> Answer<ReleaseMarkResponse> {
+        let request = request.into_inner();
+        let home = home_of_scope(&self.shared.config, request.scope)?;
+        let mark = maintenance::release(&self.shared.scheduler, &home, &request.name).await?;
+        Ok(Response::new(ReleaseMarkResponse { mark: Some(mark) }))
     }
 }

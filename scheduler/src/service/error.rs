@@ -13,6 +13,7 @@ use windlass_evidence::bundle::RecordError;
 use windlass_project::spec::Problems;
 
 use crate::cursor_reset::ResetError;
+use crate::maintain::MaintainError;
 use crate::plan::PlanError;
 use crate::query::QueryError;
 use crate::run::RunError;
@@ -41,6 +42,9 @@ pub enum ServiceError {
     /// A cursor is not reset.
     #[error(transparent)]
     Reset(#[from] ResetError),
+    /// Tables are not maintained, or a version is not marked.
+    #[error(transparent)]
+    Maintain(#[from] MaintainError),
     /// What was sent as an approved plan is none.
     #[error(transparent)]
     SavedPlan(#[from] SavedPlanError),
@@ -89,6 +93,7 @@ impl ServiceError {
         match self {
             Self::Run(error) => Some(error),
             Self::Ended(error) => Some(&**error),
+            Self::Maintain(MaintainError::Run(error)) => Some(error),
             _ => None,
         }
     }
@@ -100,6 +105,7 @@ impl ServiceError {
         match self {
             Self::Project(problems)
             | Self::Plan(PlanError::Sql(problems))
+            | Self::Maintain(MaintainError::Project(problems) | MaintainError::Plan(PlanError::Sql(problems)))
             | Self::Query(QueryError::Plan(PlanError::Sql(problems))) => Some(problems),
             _ => None,
         }
@@ -113,7 +119,10 @@ impl ServiceError {
             Self::Transfer(TransferError::TooLarge { .. } | TransferError::FileTooLarge { .. })
             | Self::TooManyRuns { .. } => Code::ResourceExhausted,
             Self::Transfer(_) => Code::InvalidArgument,
-            Self::NotLive { .. } | Self::Record(RecordError::NoSuchRun { .. }) => Code::NotFound,
+            Self::NotLive { .. }
+            | Self::Record(RecordError::NoSuchRun { .. })
+            | Self::Maintain(MaintainError::NoSuchMark { .. }) => Code::NotFound,
+            Self::Maintain(MaintainError::MarkTaken { .. }) => Code::AlreadyExists,
             Self::Draining => Code::Unavailable,
             _ if self.is_retryable() => Code::Unavailable,
             _ => match self.code().0.get(2..4) {
@@ -134,6 +143,7 @@ coded! {
         Query => inner;
         Record => inner;
         Reset => inner;
+        Maintain => inner;
         SavedPlan => inner;
         Ended => inner;
         BadRequest => "WL0804", "see the comments of windlass.proto for what the call takes";

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! gRPC call ─api→ project (files by digest → graph, sessions) ─→ runs (live runs, their log lines) ─→ run/
-//!                                                             └→ bundle, tables, plan
+//!                                                             └→ bundle, tables, plan, maintenance
 //! Flight ticket ─flight→ query / run metrics ─→ record batches, as fast as the reader takes them
 //! ```
 
@@ -12,6 +12,7 @@ mod error;
 mod file_cache;
 mod flight;
 mod live_run;
+mod maintenance;
 mod project;
 mod runs;
 mod server;

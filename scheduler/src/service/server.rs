@@ -20,6 +20,7 @@ use super::api::Api;
 use super::error::ServiceError;
 use super::file_cache::FileCache;
 use super::flight::DataService;
+use super::maintenance::Turns;
 use super::runs::LiveRuns;
 use crate::Scheduler;
 use crate::metrics::ServiceMetrics;
@@ -55,6 +56,7 @@ pub(super) struct Shared {
     pub(super) metrics: Arc<ServiceMetrics>,
     pub(super) files: FileCache,
     pub(super) runs: LiveRuns,
+    pub(super) turns: Turns,
 }
 
 /// The API, listening.
@@ -80,7 +82,8 @@ impl ApiServer {
         let address = listener.local_addr().map_err(failed)?;
         let room = usize::try_from(config.project_limit.saturating_mul(PROJECTS_HELD)).unwrap_or(usize::MAX);
         let runs = LiveRuns::new(config.max_runs);
-        let shared = Arc::new(Shared { config, scheduler, metrics, files: FileCache::new(room), runs });
+        let (files, turns) = (FileCache::new(room), Turns::default());
+        let shared = Arc::new(Shared { config, scheduler, metrics, files, runs, turns });
         let stop = CancellationToken::new();
         let serving = tokio::spawn(serve(listener, Arc::clone(&shared), stop.clone()));
         Ok(Self { address, shared, stop, serving })
@@ -96,13 +99,16 @@ impl ApiServer {
         self.shared.runs.active().len()
     }
 
-    /// From now on no run starts; those under way go on, and can be watched and cancelled.
+    /// From now on no run starts; those under way go on, and can be watched and cancelled. Maintenance stops: the next turn
+    /// does what is left.
     pub fn stop_accepting(&self) {
         self.shared.runs.stop_accepting();
+        self.shared.turns.stop();
     }
 
-    /// Waits until no run is under way.
+    /// Waits until no run and no turn of maintenance is under way, after [`ApiServer::stop_accepting`].
     pub async fn drained(&self) {
+        self.shared.turns.ended().await;
         while self.active_runs() > 0 {
             tokio::time::sleep(DRAIN_POLL).await;
         }
@@ -115,6 +121,7 @@ impl ApiServer {
             run.cancel();
             run.end().await;
         }
+        self.shared.turns.ended().await;
         self.stop.cancel();
         let closing = self.serving.abort_handle();
         if tokio::time::timeout(CLOSING, self.serving).await.is_err() {

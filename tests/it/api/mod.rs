@@ -1,6 +1,7 @@
 //! The API and the client library, over real sockets and a real cluster in this process.
 
 mod connection;
+mod maintenance;
 mod refusals;
 mod runs;
 mod support;

@@ -109,6 +109,14 @@ fn every_command_prints_one_document_of_its_schema() {
     run("cursors-ls", &["cursors", "ls"]);
     run("cursors-show", &["cursors", "show", "totals_of_each_customer"]);
     run("cursors-reset", &["cursors", "reset", "totals_of_each_customer", "--yes"]);
+    run("maintain", &["maintain", "--dry-run"]);
+    run("maintain", &["maintain"]);
+    run("pins-add", &["pins", "add", "orders_clean", "--name", "pinned", "--for", "1h"]);
+    run("tag", &["tag", "orders_clean@1", "tagged", "--reason", "a test"]);
+    assert_eq!(run("pins-ls", &["pins", "ls"]).as_array().unwrap().len(), 2);
+    assert_eq!(run("tag-ls", &["tag", "ls"])[0]["name"], "tagged");
+    run("pins-release", &["pins", "release", "pinned"]);
+    run("tag-rm", &["tag", "rm", "tagged"]);
     run("pins-ls", &["pins", "ls"]);
     run("runs-list", &["runs", "list"]);
     run("runs-show", &["runs", "show"]);
@@ -171,6 +179,11 @@ fn wrong_usage_is_a_document_too() {
         &["run", "--max-parallel", "0"],
         &["run", "--events"],
         &["man", "frobnicate"],
+        &["maintain", "--only", "frobnicate"],
+        &["maintain", "elsewhere"],
+        &["pins", "add", "orders_clean@x"],
+        &["pins", "add", "orders_clean", "--for", "soon"],
+        &["tag", "orders_clean@1"],
         &["cursors", "reset", "orders_clean"],
         &["tables", "--home", "x", "--cluster", "http://127.0.0.1:1"],
     ] {

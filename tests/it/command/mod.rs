@@ -9,6 +9,7 @@ mod interrupted;
 mod json_schema;
 mod kill;
 mod layout;
+mod maintain;
 mod mistakes;
 mod ports;
 mod quarantine;

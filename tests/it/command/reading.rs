@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use super::shop::{ORDERS, Shop, text};
 
 /// Everything that looks at a project and its home.
-const COMMANDS: [&[&str]; 19] = [
+const COMMANDS: [&[&str]; 21] = [
     &["check"],
     &["ls"],
     &["registry", "--lineage"],
@@ -23,6 +23,8 @@ const COMMANDS: [&[&str]; 19] = [
     &["cursors", "ls"],
     &["cursors", "show", "orders_clean"],
     &["pins", "ls"],
+    &["tag", "ls"],
+    &["maintain", "--dry-run"],
     &["runs", "list"],
     &["runs", "list", "--target", "dev"],
     &["runs", "show"],
@@ -33,7 +35,7 @@ const COMMANDS: [&[&str]; 19] = [
 ];
 
 /// Every file and folder, with what changes when it is written.
-fn state(folder: &Path) -> BTreeMap<String, (u64, u64, SystemTime)> {
+pub(super) fn state(folder: &Path) -> BTreeMap<String, (u64, u64, SystemTime)> {
     let mut found = BTreeMap::new();
     let mut waiting = vec![folder.to_owned()];
     while let Some(path) = waiting.pop() {
@@ -66,8 +68,9 @@ fn commands_that_read_change_nothing() {
 fn a_project_that_was_never_run_is_read_without_making_a_home() {
     let shop = Shop::new();
     let before = state(shop.dir());
-    for args in [&["plan"][..], &["tables"], &["cursors", "ls"], &["pins", "ls"], &["runs", "list"]] {
-        shop.windlass(args).assert().success();
+    let reading = ["plan", "tables", "cursors ls", "pins ls", "tag ls", "maintain --dry-run", "runs list"];
+    for args in reading.map(|command| command.split(' ').collect::<Vec<_>>()) {
+        shop.windlass(&args).assert().success();
         assert_eq!(state(shop.dir()), before, "{args:?}");
     }
     shop.windlass(&["query", "SELECT count(*) AS n FROM orders"]).assert().success();

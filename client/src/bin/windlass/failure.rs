@@ -166,6 +166,17 @@ pub(crate) enum CommandError {
     /// The run ended unsuccessfully, which has already been reported.
     #[error("the run did not succeed")]
     RunEnded,
+    /// The turn of maintenance was stopped or did not succeed, which has already been reported.
+    #[error("not all of the maintenance was done")]
+    TurnEnded,
+    /// A pin was to be released and a tag has the name, or the other way round.
+    #[error("`{name}` is a {}", if *.is_tag { "tag, not a pin" } else { "pin, not a tag" })]
+    OtherMark {
+        /// The name.
+        name: String,
+        /// Whether it is a tag.
+        is_tag: bool,
+    },
 }
 
 impl CommandError {
@@ -180,7 +191,7 @@ impl CommandError {
 
     /// Prints the error: on stderr as text, or on stdout as the only JSON document if `as_json`.
     pub(crate) fn print(&self, as_json: bool) {
-        if matches!(self, Self::RunEnded | Self::FixturesFailed | Self::Unwell { .. }) {
+        if matches!(self, Self::RunEnded | Self::TurnEnded | Self::FixturesFailed | Self::Unwell { .. }) {
             return;
         }
         // A document that has begun cannot be followed by another one.
@@ -260,6 +271,11 @@ coded! {
         Form => "WL0705", "choose another `--output`, or cast the columns that it cannot hold";
         Usage { help } => "WL0706", help;
         RunEnded => "WL0707";
+        TurnEnded => "WL0743";
+        OtherMark { name, is_tag } => "WL0744", match is_tag {
+            true => format!("tags are removed with `windlass tag rm {name}`"),
+            false => format!("pins are released with `windlass pins release {name}`"),
+        };
         NoPlan { run, help } => "WL0708",
             help.clone().unwrap_or_else(|| format!("`windlass runs show {run}` lists the stages of the run"));
         NoCursors { help } => "WL0709", help;

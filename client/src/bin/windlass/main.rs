@@ -78,6 +78,8 @@ async fn dispatch(global: &Global, command: Command) -> Result<(), CommandError>
         Command::Doctor(args) => command::doctor::run(global, &args).await,
         Command::Tables(args) => command::tables::run(global, &args).await,
         Command::Cursors(args) => command::cursors::run(global, &args).await,
+        Command::Maintain(args) => command::maintain::run(global, &args).await,
+        Command::Tag(args) => command::tag::run(global, args).await,
         Command::Pins(args) => command::pins::run(global, &args).await,
         Command::Runs(args) => command::runs::run(global, &args).await,
         Command::Explain(args) => command::explain::run(global, &args).await,

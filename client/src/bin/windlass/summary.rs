@@ -1,5 +1,7 @@
 //! What a run has done: one line per stage, and one about all.
 
+pub(crate) mod maintenance;
+
 use windlass_evidence::artifact::{ReceiptOutcome, RunRecord, RunStatus, StageReceipt, StageStatus, StageSummary};
 use windlass_project::strategy::Strategy;
 

@@ -91,6 +91,9 @@ pub(crate) fn check(global: &Global, command: &Subcommand) -> Result<(), Command
             "leave one of `--home` and `--cluster` out, or unset WINDLASS_CLUSTER",
         );
     }
+    if matches!(command, Subcommand::Maintain(args) if args.folder.is_some()) && global.project.is_some() {
+        return usage("the project's folder is given twice", "leave out `--project`, or the folder after `maintain`");
+    }
     match behaviour(command) {
         Some(BehaviourArgs { max_parallel: Some(0), .. }) => {
             usage("`--max-parallel 0` would run nothing", "give a number of stages from 1 on, or leave it out")

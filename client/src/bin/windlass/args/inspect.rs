@@ -101,14 +101,6 @@ impl ResetArgs {
     }
 }
 
-/// The commands about pins.
-#[derive(Debug, Subcommand)]
-pub(crate) enum PinsCommand {
-    /// List the versions that active runs have pinned
-    #[command(after_help = "Example:\n  windlass pins ls")]
-    Ls(BindArgs),
-}
-
 /// The target whose runs are meant.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct RunTargetArgs {

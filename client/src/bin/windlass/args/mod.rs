@@ -1,6 +1,7 @@
 //! The arguments of the command: the global ones, and those of each subcommand.
 
 mod inspect;
+mod maintenance;
 mod project;
 
 use std::ffi::OsString;
@@ -9,9 +10,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use inspect::{
-    ContractCommand, ContractDiffArgs, CursorsCommand, ExplainArgs, InferArgs, PinsCommand, PlanKind, QueryArgs,
-    ResetArgs, RunsCommand,
+    ContractCommand, ContractDiffArgs, CursorsCommand, ExplainArgs, InferArgs, PlanKind, QueryArgs, ResetArgs,
+    RunsCommand,
 };
+pub(crate) use maintenance::{MaintainArgs, NamedArgs, PinArgs, PinsCommand, TableAt, TagArgs, TagCommand};
 pub(crate) use project::{
     ApplyArgs, BehaviourArgs, BindArgs, GraphArgs, GraphFormat, LsArgs, PlanArgs, RefreshArgs, RegistryArgs, RunArgs,
     SelectArgs, TestArgs,
@@ -157,9 +159,28 @@ It writes an object into the home and removes it again. Credentials are named, n
     /// Show how far each table has consumed its sources, or reset cursors
     #[command(subcommand, after_help = "Example:\n  windlass cursors ls")]
     Cursors(CursorsCommand),
-    /// Show what active runs have pinned
+    /// Keep the tables fast and small: compact files, remove what no version needs, clean logs
+    #[command(after_help = "\
+Examples:
+  windlass maintain --dry-run
+  windlass maintain -s 'orders_clean daily_totals' --only compact,vacuum
+  windlass maintain path/to/project --output json
+
+Policies in the project say what is due. What a run, a cursor, a pin or a tag needs is never removed.")]
+    Maintain(MaintainArgs),
+    /// Show which versions of tables are kept, and by what; set and release pins
     #[command(subcommand, after_help = "Example:\n  windlass pins ls")]
     Pins(PinsCommand),
+    /// Give a version of a table a name, under which it is kept until the tag is removed
+    #[command(after_help = "\
+Examples:
+  windlass tag daily_totals@12 june
+  windlass tag daily_totals june --reason 'the report of June'
+  windlass tag ls
+  windlass tag rm june
+
+A table that is itself called ls or rm is written with its version.")]
+    Tag(TagArgs),
     /// Show past and active runs
     #[command(subcommand, after_help = "Example:\n  windlass runs list")]
     Runs(RunsCommand),

@@ -10,7 +10,9 @@ pub(crate) mod explain;
 pub(crate) mod graph;
 pub(crate) mod init;
 pub(crate) mod ls;
+pub(crate) mod maintain;
 pub(crate) mod man;
+mod marks;
 pub(crate) mod pins;
 pub(crate) mod plan;
 pub(crate) mod query;
@@ -19,6 +21,7 @@ pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod schema;
 pub(crate) mod tables;
+pub(crate) mod tag;
 pub(crate) mod test;
 
 use std::path::{Path, PathBuf};

@@ -1,5 +1,6 @@
 //! `windlass run`: runs the pipeline and prints the result.
 
+use tokio_util::sync::CancellationToken;
 use windlass_client::document::RunDocument;
 use windlass_client::{Project, RunHandle, RunOptions, Windlass};
 use windlass_evidence::artifact::{LogEvent, RunRecord, RunStatus};
@@ -35,7 +36,7 @@ pub(super) async fn run_and_print(
             false => Progress::new(&project.graph, history(&windlass, project).await),
         };
         let handle = windlass.run(project, options).await?;
-        stop_on_signal(&handle);
+        stop_on_signal(handle.cancel_token());
         let bundle = handle.bundle.clone();
         Ok::<_, CommandError>((follow(handle, progress, as_lines).await?, bundle))
     };
@@ -85,9 +86,8 @@ fn print_event(event: &LogEvent) -> Result<(), CommandError> {
     Ok(output::text(&format!("{line}\n"))?)
 }
 
-/// The first Ctrl-C or SIGTERM asks the run to stop; the next ends the process at once.
-fn stop_on_signal(handle: &RunHandle) {
-    let cancel = handle.cancel_token();
+/// The first Ctrl-C or SIGTERM fires `cancel`, which asks the work to stop; the next ends the process at once.
+pub(super) fn stop_on_signal(cancel: CancellationToken) {
     tokio::spawn(async move {
         wait_for_signal().await;
         output::note("stopping; press Ctrl-C again to end at once");

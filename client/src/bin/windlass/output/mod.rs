@@ -128,8 +128,18 @@ pub(crate) fn or_unknown<T>(value: Option<T>, form: impl FnOnce(T) -> String) ->
     value.map_or_else(|| UNKNOWN.to_owned(), form)
 }
 
+/// A text, or [`NONE`].
+pub(crate) fn or_none(text: Option<String>) -> String {
+    text.unwrap_or_else(|| NONE.to_owned())
+}
+
 /// A number of things: `1 stage`, `2 stages`.
 pub(crate) fn things(number: usize, thing: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {thing}{plural}", count(number as u64))
+}
+
+/// As [`things`], of a number of any size.
+pub(crate) fn things_of(number: u64, thing: &str) -> String {
+    things(usize::try_from(number).unwrap_or(usize::MAX), thing)
 }

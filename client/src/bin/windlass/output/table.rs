@@ -131,6 +131,11 @@ impl Table {
         self
     }
 
+    /// Whether it has no rows.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// Adds a row.
     pub(crate) fn push(&mut self, row: Vec<Cell>) {
         self.rows.push(row);

@@ -7,6 +7,7 @@
 
 mod history;
 mod state;
+mod turn;
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -19,7 +20,8 @@ use windlass_project::graph::PipelineGraph;
 
 pub(crate) use self::history::History;
 use self::state::{RunState, Running, seconds};
-use crate::output::{Layout, Tone, bytes, duration, note, things};
+pub(crate) use self::turn::TurnProgress;
+use crate::output::{Layout, Tone, bytes, duration, note, things_of};
 
 /// How often the line of a terminal is brought up to date.
 const REDRAW_PERIOD: Duration = Duration::from_millis(250);
@@ -219,10 +221,6 @@ fn stage_line(stage: &NodeName, running: &Running, now: Duration) -> String {
 
 fn stages_text(number: u64) -> String {
     things_of(number, "stage")
-}
-
-fn things_of(number: u64, thing: &str) -> String {
-    things(usize::try_from(number).unwrap_or(usize::MAX), thing)
 }
 
 fn style(template: &str) -> ProgressStyle {
