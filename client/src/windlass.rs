@@ -1,8 +1,8 @@
 //! The main entry point: an embedded or a remote Windlass.
 
 use windlass_base::ids::RunId;
-pub use windlass_evidence::artifact::{CursorReset, CursorStatus, PinStatus, TableStatus};
-use windlass_evidence::artifact::{PlannedRun, VersionMark};
+use windlass_evidence::artifact::PlannedRun;
+pub use windlass_evidence::artifact::{CursorReset, CursorStatus, PinStatus, TableStatus, VersionMark};
 
 #[cfg(feature = "embedded")]
 use crate::embedded::{Embedded, EmbeddedConfig};

@@ -54,8 +54,9 @@ impl Holds {
         let reader = BundleReader::new(Arc::new(bundles));
         let mut run_ids: BTreeSet<RunId> = reader.run_ids().await?.into_iter().collect();
         run_ids.extend(live.iter().cloned());
-        let read = stream::iter(run_ids).map(|run| pinned_run(&reader, run, &live)).buffer_unordered(AT_ONCE);
-        let mut runs: Vec<PinnedRun> = read.try_filter_map(|run| async { Ok(run) }).try_collect().await?;
+        let reads: Vec<_> = run_ids.into_iter().map(|run| pinned_run(&reader, run, &live)).collect();
+        let read: Vec<Option<PinnedRun>> = stream::iter(reads).buffer_unordered(AT_ONCE).try_collect().await?;
+        let mut runs: Vec<PinnedRun> = read.into_iter().flatten().collect();
         runs.sort_by(|a, b| b.run.cmp(&a.run));
         let graph = &request.graph;
         let stages = graph.stages.iter().filter(|stage| stage.materialize == Materialize::Table);
@@ -108,18 +109,20 @@ impl Holds {
         held
     }
 
-    /// What stages have yet to apply of the table, and what an incremental stage must know of its own table.
-    fn of_cursors<'h>(&'h self, location: &'h Location) -> impl Iterator<Item = KeptVersion> + 'h {
+    /// What stages have yet to apply of the table.
+    fn of_cursors(&self, location: &Location) -> Vec<KeptVersion> {
         let is_here = |name: &NodeName| self.places.get(name).is_some_and(|place| place == location);
-        self.cursors.iter().flat_map(move |cursor| {
-            let sources = cursor.sources.iter().filter(move |source| is_here(&source.source));
+        let mut held = Vec::new();
+        for cursor in &self.cursors {
+            let sources = cursor.sources.iter().filter(|source| is_here(&source.source));
             let versions = sources.filter_map(|source| u64::try_from(source.version?).ok());
-            versions.map(|version| KeptVersion {
+            held.extend(versions.map(|version| KeptVersion {
                 version: TableVersion(version),
                 and_later: true,
                 by: PinHolder::Cursor { stage: cursor.stage.clone() },
-            })
-        })
+            }));
+        }
+        held
     }
 }
 

@@ -19,7 +19,7 @@ use windlass_delta::maintenance::{RewriteOutcome, RewriteRequest, bins, layout_m
 use windlass_delta::pin::PinnedTable;
 use windlass_delta::scan::ScanOptions;
 use windlass_delta::write::{StagedFiles, WriteSpec};
-use windlass_engine::function::zorder_key;
+use windlass_engine::function::exact::zorder_key;
 use windlass_evidence::artifact::ActionOutcome;
 
 use super::action::stopped;

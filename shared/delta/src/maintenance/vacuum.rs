@@ -10,6 +10,7 @@
 //! no commit names may be somebody's who has yet to commit, so their age decides.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use deltalake::logstore::LogStoreRef;
@@ -137,12 +138,13 @@ pub async fn remove(
     cancel: &CancellationToken,
 ) -> Result<Removed, DeltaError> {
     let store = stores.store(location)?;
-    let removals = futures::stream::iter(&garbage.files).take_while(|_| std::future::ready(!cancel.is_cancelled()));
-    let outcomes = removals.map(|(path, bytes)| {
-        let store = &store;
+    let files = garbage.files.clone();
+    let due = futures::stream::iter(files).take_while(|_| std::future::ready(!cancel.is_cancelled()));
+    let outcomes = due.map(|(path, bytes)| {
+        let store = Arc::clone(&store);
         async move {
-            match store.delete(path).await {
-                Ok(()) => Ok(*bytes),
+            match store.delete(&path).await {
+                Ok(()) => Ok(bytes),
                 Err(object_store::Error::NotFound { .. }) => Ok(0),
                 Err(error) => Err(error),
             }
