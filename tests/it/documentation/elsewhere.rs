@@ -41,11 +41,7 @@ pub(super) const ELSEWHERE: &[Elsewhere] = &[
         "cargo run -p windlass-client --example batch_job",
         "`cargo test` builds the examples; tests/it/api does the same calls",
     ),
-    not_run(
-        "README.md",
-        "man windlass-run",
-        "needs a pager; client/src/bin/windlass writes the page, tests/it/command/files.rs reads it",
-    ),
+    not_run("README.md", "man windlass-run", "needs a pager: tests/it/command/usage.rs reads the page"),
     // A cluster of containers: `make compose-test`, which .ci/run calls, runs tests/it/compose on one.
     not_run("", "make compose-demo", "docker/demo.sh; its steps are those of tests/it/compose/pipeline.rs"),
     not_run(

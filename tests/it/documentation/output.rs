@@ -1,7 +1,7 @@
 //! Printed text compared with that of a page.
 //!
-//! A line `…` stands for any lines. What differs from run to run (times, sizes, ids) and the spaces that follow from its width are not
-//! compared.
+//! A line `…` stands for any lines. What differs from run to run (times, sizes, ids) is not compared, and neither are spaces and line
+//! breaks, which depend on its width.
 
 use std::sync::LazyLock;
 
@@ -37,18 +37,23 @@ fn all_comparable(lines: &[String]) -> Vec<String> {
     lines.iter().map(|line| comparable(line)).collect()
 }
 
+/// The words of some lines, however the lines are wrapped: that depends on the length of paths and times.
+fn words(lines: &[String]) -> Vec<String> {
+    comparable(&lines.join(" ")).split_whitespace().map(str::to_owned).collect()
+}
+
 /// Whether the page shows what was printed.
 pub(super) fn shows(page: &[String], printed: &[String]) -> bool {
-    let (page, printed) = (all_comparable(page), all_comparable(printed));
-    let mut parts = page.split(|line| line == ANYTHING).peekable();
+    let mut parts = page.split(|line| line == ANYTHING).map(words).peekable();
+    let printed = words(printed);
     let mut rest = printed.as_slice();
     let mut is_first = true;
     while let Some(part) = parts.next() {
         let begin = match (is_first, parts.peek().is_none()) {
             (true, true) => (part == rest).then_some(0),
-            (true, false) => rest.starts_with(part).then_some(0),
-            (false, true) => rest.ends_with(part).then(|| rest.len() - part.len()),
-            (false, false) => (0..=rest.len()).find(|begin| rest[*begin..].starts_with(part)),
+            (true, false) => rest.starts_with(&part).then_some(0),
+            (false, true) => rest.ends_with(&part).then(|| rest.len() - part.len()),
+            (false, false) => (0..=rest.len()).find(|begin| rest[*begin..].starts_with(&part)),
         };
         let Some(begin) = begin else { return false };
         rest = &rest[begin + part.len()..];

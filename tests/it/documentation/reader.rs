@@ -36,16 +36,15 @@ pub(super) fn follow(name: &str) {
         reader.take(step);
     }
     reader.check_projects();
-    if std::env::var_os(UPDATE).is_some() && !reader.changes.is_empty() {
+    let problems = reader.problems.join("\n");
+    assert!(problems.is_empty(), "{problems}\nWhat was printed can be written into the page with {UPDATE}=1.");
+    if !reader.changes.is_empty() {
         let mut lines = page.lines.clone();
-        for (range, text) in reader.changes.drain(..).rev() {
+        for (range, text) in reader.changes.into_iter().rev() {
             drop(lines.splice(range, text));
         }
         fs::write(repository().join(name), lines.join("\n") + "\n").unwrap();
-        return;
     }
-    let problems = reader.problems.join("\n");
-    assert!(problems.is_empty(), "{problems}\nIf the page should say what was printed, run this with {UPDATE}=1.");
 }
 
 struct Reader<'p> {
@@ -57,7 +56,7 @@ struct Reader<'p> {
     printed: Option<Vec<String>>,
     /// What is not as the page says.
     problems: Vec<String>,
-    /// What the page should say instead, by its lines.
+    /// What the page is to say instead, by its lines, where it is to be updated.
     changes: Vec<(Range<usize>, Vec<String>)>,
 }
 
@@ -68,7 +67,8 @@ impl<'p> Reader<'p> {
             true => Some(StorageServer::start()?),
             false => None,
         };
-        let dir = tempfile::tempdir().unwrap();
+        // Long paths would be broken into lines.
+        let dir = tempfile::Builder::new().tempdir_in(SUPPOSED).or_else(|_| tempfile::tempdir()).unwrap();
         for folder in ["folder", "state", "home/.local/share/bash-completion/completions", "home/.local/share/man/man1"]
         {
             fs::create_dir_all(dir.path().join(folder)).unwrap();
@@ -82,24 +82,9 @@ impl<'p> Reader<'p> {
         match &step.kind {
             Kind::Commands { fails } => self.printed = Some(self.run(&position, &step.text, *fails)),
             Kind::Output => {
-                let printed = printed
-                    .unwrap_or_else(|| panic!("{position}: no commands before, so mark it with `<!-- picture -->`"));
-                let shown = &self.page.lines[step.lines.clone()];
-                let indent =
-                    shown.iter().filter(|line| !line.is_empty()).map(|line| line.len() - line.trim_start().len()).min();
-                let own = step.text.lines().map(str::to_owned).collect::<Vec<_>>();
-                if !output::shows(&own, &printed) {
-                    self.problems.push(format!(
-                        "{position}: the page shows\n{}\nprinted was\n{}\n",
-                        own.join("\n"),
-                        printed.join("\n")
-                    ));
-                    let indent = if own == shown { 0 } else { indent.unwrap_or_default() };
-                    let renewed = output::renewed(&own, &printed);
-                    let indented =
-                        |line: String| if line.is_empty() { line } else { format!("{}{line}", " ".repeat(indent)) };
-                    self.changes.push((step.lines.clone(), renewed.into_iter().map(indented).collect()));
-                }
+                let printed =
+                    printed.unwrap_or_else(|| panic!("{position}: no commands before: is it a `<!-- picture -->`?"));
+                self.compare(step, &printed);
             }
             Kind::File(path) => {
                 let path = self.folder().join(path);
@@ -112,6 +97,22 @@ impl<'p> Reader<'p> {
             // That it is in the table is tested separately.
             Kind::Picture | Kind::Other => {}
         }
+    }
+
+    fn compare(&mut self, step: &Step, printed: &[String]) {
+        let shown: Vec<String> = step.text.lines().map(str::to_owned).collect();
+        if output::shows(&shown, printed) {
+            return;
+        }
+        if std::env::var_os(UPDATE).is_some() {
+            let fence = &self.page.lines[step.lines.start - 1];
+            let indent = &fence[..fence.len() - fence.trim_start().len()];
+            let indented = |line: String| if line.is_empty() { line } else { format!("{indent}{line}") };
+            let renewed = output::renewed(&shown, printed).into_iter().map(indented);
+            return self.changes.push((step.lines.clone(), renewed.collect()));
+        }
+        let (position, shown, printed) = (self.page.position(step), shown.join("\n"), printed.join("\n"));
+        self.problems.push(format!("{position}: the page shows\n{shown}\nprinted was\n{printed}\n"));
     }
 
     /// The folder that the shell is in.
