@@ -42,12 +42,7 @@ impl Commands {
     fn leaves_out(&mut self, page: &str, command: &str) -> bool {
         let Some(index) = elsewhere::find(page, command) else { return false };
         self.elsewhere.push((command.trim().to_owned(), index));
-        let entry = &elsewhere::ELSEWHERE[index];
-        let is_left_out = !super::is_asked_for(entry.unless);
-        if is_left_out {
-            println!("not run here: {}: {}", command.trim(), entry.instead);
-        }
-        is_left_out
+        elsewhere::ELSEWHERE[index].is_left_out()
     }
 }
 

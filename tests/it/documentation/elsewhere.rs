@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use windlass_tests::Requirement;
+use windlass_tests::{Requirement, skip};
 
 use super::page::repository;
 
@@ -12,14 +12,23 @@ pub(super) struct Elsewhere {
     page: &'static str,
     /// How the command begins, without variables before it; or the first line of a block that is neither commands nor a file.
     starts: &'static str,
-    /// It is run here if this is asked for.
-    pub(super) unless: Option<Requirement>,
+    /// When it is run here nevertheless.
+    unless: Unless,
     /// Why not, and what runs or checks it.
-    pub(super) instead: &'static str,
+    instead: &'static str,
+}
+
+/// When an example of the table is run after all.
+enum Unless {
+    Never,
+    /// Where other programs that read tables are asked for.
+    Readers,
+    /// Where this program is installed.
+    Installed(&'static str),
 }
 
 const fn not_run(page: &'static str, starts: &'static str, instead: &'static str) -> Elsewhere {
-    Elsewhere { page, starts, unless: None, instead }
+    Elsewhere { page, starts, unless: Unless::Never, instead }
 }
 
 const COMPOSE: &str = "docs/deploy-compose.md";
@@ -80,10 +89,37 @@ pub(super) const ELSEWHERE: &[Elsewhere] = &[
     Elsewhere {
         page: "docs/readers.md",
         starts: "\"$REPOSITORY/tests/readers/run.sh\" --python",
-        unless: Some(Requirement::Readers),
-        instead: "installs other programs, and so only runs where they are asked for",
+        unless: Unless::Readers,
+        instead: "installs other programs",
+    },
+    Elsewhere {
+        page: "docs/json-output.md",
+        starts: "windlass runs list --output json | jq",
+        unless: Unless::Installed("jq"),
+        instead: "there is no jq: tests/it/command/documents.rs compares what it would read with its schema",
     },
 ];
+
+impl Elsewhere {
+    /// Whether it is left out here. Prints why, if it is.
+    pub(super) fn is_left_out(&self) -> bool {
+        let is_left_out = match self.unless {
+            Unless::Never => true,
+            Unless::Readers => std::env::var_os("WINDLASS_READERS").is_none(),
+            Unless::Installed(program) => {
+                let folders = std::env::var_os("PATH").unwrap_or_default();
+                !std::env::split_paths(&folders).any(|folder| folder.join(program).is_file())
+            }
+        };
+        if is_left_out && matches!(self.unless, Unless::Readers) {
+            skip(Requirement::Readers, "other programs read tables where WINDLASS_READERS is set");
+        }
+        if is_left_out {
+            println!("not run here: {} …: {}", self.starts, self.instead);
+        }
+        is_left_out
+    }
+}
 
 /// The entry for a command, or for the first line of a block, by its place in the table.
 pub(super) fn find(page: &str, example: &str) -> Option<usize> {

@@ -10,8 +10,6 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-use windlass_tests::{Requirement, skip};
-
 use crate::command::binary;
 use commands::Commands;
 use elsewhere::ELSEWHERE;
@@ -63,16 +61,6 @@ pages! {
 
 /// What the command prints about itself, compared as a whole by `command::reference`.
 const REFERENCE: &str = "docs/commands.md";
-
-/// Whether examples that need something are to be run. Prints that they are not, where they are not.
-fn is_asked_for(needed: Option<Requirement>) -> bool {
-    let Some(requirement) = needed else { return false };
-    let is_asked_for = std::env::var_os("WINDLASS_READERS").is_some();
-    if !is_asked_for {
-        skip(requirement, "other programs read tables where WINDLASS_READERS is set");
-    }
-    is_asked_for
-}
 
 #[test]
 fn every_page_is_followed() {
