@@ -51,6 +51,13 @@ pub(super) const ELSEWHERE: &[Elsewhere] = &[
         "`cargo test` builds the examples; tests/it/api does the same calls",
     ),
     not_run("README.md", "man windlass-run", "needs a pager: tests/it/command/usage.rs reads the page"),
+    not_run("docs/development.md", "cargo", "builds and tests everything: `make test`"),
+    not_run("docs/development.md", "make lint", "a step of .ci/run"),
+    not_run(
+        "docs/development.md",
+        "$CARGO_TARGET_DIR/debug/windlass run",
+        "tests/it/run/code_graph.rs runs this project",
+    ),
     // A cluster of containers: `make compose-test`, which .ci/run calls, runs tests/it/compose on one.
     not_run("", "make compose-demo", "docker/demo.sh; its steps are those of tests/it/compose/pipeline.rs"),
     not_run(
@@ -59,7 +66,7 @@ pub(super) const ELSEWHERE: &[Elsewhere] = &[
         "needs a cluster at this address: tests/it/command, tests/it/process and tests/it/compose start theirs",
     ),
     not_run(COMPOSE, "make compose-down", "tests/it/compose/cluster.rs stops its clusters with the same command"),
-    not_run(COMPOSE, "make compose-up", "tests/it/compose/cluster.rs starts its clusters with docker/up.sh"),
+    not_run("", "make compose-up", "tests/it/compose/cluster.rs starts its clusters with docker/up.sh"),
     not_run(COMPOSE, "export WINDLASS_CLUSTER=", "only of use with the cluster"),
     not_run(COMPOSE, "cd my_project", "only of use with the cluster"),
     not_run(COMPOSE, "windlass run", "tests/it/compose/pipeline.rs"),
