@@ -50,8 +50,8 @@ pub(super) const ELSEWHERE: &[Elsewhere] = &[
         "cargo run -p windlass-client --example batch_job",
         "`cargo test` builds the examples; tests/it/api does the same calls",
     ),
-    not_run("README.md", "man windlass-run", "needs a pager: tests/it/command/usage.rs reads the page"),
-    not_run("docs/development.md", "cargo", "builds and tests everything: `make test`"),
+    not_run("", "man windlass-run", "needs a pager: tests/it/command/usage.rs reads the page"),
+    not_run("", "cargo", "builds and tests everything: `make test`"),
     not_run("docs/development.md", "make lint", "a step of .ci/run"),
     not_run(
         "docs/development.md",
