@@ -1,11 +1,11 @@
 //! A page of the documentation as the steps that a reader would take.
 //!
-//! ```text
+//! ````text
 //! ```sh                    commands                       <!-- fails -->          the last command fails
 //! ```text                  what they have printed         <!-- picture -->        not output
 //! ```yaml, sql, csv, …     a file, or a part of one       <!-- file: PATH -->, <!-- part of: PATH -->
 //!                          commands that nobody sees      <!-- run: … -->, <!-- run and fail: … -->
-//! ```
+//! ````
 
 use std::fs;
 use std::ops::Range;
