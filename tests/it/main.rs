@@ -11,6 +11,7 @@ mod contract;
 mod delta_merge;
 mod delta_read;
 mod delta_write;
+mod documentation;
 mod engine;
 mod fixture_tests;
 mod incremental;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Compares the Delta tables of two folders with readers that are not Windlass: run.sh DIR_A DIR_B
 # Checks the comparison itself: run.sh --self-test
+# Runs a program of your own with the same packages: run.sh --python FILE
 # The Python packages go into a virtual environment of their own, made when first needed.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -20,5 +21,9 @@ fi
 if [ "${1:-}" = --self-test ]; then
     cd "$here"
     exec "$venv/bin/python" -B -m unittest --quiet test_compare
+fi
+if [ "${1:-}" = --python ]; then
+    shift
+    exec "$venv/bin/python" -B "$@"
 fi
 exec "$venv/bin/python" -B "$here/compare.py" "$@"

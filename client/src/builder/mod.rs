@@ -24,7 +24,7 @@
 //!     .aggregate(vec![col("customer")], vec![sum(col("amount")).alias("total")])?;
 //!
 //! let project = ProjectBuilder::new("shop")
-//!     .source("orders", Source::delta("s3://lake/orders"))
+//!     .source("orders", Source::delta("../lake/orders"))
 //!     .param("least", ParamValue::Long(10))
 //!     .stage(StageBuilder::data_frame("totals", totals).tag("layer", "summary"))
 //!     .stage(StageBuilder::sql("best", "SELECT customer FROM totals ORDER BY total DESC LIMIT 10"))

@@ -50,7 +50,7 @@ fn the_project_of_the_page_does_what_the_page_says() {
 
     fs::write(project.join("contracts/customer_totals.v2.yaml"), yaml[2]).unwrap();
     let names = ["contract", "diff", "customer_totals@1", "customer_totals"];
-    assert_eq!(shown(project, &names), text[1]);
+    assert_eq!(shown(project, &names), text[2]);
     let json: serde_json::Value =
         serde_json::from_str(&shown(project, &[&names[..], &["--output", "json"]].concat())).unwrap();
     assert_eq!((&json["breaking"], json["changes"].as_array().unwrap().len()), (&true.into(), 2));

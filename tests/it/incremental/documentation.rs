@@ -34,7 +34,7 @@ async fn the_first_example_of_the_page_applies_changes() {
     let lake = dir.path().join("lake");
     let project = dir.path().join("project");
     fs::create_dir_all(project.join("stages")).unwrap();
-    let manifest = block("yaml").replace("s3://lake", lake.to_str().unwrap());
+    let manifest = block("yaml").replace("../lake", lake.to_str().unwrap());
     fs::write(project.join("windlass.yaml"), manifest).unwrap();
     fs::write(project.join("stages/customer_totals.sql"), block("sql")).unwrap();
     let (orders, customers) = (lake.join("orders"), lake.join("customers"));

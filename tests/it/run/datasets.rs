@@ -381,7 +381,7 @@ async fn the_project_of_the_page_does_what_the_page_says() {
     let block = |language: &str| PAGE.split_once(&format!("```{language}\n")).unwrap().1.split_once("```").unwrap().0;
     let lab = Lab::new().await;
     lab.orders(&[(1, "mon", 5), (2, "tue", 7)]).await;
-    let manifest = block("yaml").replace("s3://lake/", "").replace("s3://share/", "share/");
+    let manifest = block("yaml").replace("../lake/", "").replace("../share/", "share/");
     let files = [
         ("windlass.yaml", manifest.as_str()),
         ("seeds/names.csv", "id,name\n1,ada\n"),

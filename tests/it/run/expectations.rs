@@ -1,10 +1,8 @@
 //! Expectations on every write path: what fails, what is logged, what is quarantined.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use assert_cmd::Command;
 use datafusion::arrow::array::{ArrayRef, AsArray, Int64Array, StringArray};
 use datafusion::arrow::datatypes::Int64Type;
 use windlass_client::{Project, RunOptions, Windlass};
@@ -12,7 +10,6 @@ use windlass_evidence::artifact::{RunRecord, RunStatus, StageRecord};
 use windlass_project::spec::ProjectFiles;
 use windlass_project::strategy::Strategy;
 
-use crate::command::binary;
 use crate::delta_read::tables::{append, array, batch};
 use crate::incremental::tables::{load, open};
 
@@ -258,37 +255,4 @@ async fn expectations_that_do_not_fit_are_refused_before_anything_runs() {
     ");
     assert!(!shop.table("good").exists());
     shop.windlass.stop().await;
-}
-
-/// The text between the fences of the blocks of a language, in order.
-fn blocks<'p>(page: &'p str, language: &str) -> Vec<&'p str> {
-    let fence = format!("```{language}\n");
-    page.split(&fence).skip(1).map(|rest| rest.split_once("```").unwrap().0).collect()
-}
-
-#[test]
-fn the_project_of_the_page_does_what_the_page_says() {
-    let page = include_str!("../../../docs/expectations.md");
-    let dir = tempfile::tempdir().unwrap();
-    let project: &Path = dir.path();
-    fs::create_dir_all(project.join("stages")).unwrap();
-    fs::write(project.join("windlass.yaml"), blocks(page, "yaml")[0]).unwrap();
-    fs::write(project.join("stages/clean_orders.sql"), blocks(page, "sql")[0]).unwrap();
-    fs::write(project.join("orders.csv"), blocks(page, "csv")[0]).unwrap();
-    let windlass = |args: &[&str]| {
-        let mut command = Command::new(binary());
-        command.arg("--project").arg(project).args(args).env_remove("WINDLASS_HOME");
-        command.assert().success().get_output().stdout.clone()
-    };
-    windlass(&["run"]);
-    let shown: BTreeMap<String, serde_json::Value> =
-        serde_json::from_slice(&windlass(&["runs", "show", "--output", "json"])).unwrap();
-    assert_eq!(shown["status"], "succeeded");
-    let rows = windlass(&["query", "SELECT order_id FROM clean_orders ORDER BY order_id", "--output", "csv"]);
-    assert_eq!(String::from_utf8(rows).unwrap(), "order_id\n1\n2\n");
-    let log = String::from_utf8(windlass(&["runs", "log"])).unwrap();
-    let printed = blocks(page, "text")[0].trim_end();
-    for line in printed.lines() {
-        assert!(log.contains(line.trim()), "{line}\nis not in\n{log}");
-    }
 }

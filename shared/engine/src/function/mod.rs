@@ -6,6 +6,22 @@
 //!
 //! A plan contains only the names of functions: both sides must register the same ones. The registry's
 //! [`records`](Functions::records) are part of the session identity.
+//!
+//! ```
+//! use datafusion::logical_expr::ScalarUDF;
+//! use windlass_engine::function::{Functions, Language, Languages, syntax_nodes};
+//!
+//! // Starlark is a dialect of Python: any grammar of tree-sitter can be added.
+//! fn functions(my_function: ScalarUDF) -> Functions {
+//!     let starlark = Language::new("starlark", tree_sitter_python::LANGUAGE.into())
+//!         .also_known_as("bzl")
+//!         .named_by("function_definition", "name");
+//!     Functions::standard()
+//!         .with_scalar(syntax_nodes(Languages::standard().with(starlark)))
+//!         .with_scalar(my_function)
+//!         .with_version("my_function", 2)
+//! }
+//! ```
 
 pub mod exact;
 mod registry;
