@@ -6,6 +6,7 @@ use tonic::{Code, Status};
 use windlass_api as proto;
 use windlass_api::TransferError;
 use windlass_base::coded;
+use windlass_base::count::counted;
 use windlass_base::error::Coded;
 use windlass_base::ids::RunId;
 use windlass_evidence::artifact::SavedPlanError;
@@ -71,7 +72,7 @@ pub enum ServiceError {
     #[error("the scheduler is shutting down and starts no more runs")]
     Draining,
     /// As many runs as are allowed are under way.
-    #[error("{active} runs are under way, as many as this scheduler runs at a time")]
+    #[error("this scheduler runs at most {} at a time, and is busy with as many", counted(*.active, "run"))]
     TooManyRuns {
         /// How many.
         active: usize,

@@ -6,6 +6,7 @@
 //!     └ its message ─without_engine_terms, without_secrets→ text to show and store     (engine_terms, secrets)
 //! a panic ─install, catch→ a report in a file, and an error with a code              (panics)
 //! a mistyped name ─did_you_mean→ the nearest valid one                                 (suggest)
+//! a number and a noun ─counted→ `1 row`, `1,200 rows`                                  (count)
 //! what determines a result ─of→ identities; the parts of a code version                (identity, code_parts)
 //! ```
 //!
@@ -15,6 +16,7 @@
 pub mod code_parts;
 mod coded;
 pub mod config;
+pub mod count;
 pub mod engine_terms;
 pub mod error;
 pub mod identity;

@@ -56,13 +56,13 @@ fn files_and_programs_get_all_rows() {
     assert_eq!(json.as_array().unwrap().len(), 2500);
     assert_eq!(stdout(&project, &["query", MANY]).lines().count(), 1004);
     let reported = stderr(&project, &["query", MANY], 0);
-    assert!(reported.contains("only the first 1000 rows") && reported.contains("--limit 0"), "{reported}");
+    assert!(reported.contains("the output ends after 1,000 rows") && reported.contains("--limit 0"), "{reported}");
     assert_eq!(stdout(&project, &["query", MANY, "--limit", "0"]).lines().count(), 2504);
 
     // A requested format applies everywhere.
     let file = out.join("ten");
     let ten = ["query", MANY, "--limit", "10", "--output", "csv", "--to", file.to_str().unwrap()];
-    assert!(stderr(&project, &ten, 0).contains("only the first 10 rows"));
+    assert!(stderr(&project, &ten, 0).contains("the output ends after 10 rows"));
     assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 11);
     assert_eq!(names(&out), ["csv", "json", "parquet", "table", "ten"]);
 }

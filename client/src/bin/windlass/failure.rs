@@ -58,7 +58,7 @@ pub(crate) enum CommandError {
         source: io::Error,
     },
     /// `doctor` found something that would stop a run, which has already been printed.
-    #[error("{failed} {} failed", if *.failed == 1 { "check" } else { "checks" })]
+    #[error("{} failed", output::counted(*.failed, "check"))]
     Unwell {
         /// How many checks failed.
         failed: usize,
@@ -140,7 +140,7 @@ pub(crate) enum CommandError {
         help: Option<String>,
     },
     /// A contract breaks users of an older version.
-    #[error("{} from `{old}` to `{new}` {} breaking", output::things(*.count, "change"), if *.count == 1 { "is" } else { "are" })]
+    #[error("{} from `{old}` to `{new}` {} breaking", output::counted(*.count, "change"), if *.count == 1 { "is" } else { "are" })]
     Breaking {
         /// The older one.
         old: String,

@@ -2,6 +2,7 @@
 
 use deltalake::kernel::{AddCDCFile, DeletionVectorDescriptor};
 use serde::{Deserialize, Serialize};
+use windlass_base::count::counted;
 use windlass_storage::Stores;
 
 use super::touched::{Touched, deleted_after, touched};
@@ -119,7 +120,7 @@ fn check_copies(
     if complete {
         return Ok(());
     }
-    let expected = staying.map_or_else(|| "some".to_owned(), |rows| rows.to_string());
-    let reason = format!("{expected} rows of the touched files stay, but {copied} were copied");
+    let expected = staying.map_or_else(|| "some rows".to_owned(), |rows| counted(rows, "row"));
+    let reason = format!("the touched files keep {expected}, but the merge copied {copied}");
     Err(WriteError::BadMerge { table: table.location().to_string(), reason })
 }

@@ -11,6 +11,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use prost::Message;
 use roaring::RoaringTreemap;
 use uuid::Uuid;
+use windlass_base::count::counted;
 use windlass_storage::Location;
 
 use super::files::resolve;
@@ -120,8 +121,8 @@ impl DeletionVector {
             Ok(rows)
         } else {
             Err(VectorError::Invalid(format!(
-                "the log says that it removes {} rows, but it names {}",
-                self.cardinality,
+                "the log says that it removes {}, but it names {}",
+                counted(self.cardinality, "row"),
                 rows.len()
             )))
         }

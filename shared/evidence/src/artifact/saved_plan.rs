@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use windlass_base::code_parts::CodeParts;
 use windlass_base::coded;
+use windlass_base::count::counted;
 use windlass_base::ids::{NodeName, PipelineName, TableVersion};
 use windlass_project::strategy::Strategy;
 
@@ -433,8 +434,7 @@ fn two_states(from: &PinRecord, to: &PinRecord) -> Option<(Option<String>, Optio
         return Some((Some(state(from)), Some(to)));
     }
     if from.content_identity != to.content_identity {
-        let files = |pin: &PinRecord| Some(format!("{} files of {} bytes", pin.files, pin.bytes));
-        return Some((files(from), files(to).map(|files| format!("other files: {files}"))));
+        return Some((Some(files(from)), Some(format!("other files: {}", files(to)))));
     }
     // The same version of a table that was recreated in the same place.
     match (from.committed_at, to.committed_at) {
@@ -451,6 +451,10 @@ fn two_states(from: &PinRecord, to: &PinRecord) -> Option<(Option<String>, Optio
 fn state(pin: &PinRecord) -> String {
     match pin.version {
         Some(TableVersion(version)) => format!("version {version}"),
-        None => format!("{} files of {} bytes", pin.files, pin.bytes),
+        None => files(pin),
     }
+}
+
+fn files(pin: &PinRecord) -> String {
+    format!("{} of {}", counted(pin.files, "file"), counted(pin.bytes, "byte"))
 }

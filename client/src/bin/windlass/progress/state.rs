@@ -7,7 +7,7 @@ use windlass_base::ids::NodeName;
 use windlass_evidence::artifact::{LogKind, PlanDecision, ReceiptOutcome};
 
 use super::history::History;
-use crate::output::{bytes, count, width_of};
+use crate::output::{bytes, counted, width_of};
 
 /// How far a run has come. Times are counted from its beginning.
 #[derive(Debug, Default)]
@@ -84,8 +84,8 @@ impl RunState {
     /// One line about the whole run, of at most `width` columns if that is given: what matters least is left out first.
     pub(super) fn line(&self, now: Duration, history: &History, width: Option<usize>) -> String {
         let mut parts = vec![
-            (0, format!("{} of {} stages", self.ended.len(), self.stages)),
-            (3, format!("{} rows", count(self.rows))),
+            (0, format!("{} of {}", self.ended.len(), counted(self.stages, "stage"))),
+            (3, counted(self.rows, "row")),
             (4, bytes(self.bytes)),
             (1, seconds(now)),
         ];

@@ -153,7 +153,10 @@ async fn write(global: &Global, args: &QueryArgs, rows: QueryResult, limit: Opti
         output::json(&WrittenDocument { file, format: form.to_owned(), rows: Some(written) })?;
     }
     if more {
-        note(format_args!("only the first {} rows are shown; `--limit 0` gives all", limit.unwrap_or_default()));
+        note(format_args!(
+            "the output ends after {}; `--limit 0` gives all",
+            counted(limit.unwrap_or_default(), "row")
+        ));
     }
     Ok(())
 }
