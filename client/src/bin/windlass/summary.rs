@@ -20,7 +20,7 @@ pub(crate) fn summary(record: &RunRecord, bundle: &str, layout: Layout) -> Strin
 
 /// The stages of a run, one line each.
 pub(crate) fn stages(record: &RunRecord, layout: Layout) -> String {
-    let mut columns = vec![name("STAGE"), word("STATUS"), prose("STRATEGY").optional(), number("VERSION").optional()];
+    let mut columns = vec![name("STAGE"), word("STATUS"), prose("STRATEGY").preferred(), number("VERSION").optional()];
     columns.extend(["WRITTEN", "CHANGED", "TOTAL"].map(number));
     columns.extend([number("SIZE").optional(), number("TIME"), number("TRIES").optional()]);
     Table::new(columns).with(record.stages.iter().map(row)).render(layout)
