@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use inspect::{
-    ContractCommand, ContractDiffArgs, CursorsCommand, ExplainArgs, InferArgs, PinsCommand, PlanKind, QueryArgs,
-    ResetArgs, RunsCommand,
+    ContractCommand, ContractDiffArgs, CursorsCommand, ExplainArgs, InferArgs, LevelArg, PinsCommand, PlanKind,
+    QueryArgs, ResetArgs, RunsCommand,
 };
 pub(crate) use project::{
     ApplyArgs, BehaviourArgs, BindArgs, GraphArgs, GraphFormat, LsArgs, PlanArgs, RefreshArgs, RegistryArgs, RunArgs,
