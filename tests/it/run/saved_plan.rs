@@ -25,6 +25,7 @@ fn decision(stage: &str, decision: PlanDecision, strategy: Option<Way>) -> Stage
         strategy,
         changes: Vec::new(),
         reuse: None,
+        exports: Vec::new(),
         estimated_rows: None,
         estimated_bytes: 0,
         code_version: format!("code of {stage}"),

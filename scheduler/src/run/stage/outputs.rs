@@ -20,7 +20,7 @@ use windlass_project::spec::table::Export;
 use windlass_storage::Location;
 
 use crate::execute::JobRequest;
-use crate::export::{ExportFolder, ExportPlace, Exported, Mark, file_stem};
+use crate::export::{ExportFolder, ExportPlace, Mark, file_stem};
 use crate::plan::{Inputs, PinnedInput, PlanError};
 use crate::run::context::RunContext;
 
@@ -86,17 +86,8 @@ async fn export_once(
     let request = &run.plan.request;
     let place = ExportPlace::of(&request.graph, &stage.name, export, &request.base, &request.home);
     let place = place.map_err(|source| PlanError::Location { node: stage.name.clone(), source }.to_failure())?;
-    let wanted = Exported {
-        pipeline: request.graph.name.clone(),
-        stage: stage.name.clone(),
-        export: export.name.clone(),
-        table: pinned.pin.location.clone(),
-        table_id: pinned.table.as_ref().map(|table| table.table_id().to_owned()),
-        version,
-        saver: export.saver.clone(),
-        location: place.location.to_string(),
-        options: export.options.clone(),
-    };
+    let table_id = pinned.table.as_ref().map(|table| table.table_id());
+    let wanted = place.exported(export, &pinned.pin.location, table_id, version);
     let stores = run.stores();
     let mut folder = ExportFolder::open(&place, stores).await?;
     if folder.holds(&wanted) {

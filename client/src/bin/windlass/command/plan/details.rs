@@ -35,6 +35,7 @@ fn facts(stage: &StageDecision, table: Option<&PlannedTable>) -> Vec<(&'static s
     add("why", Some(stage.reason.clone()));
     let missed = stage.reuse.as_ref().map(|reuse| reuse.missed.join("\n"));
     add("not reused", missed.filter(|missed| !missed.is_empty()));
+    add("to export", Some(stage.exports.join(", ")).filter(|exports| !exports.is_empty()));
     let names = stage.depends_on.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
     let waits = !names.is_empty();
     add("waits for", Some(names).filter(|_| waits));
