@@ -64,7 +64,7 @@ impl ExportPlace {
         })
     }
 
-    /// What the folder holds once the export is there as `version` of the table at `table` with the id `table_id`.
+    /// What the folder contains once the export is there as `version` of the table at `table` with the id `table_id`.
     pub(crate) fn exported(
         &self,
         export: &Export,
@@ -129,7 +129,7 @@ impl ExportPlace {
 
 /// Refuses exports of the project that may not go where it says: those of `selected` are looked at where they are.
 ///
-/// A store that cannot be reached keeps nobody from planning: the export itself will tell.
+/// A store that cannot be reached prevents no plan: the export itself reports the error.
 ///
 /// # Errors
 /// [`ExportError`].

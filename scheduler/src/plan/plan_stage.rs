@@ -48,9 +48,9 @@ pub(super) struct PlannedCache {
     pub(super) code: CodeVersion,
 }
 
-/// What comes of planning a stage.
+/// The result of planning a stage.
 pub(super) enum Planned {
-    /// It writes, or is to be told why it may not.
+    /// It writes, or reports why it may not.
     Writes { stage: Box<PlannedStage>, decision: StageDecision, refusal: Option<PlanError> },
     /// Its table is used as it is.
     Reused { stage: ReusedStage, decision: StageDecision },
@@ -197,7 +197,7 @@ impl StagePlanner<'_> {
         Ok(Planned::Reused { stage, decision })
     }
 
-    /// The exports of a table that is used as it is which the run writes, because their folders do not hold them.
+    /// The exports of a table that is used as it is which the run writes, because their folders do not contain them.
     async fn missing_exports(
         &self,
         stage: &Stage,
@@ -214,7 +214,7 @@ impl StagePlanner<'_> {
             match ExportFolder::open(&place, self.sessions.stores()).await {
                 Ok(folder) if folder.holds(&wanted) => {}
                 Ok(_) => missing.push(export.name.clone()),
-                // The export itself will tell.
+                // The export itself reports the error.
                 Err(error) => {
                     tracing::warn!(%error, export = %export.name, "the folder of an export cannot be looked at yet")
                 }

@@ -45,7 +45,7 @@ pub enum ServiceError {
     /// What was sent as an approved plan is none.
     #[error(transparent)]
     SavedPlan(#[from] SavedPlanError),
-    /// The run did not start or could not be carried on, as everyone who follows it is told.
+    /// The run did not start or could not be carried on, as everyone who follows it is notified.
     #[error(transparent)]
     Ended(Arc<RunError>),
     /// The service cannot listen.
@@ -56,7 +56,7 @@ pub enum ServiceError {
         /// Why not.
         source: std::io::Error,
     },
-    /// The request lacks something or holds something that it cannot.
+    /// The request lacks something or contains something invalid.
     #[error("the request is not valid: {reason}")]
     BadRequest {
         /// What is wrong.
@@ -158,7 +158,7 @@ impl From<ServiceError> for Status {
     }
 }
 
-/// A request that lacks something, or holds something that it cannot.
+/// A request that lacks something, or contains something invalid.
 pub(super) fn bad_request(reason: impl Into<String>) -> ServiceError {
     ServiceError::BadRequest { reason: reason.into() }
 }

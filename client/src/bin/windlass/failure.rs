@@ -231,7 +231,7 @@ impl CommandError {
     }
 }
 
-/// Logs a panic of any thread. What comes of it is told as an error of the command, if anything does.
+/// Logs a panic of any thread. Its consequence, if there is one, is reported as an error of the command.
 pub(crate) fn log_panic(report: &PanicReport) {
     tracing::error!(message = %report.message, place = %report.place, "panicked");
 }
@@ -257,7 +257,7 @@ coded! {
         Write => "WL0702", "check that the folder exists and can be written";
         Read => "WL0703", "check the file's name";
         Stdout => "WL0704";
-        Form => "WL0705", "choose another `--output`, or cast the columns that it cannot hold";
+        Form => "WL0705", "choose another `--output`, or cast the columns that it cannot represent";
         Usage { help } => "WL0706", help;
         RunEnded => "WL0707";
         NoPlan { run, help } => "WL0708",

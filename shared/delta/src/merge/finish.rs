@@ -1,4 +1,4 @@
-//! From what tasks have staged to what the commit holds.
+//! From what tasks have staged to what the commit contains.
 
 use deltalake::kernel::{AddCDCFile, DeletionVectorDescriptor};
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use crate::DeltaError;
 use crate::pin::PinnedTable;
 use crate::write::{StagedFiles, WriteError};
 
-/// What a merge's commit holds, for [`CommitRequest`](crate::commit::CommitRequest): `added` is what is staged,
+/// What a merge's commit contains, for [`CommitRequest`](crate::commit::CommitRequest): `added` is what is staged,
 /// `replacement` goes into [`CommitMode::Merge`](crate::commit::CommitMode::Merge).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MergedFiles {

@@ -1,4 +1,4 @@
-//! A plan in a file: what somebody looked at and approved, to be carried out only if it still holds.
+//! A plan in a file: what somebody looked at and approved, to be applied only if it is still valid.
 //!
 //! ```text
 //! PlannedRun ─SavedPlan::new→ p.json ─read→ SavedPlan ─┐
@@ -296,7 +296,7 @@ impl fmt::Display for Moved {
     }
 }
 
-/// A plan was to be carried out that does not hold any more.
+/// A plan was to be applied that is no longer valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the plan is no longer valid:{}", listed(.moved))]
 pub struct PlanMoved {
@@ -312,7 +312,7 @@ coded! {
     struct PlanMoved => "WL0661", "make a new plan with `windlass plan --out FILE`, look at it, and apply that";
 }
 
-/// What is no longer as `saved` has it: none if the plan can be carried out. The order of lists makes no difference.
+/// What is no longer as `saved` has it: none if the plan can be applied. The order of lists makes no difference.
 pub fn moved(saved: &SavedPlan, now: &SavedPlan) -> Vec<Moved> {
     let mut moved = Vec::new();
     if saved.pipeline != now.pipeline {
@@ -406,7 +406,7 @@ fn moved_stage(stage: &NodeName, from: Option<&SavedStage>, to: Option<&SavedSta
 fn moved_code(from: &SavedStage, to: &SavedStage) -> Option<String> {
     let parts = from.code_parts.as_ref().zip(to.code_parts.as_ref());
     if from.code_version == to.code_version {
-        // It says nothing about rows, and whether they are held to their key.
+        // It says nothing about rows, and whether their key is enforced.
         let (from, to) = parts.filter(|(from, to)| from.incremental != to.incremental)?;
         let switched = |on: bool| if on { "on" } else { "off" };
         return Some(format!("`incremental`: {} → {}", switched(from.incremental), switched(to.incremental)));

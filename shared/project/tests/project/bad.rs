@@ -1,6 +1,6 @@
 //! Malformed projects: the exact messages, and correct positions.
 //!
-//! The files in `bad/` hold the cases. In each, `§` stands before the place of every problem; it is taken out before
+//! The files in `bad/` contain the cases. In each, `§` stands before the place of every problem; it is taken out before
 //! the project is read. A case that gives no `windlass.yaml` or no stage has a good one, unless it says `bare`.
 
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! How far a run has come, as far as its events tell.
+//! The progress of a run, as far as it follows from its events.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use windlass_evidence::artifact::{LogKind, PlanDecision, ReceiptOutcome};
 use super::history::History;
 use crate::output::{bytes, counted, width_of};
 
-/// How far a run has come. Times are counted from its beginning.
+/// The progress of a run. Times are counted from its beginning.
 #[derive(Debug, Default)]
 pub(super) struct RunState {
     /// What each stage that is to run does.
@@ -122,7 +122,7 @@ impl RunState {
                 taken += *time;
             }
         }
-        // Data grow and machines differ: what has ended tells by how much.
+        // Data grow and machines differ: what has ended shows by how much.
         let pace = if before >= History::MEASURABLE { taken.div_duration_f64(before) } else { 1.0 };
         let mut left = Duration::ZERO;
         for (stage, decision) in open() {
