@@ -248,6 +248,9 @@ pub struct WrittenDocument {
     /// How many rows were written, if it has rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
+    /// The size of the file, unless it is a folder, a pipe or a device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
 }
 
 /// `windlass completions` and `windlass man`: text for other programs.

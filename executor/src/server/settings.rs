@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use url::Url;
+use windlass_base::count::counted;
 use windlass_process::{
     Fallback, HostPort, LogFilter, LogFormat, LogSettings, Period, ProcessError, Program, Setting, Size, Values,
     advertised_host, memory,
@@ -152,7 +153,11 @@ fn memory(values: &Values, vcores: usize) -> Result<Option<usize>, ProcessError>
     let least = Size(MIN_MEMORY_PER_TASK.saturating_mul(u64::try_from(vcores).unwrap_or(u64::MAX)));
     if memory < least {
         return Err(ProcessError::Unusable {
-            message: format!("{memory} of memory ({}) is too little for {vcores} tasks", values.origin("memory")),
+            message: format!(
+                "{memory} of memory ({}) is too little for {}",
+                values.origin("memory"),
+                counted(vcores, "task")
+            ),
             help: format!("set `memory` to {least} or more, or `vcores` to less"),
         });
     }

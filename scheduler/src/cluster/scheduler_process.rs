@@ -17,6 +17,7 @@ use futures::StreamExt;
 use parking_lot::Mutex;
 use tokio::runtime::{Builder, Handle, Runtime};
 use windlass_base::coded;
+use windlass_base::count::counted;
 use windlass_base::stack::THREAD_STACK_BYTES;
 use windlass_engine::codec::PlanCodec;
 use windlass_engine::session::Sessions;
@@ -94,7 +95,7 @@ pub enum ClusterError {
         source: BoxError,
     },
     /// Too few executors have joined in time.
-    #[error("{joined} of {wanted} executors have joined the scheduler after {seconds} s")]
+    #[error("only {joined} of {} joined the scheduler within {seconds} s", counted(*.wanted, "executor"))]
     NotReady {
         /// Executors that have joined.
         joined: usize,

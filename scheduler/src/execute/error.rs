@@ -4,6 +4,7 @@ use datafusion::error::DataFusionError;
 use windlass_base::coded;
 use windlass_base::engine_terms::{with_sql_types, without_engine_terms};
 use windlass_base::error::{ErrorCode, Failure, full_message};
+use windlass_base::failed_cast::FailedCast;
 use windlass_engine::task_failure::{TaskFailure, TaskFailureKind};
 
 use crate::cluster::MISCOUNTED;
@@ -82,12 +83,8 @@ impl EngineError {
 
     /// A task that fails on the data with the engine's `message`.
     pub(super) fn execution(message: &str) -> Self {
-        let message = with_sql_types(&without_engine_terms(message));
-        let cast = message.strip_prefix("Cannot cast string '").and_then(|rest| rest.strip_suffix(" type"));
-        Self::Execution(match cast.and_then(|rest| rest.rsplit_once("' to value of ")) {
-            Some((value, data_type)) => format!("the text '{value}' cannot be cast to {data_type}"),
-            None => message,
-        })
+        let message = without_engine_terms(message);
+        Self::Execution(FailedCast::of(&message).map_or_else(|| with_sql_types(&message), |cast| cast.message))
     }
 
     /// The error that a plan stands for which cannot be sent to executors for this reason.
@@ -137,16 +134,13 @@ fn without_stage(text: &str) -> &str {
 
 /// What to do about data that a query fails on.
 fn help_with_data(message: &str) -> &'static str {
-    let is_cast = message.starts_with("the text '");
+    let is_cast = message.starts_with("the text '") || message.starts_with("the value ");
     match message {
         _ if message.contains("TIMESTAMP(9)") || message.contains("represented as nanoseconds") => {
             "this value is computed in nanoseconds, between the years 1677 and 2262: cast dates and texts to `TIMESTAMP(6)`, use \
              `to_timestamp_micros`, or leave the rows out"
         }
-        _ if is_cast && (message.ends_with(" DATE") || message.contains(" TIMESTAMP")) => {
-            "dates are written 2026-01-31: read others with `to_date(x, '%d.%m.%Y')`, or use TRY_CAST, which gives null for what \
-             does not fit"
-        }
+        _ if is_cast && (message.ends_with(" DATE") || message.contains(" TIMESTAMP")) => FailedCast::OF_DATES,
         _ if is_cast => "correct the rows, or use TRY_CAST, which gives null for what does not fit",
         _ if message.contains("division by zero") => {
             "write `x / NULLIF(y, 0)`, which gives null, or leave such rows out"

@@ -9,6 +9,7 @@ use ballista_scheduler::state::execution_graph::ExecutionGraphBox;
 use ballista_scheduler::state::execution_stage::{ExecutionStage, TaskInfo};
 use datafusion::physical_plan::metrics::{MetricValue, MetricsSet};
 use datafusion::physical_plan::{ExecutionPlan, displayable};
+use windlass_base::count::counted;
 use windlass_engine::task::TaskRequests;
 use windlass_engine::task_failure::TaskFailure;
 
@@ -100,9 +101,9 @@ impl JobEvidence {
     pub fn analyzed_text(&self) -> String {
         let mut text = String::new();
         for stage in &self.stages {
-            let tasks = stage.tasks.len();
+            let tasks = counted(stage.tasks.len(), "task");
             text.push_str(&format!(
-                "stage {} ({tasks} tasks, attempt {})\n{}\n\n",
+                "stage {} ({tasks}, attempt {})\n{}\n\n",
                 stage.stage,
                 stage.attempts,
                 stage.analyzed.trim_end()

@@ -16,6 +16,7 @@ use datafusion::physical_plan::{ExecutionPlan, displayable};
 use datafusion::prelude::SessionContext;
 use datafusion_proto::physical_plan::AsExecutionPlan;
 use datafusion_proto::protobuf::PhysicalPlanNode;
+use windlass_base::count::counted;
 use windlass_base::panics;
 use windlass_base::stack::with_large_stack;
 use windlass_engine::codec::PlanCodec;
@@ -75,7 +76,7 @@ fn stages(
     let mut text = String::new();
     for stage in stages {
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "stage {}: {} partitions", stage.stage_id(), stage.input_partition_count());
+        let _ = writeln!(text, "stage {}: {}", stage.stage_id(), counted(stage.input_partition_count(), "partition"));
         let _ = writeln!(text, "{}", displayable(stage.as_ref()).indent(false));
         // A task gets one partition, so this is what is sent.
         let first = restrict_plan_to_partitions(stage, &[0]).map_err(refused)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::StreamExt;
 use object_store::ObjectStore;
 use object_store::path::Path as StorePath;
-use windlass_base::ids::{NodeName, PipelineName};
+use windlass_base::ids::{NodeName, PipelineName, TableVersion};
 use windlass_engine::session::Sessions;
 use windlass_project::graph::{PipelineGraph, Stage};
 use windlass_project::spec::table::{Export, Materialize};
@@ -13,6 +13,7 @@ use windlass_storage::{Location, StorageError, Stores};
 
 use super::error::ExportError;
 use super::folder::ExportFolder;
+use super::record::Exported;
 use crate::home::Home;
 
 /// The folder of a table's log.
@@ -63,6 +64,27 @@ impl ExportPlace {
         })
     }
 
+    /// What the folder contains once the export is there as `version` of the table at `table` with the id `table_id`.
+    pub(crate) fn exported(
+        &self,
+        export: &Export,
+        table: &str,
+        table_id: Option<&str>,
+        version: TableVersion,
+    ) -> Exported {
+        Exported {
+            pipeline: self.pipeline.clone(),
+            stage: self.stage.clone(),
+            export: self.export.clone(),
+            table: table.to_owned(),
+            table_id: table_id.map(str::to_owned),
+            version,
+            saver: self.saver.clone(),
+            location: self.location.to_string(),
+            options: export.options.clone(),
+        }
+    }
+
     pub(super) fn words(&self) -> String {
         format!("the export `{}` of `{}`", self.export, self.stage)
     }
@@ -107,7 +129,7 @@ impl ExportPlace {
 
 /// Refuses exports of the project that may not go where it says: those of `selected` are looked at where they are.
 ///
-/// A store that cannot be reached keeps nobody from planning: the export itself will tell.
+/// A store that cannot be reached prevents no plan: the export itself reports the error.
 ///
 /// # Errors
 /// [`ExportError`].

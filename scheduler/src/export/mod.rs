@@ -20,4 +20,4 @@ pub(crate) use check::{ExportPlace, check};
 pub use error::ExportError;
 pub(crate) use folder::ExportFolder;
 pub(crate) use name::file_stem;
-pub(crate) use record::{Exported, Mark};
+pub(crate) use record::Mark;

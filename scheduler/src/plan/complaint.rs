@@ -1,9 +1,12 @@
 //! What the engine says against a query, in the words of who wrote the query.
 
+mod rewording;
+
 use datafusion::common::{Column, Location as SqlLocation, SchemaError, Span as SqlSpan};
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer, Word};
+use windlass_base::count::counted;
 use windlass_base::engine_terms::{with_sql_types, without_engine_terms};
 use windlass_base::suggest::{did_you_mean, nearest};
 
@@ -36,14 +39,17 @@ impl Complaint {
             Some(SchemaError::AmbiguousReference { field }) => ambiguous_column(field, sql, span),
             _ => diagnosed.unwrap_or_else(|| {
                 let message = without_engine_terms(&error.find_root().strip_backtrace()).into_owned();
-                wrong_arguments(&message, sql).unwrap_or_else(|| Self::told(&message))
+                let known = wrong_arguments(&message, sql).or_else(|| rewording::reworded(&message, sql));
+                known.unwrap_or_else(|| Self::told(&message))
             }),
         }
     }
 
     /// A message of the engine without anything else.
     fn told(message: &str) -> Self {
-        Self { message: lower_first(&with_sql_types(message)), ..Self::default() }
+        // The function takes the engine's names of types.
+        let message = if message.contains("arrow type name") { message.to_owned() } else { with_sql_types(message) };
+        Self { message: lower_first(&message), ..Self::default() }
     }
 
     /// What the engine's own diagnostic says, if there is one.
@@ -67,7 +73,7 @@ impl Complaint {
         if let ([left, right], true) = (types.as_slice(), complaint.message.contains("incompatible types")) {
             let (left, right) = (with_sql_types(left), with_sql_types(right));
             complaint.message = format!("{left} and {right} cannot be combined here");
-            complaint.help = Some(format!("convert one of them, as in `CAST(x AS {right})`"));
+            complaint.help = Some(rewording::help_with_types(&left, &right));
         }
         complaint.reword();
         Some(complaint)
@@ -76,6 +82,11 @@ impl Complaint {
     /// Says the most frequent mistakes as other messages do.
     fn reword(&mut self) {
         if let Some(name) = quoted_after(&self.message, "invalid function '") {
+            if rewording::WINDOW_FUNCTIONS.contains(&name) {
+                self.help = Some(format!("write the window after it, as in `{name}(…) OVER (ORDER BY x)`"));
+                self.message = format!("`{name}` is a window function, and has no OVER here");
+                return;
+            }
             self.help = self
                 .help
                 .as_deref()
@@ -87,6 +98,13 @@ impl Complaint {
             if let Some(column) = column {
                 self.message = format!("`{column}` is neither aggregated nor in GROUP BY");
                 self.help = Some(format!("add it to GROUP BY, or aggregate it, as in `max({column})`"));
+            }
+        } else if self.message.contains("different number of columns") {
+            self.message = "the queries of a UNION have different numbers of columns".to_owned();
+            self.help = Some("select as many columns in each, with NULL for those that one does not have".to_owned());
+            for (_, note) in &mut self.notes {
+                let number = note.split_whitespace().find_map(|word| word.parse::<u64>().ok());
+                *note = number.map_or_else(|| note.clone(), |number| format!("this has {}", counted(number, "column")));
             }
         }
     }

@@ -26,7 +26,7 @@ use super::definition::{as_nullable, definition};
 use super::error::PlanError;
 use super::expect;
 use super::incremental_context::IncrementalContext;
-use super::input::{Input, Inputs, pin_table};
+use super::input::{Input, Inputs, PinnedInput, pin_table};
 use super::interrupted::EarlierRuns;
 use super::problem::problem;
 use super::query::{QueryInputs, QuerySession, executed_inputs, logical_plan};
@@ -35,6 +35,7 @@ use super::run_plan::{PlannedStage, ReusedStage};
 use super::scope::{Scope, range_ends};
 use super::stage_decision::stage_decision;
 use super::stage_error::StageError;
+use crate::export::{ExportFolder, ExportPlace};
 
 /// The code of a stage that must be incremental and cannot be.
 const NOT_INCREMENTAL: ErrorCode = ErrorCode("WL0369");
@@ -47,9 +48,9 @@ pub(super) struct PlannedCache {
     pub(super) code: CodeVersion,
 }
 
-/// What comes of planning a stage.
+/// The result of planning a stage.
 pub(super) enum Planned {
-    /// It writes, or is to be told why it may not.
+    /// It writes, or reports why it may not.
     Writes { stage: Box<PlannedStage>, decision: StageDecision, refusal: Option<PlanError> },
     /// Its table is used as it is.
     Reused { stage: ReusedStage, decision: StageDecision },
@@ -181,14 +182,45 @@ impl StagePlanner<'_> {
         let version = table_context.memory.as_ref().map_or(TableVersion(0), |memory| memory.version);
         let pinned = pin_table(self.sessions, &stage.name, &location, PinAt::Version(version.0)).await?;
         self.check_exports(stage, &pinned.provider.schema())?;
+        let exports = self.missing_exports(stage, &pinned, version).await?;
         self.inputs.set(stage.name.clone(), Input::Pinned(Arc::new(pinned)));
-        let reason = "neither its definition nor what it reads has changed".to_owned();
+        let mut reason = "neither its definition nor what it reads has changed".to_owned();
+        if !exports.is_empty() {
+            reason.push_str(&format!("; the run writes what is missing of its exports: {}", exports.join(", ")));
+        }
         let mut decision = StageDecision::new(stage.name.clone(), PlanDecision::Reuse, Cause::UpToDate, reason);
+        decision.exports = exports;
         decision.reuse = Some(ReuseVerdict { hit: true, missed: Vec::new() });
         decision.set_code(table_context.code.as_str(), table_context.code.parts());
         let (name, location) = (stage.name.clone(), location.to_string());
         let stage = ReusedStage { name, code: table_context.code, version, location, inputs: table_context.inputs };
         Ok(Planned::Reused { stage, decision })
+    }
+
+    /// The exports of a table that is used as it is which the run writes, because their folders do not contain them.
+    async fn missing_exports(
+        &self,
+        stage: &Stage,
+        pinned: &PinnedInput,
+        version: TableVersion,
+    ) -> Result<Vec<String>, PlanError> {
+        let PlanRequest { graph, base, home, .. } = self.request;
+        let table_id = pinned.table.as_ref().map(|table| table.table_id());
+        let mut missing = Vec::new();
+        for export in &stage.table.exports {
+            let place = ExportPlace::of(graph, &stage.name, export, base, home)
+                .map_err(|source| PlanError::Location { node: stage.name.clone(), source })?;
+            let wanted = place.exported(export, &pinned.pin.location, table_id, version);
+            match ExportFolder::open(&place, self.sessions.stores()).await {
+                Ok(folder) if folder.holds(&wanted) => {}
+                Ok(_) => missing.push(export.name.clone()),
+                // The export itself reports the error.
+                Err(error) => {
+                    tracing::warn!(%error, export = %export.name, "the folder of an export cannot be looked at yet")
+                }
+            }
+        }
+        Ok(missing)
     }
 
     /// That every export can be written as its format.

@@ -6,6 +6,7 @@ use tonic::{Code, Status};
 use windlass_api as proto;
 use windlass_api::TransferError;
 use windlass_base::coded;
+use windlass_base::count::counted;
 use windlass_base::error::Coded;
 use windlass_base::ids::RunId;
 use windlass_evidence::artifact::SavedPlanError;
@@ -48,7 +49,7 @@ pub enum ServiceError {
     /// What was sent as an approved plan is none.
     #[error(transparent)]
     SavedPlan(#[from] SavedPlanError),
-    /// The run did not start or could not be carried on, as everyone who follows it is told.
+    /// The run did not start or could not be carried on, as everyone who follows it is notified.
     #[error(transparent)]
     Ended(Arc<RunError>),
     /// The service cannot listen.
@@ -59,7 +60,7 @@ pub enum ServiceError {
         /// Why not.
         source: std::io::Error,
     },
-    /// The request lacks something or holds something that it cannot.
+    /// The request lacks something or contains something invalid.
     #[error("the request is not valid: {reason}")]
     BadRequest {
         /// What is wrong.
@@ -75,7 +76,7 @@ pub enum ServiceError {
     #[error("the scheduler is shutting down and starts no more runs")]
     Draining,
     /// As many runs as are allowed are under way.
-    #[error("{active} runs are under way, as many as this scheduler runs at a time")]
+    #[error("this scheduler runs at most {} at a time, and is busy with as many", counted(*.active, "run"))]
     TooManyRuns {
         /// How many.
         active: usize,
@@ -167,7 +168,7 @@ impl From<ServiceError> for Status {
     }
 }
 
-/// A request that lacks something, or holds something that it cannot.
+/// A request that lacks something, or contains something invalid.
 pub(super) fn bad_request(reason: impl Into<String>) -> ServiceError {
     ServiceError::BadRequest { reason: reason.into() }
 }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use serde::Serialize;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
+use windlass_base::count::counted;
 use windlass_base::error::{Coded, Failure};
 use windlass_evidence::artifact::{Moved, PlanMoved};
 use windlass_project::spec::{Problem, Problems, ProjectFiles};
@@ -45,7 +46,7 @@ pub fn status_of_problems(problems: &Problems) -> Status {
     let (count, json) = as_many_as_fit(problems.iter(), PROBLEMS_BYTES);
     let mut failure = problems.to_failure();
     if count < problems.count() {
-        failure.message = format!("{count} of {} problems: {}", problems.count(), failure.message);
+        failure.message = format!("{count} of {}: {}", counted(problems.count(), "problem"), failure.message);
     }
     build(Code::InvalidArgument, failure, Some((PROBLEMS, json)))
 }

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 /// Class names of errors that precede a message.
-const CLASSES: [&str; 30] = [
+const CLASSES: [&str; 31] = [
     "DataFusion error: ",
     "Error during planning: ",
     "Execution error: ",
@@ -20,6 +20,7 @@ const CLASSES: [&str; 30] = [
     "Object store error: ",
     "IO error: ",
     "SQL error: ",
+    "Parser error: ",
     "Internal error: ",
     "Resources exhausted: ",
     "Kernel error: ",
@@ -49,7 +50,7 @@ const PHRASES: [(&str, &str); 4] = [
 const REQUEST: &str = "Error performing ";
 const REQUEST_END: &str = " - ";
 /// SQL's names of the engine's types.
-const TYPES: [(&str, &str); 18] = [
+const TYPES: [(&str, &str); 24] = [
     ("Utf8View", "VARCHAR"),
     ("LargeUtf8", "VARCHAR"),
     ("Utf8", "VARCHAR"),
@@ -68,7 +69,31 @@ const TYPES: [(&str, &str); 18] = [
     ("Timestamp(µs)", "TIMESTAMP"),
     ("Timestamp(ns)", "TIMESTAMP(9)"),
     ("Decimal128", "DECIMAL"),
+    ("Decimal256", "DECIMAL"),
+    ("Decimal", "DECIMAL"),
+    ("Interval(MonthDayNano)", "INTERVAL"),
+    ("Interval(DayTime)", "INTERVAL"),
+    ("Interval(YearMonth)", "INTERVAL"),
+    ("Interval", "INTERVAL"),
 ];
+/// The engine's types that constants are shown with: `Int64(1)`.
+const TYPES_OF_CONSTANTS: [&str; 13] = [
+    "Utf8View",
+    "LargeUtf8",
+    "Utf8",
+    "UInt64",
+    "UInt32",
+    "UInt16",
+    "UInt8",
+    "Int64",
+    "Int32",
+    "Int16",
+    "Int8",
+    "Float64",
+    "Boolean",
+];
+/// What the engine calls a list, before the type of its elements.
+const LISTS: [&str; 2] = ["List(", "LargeList("];
 /// What backtraces begin with.
 const BACKTRACES: [&str; 3] = ["\n\nbacktrace: ", "\nstack backtrace:", "\n   0: "];
 /// How the engine asks for a report of an internal error, and the last words of that.
@@ -129,25 +154,61 @@ fn short_requests(text: &str) -> String {
     short
 }
 
-/// `text` with SQL's names of types in place of the engine's.
+/// `text` with types and constants as SQL has them, in place of the engine's: `BIGINT`, `BIGINT[]`, `'x'`.
 pub fn with_sql_types(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
     let mut after_word = false;
     while let Some(next) = rest.chars().next() {
-        let found = TYPES.iter().find(|(name, _)| {
-            let ends = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
-            !after_word && rest.strip_prefix(name).is_some_and(ends)
-        });
-        let (taken, put) = match found {
-            Some((name, sql)) => (name.len(), (*sql).to_owned()),
-            None => (next.len_utf8(), next.to_string()),
-        };
-        after_word = found.is_none() && (next.is_alphanumeric() || next == '_');
+        let found = if after_word { None } else { list(rest).or_else(|| constant(rest)).or_else(|| plain_type(rest)) };
+        let is_term = found.is_some();
+        let (taken, put) = found.unwrap_or_else(|| (next.len_utf8(), next.to_string()));
+        after_word = !is_term && (next.is_alphanumeric() || next == '_');
         plain.push_str(&put);
         rest = &rest[taken..];
     }
     plain
+}
+
+/// The type at the start of `text`: its length there, and SQL's name.
+fn plain_type(text: &str) -> Option<(usize, String)> {
+    let ends = |rest: &str| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
+    let (name, sql) = TYPES.iter().find(|(name, _)| text.strip_prefix(name).is_some_and(ends))?;
+    Some((name.len(), (*sql).to_owned()))
+}
+
+/// The type of lists at the start of `text`.
+fn list(text: &str) -> Option<(usize, String)> {
+    let name = LISTS.iter().find(|name| text.starts_with(**name))?;
+    let mut depth = 1;
+    let end = text[name.len()..].find(|c| {
+        depth += i32::from(c == '(') - i32::from(c == ')');
+        depth == 0
+    })?;
+    let element = text[name.len()..name.len() + end].trim_start_matches("non-null ");
+    // A name of the elements; one before a `)` is of lists in this list.
+    let named = element.rsplit_once(", field: ").filter(|(_, name)| !name.contains(')'));
+    let element = named.map_or(element, |(element, _)| element);
+    Some((name.len() + end + 1, format!("{}[]", with_sql_types(element))))
+}
+
+/// The constant at the start of `text`.
+fn constant(text: &str) -> Option<(usize, String)> {
+    let name =
+        TYPES_OF_CONSTANTS.iter().find(|name| text.strip_prefix(**name).is_some_and(|rest| rest.starts_with('(')))?;
+    let inner = &text[name.len() + 1..];
+    let (length, value) = match inner.strip_prefix('"') {
+        Some(quoted) => {
+            let (value, _) = quoted.split_once("\")")?;
+            (value.len() + 2, format!("'{value}'"))
+        }
+        None => {
+            let (value, _) = inner.split_once(')')?;
+            let is_value = value.parse::<f64>().is_ok() || matches!(value, "true" | "false" | "NULL");
+            (value.len(), is_value.then(|| value.to_owned())?)
+        }
+    };
+    Some((name.len() + 1 + length + 1, value))
 }
 
 #[cfg(test)]
@@ -190,6 +251,11 @@ mod tests {
             ("sum(Utf8)", "sum(VARCHAR)"),
             ("Int64 + LargeUtf8 is Decimal128(38, 0)", "BIGINT + VARCHAR is DECIMAL(38, 0)"),
             ("myInt64 Int640 äUtf8", "myInt64 Int640 äUtf8"),
+            ("Int64 * Interval(MonthDayNano)", "BIGINT * INTERVAL"),
+            ("sum(Decimal), sum(Interval)", "sum(DECIMAL), sum(INTERVAL)"),
+            ("List(Int64) and List(non-null List(Utf8, field: 'x'))", "BIGINT[] and VARCHAR[][]"),
+            ("Int64(1) + Utf8(\"a (b)\") = Boolean(true)", "1 + 'a (b)' = true"),
+            ("round(Float64) and Utf8(x", "round(DOUBLE) and VARCHAR(x"),
         ];
         for (text, plain) in cases {
             assert_eq!(with_sql_types(text), plain);

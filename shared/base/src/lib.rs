@@ -4,6 +4,7 @@
 //! texts of other processes ─ids→ NodeName, RunId, … that are safe in paths             (ids, ids::received)
 //! any error ─coded!→ Coded ─?→ Failure: code, message, help, whether to retry          (coded, error)
 //!     └ its message ─without_engine_terms, without_secrets→ text to show and store     (engine_terms, secrets)
+//!     └ of the engine about a value ─FailedCast::of→ the same in plain words               (failed_cast)
 //! a panic ─install, catch→ a report in a file, and an error with a code              (panics)
 //! a mistyped name ─did_you_mean→ the nearest valid one                                 (suggest)
 //! a number and a noun ─counted→ `1 row`, `1,200 rows`                                  (count)
@@ -19,6 +20,7 @@ pub mod config;
 pub mod count;
 pub mod engine_terms;
 pub mod error;
+pub mod failed_cast;
 pub mod identity;
 pub mod ids;
 pub mod panics;

@@ -150,7 +150,7 @@ async fn a_saved_plan_is_executed_by_the_scheduler_unless_something_has_changed(
     let error = apply(saved.clone()).await.unwrap_err();
     assert_eq!(error.code().0, "WL0661", "{error}");
     let reported: Vec<String> = error.moved().unwrap().iter().map(ToString::to_string).collect();
-    assert!(reported.iter().any(|reported| reported.starts_with("source orders: 1 files of ")), "{reported:?}");
+    assert!(reported.iter().any(|reported| reported.starts_with("source orders: 1 file of ")), "{reported:?}");
     assert!(reported.iter().all(|reported| error.to_string().contains(reported)), "{error} does not list {reported:?}");
     let mut other = save().await;
     other.params.insert("least".to_owned(), serde_json::json!({ "type": "long", "value": "11" }));

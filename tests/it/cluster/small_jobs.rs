@@ -40,7 +40,7 @@ fn small_jobs_run_beside_the_scheduler_and_the_others_on_executors() {
     windlass(dir.path(), &cluster, &["run"]);
     let place = |stage: &str| windlass(dir.path(), &cluster, &["explain", "latest", stage, "--plan", "distributed"]);
     assert!(place("sums").contains("in the scheduler's process: its inputs have "), "{}", place("sums"));
-    assert!(place("pairs").contains("stage 1: 1 partitions"), "{}", place("pairs"));
+    assert!(place("pairs").contains("stage 1: 1 partition\n"), "{}", place("pairs"));
     assert!(!place("numbers").contains("its inputs have"), "{}", place("numbers"));
 
     // It needs no executor, and so neither does a stage of it.

@@ -137,6 +137,7 @@ fn every_command_prints_one_document_of_its_schema() {
 
     let written = run("written", &["query", "SELECT * FROM orders_clean", "--to", &file("rows.json")]);
     assert_eq!((&written["format"], &written["rows"]), (&"json".into(), &3.into()));
+    assert_eq!(written["bytes"], fs::metadata(file("rows.json")).unwrap().len());
     let rows: Value = serde_json::from_str(&fs::read_to_string(file("rows.json")).unwrap()).unwrap();
     assert_eq!(rows.as_array().unwrap().len(), 3);
     run("written", &["graph", "--format", "svg", "--to", &file("graph.svg")]);

@@ -38,13 +38,18 @@ fn files_and_programs_get_all_rows() {
     fs::create_dir(&out).unwrap();
     for (form, lines) in [("csv", 2501), ("json", 1), ("table", 2504)] {
         let file = out.join(form);
-        assert_eq!(stderr(&project, &["query", MANY, "--output", form, "--to", file.to_str().unwrap()], 0), "");
+        let path = file.to_str().unwrap();
+        let reported = stderr(&project, &["query", MANY, "--output", form, "--to", path], 0);
+        // With `--output json` a document on stdout says so.
+        let is_reported = reported.starts_with("wrote 2,500 rows, ") && reported.ends_with(&format!("B to {path}\n"));
+        assert!(if form == "json" { reported.is_empty() } else { is_reported }, "{form}: {reported}");
         assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), lines, "{form}");
     }
     let json: Value = serde_json::from_slice(&fs::read(out.join("json")).unwrap()).unwrap();
     assert_eq!(json.as_array().unwrap().len(), 2500);
     let file = out.join("parquet");
-    stdout(&project, &["query", MANY, "--output", "parquet", "--to", file.to_str().unwrap()]);
+    let reported = stderr(&project, &["query", MANY, "--output", "parquet", "--to", file.to_str().unwrap()], 0);
+    assert!(reported.starts_with("wrote 2,500 rows, "), "{reported}");
     let reader =
         datafusion::parquet::file::serialized_reader::SerializedFileReader::new(fs::File::open(&file).unwrap());
     let metadata = datafusion::parquet::file::reader::FileReader::metadata(&reader.unwrap()).clone();
@@ -56,13 +61,13 @@ fn files_and_programs_get_all_rows() {
     assert_eq!(json.as_array().unwrap().len(), 2500);
     assert_eq!(stdout(&project, &["query", MANY]).lines().count(), 1004);
     let reported = stderr(&project, &["query", MANY], 0);
-    assert!(reported.contains("only the first 1000 rows") && reported.contains("--limit 0"), "{reported}");
+    assert!(reported.contains("the output ends after 1,000 rows") && reported.contains("--limit 0"), "{reported}");
     assert_eq!(stdout(&project, &["query", MANY, "--limit", "0"]).lines().count(), 2504);
 
     // A requested format applies everywhere.
     let file = out.join("ten");
     let ten = ["query", MANY, "--limit", "10", "--output", "csv", "--to", file.to_str().unwrap()];
-    assert!(stderr(&project, &ten, 0).contains("only the first 10 rows"));
+    assert!(stderr(&project, &ten, 0).contains("the output ends after 10 rows"));
     assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 11);
     assert_eq!(names(&out), ["csv", "json", "parquet", "table", "ten"]);
 }

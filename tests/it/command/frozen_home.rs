@@ -60,7 +60,7 @@ impl Frozen {
         self.told(&["query", sql])
     }
 
-    /// The version of its source that each stage has taken in, and how many more there are.
+    /// The version of its source that each stage has applied, and how many more there are.
     fn cursors(&self) -> BTreeMap<String, (i64, u64)> {
         let cursors = self.told(&["cursors", "ls"]);
         let cursors = cursors.as_array().unwrap().iter().map(|cursor| {

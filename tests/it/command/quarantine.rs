@@ -23,6 +23,8 @@ fn a_quarantine_is_listed_and_queried() {
     // Without its stage's table there is no quarantine either.
     let unbuilt = shop.windlass(&["query", &format!("SELECT * FROM {NAME}")]).assert().code(1);
     assert!(text(&unbuilt.get_output().stderr).contains("`orders_clean` is not built yet"));
+    let table = shop.shown(&["tables"]);
+    assert!(table.lines().any(|line| line.starts_with(NAME) && line.contains("not built")), "{table}");
 
     // No row goes there: it is empty.
     shop.write("orders.csv", &ORDERS.replace("XYZ", "EUR"));

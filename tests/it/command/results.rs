@@ -136,6 +136,15 @@ fn runs_are_shown_with_their_target_selection_and_zone() {
     let first = log.lines().next().unwrap();
     assert!(first.contains("target=dev") && first.contains("select=+totals_of_each_customer"), "{first}");
     assert!(regex::Regex::new(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z info ").unwrap().is_match(first), "{first}");
+    // Details are shown on request; other programs get them unless they ask for less.
+    let level = |level: &str| shop.shown(&["runs", "log", "--target", "dev", "--level", level]);
+    assert!(!log.contains("Z debug ") && level("debug").contains("Z debug ") && level("info") == log, "{log}");
+    assert_eq!(level("error"), "");
+    let levels = |args: &[&str]| {
+        let document = shop.document(&[&["runs", "log", "--target", "dev"], args].concat());
+        document.as_array().unwrap().iter().any(|event| event["level"] == "debug")
+    };
+    assert!(levels(&[]) && !levels(&["--level", "info"]));
     let explain = ["explain", "latest", "totals_of_each_customer", "--target", "dev", "--plan", "logical"];
     let explained = shop.shown(&explain);
     let head = explained.lines().next().unwrap();

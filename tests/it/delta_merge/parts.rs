@@ -233,7 +233,7 @@ async fn copies_must_be_the_rows_that_stay() {
     let staged = stage(&lab, &table, &spec, &wanted).await;
     for copies in [None, Some(StagedFiles::default())] {
         let error = finish(&table, &staged, MergeStrategy::Rewrite, copies, lab.stores()).await.unwrap_err();
-        assert!(error.to_string().ends_with("6 rows of the touched files stay, but 0 were copied"), "{error}");
+        assert!(error.to_string().ends_with("the touched files keep 6 rows, but the merge copied 0"), "{error}");
     }
     let copied = copies(&lab, &table, &spec, &staged).await;
     assert_eq!(copied.as_ref().map(StagedFiles::rows), Some(6));

@@ -185,6 +185,7 @@ fn plan() -> PlanRecord {
         strategy: None,
         changes: Vec::new(),
         reuse: None,
+        exports: Vec::new(),
         estimated_rows: None,
         estimated_bytes: 0,
         code_version: String::new(),

@@ -272,8 +272,12 @@ async fn a_stage_has_several_sinks() {
     fs::remove_dir_all(lab.path("out/json")).unwrap();
     let plan = lab.windlass.plan(&project, &RunOptions::default()).await.unwrap();
     assert_eq!(plan.stages[0].decision, PlanDecision::Reuse);
+    assert_eq!(plan.stages[0].exports, ["json"]);
+    assert!(plan.stages[0].reason.ends_with("the run writes what is missing of its exports: json"), "{plan:?}");
     lab.succeed(&project).await;
     assert_eq!(exported(&lab.path("out/json")).len(), 1);
+    let plan = lab.windlass.plan(&project, &RunOptions::default()).await.unwrap();
+    assert_eq!(plan.stages[0].exports, Vec::<String>::new());
 
     // A target has other rows, and exports them elsewhere.
     let before = exported(&lab.path("out/csv"));

@@ -25,6 +25,7 @@ fn decision(stage: &str, decision: PlanDecision, strategy: Option<Way>) -> Stage
         strategy,
         changes: Vec::new(),
         reuse: None,
+        exports: Vec::new(),
         estimated_rows: None,
         estimated_bytes: 0,
         code_version: format!("code of {stage}"),
@@ -137,11 +138,11 @@ const CHANGES: &[Change] = &[
     ("source orders: delta at s3://lake/orders → delta at s3://lake/others", |plan| {
         plan.pins[0].location = "s3://lake/others".into();
     }),
-    ("source people: 3 files of 4000 bytes → other files: 4 files of 4100 bytes", |plan| {
+    ("source people: 3 files of 4,000 bytes → other files: 4 files of 4,100 bytes", |plan| {
         let pin = &mut plan.pins[1];
         (pin.content_identity, pin.files, pin.bytes) = (Some("other".into()), 4, 4_100);
     }),
-    ("source people: 3 files of 4000 bytes → not read", |plan| {
+    ("source people: 3 files of 4,000 bytes → not read", |plan| {
         plan.pins.retain(|pin| pin.source.as_str() != "people");
     }),
     ("source more: not read → version 0", |plan| plan.pins.push(pin("more", Some(0)))),

@@ -123,7 +123,7 @@ async fn csv_files_with_other_columns_are_refused_by_name() {
     let bare = refused(&[("a.csv", "1,2\n"), ("b.csv", "1,2,3\n")], listing_source(BARE)).await;
     assert!(bare.contains("b.csv` has a column `column_3`"), "{bare}");
     let bare = refused(&[("a.csv", "1,2\n")], super::records::declared(BARE, &[("a", "long")])).await;
-    assert!(bare.contains("a.csv` has 2 columns, and 1 are expected"), "{bare}");
+    assert!(bare.contains("a.csv` has 2 columns instead of 1"), "{bare}");
 }
 
 #[tokio::test]

@@ -45,7 +45,7 @@ async fn a_run_reveals_no_credentials() {
         vec!["-vvv", "run", "--events"],
         vec!["-vvv", "plan", "--output", "json"],
         vec!["-vvv", "query", "SELECT * FROM totals"],
-        vec!["-vvv", "runs", "log"],
+        vec!["-vvv", "runs", "log", "--level", "debug"],
     ] {
         let output = lake.windlass(&environment).args(&args).output().unwrap();
         assert!(output.status.success(), "{args:?}: {}", output_text(&output));

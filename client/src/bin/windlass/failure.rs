@@ -58,7 +58,7 @@ pub(crate) enum CommandError {
         source: io::Error,
     },
     /// `doctor` found something that would stop a run, which has already been printed.
-    #[error("{failed} {} failed", if *.failed == 1 { "check" } else { "checks" })]
+    #[error("{} failed", output::counted(*.failed, "check"))]
     Unwell {
         /// How many checks failed.
         failed: usize,
@@ -140,7 +140,7 @@ pub(crate) enum CommandError {
         help: Option<String>,
     },
     /// A contract breaks users of an older version.
-    #[error("{} from `{old}` to `{new}` {} breaking", output::things(*.count, "change"), if *.count == 1 { "is" } else { "are" })]
+    #[error("{} from `{old}` to `{new}` {} breaking", output::counted(*.count, "change"), if *.count == 1 { "is" } else { "are" })]
     Breaking {
         /// The older one.
         old: String,
@@ -242,7 +242,7 @@ impl CommandError {
     }
 }
 
-/// Logs a panic of any thread. What comes of it is told as an error of the command, if anything does.
+/// Logs a panic of any thread. Its consequence, if there is one, is reported as an error of the command.
 pub(crate) fn log_panic(report: &PanicReport) {
     tracing::error!(message = %report.message, place = %report.place, "panicked");
 }
@@ -268,7 +268,7 @@ coded! {
         Write => "WL0702", "check that the folder exists and can be written";
         Read => "WL0703", "check the file's name";
         Stdout => "WL0704";
-        Form => "WL0705", "choose another `--output`, or cast the columns that it cannot hold";
+        Form => "WL0705", "choose another `--output`, or cast the columns that it cannot represent";
         Usage { help } => "WL0706", help;
         RunEnded => "WL0707";
         TurnEnded => "WL0743";

@@ -4,7 +4,11 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use windlass_client::document::WrittenDocument;
+
+use crate::args::{Global, Output};
 use crate::failure::CommandError;
+use crate::output::{self, bytes, counted};
 
 /// A file that is being written. It gets its name when it is complete; until then it is a temporary file next to it,
 /// which is removed when this is dropped.
@@ -46,8 +50,8 @@ impl OutputFile {
         Ok(Self { named: named.to_owned(), target, temporary: Some(temporary), file, force })
     }
 
-    /// Writes a whole file.
-    pub(crate) fn write(named: &Path, force: bool, text: &str) -> Result<(), CommandError> {
+    /// Writes a whole file; returns its size, as [`OutputFile::finish`] does.
+    pub(crate) fn write(named: &Path, force: bool, text: &str) -> Result<Option<u64>, CommandError> {
         let mut file = Self::create(named, force)?;
         file.file.write_all(text.as_bytes()).map_err(|source| file.failed(source))?;
         file.finish()
@@ -58,10 +62,11 @@ impl OutputFile {
         self.file.try_clone().map_err(|source| self.failed(source))
     }
 
-    /// Renames the file to its target.
-    pub(crate) fn finish(mut self) -> Result<(), CommandError> {
-        let Some(temporary) = self.temporary.clone() else { return Ok(()) };
+    /// Renames the file to its target; returns its size, which pipes and devices do not have.
+    pub(crate) fn finish(mut self) -> Result<Option<u64>, CommandError> {
+        let Some(temporary) = self.temporary.clone() else { return Ok(None) };
         self.file.sync_all().map_err(|source| self.failed(source))?;
+        let bytes = self.file.metadata().map_err(|source| self.failed(source))?.len();
         let placed = match self.force {
             true => fs::rename(&temporary, &self.target),
             // Unlike renaming, this fails if the file was created in the meantime.
@@ -79,11 +84,29 @@ impl OutputFile {
                 self.temporary = None;
             }
         }
-        Ok(())
+        Ok(Some(bytes))
     }
 
     fn failed(&self, source: io::Error) -> CommandError {
         CommandError::Write { file: self.named.clone(), source }
+    }
+}
+
+/// Says what was written: as the JSON document, or else in a line on stderr.
+pub(crate) fn report_written(global: &Global, written: &WrittenDocument) -> io::Result<()> {
+    if global.output == Output::Json {
+        return output::json(written);
+    }
+    output::note(line_about(written));
+    Ok(())
+}
+
+fn line_about(written: &WrittenDocument) -> String {
+    let facts = [written.rows.map(|rows| counted(rows, "row")), written.bytes.map(bytes)];
+    let facts: Vec<String> = facts.into_iter().flatten().collect();
+    match facts.as_slice() {
+        [] => format!("wrote {}", written.file.display()),
+        facts => format!("wrote {} to {}", facts.join(", "), written.file.display()),
     }
 }
 
@@ -111,4 +134,21 @@ fn temporary_path(target: &Path) -> Option<PathBuf> {
     let name = target.file_name()?.to_string_lossy();
     let short: String = name.chars().take(64).collect();
     Some(target.with_file_name(format!(".{short}.{}", uuid::Uuid::new_v4().simple())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_says_what_is_known_of_a_file() {
+        let line = |rows, bytes| {
+            let format = "csv".to_owned();
+            line_about(&WrittenDocument { file: "out/rows.csv".into(), format, rows, bytes })
+        };
+        assert_eq!(line(Some(1), Some(2_048)), "wrote 1 row, 2.00 KiB to out/rows.csv");
+        assert_eq!(line(None, Some(12)), "wrote 12 B to out/rows.csv");
+        assert_eq!(line(Some(1_000), None), "wrote 1,000 rows to out/rows.csv");
+        assert_eq!(line(None, None), "wrote out/rows.csv");
+    }
 }

@@ -7,7 +7,7 @@ use windlass_project::strategy::Strategy;
 
 use crate::failure::panic_report;
 use crate::output::{
-    Cell, Layout, NONE, Table, Tone, UNKNOWN, bytes, count, duration, name, number, or_unknown, prose, things, word,
+    Cell, Layout, NONE, Table, Tone, UNKNOWN, bytes, count, counted, duration, name, number, or_unknown, prose, word,
     wrap,
 };
 
@@ -22,7 +22,7 @@ pub(crate) fn summary(record: &RunRecord, bundle: &str, layout: Layout) -> Strin
 
 /// The stages of a run, one line each.
 pub(crate) fn stages(record: &RunRecord, layout: Layout) -> String {
-    let mut columns = vec![name("STAGE"), word("STATUS"), prose("STRATEGY").optional(), number("VERSION").optional()];
+    let mut columns = vec![name("STAGE"), word("STATUS"), prose("STRATEGY").preferred(), number("VERSION").optional()];
     columns.extend(["WRITTEN", "CHANGED", "TOTAL"].map(number));
     columns.extend([number("SIZE").optional(), number("TIME"), number("TRIES").optional()]);
     Table::new(columns).with(record.stages.iter().map(row)).render(layout)
@@ -142,7 +142,7 @@ fn totals(record: &RunRecord) -> String {
         (number_of(StageStatus::Skipped), "skipped"),
         (number_of(StageStatus::Cancelled), "cancelled"),
     ];
-    let mut sentence = format!("{} run", things(ran.len(), "stage"));
+    let mut sentence = format!("{} run", counted(ran.len(), "stage"));
     for (number, what) in others.into_iter().filter(|(number, _)| *number > 0) {
         sentence.push_str(&format!(", {} {what}", count(number as u64)));
     }
@@ -150,7 +150,7 @@ fn totals(record: &RunRecord) -> String {
     let rows: u64 = receipts().map(|receipt| receipt.rows).sum();
     match ran.is_empty() {
         true => sentence.push_str(": nothing written"),
-        false => sentence.push_str(&format!(": {} rows written", count(rows))),
+        false => sentence.push_str(&format!(": {} written", counted(rows, "row"))),
     }
     let replaced = ran.iter().filter(|stage| is_replaced(stage)).count();
     let counted: Vec<&StageReceipt> =
@@ -160,12 +160,15 @@ fn totals(record: &RunRecord) -> String {
         sentence.push_str(&format!(", {} changed", or_unknown(changed, count)));
     }
     if replaced > 0 {
-        sentence.push_str(&format!(", all of {} replaced", things(replaced, "table")));
+        sentence.push_str(&format!(", all of {} replaced", counted(replaced, "table")));
     }
     let tables: Vec<&StageReceipt> = record.stages.iter().filter_map(lasting).collect();
     if !tables.is_empty() {
         let total: Option<u64> = tables.iter().map(|receipt| receipt.table_rows).sum();
-        sentence.push_str(&format!(", {} rows in all tables", or_unknown(total, count)));
+        sentence.push_str(&format!(
+            ", {} in all tables",
+            total.map_or_else(|| format!("{UNKNOWN} rows"), |rows| counted(rows, "row"))
+        ));
     }
     if !ran.is_empty() {
         let written: u64 = receipts().map(|receipt| receipt.bytes).sum();

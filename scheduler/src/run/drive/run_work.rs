@@ -45,7 +45,7 @@ impl RunWork {
         self.inputs.read().clone()
     }
 
-    /// Makes good the exports of tables that this run uses as they are.
+    /// Repairs the exports of tables that this run uses as they are.
     pub(in crate::run) async fn save_missing_exports(&self) {
         save_missing_exports(&self.run, &self.inputs()).await;
     }

@@ -1,9 +1,9 @@
-//! What a stage saved: its table after the commit, held against the contract once more, and its exports.
+//! What a stage saved: its table after the commit, validated against the contract once more, and its exports.
 //!
 //! ```text
 //! committed table ─┬─ columns ─ contract? ─→ OutputRecord
 //!                  └─ scan ─ job ─ rows ─ Saver ─→ OutputRecord, and <home>/exports/<folder>.json (crate::export):
-//!                                                  what the folder holds, so that a lost export is made good
+//!                                                  what the folder holds, so that a lost export is repaired
 //! ```
 
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use windlass_project::spec::table::Export;
 use windlass_storage::Location;
 
 use crate::execute::JobRequest;
-use crate::export::{ExportFolder, ExportPlace, Exported, Mark, file_stem};
+use crate::export::{ExportFolder, ExportPlace, Mark, file_stem};
 use crate::plan::{Inputs, PinnedInput, PlanError};
 use crate::run::context::RunContext;
 
@@ -61,7 +61,7 @@ pub(in crate::run) async fn save_outputs(
     Ok(outputs)
 }
 
-/// Makes good the exports of tables that this run uses as they are. One that fails is left to the next run.
+/// Repairs the exports of tables that this run uses as they are. One that fails is left to the next run.
 pub(in crate::run) async fn save_missing_exports(run: &RunContext, inputs: &Inputs) {
     for reused in &run.plan.reused {
         let Some(stage) = run.graph().stage(&reused.name) else { continue };
@@ -86,17 +86,8 @@ async fn export_once(
     let request = &run.plan.request;
     let place = ExportPlace::of(&request.graph, &stage.name, export, &request.base, &request.home);
     let place = place.map_err(|source| PlanError::Location { node: stage.name.clone(), source }.to_failure())?;
-    let wanted = Exported {
-        pipeline: request.graph.name.clone(),
-        stage: stage.name.clone(),
-        export: export.name.clone(),
-        table: pinned.pin.location.clone(),
-        table_id: pinned.table.as_ref().map(|table| table.table_id().to_owned()),
-        version,
-        saver: export.saver.clone(),
-        location: place.location.to_string(),
-        options: export.options.clone(),
-    };
+    let table_id = pinned.table.as_ref().map(|table| table.table_id());
+    let wanted = place.exported(export, &pinned.pin.location, table_id, version);
     let stores = run.stores();
     let mut folder = ExportFolder::open(&place, stores).await?;
     if folder.holds(&wanted) {
@@ -127,7 +118,7 @@ async fn warn_of_other_files(run: &RunContext, stage: &Stage, export: &Export, f
     let Some(first) = others.first() else { return };
     let more = if others.len() > 1 { format!(" and {} more", others.len() - 1) } else { String::new() };
     let message = format!(
-        "the folder of the export `{}` holds `{first}`{more}, which readers of the folder would read as a part of it",
+        "the folder of the export `{}` contains `{first}`{more}, which readers of the folder would take for a part of it",
         export.name
     );
     run.journal.warn(&stage.name, message).await;

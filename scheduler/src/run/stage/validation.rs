@@ -22,6 +22,7 @@ use datafusion::functions::string::expr_fn::concat_ws;
 use datafusion::functions_aggregate::expr_fn::{count, max};
 use datafusion::logical_expr::{Expr, ExprFunctionExt, JoinType, LogicalPlan, LogicalPlanBuilder, cast, lit, when};
 use datafusion::prelude::SessionContext;
+use windlass_base::count::counted;
 use windlass_base::error::{Coded, Failure};
 use windlass_delta::commit::BaseExpectation;
 use windlass_delta::scan::ScanOptions;
@@ -449,14 +450,14 @@ fn describe(expectation: &Expectation, record: &ExpectationRecord) -> String {
     if !expectation.rule.is_about_rows() {
         return match record.samples.first() {
             Some(found) => format!("`{name}` ({rule}): {found}"),
-            None => format!("`{name}` ({rule}) with {} rows", record.rows_checked),
+            None => format!("`{name}` ({rule}) with {}", counted(record.rows_checked, "row")),
         };
     }
     let such = match record.samples.first() {
         Some(sample) => format!(", such as {sample}"),
         None => String::new(),
     };
-    format!("`{name}` ({rule}) in {} of {} rows{such}", record.rows_failed, record.rows_checked)
+    format!("`{name}` ({rule}) in {} of {}{such}", record.rows_failed, counted(record.rows_checked, "row"))
 }
 
 /// An age in its two largest units: `3 d 4 h`.

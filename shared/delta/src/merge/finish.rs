@@ -1,7 +1,8 @@
-//! From what tasks have staged to what the commit holds.
+//! From what tasks have staged to what the commit contains.
 
 use deltalake::kernel::{AddCDCFile, DeletionVectorDescriptor};
 use serde::{Deserialize, Serialize};
+use windlass_base::count::counted;
 use windlass_storage::Stores;
 
 use super::touched::{Touched, deleted_after, touched};
@@ -11,7 +12,7 @@ use crate::DeltaError;
 use crate::pin::PinnedTable;
 use crate::write::{StagedFiles, WriteError};
 
-/// What a merge's commit holds, for [`CommitRequest`](crate::commit::CommitRequest): `added` is what is staged,
+/// What a merge's commit contains, for [`CommitRequest`](crate::commit::CommitRequest): `added` is what is staged,
 /// `replacement` goes into [`CommitMode::Merge`](crate::commit::CommitMode::Merge).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MergedFiles {
@@ -119,7 +120,7 @@ fn check_copies(
     if complete {
         return Ok(());
     }
-    let expected = staying.map_or_else(|| "some".to_owned(), |rows| rows.to_string());
-    let reason = format!("{expected} rows of the touched files stay, but {copied} were copied");
+    let expected = staying.map_or_else(|| "some rows".to_owned(), |rows| counted(rows, "row"));
+    let reason = format!("the touched files keep {expected}, but the merge copied {copied}");
     Err(WriteError::BadMerge { table: table.location().to_string(), reason })
 }

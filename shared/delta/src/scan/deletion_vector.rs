@@ -11,6 +11,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use prost::Message;
 use roaring::RoaringTreemap;
 use uuid::Uuid;
+use windlass_base::count::counted;
 use windlass_storage::Location;
 
 use super::files::resolve;
@@ -37,7 +38,7 @@ pub struct DeletionVector {
     /// The rows it removes.
     #[prost(uint64, tag = "4")]
     pub(super) cardinality: u64,
-    /// The vector itself, if the log holds it.
+    /// The vector itself, if the log contains it.
     #[prost(bytes = "bytes", tag = "5")]
     inline: Bytes,
 }
@@ -101,7 +102,7 @@ impl DeletionVector {
         Ok(Self { bytes: inline.len() as u64, cardinality: rows.len(), inline, ..Self::default() })
     }
 
-    /// The file that holds the vector, below the root of the table's store; `None` if the log itself does.
+    /// The file that contains the vector, below the root of the table's store; `None` if the log itself does.
     pub(crate) fn file(&self) -> Option<&str> {
         (!self.path.is_empty()).then_some(self.path.as_str())
     }
@@ -120,8 +121,8 @@ impl DeletionVector {
             Ok(rows)
         } else {
             Err(VectorError::Invalid(format!(
-                "the log says that it removes {} rows, but it names {}",
-                self.cardinality,
+                "the log says that it removes {}, but it names {}",
+                counted(self.cardinality, "row"),
                 rows.len()
             )))
         }

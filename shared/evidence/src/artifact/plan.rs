@@ -116,6 +116,9 @@ pub struct StageDecision {
     /// Whether its table can be used as it is, and if not why.
     #[serde(default)]
     pub reuse: Option<ReuseVerdict>,
+    /// The exports of a table that is used as it is which the run writes, because they are missing or of another version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exports: Vec<String>,
     /// Rows that it has to read, about; none if that is not known: files do not tell, nor do tables that the same run
     /// writes.
     #[serde(default)]
@@ -148,6 +151,7 @@ impl StageDecision {
             strategy: None,
             changes: Vec::new(),
             reuse: None,
+            exports: Vec::new(),
             estimated_rows: None,
             estimated_bytes: 0,
             code_version: String::new(),

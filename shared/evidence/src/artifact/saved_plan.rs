@@ -1,4 +1,4 @@
-//! A plan in a file: what somebody looked at and approved, to be carried out only if it still holds.
+//! A plan in a file: what somebody looked at and approved, to be applied only if it is still valid.
 //!
 //! ```text
 //! PlannedRun ─SavedPlan::new→ p.json ─read→ SavedPlan ─┐
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use windlass_base::code_parts::CodeParts;
 use windlass_base::coded;
+use windlass_base::count::counted;
 use windlass_base::ids::{NodeName, PipelineName, TableVersion};
 use windlass_project::strategy::Strategy;
 
@@ -295,7 +296,7 @@ impl fmt::Display for Moved {
     }
 }
 
-/// A plan was to be carried out that does not hold any more.
+/// A plan was to be applied that is no longer valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the plan is no longer valid:{}", listed(.moved))]
 pub struct PlanMoved {
@@ -311,7 +312,7 @@ coded! {
     struct PlanMoved => "WL0661", "make a new plan with `windlass plan --out FILE`, look at it, and apply that";
 }
 
-/// What is no longer as `saved` has it: none if the plan can be carried out. The order of lists makes no difference.
+/// What is no longer as `saved` has it: none if the plan can be applied. The order of lists makes no difference.
 pub fn moved(saved: &SavedPlan, now: &SavedPlan) -> Vec<Moved> {
     let mut moved = Vec::new();
     if saved.pipeline != now.pipeline {
@@ -405,7 +406,7 @@ fn moved_stage(stage: &NodeName, from: Option<&SavedStage>, to: Option<&SavedSta
 fn moved_code(from: &SavedStage, to: &SavedStage) -> Option<String> {
     let parts = from.code_parts.as_ref().zip(to.code_parts.as_ref());
     if from.code_version == to.code_version {
-        // It says nothing about rows, and whether they are held to their key.
+        // It says nothing about rows, and whether their key is enforced.
         let (from, to) = parts.filter(|(from, to)| from.incremental != to.incremental)?;
         let switched = |on: bool| if on { "on" } else { "off" };
         return Some(format!("`incremental`: {} → {}", switched(from.incremental), switched(to.incremental)));
@@ -433,8 +434,7 @@ fn two_states(from: &PinRecord, to: &PinRecord) -> Option<(Option<String>, Optio
         return Some((Some(state(from)), Some(to)));
     }
     if from.content_identity != to.content_identity {
-        let files = |pin: &PinRecord| Some(format!("{} files of {} bytes", pin.files, pin.bytes));
-        return Some((files(from), files(to).map(|files| format!("other files: {files}"))));
+        return Some((Some(files(from)), Some(format!("other files: {}", files(to)))));
     }
     // The same version of a table that was recreated in the same place.
     match (from.committed_at, to.committed_at) {
@@ -451,6 +451,10 @@ fn two_states(from: &PinRecord, to: &PinRecord) -> Option<(Option<String>, Optio
 fn state(pin: &PinRecord) -> String {
     match pin.version {
         Some(TableVersion(version)) => format!("version {version}"),
-        None => format!("{} files of {} bytes", pin.files, pin.bytes),
+        None => files(pin),
     }
+}
+
+fn files(pin: &PinRecord) -> String {
+    format!("{} of {}", counted(pin.files, "file"), counted(pin.bytes, "byte"))
 }

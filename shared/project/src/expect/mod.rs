@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use windlass_base::count::{count, counted};
 use windlass_base::ids::NodeName;
 
 use crate::spec::Span;
@@ -211,9 +212,9 @@ impl fmt::Display for Rule {
             }
             Self::Sql { condition } => f.write_str(condition),
             Self::RowCount { min, max } => match (min, max) {
-                (Some(min), Some(max)) => write!(f, "from {min} to {max} rows"),
-                (Some(min), None) => write!(f, "at least {min} rows"),
-                (None, Some(max)) => write!(f, "at most {max} rows"),
+                (Some(min), Some(max)) => write!(f, "from {} to {}", count(*min), counted(*max, "row")),
+                (Some(min), None) => write!(f, "at least {}", counted(*min, "row")),
+                (None, Some(max)) => write!(f, "at most {}", counted(*max, "row")),
                 (None, None) => write!(f, "any number of rows"),
             },
             Self::Freshness { column, within_seconds } => {

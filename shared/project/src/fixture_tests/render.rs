@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use windlass_base::count::{count, counted};
+
 use super::diff::{ChangedRow, TableDiff};
 use super::report::{Finding, FindingKind, FixtureReport};
 use crate::literal_rows::Cell;
@@ -15,7 +17,7 @@ const MAX_CHARS: usize = 48;
 impl fmt::Display for FixtureReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (word, turns) = (if self.passed { "PASS" } else { "FAIL" }, self.of_turns);
-        writeln!(f, "{word} {} ({turns} {})", self.name, if turns == 1 { "turn" } else { "turns" })?;
+        writeln!(f, "{word} {} ({})", self.name, counted(turns, "turn"))?;
         if !self.passed {
             writeln!(f, "  {}", self.file)?;
         }
@@ -70,8 +72,7 @@ impl fmt::Display for TableDiff {
         ];
         let said: Vec<String> =
             counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-        let rows = if self.found == 1 { "row" } else { "rows" };
-        write!(f, "has {} {rows}, {} expected: {}", self.found, self.expected, said.join(", "))?;
+        write!(f, "has {}, {} expected: {}", counted(self.found, "row"), count(self.expected as u64), said.join(", "))?;
         let rows = self.changed.iter().map(|row| ('~', changed_cells(row)));
         let rows = rows.chain(self.missing.iter().map(|row| ('-', cells(row))));
         let rows = rows.chain(self.unexpected.iter().map(|row| ('+', cells(row))));
@@ -89,7 +90,7 @@ impl fmt::Display for TableDiff {
             write!(f, "\n  {}", line.trim_end())?;
         }
         let all = self.missing.len() + self.unexpected.len() + self.changed.len();
-        if all > MAX_ROWS { write!(f, "\n  … and {} rows more", all - MAX_ROWS) } else { Ok(()) }
+        if all > MAX_ROWS { write!(f, "\n  … and {} more", counted(all - MAX_ROWS, "row")) } else { Ok(()) }
     }
 }
 

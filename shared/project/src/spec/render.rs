@@ -26,7 +26,8 @@ impl Default for RenderStyle {
     }
 }
 
-/// The problems one after the other, separated by blank lines.
+/// The problems one after the other, separated by blank lines. Those about the same place with the same help are shown
+/// together: their messages, and once the place and the help.
 pub(super) fn render(problems: &[Problem], files: &ProjectFiles, style: RenderStyle) -> String {
     let theme = GraphicalTheme {
         characters: if style.unicode { ThemeCharacters::unicode() } else { ThemeCharacters::ascii() },
@@ -37,11 +38,11 @@ pub(super) fn render(problems: &[Problem], files: &ProjectFiles, style: RenderSt
         .with_width(style.width)
         .without_syntax_highlighting();
     let mut text = String::new();
-    for (index, problem) in problems.iter().enumerate() {
+    for (index, problems) in problems.chunk_by(is_about_the_same).enumerate() {
         if index > 0 {
             text.push('\n');
         }
-        for report in Report::of(problem, files) {
+        for report in Report::of(problems, files) {
             if handler.render_report(&mut text, &report).is_err() {
                 text.push_str(&format!("{report}\n"));
             }
@@ -50,9 +51,16 @@ pub(super) fn render(problems: &[Problem], files: &ProjectFiles, style: RenderSt
     text
 }
 
-/// A problem for miette, or the part of one in another file than its primary position.
+fn is_about_the_same(one: &Problem, other: &Problem) -> bool {
+    let same_place = !one.labels.is_empty() && one.labels == other.labels;
+    same_place && one.code == other.code && one.help == other.help
+}
+
+/// A problem for miette, the message of one that is shown together with the next, or the part of one in another file than
+/// its primary position.
 #[derive(Debug)]
 struct Report {
+    severity: Severity,
     code: Option<String>,
     message: String,
     help: Option<String>,
@@ -61,8 +69,10 @@ struct Report {
 }
 
 impl Report {
-    /// The problem, then a report for each additional file that it points into.
-    fn of(problem: &Problem, files: &ProjectFiles) -> Vec<Self> {
+    /// Problems about the same: the messages of all but the last, the last one with its place, then a report for each
+    /// additional file that it points into.
+    fn of(problems: &[Problem], files: &ProjectFiles) -> Vec<Self> {
+        let Some((problem, others)) = problems.split_last() else { return Vec::new() };
         let mut groups: Vec<(&str, Vec<&Label>)> = Vec::new();
         for label in &problem.labels {
             match groups.iter_mut().find(|(file, _)| *file == &*label.span.file) {
@@ -71,22 +81,33 @@ impl Report {
             }
         }
         let mut reports: Vec<Self> = groups.iter().map(|(file, labels)| Self::secondary(file, labels, files)).collect();
-        if reports.is_empty() {
-            reports.push(Self { code: None, message: String::new(), help: None, source: None, labels: Vec::new() });
-        }
-        if let Some(first) = reports.first_mut() {
-            first.code = Some(problem.code.to_string());
-            first.message.clone_from(&problem.message);
+        match reports.first_mut() {
+            Some(first) => {
+                first.severity = Severity::Error;
+                first.message.clone_from(&problem.message);
+            }
+            None => reports.push(Self::message(problem)),
         }
         if let Some(last) = reports.last_mut() {
             last.help.clone_from(&problem.help);
         }
+        let mut reports: Vec<Self> = others.iter().map(Self::message).chain(reports).collect();
+        if let Some(first) = reports.first_mut() {
+            first.code = Some(problem.code.to_string());
+        }
         reports
+    }
+
+    /// Nothing but the message of a problem.
+    fn message(problem: &Problem) -> Self {
+        let message = problem.message.clone();
+        Self { severity: Severity::Error, code: None, message, help: None, source: None, labels: Vec::new() }
     }
 
     fn secondary(file: &str, labels: &[&Label], files: &ProjectFiles) -> Self {
         let (source, labels) = snippet(file, labels, files);
-        Self { code: None, message: format!("in {file}"), help: None, source, labels }
+        let message = format!("in {file}");
+        Self { severity: Severity::Advice, code: None, message, help: None, source, labels }
     }
 }
 
@@ -175,7 +196,7 @@ impl Diagnostic for Report {
     }
 
     fn severity(&self) -> Option<Severity> {
-        Some(if self.code.is_some() { Severity::Error } else { Severity::Advice })
+        Some(self.severity)
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {

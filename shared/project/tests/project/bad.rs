@@ -1,14 +1,16 @@
 //! Malformed projects: the exact messages, and correct positions.
 //!
-//! The files in `bad/` hold the cases. In each, `§` stands before the place of every problem; it is taken out before
+//! The files in `bad/` contain the cases. In each, `§` stands before the place of every problem; it is taken out before
 //! the project is read. A case that gives no `windlass.yaml` or no stage has a good one, unless it says `bare`.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use windlass_base::error::ErrorCode;
 use windlass_project::fixture_tests::check_with_fixtures;
 use windlass_project::graph::check;
 use windlass_project::spec::files::{MAX_FILE_BYTES, MAX_STAGES};
-use windlass_project::spec::{Position, ProblemReport, Problems, ProjectFiles, RenderStyle};
+use windlass_project::spec::{Position, Problem, ProblemReport, Problems, ProjectFiles, RenderStyle, Span};
 
 const MARK: char = '§';
 
@@ -140,6 +142,39 @@ fn problems_as_json() {
     files.insert("stages/a.sql", "SELECT * FROM b");
     files.insert("stages/b.sql", "SELECT * FROM a");
     insta::assert_json_snapshot!(check(&files).unwrap_err());
+}
+
+#[test]
+fn problems_about_one_place_are_shown_together() {
+    let file: Arc<str> = "stages/a.sql".into();
+    let mut files = ProjectFiles::new();
+    files.insert(&*file, "SELECT 1\n");
+    let problem = |message: &str, at: usize, help: &str| {
+        Problem::new(ErrorCode("WL1002"), message).at(&Span::new(&file, at, at + 6)).help(help)
+    };
+    let list = vec![problem("one", 0, "do this"), problem("two", 0, "do this"), problem("three", 0, "do that")];
+    let problems = Problems::check(list, &files).unwrap_err();
+    assert_eq!(problems.count(), 3);
+    insta::assert_snapshot!(problems.render(RenderStyle::default()), @r"
+    WL1002
+
+      × one
+      × two
+       ╭─[stages/a.sql:1:1]
+     1 │ SELECT 1
+       · ──────
+       ╰────
+      help: do this
+
+    WL1002
+
+      × three
+       ╭─[stages/a.sql:1:1]
+     1 │ SELECT 1
+       · ──────
+       ╰────
+      help: do that
+    ");
 }
 
 #[test]

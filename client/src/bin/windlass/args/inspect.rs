@@ -149,11 +149,17 @@ pub(crate) enum RunsCommand {
         target: RunTargetArgs,
     },
     /// Print a run's log
-    #[command(after_help = "Example:\n  windlass runs log latest --output json")]
+    #[command(
+        after_help = "Examples:\n  windlass runs log latest --level warn\n  windlass runs log latest --output json"
+    )]
     Log {
         /// The run's id, a prefix of it, or `latest`
         #[arg(default_value = "latest")]
         run: String,
+        /// The least level of the lines to print; `debug` prints everything. By default `info`, and with `--output json`
+        /// everything
+        #[arg(long, value_enum)]
+        level: Option<LevelArg>,
         /// Whose runs.
         #[command(flatten)]
         target: RunTargetArgs,
@@ -168,6 +174,19 @@ impl RunsCommand {
             Self::Cancel { target, .. } | Self::Log { target, .. } => target,
         }
     }
+}
+
+/// The least level of lines of a run's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LevelArg {
+    /// Everything, with the progress of stages and what is registered in sessions
+    Debug,
+    /// What happens to the run and its stages
+    Info,
+    /// Warnings and failures
+    Warn,
+    /// Failures
+    Error,
 }
 
 /// Arguments of `explain`.

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use inspect::{
-    ContractCommand, ContractDiffArgs, CursorsCommand, ExplainArgs, InferArgs, PlanKind, QueryArgs, ResetArgs,
-    RunsCommand,
+    ContractCommand, ContractDiffArgs, CursorsCommand, ExplainArgs, InferArgs, LevelArg, PlanKind, QueryArgs,
+    ResetArgs, RunsCommand,
 };
 pub(crate) use maintenance::{MaintainArgs, NamedArgs, PinArgs, PinsCommand, TableAt, TagArgs, TagCommand};
 pub(crate) use project::{

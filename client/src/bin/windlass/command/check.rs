@@ -8,7 +8,7 @@ use windlass_project::fixture_tests::check_with_fixtures;
 use super::{open_project, project_dir};
 use crate::args::{BindArgs, Global, Output};
 use crate::failure::CommandError;
-use crate::output::{self, things};
+use crate::output::{self, counted};
 
 /// Checks the project's files, its graph, its fixtures and the values of its parameters.
 pub(crate) fn run(global: &Global, args: &BindArgs) -> Result<(), CommandError> {
@@ -30,6 +30,6 @@ pub(crate) fn run(global: &Global, args: &BindArgs) -> Result<(), CommandError> 
             problems: Vec::new(),
         })?);
     }
-    let (sources, stages) = (things(sources, "source"), things(stages, "stage"));
+    let (sources, stages) = (counted(sources, "source"), counted(stages, "stage"));
     Ok(output::text(&format!("{}: {sources}, {stages}, no problems\n", project.graph.name))?)
 }

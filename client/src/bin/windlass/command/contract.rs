@@ -5,7 +5,7 @@ use std::path::Path;
 use windlass_base::ids::NodeName;
 use windlass_base::suggest::did_you_mean;
 use windlass_client::QueryOptions;
-use windlass_client::document::ContractDiff;
+use windlass_client::document::{ContractDiff, WrittenDocument};
 use windlass_delta::table::contract_columns;
 use windlass_project::contract::{Contract, ContractChange, ContractColumn, Evolution, compare, to_yaml};
 use windlass_project::spec::parse_contract;
@@ -14,7 +14,7 @@ use super::{open_project, start_reading};
 use crate::args::{BindArgs, ContractCommand, ContractDiffArgs, Global, InferArgs, Output};
 use crate::failure::CommandError;
 use crate::output::{self, Cell, Table, Tone, name, prose, word};
-use crate::output_file::OutputFile;
+use crate::output_file::{OutputFile, report_written};
 
 /// Writes or compares contracts.
 pub(crate) async fn run(global: &Global, command: &ContractCommand) -> Result<(), CommandError> {
@@ -61,12 +61,16 @@ async fn infer(global: &Global, args: &InferArgs) -> Result<(), CommandError> {
         key: settings.map(|settings| settings.key.clone()).unwrap_or_default(),
         partition_by: settings.map(|settings| settings.partition_by.clone()).unwrap_or_default(),
     };
-    if let Some(file) = &args.to {
-        OutputFile::write(file, args.force, &to_yaml(&contract))?;
-    }
-    match (global.output, &args.to) {
+    let bytes = match &args.to {
+        Some(file) => OutputFile::write(file, args.force, &to_yaml(&contract))?,
+        None => None,
+    };
+    match (global.output, args.to.clone()) {
         (Output::Json, _) => Ok(output::json(&contract)?),
-        (_, Some(_)) => Ok(()),
+        (_, Some(file)) => {
+            let format = "yaml".to_owned();
+            Ok(report_written(global, &WrittenDocument { file, format, rows: None, bytes })?)
+        }
         (_, None) => Ok(output::text(&to_yaml(&contract))?),
     }
 }

@@ -84,7 +84,7 @@ fn list(cursors: &[CursorStatus]) -> Table {
         }
     });
     let columns =
-        [name("STAGE"), number("LAST RUN"), number("VERSION"), name("READS"), word("TAKEN IN"), number("BEHIND")];
+        [name("STAGE"), number("LAST RUN"), number("VERSION"), name("READS"), word("APPLIED"), number("BEHIND")];
     Table::new(columns).with(rows)
 }
 
@@ -109,7 +109,7 @@ fn show(global: &Global, cursor: &CursorStatus) -> Result<(), CommandError> {
                 source.table_id.clone().unwrap_or_default().into(),
             ]
         });
-        let columns = [name("READS"), word("TAKEN IN"), number("BEHIND"), name("TABLE")];
+        let columns = [name("READS"), word("APPLIED"), number("BEHIND"), name("TABLE")];
         text.push_str(&format!("\n{}", Table::new(columns).with(rows).render(layout)));
     }
     Ok(output::text(&text)?)

@@ -7,7 +7,7 @@ use super::open_project;
 use crate::args::{Global, GraphArgs, GraphFormat, Output};
 use crate::failure::CommandError;
 use crate::output;
-use crate::output_file::OutputFile;
+use crate::output_file::{OutputFile, report_written};
 
 /// Draws the pipeline to a file or stdout. On stdout `--output json` draws it as JSON, whatever the format.
 pub(crate) fn run(global: &Global, args: &GraphArgs) -> Result<(), CommandError> {
@@ -27,10 +27,9 @@ pub(crate) fn run(global: &Global, args: &GraphArgs) -> Result<(), CommandError>
     };
     match &args.to {
         Some(file) => {
-            OutputFile::write(file, args.force, &drawing)?;
-            if as_json {
-                output::json(&WrittenDocument { file: file.clone(), format: format.to_string(), rows: None })?;
-            }
+            let bytes = OutputFile::write(file, args.force, &drawing)?;
+            let (file, format) = (file.clone(), format.to_string());
+            report_written(global, &WrittenDocument { file, format, rows: None, bytes })?;
         }
         None => output::text(&drawing)?,
     }

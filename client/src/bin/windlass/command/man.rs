@@ -10,6 +10,7 @@ use windlass_client::document::{TextDocument, WrittenDocument};
 
 use crate::args::{Global, ManArgs, Output};
 use crate::failure::CommandError;
+use crate::output_file::report_written;
 use crate::{output, usage};
 
 /// Prints the page of a command, or writes those of all commands.
@@ -20,12 +21,8 @@ pub(crate) fn run(global: &Global, args: &ManArgs) -> Result<(), CommandError> {
     if let Some(folder) = &args.to {
         fs::create_dir_all(folder).map_err(|source| CommandError::Write { file: folder.clone(), source })?;
         write_all(&root, "windlass", folder)?;
-        return match global.output {
-            Output::Json => {
-                Ok(output::json(&WrittenDocument { file: folder.clone(), format: "man".to_owned(), rows: None })?)
-            }
-            _ => Ok(()),
-        };
+        let (file, format) = (folder.clone(), "man".to_owned());
+        return Ok(report_written(global, &WrittenDocument { file, format, rows: None, bytes: None })?);
     }
     let mut command = &root;
     for name in &args.command {

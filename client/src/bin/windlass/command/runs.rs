@@ -8,7 +8,7 @@ use windlass_client::{Project, Runs, Windlass};
 use windlass_evidence::artifact::{LogEvent, LogLevel, RunRecord};
 
 use super::{open_project, open_runs, selection_of};
-use crate::args::{Global, Output, RunsCommand};
+use crate::args::{Global, LevelArg, Output, RunsCommand};
 use crate::failure::CommandError;
 use crate::output::{self, Cell, Layout, NONE, Table, Tone, duration, fields, number, or_unknown, prose, time, word};
 use crate::summary::{failures, stages, tone_of_run};
@@ -30,7 +30,10 @@ pub(crate) async fn run(global: &Global, command: &RunsCommand) -> Result<(), Co
         RunsCommand::Cancel { .. } => Ok(()),
         RunsCommand::List { limit, .. } => list(global, &runs, target, *limit).await,
         RunsCommand::Show { run, .. } => show(global, &runs, &runs.find_for(run, target).await?).await,
-        RunsCommand::Log { run, .. } => log(global, &runs, &runs.find_for(run, target).await?).await,
+        RunsCommand::Log { run, level, .. } => {
+            let least = least_level(*level, global.output);
+            log(global, &runs, &runs.find_for(run, target).await?, least).await
+        }
     }
 }
 
@@ -131,8 +134,21 @@ async fn show(global: &Global, runs: &Runs, run_id: &RunId) -> Result<(), Comman
     Ok(output::text(&text)?)
 }
 
-async fn log(global: &Global, runs: &Runs, run_id: &RunId) -> Result<(), CommandError> {
-    let events = runs.bundles.log(run_id).await.map_err(ClientError::from)?;
+/// The least level of the lines to print; other programs get all unless they ask for less.
+fn least_level(asked: Option<LevelArg>, output: Output) -> LogLevel {
+    match asked {
+        Some(LevelArg::Debug) => LogLevel::Debug,
+        Some(LevelArg::Info) => LogLevel::Info,
+        Some(LevelArg::Warn) => LogLevel::Warn,
+        Some(LevelArg::Error) => LogLevel::Error,
+        None if output == Output::Json => LogLevel::Debug,
+        None => LogLevel::Info,
+    }
+}
+
+async fn log(global: &Global, runs: &Runs, run_id: &RunId, least: LogLevel) -> Result<(), CommandError> {
+    let mut events = runs.bundles.log(run_id).await.map_err(ClientError::from)?;
+    events.retain(|event| event.level >= least);
     if global.output == Output::Json {
         return Ok(output::json(&events)?);
     }

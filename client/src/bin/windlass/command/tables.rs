@@ -23,16 +23,16 @@ pub(crate) async fn run(global: &Global, args: &BindArgs) -> Result<(), CommandE
     };
     let columns = [name("TABLE"), number("VERSION"), number("ROWS"), number("FILES"), number("SIZE")];
     let columns: Vec<_> = columns.into_iter().chain([word("COMMITTED").optional(), location]).collect();
-    Ok(output::table(&Table::new(columns).with(tables.iter().map(row)))?)
+    Ok(output::table(&Table::new(columns).with(tables.iter().map(|table| row(table, &tables))))?)
 }
 
-fn row(table: &TableStatus) -> Vec<Cell> {
+/// The line of one of the `tables`.
+fn row(table: &TableStatus, tables: &[TableStatus]) -> Vec<Cell> {
     let built = |text: String| Cell::from(if table.version.is_some() { text } else { NONE.to_owned() });
-    let version = match (table.version, &table.quarantine_of) {
-        (Some(version), _) => Cell::from(version.to_string()),
-        // Nothing went there yet.
-        (None, Some(_)) => Cell::toned("empty", Tone::Faint),
-        (None, None) => Cell::toned("not built", Tone::Faint),
+    let version = match table.version {
+        Some(version) => Cell::from(version.to_string()),
+        None if is_empty_quarantine(table, tables) => Cell::toned("empty", Tone::Faint),
+        None => Cell::toned("not built", Tone::Faint),
     };
     vec![
         table.name.to_string().into(),
@@ -43,4 +43,40 @@ fn row(table: &TableStatus) -> Vec<Cell> {
         built(or_unknown(table.committed_at, time)),
         table.location.clone().into(),
     ]
+}
+
+/// Whether it is a quarantine that has no rows yet: there is none before its stage's table is built, which queries say too.
+fn is_empty_quarantine(table: &TableStatus, tables: &[TableStatus]) -> bool {
+    let is_stage = |other: &&TableStatus| Some(&other.name) == table.quarantine_of.as_ref();
+    table.version.is_none() && tables.iter().find(is_stage).is_some_and(|stage| stage.version.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use windlass_base::ids::{NodeName, TableVersion};
+
+    use super::*;
+
+    fn status(name: &str, version: Option<u64>, quarantine_of: Option<&str>) -> TableStatus {
+        TableStatus {
+            name: NodeName::new(name),
+            quarantine_of: quarantine_of.map(NodeName::new),
+            location: String::new(),
+            version: version.map(TableVersion),
+            committed_at: None,
+            rows: None,
+            files: 0,
+            bytes: 0,
+        }
+    }
+
+    #[test]
+    fn a_quarantine_is_empty_only_if_its_stage_is_built() {
+        let quarantine = status("orders__quarantine", None, Some("orders"));
+        for (stage, is_empty) in [(None, false), (Some(3), true)] {
+            let tables = [status("orders", stage, None), quarantine.clone()];
+            assert_eq!(is_empty_quarantine(&quarantine, &tables), is_empty);
+            assert!(!is_empty_quarantine(&tables[0], &tables));
+        }
+    }
 }

@@ -18,6 +18,7 @@ use serde::Serialize;
 
 pub(crate) use table::{Cell, Table, fields, name, number, prose, word};
 pub(crate) use terminal::{Layout, Tone};
+pub(crate) use windlass_base::count::{count, counted};
 pub(crate) use wrap::{width_of, wrap};
 
 /// What is shown instead of a number that nobody knows.
@@ -91,19 +92,6 @@ impl Write for Stdout {
     }
 }
 
-/// A number with its thousands separated: `1,234,567`.
-pub(crate) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// Bytes in a suitable unit.
 pub(crate) fn bytes(number: u64) -> String {
     indicatif::HumanBytes(number).to_string()
@@ -131,15 +119,4 @@ pub(crate) fn or_unknown<T>(value: Option<T>, form: impl FnOnce(T) -> String) ->
 /// A text, or [`NONE`].
 pub(crate) fn or_none(text: Option<String>) -> String {
     text.unwrap_or_else(|| NONE.to_owned())
-}
-
-/// A number of things: `1 stage`, `2 stages`.
-pub(crate) fn things(number: usize, thing: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {thing}{plural}", count(number as u64))
-}
-
-/// As [`things`], of a number of any size.
-pub(crate) fn things_of(number: u64, thing: &str) -> String {
-    things(usize::try_from(number).unwrap_or(usize::MAX), thing)
 }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! enough room            columns side by side, as wide as their cells
-//! less                   prose gives way first, then names: their cells are wrapped; optional columns are left out
+//! less                   prose is wrapped, then optional columns are left out, then names are broken, then preferred
+//!                        columns are left out
 //! not even that          every row becomes a block of lines, each with a heading and a value, and nothing is left out
 //! ```
 
@@ -17,19 +18,31 @@ const GAP: usize = 2;
 pub(crate) struct Column {
     heading: String,
     kind: Kind,
-    /// Whether it may be left out.
-    optional: bool,
+    need: Need,
 }
 
 impl Column {
-    /// The column, to be left out where there is not enough room.
+    /// The column, to be left out where names would be broken otherwise.
     pub(crate) fn optional(self) -> Self {
-        Self { optional: true, ..self }
+        Self { need: Need::Optional, ..self }
+    }
+
+    /// The column, to be left out where broken names do not make enough room for it.
+    pub(crate) fn preferred(self) -> Self {
+        Self { need: Need::Preferred, ..self }
     }
 
     fn new(heading: &str, kind: Kind) -> Self {
-        Self { heading: heading.to_owned(), kind, optional: false }
+        Self { heading: heading.to_owned(), kind, need: Need::Always }
     }
+}
+
+/// Whether a column may be left out; those that are needed least come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Need {
+    Optional,
+    Preferred,
+    Always,
 }
 
 /// How a column behaves when there is little room.
@@ -39,7 +52,7 @@ enum Kind {
     Number,
     /// Never wrapped.
     Word,
-    /// Wrapped if there is no other way.
+    /// Broken if there is no other way.
     Name,
     /// Wrapped first.
     Prose,
@@ -49,10 +62,13 @@ enum Kind {
 const STEPS: [(Kind, usize); 5] =
     [(Kind::Prose, 24), (Kind::Name, 20), (Kind::Prose, 14), (Kind::Name, 12), (Kind::Prose, 10)];
 
+/// The number of these steps that are taken before optional columns are left out.
+const STEPS_BEFORE_OPTIONAL: usize = 1;
+
 /// Where prose of readable tables is wrapped if lines may have any length.
 const READABLE_COLUMNS: usize = 80;
 
-/// A column that may be left out is not made narrower than this.
+/// The width to which a column that may be left out is reduced.
 const OPTIONAL_COLUMNS: usize = 20;
 
 /// A column of numbers.
@@ -158,7 +174,7 @@ impl Table {
             if let Some(widths) = table.widths(layout.width) {
                 return table.side_by_side(layout, &widths);
             }
-            narrower = table.without_optional();
+            narrower = table.without_one();
         }
         self.blocks(layout)
     }
@@ -186,9 +202,10 @@ impl Table {
         text
     }
 
-    /// The table without its last optional column, if it has one.
-    fn without_optional(&self) -> Option<Self> {
-        let last = self.columns.iter().rposition(|column| column.optional)?;
+    /// The table without the column that is needed least, the last of several, unless all are needed.
+    fn without_one(&self) -> Option<Self> {
+        let least = self.columns.iter().map(|column| column.need).min().filter(|need| *need != Need::Always)?;
+        let last = self.columns.iter().rposition(|column| column.need == least)?;
         let mut table = self.clone();
         table.columns.remove(last);
         for row in table.rows.iter_mut().filter(|row| row.len() > last) {
@@ -213,11 +230,13 @@ impl Table {
             true => room.checked_sub(between)?,
             false => room.saturating_sub(between),
         };
-        for (kind, step) in STEPS.into_iter().filter(|(kind, _)| is_limited || *kind == Kind::Prose) {
+        let has_optional = self.columns.iter().any(|column| column.need == Need::Optional);
+        let steps = if is_limited && has_optional { STEPS_BEFORE_OPTIONAL } else { STEPS.len() };
+        for (kind, step) in STEPS.into_iter().take(steps).filter(|(kind, _)| is_limited || *kind == Kind::Prose) {
             while widths.iter().sum::<usize>() > room {
                 let is_reducible = |index: &usize| {
                     let column = &self.columns[*index];
-                    let step = if column.optional { step.max(OPTIONAL_COLUMNS) } else { step };
+                    let step = if column.need == Need::Always { step } else { OPTIONAL_COLUMNS };
                     column.kind == kind && widths[*index] > step.max(least[*index])
                 };
                 match (0..widths.len()).filter(is_reducible).max_by_key(|index| widths[*index]) {
@@ -411,6 +430,27 @@ WHY     neither its definition
         assert_eq!(shown(34), "STAGE    ROWS\na_stage    12\n");
         // Where there is no room for columns at all there is room for everything.
         assert!(shown(12).contains("LOCATION"));
+    }
+
+    #[test]
+    fn optional_columns_are_left_out_before_names_are_broken_and_preferred_ones_after() {
+        let row = ["orders_of_the_last_year", "incremental", "3", "12 MiB"].map(Cell::from);
+        let columns =
+            [name("STAGE"), word("STRATEGY").preferred(), number("TRIES").optional(), number("SIZE").optional()];
+        let table = Table::new(columns).with([row.to_vec()]);
+        let shown = |width| table.render(Layout { width: Some(width), colour: false });
+        assert_eq!(
+            shown(51),
+            "STAGE                    STRATEGY     TRIES    SIZE\n\
+             orders_of_the_last_year  incremental      3  12 MiB\n"
+        );
+        assert_eq!(
+            shown(50),
+            "STAGE                    STRATEGY     TRIES\norders_of_the_last_year  incremental      3\n"
+        );
+        assert_eq!(shown(42), "STAGE                    STRATEGY\norders_of_the_last_year  incremental\n");
+        assert_eq!(shown(30), "STAGE              STRATEGY\norders_of_the_     incremental\nlast_year\n");
+        assert_eq!(shown(24), "STAGE\norders_of_the_last_year\n");
     }
 
     #[test]

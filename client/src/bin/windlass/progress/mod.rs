@@ -21,7 +21,7 @@ use windlass_project::graph::PipelineGraph;
 pub(crate) use self::history::History;
 use self::state::{RunState, Running, seconds};
 pub(crate) use self::turn::TurnProgress;
-use crate::output::{Layout, Tone, bytes, duration, note, things_of};
+use crate::output::{Layout, Tone, bytes, counted, duration, note};
 
 /// How often the line of a terminal is brought up to date.
 const REDRAW_PERIOD: Duration = Duration::from_millis(250);
@@ -154,14 +154,14 @@ impl Progress {
         let mark = |tone, word: &str| self.layout.paint(tone, &format!("{word:<9}"));
         Some(match kind {
             LogKind::RunStarted { pipeline, stages, reused, .. } => match reused {
-                0 => format!("run of {pipeline}: {}", stages_text(*stages)),
-                _ => format!("run of {pipeline}: {} to run, {reused} reused", stages_text(*stages)),
+                0 => format!("run of {pipeline}: {}", counted(*stages, "stage")),
+                _ => format!("run of {pipeline}: {} to run, {reused} reused", counted(*stages, "stage")),
             },
             // Tables of this pipeline that are read as they are.
             LogKind::SourcePinned { source, .. } if self.own.contains(source) => return None,
             LogKind::SourcePinned { source, location, version, files, bytes: size } => {
                 let version = version.map(|version| format!(" at version {version}")).unwrap_or_default();
-                let (files, size) = (things_of(*files, "file"), bytes(*size));
+                let (files, size) = (counted(*files, "file"), bytes(*size));
                 format!("  {} {source}{version}: {files}, {size} in {location}", mark(Tone::Faint, "pinned"))
             }
             LogKind::StageStarted { stage, attempt } if *attempt > 1 => {
@@ -173,7 +173,7 @@ impl Progress {
                 if receipt.outcome == ReceiptOutcome::Reused {
                     format!("  {} {stage}: nothing to do, {time}", mark(Tone::Good, "reused"))
                 } else {
-                    let (rows, size) = (things_of(receipt.rows, "row"), bytes(receipt.bytes));
+                    let (rows, size) = (counted(receipt.rows, "row"), bytes(receipt.bytes));
                     let version = receipt.version;
                     format!("  {} {stage}: {rows}, {size}, version {version}, {time}", mark(Tone::Good, "committed"))
                 }
@@ -208,7 +208,7 @@ impl Progress {
 fn stage_line(stage: &NodeName, running: &Running, now: Duration) -> String {
     let mut line = format!("{stage}  {}", seconds(now.saturating_sub(running.since)));
     if let Some((done, total)) = running.tasks {
-        line.push_str(&format!("  {done}/{total} tasks"));
+        line.push_str(&format!("  {done}/{}", counted(total, "task")));
     }
     if running.attempt > 1 {
         line.push_str(&format!("  attempt {}", running.attempt));
@@ -217,10 +217,6 @@ fn stage_line(stage: &NodeName, running: &Running, now: Duration) -> String {
         line.push_str("  committing");
     }
     line
-}
-
-fn stages_text(number: u64) -> String {
-    things_of(number, "stage")
 }
 
 fn style(template: &str) -> ProgressStyle {

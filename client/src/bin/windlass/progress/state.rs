@@ -1,4 +1,4 @@
-//! How far a run has come, as far as its events tell.
+//! The progress of a run, as far as it follows from its events.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,9 +7,9 @@ use windlass_base::ids::NodeName;
 use windlass_evidence::artifact::{LogKind, PlanDecision, ReceiptOutcome};
 
 use super::history::History;
-use crate::output::{bytes, count, width_of};
+use crate::output::{bytes, counted, width_of};
 
-/// How far a run has come. Times are counted from its beginning.
+/// The progress of a run. Times are counted from its beginning.
 #[derive(Debug, Default)]
 pub(super) struct RunState {
     /// What each stage that is to run does.
@@ -84,8 +84,8 @@ impl RunState {
     /// One line about the whole run, of at most `width` columns if that is given: what matters least is left out first.
     pub(super) fn line(&self, now: Duration, history: &History, width: Option<usize>) -> String {
         let mut parts = vec![
-            (0, format!("{} of {} stages", self.ended.len(), self.stages)),
-            (3, format!("{} rows", count(self.rows))),
+            (0, format!("{} of {}", self.ended.len(), counted(self.stages, "stage"))),
+            (3, counted(self.rows, "row")),
             (4, bytes(self.bytes)),
             (1, seconds(now)),
         ];
@@ -122,7 +122,7 @@ impl RunState {
                 taken += *time;
             }
         }
-        // Data grow and machines differ: what has ended tells by how much.
+        // Data grow and machines differ: what has ended shows by how much.
         let pace = if before >= History::MEASURABLE { taken.div_duration_f64(before) } else { 1.0 };
         let mut left = Duration::ZERO;
         for (stage, decision) in open() {

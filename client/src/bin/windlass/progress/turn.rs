@@ -10,7 +10,7 @@ use windlass_evidence::artifact::{MaintenanceEvent, MaintenanceKind};
 
 use super::state::seconds;
 use super::{REDRAW_PERIOD, SIGN_OF_LIFE_PERIOD, style};
-use crate::output::{Layout, Tone, bytes, duration, note, things_of};
+use crate::output::{Layout, Tone, bytes, counted, duration, note};
 use crate::summary::maintenance::{achievement, action_name};
 
 /// Shows the events of a turn as they happen.
@@ -128,13 +128,13 @@ impl TurnProgress {
                 format!("  {} {table}: 1 action is due", mark(Tone::Faint, "planned"))
             }
             MaintenanceEvent::Planned { table, due } => {
-                format!("  {} {table}: {} are due", mark(Tone::Faint, "planned"), things_of(*due, "action"))
+                format!("  {} {table}: {} are due", mark(Tone::Faint, "planned"), counted(*due, "action"))
             }
             MaintenanceEvent::Started { table, action, files, bytes: size } => {
                 let extent = if *files == 0 {
                     String::new()
                 } else {
-                    format!(", {}, {}", things_of(*files, "file"), bytes(*size))
+                    format!(", {}, {}", counted(*files, "file"), bytes(*size))
                 };
                 format!("  {} {table}: {}{extent}", mark(Tone::Faint, "started"), action_name(*action))
             }
@@ -172,7 +172,7 @@ impl TurnState {
 
     /// One line about the whole turn.
     fn line(&self, now: Duration) -> String {
-        let mut line = format!("{} of {}, {}", self.ended, things_of(self.due, "action"), seconds(now));
+        let mut line = format!("{} of {}, {}", self.ended, counted(self.due, "action"), seconds(now));
         for ((table, action), parts) in &self.under_way {
             let parts = parts.map(|(done, of)| format!(" {done}/{of}")).unwrap_or_default();
             line.push_str(&format!(", {} of {table}{parts}", action_name(*action)));

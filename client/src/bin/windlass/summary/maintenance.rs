@@ -8,9 +8,7 @@ use windlass_evidence::artifact::{
 
 use super::paragraph;
 use crate::failure::panic_report;
-use crate::output::{
-    Cell, Layout, NONE, Table, Tone, bytes, count, duration, name, number, prose, things_of as things, word,
-};
+use crate::output::{Cell, Layout, NONE, Table, Tone, bytes, count, counted, duration, name, number, prose, word};
 
 /// The result of a turn. Actions that are not due are part of it only with `details`.
 pub(crate) fn summary(record: &MaintenanceRecord, details: bool, layout: Layout) -> String {
@@ -40,11 +38,11 @@ pub(crate) fn has_failed(record: &MaintenanceRecord) -> bool {
 pub(crate) fn achievement(kind: MaintenanceKind, outcome: &ActionOutcome) -> String {
     match kind {
         MaintenanceKind::Compact | MaintenanceKind::Zorder => {
-            format!("{} became {}", things(outcome.files_removed, "file"), count(outcome.files_added))
+            format!("{} became {}", counted(outcome.files_removed, "file"), count(outcome.files_added))
         }
         MaintenanceKind::Checkpoint => "written".to_owned(),
         MaintenanceKind::Vacuum | MaintenanceKind::FullVacuum | MaintenanceKind::CleanLog => {
-            format!("{} removed, {}", things(outcome.files_removed, "file"), bytes(outcome.bytes_removed))
+            format!("{} removed, {}", counted(outcome.files_removed, "file"), bytes(outcome.bytes_removed))
         }
     }
 }
@@ -197,13 +195,13 @@ fn totals(record: &MaintenanceRecord) -> String {
     }
     let mut parts = Vec::new();
     if before + after > 0 {
-        parts.push(format!("{} became {}", things(before, "file"), count(after)));
+        parts.push(format!("{} became {}", counted(before, "file"), count(after)));
     }
     if checkpoints > 0 {
-        parts.push(format!("{} written", things(checkpoints, "checkpoint")));
+        parts.push(format!("{} written", counted(checkpoints, "checkpoint")));
     }
     if removed > 0 {
-        parts.push(format!("{} removed, {} freed", things(removed, "file"), bytes(freed)));
+        parts.push(format!("{} removed, {} freed", counted(removed, "file"), bytes(freed)));
     }
     if parts.is_empty() {
         parts.push(if due == 0 { "nothing was due" } else { "nothing was done" }.to_owned());
@@ -212,7 +210,7 @@ fn totals(record: &MaintenanceRecord) -> String {
     let unseen = record.tables.iter().filter(|table| table.failure.is_some()).count() as u64;
     let troubles = [(failed, "action", "failed"), (open, "action", "not done"), (unseen, "table", "not maintained")];
     for (number, thing, trouble) in troubles.into_iter().filter(|(number, ..)| *number > 0) {
-        parts.push(format!("{} {trouble}", things(number, thing)));
+        parts.push(format!("{} {trouble}", counted(number, thing)));
     }
     let took = record.ended_at.map(|ended| (ended - record.started_at).num_milliseconds());
     let took = took.and_then(|ms| u64::try_from(ms).ok()).map(|ms| format!(" in {}", duration(ms)));
@@ -220,7 +218,7 @@ fn totals(record: &MaintenanceRecord) -> String {
 }
 
 fn count_of(number: usize, thing: &str) -> String {
-    things(number as u64, thing)
+    counted(number as u64, thing)
 }
 
 #[cfg(test)]

@@ -133,21 +133,18 @@ bundle /bundles/r1
 }
 
 #[test]
-fn a_summary_wraps_names_before_it_leaves_out_how_tables_were_updated() {
+fn a_summary_breaks_names_before_it_leaves_out_how_tables_were_updated_and_versions_before_that() {
     assert_eq!(
         shown(80),
         r"
-STAGE         STATUS     STRATEGY       VERSION  WRITTEN  CHANGED  TOTAL    TIME
-orders_clean  reused     -                    7        -        -  1,204       -
-prices_of_    committed  -                    0       12        -      -   20 ms
-this_run
-totals_of_    committed  affected_keys        4       40        3     80   1.5 s
-each_
+STAGE                  STATUS     STRATEGY       WRITTEN  CHANGED  TOTAL    TIME
+orders_clean           reused     -                    -        -  1,204       -
+prices_of_this_run     committed  -                   12        -      -   20 ms
+totals_of_each_        committed  affected_keys       40        3     80   1.5 s
 customer
-totals_of_    committed  full                 9      365      all    365   2.0 s
-each_day
-report        failed     -                    -        -        -      -  100 ms
-letters       skipped    -                    -        -        -      -       -
+totals_of_each_day     committed  full               365      all    365   2.0 s
+report                 failed     -                    -        -      -  100 ms
+letters                skipped    -                    -        -      -       -
 
 report failed: no [WL0501]
   help: do it again

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{AggregateUDF, Expr, ScalarUDF, WindowUDF};
+use windlass_base::engine_terms::with_sql_types;
 use windlass_base::error::{ErrorCode, Failure};
 
 pub(crate) use arithmetic::{ArithmeticOp, checked, negated};
@@ -54,7 +55,7 @@ pub fn sum_of(value: Expr) -> Expr {
 fn overflow(what: &str) -> DataFusionError {
     DataFusionError::External(Box::new(Failure {
         code: OVERFLOW.to_string(),
-        message: what.to_owned(),
+        message: with_sql_types(what),
         help: Some("cast what goes in to a wider type first, such as DECIMAL(38, 0) or DOUBLE".to_owned()),
         retryable: false,
     }))

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::error::ArrowError;
+use windlass_base::count::counted;
 
 use super::column::{Column, Refused};
 use super::csv::{Records, Step};
@@ -159,7 +160,7 @@ fn first(records: &Records, has_header: bool, wanted: &ReadColumns) -> Result<Ve
     }
     let (width, columns) = (records.record().len(), wanted.schema.fields().len());
     if width != columns {
-        return Err(Fault::Columns { reason: format!("has {width} columns, and {columns} are expected") });
+        return Err(Fault::Columns { reason: format!("has {} instead of {columns}", counted(width, "column")) });
     }
     Ok((0..columns).collect())
 }

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
+use windlass_base::count::counted;
 use windlass_base::ids::NodeName;
 
 pub use json::{GraphDocument, GraphEdge, GraphNode};
@@ -169,11 +170,10 @@ impl<'g> Shown<'g> {
 
     /// The stages of an instance as one node.
     fn folded(instance: &'g SubdagInstance, number: usize) -> Self {
-        let noun = if number == 1 { "stage" } else { "stages" };
         Self {
             name: &instance.name,
             kind: "subdag",
-            caption: format!("{number} {noun} of {}", instance.subdag),
+            caption: format!("{} of {}", counted(number, "stage"), instance.subdag),
             description: None,
             tags: None,
             file: MANIFEST,

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use windlass_base::count::counted;
+
 use super::layout::{Input, Layout, lay_out};
 use super::{KINDS, Picture};
 
@@ -64,12 +66,12 @@ pub(super) fn draw(picture: &Picture<'_>) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" \
          height=\"{height:.0}\" role=\"img\" aria-labelledby=\"title desc\">\n\
          <title id=\"title\">Pipeline {name}</title>\n\
-         <desc id=\"desc\">{} nodes and {} edges; data flows from left to right.</desc>\n\
+         <desc id=\"desc\">{} and {}; data flows from left to right.</desc>\n\
          <style>\n{STYLE}</style>\n\
          <rect class=\"page\" width=\"100%\" height=\"100%\"/>\n\
          <text class=\"heading\" x=\"{MARGIN}\" y=\"{:.0}\">{name}</text>\n",
-        picture.nodes.len(),
-        picture.edges.len(),
+        counted(picture.nodes.len(), "node"),
+        counted(picture.edges.len(), "edge"),
         MARGIN + 8.0,
     );
     text.push_str("<g>\n");

@@ -1,5 +1,7 @@
 //! Rows in YAML: each a mapping, or a list of values; or in a CSV file.
 
+use windlass_base::count::counted;
+
 use super::fields::entries;
 use super::readable;
 use super::values::{filled_text, list, wrong_type};
@@ -65,7 +67,7 @@ fn positional(
         return None;
     };
     if items.len() != order.len() {
-        let message = format!("the row has {} values, and there are {} columns", items.len(), order.len());
+        let message = format!("the row has {} for {}", counted(items.len(), "value"), counted(order.len(), "column"));
         problems.push(Problem::new(codes::ROWS_VALUE, message).at(&row.span));
         return None;
     }

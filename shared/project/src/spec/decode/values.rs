@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use windlass_base::count::{count, counted};
 use windlass_base::suggest::did_you_mean;
 
 use super::fields::entries;
@@ -110,7 +111,7 @@ pub(super) fn size(node: &Node, what: &str, least: u64, problems: &mut Vec<Probl
         return None;
     };
     if bytes < least {
-        let message = format!("{what} must be at least {least} bytes, not {bytes}");
+        let message = format!("{what} must be at least {}, not {}", counted(least, "byte"), count(bytes));
         problems.push(Problem::new(codes::BAD_VALUE, message).at(&node.span));
         return None;
     }

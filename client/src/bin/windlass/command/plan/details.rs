@@ -3,7 +3,7 @@
 use windlass_evidence::artifact::{PlannedRun, PlannedTable, StageDecision};
 
 use super::page::{changed, input, tone_of};
-use crate::output::{Cell, Layout, NONE, Table, UNKNOWN, bytes, fields, name, number, prose, word};
+use crate::output::{Cell, Layout, NONE, Table, UNKNOWN, bytes, counted, fields, name, number, prose, word};
 
 /// A stage's decision with its whole reason, the changes that it applies, and its table.
 pub(super) fn details(stage: &StageDecision, plan: &PlannedRun, layout: Layout) -> String {
@@ -35,6 +35,7 @@ fn facts(stage: &StageDecision, table: Option<&PlannedTable>) -> Vec<(&'static s
     add("why", Some(stage.reason.clone()));
     let missed = stage.reuse.as_ref().map(|reuse| reuse.missed.join("\n"));
     add("not reused", missed.filter(|missed| !missed.is_empty()));
+    add("to export", Some(stage.exports.join(", ")).filter(|exports| !exports.is_empty()));
     let names = stage.depends_on.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
     let waits = !names.is_empty();
     add("waits for", Some(names).filter(|_| waits));
@@ -52,6 +53,7 @@ fn facts(stage: &StageDecision, table: Option<&PlannedTable>) -> Vec<(&'static s
 /// What the stage has to read, if it reads anything.
 fn reads(stage: &StageDecision) -> Option<String> {
     let (rows, size) = input(stage);
+    let known = counted(stage.estimated_rows.unwrap_or_default(), "row");
     match (rows.as_str(), size.as_str()) {
         (NONE, _) => None,
         (UNKNOWN, UNKNOWN) if stage.depends_on.is_empty() => Some("an unknown amount".to_owned()),
@@ -60,7 +62,7 @@ fn reads(stage: &StageDecision) -> Option<String> {
         }
         (UNKNOWN, UNKNOWN) => Some("what the stages before it write".to_owned()),
         (UNKNOWN, size) => Some(format!("{size}, an unknown number of rows")),
-        (rows, UNKNOWN) => Some(format!("{rows} rows")),
-        (rows, size) => Some(format!("{rows} rows, {size}")),
+        (_, UNKNOWN) => Some(known),
+        (_, size) => Some(format!("{known}, {size}")),
     }
 }

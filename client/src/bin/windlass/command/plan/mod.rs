@@ -54,7 +54,7 @@ pub(crate) async fn run(global: &Global, args: &PlanArgs) -> Result<(), CommandE
     }
     if let Some(file) = &args.out {
         let file = file.display();
-        text.push_str(&format!("\nsaved in {file}; carry it out with `windlass apply {file}`\n"));
+        text.push_str(&format!("\nsaved in {file}; apply it with `windlass apply {file}`\n"));
     }
     Ok(output::text(&text)?)
 }

@@ -5,7 +5,7 @@ use windlass_project::graph::PipelineGraph;
 
 use super::why::why;
 use crate::output::{
-    Cell, Layout, NONE, Table, Tone, UNKNOWN, bytes, count, name, number, or_unknown, prose, things, word,
+    Cell, Layout, NONE, Table, Tone, UNKNOWN, bytes, count, counted, name, number, or_unknown, prose, word,
 };
 
 /// The kinds of sources whose files are always counted.
@@ -43,7 +43,7 @@ pub(super) fn page(plan: &PlannedRun, graph: &PipelineGraph, is_verbose: bool, l
 /// How many stages there are, and how many of each decision.
 fn headline(plan: &PlannedRun) -> String {
     use PlanDecision as D;
-    let mut text = things(plan.stages.len(), "stage");
+    let mut text = counted(plan.stages.len(), "stage");
     for decision in [D::Full, D::Incremental, D::Reuse, D::Cache, D::View, D::Refused] {
         let number = plan.stages.iter().filter(|stage| stage.decision == decision).count();
         if number > 0 {

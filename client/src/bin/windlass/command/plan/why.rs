@@ -7,7 +7,11 @@ pub(super) fn why(stage: &StageDecision) -> String {
     let Some(cause) = stage.cause else { return stage.reason.clone() };
     let inputs = listed(&changed_inputs(stage));
     let text = match cause {
-        Cause::UpToDate => "nothing has changed".to_owned(),
+        Cause::UpToDate => match stage.exports.as_slice() {
+            [] => "nothing has changed".to_owned(),
+            [one] => format!("nothing has changed; writes export {one}"),
+            several => format!("nothing has changed; writes exports {}", several.join(", ")),
+        },
         Cause::DoneBefore => "done by an interrupted run".to_owned(),
         Cause::NotBuilt => "not built yet".to_owned(),
         Cause::FullRefresh => "full refresh".to_owned(),
@@ -42,5 +46,22 @@ fn listed(inputs: &[&str]) -> String {
         [one] => (*one).to_owned(),
         [one, other] => format!("{one}, {other}"),
         [one, others @ ..] => format!("{one} and {} more", others.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exports_that_are_written_again_are_named() {
+        let mut stage = StageDecision::new("a".into(), PlanDecision::Reuse, Cause::UpToDate, String::new());
+        let mut told = |exports: &[&str]| {
+            stage.exports = exports.iter().map(|export| (*export).to_owned()).collect();
+            why(&stage)
+        };
+        assert_eq!(told(&[]), "nothing has changed");
+        assert_eq!(told(&["csv"]), "nothing has changed; writes export csv");
+        assert_eq!(told(&["csv", "json"]), "nothing has changed; writes exports csv, json");
     }
 }

@@ -18,8 +18,8 @@ use self::sink::{Fault, sink};
 use super::{open_project, start_reading};
 use crate::args::{Global, Output, QueryArgs};
 use crate::failure::CommandError;
-use crate::output::{self, Layout, Stdout, note, reader_has_closed};
-use crate::output_file::OutputFile;
+use crate::output::{Layout, Stdout, counted, note, reader_has_closed};
+use crate::output_file::{OutputFile, report_written};
 
 /// The default row limit for tables on a terminal.
 const SHOWN: usize = 1000;
@@ -146,14 +146,15 @@ async fn write(global: &Global, args: &QueryArgs, rows: QueryResult, limit: Opti
         Err(_) if reader_has_closed() => return Ok(()),
         ended => ended.map_err(fault)?,
     }
-    if let Some(file) = file {
-        file.finish()?;
-    }
-    if let Some(file) = args.to.clone().filter(|_| global.output == Output::Json) {
-        output::json(&WrittenDocument { file, format: form.to_owned(), rows: Some(written) })?;
+    let bytes = file.map(OutputFile::finish).transpose()?.flatten();
+    if let Some(file) = args.to.clone() {
+        report_written(global, &WrittenDocument { file, format: form.to_owned(), rows: Some(written), bytes })?;
     }
     if more {
-        note(format_args!("only the first {} rows are shown; `--limit 0` gives all", limit.unwrap_or_default()));
+        note(format_args!(
+            "the output ends after {}; `--limit 0` gives all",
+            counted(limit.unwrap_or_default(), "row")
+        ));
     }
     Ok(())
 }
