@@ -81,7 +81,7 @@ fn draw(picture: &Picture<'_>, format: DrawFormat) -> String {
     }
 }
 
-/// The kinds of nodes, which are also the classes that determine their colours.
+/// The kinds of nodes, which are also the classes that determine their shapes and colours.
 const KINDS: [&str; 5] = ["source", "table", "view", "cache", "subdag"];
 
 /// What a stage has besides its rows.
@@ -182,7 +182,7 @@ impl<'g> Shown<'g> {
     /// The stages of an instance as one node.
     fn folded(instance: &'g SubdagInstance, stages: &[&Self]) -> Self {
         let number = stages.len();
-        let has = |mark: &&str| stages.iter().any(|stage| stage.marks.contains(mark));
+        let has = |mark: &&'static str| stages.iter().any(|stage| stage.marks.contains(mark));
         let noun = if number == 1 { "stage" } else { "stages" };
         Self {
             name: &instance.name,

@@ -125,3 +125,16 @@ pub(super) fn escaped(text: &str) -> String {
     let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     printable.collect::<String>().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_texts_are_shortened_in_the_middle() {
+        assert_eq!(shortened("orders", 6), "orders");
+        assert_eq!(shortened("orders_of_today", 9), "orde…oday");
+        assert_eq!(shortened("äöü漢字😀äöü", 5), "äö…öü");
+        assert_eq!((shortened("abc", 1), shortened("abc", 0)), ("…".to_owned(), "…".to_owned()));
+    }
+}
