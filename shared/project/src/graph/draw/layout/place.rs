@@ -148,8 +148,7 @@ fn straighten(grid: &Grid, rows: &[Row<'_>], x: &mut [f64]) {
         }
         // The lanes of the current run, and the range that they have in common.
         let mut run = (first, under(grid, &grid.up[first], x));
-        for lane in first..end {
-            let (row, at) = position[lane];
+        for (lane, (row, at)) in (first..end).zip(position[first..end].iter().copied()) {
             let free = rows[row].free(at, x);
             let common = (run.1.0.max(free.0), run.1.1.min(free.1));
             if common.0 > common.1 {
