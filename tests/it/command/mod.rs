@@ -88,6 +88,8 @@ fn a_new_project_checks_runs_answers_and_explains() {
     assert_eq!(json(windlass(&project).arg("ls")).as_array().unwrap().len(), 3);
     let svg = windlass(&project).args(["graph", "--format", "svg"]).assert().success();
     assert!(svg.get_output().stdout.starts_with(b"<svg"));
+    windlass(&project).args(["graph", "--format", "svg", "--unfold"]).assert().success();
+    windlass(&project).args(["graph", "--fold", "--unfold"]).assert().code(2);
 }
 
 #[cfg(unix)]

@@ -186,6 +186,32 @@ fn instances_are_drawn_expanded_or_folded() {
 }
 
 #[test]
+fn a_picture_shows_what_a_folded_instance_makes_and_frames_one_that_is_not() {
+    let graph = example_graph();
+    let folded = graph.draw_folded(DrawFormat::Svg);
+    for text in [">orders_shop<", ">2 stages of cleaned<", ">shop_clean<", ">shop_totals<"] {
+        assert!(folded.contains(text), "{text}: {folded}");
+    }
+    assert!(folded.contains("<title>orders_web: web_clean, web_totals</title>"), "{folded}");
+    assert!(!folded.contains("class=\"frame\""), "{folded}");
+    let unfolded = graph.draw(DrawFormat::Svg, None);
+    assert_eq!(unfolded.matches("class=\"frame\"").count(), 2, "{unfolded}");
+
+    let tables: Vec<(String, &str)> =
+        (1..=8).map(|number| (format!("subdags/many/t{number}.sql"), "SELECT * FROM rows")).collect();
+    let mut files = vec![
+        (
+            "windlass.yaml",
+            "name: p\nsources: { a: { kind: delta, location: a } }\nsubdags:\n  many: { inputs: { rows: a } }\n",
+        ),
+        ("subdags/many.yaml", "inputs: [rows]\noutputs: [t8]\n"),
+    ];
+    files.extend(tables.iter().map(|(path, text)| (path.as_str(), *text)));
+    let folded = graph_of(&files).draw_folded(DrawFormat::Svg);
+    assert!(folded.contains(">many_t6<") && folded.contains(">+ 2 more<") && !folded.contains(">many_t7<"), "{folded}");
+}
+
+#[test]
 fn an_instance_that_would_be_in_a_cycle_is_not_folded() {
     let graph = graph_of(&[
         (

@@ -65,9 +65,12 @@ pub(crate) struct GraphArgs {
     /// The format of the drawing; by default mermaid, with `--output json` json
     #[arg(long, value_enum)]
     pub(crate) format: Option<GraphFormat>,
-    /// Draw each instance of a sub-DAG as one node
+    /// Draw each instance of a sub-DAG as one node; the default for svg
     #[arg(long)]
     pub(crate) fold: bool,
+    /// Draw the stages of each instance of a sub-DAG; the default for other formats
+    #[arg(long, conflicts_with = "fold")]
+    pub(crate) unfold: bool,
     /// A file to write to instead of stdout
     #[arg(long, value_name = "FILE")]
     pub(crate) to: Option<PathBuf>,

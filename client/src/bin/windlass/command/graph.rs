@@ -21,7 +21,9 @@ pub(crate) fn run(global: &Global, args: &GraphArgs) -> Result<(), CommandError>
         Some(GraphFormat::Svg) => DrawFormat::Svg,
         Some(GraphFormat::Json) => DrawFormat::Json,
     };
-    let drawing = match args.fold {
+    // A picture is looked at as a whole; the other formats are read by programs, which expect the stages.
+    let is_folded = args.fold || (format == DrawFormat::Svg && !args.unfold);
+    let drawing = match is_folded {
         true => project.graph.draw_folded(format),
         false => project.graph.draw(format, None),
     };

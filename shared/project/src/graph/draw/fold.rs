@@ -33,8 +33,6 @@ pub(super) fn fold(graph: &PipelineGraph) -> Picture<'_> {
 struct Group<'g> {
     /// The first of its nodes in the flat picture.
     first: usize,
-    /// How many nodes it contains.
-    stages: usize,
     /// The folded instance.
     instance: Option<&'g SubdagInstance>,
 }
@@ -50,12 +48,11 @@ impl<'g> Folded<'g> {
         let mut groups = Vec::with_capacity(flat.nodes.len());
         for (index, node) in flat.nodes.iter().enumerate() {
             let instance = node.instance.filter(|instance| !open.contains(instance.name.as_str()));
-            let new = Group { first: index, stages: 0, instance };
+            let new = Group { first: index, instance };
             let group = match instance {
                 Some(instance) => *of_instance.entry(&instance.name).or_insert_with(|| graph.add_node(new)),
                 None => graph.add_node(new),
             };
-            graph[group].stages += 1;
             groups.push(group);
         }
         for (from, to) in &flat.edges {
@@ -70,8 +67,11 @@ impl<'g> Folded<'g> {
     fn picture(&self, flat: &Picture<'g>, order: impl Iterator<Item = NodeIndex>) -> Picture<'g> {
         let order: Vec<NodeIndex> = order.collect();
         let place: BTreeMap<NodeIndex, usize> = order.iter().enumerate().map(|(place, node)| (*node, place)).collect();
+        let mut stages: BTreeMap<&str, Vec<&Shown<'g>>> = flat.instances();
         let nodes = order.iter().map(|node| match self.graph[*node] {
-            Group { instance: Some(instance), stages, .. } => Shown::folded(instance, stages),
+            Group { instance: Some(instance), .. } => {
+                Shown::folded(instance, &stages.remove(instance.name.as_str()).unwrap_or_default())
+            }
             Group { first, .. } => flat.nodes[first].clone(),
         });
         let edges = self.graph.edge_indices().filter_map(|edge| self.graph.edge_endpoints(edge));

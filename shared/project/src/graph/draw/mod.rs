@@ -3,7 +3,7 @@
 mod dot;
 mod fold;
 mod json;
-mod layout;
+pub mod layout;
 mod mermaid;
 mod svg;
 
@@ -82,8 +82,11 @@ fn draw(picture: &Picture<'_>, format: DrawFormat) -> String {
     }
 }
 
-/// The kinds of nodes, which are also the classes that determine their colours.
+/// The kinds of nodes, which are also the classes that determine their shapes and colours.
 const KINDS: [&str; 5] = ["source", "table", "view", "cache", "subdag"];
+
+/// What a stage has besides its rows.
+const MARKS: [&str; 2] = ["quarantine", "export"];
 
 /// What is to be drawn.
 struct Picture<'g> {
@@ -107,17 +110,21 @@ struct Shown<'g> {
     file: &'g str,
     /// The instance of a sub-DAG that it is in, of several the outermost.
     instance: Option<&'g SubdagInstance>,
+    /// Which of [`MARKS`] it has.
+    marks: Vec<&'static str>,
+    /// The tables that a folded instance makes.
+    tables: Vec<&'g str>,
 }
 
 impl<'g> Picture<'g> {
     fn of(graph: &'g PipelineGraph, only: Option<&BTreeSet<NodeName>>) -> Self {
         let shown = |node: &Node<'_>| only.is_none_or(|only| only.contains(node.name()));
         let nodes: Vec<Node<'g>> = graph.nodes().filter(shown).collect();
+        let places: BTreeMap<&NodeName, usize> =
+            nodes.iter().enumerate().map(|(place, node)| (node.name(), place)).collect();
         let mut edges = Vec::new();
         for (to, node) in nodes.iter().enumerate() {
-            for read in graph.reads(node.name()) {
-                edges.extend(nodes.iter().position(|other| other.name() == read).map(|from| (from, to)));
-            }
+            edges.extend(graph.reads(node.name()).iter().filter_map(|read| Some((*places.get(read)?, to))));
         }
         edges.sort_unstable();
         Self { graph, nodes: nodes.into_iter().map(|node| Shown::of(graph, node)).collect(), edges }
@@ -139,6 +146,7 @@ impl<'g> Picture<'g> {
 
 impl<'g> Shown<'g> {
     fn of(graph: &'g PipelineGraph, node: Node<'g>) -> Self {
+        let mut marks = Vec::new();
         let (kind, caption, file, instance) = match node {
             Node::Source(source) => {
                 ("source", format!("{} source", source.kind.caption()), &source.name.span.file, None)
@@ -149,6 +157,8 @@ impl<'g> Shown<'g> {
                     Materialize::View => "view",
                     Materialize::Cache => "cache",
                 };
+                let has = [graph.quarantine(stage).is_some(), !stage.table.exports.is_empty()];
+                marks.extend(MARKS.into_iter().zip(has).filter(|(_, has)| *has).map(|(mark, _)| mark));
                 let instance = stage.instance.as_deref().map(SubdagInstance::outermost);
                 let caption = match instance {
                     Some(instance) => format!("{kind} of {}", instance.name),
@@ -165,11 +175,15 @@ impl<'g> Shown<'g> {
             tags: Some(node.tags()),
             file: graph.files.origin(file),
             instance,
+            marks,
+            tables: Vec::new(),
         }
     }
 
     /// The stages of an instance as one node.
-    fn folded(instance: &'g SubdagInstance, number: usize) -> Self {
+    fn folded(instance: &'g SubdagInstance, stages: &[&Self]) -> Self {
+        let number = stages.len();
+        let has = |mark: &&'static str| stages.iter().any(|stage| stage.marks.contains(mark));
         Self {
             name: &instance.name,
             kind: "subdag",
@@ -178,6 +192,8 @@ impl<'g> Shown<'g> {
             tags: None,
             file: MANIFEST,
             instance: None,
+            marks: MARKS.into_iter().filter(has).collect(),
+            tables: stages.iter().filter(|stage| stage.kind == "table").map(|stage| stage.name).collect(),
         }
     }
 }
