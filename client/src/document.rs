@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use windlass_base::error::Failure;
 use windlass_base::ids::{NodeName, PipelineName, RunId};
 use windlass_evidence::artifact::{
-    CursorStatus, LogEvent, Moved, PinStatus, PlanText, PlannedRun, RunRecord, TableStatus,
+    CleanRecord, CursorStatus, LogEvent, Moved, PinStatus, PlanText, PlannedRun, RunRecord, TableStatus,
 };
 use windlass_project::contract::{Contract, ContractChange};
 use windlass_project::fixture_tests::FixtureReport;
@@ -260,6 +260,7 @@ pub fn schemas() -> BTreeMap<&'static str, Schema> {
     BTreeMap::from([
         ("apply", of::<RunDocument>("apply")),
         ("check", of::<CheckDocument>("check")),
+        ("clean", of::<CleanRecord>("clean")),
         ("completions", of::<TextDocument>("completions")),
         ("contract-diff", of::<ContractDiff>("contract-diff")),
         ("contract-infer", of::<Contract>("contract-infer")),

@@ -13,7 +13,7 @@ use windlass_base::ids::RunId;
 use windlass_engine::connectors::ConnectorRegistry;
 use windlass_engine::function::Functions;
 use windlass_engine::session::Sessions;
-use windlass_evidence::artifact::{CursorReset, CursorStatus, PinStatus, PlannedRun, TableStatus};
+use windlass_evidence::artifact::{CleanRecord, CursorReset, CursorStatus, PinStatus, PlannedRun, TableStatus};
 use windlass_evidence::bundle::{BundleReader, RecordError};
 use windlass_executor::{EmbeddedExecutor, ExecutorConfig};
 use windlass_scheduler::Scheduler;
@@ -22,6 +22,7 @@ use windlass_scheduler::cluster::{ClusterConfig, SchedulerProcess};
 use windlass_scheduler::cursor_reset::reset_cursor;
 use windlass_scheduler::execute::Engine;
 use windlass_scheduler::home::Home;
+use windlass_scheduler::maintain::clean::{CleanRequest, clean, keep_of};
 use windlass_scheduler::plan::{PlanRequest, cursors, plan_run, tables};
 use windlass_scheduler::query::{QueryRequest, query};
 use windlass_scheduler::record::BundleStore;
@@ -29,6 +30,7 @@ use windlass_scheduler::run::{RunError, RunRequest, run_pipeline};
 use windlass_scheduler::state::{Durability, RedbStore, StateError, StateStore};
 use windlass_storage::Location;
 
+use crate::clean::CleanOptions;
 use crate::error::ClientError;
 use crate::project::Project;
 use crate::query_result::QueryResult;
@@ -201,6 +203,17 @@ impl Embedded {
             }));
         }
         Ok(pins)
+    }
+
+    pub(crate) async fn clean(&self, project: &Project, options: &CleanOptions) -> Result<CleanRecord, ClientError> {
+        let request = CleanRequest {
+            plan: self.plan_request(project, &RunOptions::default())?,
+            keep: keep_of(&project.graph, options.keep_runs, options.keep_days),
+            dry_run: options.dry_run,
+            tables: options.tables,
+            spill_dir: project.graph.session.spill_dir.clone(),
+        };
+        Ok(clean(&self.scheduler, request).await?)
     }
 
     pub(crate) async fn stop(self) {

@@ -124,6 +124,10 @@ pub enum ClientError {
     #[cfg(feature = "embedded")]
     #[error(transparent)]
     Reset(#[from] windlass_scheduler::cursor_reset::ResetError),
+    /// A home cannot be cleaned.
+    #[cfg(feature = "embedded")]
+    #[error(transparent)]
+    Clean(#[from] windlass_scheduler::maintain::clean::CleanError),
     /// A query failed.
     #[cfg(feature = "embedded")]
     #[error(transparent)]
@@ -207,6 +211,8 @@ coded! {
         Run => inner;
         #[cfg(feature = "embedded")]
         Reset => inner;
+        #[cfg(feature = "embedded")]
+        Clean => inner;
         #[cfg(feature = "embedded")]
         Query => inner;
         Home => "WL0711", "choose another folder with `--home`";

@@ -28,6 +28,7 @@
 //! ```
 
 pub mod builder;
+mod clean;
 pub mod document;
 #[cfg(feature = "embedded")]
 pub mod embedded;
@@ -42,6 +43,7 @@ mod runs;
 mod windlass;
 
 pub use builder::{ProjectBuilder, StageBuilder};
+pub use clean::CleanOptions;
 pub use error::ClientError;
 pub use project::Project;
 pub use query_result::QueryResult;

@@ -12,6 +12,7 @@ use windlass_base::ids::{NodeName, RunId, TableVersion};
 use windlass_evidence::artifact::{CursorReset, SavedPlan};
 
 use super::bundle::{bundle_of, part, run_ids};
+use super::clean::clean_home;
 use super::error::{ServiceError, bad_request};
 use super::live_run::LiveRun;
 use super::project::{Submitted, home_of_scope};
@@ -212,5 +213,11 @@ impl WindlassService for Api {
         };
         let cursor = tables::reset(&project, &self.shared.scheduler, &reset).await?;
         Ok(Response::new(ResetCursorResponse { cursor: Some(cursor_to_wire(cursor)) }))
+    }
+
+    async fn clean(&self, request: Request<CleanRequest>) -> Answer<CleanResponse> {
+        let mut request = request.into_inner();
+        let project = self.open(request.project.take()).await?;
+        Ok(Response::new(clean_home(&project, &self.shared.scheduler, &request).await?))
     }
 }

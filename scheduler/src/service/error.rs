@@ -13,6 +13,7 @@ use windlass_evidence::bundle::RecordError;
 use windlass_project::spec::Problems;
 
 use crate::cursor_reset::ResetError;
+use crate::maintain::clean::CleanError;
 use crate::plan::PlanError;
 use crate::query::QueryError;
 use crate::run::RunError;
@@ -41,6 +42,9 @@ pub enum ServiceError {
     /// A cursor is not reset.
     #[error(transparent)]
     Reset(#[from] ResetError),
+    /// A home is not cleaned.
+    #[error(transparent)]
+    Clean(#[from] CleanError),
     /// What was sent as an approved plan is none.
     #[error(transparent)]
     SavedPlan(#[from] SavedPlanError),
@@ -134,6 +138,7 @@ coded! {
         Query => inner;
         Record => inner;
         Reset => inner;
+        Clean => inner;
         SavedPlan => inner;
         Ended => inner;
         BadRequest => "WL0804", "see the comments of windlass.proto for what the call takes";

@@ -110,6 +110,7 @@ fn every_command_prints_one_document_of_its_schema() {
     run("cursors-show", &["cursors", "show", "totals_of_each_customer"]);
     run("cursors-reset", &["cursors", "reset", "totals_of_each_customer", "--yes"]);
     run("pins-ls", &["pins", "ls"]);
+    run("clean", &["clean", "--dry-run", "--tables", "--keep-runs", "1", "--keep-days", "0"]);
     run("runs-list", &["runs", "list"]);
     run("runs-show", &["runs", "show"]);
     let log = run("runs-log", &["runs", "log", "--target", "dev"]);
@@ -172,6 +173,7 @@ fn wrong_usage_is_a_document_too() {
         &["run", "--events"],
         &["man", "frobnicate"],
         &["cursors", "reset", "orders_clean"],
+        &["clean", "--tables"],
         &["tables", "--home", "x", "--cluster", "http://127.0.0.1:1"],
     ] {
         let document = checker.run(&shop, "error", args, 2);

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use super::shop::{ORDERS, Shop, text};
 
 /// Everything that looks at a project and its home.
-const COMMANDS: [&[&str]; 19] = [
+const COMMANDS: [&[&str]; 20] = [
     &["check"],
     &["ls"],
     &["registry", "--lineage"],
@@ -23,6 +23,7 @@ const COMMANDS: [&[&str]; 19] = [
     &["cursors", "ls"],
     &["cursors", "show", "orders_clean"],
     &["pins", "ls"],
+    &["clean", "--dry-run", "--tables", "--keep-runs", "0", "--keep-days", "0"],
     &["runs", "list"],
     &["runs", "list", "--target", "dev"],
     &["runs", "show"],
