@@ -142,3 +142,50 @@ pub(super) fn unlisted(folder: &Location, error: impl std::fmt::Display) -> Clea
 pub(super) fn not_removed(location: &Location, error: impl std::fmt::Display) -> CleanError {
     CleanError::NotRemoved { location: location.to_string(), reason: error.to_string() }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::execution::object_store::ObjectStoreRegistry;
+    use object_store::memory::InMemory;
+
+    use super::*;
+
+    async fn fill(store: &InMemory, paths: &[&str]) {
+        for path in paths {
+            store.put(&Path::from(*path), "1234".into()).await.unwrap();
+        }
+    }
+
+    async fn left(store: &InMemory) -> Vec<String> {
+        let mut found: Vec<String> =
+            store.list(None).map_ok(|object| object.location.to_string()).try_collect().await.unwrap();
+        found.sort_unstable();
+        found
+    }
+
+    #[tokio::test]
+    async fn folders_of_object_stores_are_measured_and_removed() {
+        let store = Arc::new(InMemory::new());
+        let stores = Stores::default();
+        stores.register_store(&url::Url::parse("memory://lake/").unwrap(), Arc::clone(&store) as _);
+        let home = Location::parse("memory://lake/home", FilePath::new("/")).unwrap();
+        let run = ["home/runs/1/run.json", "home/runs/1/stages/a/stage.json"];
+        let table = ["home/tables/a/x.parquet", "home/tables/a/_delta_log/00000000000000000000.json"];
+        let others = ["home/runs/12/run.json", "home/tables/ab/_delta_log/00000000000000000000.json"];
+        for paths in [&run, &table, &others] {
+            fill(&store, paths).await;
+        }
+        assert_eq!(children(&stores, &home.join("tables")).await.unwrap(), ["a", "ab"]);
+        assert_eq!(children(&stores, &home.join("caches")).await.unwrap(), Vec::<String>::new());
+        assert_eq!(size(&stores, &home.join("runs/1")).await.unwrap(), Size { files: 2, bytes: 8 });
+
+        remove_bundle(&stores, &home, &RunLayout::new("1".into())).await.unwrap();
+        remove_table(&stores, &home.join("tables/a")).await.unwrap();
+        assert_eq!(left(&store).await, others);
+        // Once more is no error: that is what a cleaning after one that was cut off does.
+        remove_bundle(&stores, &home, &RunLayout::new("1".into())).await.unwrap();
+        remove_table(&stores, &home.join("tables/a")).await.unwrap();
+    }
+}
