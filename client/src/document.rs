@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 use windlass_base::error::Failure;
 use windlass_base::ids::{NodeName, PipelineName, RunId, TableVersion};
 use windlass_evidence::artifact::{
-    CursorStatus, LogEvent, MaintenanceRecord, Moved, PinStatus, PlanText, PlannedRun, RunRecord, TableStatus,
-    VersionMark,
+    CleanRecord, CursorStatus, LogEvent, MaintenanceRecord, Moved, PinStatus, PlanText, PlannedRun, RunRecord,
+    TableStatus, VersionMark,
 };
 use windlass_project::contract::{Contract, ContractChange};
 use windlass_project::fixture_tests::FixtureReport;
@@ -289,6 +289,7 @@ pub fn schemas() -> BTreeMap<&'static str, Schema> {
     BTreeMap::from([
         ("apply", of::<RunDocument>("apply")),
         ("check", of::<CheckDocument>("check")),
+        ("clean", of::<CleanRecord>("clean")),
         ("completions", of::<TextDocument>("completions")),
         ("contract-diff", of::<ContractDiff>("contract-diff")),
         ("contract-infer", of::<Contract>("contract-infer")),

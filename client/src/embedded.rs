@@ -13,7 +13,9 @@ use windlass_base::ids::RunId;
 use windlass_engine::connectors::ConnectorRegistry;
 use windlass_engine::function::Functions;
 use windlass_engine::session::Sessions;
-use windlass_evidence::artifact::{CursorReset, CursorStatus, PinStatus, PlannedRun, TableStatus, VersionMark};
+use windlass_evidence::artifact::{
+    CleanRecord, CursorReset, CursorStatus, PinStatus, PlannedRun, TableStatus, VersionMark,
+};
 use windlass_evidence::bundle::{BundleReader, RecordError};
 use windlass_executor::{EmbeddedExecutor, ExecutorConfig};
 use windlass_scheduler::Scheduler;
@@ -22,6 +24,7 @@ use windlass_scheduler::cluster::{ClusterConfig, SchedulerProcess};
 use windlass_scheduler::cursor_reset::reset_cursor;
 use windlass_scheduler::execute::Engine;
 use windlass_scheduler::home::Home;
+use windlass_scheduler::maintain::clean::{CleanRequest, clean, keep_of};
 use windlass_scheduler::maintain::{self, MaintainRequest, Turns};
 use windlass_scheduler::plan::{PlanRequest, cursors, plan_run, tables};
 use windlass_scheduler::query::{QueryRequest, query};
@@ -30,6 +33,7 @@ use windlass_scheduler::run::{RunError, RunRequest, run_pipeline};
 use windlass_scheduler::state::{Durability, RedbStore, StateError, StateStore};
 use windlass_storage::Location;
 
+use crate::clean::CleanOptions;
 use crate::error::ClientError;
 use crate::maintenance::{MaintainHandle, MaintainOptions, NewMark};
 use crate::project::Project;
@@ -235,6 +239,17 @@ impl Embedded {
 
     pub(crate) async fn release_mark(&self, name: &str) -> Result<VersionMark, ClientError> {
         Ok(maintain::release_mark(&self.scheduler, &self.home, name).await?)
+    }
+
+    pub(crate) async fn clean(&self, project: &Project, options: &CleanOptions) -> Result<CleanRecord, ClientError> {
+        let request = CleanRequest {
+            plan: self.plan_request(project, &RunOptions::default())?,
+            keep: keep_of(&project.graph, options.keep_runs, options.keep_days),
+            dry_run: options.dry_run,
+            tables: options.tables,
+            spill_dir: project.graph.session.spill_dir.clone(),
+        };
+        Ok(clean(&self.scheduler, request).await?)
     }
 
     pub(crate) async fn stop(self) {

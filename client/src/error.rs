@@ -133,6 +133,10 @@ pub enum ClientError {
     #[cfg(feature = "embedded")]
     #[error(transparent)]
     Maintain(#[from] MaintainError),
+    /// A home cannot be cleaned.
+    #[cfg(feature = "embedded")]
+    #[error(transparent)]
+    Clean(#[from] windlass_scheduler::maintain::clean::CleanError),
     /// A query failed.
     #[cfg(feature = "embedded")]
     #[error(transparent)]
@@ -218,6 +222,7 @@ coded! {
         Reset => inner;
         #[cfg(feature = "embedded")]
         Maintain => inner;
+        Clean => inner;
         #[cfg(feature = "embedded")]
         Query => inner;
         Home => "WL0711", "choose another folder with `--home`";

@@ -29,6 +29,7 @@
 //! ```
 
 pub mod builder;
+mod clean;
 pub mod document;
 #[cfg(feature = "embedded")]
 pub mod embedded;
@@ -44,6 +45,7 @@ mod runs;
 mod windlass;
 
 pub use builder::{ProjectBuilder, StageBuilder};
+pub use clean::CleanOptions;
 pub use error::ClientError;
 pub use maintenance::{MaintainHandle, MaintainOptions, NewMark};
 pub use project::Project;

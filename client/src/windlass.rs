@@ -1,9 +1,10 @@
 //! The main entry point: an embedded or a remote Windlass.
 
 use windlass_base::ids::RunId;
-use windlass_evidence::artifact::PlannedRun;
+use windlass_evidence::artifact::{CleanRecord, PlannedRun};
 pub use windlass_evidence::artifact::{CursorReset, CursorStatus, PinStatus, TableStatus, VersionMark};
 
+use crate::clean::CleanOptions;
 #[cfg(feature = "embedded")]
 use crate::embedded::{Embedded, EmbeddedConfig};
 use crate::error::ClientError;
@@ -216,6 +217,21 @@ impl Windlass {
             #[cfg(feature = "embedded")]
             Backend::Embedded(_) => Err(ClientError::OwnRun),
             Backend::Remote(remote) => remote.cancel(run_id).await,
+        }
+    }
+
+    /// Removes what the project's home keeps and nothing needs any more: bundles of old runs, what killed runs and processes
+    /// have left, and if `options` say so tables of stages that no longer exist. With `dry_run` it is only found, and nothing
+    /// is written.
+    ///
+    /// # Errors
+    /// [`ClientError`] while a run of the pipeline is active or another process writes to the home, except for a dry run,
+    /// and if the home cannot be read. What cannot be removed is no error: the record says why.
+    pub async fn clean(&self, project: &Project, options: &CleanOptions) -> Result<CleanRecord, ClientError> {
+        match &self.backend {
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => embedded.clean(project, options).await,
+            Backend::Remote(remote) => remote.clean(project, options).await,
         }
     }
 

@@ -41,7 +41,12 @@ impl Home {
 
     /// The table of a stage that gives no location of its own.
     pub fn table(&self, stage: &NodeName) -> Location {
-        self.root.join("tables").join(stage.as_str())
+        self.tables().join(stage.as_str())
+    }
+
+    /// Where all of those are.
+    pub(crate) fn tables(&self) -> Location {
+        self.root.join("tables")
     }
 
     /// What is remembered of a folder that is exported to.

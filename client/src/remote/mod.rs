@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use windlass_api::{cursor_from_wire, refresh_to_wire, v1};
 use windlass_base::ids::{NodeName, PipelineName, RunId, TableVersion};
-use windlass_evidence::artifact::{CursorReset, CursorStatus, PinStatus, PlannedRun, TableStatus};
+use windlass_evidence::artifact::{CleanRecord, CursorReset, CursorStatus, PinStatus, PlannedRun, TableStatus};
 use windlass_evidence::bundle::BundleReader;
 use windlass_project::graph::PipelineGraph;
 use windlass_project::spec::ProjectFiles;
@@ -29,6 +29,7 @@ pub use connection::ConnectOptions;
 use self::bundle::RemoteBundles;
 use self::connection::Connection;
 use self::follow::Follower;
+use crate::clean::CleanOptions;
 use crate::error::ClientError;
 use crate::project::Project;
 use crate::query_result::QueryResult;
@@ -187,6 +188,23 @@ impl Remote {
             version: pin.version.map(TableVersion),
         };
         Ok(answer.await?.pins.into_iter().map(status).collect())
+    }
+
+    pub(crate) async fn clean(&self, project: &Project, options: &CleanOptions) -> Result<CleanRecord, ClientError> {
+        let request = v1::CleanRequest {
+            project: Some(transfer::send(&self.connection, project, &[]).await?),
+            dry_run: options.dry_run,
+            tables: options.tables,
+            keep_runs: options.keep_runs,
+            keep_days: options.keep_days,
+        };
+        // What was removed already is not found again, so the request can be repeated after a lost answer.
+        let answer = self.connection.call(&project.graph.files, |mut api| {
+            let request = request.clone();
+            async move { api.clean(request).await }
+        });
+        let record = answer.await?.record_json;
+        serde_json::from_str(&record).map_err(|error| self.connection.unreadable_answer("the record", &error))
     }
 }
 

@@ -5,9 +5,12 @@
 //! Location ─facts→ TableFacts ─plan→ TablePlan: actions with reasons and estimates        (plan, pure)
 //!     ─turn→ rewrites on the engine, checkpoints, removals, under the leases of runs      (turn)
 //!     ─record→ MaintenanceRecord in the home                                              (record)
+//!
+//! home ─clean→ what killed and old runs have left, removed                                (clean)
 //! ```
 
 mod action;
+pub mod clean;
 mod error;
 pub(crate) mod gate;
 mod holds;

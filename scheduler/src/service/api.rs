@@ -12,6 +12,7 @@ use windlass_base::ids::{NodeName, RunId, TableVersion};
 use windlass_evidence::artifact::{CursorReset, SavedPlan};
 
 use super::bundle::{bundle_of, part, run_ids};
+use super::clean::clean_home;
 use super::error::{ServiceError, bad_request};
 use super::live_run::LiveRun;
 use super::project::{Submitted, home_of_scope};
@@ -242,5 +243,11 @@ impl WindlassService for Api {
         let home = home_of_scope(&self.shared.config, request.scope)?;
         let mark = maintenance::release(&self.shared.scheduler, &home, &request.name).await?;
         Ok(Response::new(ReleaseMarkResponse { mark: Some(mark) }))
+    }
+
+    async fn clean(&self, request: Request<CleanRequest>) -> Answer<CleanResponse> {
+        let mut request = request.into_inner();
+        let project = self.open(request.project.take()).await?;
+        Ok(Response::new(clean_home(&project, &self.shared.scheduler, &request).await?))
     }
 }

@@ -15,6 +15,7 @@ use windlass_project::spec::Problems;
 
 use crate::cursor_reset::ResetError;
 use crate::maintain::MaintainError;
+use crate::maintain::clean::CleanError;
 use crate::plan::PlanError;
 use crate::query::QueryError;
 use crate::run::RunError;
@@ -46,6 +47,9 @@ pub enum ServiceError {
     /// Tables are not maintained, or a version is not marked.
     #[error(transparent)]
     Maintain(#[from] MaintainError),
+    /// A home is not cleaned.
+    #[error(transparent)]
+    Clean(#[from] CleanError),
     /// What was sent as an approved plan is none.
     #[error(transparent)]
     SavedPlan(#[from] SavedPlanError),
@@ -145,6 +149,7 @@ coded! {
         Record => inner;
         Reset => inner;
         Maintain => inner;
+        Clean => inner;
         SavedPlan => inner;
         Ended => inner;
         BadRequest => "WL0804", "see the comments of windlass.proto for what the call takes";

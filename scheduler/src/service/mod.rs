@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! gRPC call ─api→ project (files by digest → graph, sessions) ─→ runs (live runs, their log lines) ─→ run/
-//!                                                             └→ bundle, tables, plan, maintenance
+//!                                                             └→ bundle, tables, plan, maintenance, clean
 //! Flight ticket ─flight→ query / run metrics ─→ record batches, as fast as the reader takes them
 //! ```
 
 mod api;
 mod bundle;
+mod clean;
 mod error;
 mod file_cache;
 mod flight;

@@ -36,4 +36,4 @@ pub use redact::redacted;
 pub use setting::{Fallback, Origin, Setting};
 pub use signals::Signals;
 pub use value::{HostPort, LogFilter, LogFormat, Period, SettingValue, Size};
-pub use work_dir::{WorkDir, WorkDirError};
+pub use work_dir::{WorkDir, WorkDirError, abandoned_work_folders, remove_abandoned_work_folder};

@@ -18,6 +18,8 @@ const JOBS: &str = "jobs";
 /// The folder in a work folder that queries may spill to.
 const SPILL: &str = "spill";
 const LOCK: &str = "lock";
+/// Characters of the id in a folder's name.
+const UUID_LENGTH: usize = 36;
 const REMOVE_ATTEMPTS: usize = 10;
 const REMOVE_PAUSE: Duration = Duration::from_millis(20);
 
@@ -121,6 +123,50 @@ fn remove(folder: &Path) -> io::Result<()> {
     fs::remove_file(lock_of(folder))
 }
 
+/// The folders inside `parent` that killed servers of any kind have left. Nothing is written.
+///
+/// # Errors
+/// The system's, if `parent` is there and cannot be read.
+pub fn abandoned_work_folders(parent: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(parent) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if is_work_folder(&path) && free_lock(&path).is_some() {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
+/// Removes such a folder, unless its server lives after all. Returns whether it was removed.
+///
+/// # Errors
+/// The system's, if it cannot be removed.
+pub fn remove_abandoned_work_folder(folder: &Path) -> io::Result<bool> {
+    let Some(_lock) = is_work_folder(folder).then(|| free_lock(folder)).flatten() else { return Ok(false) };
+    remove(folder).map(|()| true)
+}
+
+/// Whether a folder has the name of one of a server.
+fn is_work_folder(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let id = name.len().checked_sub(UUID_LENGTH).and_then(|at| name.split_at_checked(at));
+    let is_name =
+        id.is_some_and(|(server, id)| server.len() > 1 && server.ends_with('-') && uuid::Uuid::parse_str(id).is_ok());
+    is_name && fs::symlink_metadata(path).is_ok_and(|found| found.is_dir())
+}
+
+/// The lock of a folder, held from now on, unless its server holds it.
+fn free_lock(folder: &Path) -> Option<File> {
+    let lock = File::open(lock_of(folder)).ok()?;
+    lock.try_lock().is_ok().then_some(lock)
+}
+
 /// Removes the folders of such servers whose lock is not held. A folder without a lock file is just being created and is skipped.
 fn remove_abandoned(parent: &Path, server: &str) -> io::Result<()> {
     for entry in fs::read_dir(parent)? {
@@ -137,4 +183,35 @@ fn remove_abandoned(parent: &Path, server: &str) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_folders_of_servers_that_are_gone_are_abandoned() {
+        let parent = std::env::temp_dir().join(format!("windlass-{}", uuid::Uuid::new_v4()));
+        fs::create_dir(&parent).unwrap();
+        let parent = parent.canonicalize().unwrap();
+        let alive = WorkDir::create(&parent, "executor").unwrap();
+        let killed = parent.join(format!("scheduler-{}", uuid::Uuid::new_v4()));
+        fs::create_dir_all(killed.join(JOBS)).unwrap();
+        assert_eq!(
+            abandoned_work_folders(&parent).unwrap(),
+            Vec::<PathBuf>::new(),
+            "without a lock it may be in the making"
+        );
+        File::create(lock_of(&killed)).unwrap();
+        fs::create_dir(parent.join("others")).unwrap();
+        assert_eq!(abandoned_work_folders(&parent).unwrap(), [killed.clone()]);
+
+        assert!(!remove_abandoned_work_folder(alive.path()).unwrap());
+        assert!(!remove_abandoned_work_folder(&parent.join("others")).unwrap());
+        assert!(remove_abandoned_work_folder(&killed).unwrap());
+        assert!(!killed.exists() && !lock_of(&killed).exists() && alive.path().exists());
+        assert_eq!(abandoned_work_folders(&parent.join("none")).unwrap(), Vec::<PathBuf>::new());
+        drop(alive);
+        fs::remove_dir_all(&parent).unwrap();
+    }
 }

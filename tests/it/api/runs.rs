@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use windlass_base::error::Coded;
 use windlass_base::ids::TableVersion;
-use windlass_client::{CursorReset, Project, QueryOptions, RunOptions, Windlass};
+use windlass_client::{CleanOptions, CursorReset, Project, QueryOptions, RunOptions, Windlass};
 use windlass_evidence::artifact::{LogKind, PlanText, Refresh, RunStatus, SavedPlan};
 use windlass_storage::Location;
 
@@ -121,6 +121,33 @@ async fn tables_are_read_at_the_versions_asked_for() {
     let limited = QueryOptions { limit: Some(3), ..QueryOptions::default() };
     let rows = windlass.query(&project, "SELECT unnest(range(0, 100000)) AS n", &limited).await.unwrap();
     assert_eq!(rows.collect().await.unwrap().iter().map(|batch| batch.num_rows()).sum::<usize>(), 3);
+    lab.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_home_of_a_project_is_cleaned_by_the_scheduler() {
+    let lab = Lab::start(Limits::default()).await;
+    lab.land_orders();
+    let dir = tempfile::tempdir().unwrap();
+    let project = shop(dir.path(), &TOTALS);
+    let windlass = lab.connect().await;
+    let refresh = Refresh { full: vec!["*".to_owned()], ..Refresh::default() };
+    for _ in 0..3 {
+        let options = RunOptions { refresh: refresh.clone(), ..RunOptions::default() };
+        let record = windlass.run(&project, &options).await.unwrap().wait().await.unwrap();
+        assert_eq!(record.status, RunStatus::Succeeded);
+    }
+    let options = CleanOptions { keep_runs: Some(1), keep_days: Some(0), ..CleanOptions::default() };
+    let before = lab.left_behind();
+    let dry = windlass.clean(&project, &CleanOptions { dry_run: true, ..options }).await.unwrap();
+    assert_eq!((dry.totals.due.items, dry.totals.removed.items), (2, 0), "{dry:?}");
+    assert!(dry.totals.due.bytes > 1000 && dry.dry_run, "{dry:?}");
+    assert_eq!(lab.left_behind().len(), before.len());
+
+    let cleaned = windlass.clean(&project, &options).await.unwrap();
+    assert_eq!(cleaned.totals.removed, dry.totals.due, "{cleaned:?}");
+    assert_eq!(windlass.runs(&project).await.unwrap().bundles.run_ids().await.unwrap().len(), 1);
+    assert_eq!(lab.left_behind().len() as u64, before.len() as u64 - dry.totals.due.files);
     lab.server.stop().await;
 }
 

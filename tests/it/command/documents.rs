@@ -118,6 +118,7 @@ fn every_command_prints_one_document_of_its_schema() {
     run("pins-release", &["pins", "release", "pinned"]);
     run("tag-rm", &["tag", "rm", "tagged"]);
     run("pins-ls", &["pins", "ls"]);
+    run("clean", &["clean", "--dry-run", "--tables", "--keep-runs", "1", "--keep-days", "0"]);
     run("runs-list", &["runs", "list"]);
     run("runs-show", &["runs", "show"]);
     let log = run("runs-log", &["runs", "log", "--target", "dev"]);
@@ -186,6 +187,7 @@ fn wrong_usage_is_a_document_too() {
         &["pins", "add", "orders_clean", "--for", "soon"],
         &["tag", "orders_clean@1"],
         &["cursors", "reset", "orders_clean"],
+        &["clean", "--tables"],
         &["tables", "--home", "x", "--cluster", "http://127.0.0.1:1"],
     ] {
         let document = checker.run(&shop, "error", args, 2);

@@ -11,14 +11,14 @@ use super::binary;
 
 /// A query that takes minutes.
 const SLOW: &str = "SELECT sum(a.n * b.n % 7) AS s FROM kept AS a CROSS JOIN kept AS b CROSS JOIN kept AS c";
-const QUICK: &str = "SELECT count(*) AS s FROM kept";
+pub(super) const QUICK: &str = "SELECT count(*) AS s FROM kept";
 
-struct Lab {
+pub(super) struct Lab {
     dir: tempfile::TempDir,
 }
 
 impl Lab {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let lab = Self { dir: tempfile::tempdir().unwrap() };
         lab.project("killed");
         lab
@@ -44,12 +44,12 @@ impl Lab {
         project
     }
 
-    fn slow(&self, name: &str, sql: &str) {
+    pub(super) fn slow(&self, name: &str, sql: &str) {
         fs::write(self.dir.path().join(name).join("stages/slow.sql"), sql).unwrap();
     }
 
     /// The command on a project, all of which share one home.
-    fn windlass(&self, name: &str) -> Command {
+    pub(super) fn windlass(&self, name: &str) -> Command {
         let mut command = Command::new(binary());
         command.arg("--project").arg(self.dir.path().join(name)).arg("--home").arg(self.home());
         command.env_remove("WINDLASS_HOME").stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -62,7 +62,7 @@ impl Lab {
 
     /// Starts a run and waits until `stages` have committed and the slow one has begun.
     #[expect(clippy::zombie_processes, reason = "the caller gets the process, or the test ends")]
-    fn start(&self, name: &str, stages: &[&str]) -> Child {
+    pub(super) fn start(&self, name: &str, stages: &[&str]) -> Child {
         let mut child = self.windlass(name).args(["run", "--events"]).stderr(Stdio::null()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut missing: Vec<(&str, &str)> = stages.iter().map(|stage| ("stage_committed", *stage)).collect();
@@ -77,28 +77,28 @@ impl Lab {
         panic!("the run ended before {missing:?}");
     }
 
-    fn run(&self, name: &str) {
+    pub(super) fn run(&self, name: &str) {
         let output = self.windlass(name).arg("run").output().unwrap();
         assert!(output.status.success(), "{}", output_text(&output));
     }
 
-    fn json(&self, name: &str, args: &[&str]) -> Value {
+    pub(super) fn json(&self, name: &str, args: &[&str]) -> Value {
         let output = self.windlass(name).args(args).args(["--output", "json"]).output().unwrap();
         assert!(output.status.success(), "{args:?}: {}", output_text(&output));
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    fn count(&self, name: &str, table: &str) -> u64 {
+    pub(super) fn count(&self, name: &str, table: &str) -> u64 {
         let answer = self.json(name, &["query", &format!("SELECT count(*) AS n FROM {table}")]);
         answer[0]["n"].as_u64().unwrap()
     }
 
-    fn caches(&self) -> usize {
+    pub(super) fn caches(&self) -> usize {
         fs::read_dir(self.home().join("cache")).map_or(0, Iterator::count)
     }
 }
 
-fn kill(mut child: Child) {
+pub(super) fn kill(mut child: Child) {
     child.kill().unwrap();
     child.wait().unwrap();
 }

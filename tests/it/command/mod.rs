@@ -1,5 +1,6 @@
 //! The `windlass` command as users see it: a process, its output, its exit code.
 
+mod clean;
 mod doctor;
 mod documents;
 mod files;

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use super::shop::{ORDERS, Shop, text};
 
 /// Everything that looks at a project and its home.
-const COMMANDS: [&[&str]; 21] = [
+const COMMANDS: [&[&str]; 22] = [
     &["check"],
     &["ls"],
     &["registry", "--lineage"],
@@ -25,6 +25,7 @@ const COMMANDS: [&[&str]; 21] = [
     &["pins", "ls"],
     &["tag", "ls"],
     &["maintain", "--dry-run"],
+    &["clean", "--dry-run", "--tables", "--keep-runs", "0", "--keep-days", "0"],
     &["runs", "list"],
     &["runs", "list", "--target", "dev"],
     &["runs", "show"],

@@ -63,6 +63,12 @@ pub(crate) enum CommandError {
         /// How many checks failed.
         failed: usize,
     },
+    /// Something of a home was not removed, which has already been printed.
+    #[error("{} could not be removed", output::things(*.failed, "item"))]
+    NotCleaned {
+        /// How many items were not.
+        failed: usize,
+    },
     /// Stdout cannot be written.
     #[error("the output cannot be written")]
     Stdout(#[from] io::Error),
@@ -191,7 +197,10 @@ impl CommandError {
 
     /// Prints the error: on stderr as text, or on stdout as the only JSON document if `as_json`.
     pub(crate) fn print(&self, as_json: bool) {
-        if matches!(self, Self::RunEnded | Self::TurnEnded | Self::FixturesFailed | Self::Unwell { .. }) {
+        if matches!(
+            self,
+            Self::RunEnded | Self::TurnEnded | Self::FixturesFailed | Self::Unwell { .. } | Self::NotCleaned { .. }
+        ) {
             return;
         }
         // A document that has begun cannot be followed by another one.
@@ -283,6 +292,7 @@ coded! {
         NoVersions { help } => "WL0742", help.as_deref().unwrap_or("`windlass tables` lists the tables");
         Exists => "WL0719", "name another file, or give `--force` to replace this one";
         Unwell => "WL0724";
+        NotCleaned => "WL0725", "clean again when the reasons are gone: what is left is removed then";
         UnknownContract { help } => "WL1003",
             help.as_deref().unwrap_or("name a file, or NAME or NAME@VERSION of the project");
         Breaking => "WL1004", "keep the older version for its readers, or tell them";

@@ -84,6 +84,7 @@ async fn dispatch(global: &Global, command: Command) -> Result<(), CommandError>
         Command::Runs(args) => command::runs::run(global, &args).await,
         Command::Explain(args) => command::explain::run(global, &args).await,
         Command::Query(args) => command::query::run(global, &args).await,
+        Command::Clean(args) => command::clean::run(global, &args).await,
         Command::Scheduler(_) | Command::Executor(_) => Err(CommandError::Usage {
             message: "a server does not take the options of the command".to_owned(),
             help: "write the server first: `windlass scheduler --home DIR`, `windlass executor --scheduler HOST:PORT`"

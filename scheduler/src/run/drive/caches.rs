@@ -32,7 +32,8 @@ pub(in crate::run) async fn drop_abandoned(stores: &Stores, home: &Home, live: i
     }
 }
 
-async fn remove(stores: &Stores, cache: &Location) -> Result<(), String> {
+/// Removes a folder with all that is in it; one that is not there is no error.
+pub(crate) async fn remove(stores: &Stores, cache: &Location) -> Result<(), String> {
     if let Some(folder) = cache.local_path() {
         return match tokio::fs::remove_dir_all(&folder).await {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.to_string()),
@@ -45,7 +46,8 @@ async fn remove(stores: &Stores, cache: &Location) -> Result<(), String> {
     store.delete_stream(found).try_collect::<Vec<_>>().await.map(drop).map_err(|error| error.to_string())
 }
 
-async fn runs_with_cache(stores: &Stores, caches: &Location) -> Result<Vec<RunId>, String> {
+/// The names of the folders in `caches`, which are those of runs.
+pub(crate) async fn runs_with_cache(stores: &Stores, caches: &Location) -> Result<Vec<RunId>, String> {
     if let Some(folder) = caches.local_path() {
         // Folders that hold no file yet are no objects of a store.
         let entries = match std::fs::read_dir(folder) {

@@ -2,7 +2,7 @@
 //!
 //! [`LoggedRun`] is a run whose events are in the state store, and [`drive`] carries it to its end.
 
-pub(super) mod caches;
+pub(crate) mod caches;
 mod driver;
 pub mod event_log;
 pub(crate) mod leases;

@@ -14,12 +14,14 @@
 //! version to the last commit of a run. A transaction stays in checkpoints, so cursors outlive the files of the log. Delta
 //! protocol, "Transaction Identifiers".
 
+mod applications;
 mod progress;
 mod reset;
 
 use windlass_base::ids::{AppId, NodeName};
 
 pub use super::log::{commit_hash, hash_as_version};
+pub use applications::applications;
 pub use progress::{CursorQuery, TableProgress, read_progress};
 pub use reset::reset_cursors;
 

@@ -4,6 +4,7 @@
 //! Unknown fields are ignored when reading, and fields that were added later have defaults, so that a bundle stays
 //! readable by versions older and newer than the one that wrote it.
 
+mod clean;
 mod incremental;
 mod layout;
 mod lineage;
@@ -19,6 +20,7 @@ mod stage;
 mod status;
 mod table;
 
+pub use clean::{CLEAN_FORMAT, CleanItem, CleanKind, CleanRecord, CleanTotal, CleanTotals};
 pub use incremental::{ReuseVerdict, SourceChange, TouchedRows};
 pub use layout::{PlanText, RUNS_PREFIX, RunLayout, segment};
 pub use lineage::{LineageInput, LineageRecord, StageLineage};

@@ -2,7 +2,7 @@
 
 use datafusion::arrow::error::ArrowError;
 use windlass_base::coded;
-use windlass_base::error::Failure;
+use windlass_base::error::{Coded, Failure};
 use windlass_base::ids::RunId;
 use windlass_storage::StorageError;
 
@@ -82,6 +82,16 @@ pub enum RecordError {
         run_id: RunId,
     },
 }
+
+impl RecordError {
+    /// Whether there is no bundle of that run, here or where the scheduler keeps them.
+    pub fn is_no_such_run(&self) -> bool {
+        self.code().0 == NO_SUCH_RUN
+    }
+}
+
+/// The code of [`RecordError::NoSuchRun`].
+const NO_SUCH_RUN: &str = "WL0623";
 
 coded! {
     RecordError {

@@ -40,14 +40,17 @@ impl BundleReader {
     }
 
     /// The newest runs first, at most `limit` of them. `live` are the runs that a process is driving, by their leases:
-    /// any other without an end shows as interrupted.
+    /// any other without an end shows as interrupted. What is left of a bundle that is being removed is no run.
     pub async fn list(&self, live: &BTreeSet<RunId>, limit: Option<usize>) -> Result<Vec<ListedRun>, RecordError> {
-        let mut run_ids = self.run_ids().await?;
-        run_ids.truncate(limit.unwrap_or(usize::MAX));
-        let mut runs = Vec::with_capacity(run_ids.len());
-        for run_id in run_ids {
+        let mut runs = Vec::new();
+        for run_id in self.run_ids().await? {
+            if limit.is_some_and(|limit| runs.len() == limit) {
+                break;
+            }
             let record = self.run(&run_id, live).await;
-            runs.push(ListedRun { run_id, record });
+            if !record.as_ref().is_err_and(RecordError::is_no_such_run) {
+                runs.push(ListedRun { run_id, record });
+            }
         }
         Ok(runs)
     }

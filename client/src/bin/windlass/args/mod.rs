@@ -1,5 +1,6 @@
 //! The arguments of the command: the global ones, and those of each subcommand.
 
+mod clean;
 mod inspect;
 mod maintenance;
 mod project;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use clean::CleanArgs;
 pub(crate) use inspect::{
     ContractCommand, ContractDiffArgs, CursorsCommand, ExplainArgs, InferArgs, LevelArg, PlanKind, QueryArgs,
     ResetArgs, RunsCommand,
@@ -198,6 +200,16 @@ Examples:
   windlass query 'SELECT * FROM repo_summary' --as-of-run latest
   windlass query --file question.sql")]
     Query(QueryArgs),
+    /// Remove what the home keeps and nothing needs any more: bundles of old runs, what killed runs have left
+    #[command(after_help = "\
+Examples:
+  windlass clean --dry-run
+  windlass clean --keep-runs 20 --keep-days 30
+  windlass clean --tables --yes
+
+The bundle of the newest run always stays, and so do those of the runs that made the current tables, whose plans `explain`
+shows.")]
+    Clean(CleanArgs),
     /// Run the scheduler of a cluster: `windlass scheduler --help` shows its settings
     #[command(disable_help_flag = true)]
     Scheduler(ServerArgs),
