@@ -22,7 +22,8 @@ const AT_ONCE: usize = 8;
 
 /// Everything in a home that keeps versions, and the cursors of the project.
 pub(super) struct Holds {
-    runs: Vec<PinnedRun>,
+    bundles: BundleStore,
+    runs: BTreeMap<RunId, PinnedRun>,
     cursors: Vec<CursorStatus>,
     /// Where the tables are that cursors are about, by the names under which they are read.
     places: BTreeMap<NodeName, Location>,
@@ -32,7 +33,6 @@ pub(super) struct Holds {
 
 /// A run with what it has pinned.
 struct PinnedRun {
-    run: RunId,
     pipeline: PipelineName,
     started_at: DateTime<Utc>,
     active: bool,
@@ -40,30 +40,43 @@ struct PinnedRun {
 }
 
 impl Holds {
-    /// Reads them. A turn that changes tables asks while it has their leases.
+    /// What the cursors of the project keep. They do not move while the turn has the leases of a run.
     ///
     /// # Errors
-    /// If the state, a bundle or a table cannot be read: then nothing can be told to be unneeded.
-    pub(super) async fn read(scheduler: &Scheduler, request: &PlanRequest) -> Result<Self, MaintainError> {
-        let stores = scheduler.sessions.stores();
-        let bundles = BundleStore::open(stores, request.home.root())?;
-        let marks = bundles.marks().await?;
-        let leases = scheduler.state.leases("pipelines/").await?;
-        let live: BTreeSet<RunId> =
-            leases.into_iter().filter(|lease| lease.in_force).filter_map(|lease| lease.holder.run_id).collect();
-        let reader = BundleReader::new(Arc::new(bundles));
-        let mut run_ids: BTreeSet<RunId> = reader.run_ids().await?.into_iter().collect();
-        run_ids.extend(live.iter().cloned());
-        let reads: Vec<_> = run_ids.into_iter().map(|run| pinned_run(&reader, run, &live)).collect();
-        let read: Vec<Option<PinnedRun>> = stream::iter(reads).buffer_unordered(AT_ONCE).try_collect().await?;
-        let mut runs: Vec<PinnedRun> = read.into_iter().flatten().collect();
-        runs.sort_by(|a, b| b.run.cmp(&a.run));
+    /// If a table cannot be read: then nothing can be told to be unneeded.
+    pub(super) async fn of_project(scheduler: &Scheduler, request: &PlanRequest) -> Result<Self, MaintainError> {
         let graph = &request.graph;
         let stages = graph.stages.iter().filter(|stage| stage.materialize == Materialize::Table);
         let places = stages.map(|stage| Ok((stage.name.clone(), table_location(request, stage)?)));
-        let places = places.collect::<Result<_, MaintainError>>()?;
-        let cursors = cursors(request, &scheduler.sessions, None).await?;
-        Ok(Self { runs, cursors, places, marks, pipeline: graph.name.clone() })
+        Ok(Self {
+            bundles: BundleStore::open(scheduler.sessions.stores(), request.home.root())?,
+            runs: BTreeMap::new(),
+            cursors: cursors(request, &scheduler.sessions, None).await?,
+            places: places.collect::<Result<_, MaintainError>>()?,
+            marks: Vec::new(),
+            pipeline: graph.name.clone(),
+        })
+    }
+
+    /// Asks which runs and marks there are by now. A turn that changes a table asks while it has the table's lease. Runs
+    /// that had ended are not read again.
+    ///
+    /// # Errors
+    /// If the state or a bundle cannot be read.
+    pub(super) async fn refresh(&mut self, scheduler: &Scheduler) -> Result<(), MaintainError> {
+        self.marks = self.bundles.marks().await?;
+        let leases = scheduler.state.leases("pipelines/").await?;
+        let live: BTreeSet<RunId> =
+            leases.into_iter().filter(|lease| lease.in_force).filter_map(|lease| lease.holder.run_id).collect();
+        let reader = BundleReader::new(Arc::new(self.bundles.clone()));
+        let mut run_ids: BTreeSet<RunId> = reader.run_ids().await?.into_iter().collect();
+        run_ids.extend(live.iter().cloned());
+        self.runs.retain(|run, known| run_ids.contains(run) && !known.active);
+        let unread: Vec<RunId> = run_ids.into_iter().filter(|run| !self.runs.contains_key(run)).collect();
+        let reads: Vec<_> = unread.into_iter().map(|run| pinned_run(&reader, run, &live)).collect();
+        let read: Vec<Option<(RunId, PinnedRun)>> = stream::iter(reads).buffer_unordered(AT_ONCE).try_collect().await?;
+        self.runs.extend(read.into_iter().flatten());
+        Ok(())
     }
 
     /// What keeps versions of the table at `location`.
@@ -86,7 +99,7 @@ impl Holds {
         // The newest first.
         let mut seen: BTreeMap<&PipelineName, u64> = BTreeMap::new();
         let mut held = Vec::new();
-        for run in &self.runs {
+        for (id, run) in self.runs.iter().rev() {
             let earlier = seen.entry(&run.pipeline).or_default();
             *earlier += 1;
             let is_newest = *earlier == 1;
@@ -101,8 +114,8 @@ impl Holds {
                 version,
                 and_later,
                 by: match run.active {
-                    true => PinHolder::ActiveRun { run: run.run.clone() },
-                    false => PinHolder::KeptRun { run: run.run.clone() },
+                    true => PinHolder::ActiveRun { run: id.clone() },
+                    false => PinHolder::KeptRun { run: id.clone() },
                 },
             }));
         }
@@ -131,7 +144,7 @@ async fn pinned_run(
     reader: &BundleReader,
     run: RunId,
     live: &BTreeSet<RunId>,
-) -> Result<Option<PinnedRun>, MaintainError> {
+) -> Result<Option<(RunId, PinnedRun)>, MaintainError> {
     let record: RunRecord = match reader.run(&run, live).await {
         Ok(record) => record,
         Err(RecordError::NoSuchRun { .. }) => return Ok(None),
@@ -139,5 +152,5 @@ async fn pinned_run(
     };
     let pins = reader.pins(&run).await?.unwrap_or_default();
     let active = live.contains(&run);
-    Ok(Some(PinnedRun { run, pipeline: record.pipeline, started_at: record.started_at, active, pins }))
+    Ok(Some((run, PinnedRun { pipeline: record.pipeline, started_at: record.started_at, active, pins })))
 }

@@ -57,6 +57,7 @@ pub async fn maintain(
     let tables = tables::chosen(&request.plan)?;
     let mut turn = Turn {
         scheduler,
+        holds: None,
         budget: request.plan.graph.stages.first().and_then(|stage| request.plan.graph.maintenance_of(stage).max_bytes),
         request: &request,
         bundles: BundleStore::open(scheduler.sessions.stores(), request.plan.home.root())?,
@@ -84,6 +85,8 @@ struct Turn<'t> {
     cancel: CancellationToken,
     /// Bytes that may still be rewritten.
     budget: Option<u64>,
+    /// What keeps versions; nothing until the first table is looked at.
+    holds: Option<Holds>,
 }
 
 /// A table as it was looked at, and what is decided about it.
@@ -142,7 +145,7 @@ impl Turn<'_> {
         }
     }
 
-    async fn planned(&self, table: &Maintained) -> Result<Option<TableMaintenance>, MaintainError> {
+    async fn planned(&mut self, table: &Maintained) -> Result<Option<TableMaintenance>, MaintainError> {
         let memory = self.bundles.table_memory(&gate::table_key(&table.location)).await?;
         let Some(looked) = self.look(table, &memory).await? else { return Ok(None) };
         self.tell_planned(table, &looked.plan);
@@ -251,14 +254,19 @@ impl Turn<'_> {
     }
 
     /// Looks at a table and decides about it; `None` if there is none.
-    async fn look(&self, table: &Maintained, memory: &TableMemory) -> Result<Option<Looked>, MaintainError> {
+    async fn look(&mut self, table: &Maintained, memory: &TableMemory) -> Result<Option<Looked>, MaintainError> {
         let stores = self.scheduler.sessions.stores();
         let now = Utc::now();
         let Some((facts, pinned)) = table_facts(&table.location, &table.app_id, stores).await? else {
             return Ok(None);
         };
-        let holds = Holds::read(self.scheduler, &self.request.plan).await?;
+        let mut holds = match self.holds.take() {
+            Some(holds) => holds,
+            None => Holds::of_project(self.scheduler, &self.request.plan).await?,
+        };
+        holds.refresh(self.scheduler).await?;
         let mut held = holds.of(&table.location, &table.policy.keep, now);
+        self.holds = Some(holds);
         if let Some(version) = facts.log.last_run.filter(|_| facts.log.changed_since) {
             held.push(KeptVersion { version, and_later: true, by: PinHolder::Cursor { stage: table.name.clone() } });
         }

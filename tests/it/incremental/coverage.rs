@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use windlass_evidence::artifact::StageLineage;
 use windlass_project::strategy::Strategy;
 
-use super::sequence::OUTSIDE;
+use super::sequence::{MAINTENANCE, OUTSIDE};
 
 /// Counts of what has been covered.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ pub(super) struct Coverage {
     pub(super) killed: u64,
     /// Stages that were correctly refused because of their keys.
     pub(super) keys_refused: u64,
-    /// External events: cursors set back, commits of others, invalid keys.
+    /// External events (cursors set back, commits of others, invalid keys), and maintenance.
     pub(super) outside: BTreeMap<&'static str, u64>,
 }
 
@@ -83,6 +83,8 @@ impl Coverage {
             let outside = OUTSIDE.iter().filter(|what| !self.outside.contains_key(*what));
             missing.extend(outside.map(|what| (*what).to_owned()));
         }
+        let maintenance = MAINTENANCE.iter().filter(|what| !self.outside.contains_key(*what));
+        missing.extend(maintenance.map(|what| (*what).to_owned()));
         if self.keys_refused == 0 {
             missing.push("a stage that was refused because of its keys".to_owned());
         }

@@ -45,6 +45,7 @@ pub(super) struct Pipeline {
     pub(super) sources: Vec<Source>,
     pub(super) stages: Vec<StageDef>,
     name: String,
+    seed: u64,
     partitions: usize,
     /// Whether its sources hold -0.0 and NaN.
     pub(super) odd_floats: bool,
@@ -135,7 +136,7 @@ impl Pipeline {
         let relations = sources.iter().map(|source| source.relation.clone()).collect();
         let stages = stages(relations, random);
         let name = format!("sequence_{seed}");
-        let pipeline = Self { dir: dir.to_owned(), sources, stages, name, partitions, odd_floats };
+        let pipeline = Self { dir: dir.to_owned(), sources, stages, name, seed, partitions, odd_floats };
         (pipeline, reported)
     }
 
@@ -147,6 +148,7 @@ impl Pipeline {
         // Batches are as small as the tables, so that operators see several.
         writeln!(manifest, "session: {{ target_partitions: {}, batch_size: {BATCH_SIZE} }}", self.partitions).unwrap();
         manifest.push_str("run: { max_parallel_stages: 2, retries: 1 }\n");
+        manifest.push_str(&self.maintenance());
         fs::write(self.dir.join("windlass.yaml"), manifest).unwrap();
         for stage in &self.stages {
             fs::write(self.dir.join(format!("stages/{}.sql", stage.name)), stage.text()).unwrap();
@@ -155,6 +157,25 @@ impl Pipeline {
             let problems = error.problems().map(ToString::to_string).unwrap_or_default();
             panic!("the generated project is refused: {error}\n{problems}")
         })
+    }
+
+    /// A policy of maintenance under which nothing stays by its age, and which the seed decides otherwise.
+    fn maintenance(&self) -> String {
+        let pick = |of: u64, values: [&'static str; 2]| values[(self.seed / of % 2) as usize];
+        format!(
+            "maintenance:\n  optimize: {{ small_files: {}, deleted_ratio: {} }}\n  vacuum: {{ retention: 0s, full_every: {} }}\n  \
+             checkpoint_every: {}\n  log_retention: 0s\n  keep: {{ runs: 1, days: 0 }}\n  readers: {}\n",
+            pick(1, ["1", "3"]),
+            pick(2, ["0.01", "0.5"]),
+            pick(4, ["0s", "1d"]),
+            pick(8, ["3", "20"]),
+            pick(16, ["deletion_vectors", "any"]),
+        )
+    }
+
+    /// Its name.
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// The table of a stage.

@@ -1,5 +1,6 @@
 //! One random sequence: alternating changes of the sources and runs, and the checks after each run.
 
+mod maintenance;
 mod outside;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ use windlass_evidence::artifact::{Refresh, RunRecord, RunStatus, StageLineage, S
 use windlass_project::strategy::Strategy;
 use windlass_storage::Location;
 
+pub(super) use maintenance::MAINTENANCE;
 pub(super) use outside::OUTSIDE;
 
 use super::INCREMENTAL;
@@ -58,6 +60,10 @@ pub(super) struct Sequence<'a> {
     cursor_reset: BTreeSet<String>,
     /// The stages whose tables another program has written to since their last commit.
     foreign: BTreeSet<String>,
+    /// The versions that are pinned or tagged.
+    marked: Vec<maintenance::Marked>,
+    /// How many there have been.
+    marks_made: u32,
     /// Whether anything has changed since the last whole run.
     dirty: bool,
     /// Whether a run was interrupted, so that tables may reflect different points in time.
@@ -86,6 +92,8 @@ impl<'a> Sequence<'a> {
             settled: BTreeSet::new(),
             cursor_reset: BTreeSet::new(),
             foreign: BTreeSet::new(),
+            marked: Vec::new(),
+            marks_made: 0,
             dirty: true,
             broken: false,
             trace,
@@ -105,8 +113,12 @@ impl<'a> Sequence<'a> {
             if self.random.random_bool(0.12) {
                 self.redefine();
             }
+            self.maintain_perhaps().await?;
             if INCREMENTAL {
                 self.meet_the_outside().await?;
+            }
+            if self.random.random_bool(0.2) {
+                self.maintain_perhaps().await?;
             }
             match self.random.random_range(0..100) {
                 0..6 => self.cancelled_run().await?,
@@ -121,6 +133,7 @@ impl<'a> Sequence<'a> {
                 self.whole_run(false).await?;
             }
         }
+        self.check_marks().await?;
         self.ask_windlass().await
     }
 
