@@ -105,6 +105,7 @@ impl Turn<'_> {
             dry_run: self.request.dry_run,
             started_at: Utc::now(),
             ended_at: None,
+            stopped: false,
             tables: Vec::new(),
         };
         for table in tables {
@@ -118,6 +119,7 @@ impl Turn<'_> {
             }
         }
         record.ended_at = Some(Utc::now());
+        record.stopped = self.cancel.is_cancelled();
         if !self.request.dry_run {
             self.bundles.write_maintenance(&record).await?;
         }

@@ -9,7 +9,7 @@ use windlass_evidence::artifact::CleanKind;
 use windlass_process::{abandoned_work_folders, remove_abandoned_work_folder};
 
 use super::error::CleanError;
-use super::folder::{Size, local_size};
+use super::folder::local_size;
 use super::item::{Found, Remove};
 use crate::home::Home;
 

@@ -23,6 +23,9 @@ pub struct MaintenanceRecord {
     pub started_at: DateTime<Utc>,
     /// When it ended; none if it was cut off.
     pub ended_at: Option<DateTime<Utc>>,
+    /// Whether it was stopped before it had looked at all tables: by hand, by a run, or because a lease was lost.
+    #[serde(default)]
+    pub stopped: bool,
     /// The tables, in the order of the project.
     pub tables: Vec<TableMaintenance>,
 }

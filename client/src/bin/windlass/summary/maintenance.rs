@@ -31,7 +31,11 @@ pub(crate) fn summary(record: &MaintenanceRecord, details: bool, layout: Layout)
 
 /// Whether an action failed, or a table could not be looked at.
 pub(crate) fn has_failed(record: &MaintenanceRecord) -> bool {
-    record.tables.iter().any(|table| table.failure.is_some() || outcomes(table).any(|(_, end)| end.failure.is_some()))
+    record.stopped
+        || record
+            .tables
+            .iter()
+            .any(|table| table.failure.is_some() || outcomes(table).any(|(_, end)| end.failure.is_some()))
 }
 
 /// What an action that succeeded has done.
@@ -211,6 +215,9 @@ fn totals(record: &MaintenanceRecord) -> String {
     let troubles = [(failed, "action", "failed"), (open, "action", "not done"), (unseen, "table", "not maintained")];
     for (number, thing, trouble) in troubles.into_iter().filter(|(number, ..)| *number > 0) {
         parts.push(format!("{} {trouble}", counted(number, thing)));
+    }
+    if record.stopped {
+        parts.push("stopped before the end".to_owned());
     }
     let took = record.ended_at.map(|ended| (ended - record.started_at).num_milliseconds());
     let took = took.and_then(|ms| u64::try_from(ms).ok()).map(|ms| format!(" in {}", duration(ms)));

@@ -45,6 +45,7 @@ fn turn(dry_run: bool, tables: Vec<TableMaintenance>) -> MaintenanceRecord {
         dry_run,
         started_at,
         ended_at: Some(started_at + std::time::Duration::from_millis(3_200)),
+        stopped: false,
         tables,
     }
 }
