@@ -64,7 +64,7 @@ pub(crate) enum CommandError {
         failed: usize,
     },
     /// Something of a home was not removed, which has already been printed.
-    #[error("{} could not be removed", output::things(*.failed, "item"))]
+    #[error("{} could not be removed", output::counted(*.failed, "item"))]
     NotCleaned {
         /// How many items were not.
         failed: usize,

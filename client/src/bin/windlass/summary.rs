@@ -153,10 +153,10 @@ fn totals(record: &RunRecord) -> String {
         false => sentence.push_str(&format!(": {} written", counted(rows, "row"))),
     }
     let replaced = ran.iter().filter(|stage| is_replaced(stage)).count();
-    let counted: Vec<&StageReceipt> =
+    let told: Vec<&StageReceipt> =
         ran.iter().filter(|stage| !is_replaced(stage)).filter_map(|stage| lasting(stage)).collect();
-    if !counted.is_empty() {
-        let changed: Option<u64> = counted.iter().map(|receipt| receipt.changed_rows).sum();
+    if !told.is_empty() {
+        let changed: Option<u64> = told.iter().map(|receipt| receipt.changed_rows).sum();
         sentence.push_str(&format!(", {} changed", or_unknown(changed, count)));
     }
     if replaced > 0 {

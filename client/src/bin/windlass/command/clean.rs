@@ -6,7 +6,7 @@ use windlass_evidence::artifact::{CleanItem, CleanRecord, CleanTotal};
 use super::{open_project, start, start_reading};
 use crate::args::{CleanArgs, Global, Output};
 use crate::failure::CommandError;
-use crate::output::{self, Cell, Layout, Table, Tone, bytes, count, name, number, prose, things, word};
+use crate::output::{self, Cell, Layout, Table, Tone, bytes, count, counted, name, number, prose, word};
 
 /// Removes it, or shows what would be removed.
 pub(crate) async fn run(global: &Global, args: &CleanArgs) -> Result<(), CommandError> {
@@ -77,8 +77,8 @@ fn summary(record: &CleanRecord) -> String {
     let line = |what: &str, total: &CleanTotal| match total.items {
         0 => String::new(),
         items => {
-            let items = things(usize::try_from(items).unwrap_or(usize::MAX), "item");
-            let files = things(usize::try_from(total.files).unwrap_or(usize::MAX), "file");
+            let items = counted(usize::try_from(items).unwrap_or(usize::MAX), "item");
+            let files = counted(usize::try_from(total.files).unwrap_or(usize::MAX), "file");
             format!("{what}: {items}, {files}, {}\n", bytes(total.bytes))
         }
     };
