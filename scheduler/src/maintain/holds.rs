@@ -6,7 +6,9 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
 use windlass_base::ids::{NodeName, PipelineName, RunId, TableVersion};
-use windlass_evidence::artifact::{CursorStatus, KeptVersion, PinHolder, PinsRecord, RunRecord, VersionMark};
+use windlass_evidence::artifact::{
+    CursorStatus, KeptVersion, PinHolder, PinsRecord, RunRecord, RunStatus, VersionMark,
+};
 use windlass_evidence::bundle::{BundleReader, RecordError};
 use windlass_project::maintenance::KeepPolicy;
 use windlass_project::spec::table::Materialize;
@@ -36,6 +38,7 @@ struct PinnedRun {
     pipeline: PipelineName,
     started_at: DateTime<Utc>,
     active: bool,
+    succeeded: bool,
     pins: PinsRecord,
 }
 
@@ -98,19 +101,25 @@ impl Holds {
         let since = days.and_then(|days| now.checked_sub_signed(days)).unwrap_or(DateTime::<Utc>::MIN_UTC);
         // The newest first.
         let mut seen: BTreeMap<&PipelineName, u64> = BTreeMap::new();
+        // Other pipelines that are known to have applied what they have read.
+        let mut applied: BTreeSet<&PipelineName> = BTreeSet::new();
         let mut held = Vec::new();
         for (id, run) in self.runs.iter().rev() {
             let earlier = seen.entry(&run.pipeline).or_default();
             *earlier += 1;
-            let is_newest = *earlier == 1;
-            // What the newest run of another pipeline has read is about where its cursors are, which its own tables tell.
-            let and_later = is_newest && run.pipeline != self.pipeline;
+            let versions = run.pins.pins.iter().filter(|pin| pin.location == place).filter_map(|pin| pin.version);
+            let versions: Vec<TableVersion> = versions.collect();
+            // What the last run of another pipeline that succeeded has read is about where its cursors are, which only its
+            // own tables tell exactly.
+            let and_later = run.pipeline != self.pipeline && !versions.is_empty() && !applied.contains(&run.pipeline);
+            if and_later && run.succeeded {
+                applied.insert(&run.pipeline);
+            }
             let kept = run.active || *earlier <= keep.runs || (keep.days > 0 && run.started_at >= since) || and_later;
             if !kept {
                 continue;
             }
-            let versions = run.pins.pins.iter().filter(|pin| pin.location == place).filter_map(|pin| pin.version);
-            held.extend(versions.map(|version| KeptVersion {
+            held.extend(versions.into_iter().map(|version| KeptVersion {
                 version,
                 and_later,
                 by: match run.active {
@@ -152,5 +161,6 @@ async fn pinned_run(
     };
     let pins = reader.pins(&run).await?.unwrap_or_default();
     let active = live.contains(&run);
-    Ok(Some((run, PinnedRun { pipeline: record.pipeline, started_at: record.started_at, active, pins })))
+    let succeeded = record.status == RunStatus::Succeeded;
+    Ok(Some((run, PinnedRun { pipeline: record.pipeline, started_at: record.started_at, active, succeeded, pins })))
 }

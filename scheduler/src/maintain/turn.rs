@@ -212,8 +212,12 @@ impl Turn<'_> {
         }
         if has_changed {
             // The rewrites have made versions that the removals have to know.
-            let Some(again) = self.look(table, &memory).await? else { return Ok(Some(record)) };
-            looked = again;
+            // What was done stands, whatever cannot be found out afterwards.
+            looked = match self.look(table, &memory).await {
+                Ok(Some(again)) => again,
+                Ok(None) => return Ok(Some(record)),
+                Err(error) => return Ok(Some(TableMaintenance { failure: Some(error.to_failure()), ..record })),
+            };
             record.kept.clone_from(&looked.plan.kept);
             record.actions.retain(|action| !action.kind.removes());
             for step in looked.plan.steps.clone().into_iter().filter(|step| step.action.kind.removes()) {
@@ -224,9 +228,14 @@ impl Turn<'_> {
                 record.actions.push(MaintenanceAction { outcome, ..step.action });
             }
         }
-        self.bundles.write_table_memory(&key, &memory).await?;
+        if let Err(error) = self.bundles.write_table_memory(&key, &memory).await {
+            tracing::warn!(%error, table = %table.name, "it is not remembered what was done; the next turn looks at more");
+        }
         if record.actions.iter().any(|action| action.outcome.is_some()) {
-            record.after = self.look(table, &memory).await?.map(|looked| size(&looked.facts));
+            match self.look(table, &memory).await {
+                Ok(looked) => record.after = looked.map(|looked| size(&looked.facts)),
+                Err(error) => record.failure = Some(error.to_failure()),
+            }
         }
         Ok(Some(record))
     }

@@ -49,6 +49,9 @@ pub struct InputFacts {
     pub to_version: Option<TableVersion>,
     /// The commit by which its log has the version that the last run took in; `None` if the log does not tell any more.
     pub commit: Option<i64>,
+    /// Whether all that was committed to it since the last run leaves its rows as they are, which is known where the stage
+    /// would compute all rows otherwise.
+    pub only_rewritten: bool,
 }
 
 /// The state of an input.
@@ -333,7 +336,7 @@ fn look_at_table(input: &InputFacts, id: &str, version: TableVersion, memory: &T
         let what = format!("data of {name}: its changes from version {first} to {last} are applied once more");
         return Look::Again { cursor: taken, again, what };
     }
-    if taken == version {
+    if taken == version || input.only_rewritten {
         return Look::Same;
     }
     Look::Changed { cursor: Some(taken), what: format!("data of {name}: version {taken} → {version}") }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use windlass_base::error::Failure;
 use windlass_base::ids::{NodeName, TableVersion};
 use windlass_delta::DeltaError;
+use windlass_delta::changes::is_only_rewritten;
 use windlass_delta::cursor::{TableProgress, hash_as_version};
 use windlass_delta::pin::PinnedTable;
 use windlass_project::graph::Stage;
-use windlass_project::spec::table::WriteMode;
+use windlass_project::spec::table::{Incremental, WriteMode};
 use windlass_storage::Stores;
 
 use super::changes::KnownChanges;
@@ -54,19 +55,25 @@ impl IncrementalContext {
     ) -> Result<StageFacts<'_>, PlanError> {
         let mut facts = Vec::with_capacity(self.inputs.len());
         for name in &self.inputs {
-            let (state, commit) = match inputs.get(name) {
+            let (state, commit, only_rewritten) = match inputs.get(name) {
                 Some(Input::Pinned(input)) => match &input.table {
                     Some(table) => {
-                        let commit = self.commit_of(name, table, changes, stores).await;
-                        let commit = commit.map_err(|source| PlanError::Pin { node: name.clone(), source })?;
-                        (InputState::Table { id: table.table_id().to_owned(), version: table.version() }, commit)
+                        let unreadable = |source| PlanError::Pin { node: name.clone(), source };
+                        let commit = self.commit_of(name, table, changes, stores).await.map_err(unreadable)?;
+                        let rewritten = match stage.table.incremental {
+                            Incremental::Off => self.only_rewritten(name, table, stores).await.map_err(unreadable)?,
+                            // Their cursors go on, without reading a row.
+                            Incremental::Auto | Incremental::Strict => false,
+                        };
+                        let state = InputState::Table { id: table.table_id().to_owned(), version: table.version() };
+                        (state, commit, rewritten)
                     }
                     None => {
                         let mark = hash_as_version(input.pin.content_identity.as_deref().unwrap_or_default());
-                        (InputState::Files { mark }, None)
+                        (InputState::Files { mark }, None, false)
                     }
                 },
-                Some(Input::Planned(_)) | None => (InputState::Pending, None),
+                Some(Input::Planned(_)) | None => (InputState::Pending, None, false),
             };
             facts.push(InputFacts {
                 name: name.clone(),
@@ -74,6 +81,7 @@ impl IncrementalContext {
                 from_version: self.from_versions.get(name).copied().map(TableVersion),
                 to_version: self.to_versions.get(name).copied().map(TableVersion),
                 commit,
+                only_rewritten,
             });
         }
         Ok(StageFacts {
@@ -89,6 +97,18 @@ impl IncrementalContext {
             interrupted: self.interrupted,
             keyed: !stage.table.key.is_empty() && stage.table.mode == WriteMode::Overwrite,
         })
+    }
+
+    /// Whether an input has a newer version than the last run has read, with the same rows.
+    async fn only_rewritten(&self, name: &NodeName, table: &PinnedTable, stores: &Stores) -> Result<bool, DeltaError> {
+        let key = (name.clone(), table.table_id().to_owned());
+        let taken = self.memory.as_ref().and_then(|memory| memory.sources.get(&key));
+        match taken.and_then(|taken| u64::try_from(*taken).ok()).map(TableVersion) {
+            Some(taken) if taken < table.version() => {
+                is_only_rewritten(table.location(), taken, table.version(), stores).await
+            }
+            _ => Ok(false),
+        }
     }
 
     /// The commit by which an input's log has the version that the last run took in, if there is one to compare with.

@@ -63,10 +63,17 @@ pub struct CleanRequest {
     pub spill_dir: Option<PathBuf>,
 }
 
-/// What is kept of a project's runs, with what was asked for instead.
-pub fn keep_of(_graph: &PipelineGraph, runs: Option<u64>, days: Option<u64>) -> KeepPolicy {
-    let policy = MaintenancePolicy::default().keep;
-    KeepPolicy { runs: runs.unwrap_or(policy.runs), days: days.unwrap_or(policy.days), ..policy }
+/// What is kept of a project's runs, with what was asked for instead: what the policy of any of its tables keeps, since the
+/// bundle of a run tells what the run has pinned.
+pub fn keep_of(graph: &PipelineGraph, runs: Option<u64>, days: Option<u64>) -> KeepPolicy {
+    let of_tables: Vec<KeepPolicy> = graph.stages.iter().map(|stage| graph.maintenance_of(stage).keep).collect();
+    let default = MaintenancePolicy::default().keep;
+    let most = |of: fn(&KeepPolicy) -> u64| of_tables.iter().map(of).max().unwrap_or(of(&default));
+    KeepPolicy {
+        runs: runs.unwrap_or_else(|| most(|keep| keep.runs)),
+        days: days.unwrap_or_else(|| most(|keep| keep.days)),
+        versions: Vec::new(),
+    }
 }
 
 /// Finds what is not needed any more in the home of a project, and removes it unless that is a dry run. What cannot be

@@ -10,7 +10,14 @@ fn parts() -> CodeParts {
 
 fn table(version: u64) -> InputFacts {
     let state = InputState::Table { id: "a".to_owned(), version: TableVersion(version) };
-    InputFacts { name: NodeName::new("orders"), state, from_version: None, to_version: None, commit: None }
+    InputFacts {
+        name: NodeName::new("orders"),
+        state,
+        from_version: None,
+        to_version: None,
+        commit: None,
+        only_rewritten: false,
+    }
 }
 
 fn memory(cursor: i64) -> TableProgress {

@@ -26,7 +26,7 @@ use windlass_base::identity::ScanIdentity;
 use windlass_base::ids::TableVersion;
 use windlass_storage::{Location, Stores};
 
-use super::log::log_store;
+use super::log::{Action, CommitFile, log_store};
 use super::pin::{described, without_metadata};
 use super::scan::ScanOptions;
 use super::scan::column_mapping::ColumnMapping;
@@ -98,6 +98,38 @@ pub async fn changes_between(
         parts.push(Changes { location, range, schema, mapping, files });
     }
     Ok(TableChanges { parts: parts.into() })
+}
+
+/// Commits that are read to find out whether a table was only rewritten; among more, some will have changed rows.
+const MOST_REWRITES: u64 = 100;
+
+/// Whether the commits after version `after` of the table at `location`, up to and with version `to`, have changed neither its
+/// rows nor its definition: a compacted table has a new version with the same rows. False if a commit is gone.
+///
+/// # Errors
+/// [`DeltaError::Log`] if the store fails, [`ReadError`] if a commit is damaged.
+pub async fn is_only_rewritten(
+    location: &Location,
+    after: TableVersion,
+    to: TableVersion,
+    stores: &Stores,
+) -> Result<bool, DeltaError> {
+    if to.0.saturating_sub(after.0) > MOST_REWRITES {
+        return Ok(false);
+    }
+    let log = log_store(location, stores)?;
+    // The newest is the likeliest to tell.
+    for version in (after.0 + 1..=to.0).rev() {
+        let Some(commit) = CommitFile::read(location, &log, version).await? else { return Ok(false) };
+        for action in commit.actions() {
+            match action? {
+                Action::Add(file) | Action::Remove(file) if file.data_change => return Ok(false),
+                Action::Metadata(_) | Action::Protocol(_) => return Ok(false),
+                _ => {}
+            }
+        }
+    }
+    Ok(true)
 }
 
 impl TableChanges {

@@ -55,7 +55,7 @@ impl Sequence<'_> {
         }
     }
 
-    fn met(&mut self, what: &'static str) {
+    pub(super) fn met(&mut self, what: &'static str) {
         *self.coverage.outside.entry(what).or_default() += 1;
     }
 
