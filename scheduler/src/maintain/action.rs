@@ -5,11 +5,12 @@ use std::time::Instant;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 use windlass_base::error::Failure;
-use windlass_base::ids::{NodeName, RunId};
+use windlass_base::ids::RunId;
 use windlass_delta::maintenance::{Candidates, Removed, checkpoint, clean_log, find_garbage, remove};
 use windlass_delta::pin::PinnedTable;
 use windlass_evidence::artifact::{ActionOutcome, MaintenanceAction, MaintenanceEvent};
 
+use super::error::ActionError;
 use super::plan::{Vacuum, Work};
 use super::rewrite::{Rewriter, commit_info};
 use super::tables::Maintained;
@@ -45,7 +46,7 @@ impl ActionContext<'_> {
         let started = Instant::now();
         let mut outcome = ActionOutcome::default();
         let done = match self.cancel.is_cancelled() {
-            true => Err(stopped(table)),
+            true => Err(self.stopped()),
             false => self.do_work(action, work, memory, &mut outcome).await,
         };
         outcome.failure = done.err();
@@ -124,31 +125,20 @@ impl ActionContext<'_> {
         outcome.files_removed += removed.files;
         outcome.bytes_removed += removed.bytes;
         if let Some((count, reason)) = removed.failed {
-            return Err(Failure {
-                code: "WL0687".to_owned(),
-                message: format!("{count} of the files of `{}` cannot be removed: {reason}", self.table.name),
-                help: Some("check that this process may remove files there; the next turn tries again".to_owned()),
-                retryable: true,
-            });
+            return Err(ActionError::NotRemoved { table: self.table.name.clone(), files: count, reason }.into());
         }
         match self.cancel.is_cancelled() {
-            true => Err(stopped(&self.table.name)),
+            true => Err(self.stopped()),
             false => Ok(()),
         }
+    }
+
+    fn stopped(&self) -> Failure {
+        ActionError::Stopped { table: self.table.name.clone() }.into()
     }
 
     fn tell(&self, event: MaintenanceEvent) {
         // Nobody has to listen.
         let _ = self.watcher.send(event);
-    }
-}
-
-/// The action was stopped.
-pub(super) fn stopped(table: &NodeName) -> Failure {
-    Failure {
-        code: "WL0688".to_owned(),
-        message: format!("the maintenance of `{table}` was stopped"),
-        help: Some("what was done stands; the next turn does the rest".to_owned()),
-        retryable: true,
     }
 }

@@ -1,6 +1,7 @@
 //! Why maintenance, a pin or a tag was refused. An action that fails is not one of these: the record tells of it.
 
 use windlass_base::coded;
+use windlass_base::count::counted;
 use windlass_base::ids::{NodeName, TableVersion};
 use windlass_delta::DeltaError;
 use windlass_evidence::bundle::RecordError;
@@ -92,5 +93,42 @@ coded! {
         MarkTaken => "WL0682", "choose another name, or release the pin or remove the tag first";
         Incomplete => "WL0684", "keep a newer version: the newest is always whole";
         NoTable { help } => "WL0685", help.as_deref().unwrap_or("`windlass tables` lists the tables");
+    }
+}
+
+/// Why an action on a table did not succeed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ActionError {
+    /// Others have changed files that were rewritten meanwhile.
+    #[error("the files of `{table}` that were rewritten are not used: {reason}")]
+    Conflicted {
+        /// The table.
+        table: NodeName,
+        /// What the others changed.
+        reason: String,
+    },
+    /// The store refuses to remove files.
+    #[error("{} of `{table}` cannot be removed: {reason}", counted(*files, "file"))]
+    NotRemoved {
+        /// The table.
+        table: NodeName,
+        /// How many files.
+        files: u64,
+        /// What the store said of the first.
+        reason: String,
+    },
+    /// The turn was stopped.
+    #[error("the maintenance of `{table}` was stopped")]
+    Stopped {
+        /// The table.
+        table: NodeName,
+    },
+}
+
+coded! {
+    ActionError {
+        Conflicted => "WL0686" retry, "nothing is lost; the next turn looks at the table again";
+        NotRemoved => "WL0687" retry, "check that this process may remove files there; the next turn tries again";
+        Stopped => "WL0688" retry, "what was done stands; the next turn does the rest";
     }
 }

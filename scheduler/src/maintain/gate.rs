@@ -4,19 +4,24 @@
 //! the leases: so either the turn sees the pins, or the run sees the turn and waits for its end before it reads a row.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::Utc;
+use parking_lot::Mutex;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use windlass_base::ids::RunId;
 use windlass_storage::Location;
 
 use crate::Scheduler;
 use crate::home::folder_name;
-use crate::state::{Lease, LeaseHeld, LeaseHolder, ProcessIdentity, StateError};
+use crate::state::{Lease, LeaseHeld, LeaseHolder, ProcessIdentity, RenewOutcome, StateError, StateStore};
 
 /// What the names of the leases begin with.
 const PREFIX: &str = "maintenance/";
-/// How long a lease lasts without being renewed. Its holder renews it between two steps.
-pub(super) const TTL: Duration = Duration::from_secs(120);
+/// How long a lease lasts without being renewed.
+const TTL: Duration = Duration::from_secs(120);
 /// How often a run looks whether a turn has ended.
 const PERIOD: Duration = Duration::from_millis(200);
 
@@ -25,19 +30,62 @@ pub(super) fn table_key(location: &Location) -> String {
     folder_name(&location.real())
 }
 
-/// Takes the lease of a table.
-///
-/// # Errors
-/// [`StateError`] if the state store fails; who has it, if somebody has.
-pub(super) async fn take(
-    scheduler: &Scheduler,
-    location: &Location,
-    turn: &RunId,
-    note: &str,
-) -> Result<Result<Lease, LeaseHeld>, StateError> {
-    let holder = LeaseHolder { who: ProcessIdentity::current(), run_id: Some(turn.clone()), note: note.to_owned() };
-    let name = format!("{PREFIX}{}", table_key(location));
-    Ok(scheduler.state.acquire_lease(&name, &holder, TTL).await?.granted())
+/// The lease of a table, renewed until it is released.
+pub(super) struct TableLease {
+    state: Arc<dyn StateStore>,
+    lease: Arc<Mutex<Lease>>,
+    keeper: JoinHandle<()>,
+}
+
+impl TableLease {
+    /// Takes the lease of the table at `location`; who has it, if somebody has. `lost` fires if it is lost before it is
+    /// released.
+    ///
+    /// # Errors
+    /// [`StateError`] if the state store fails.
+    pub(super) async fn take(
+        scheduler: &Scheduler,
+        location: &Location,
+        turn: &RunId,
+        note: &str,
+        lost: CancellationToken,
+    ) -> Result<Result<Self, LeaseHeld>, StateError> {
+        let holder = LeaseHolder { who: ProcessIdentity::current(), run_id: Some(turn.clone()), note: note.to_owned() };
+        let name = format!("{PREFIX}{}", table_key(location));
+        let state = Arc::clone(&scheduler.state);
+        let lease = match state.acquire_lease(&name, &holder, TTL).await?.granted() {
+            Ok(lease) => Arc::new(Mutex::new(lease)),
+            Err(held) => return Ok(Err(held)),
+        };
+        let keeper = tokio::spawn(keep(Arc::clone(&state), Arc::clone(&lease), lost));
+        Ok(Ok(Self { state, lease, keeper }))
+    }
+
+    /// Gives it back. If that fails, it ends by itself.
+    pub(super) async fn release(self) {
+        self.keeper.abort();
+        // The grant that is given back must be the newest.
+        let _ = self.keeper.await;
+        let lease = self.lease.lock().clone();
+        if let Err(error) = self.state.release_lease(&lease).await {
+            tracing::warn!(%error, "the lease of a table cannot be released; it ends by itself");
+        }
+    }
+}
+
+/// Renews a lease until it is lost.
+async fn keep(state: Arc<dyn StateStore>, lease: Arc<Mutex<Lease>>, lost: CancellationToken) {
+    loop {
+        tokio::time::sleep(TTL / 4).await;
+        let held = lease.lock().clone();
+        match state.renew_lease(&held, TTL).await {
+            Ok(RenewOutcome::Renewed(renewed)) => *lease.lock() = renewed,
+            Ok(RenewOutcome::Lost) => return lost.cancel(),
+            // The store may be back in time.
+            Err(_) if Utc::now() < held.expires_at => {}
+            Err(_) => return lost.cancel(),
+        }
+    }
 }
 
 /// Waits until none of the tables at `locations` is being maintained; whether one was.

@@ -1,6 +1,7 @@
 //! Pins and tags: versions of tables that people keep.
 
 use chrono::{DateTime, Utc};
+use tokio_util::sync::CancellationToken;
 use windlass_base::ids::{NodeName, TableVersion};
 use windlass_base::suggest::did_you_mean;
 use windlass_delta::maintenance::missing_files;
@@ -9,7 +10,8 @@ use windlass_evidence::artifact::VersionMark;
 use windlass_project::spec::source::PinAt;
 use windlass_storage::Location;
 
-use super::{MaintainError, gate, tables};
+use super::gate::TableLease;
+use super::{MaintainError, tables};
 use crate::Scheduler;
 use crate::home::Home;
 use crate::plan::PlanRequest;
@@ -57,12 +59,11 @@ pub async fn set_mark(
         return Err(MaintainError::NoTable { table: mark.table, help });
     };
     // A turn that has asked already what keeps versions must not miss this one.
-    let lease = gate::take(scheduler, &table.location, &request.run, "a pin is set").await?;
+    let lost = CancellationToken::new();
+    let lease = TableLease::take(scheduler, &table.location, &request.run, "a pin is set", lost).await?;
     let lease = lease.map_err(|held| MaintainError::Held { table: table.name.clone(), held: Box::new(held) })?;
     let set = set(scheduler, request, mark, &table.location).await;
-    if let Err(error) = scheduler.state.release_lease(&lease).await {
-        tracing::warn!(%error, "a lease cannot be released; it ends by itself");
-    }
+    lease.release().await;
     set
 }
 

@@ -13,7 +13,7 @@ use datafusion::physical_plan::PhysicalExpr;
 use datafusion::prelude::SessionContext;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
-use windlass_base::error::Failure;
+use windlass_base::error::{Coded, Failure};
 use windlass_base::ids::NodeName;
 use windlass_delta::maintenance::{RewriteOutcome, RewriteRequest, bins, layout_mark, rewrite, rewrite_plan};
 use windlass_delta::pin::PinnedTable;
@@ -22,13 +22,12 @@ use windlass_delta::write::{StagedFiles, WriteSpec};
 use windlass_engine::function::exact::zorder_key;
 use windlass_evidence::artifact::ActionOutcome;
 
-use super::action::stopped;
+use super::error::ActionError;
 use super::plan::{Bin, Rewrite};
 use crate::Scheduler;
 use crate::execute::JobRequest;
 use crate::plan::{PlanError, physical_query};
 use crate::planning::heavily;
-use windlass_base::error::Coded;
 
 /// Bins that are committed together: what a turn has done by then stands if it is cut off.
 const BINS_A_COMMIT: usize = 256;
@@ -111,12 +110,9 @@ impl Rewriter<'_> {
                 outcome.bytes_added += bytes_added;
                 Ok(())
             }
-            RewriteOutcome::Conflicted { reason } => Err(Failure {
-                code: "WL0686".to_owned(),
-                message: format!("the files of `{}` that were rewritten are not used: {reason}", self.name),
-                help: Some("nothing is lost; the next turn looks at the table again".to_owned()),
-                retryable: true,
-            }),
+            RewriteOutcome::Conflicted { reason } => {
+                Err(ActionError::Conflicted { table: self.name.clone(), reason }.into())
+            }
         }
     }
 
@@ -142,7 +138,7 @@ impl Rewriter<'_> {
             finished = job.wait() => finished?,
             () = self.cancel.cancelled() => {
                 job.cancel().await;
-                return Err(stopped(self.name));
+                return Err(ActionError::Stopped { table: self.name.clone() }.into());
             }
         };
         Ok(finished.collect().await?)

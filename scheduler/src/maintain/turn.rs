@@ -13,20 +13,20 @@ use windlass_base::error::{Coded, Failure};
 use windlass_delta::maintenance::{TableFacts, table_facts};
 use windlass_delta::pin::PinnedTable;
 use windlass_evidence::artifact::{
-    KeptVersion, MAINTENANCE_FORMAT, MaintenanceAction, MaintenanceEvent, MaintenanceKind, MaintenanceRecord,
-    PinHolder, TableMaintenance, TableSize,
+    ActionOutcome, KeptVersion, MAINTENANCE_FORMAT, MaintenanceAction, MaintenanceEvent, MaintenanceKind,
+    MaintenanceRecord, PinHolder, TableMaintenance, TableSize,
 };
 
+use super::MaintainError;
 use super::action::ActionContext;
+use super::gate::{TableLease, table_key};
 use super::holds::Holds;
 use super::plan::{MaintenanceFacts, PlannedAction, TablePlan, Work, plan};
 use super::tables::{self, Maintained};
-use super::{MaintainError, gate};
 use crate::Scheduler;
 use crate::plan::PlanRequest;
 use crate::record::{BundleStore, TableMemory};
 use crate::run::Leases;
-use crate::state::RenewOutcome;
 
 /// What to maintain, and how.
 #[derive(Debug, Clone)]
@@ -148,41 +148,20 @@ impl Turn<'_> {
     }
 
     async fn planned(&mut self, table: &Maintained) -> Result<Option<TableMaintenance>, MaintainError> {
-        let memory = self.bundles.table_memory(&gate::table_key(&table.location)).await?;
+        let memory = self.bundles.table_memory(&table_key(&table.location)).await?;
         let Some(looked) = self.look(table, &memory).await? else { return Ok(None) };
         self.tell_planned(table, &looked.plan);
         Ok(Some(record_of(table, &looked)))
     }
 
     async fn maintained(&mut self, table: &Maintained) -> Result<Option<TableMaintenance>, MaintainError> {
-        let lease = gate::take(self.scheduler, &table.location, &self.request.plan.run, "windlass maintain").await?;
-        let mut lease =
-            lease.map_err(|held| MaintainError::Held { table: table.name.clone(), held: Box::new(held) })?;
-        // A step may take longer than a lease lasts: it is renewed beside it, and the step ends if it is lost.
-        let (state, lost) = (std::sync::Arc::clone(&self.scheduler.state), self.cancel.child_token());
-        let renewal = {
-            let (state, lost, mut lease) = (std::sync::Arc::clone(&state), lost.clone(), lease.clone());
-            tokio::spawn(async move {
-                loop {
-                    tokio::time::sleep(gate::TTL / 4).await;
-                    match state.renew_lease(&lease, gate::TTL).await {
-                        Ok(RenewOutcome::Renewed(renewed)) => lease = renewed,
-                        Ok(RenewOutcome::Lost) => return lost.cancel(),
-                        Err(_) if Utc::now() < lease.expires_at => {}
-                        Err(_) => return lost.cancel(),
-                    }
-                }
-            })
-        };
+        // A step ends when the lease is lost.
+        let lost = self.cancel.child_token();
+        let (turn, location) = (&self.request.plan.run, &table.location);
+        let lease = TableLease::take(self.scheduler, location, turn, "windlass maintain", lost.clone()).await?;
+        let lease = lease.map_err(|held| MaintainError::Held { table: table.name.clone(), held: Box::new(held) })?;
         let done = self.work(table, &lost).await;
-        renewal.abort();
-        // The newest grant is not known here; the name and the holder tell the store whose it is.
-        if let Ok(RenewOutcome::Renewed(renewed)) = state.renew_lease(&lease, gate::TTL).await {
-            lease = renewed;
-        }
-        if let Err(error) = state.release_lease(&lease).await {
-            tracing::warn!(%error, "a lease cannot be released; it ends by itself");
-        }
+        lease.release().await;
         done
     }
 
@@ -192,7 +171,7 @@ impl Turn<'_> {
         table: &Maintained,
         cancel: &CancellationToken,
     ) -> Result<Option<TableMaintenance>, MaintainError> {
-        let key = gate::table_key(&table.location);
+        let key = table_key(&table.location);
         let mut memory = self.bundles.table_memory(&key).await?;
         let Some(mut looked) = self.look(table, &memory).await? else { return Ok(None) };
         self.tell_planned(table, &looked.plan);
@@ -248,7 +227,7 @@ impl Turn<'_> {
         step: &PlannedAction,
         work: &Work,
         memory: &mut TableMemory,
-    ) -> windlass_evidence::artifact::ActionOutcome {
+    ) -> ActionOutcome {
         let context = ActionContext {
             scheduler: self.scheduler,
             turn: &self.request.plan.run,

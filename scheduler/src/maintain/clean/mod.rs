@@ -136,7 +136,8 @@ async fn find(
     writers: &(dyn Fn() -> BTreeSet<RunId> + Send + Sync),
 ) -> Result<Vec<Found>, CleanError> {
     let (home, stores) = (&request.plan.home, scheduler.sessions.stores());
-    let reader = BundleReader::new(Arc::new(BundleStore::open(stores, home.root())?));
+    let bundles = BundleStore::open(stores, home.root())?;
+    let reader = BundleReader::new(Arc::new(bundles.clone()));
     let last_of_tables = tables::last_runs(&request.plan, stores).await?;
     let with_bundle = reader.run_ids().await?;
     let with_cache = caches::runs_with_cache(stores, &home.caches()).await;
@@ -161,7 +162,8 @@ async fn find(
     if let Some(folder) = &request.spill_dir {
         found.extend(local::spills(folder, SystemTime::now())?);
     }
-    found.extend(tables::orphans(&request.plan, stores, &reader, &active, request.tables).await?);
+    let readers = tables::Readers { bundles: &reader, active: &active, marks: bundles.marks().await?, now: Utc::now() };
+    found.extend(tables::orphans(&request.plan, stores, &readers, request.tables).await?);
     Ok(found)
 }
 

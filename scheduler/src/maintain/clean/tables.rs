@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use chrono::{DateTime, Utc};
 use windlass_base::error::full_message;
 use windlass_base::ids::{AppId, NodeName, PipelineName, RunId};
 use windlass_delta::cursor::{CursorQuery, applications, read_progress};
-use windlass_evidence::artifact::CleanKind;
+use windlass_evidence::artifact::{CleanKind, VersionMark};
 use windlass_evidence::bundle::BundleReader;
 use windlass_project::expect::QUARANTINE_SUFFIX;
 use windlass_project::spec::table::Materialize;
@@ -31,6 +32,32 @@ enum Owner {
     Unknown(String),
 }
 
+/// What may need a table although no stage writes it.
+pub(super) struct Readers<'r> {
+    /// What runs have pinned.
+    pub(super) bundles: &'r BundleReader,
+    /// The active runs.
+    pub(super) active: &'r BTreeSet<RunId>,
+    /// The pins and tags of the home.
+    pub(super) marks: Vec<VersionMark>,
+    /// The time.
+    pub(super) now: DateTime<Utc>,
+}
+
+impl Readers<'_> {
+    /// Who needs a table, in words that follow `but`.
+    async fn of(&self, table: &Location) -> Option<String> {
+        let place = table.to_string();
+        let counts = |mark: &&VersionMark| mark.expires_at.is_none_or(|until| until > self.now);
+        if let Some(mark) = self.marks.iter().filter(counts).find(|mark| mark.location == place) {
+            let what = if mark.tag { "tag" } else { "pin" };
+            return Some(format!("the {what} `{}` keeps a version of it", mark.name));
+        }
+        let run = read_by(table, self.bundles, self.active).await?;
+        Some(format!("run {run}, which is active, reads it"))
+    }
+}
+
 /// The runs that committed last to the tables of the project and their quarantines. `None` if a log cannot be read.
 pub(super) async fn last_runs(request: &PlanRequest, stores: &Stores) -> Result<Option<BTreeSet<RunId>>, CleanError> {
     let mut runs = BTreeSet::new();
@@ -49,12 +76,11 @@ pub(super) async fn last_runs(request: &PlanRequest, stores: &Stores) -> Result<
 }
 
 /// The tables in the home that no stage of the project writes and none of its sources reads. Removed are, with `remove`,
-/// those that are this pipeline's alone and that no active run reads.
+/// those that are this pipeline's alone and that no active run, pin or tag needs.
 pub(super) async fn orphans(
     request: &PlanRequest,
     stores: &Stores,
-    bundles: &BundleReader,
-    active: &BTreeSet<RunId>,
+    readers: &Readers<'_>,
     remove: bool,
 ) -> Result<Vec<Found>, CleanError> {
     let folder = request.home.tables();
@@ -67,8 +93,7 @@ pub(super) async fn orphans(
             continue;
         }
         let owner = owner(&table, &name, &request.graph.name, stores).await;
-        let reader = read_by(&table, bundles, active).await;
-        let (reason, due) = verdict(&name, &owner, reader.as_ref(), remove);
+        let (reason, due) = verdict(&name, &owner, readers.of(&table).await, remove);
         found.push(Found {
             kind: CleanKind::Table,
             location: table.to_string(),
@@ -149,13 +174,13 @@ async fn read_by(table: &Location, bundles: &BundleReader, active: &BTreeSet<Run
 }
 
 /// What is said of a table, and whether it is removed.
-fn verdict(name: &str, owner: &Owner, reader: Option<&RunId>, remove: bool) -> (String, bool) {
+fn verdict(name: &str, owner: &Owner, needed: Option<String>, remove: bool) -> (String, bool) {
     let what = match name.strip_suffix(QUARANTINE_SUFFIX) {
         Some(stage) => format!("the project has no stage `{stage}` with a quarantine any more"),
         None => format!("the project has no stage `{name}` any more"),
     };
-    match (owner, reader) {
-        (Owner::Pipeline, Some(run)) => (format!("{what}, but run {run}, which is active, reads it"), false),
+    match (owner, needed) {
+        (Owner::Pipeline, Some(why)) => (format!("{what}, but {why}"), false),
         (Owner::Pipeline, None) if remove => (what, true),
         (Owner::Pipeline, None) => (format!("{what}; only `--tables` removes it"), false),
         (Owner::Other(reason) | Owner::Unknown(reason), _) => (format!("stays: {reason}"), false),
@@ -181,11 +206,11 @@ mod tests {
 
     #[test]
     fn only_a_table_of_the_pipeline_is_removed_and_only_if_that_is_asked_for() {
-        let run = RunId::from("1");
-        let due = |owner: &Owner, reader: Option<&RunId>, remove: bool| verdict("orders", owner, reader, remove).1;
+        let tag = "the tag `paid` keeps a version of it".to_owned();
+        let due = |owner: &Owner, needed: Option<String>, remove: bool| verdict("orders", owner, needed, remove).1;
         assert!(due(&Owner::Pipeline, None, true));
         assert!(!due(&Owner::Pipeline, None, false));
-        assert!(!due(&Owner::Pipeline, Some(&run), true));
+        assert!(!due(&Owner::Pipeline, Some(tag), true));
         assert!(!due(&Owner::Other("x".to_owned()), None, true));
         assert!(!due(&Owner::Unknown("x".to_owned()), None, true));
     }
