@@ -141,7 +141,13 @@ impl Embedded {
         let cancel = CancellationToken::new();
         let scheduler = Arc::clone(&self.scheduler);
         let stop = cancel.clone();
-        let done = tokio::spawn(async move { Ok(run_pipeline(&scheduler, request, watcher, stop).await?) });
+        let done = tokio::spawn(async move {
+            let plan = request.plan.clone();
+            let record = run_pipeline(&scheduler, request, watcher, stop.clone()).await?;
+            // The process may end as soon as this does. Whatever comes of it, the run has ended as it has.
+            let _ = maintain::after_run(&scheduler, &plan, &record, stop).await;
+            Ok(record)
+        });
         Ok(RunHandle { run_id, bundle, events, cancel, done })
     }
 

@@ -81,7 +81,8 @@ impl RunHandle {
         self.cancel.clone()
     }
 
-    /// Waits for the end of the run. A failed stage is not an error: it is in the record.
+    /// Waits for the end of the run, and if it is embedded, for that of the maintenance that follows it (`after_runs`), which
+    /// the run's token stops as well. A failed stage is not an error: it is in the record.
     ///
     /// # Errors
     /// [`ClientError`] if the run did not start, was aborted, or cannot be followed any more.

@@ -5,7 +5,7 @@ import tomllib
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-WORKLOADS = ("Deployment", "StatefulSet", "Job")
+WORKLOADS = ("Deployment", "StatefulSet", "Job", "CronJob")
 POD_IP = "(the pod's address)"
 QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?")
 FACTORS = {"m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
@@ -106,7 +106,8 @@ class Site:
 
 
 def as_pod(owner):
-    template = owner["spec"]["template"]
+    spec = owner["spec"]["jobTemplate"]["spec"] if owner["kind"] == "CronJob" else owner["spec"]
+    template = spec["template"]
     return Pod(owner, owner["metadata"].get("namespace"), template["metadata"].get("labels", {}), template["spec"])
 
 

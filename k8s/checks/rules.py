@@ -7,6 +7,9 @@ from checks.manifests import POD_IP, quantity, seconds, selects, title, walk
 
 # Seconds that a program gets for leaving after its drain deadline.
 LEAVING = 10
+# A field of a time: a list or range of numbers or names, with a step; and the five of them.
+TIMES = r"(\*|\w[\w,-]*)(/\d+)?"
+SCHEDULE = re.compile(rf"{TIMES}( {TIMES}){{4}}|@(hourly|daily|weekly|monthly|yearly)")
 # Words that the schemas leave open: by the key, or by the key above it and the key.
 WORDS = {
     "protocol": "TCP UDP SCTP",
@@ -15,6 +18,7 @@ WORDS = {
     "policyTypes": "Ingress Egress",
     "operator": "In NotIn Exists DoesNotExist",
     "podManagementPolicy": "OrderedReady Parallel",
+    "concurrencyPolicy": "Allow Forbid Replace",
     "restartPolicy": "Always OnFailure Never",
     "whenUnsatisfiable": "DoNotSchedule ScheduleAnyway",
     "fsGroupChangePolicy": "OnRootMismatch Always",
@@ -281,6 +285,20 @@ def check_lifecycle(site):
             )
 
 
+def check_schedules(site):
+    """What is done again and again has a time, and is not done twice at a time."""
+    for found in site.of("CronJob"):
+        spec = found["spec"]
+        if not SCHEDULE.fullmatch(spec["schedule"]):
+            yield f"{title(found)}: `{spec['schedule']}` is not a schedule, such as 30 2 * * *"
+        if "timeZone" not in spec:
+            yield f"{title(found)}: without timeZone its schedule is in the time zone of the control plane"
+        if spec.get("concurrencyPolicy") != "Forbid":
+            yield f"{title(found)}: its jobs must not overlap: concurrencyPolicy Forbid"
+        if spec["jobTemplate"]["spec"].get("backoffLimit") != 0:
+            yield f"{title(found)}: the next job does what one has left: backoffLimit 0"
+
+
 def check_scaling(site):
     """One autoscaler at most, which alone sets the number; disruption budgets that let something happen."""
     known, executor = site.catalogue["metrics"]["scheduler"], site.program("windlass-executor")
@@ -369,7 +387,7 @@ def check_network(site):
         ("a collector of metrics", ("monitoring", monitoring, {}), {"http"}),
         ("KEDA's operator", ("keda", {"kubernetes.io/metadata.name": "keda"}, {}), {"http"}),
     ]
-    jobs = [pod for pod in site.pods if pod.owner["kind"] == "Job"]
+    jobs = [pod for pod in site.pods if pod.owner["kind"] in ("Job", "CronJob")]
     expected += [(f"the pod of {job.name}", (*home, job.labels), {"api"}) for job in jobs]
     for who, source, allowed in expected:
         for pod in (scheduler, executor):
@@ -391,6 +409,7 @@ CHECKS = [
     check_addresses,
     check_agreement,
     check_lifecycle,
+    check_schedules,
     check_scaling,
     check_network,
 ]

@@ -14,6 +14,7 @@ use windlass_project::graph::Stage;
 use windlass_project::spec::table::Materialize;
 
 use crate::Scheduler;
+use crate::maintain::Origin;
 use crate::plan::cursor_status::{Upstream, Upstreams, cursors, look_at, memory_of};
 use crate::plan::{PlanError, PlanRequest, QueryInputs, table_location};
 use crate::run::{Leases, RunError};
@@ -88,7 +89,8 @@ pub async fn reset_cursor(
     request: &PlanRequest,
     reset: &CursorReset,
 ) -> Result<CursorStatus, ResetError> {
-    let leases = Leases::take(scheduler, request, "windlass cursors reset", CancellationToken::new()).await;
+    let lost = CancellationToken::new();
+    let leases = Leases::take_before(Origin::AfterRun, scheduler, request, "windlass cursors reset", lost).await;
     let leases = leases.map_err(|error| ResetError::Busy(error.into()))?;
     let outcome = reset_with_lease(scheduler, request, reset).await;
     // Trouble is in the log of the process: a reset that was made stands.

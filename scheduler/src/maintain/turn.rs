@@ -23,6 +23,7 @@ use super::gate::{TableLease, table_key};
 use super::holds::Holds;
 use super::plan::{MaintenanceFacts, PlannedAction, TablePlan, Work, plan};
 use super::tables::{self, Maintained};
+use super::turns::Origin;
 use crate::Scheduler;
 use crate::plan::PlanRequest;
 use crate::record::{BundleStore, TableMemory};
@@ -53,6 +54,17 @@ pub async fn maintain(
     watcher: UnboundedSender<MaintenanceEvent>,
     cancel: CancellationToken,
 ) -> Result<MaintenanceRecord, MaintainError> {
+    maintain_as(Origin::Asked, scheduler, request, watcher, cancel).await
+}
+
+/// As [`maintain`], by its origin.
+pub(super) async fn maintain_as(
+    origin: Origin,
+    scheduler: &Scheduler,
+    request: MaintainRequest,
+    watcher: UnboundedSender<MaintenanceEvent>,
+    cancel: CancellationToken,
+) -> Result<MaintenanceRecord, MaintainError> {
     let stop = cancel.child_token();
     let tables = tables::chosen(&request.plan)?;
     let mut turn = Turn {
@@ -67,8 +79,13 @@ pub async fn maintain(
     if request.dry_run {
         return turn.run(tables).await;
     }
-    let leases = Leases::take(scheduler, &request.plan, "windlass maintain", stop.clone()).await?;
-    let listed = scheduler.turns.list(&request.plan.graph.name, stop);
+    let plan = &request.plan;
+    let listed = scheduler.turns.list(&plan.run, &plan.graph.name, origin, stop.clone());
+    let leases = match origin {
+        Origin::AfterRun => Leases::take(scheduler, plan, origin.note(), stop).await?,
+        // Somebody waits for it: a turn that merely follows a run leaves off.
+        Origin::Asked => Leases::take_before(Origin::AfterRun, scheduler, plan, origin.note(), stop).await?,
+    };
     let record = turn.run(tables).await;
     leases.release().await;
     // Only now may a run that waits for the end of the turn take the leases.

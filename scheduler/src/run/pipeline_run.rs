@@ -26,7 +26,7 @@ use super::journal::RunJournal;
 use super::machine::{AttemptOutcome, RetryPolicy, RunSchedule, RunState, StagePhase, StagePlanNode, StageState};
 use crate::Scheduler;
 use crate::clock::SystemClock;
-use crate::maintain::gate;
+use crate::maintain::{Origin, gate};
 use crate::plan::{PlanRequest, ReusedStage, RunPlan, plan_all};
 use crate::planning::on_planning_threads;
 use crate::record::{BundleStore, BundleWriter};
@@ -71,8 +71,8 @@ async fn run_here(
     cancel: CancellationToken,
 ) -> Result<RunRecord, RunError> {
     let signals = Signals { cancel, lease_lost: CancellationToken::new() };
-    scheduler.turns.give_way(&request.plan.graph.name).await;
-    let leases = Leases::take(scheduler, &request.plan, "windlass run", signals.lease_lost.clone()).await?;
+    let lost = signals.lease_lost.clone();
+    let leases = Leases::take_before(Origin::Asked, scheduler, &request.plan, "windlass run", lost).await?;
     let outcome = run_with_leases(scheduler, request, watcher, signals, &leases).await;
     let trouble = leases.release().await;
     let mut record = outcome?;

@@ -52,8 +52,8 @@ impl Api {
             max_parallel: request.max_parallel.map(|most| most as usize),
             approved,
         };
-        let metrics = Arc::clone(&self.shared.metrics);
-        let live = self.shared.runs.start(&run_id, || LiveRun::start(scheduler, run, metrics))?;
+        let (metrics, turns) = (Arc::clone(&self.shared.metrics), self.shared.turns.clone());
+        let live = self.shared.runs.start(&run_id, || LiveRun::start(scheduler, run, metrics, turns))?;
         if let Err(error) = live.begun().await {
             self.shared.runs.forget(&run_id);
             return Err(ServiceError::Ended(error));

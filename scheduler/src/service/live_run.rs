@@ -12,6 +12,7 @@ use windlass_base::ids::{NodeName, PipelineName, RunId};
 use windlass_evidence::artifact::{LogEvent, LogKind, RunRecord};
 use windlass_project::tag::keys;
 
+use super::maintenance::Turns;
 use crate::home::Home;
 use crate::run::{RunError, RunRequest, run_pipeline};
 use crate::{Scheduler, metrics::ServiceMetrics};
@@ -43,8 +44,13 @@ pub(super) struct Progress {
 }
 
 impl LiveRun {
-    /// Starts a run on tasks of its own.
-    pub(super) fn start(scheduler: Scheduler, request: RunRequest, metrics: Arc<ServiceMetrics>) -> Arc<Self> {
+    /// Starts a run on tasks of its own. The maintenance that follows it is none of its business: that is one of `turns`.
+    pub(super) fn start(
+        scheduler: Scheduler,
+        request: RunRequest,
+        metrics: Arc<ServiceMetrics>,
+        turns: Turns,
+    ) -> Arc<Self> {
         let run = Arc::new(Self {
             run_id: request.plan.run.clone(),
             pipeline: request.plan.graph.name.clone(),
@@ -57,7 +63,8 @@ impl LiveRun {
         });
         let (watcher, mut events) = mpsc::unbounded_channel();
         let cancel = run.cancel.clone();
-        let driven = tokio::spawn(async move { run_pipeline(&scheduler, request, watcher, cancel).await });
+        let (driver, plan) = (scheduler.clone(), request.plan.clone());
+        let driven = tokio::spawn(async move { run_pipeline(&driver, request, watcher, cancel).await });
         let follower = Arc::clone(&run);
         tokio::spawn(async move {
             while let Some(event) = events.recv().await {
@@ -67,10 +74,14 @@ impl LiveRun {
                 Ok(outcome) => outcome.map_err(Arc::new),
                 Err(error) => Err(Arc::new(RunError::TaskLost(error))),
             };
-            if let Ok(record) = &ending {
+            let record = ending.as_ref().ok().cloned();
+            if let Some(record) = &record {
                 metrics.run_finished(record.status.as_str());
             }
             follower.state.send_modify(|state| state.ended = Some((Arc::new(ending), Instant::now())));
+            if let Some(record) = record {
+                turns.after_run(scheduler, plan, record);
+            }
         });
         run
     }

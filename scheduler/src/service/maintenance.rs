@@ -3,7 +3,12 @@
 //! ```text
 //! Maintain ─start→ Turns: a task that maintains ─events→ MaintainEvent … ─end→ the record, the last of the stream
 //!                    └── stopped when its stream is dropped, or when the scheduler drains
+//! a run that has ended ─→ Turns: a task that maintains what it has written, and that nobody follows
 //! ```
+//!
+//! How turns end goes to the metrics.
+
+use std::sync::Arc;
 
 use chrono::DateTime;
 use futures::stream::{self, BoxStream, StreamExt};
@@ -15,22 +20,25 @@ use tonic::Status;
 use windlass_api::v1;
 use windlass_api::v1::maintain_event::Kind;
 use windlass_base::ids::{NodeName, RunId, TableVersion};
-use windlass_evidence::artifact::{MaintenanceEvent, MaintenanceKind, MaintenanceRecord, VersionMark};
+use windlass_evidence::artifact::{MaintenanceEvent, MaintenanceKind, MaintenanceRecord, RunRecord, VersionMark};
 
 use super::error::{ServiceError, bad_request};
 use super::project::Submitted;
 use crate::Scheduler;
 use crate::home::Home;
 use crate::maintain::{self, MaintainError, MaintainRequest, NewMark};
+use crate::metrics::ServiceMetrics;
+use crate::plan::PlanRequest;
 use crate::run::RunError;
 
 type Events = BoxStream<'static, Result<v1::MaintainEvent, Status>>;
 
-/// The turns that are under way here.
-#[derive(Debug, Default)]
+/// The turns that are under way here. Clones share them.
+#[derive(Debug, Clone)]
 pub(super) struct Turns {
     tasks: TaskTracker,
     stop: CancellationToken,
+    metrics: Arc<ServiceMetrics>,
 }
 
 /// A turn that somebody follows. It stops when this is dropped.
@@ -42,6 +50,11 @@ struct Turn {
 }
 
 impl Turns {
+    /// None yet.
+    pub(super) fn new(metrics: Arc<ServiceMetrics>) -> Self {
+        Self { tasks: TaskTracker::new(), stop: CancellationToken::new(), metrics }
+    }
+
     /// Begins a turn, and gives what it tells.
     pub(super) fn start(&self, scheduler: Scheduler, request: MaintainRequest) -> Result<Events, ServiceError> {
         if self.stop.is_cancelled() {
@@ -50,8 +63,29 @@ impl Turns {
         let (watcher, events) = mpsc::unbounded_channel();
         let cancel = self.stop.child_token();
         let stop = cancel.clone().drop_guard();
-        let end = self.tasks.spawn(async move { maintain::maintain(&scheduler, request, watcher, cancel).await });
+        let metrics = Arc::clone(&self.metrics);
+        let end = self.tasks.spawn(async move {
+            let is_counted = !request.dry_run;
+            let ended = maintain::maintain(&scheduler, request, watcher, cancel).await;
+            if is_counted {
+                metrics.turn_finished(&ended);
+            }
+            ended
+        });
         Ok(told(Turn { events, end: Some(end), _stop: stop }))
+    }
+
+    /// Begins the turn that follows a run, if one is due.
+    pub(super) fn after_run(&self, scheduler: Scheduler, run: PlanRequest, record: RunRecord) {
+        if self.stop.is_cancelled() {
+            return;
+        }
+        let (metrics, cancel) = (Arc::clone(&self.metrics), self.stop.child_token());
+        self.tasks.spawn(async move {
+            if let Some(ended) = maintain::after_run(&scheduler, &run, &record, cancel).await {
+                metrics.turn_finished(&ended);
+            }
+        });
     }
 
     /// From now on no turn begins, and those under way stop: the next one does what is left.

@@ -82,7 +82,7 @@ impl ApiServer {
         let address = listener.local_addr().map_err(failed)?;
         let room = usize::try_from(config.project_limit.saturating_mul(PROJECTS_HELD)).unwrap_or(usize::MAX);
         let runs = LiveRuns::new(config.max_runs);
-        let (files, turns) = (FileCache::new(room), Turns::default());
+        let (files, turns) = (FileCache::new(room), Turns::new(Arc::clone(&metrics)));
         let shared = Arc::new(Shared { config, scheduler, metrics, files, runs, turns });
         let stop = CancellationToken::new();
         let serving = tokio::spawn(serve(listener, Arc::clone(&shared), stop.clone()));

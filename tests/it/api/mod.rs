@@ -1,5 +1,6 @@
 //! The API and the client library, over real sockets and a real cluster in this process.
 
+mod after_runs;
 mod connection;
 mod maintenance;
 mod refusals;

@@ -34,6 +34,11 @@ fn a_cluster_starts_reports_its_health_and_stops_in_order() {
         ("windlass_tasks_running", 0.0),
         ("windlass_runs_total{status=\"succeeded\"}", 0.0),
         ("windlass_stages_total{layer=\"\",status=\"committed\"}", 0.0),
+        ("windlass_maintenance_turns_total{outcome=\"succeeded\"}", 0.0),
+        ("windlass_maintenance_files_removed_total{action=\"vacuum\"}", 0.0),
+        ("windlass_maintenance_bytes_removed_total{action=\"compact\"}", 0.0),
+        ("windlass_maintenance_bytes_written_total", 0.0),
+        ("windlass_maintenance_failures_total{action=\"look\"}", 0.0),
         ("job_submitted_total", 0.0),
     ] {
         assert_eq!(cluster.scheduler.metric(metric), Some(value), "{metric}");

@@ -38,6 +38,7 @@ pub use error::CleanError;
 
 use self::bundles::{BundleChoice, BundleContent, BundleFacts, RunFacts, superfluous};
 use self::item::{Found, Remove};
+use super::Origin;
 use crate::Scheduler;
 use crate::plan::PlanRequest;
 use crate::record::BundleStore;
@@ -89,7 +90,7 @@ pub async fn clean(scheduler: &Scheduler, request: CleanRequest) -> Result<Clean
         return Ok(record(&request, found.iter().map(Found::item).collect()));
     }
     let lost = CancellationToken::new();
-    let leases = Leases::take(scheduler, &request.plan, "windlass clean", lost.clone()).await;
+    let leases = Leases::take_before(Origin::AfterRun, scheduler, &request.plan, "windlass clean", lost.clone()).await;
     let leases = leases.map_err(|error| CleanError::Busy(error.into()))?;
     let outcome = clean_with_leases(scheduler, &request, &leases, &lost).await;
     // Trouble is in the log of the process: what was removed is removed.

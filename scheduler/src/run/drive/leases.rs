@@ -12,6 +12,7 @@ use windlass_base::error::full_message;
 use windlass_base::ids::{PipelineName, RunId};
 
 use crate::Scheduler;
+use crate::maintain::{Origin, Turns};
 use crate::plan::PlanRequest;
 use crate::run::error::RunError;
 use crate::state::{Lease, LeaseHolder, ProcessIdentity, RenewOutcome, StateStore};
@@ -21,6 +22,8 @@ use crate::writer::HomeWriter;
 const LEASE_TTL: Duration = Duration::from_secs(30);
 /// How often it is renewed.
 const LEASE_PERIOD: Duration = Duration::from_secs(8);
+/// How often turns of maintenance are stopped until they count as others that are in the way.
+const GIVEN_WAY: u32 = 3;
 
 /// The lease under which the tables of a pipeline are changed.
 fn lease_name(pipeline: &PipelineName) -> String {
@@ -62,6 +65,26 @@ impl Leases {
                 Err(error.into())
             }
         }
+    }
+
+    /// As [`Leases::take`], but turns of maintenance of this process, up to those of `turns`, give way.
+    pub(crate) async fn take_before(
+        turns: Origin,
+        scheduler: &Scheduler,
+        request: &PlanRequest,
+        note: &str,
+        lost: CancellationToken,
+    ) -> Result<Self, RunError> {
+        for _ in 1..GIVEN_WAY {
+            scheduler.turns.give_way(&request.graph.name, turns).await;
+            match Self::take(scheduler, request, note, lost.clone()).await {
+                // A turn was quicker. It can be stopped, too.
+                Err(RunError::Busy(held)) if Turns::is_of_turn(&held.holder, turns) => {}
+                outcome => return outcome,
+            }
+        }
+        scheduler.turns.give_way(&request.graph.name, turns).await;
+        Self::take(scheduler, request, note, lost).await
     }
 
     /// The runs of this process that write to the home.

@@ -85,6 +85,10 @@ pub enum MaintenanceKind {
 }
 
 impl MaintenanceKind {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Compact, Self::Zorder, Self::Checkpoint, Self::Vacuum, Self::FullVacuum, Self::CleanLog];
+
     /// Its name in output and on the command line.
     pub fn as_str(self) -> &'static str {
         match self {

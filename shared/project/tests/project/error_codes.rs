@@ -10,7 +10,7 @@ use windlass_project::spec::codes;
 const PAGE: &str = include_str!("../../../../docs/errors.md");
 
 /// The codes that more than one file names, and why that is one meaning.
-const NAMED_TWICE: [(&str, &str); 15] = [
+const NAMED_TWICE: [(&str, &str); 16] = [
     ("WL0344", "an export is not written, be it by its saver or into its folder"),
     ("WL0376", "the scheduler tells it apart from other failures of planning"),
     ("WL0378", "a query is valid and cannot be run, be it a stage's or a question"),
@@ -24,6 +24,7 @@ const NAMED_TWICE: [(&str, &str); 15] = [
     ("WL0653", "the command adds the report of the panic"),
     ("WL0675", "the place of an export is checked in the project, and again with the home known"),
     ("WL0676", "the place of an export is checked in the project, and again with the home known"),
+    ("WL0688", "counters tell an action that was stopped apart from one that failed"),
     ("WL0707", "a run ends badly, by itself or within a fixture"),
     ("WL1062", "rows of a fixture are not written, or not found to be deleted"),
 ];

@@ -1,0 +1,3 @@
+//! Maintenance of tables, by the client library and the command.
+
+mod after_runs;
