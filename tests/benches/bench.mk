@@ -7,6 +7,7 @@
 #   make bench-data SCALE=10         only the tables of TPC-H
 #   make bench-expectations          what expectations cost a stage
 #   make bench-incremental           runs that take changes in, upserts, and runs in which nothing has changed
+#   make bench-maintain              compaction and Z-order, beside deltalake's optimize
 
 PROFILE ?= release
 SCALE ?= 1
@@ -18,7 +19,7 @@ CODE ?= $(firstword $(wildcard $(or $(CARGO_HOME),$(HOME)/.cargo)/registry/src/*
 bench_bin := $(TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))
 bench_data := $(TARGET_DIR)/bench/tpch-sf$(SCALE)
 
-.PHONY: bench bench-build bench-data bench-incremental bench-expectations
+.PHONY: bench bench-build bench-data bench-incremental bench-expectations bench-maintain
 bench-build: setup
 	cargo build --workspace --locked --profile $(PROFILE) --features windlass-tests/bench \
 	    --bin windlass --bin windlass-bench
@@ -36,3 +37,6 @@ bench-incremental: bench-data ## Compare incremental runs with full ones, and th
 
 bench-expectations: bench-data ## Compare a stage with and without expectations (RUNS=5)
 	$(bench_bin)/windlass-bench expectations --runs $(RUNS) --tpch "$(bench_data)"
+
+bench-maintain: bench-data ## Compare compaction and Z-order with deltalake's (RUNS=5)
+	$(bench_bin)/windlass-bench maintain --runs $(RUNS) --tpch "$(bench_data)"

@@ -10,6 +10,7 @@ mod expectations;
 mod incremental;
 mod lake;
 mod machine;
+mod maintain;
 mod make_tpch;
 mod measure;
 mod merge;
@@ -60,6 +61,10 @@ enum Command {
     Upsert(upsert::UpsertArgs),
     /// Merge changed rows into a table with deltalake's own operation.
     Merge(merge::MergeArgs),
+    /// Compact a table of small files and lay it out with Windlass and with deltalake's own optimize, and query the results.
+    Maintain(maintain::MaintainArgs),
+    /// Optimize a table with deltalake's own operation.
+    Optimize(maintain::OptimizeArgs),
     /// Write every line of TPC-H with and without expectations, alternately.
     Expectations(expectations::ExpectationsArgs),
     /// Run a project of many stages a second time, with nothing changed.
@@ -74,6 +79,8 @@ fn main() -> ExitCode {
         Command::Incremental(args) => incremental::run(&args),
         Command::Upsert(args) => upsert::run(&args),
         Command::Merge(args) => merge::run(&args),
+        Command::Maintain(args) => maintain::run(&args),
+        Command::Optimize(args) => maintain::optimize(&args),
         Command::Expectations(args) => expectations::run(&args),
         Command::Unchanged(args) => unchanged::run(&args),
     };
