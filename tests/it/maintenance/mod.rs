@@ -1,0 +1,10 @@
+//! Maintenance of real tables: nothing that anybody needs is removed, and no row changes, whatever happens beside it.
+//!
+//! ```text
+//! runs ─→ versions ─→ a turn ─→ versions that are kept read as before, and the folder has nothing else
+//!                     races (state), kills (history, kills), other writers (compact)
+//! ```
+
+mod history;
+mod lab;
+mod vacuum;
