@@ -8,7 +8,8 @@ use super::history::{checkpoints, commits};
 use super::lab::{Lab, action, of, stage};
 
 /// Nothing of the log stays by time.
-const SHORT: &str = "optimize: off, vacuum: { retention: 0s }, log_retention: 0s, checkpoint_every: 5, keep: { runs: 1, days: 0 }";
+const SHORT: &str =
+    "optimize: off, vacuum: { retention: 0s }, log_retention: 0s, checkpoint_every: 5, keep: { runs: 1, days: 0 }";
 const SUMS: &str = "SELECT g, sum(v) AS total, count(*) AS n FROM base GROUP BY g";
 
 /// What a plan decides about each stage.
@@ -28,7 +29,10 @@ async fn goes_on(lab: &Lab, ids: std::ops::Range<i64>, when: &str) {
     let run = lab.run().await;
     for name in ["base", "reader"] {
         let strategy = stage(&run, name).strategy;
-        assert!(strategy.is_some_and(|strategy| strategy != Strategy::Full), "{when}: {name} is computed by {strategy:?}");
+        assert!(
+            strategy.is_some_and(|strategy| strategy != Strategy::Full),
+            "{when}: {name} is computed by {strategy:?}"
+        );
     }
     assert_eq!(lab.rows("SELECT * FROM base").await, lab.rows("SELECT id, g, v FROM t").await, "{when}");
     assert_eq!(lab.rows("SELECT * FROM reader").await, lab.rows(SUMS).await, "{when}");

@@ -5,6 +5,11 @@
 //!                     races (state), kills (history, kills), other writers (compact)
 //! ```
 
+mod compact;
+mod direct;
 mod history;
 mod lab;
+mod log;
+mod paused;
+mod races;
 mod vacuum;
