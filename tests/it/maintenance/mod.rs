@@ -6,10 +6,13 @@
 //! ```
 
 mod compact;
+mod conflicts;
 mod direct;
 mod history;
+mod kills;
 mod lab;
 mod log;
 mod paused;
 mod races;
+mod two_executors;
 mod vacuum;

@@ -54,7 +54,7 @@ async fn a_turn_that_has_not_looked_yet_sees_what_a_run_has_pinned() {
     let (direct, state, project) = lab("mode: overwrite", NOTHING_BY_TIME, 3).await;
     let folder = direct.table("events");
     let history = History::read(&folder);
-    let events = format!("events: {{ kind: delta, location: {}, version: 1 }}", folder.display());
+    let events = format!("events: {{ kind: delta, location: {}, version: 2 }}", folder.display());
     let reader = direct.project("reader", &events, "", &[("copy", "mode: overwrite", "SELECT id, g, v FROM events")]);
 
     let granted = state.stop(Point::Granted, LEASES);
@@ -72,14 +72,14 @@ async fn a_turn_that_has_not_looked_yet_sees_what_a_run_has_pinned() {
     assert_eq!(failures(&record), Vec::<String>::new());
     let kept = &of(&record, "events").kept;
     let by_run = |held: &windlass_evidence::artifact::KeptVersion| {
-        held.version == TableVersion(1) && matches!(held.by, PinHolder::ActiveRun { .. })
+        held.version == TableVersion(2) && matches!(held.by, PinHolder::ActiveRun { .. })
     };
     assert!(kept.iter().any(by_run), "the turn did not see the run: {kept:?}");
     succeeded(run).await;
     let rows = direct.rows(&reader, "SELECT * FROM copy").await;
-    assert_eq!(rows.len(), 20, "the rows of version 1: {rows:?}");
-    assert!(history.of(1).is_subset(&names(&folder)), "files of the pinned version were removed");
-    assert!(!history.of(2).is_subset(&names(&folder)), "files of version 2, which nothing keeps, are all there");
+    assert_eq!(rows.len(), 30, "the rows of version 2: {rows:?}");
+    assert!(history.of(2).is_subset(&names(&folder)), "files of the pinned version were removed");
+    assert!(!history.of(1).is_subset(&names(&folder)), "files of version 1, which nothing keeps, are all there");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,6 +165,7 @@ async fn a_turn_gives_way_to_a_run_of_its_pipeline() {
     let granted = state.stop(Point::Granted, LEASES);
     let turn = direct.start_turn(&project, &[]);
     granted.reached().await;
+    append(&direct.dir().join("t"), numbers(90..100), &[]).await;
     let run = direct.start(&project);
     a_while().await;
     assert!(!run.is_finished(), "the run did not wait for the end of the turn");
@@ -177,7 +178,7 @@ async fn a_turn_gives_way_to_a_run_of_its_pipeline() {
     assert!(before.keys().all(|path| after.contains_key(path)), "a turn that was stopped removed files");
     // The run appends all rows of `t` again.
     let now = direct.rows(&project, "SELECT * FROM events").await;
-    assert_eq!(now.len(), rows + 40);
+    assert_eq!(now.len(), rows + 50);
 
     let record = direct.turn(&project).await;
     assert_eq!(super::lab::failures(&record), Vec::<String>::new());
