@@ -127,6 +127,8 @@ async fn rows_are_laid_out_once_and_new_ones_as_they_come() {
     const MANY: &str = "SELECT id * 100000 + n AS id, (n * 48271 + id * 7919) % 65521 AS a, (n * 16807 + id) % 32749 AS b \
                         FROM (SELECT id, unnest(range(0, CASE WHEN id < 10 THEN 60000 ELSE 500 END)) AS n FROM t \
                         WHERE id = (SELECT max(id) FROM t)) AS x";
+    const FACTS: &str =
+        "SELECT count(*) AS n, sum(id) AS ids, sum(a) AS a, sum(b) AS b, sum(a * (id % 97)) AS m FROM events";
     const IO: &str = "mode: append, target_file_size: 64KiB, maintenance: { optimize: { zorder: [a, b] } }";
     let lab = Lab::new("optimize: { small_files: 1 }, vacuum: off", &[("events", IO, MANY)]).await;
     lab.run().await;
@@ -135,8 +137,6 @@ async fn rows_are_laid_out_once_and_new_ones_as_they_come() {
         let history = History::read(&folder);
         history.data_files(history.newest())
     };
-    const FACTS: &str =
-        "SELECT count(*) AS n, sum(id) AS ids, sum(a) AS a, sum(b) AS b, sum(a * (id % 97)) AS m FROM events";
     let facts = lab.rows(FACTS).await;
     let is_marked = |name: &String| name.strip_prefix("part-z").is_some_and(|rest| rest.find('-') == Some(8));
     assert!(!newest().iter().any(is_marked), "{:?}", newest());

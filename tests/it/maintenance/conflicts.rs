@@ -108,8 +108,8 @@ async fn a_rewrite_stands_if_others_delete_from_other_files() {
     assert!(!request.replaced.contains(kept));
     // Every row of the file that is left alone.
     let gone = ids_of(&lab, kept).await;
-    let wanted = gone.iter().map(i64::to_string).collect::<Vec<_>>().join(", ");
-    open(&lab.path("t")).await.delete().with_predicate(format!("id IN ({wanted})")).await.unwrap();
+    let wanted = format!("id IN ({})", gone.iter().map(i64::to_string).collect::<Vec<_>>().join(", "));
+    open(&lab.path("t")).await.delete().with_predicate(wanted.as_str()).await.unwrap();
     let outcome = rewrite(&request, lab.stores()).await.unwrap();
     assert!(matches!(outcome, RewriteOutcome::Rewritten(_)), "{outcome:?}");
     let left: Vec<i64> = (1..=30).filter(|id| !gone.contains(id)).collect();

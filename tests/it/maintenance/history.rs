@@ -52,7 +52,7 @@ impl History {
     pub(super) fn changes(&self, after: u64, up_to: u64) -> BTreeSet<String> {
         let commits = &self.commits[after as usize + 1..=up_to as usize];
         let named = commits.iter().flat_map(|commit| {
-            ["add", "remove", "cdc"].into_iter().flat_map(|kind| actions(commit, kind)).flat_map(names_of)
+            ["add", "remove", "cdc"].into_iter().flat_map(move |kind| actions(commit, kind)).flat_map(names_of)
         });
         named.collect()
     }
@@ -74,7 +74,8 @@ fn actions<'c>(commit: &'c [Value], kind: &str) -> impl Iterator<Item = &'c Valu
 
 /// What tells a file with its deletion vector from others.
 fn identity(action: &Value) -> String {
-    format!("{} {}", action["path"], action.get("deletionVector").unwrap_or(&Value::Null))
+    let vector = action.get("deletionVector").map_or(&Value::Null, |vector| &vector["pathOrInlineDv"]);
+    format!("{} {vector}", action["path"])
 }
 
 /// The names of the files that an action names. Every file has a name of its own, in whatever folder it lies.
@@ -96,7 +97,7 @@ pub(super) fn commit_file(table: &Path, version: u64) -> PathBuf {
 
 /// The versions whose commits are in the log.
 pub(super) fn commits(table: &Path) -> BTreeSet<u64> {
-    let name = |path: &PathBuf| Some(path.file_name()?.to_str()?.strip_suffix(".json")?.parse().ok()?);
+    let name = |path: &PathBuf| path.file_name()?.to_str()?.strip_suffix(".json")?.parse().ok();
     entries(&table.join("_delta_log")).iter().filter_map(|path| name(path)).collect()
 }
 

@@ -28,7 +28,7 @@ async fn the_folder_has_exactly_the_files_of_the_versions_that_are_kept() {
     let lab = Lab::new(NOTHING_BY_TIME, &stages).await;
     let folder = lab.table("events");
     let mut rows = vec![Vec::new()];
-    for version in 1..=5 {
+    for version in 1..=5_i64 {
         lab.runs([version * 10..version * 10 + 10]).await;
         assert_eq!(lab.version("events").await, version.cast_unsigned(), "each run makes a version");
         rows.push(lab.rows_at("events", version.cast_unsigned()).await);
