@@ -50,7 +50,9 @@ impl Direct {
 
     fn on(sessions: Sessions, engine: Engine, state: Arc<dyn StateStore>) -> Self {
         let scheduler = Scheduler { sessions: Arc::new(sessions), engine, state, turns: Turns::default() };
-        Self { dir: tempfile::tempdir().unwrap(), scheduler: Arc::new(scheduler) }
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("home")).unwrap();
+        Self { dir, scheduler: Arc::new(scheduler) }
     }
 
     pub(super) fn dir(&self) -> &Path {
@@ -76,7 +78,7 @@ impl Direct {
         );
         files.insert("windlass.yaml", &manifest);
         for (name, io, sql) in stages {
-            files.insert(&format!("stages/{name}.sql"), &format!("/* windlass\nio: {{ {io} }}\n*/\n{sql}\n"));
+            files.insert(format!("stages/{name}.sql"), &format!("/* windlass\nio: {{ {io} }}\n*/\n{sql}\n"));
         }
         Project::from_files(&files, self.dir(), None, &[])
             .unwrap_or_else(|error| panic!("{error}: {:?}", error.problems().map(ToString::to_string)))
