@@ -16,7 +16,6 @@ mod engine;
 mod fixture_tests;
 mod incremental;
 mod maintenance;
-mod maintenance;
 #[path = "../../shared/project/tests/project/pages.rs"]
 mod pages;
 mod plain;
