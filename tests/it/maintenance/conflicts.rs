@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use datafusion::arrow::array::AsArray;
 use datafusion::arrow::datatypes::Int64Type;
+use datafusion::execution::object_store::ObjectStoreRegistry;
 use futures::stream::BoxStream;
 use object_store::memory::InMemory;
 use object_store::path::Path;
