@@ -1,7 +1,8 @@
 //! One at a time works on what a table has of the past: a turn of maintenance, or somebody who sets a pin.
 //!
 //! A turn takes the table's lease before it asks what keeps versions. A run writes down what it has pinned and then looks at
-//! the leases: so either the turn sees the pins, or the run sees the turn and waits for its end before it reads a row.
+//! the leases: so either the turn sees the pins, or the run sees the turn and waits for its end before it reads a row. A turn
+//! that begins and ends while a run is planned is seen by a mark that every turn leaves: the run is planned again.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,10 +17,14 @@ use windlass_storage::Location;
 
 use crate::Scheduler;
 use crate::home::folder_name;
-use crate::state::{Lease, LeaseHeld, LeaseHolder, ProcessIdentity, RenewOutcome, StateError, StateStore};
+use crate::state::{
+    Lease, LeaseHeld, LeaseHolder, ProcessIdentity, PutOutcome, RenewOutcome, Revision, StateError, StateStore,
+};
 
 /// What the names of the leases begin with.
 const PREFIX: &str = "maintenance/";
+/// The key of the mark that the last turn has left.
+const ENDED: &str = "maintained";
 /// How long a lease lasts without being renewed.
 const TTL: Duration = Duration::from_secs(120);
 /// How often a run looks whether a turn has ended.
@@ -88,17 +93,43 @@ async fn keep(state: Arc<dyn StateStore>, lease: Arc<Mutex<Lease>>, lost: Cancel
     }
 }
 
-/// Waits until none of the tables at `locations` is being maintained; whether one was.
+/// The last turn that has ended in a home, as a run that is about to be planned sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LastTurn(Option<Revision>);
+
+/// Looks which turn was the last to end.
 ///
 /// # Errors
 /// [`StateError`] if the state store fails.
-pub(crate) async fn wait(scheduler: &Scheduler, locations: &[Location]) -> Result<bool, StateError> {
+pub(crate) async fn last_turn(scheduler: &Scheduler) -> Result<LastTurn, StateError> {
+    Ok(LastTurn(scheduler.state.get(ENDED).await?.map(|mark| mark.revision)))
+}
+
+/// Leaves the mark of a turn that has worked on a table.
+///
+/// # Errors
+/// [`StateError`] if the state store fails.
+pub(super) async fn leave_mark(scheduler: &Scheduler, turn: &RunId) -> Result<(), StateError> {
+    loop {
+        let last = scheduler.state.get(ENDED).await?.map(|mark| mark.revision);
+        let mark = turn.as_str().to_owned().into();
+        if let PutOutcome::Put(_) = scheduler.state.compare_and_put(ENDED, last, mark).await? {
+            return Ok(());
+        }
+    }
+}
+
+/// Waits until none of the tables at `locations` is being maintained; whether one was, or has been since `planned`.
+///
+/// # Errors
+/// [`StateError`] if the state store fails.
+pub(crate) async fn wait(scheduler: &Scheduler, locations: &[Location], planned: LastTurn) -> Result<bool, StateError> {
     let names: BTreeSet<String> = locations.iter().map(|location| format!("{PREFIX}{}", table_key(location))).collect();
     let mut waited = false;
     loop {
         let leases = scheduler.state.leases(PREFIX).await?;
         if !leases.iter().any(|lease| lease.in_force && names.contains(&lease.name)) {
-            return Ok(waited);
+            return Ok(waited || last_turn(scheduler).await? != planned);
         }
         waited = true;
         tokio::time::sleep(PERIOD).await;

@@ -19,7 +19,7 @@ use windlass_evidence::artifact::{
 
 use super::MaintainError;
 use super::action::ActionContext;
-use super::gate::{TableLease, table_key};
+use super::gate::{TableLease, leave_mark, table_key};
 use super::holds::Holds;
 use super::plan::{MaintenanceFacts, PlannedAction, TablePlan, Work, plan};
 use super::tables::{self, Maintained};
@@ -178,7 +178,10 @@ impl Turn<'_> {
         let lease = TableLease::take(self.scheduler, location, turn, "windlass maintain", lost.clone()).await?;
         let lease = lease.map_err(|held| MaintainError::Held { table: table.name.clone(), held: Box::new(held) })?;
         let done = self.work(table, &lost).await;
+        // As long as the lease is in force, so that a run sees one or the other.
+        let marked = leave_mark(self.scheduler, turn).await;
         lease.release().await;
+        marked?;
         done
     }
 

@@ -88,6 +88,7 @@ async fn run_with_leases(
     leases: &Leases,
 ) -> Result<RunRecord, RunError> {
     drop_abandoned(scheduler.sessions.stores(), &request.plan.home, || leases.runs()).await;
+    let last_turn = gate::last_turn(scheduler).await?;
     // PipelineGraph ─pin+decide→ RunPlan
     let plan = plan_all(request.plan.clone(), &scheduler.sessions).await?;
     let fail_fast = request.fail_fast.unwrap_or(plan.request.graph.run.fail_fast);
@@ -112,7 +113,7 @@ async fn run_with_leases(
     let bundle = BundleWriter::begin(bundles, &record).await?;
     bundle.write_pins(&plan.pins()).await?;
     let pinned = plan.inputs.pinned().filter_map(|input| Some(input.table.as_ref()?.location().clone()));
-    if gate::wait(scheduler, &pinned.collect::<Vec<_>>()).await? {
+    if gate::wait(scheduler, &pinned.collect::<Vec<_>>(), last_turn).await? {
         // A turn of maintenance may have asked what is needed before these pins were written.
         return Box::pin(run_with_leases(scheduler, request, watcher, signals, leases)).await;
     }

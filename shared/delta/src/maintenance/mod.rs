@@ -13,6 +13,7 @@ mod log;
 mod read;
 mod retained;
 mod rewrite;
+mod unfinished;
 mod vacuum;
 
 pub use facts::{FileFacts, LogFacts, TableFacts, layout_mark};

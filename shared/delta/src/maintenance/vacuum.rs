@@ -10,9 +10,11 @@
 //! no commit names may be somebody's who has yet to commit, so their age decides.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use deltalake::DeltaTableError;
 use deltalake::logstore::LogStoreRef;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path as StorePath;
@@ -22,6 +24,7 @@ use windlass_base::ids::TableVersion;
 use windlass_storage::{Location, Stores};
 
 use super::Retained;
+use super::unfinished::unfinished;
 use crate::log::{Action, CommitFile, FileAction, LogListing, load, log_store, store_error};
 use crate::pin::{PinnedTable, pin_snapshot};
 use crate::scan::deletion_vector::DeletionVector;
@@ -40,12 +43,14 @@ const LOG_FOLDER: &str = "_delta_log";
 pub struct Garbage {
     /// Their paths below the root of the table's store, with their bytes as far as they are known.
     pub files: BTreeMap<StorePath, u64>,
+    /// Files on a local disk that a killed writer had not finished, with their bytes.
+    pub unfinished: Vec<(PathBuf, u64)>,
 }
 
 impl Garbage {
     /// The bytes of the files whose size is known.
     pub fn bytes(&self) -> u64 {
-        self.files.values().sum()
+        self.files.values().sum::<u64>() + self.unfinished.iter().map(|(_, bytes)| bytes).sum::<u64>()
     }
 }
 
@@ -58,6 +63,14 @@ pub struct Removed {
     pub bytes: u64,
     /// How many could not be removed, with the first reason; they are tried again the next time.
     pub failed: Option<(u64, String)>,
+}
+
+impl Removed {
+    /// Counts a file that could not be removed.
+    fn fail(&mut self, error: &dyn std::error::Error) {
+        let (count, reason) = self.failed.take().unwrap_or_else(|| (0, error.to_string()));
+        self.failed = Some((count + 1, reason));
+    }
 }
 
 /// Which files are looked at.
@@ -124,7 +137,16 @@ pub async fn find_garbage(
     let root = location.path()?;
     // Files elsewhere may be another table's.
     garbage.retain(|path, _| path.prefix_matches(&root));
-    Ok(Garbage { files: garbage.into_iter().collect() })
+    let unfinished = match (candidates, location.local_path()) {
+        (Candidates::Listed { unnamed_before }, Some(folder)) => {
+            unfinished(&folder, unnamed_before).map_err(|source| DeltaError::Log {
+                location: location.to_string(),
+                source: DeltaTableError::from(source),
+            })?
+        }
+        _ => Vec::new(),
+    };
+    Ok(Garbage { files: garbage.into_iter().collect(), unfinished })
 }
 
 /// Removes files, and stops between two of them when `cancel` fires.
@@ -160,10 +182,20 @@ pub async fn remove(
                 removed.files += 1;
                 removed.bytes += bytes;
             }
-            Err(error) => {
-                let (count, reason) = removed.failed.unwrap_or_else(|| (0, error.to_string()));
-                removed.failed = Some((count + 1, reason));
+            Err(error) => removed.fail(&error),
+        }
+    }
+    for (path, bytes) in &garbage.unfinished {
+        if cancel.is_cancelled() {
+            break;
+        }
+        match tokio::fs::remove_file(path).await {
+            Ok(()) => {
+                removed.files += 1;
+                removed.bytes += bytes;
             }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => removed.fail(&error),
         }
     }
     Ok(removed)

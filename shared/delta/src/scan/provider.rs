@@ -231,6 +231,8 @@ impl DeltaScan {
         Ok(FileScanConfigBuilder::new(self.store_url()?, source)
             .with_file_groups(self.groups(files, target)?)
             .with_statistics(self.summary(files)?)
+            // Idle tasks of this process would take files of others, and with them a bin apart.
+            .with_preserve_order(self.bins.is_some())
             .with_limit(limit)
             .build())
     }
