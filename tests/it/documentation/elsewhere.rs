@@ -78,6 +78,7 @@ pub(super) const ELSEWHERE: &[Elsewhere] = &[
     not_run(COMPOSE, "export STORAGE_ENV=", "an object store of the reader's"),
     not_run(COMPOSE, "export CLUSTER_HOME=", "an object store of the reader's"),
     not_run(COMPOSE, "docker/up.sh", "tests/it/compose/cluster.rs"),
+    not_run(COMPOSE, "exec /srv/windlass/docker/compose.sh", "a script for cron: `windlass maintain` in a container"),
     not_run("", "docker build", "compiles for an hour with Docker: by hand, before a release"),
     not_run(
         COMPOSE,
