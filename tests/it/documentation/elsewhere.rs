@@ -88,6 +88,7 @@ pub(super) const ELSEWHERE: &[Elsewhere] = &[
     // Kubernetes: `make k8s-check` checks the manifests without a cluster.
     not_run(KUBERNETES, "kind load", "needs a cluster of kind"),
     not_run(KUBERNETES, "images:", "a part of kustomization.yaml: `make k8s-check` checks those in k8s/"),
+    not_run(KUBERNETES, "# k8s/jobs/mine", "a part of kustomization.yaml: `make k8s-check` checks k8s/jobs/maintain"),
     not_run(KUBERNETES, "kubectl", "needs a cluster: `make k8s-check` renders and checks what is applied"),
     not_run(KUBERNETES, "curl", "needs a cluster: tests/it/process/probes.rs requests the same paths"),
     // Other tools.
