@@ -204,7 +204,7 @@ mod tests {
         );
         File::create(lock_of(&killed)).unwrap();
         fs::create_dir(parent.join("others")).unwrap();
-        assert_eq!(abandoned_work_folders(&parent).unwrap(), [killed.clone()]);
+        assert_eq!(abandoned_work_folders(&parent).unwrap(), std::slice::from_ref(&killed));
 
         assert!(!remove_abandoned_work_folder(alive.path()).unwrap());
         assert!(!remove_abandoned_work_folder(&parent.join("others")).unwrap());

@@ -49,7 +49,7 @@ impl Commands {
 /// The line that ends the document that begins after a line: `cat > file <<'EOF'`.
 fn document_end(line: &str) -> Option<String> {
     let (_, word) = line.split_once("<<")?;
-    let word = word.trim_start().split_whitespace().next()?;
+    let word = word.split_whitespace().next()?;
     Some(word.trim_matches(['\'', '"']).to_owned())
 }
 

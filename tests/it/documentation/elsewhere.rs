@@ -156,7 +156,7 @@ pub(super) fn problem(command: &str) -> Option<String> {
         let files = ["Makefile", "docker/docker.mk", "k8s/k8s.mk", "tests/benches/bench.mk"];
         let rule = format!("\n{target}:");
         let has = |file: &&str| fs::read_to_string(repository().join(file)).is_ok_and(|text| text.contains(&rule));
-        return (!files.iter().any(|file| has(&file))).then(|| format!("`make` has no target `{target}`"));
+        return (!files.iter().any(has)).then(|| format!("`make` has no target `{target}`"));
     }
     let script = program.trim_start_matches("../");
     let is_missing = script.starts_with("docker/") && !repository().join(script).is_file();

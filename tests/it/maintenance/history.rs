@@ -98,7 +98,7 @@ pub(super) fn commit_file(table: &Path, version: u64) -> PathBuf {
 /// The versions whose commits are in the log.
 pub(super) fn commits(table: &Path) -> BTreeSet<u64> {
     let name = |path: &PathBuf| path.file_name()?.to_str()?.strip_suffix(".json")?.parse().ok();
-    entries(&table.join("_delta_log")).iter().filter_map(|path| name(path)).collect()
+    entries(&table.join("_delta_log")).iter().filter_map(name).collect()
 }
 
 /// The versions with a checkpoint.

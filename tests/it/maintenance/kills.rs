@@ -51,7 +51,7 @@ async fn turns_that_are_killed_lose_nothing() {
     for kill in 0..KILLS {
         if kill % 2 == 0 {
             let first = 20 + 5 * kill as i64;
-            lab.runs([first..first + 5]).await;
+            lab.run_with(first..first + 5).await;
             rows = lab.rows("SELECT * FROM events").await;
         }
         if kill % PINNED_EVERY == 0 {

@@ -99,9 +99,14 @@ impl Lab {
     /// Adds the rows of each range to `t` and runs everything, range by range.
     pub(super) async fn runs(&self, ranges: impl IntoIterator<Item = Range<i64>>) {
         for ids in ranges {
-            self.add(ids).await;
-            self.run().await;
+            self.run_with(ids).await;
         }
+    }
+
+    /// A run over these rows more.
+    pub(super) async fn run_with(&self, ids: Range<i64>) {
+        self.add(ids).await;
+        self.run().await;
     }
 
     /// A turn of which no action fails.

@@ -100,7 +100,7 @@ async fn a_checkpoint_is_made_when_enough_commits_follow_the_last_one() {
     lab.run().await;
     let record = lab.turn().await;
     assert!(!action(&record, "events", MaintenanceKind::Checkpoint).due, "two commits are not enough: {record:?}");
-    lab.runs([10..20]).await;
+    lab.run_with(10..20).await;
     let before = commits(&folder);
     let record = lab.turn().await;
     let checkpoint = action(&record, "events", MaintenanceKind::Checkpoint);

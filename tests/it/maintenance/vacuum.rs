@@ -29,7 +29,7 @@ async fn the_folder_has_exactly_the_files_of_the_versions_that_are_kept() {
     let folder = lab.table("events");
     let mut rows = vec![Vec::new()];
     for version in 1..=5_i64 {
-        lab.runs([version * 10..version * 10 + 10]).await;
+        lab.run_with(version * 10..version * 10 + 10).await;
         assert_eq!(lab.version("events").await, version.cast_unsigned(), "each run makes a version");
         rows.push(lab.rows_at("events", version.cast_unsigned()).await);
     }
@@ -206,7 +206,7 @@ async fn files_in_folders_of_any_name_stay_while_they_are_needed() {
         ];
         append(&folder, batch(rows), &["p"]).await;
     }
-    lab.runs([10..20]).await;
+    lab.run_with(10..20).await;
     let history = History::read(&folder);
     let pinned = history.newest();
     assert!(listed(&folder).keys().any(|path| path.contains('%')), "no folder is named in code: {:?}", listed(&folder));
