@@ -1,10 +1,11 @@
 //! What keeps which versions of a pipeline's tables: active runs, kept runs, cursors, pins and tags.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
+use parking_lot::Mutex;
 use windlass_base::ids::{NodeName, PipelineName, RunId, TableVersion};
 use windlass_evidence::artifact::{
     CursorStatus, KeptVersion, PinHolder, PinsRecord, RunRecord, RunStatus, VersionMark,
@@ -25,7 +26,9 @@ const AT_ONCE: usize = 8;
 /// Everything in a home that keeps versions, and the cursors of the project.
 pub(super) struct Holds {
     bundles: BundleStore,
-    runs: BTreeMap<RunId, PinnedRun>,
+    runs: BTreeMap<RunId, Arc<PinnedRun>>,
+    ended: EndedRuns,
+    home: String,
     cursors: Vec<CursorStatus>,
     /// Where the tables are that cursors are about, by the names under which they are read.
     places: BTreeMap<NodeName, Location>,
@@ -33,12 +36,22 @@ pub(super) struct Holds {
     pipeline: PipelineName,
 }
 
+/// Runs that have ended, as this process has read their bundles: these never change. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct EndedRuns {
+    /// By home and run.
+    read: Arc<Mutex<HashMap<(String, RunId), Arc<PinnedRun>>>>,
+}
+
 /// A run with what it has pinned.
+#[derive(Debug)]
 struct PinnedRun {
     pipeline: PipelineName,
     started_at: DateTime<Utc>,
     active: bool,
     succeeded: bool,
+    /// Whether its bundle is sealed. One that was interrupted may be continued.
+    ended: bool,
     pins: PinsRecord,
 }
 
@@ -54,6 +67,8 @@ impl Holds {
         Ok(Self {
             bundles: BundleStore::open(scheduler.sessions.stores(), request.home.root())?,
             runs: BTreeMap::new(),
+            ended: scheduler.turns.ended.clone(),
+            home: request.home.root().to_string(),
             cursors: cursors(request, &scheduler.sessions, None).await?,
             places: places.collect::<Result<_, MaintainError>>()?,
             marks: Vec::new(),
@@ -76,9 +91,22 @@ impl Holds {
         run_ids.extend(live.iter().cloned());
         self.runs.retain(|run, known| run_ids.contains(run) && !known.active);
         let unread: Vec<RunId> = run_ids.into_iter().filter(|run| !self.runs.contains_key(run)).collect();
-        let reads: Vec<_> = unread.into_iter().map(|run| pinned_run(&reader, run, &live)).collect();
+        let mut reads = Vec::new();
+        for run in unread {
+            let key = (self.home.clone(), run.clone());
+            match self.ended.read.lock().get(&key) {
+                Some(known) => drop(self.runs.insert(run, Arc::clone(known))),
+                None => reads.push(pinned_run(&reader, run, &live)),
+            }
+        }
         let read: Vec<Option<(RunId, PinnedRun)>> = stream::iter(reads).buffer_unordered(AT_ONCE).try_collect().await?;
-        self.runs.extend(read.into_iter().flatten());
+        for (run, pinned) in read.into_iter().flatten() {
+            let pinned = Arc::new(pinned);
+            if pinned.ended {
+                self.ended.read.lock().insert((self.home.clone(), run.clone()), Arc::clone(&pinned));
+            }
+            self.runs.insert(run, pinned);
+        }
         Ok(())
     }
 
@@ -162,5 +190,9 @@ async fn pinned_run(
     let pins = reader.pins(&run).await?.unwrap_or_default();
     let active = live.contains(&run);
     let succeeded = record.status == RunStatus::Succeeded;
-    Ok(Some((run, PinnedRun { pipeline: record.pipeline, started_at: record.started_at, active, succeeded, pins })))
+    let ended = !active && record.status.is_over() && record.status != RunStatus::Interrupted;
+    Ok(Some((
+        run,
+        PinnedRun { pipeline: record.pipeline, started_at: record.started_at, active, succeeded, ended, pins },
+    )))
 }

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use windlass_base::ids::{PipelineName, RunId};
 
+use super::holds::EndedRuns;
 use crate::state::{LeaseHolder, ProcessIdentity};
 
 /// Why a turn takes place. What comes first gives way last.
@@ -33,6 +34,8 @@ impl Origin {
 #[derive(Debug, Clone, Default)]
 pub struct Turns {
     active: Arc<Mutex<HashMap<RunId, ActiveTurn>>>,
+    /// What turns have read of runs that had ended.
+    pub(super) ended: EndedRuns,
 }
 
 #[derive(Debug, Clone)]
@@ -93,6 +96,7 @@ impl Drop for ListedTurn {
 
 #[cfg(test)]
 mod tests {
+    use super::holds::EndedRuns;
     use super::*;
 
     fn list(turns: &Turns, pipeline: &str, origin: Origin) -> (ListedTurn, CancellationToken) {
