@@ -10,6 +10,7 @@ use std::fmt::Write;
 
 use label::{Label, escaped, length, shortened};
 use style::STYLE;
+use windlass_base::count::counted;
 
 use super::layout::{Flow, Input, Layout, Rect, lay_out};
 use super::{KINDS, MARKS, Picture};
@@ -46,13 +47,13 @@ pub(super) fn draw(picture: &Picture<'_>) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.0} {height:.0}\" width=\"{width:.0}\" \
          height=\"{height:.0}\" role=\"img\" aria-labelledby=\"title desc\">\n\
          <title id=\"title\">Pipeline {name}</title>\n\
-         <desc id=\"desc\">{} nodes and {} edges; data flows {flow}.</desc>\n\
+         <desc id=\"desc\">{} and {}; data flows {flow}.</desc>\n\
          <style>\n{STYLE}</style>\n\
          <rect class=\"page\" width=\"100%\" height=\"100%\"/>\n\
          <text class=\"heading\" x=\"{MARGIN}\" y=\"{:.0}\">{}</text>\n\
          <g class=\"legend\" transform=\"translate({MARGIN} {:.0})\">\n{}</g>\n",
-        picture.nodes.len(),
-        picture.edges.len(),
+        counted(picture.nodes.len(), "node"),
+        counted(picture.edges.len(), "edge"),
         MARGIN + 12.0,
         escaped(&heading),
         MARGIN + HEADING,
