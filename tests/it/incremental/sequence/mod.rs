@@ -45,6 +45,9 @@ const NOT_INCREMENTAL: ErrorCode = ErrorCode("WL0369");
 /// The code of the refusal of a run while another process writes to the home.
 const HOME_IN_USE: ErrorCode = ErrorCode("WL0615");
 
+/// The sequences with maintenance: those of the first seeds.
+const MAINTAINED: u64 = 60;
+
 /// What went wrong, as a sentence.
 type Outcome<T = ()> = Result<T, String>;
 
@@ -60,6 +63,8 @@ pub(super) struct Sequence<'a> {
     cursor_reset: BTreeSet<String>,
     /// The stages whose tables another program has written to since their last commit.
     foreign: BTreeSet<String>,
+    /// Whether its tables are maintained between runs.
+    maintained: bool,
     /// The versions that are pinned or tagged.
     marked: Vec<maintenance::Marked>,
     /// How many there have been.
@@ -92,6 +97,7 @@ impl<'a> Sequence<'a> {
             settled: BTreeSet::new(),
             cursor_reset: BTreeSet::new(),
             foreign: BTreeSet::new(),
+            maintained: seed < MAINTAINED,
             marked: Vec::new(),
             marks_made: 0,
             dirty: true,
@@ -113,11 +119,13 @@ impl<'a> Sequence<'a> {
             if self.random.random_bool(0.12) {
                 self.redefine();
             }
-            self.maintain_perhaps().await?;
+            if self.maintained {
+                self.maintain_perhaps().await?;
+            }
             if INCREMENTAL {
                 self.meet_the_outside().await?;
             }
-            if self.random.random_bool(0.2) {
+            if self.maintained && self.random.random_bool(0.2) {
                 self.maintain_perhaps().await?;
             }
             match self.random.random_range(0..100) {
