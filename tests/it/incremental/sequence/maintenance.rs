@@ -88,7 +88,11 @@ impl Sequence<'_> {
             }
         }
         self.check_marks().await?;
-        self.check_tables().await
+        match self.broken {
+            // A run that was interrupted, or applied a range, may have committed other rows than are expected next.
+            true => Ok(()),
+            false => self.check_tables().await,
+        }
     }
 
     async fn maintain(&mut self) -> Outcome<MaintenanceRecord> {

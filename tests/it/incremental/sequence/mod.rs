@@ -46,7 +46,7 @@ const NOT_INCREMENTAL: ErrorCode = ErrorCode("WL0369");
 const HOME_IN_USE: ErrorCode = ErrorCode("WL0615");
 
 /// The sequences with maintenance: those of the first seeds.
-const MAINTAINED: u64 = 60;
+const MAINTAINED: u64 = 200;
 
 /// What went wrong, as a sentence.
 type Outcome<T = ()> = Result<T, String>;

@@ -67,6 +67,9 @@ impl Sequence<'_> {
             let stage = cursor.stage;
             cursor.sources.into_iter().map(move |source| (stage.clone(), source))
         });
+        // What lies behind a cursor may have been removed where tables are maintained: those of stages, not of sources.
+        let remains = |source: &SourceCursor| !self.maintained || self.pipeline.stage(source.source.as_str()).is_none();
+        let taken = taken.filter(|(_, source)| remains(source));
         let versions = taken.filter_map(|(stage, source)| {
             let version = source.table_id.as_ref().and(source.version).and_then(|version| u64::try_from(version).ok());
             version.filter(|version| *version > 0).map(|version| (stage, source, version))
