@@ -61,6 +61,7 @@ impl Rewriter<'_> {
                 false => chunk.iter().map(|bin| bin.files.clone()).collect(),
             };
             self.commit(work, tasks, outcome).await?;
+            outcome.bytes_removed += chunk.iter().map(|bin| bin.bytes).sum::<u64>();
             done += chunk.len() as u64;
             progress(done);
         }
@@ -79,12 +80,6 @@ impl Rewriter<'_> {
         let options = ScanOptions::from_config(context.state().config());
         let files = bins(self.table, &tasks, &options)?;
         let replaced: Vec<String> = tasks.into_iter().flatten().collect();
-        let bytes_read: u64 = work
-            .bins
-            .iter()
-            .filter(|bin| bin.files.first().is_some_and(|file| replaced.contains(file)))
-            .map(|bin| bin.bytes)
-            .sum();
         let engine = |source| PlanError::Engine { stage: self.name.clone(), source }.to_failure();
         let logical = LogicalPlanBuilder::scan(self.name.as_str(), provider_as_source(files.provider), None)
             .and_then(LogicalPlanBuilder::build)
@@ -105,7 +100,6 @@ impl Rewriter<'_> {
             RewriteOutcome::Rewritten(version) => {
                 outcome.version = Some(version);
                 outcome.files_removed += request.replaced.len() as u64;
-                outcome.bytes_removed += bytes_read;
                 outcome.files_added += files_added;
                 outcome.bytes_added += bytes_added;
                 Ok(())
