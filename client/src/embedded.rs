@@ -14,7 +14,7 @@ use windlass_engine::connectors::ConnectorRegistry;
 use windlass_engine::function::Functions;
 use windlass_engine::session::Sessions;
 use windlass_evidence::artifact::{
-    CleanRecord, CursorReset, CursorStatus, PinStatus, PlannedRun, TableStatus, VersionMark,
+    CleanRecord, CursorReset, CursorStatus, NewMark, PinStatus, PlannedRun, TableStatus, VersionMark,
 };
 use windlass_evidence::bundle::{BundleReader, RecordError};
 use windlass_executor::{EmbeddedExecutor, ExecutorConfig};
@@ -35,7 +35,7 @@ use windlass_storage::Location;
 
 use crate::clean::CleanOptions;
 use crate::error::ClientError;
-use crate::maintenance::{MaintainHandle, MaintainOptions, NewMark};
+use crate::maintenance::{MaintainHandle, MaintainOptions};
 use crate::project::Project;
 use crate::query_result::QueryResult;
 use crate::run::{QueryOptions, RunHandle, RunOptions};
@@ -237,10 +237,8 @@ impl Embedded {
     }
 
     pub(crate) async fn set_mark(&self, project: &Project, mark: &NewMark) -> Result<VersionMark, ClientError> {
-        let NewMark { name, tag, table, version, expires_at, reason } = mark.clone();
-        let mark = maintain::NewMark { name, tag, table, version, expires_at, reason };
         let request = self.plan_request(project, &RunOptions::default())?;
-        Ok(maintain::set_mark(&self.scheduler, &request, mark).await?)
+        Ok(maintain::set_mark(&self.scheduler, &request, mark.clone()).await?)
     }
 
     pub(crate) async fn release_mark(&self, name: &str) -> Result<VersionMark, ClientError> {

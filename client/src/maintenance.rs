@@ -1,10 +1,8 @@
-//! What is asked of a turn of maintenance, its handle, and versions to be kept.
+//! What is asked of a turn of maintenance, and its handle.
 
-use chrono::{DateTime, Utc};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use windlass_base::ids::{NodeName, TableVersion};
 use windlass_evidence::artifact::{MaintenanceEvent, MaintenanceKind, MaintenanceRecord};
 
 use crate::error::ClientError;
@@ -50,21 +48,4 @@ impl MaintainHandle {
             Err(error) => Err(ClientError::Follower(error)),
         }
     }
-}
-
-/// A version of a table that is to be kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewMark {
-    /// Its name, unique among the pins and tags of the home.
-    pub name: String,
-    /// Whether it is a tag, which never expires; otherwise it is a pin.
-    pub tag: bool,
-    /// The stage, or the name under which its quarantine is read.
-    pub table: NodeName,
-    /// The version; `None` is the newest.
-    pub version: Option<TableVersion>,
-    /// Until when it is kept; `None` is until the pin is released.
-    pub expires_at: Option<DateTime<Utc>>,
-    /// Why.
-    pub reason: Option<String>,
 }

@@ -2,13 +2,13 @@
 
 use windlass_base::ids::RunId;
 use windlass_evidence::artifact::{CleanRecord, PlannedRun};
-pub use windlass_evidence::artifact::{CursorReset, CursorStatus, PinStatus, TableStatus, VersionMark};
+pub use windlass_evidence::artifact::{CursorReset, CursorStatus, NewMark, PinStatus, TableStatus, VersionMark};
 
 use crate::clean::CleanOptions;
 #[cfg(feature = "embedded")]
 use crate::embedded::{Embedded, EmbeddedConfig};
 use crate::error::ClientError;
-use crate::maintenance::{MaintainHandle, MaintainOptions, NewMark};
+use crate::maintenance::{MaintainHandle, MaintainOptions};
 use crate::project::Project;
 use crate::query_result::QueryResult;
 use crate::remote::{ConnectOptions, Remote};

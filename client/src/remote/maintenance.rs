@@ -9,14 +9,14 @@ use tonic::{Status, Streaming};
 use windlass_api::v1;
 use windlass_api::v1::maintain_event::Kind;
 use windlass_base::ids::{NodeName, TableVersion};
-use windlass_evidence::artifact::{MaintenanceEvent, MaintenanceKind, MaintenanceRecord, VersionMark};
+use windlass_evidence::artifact::{MaintenanceEvent, MaintenanceKind, MaintenanceRecord, NewMark, VersionMark};
 use windlass_project::graph::PipelineGraph;
 use windlass_project::spec::ProjectFiles;
 
 use super::connection::Connection;
 use super::{Remote, scope, transfer};
 use crate::error::ClientError;
-use crate::maintenance::{MaintainHandle, MaintainOptions, NewMark};
+use crate::maintenance::{MaintainHandle, MaintainOptions};
 use crate::project::Project;
 
 impl Remote {

@@ -1,12 +1,11 @@
 //! Pins and tags: versions of tables that people keep.
 
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use tokio_util::sync::CancellationToken;
-use windlass_base::ids::{NodeName, TableVersion};
 use windlass_base::suggest::did_you_mean;
 use windlass_delta::maintenance::missing_files;
 use windlass_delta::pin::pin;
-use windlass_evidence::artifact::VersionMark;
+use windlass_evidence::artifact::{NewMark, VersionMark};
 use windlass_project::spec::source::PinAt;
 use windlass_storage::Location;
 
@@ -17,23 +16,6 @@ use crate::home::Home;
 use crate::plan::PlanRequest;
 use crate::record::BundleStore;
 use crate::state::ProcessIdentity;
-
-/// A pin or tag that is to be set.
-#[derive(Debug, Clone)]
-pub struct NewMark {
-    /// Its name, unique in the home.
-    pub name: String,
-    /// Whether it is a tag.
-    pub tag: bool,
-    /// The stage, or the name of its quarantine.
-    pub table: NodeName,
-    /// The version; `None` is the newest.
-    pub version: Option<TableVersion>,
-    /// Until when it counts; `None` is until it is released.
-    pub expires_at: Option<DateTime<Utc>>,
-    /// Why.
-    pub reason: Option<String>,
-}
 
 /// The pins and tags of a home, by name.
 ///

@@ -25,7 +25,7 @@ mod turns;
 
 pub use after_run::after_run;
 pub use error::MaintainError;
-pub use marks::{NewMark, marks, release_mark, set_mark};
+pub use marks::{marks, release_mark, set_mark};
 pub use turn::{MaintainRequest, maintain};
 pub(crate) use turns::Origin;
 pub use turns::Turns;

@@ -20,13 +20,15 @@ use tonic::Status;
 use windlass_api::v1;
 use windlass_api::v1::maintain_event::Kind;
 use windlass_base::ids::{NodeName, RunId, TableVersion};
-use windlass_evidence::artifact::{MaintenanceEvent, MaintenanceKind, MaintenanceRecord, RunRecord, VersionMark};
+use windlass_evidence::artifact::{
+    MaintenanceEvent, MaintenanceKind, MaintenanceRecord, NewMark, RunRecord, VersionMark,
+};
 
 use super::error::{ServiceError, bad_request};
 use super::project::Submitted;
 use crate::Scheduler;
 use crate::home::Home;
-use crate::maintain::{self, MaintainError, MaintainRequest, NewMark};
+use crate::maintain::{self, MaintainError, MaintainRequest};
 use crate::metrics::ServiceMetrics;
 use crate::plan::PlanRequest;
 use crate::run::RunError;

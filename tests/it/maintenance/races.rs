@@ -6,7 +6,7 @@ use std::time::Duration;
 use windlass_base::error::Coded;
 use windlass_base::ids::TableVersion;
 use windlass_client::Project;
-use windlass_evidence::artifact::{MaintenanceKind, PinHolder};
+use windlass_evidence::artifact::{MaintenanceKind, NewMark, PinHolder};
 use windlass_scheduler::maintain::{self, set_mark};
 use windlass_scheduler::state::StateStore;
 
@@ -33,8 +33,8 @@ async fn lab(mode: &str, maintenance: &str, versions: i64) -> (Direct, Arc<Pause
     (direct, state, project)
 }
 
-fn new_mark(name: &str, version: u64) -> maintain::NewMark {
-    maintain::NewMark {
+fn new_mark(name: &str, version: u64) -> NewMark {
+    NewMark {
         name: name.to_owned(),
         tag: false,
         table: "events".into(),

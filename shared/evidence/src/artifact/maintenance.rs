@@ -215,6 +215,23 @@ pub struct VersionMark {
     pub by: String,
 }
 
+/// A version of a table that is to be kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMark {
+    /// Its name, unique among the pins and tags of the home.
+    pub name: String,
+    /// Whether it is a tag, which never expires; otherwise it is a pin.
+    pub tag: bool,
+    /// The stage, or the name under which its quarantine is read.
+    pub table: NodeName,
+    /// The version; `None` is the newest.
+    pub version: Option<TableVersion>,
+    /// Until when it is kept; `None` is until the pin is released.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
 /// What a turn of maintenance tells while it works.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]

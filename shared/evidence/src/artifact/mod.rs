@@ -27,7 +27,7 @@ pub use lineage::{LineageInput, LineageRecord, StageLineage};
 pub use log::{LOG_VERSION, LogEvent, LogKind, LogLevel, RunTotals, log_schema};
 pub use maintenance::{
     ActionOutcome, KeptVersion, MAINTENANCE_FORMAT, MaintenanceAction, MaintenanceEvent, MaintenanceKind,
-    MaintenanceRecord, PinHolder, TableMaintenance, TableSize, VersionMark,
+    MaintenanceRecord, NewMark, PinHolder, TableMaintenance, TableSize, VersionMark,
 };
 pub use pins::{PinRecord, PinsRecord};
 pub use plan::{Cause, PlanDecision, PlanRecord, PlannedColumn, PlannedRun, PlannedTable, StageDecision};

@@ -118,6 +118,8 @@ impl<'a> Sequence<'a> {
             }
             if self.random.random_bool(0.12) {
                 self.redefine();
+                // Whatever else keeps it from being planned is for the next run to tell.
+                while self.relent_once().await.is_err_and(|refused| refused.is_none()) {}
             }
             if self.maintained {
                 self.maintain_perhaps().await?;
@@ -147,18 +149,27 @@ impl<'a> Sequence<'a> {
 
     /// Drops `strict` from stages over views where a plan refuses it.
     async fn relent(&mut self) -> Outcome {
-        for _ in 0..self.pipeline.stages.len() {
-            let project = self.pipeline.open();
-            let Err(error) = self.arena.windlass.plan(&project, &RunOptions::default()).await else { return Ok(()) };
-            let message = full_message(&error);
-            let stage = message.split('`').nth(1).unwrap_or_default().to_owned();
-            if error.code() != NOT_INCREMENTAL || !self.pipeline.relent(&stage) {
-                return Err(format!("the project cannot be planned: {message}"));
+        loop {
+            match self.relent_once().await {
+                Ok(()) => return Ok(()),
+                Err(None) => {}
+                Err(Some(message)) => return Err(format!("the project cannot be planned: {message}")),
             }
-            self.trace.push(format!("{stage} is auto now: {message}"));
-            self.coverage.refused += 1;
         }
-        Ok(())
+    }
+
+    /// Plans the project. If `strict` stands against it, drops that from one stage, and fails with nothing; else with why.
+    async fn relent_once(&mut self) -> Result<(), Option<String>> {
+        let project = self.pipeline.open();
+        let Err(error) = self.arena.windlass.plan(&project, &RunOptions::default()).await else { return Ok(()) };
+        let message = full_message(&error);
+        let stage = message.split('`').nth(1).unwrap_or_default().to_owned();
+        if error.code() != NOT_INCREMENTAL || !self.pipeline.relent(&stage) {
+            return Err(Some(message));
+        }
+        self.trace.push(format!("{stage} is auto now: {message}"));
+        self.coverage.refused += 1;
+        Err(None)
     }
 
     async fn change_sources(&mut self) {
