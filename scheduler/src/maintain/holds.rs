@@ -36,11 +36,13 @@ pub(super) struct Holds {
     pipeline: PipelineName,
 }
 
+/// The root of a home and one of its runs.
+type RunOfHome = (String, RunId);
+
 /// Runs that have ended, as this process has read their bundles: these never change. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct EndedRuns {
-    /// By home and run.
-    read: Arc<Mutex<HashMap<(String, RunId), Arc<PinnedRun>>>>,
+    read: Arc<Mutex<HashMap<RunOfHome, Arc<PinnedRun>>>>,
 }
 
 /// A run with what it has pinned.

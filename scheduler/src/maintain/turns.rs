@@ -96,7 +96,6 @@ impl Drop for ListedTurn {
 
 #[cfg(test)]
 mod tests {
-    use super::holds::EndedRuns;
     use super::*;
 
     fn list(turns: &Turns, pipeline: &str, origin: Origin) -> (ListedTurn, CancellationToken) {
