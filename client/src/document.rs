@@ -36,6 +36,26 @@ pub struct InitDocument {
     pub files: Vec<String>,
 }
 
+/// `windlass runs resume --dry-run` and `windlass runs retry --dry-run`: what would be executed.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AgainDocument {
+    /// The run that is taken up, or tried again.
+    pub run_id: RunId,
+    /// The stages that it was to execute.
+    pub stages: Vec<AgainStage>,
+}
+
+/// A stage of an [`AgainDocument`].
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AgainStage {
+    /// The stage.
+    pub stage: NodeName,
+    /// The version that the run has committed, if it has.
+    pub committed: Option<TableVersion>,
+    /// Whether it would be executed.
+    pub execute: bool,
+}
+
 /// `windlass check`: a project without problems. Problems are reported in an [`ErrorDocument`].
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct CheckDocument {
@@ -311,9 +331,12 @@ pub fn schemas() -> BTreeMap<&'static str, Schema> {
         ("query", of::<Vec<Map<String, Value>>>("query")),
         ("registry", of::<SemanticRegistry>("registry")),
         ("run", of::<RunDocument>("run")),
+        ("runs-again", of::<AgainDocument>("runs-again")),
         ("runs-cancel", of::<CancelledRun>("runs-cancel")),
         ("runs-list", of::<Vec<ListedRunDocument>>("runs-list")),
         ("runs-log", of::<Vec<LogEvent>>("runs-log")),
+        ("runs-resume", of::<RunDocument>("runs-resume")),
+        ("runs-retry", of::<RunDocument>("runs-retry")),
         ("runs-show", of::<RunRecord>("runs-show")),
         ("schema", of::<Vec<TableColumns>>("schema")),
         ("tables", of::<Vec<TableStatus>>("tables")),

@@ -29,7 +29,7 @@ use windlass_scheduler::maintain::{self, MaintainRequest, Turns};
 use windlass_scheduler::plan::{PlanRequest, cursors, plan_run, tables};
 use windlass_scheduler::query::{QueryRequest, query};
 use windlass_scheduler::record::BundleStore;
-use windlass_scheduler::run::{RunError, RunRequest, run_pipeline};
+use windlass_scheduler::run::{Begin, RunError, RunRequest, run_pipeline};
 use windlass_scheduler::state::{Durability, RedbStore, StateError, StateStore};
 use windlass_storage::Location;
 
@@ -38,7 +38,7 @@ use crate::error::ClientError;
 use crate::maintenance::{MaintainHandle, MaintainOptions};
 use crate::project::Project;
 use crate::query_result::QueryResult;
-use crate::run::{QueryOptions, RunHandle, RunOptions};
+use crate::run::{QueryOptions, RunBegin, RunHandle, RunOptions};
 use crate::runs::Runs;
 
 /// How long the executor may take to join.
@@ -128,7 +128,15 @@ impl Embedded {
     }
 
     pub(crate) fn run(&self, project: &Project, options: &RunOptions) -> Result<RunHandle, ClientError> {
-        let plan = self.plan_request(project, options)?;
+        let mut plan = self.plan_request(project, options)?;
+        let begin = match &options.begin {
+            RunBegin::Anew => Begin::Anew,
+            RunBegin::RetryOf(earlier) => Begin::RetryOf(earlier.clone()),
+            RunBegin::Resume(run) => {
+                plan.run.clone_from(run);
+                Begin::WhereItEnded { patience: Duration::ZERO }
+            }
+        };
         let run_id = plan.run.clone();
         let bundle = self.home.root().join("runs").join(run_id.as_str()).to_string();
         let request = RunRequest {
@@ -136,6 +144,8 @@ impl Embedded {
             fail_fast: options.fail_fast,
             max_parallel: options.max_parallel,
             approved: options.approved.clone(),
+            asked: options.to_be_saved(project),
+            begin,
         };
         let (watcher, events) = mpsc::unbounded_channel();
         let cancel = CancellationToken::new();
@@ -273,6 +283,7 @@ impl Embedded {
             exclude: options.exclude.clone(),
             refresh: options.refresh.clone(),
             run: RunId::generate(),
+            fixed: None,
         })
     }
 }

@@ -51,6 +51,6 @@ pub use maintenance::{MaintainHandle, MaintainOptions};
 pub use project::Project;
 pub use query_result::QueryResult;
 pub use remote::ConnectOptions;
-pub use run::{QueryOptions, RunHandle, RunOptions};
+pub use run::{QueryOptions, RunBegin, RunHandle, RunOptions};
 pub use runs::Runs;
 pub use windlass::{CursorReset, CursorStatus, NewMark, PinStatus, TableStatus, VersionMark, Windlass};

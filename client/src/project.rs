@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use windlass_base::coded;
-use windlass_evidence::artifact::SavedPlan;
+use windlass_evidence::artifact::{RunRequestRecord, SavedPlan};
 use windlass_project::graph::{PipelineGraph, check};
 use windlass_project::spec::files::{
     CONTRACTS_DIR, MANIFEST, MAX_FILE_BYTES, MAX_FILES, POLICIES_DIR, SEED_EXTENSIONS, SEEDS_DIR, STAGE_EXTENSIONS,
@@ -119,6 +119,15 @@ impl Project {
     pub fn open_for(dir: &Path, plan: &SavedPlan) -> Result<Self, ClientError> {
         let sources: Vec<(String, String)> = plan.request.sources.clone().into_iter().collect();
         Self::open(dir, plan.request.target.as_deref(), &sources)
+    }
+
+    /// Reads the project in `dir` with the target and the sources of a run, which was asked to do what `request` says.
+    ///
+    /// # Errors
+    /// As [`Project::open`].
+    pub fn open_as(dir: &Path, request: &RunRequestRecord) -> Result<Self, ClientError> {
+        let sources: Vec<(String, String)> = request.request.sources.clone().into_iter().collect();
+        Self::open(dir, request.request.target.as_deref(), &sources)
     }
 
     /// The project with the given `files`, as [`Project::open`]. Its relative locations are resolved against `dir`.

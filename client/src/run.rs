@@ -6,7 +6,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use windlass_base::ids::{NodeName, RunId, TableVersion};
-use windlass_evidence::artifact::{LogEvent, Refresh, RunRecord, SavedPlan, SavedRequest};
+use windlass_evidence::artifact::{LogEvent, Refresh, RunRecord, RunRequestRecord, SavedPlan, SavedRequest};
 
 use crate::error::ClientError;
 use crate::project::Project;
@@ -28,6 +28,21 @@ pub struct RunOptions {
     pub refresh: Refresh,
     /// An approved plan: the run only happens if it would do exactly that. Ignored when planning.
     pub approved: Option<SavedPlan>,
+    /// What the run begins with. Ignored when planning.
+    pub begin: RunBegin,
+}
+
+/// What a run begins with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum RunBegin {
+    /// With everything that is selected, over the newest state of its sources.
+    #[default]
+    Anew,
+    /// Where a run ended whose process is gone: that run is taken up, over the pins that it began with. The options are
+    /// those that it began with ([`RunOptions::resume`]).
+    Resume(RunId),
+    /// With those of the selected stages that did not commit in an earlier run, over what that one had pinned.
+    RetryOf(RunId),
 }
 
 impl RunOptions {
@@ -36,6 +51,32 @@ impl RunOptions {
     pub fn apply(plan: SavedPlan) -> Self {
         let SavedRequest { params, select, exclude, refresh, .. } = plan.request.clone();
         Self { select, exclude, params: params.into_iter().collect(), refresh, approved: Some(plan), ..Self::default() }
+    }
+
+    /// The options that take up a run whose process is gone, which was asked to do what `request` says. The project must be
+    /// opened with [`Project::open_as`], and be the one that the run began with.
+    pub fn resume(run: RunId, request: RunRequestRecord) -> Self {
+        Self { begin: RunBegin::Resume(run), ..Self::as_asked(request) }
+    }
+
+    /// The options that try again what did not commit in a run, which was asked to do what `request` says. The project must
+    /// be opened with [`Project::open_as`].
+    pub fn retry(run: RunId, request: RunRequestRecord) -> Self {
+        Self { begin: RunBegin::RetryOf(run), ..Self::as_asked(request) }
+    }
+
+    fn as_asked(record: RunRequestRecord) -> Self {
+        let RunRequestRecord { request, fail_fast, max_parallel } = record;
+        let SavedRequest { params, select, exclude, refresh, .. } = request;
+        Self {
+            select,
+            exclude,
+            params: params.into_iter().collect(),
+            fail_fast,
+            max_parallel,
+            refresh,
+            ..Self::default()
+        }
     }
 
     /// The request to be stored in a saved plan ([`SavedPlan::new`]).

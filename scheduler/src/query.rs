@@ -190,6 +190,7 @@ async fn answer(scheduler: &Scheduler, request: QueryRequest) -> Result<QueryRow
         exclude: Vec::new(),
         refresh: Refresh::default(),
         run: RunId::new("query"),
+        fixed: None,
     };
     let mut inputs = Inputs::default();
     for name in &reads.base_tables {

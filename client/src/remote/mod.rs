@@ -33,7 +33,7 @@ use crate::clean::CleanOptions;
 use crate::error::ClientError;
 use crate::project::Project;
 use crate::query_result::QueryResult;
-use crate::run::{QueryOptions, RunHandle, RunOptions};
+use crate::run::{QueryOptions, RunBegin, RunHandle, RunOptions};
 use crate::runs::Runs;
 
 /// The scheduler of a cluster.
@@ -62,7 +62,11 @@ impl Remote {
 
     pub(crate) async fn run(&self, project: &Project, options: &RunOptions) -> Result<RunHandle, ClientError> {
         let files = &project.graph.files;
-        let run_id = RunId::generate();
+        let (run_id, resume, retry_of) = match &options.begin {
+            RunBegin::Anew => (RunId::generate(), false, String::new()),
+            RunBegin::RetryOf(earlier) => (RunId::generate(), false, earlier.to_string()),
+            RunBegin::Resume(run) => (run.clone(), true, String::new()),
+        };
         let request = v1::SubmitRunRequest {
             run_id: run_id.to_string(),
             project: Some(transfer::send(&self.connection, project, &options.params).await?),
@@ -73,6 +77,8 @@ impl Remote {
                 Some(plan) => plan.to_json(),
                 None => String::new(),
             },
+            resume,
+            retry_of,
         };
         // The scheduler starts only one run per id, so the request can be repeated after a lost answer.
         let submitted = self.connection.call(files, |mut api| {

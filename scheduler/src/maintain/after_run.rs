@@ -70,6 +70,7 @@ fn plan_of(run: &PlanRequest, stages: &[NodeName]) -> PlanRequest {
         exclude: Vec::new(),
         refresh: Refresh::default(),
         run: RunId::generate(),
+        fixed: None,
         ..run.clone()
     }
 }

@@ -109,6 +109,12 @@ pub enum PlanError {
         #[source]
         source: DeltaError,
     },
+    /// A source without versions is not what it was when the run began that is gone on with.
+    #[error("`{node}` has changed since the run began")]
+    Moved {
+        /// The source.
+        node: NodeName,
+    },
     /// The engine cannot plan the stage's query.
     #[error("the query of `{stage}` cannot be planned")]
     Engine {
@@ -224,6 +230,8 @@ coded! {
             "correct the part of the query that the message names";
         Unknown { help } => "WL0353", help.as_deref().unwrap_or("`windlass ls` lists the sources and stages");
         Range { help } => "WL0367", help;
+        Moved => "WL0634",
+            "it has no versions, so what the run has read of it is gone: start a new run with `windlass run`";
         Refused { stage } => "WL0368", computed_whole(stage);
     }
 }

@@ -1,7 +1,7 @@
 //! Planning: from a resolved pipeline to what one run does with each table, and why.
 //!
 //! ```text
-//! PlanRequest ─→ Scope ─pin→ Inputs ─remember→ memories ─decide→ RunPlan          (request, scope, pins, memories, planner)
+//! PlanRequest ─→ Scope ─pin→ Inputs ─remember→ memories ─decide→ RunPlan   (request, scope, fixed, pins, memories, planner)
 //!     per stage: query ─→ logical plan ─→ its code version                        (plan_stage, query, code)
 //!                          └─→ physical plan, so that what cannot run is known now   (physical, sliding, checks)
 //!     what its table remembers, what its inputs are ─→ Verdict ─→ StageDecision   (incremental_context, decide, stage_decision)
@@ -20,6 +20,7 @@ mod definition;
 mod error;
 mod expect;
 mod fingerprint;
+mod fixed;
 mod forecast;
 pub mod incremental;
 mod incremental_context;
@@ -54,6 +55,7 @@ pub use code::CodeVersion;
 pub use cursor_status::cursors;
 pub use error::PlanError;
 pub use fingerprint::plan_fingerprint;
+pub use fixed::{FixedPins, ResumedPlan};
 pub use incremental_context::IncrementalContext;
 pub use information_schema::{INFORMATION_SCHEMA, TABLES as INFORMATION_TABLES, information_tables};
 pub use input::{Input, Inputs, PinnedInput, pin_source, pin_table};

@@ -27,8 +27,13 @@ pub(super) async fn pin_inputs(request: &PlanRequest, sessions: &Sessions, scope
     let to = &to;
     let pinned: Vec<(NodeName, Input)> = stream::iter(pins)
         .map(|(name, reader)| async move {
-            let at = to.get(&name).map(|version| PinAt::Version(*version));
+            let fixed = request.fixed.as_deref();
+            let asked = || to.get(&name).map(|version| PinAt::Version(*version));
+            let at = fixed.and_then(|fixed| fixed.version(&name)).or_else(asked);
             let input = pin_leaf(request, sessions, &name, &reader, at).await?;
+            if let Some(fixed) = fixed {
+                fixed.check(&name, &input)?;
+            }
             Ok::<_, PlanError>((name, input))
         })
         .buffer_unordered(PINS_AT_ONCE)

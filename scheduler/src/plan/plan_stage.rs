@@ -16,6 +16,7 @@ use windlass_project::graph::Stage;
 use windlass_project::spec::Problem;
 use windlass_project::spec::source::PinAt;
 use windlass_project::spec::table::{Incremental, Materialize, WriteMode};
+use windlass_storage::Location;
 
 use super::changes::{ChangeFeeds, ChangeReader, KnownChanges, strategy_for};
 use super::checks::{check_constraints, check_key, check_names, check_runs, optimized};
@@ -102,7 +103,11 @@ impl StagePlanner<'_> {
         table_context.interrupted = self.interrupted(stage, &table_context).await?;
         let facts = table_context.facts(stage, &self.inputs, &self.changes, self.sessions.stores()).await?;
         table_context.verdict = decide(&facts);
-        if table_context.verdict == Verdict::Reuse {
+        // A run that is resumed executes the stages that it began with, also those whose tables are as it makes them by now.
+        let resumed = self.request.resumed();
+        let as_it_is =
+            resumed.map_or(table_context.verdict == Verdict::Reuse, |plan| !plan.scheduled.contains(&stage.name));
+        if as_it_is {
             return self.reused(stage, table_context).await;
         }
         let plan = optimized(&session.context, stage, &logical)?;
@@ -115,16 +120,10 @@ impl StagePlanner<'_> {
         self.check_table(stage, &table_context, &columns).await?;
         self.check_incremental(stage, &table_context, &plan)?;
         check_runs(&session.context, stage, &logical).await?;
-        let (decision, refusal) =
-            match stage_decision(&self.change_reader(stage), &table.location, &mut table_context, &plan).await {
-                Ok(decision) => (decision, None),
-                Err(error) if error.is_refusal() => {
-                    table_context.refusal = Some(error.to_failure());
-                    let (name, reason) = (stage.name.clone(), full_message(&error));
-                    (StageDecision::new(name, PlanDecision::Refused, Cause::Refused, reason), Some(error))
-                }
-                Err(error) => return Err(error.into()),
-            };
+        let (decision, refusal) = match self.decided_before(stage, &table_context) {
+            Some(decision) => (decision, None),
+            None => self.decision(stage, &table.location, &mut table_context, &plan).await?,
+        };
         let columns_alone = Input::Planned(Arc::clone(&columns));
         self.inputs.set(stage.name.clone(), self.rows_done(stage, &table_context).await?.unwrap_or(columns_alone));
         let depends_on = executed_inputs(graph, stage).base_tables.into_iter().collect();
@@ -132,6 +131,33 @@ impl StagePlanner<'_> {
         let stage =
             PlannedStage { name, depends_on, table, columns, mode, table_context: Some(Box::new(table_context)) };
         Ok(Planned::Writes { stage: Box::new(stage), decision, refusal })
+    }
+
+    /// What was decided about a stage of a run that is resumed, if nothing is to be decided any more: it has ended, or only
+    /// its commit is to be made sure of.
+    fn decided_before(&self, stage: &Stage, table_context: &IncrementalContext) -> Option<StageDecision> {
+        let plan = self.request.resumed()?;
+        let is_over = plan.ended.contains(&stage.name) || table_context.verdict == Verdict::Reuse;
+        plan.decisions.get(&stage.name).filter(|_| is_over).cloned()
+    }
+
+    /// Decides about a stage that writes; why it may not, if it may not.
+    async fn decision(
+        &self,
+        stage: &Stage,
+        location: &Location,
+        table_context: &mut IncrementalContext,
+        plan: &LogicalPlan,
+    ) -> Result<(StageDecision, Option<PlanError>), StageError> {
+        match stage_decision(&self.change_reader(stage), location, table_context, plan).await {
+            Ok(decision) => Ok((decision, None)),
+            Err(error) if error.is_refusal() => {
+                table_context.refusal = Some(error.to_failure());
+                let (name, reason) = (stage.name.clone(), full_message(&error));
+                Ok((StageDecision::new(name, PlanDecision::Refused, Cause::Refused, reason), Some(error)))
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn change_reader<'r>(&'r self, stage: &'r Stage) -> ChangeReader<'r> {
@@ -179,7 +205,9 @@ impl StagePlanner<'_> {
 
     async fn reused(&mut self, stage: &Stage, table_context: IncrementalContext) -> Result<Planned, StageError> {
         let location = table_location(self.request, stage)?;
-        let version = table_context.memory.as_ref().map_or(TableVersion(0), |memory| memory.version);
+        let newest = table_context.memory.as_ref().map_or(TableVersion(0), |memory| memory.version);
+        let fixed = self.request.resumed().and_then(|_| self.request.fixed.as_ref()?.pins.get(&stage.name)?.version);
+        let version = fixed.unwrap_or(newest);
         let pinned = pin_table(self.sessions, &stage.name, &location, PinAt::Version(version.0)).await?;
         self.check_exports(stage, &pinned.provider.schema())?;
         let exports = self.missing_exports(stage, &pinned, version).await?;

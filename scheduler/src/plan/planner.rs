@@ -51,8 +51,10 @@ async fn plan_here(request: PlanRequest, sessions: &Sessions) -> Result<RunPlan,
     let mut inputs = pin_inputs(&request, sessions, &scope).await?;
     contract::check_sources(&graph, &inputs)?;
     let mut memories = remember_all(&request, sessions, &scope, &inputs).await?;
-    check_ranges(&request, &scope, &memories, &inputs)?;
-    keep_pace(&request, sessions, &scope, &memories, &mut inputs).await?;
+    if request.resumed().is_none() {
+        check_ranges(&request, &scope, &memories, &inputs)?;
+        keep_pace(&request, sessions, &scope, &memories, &mut inputs).await?;
+    }
     let mut planner = StagePlanner {
         request: &request,
         sessions,

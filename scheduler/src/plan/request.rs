@@ -11,6 +11,7 @@ use windlass_project::spec::table::Materialize;
 use windlass_storage::Location;
 
 use super::error::PlanError;
+use super::fixed::{FixedPins, ResumedPlan};
 use crate::home::Home;
 
 /// What a plan is made from.
@@ -32,6 +33,15 @@ pub struct PlanRequest {
     pub refresh: Refresh,
     /// The run that the plan is for; it owns the caches.
     pub run: RunId,
+    /// What it reads, if that is settled already.
+    pub fixed: Option<Arc<FixedPins>>,
+}
+
+impl PlanRequest {
+    /// The plan that is resumed with it, if it is one.
+    pub(super) fn resumed(&self) -> Option<&ResumedPlan> {
+        self.fixed.as_ref()?.resumed.as_ref()
+    }
 }
 
 /// Where a stage's table is, or its cache for this run.

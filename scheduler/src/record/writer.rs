@@ -6,7 +6,7 @@ use tokio::sync::Mutex;
 use windlass_base::ids::{NodeName, RunId};
 use windlass_evidence::artifact::{
     LineageRecord, LogEvent, LogKind, PinsRecord, PlanRecord, PlanText, RegistrationsRecord, RunLayout, RunRecord,
-    StageRecord,
+    RunRequestRecord, StageRecord,
 };
 use windlass_evidence::bundle::{RecordError, encode_metrics};
 
@@ -55,6 +55,12 @@ impl BundleWriter {
     pub async fn write_run(&self, record: &RunRecord) -> Result<(), RecordError> {
         self.unsealed()?;
         self.bundles.put_json(&self.layout.run(), record).await
+    }
+
+    /// Writes `request.json`.
+    pub async fn write_request(&self, request: &RunRequestRecord) -> Result<(), RecordError> {
+        self.unsealed()?;
+        self.bundles.put_json(&self.layout.request(), request).await
     }
 
     /// Writes `pins.json`.

@@ -7,6 +7,7 @@ use windlass_project::spec::Problems;
 
 use super::drive::event_log::EventLogError;
 use super::machine::{ReplayError, ScheduleError, StepError};
+use super::resume::ResumeError;
 use crate::plan::PlanError;
 use crate::record::RecordError;
 use crate::state::{LeaseHeld, StateError};
@@ -48,6 +49,9 @@ pub enum RunError {
     /// The schedule could never finish.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
+    /// The run cannot be taken up.
+    #[error(transparent)]
+    Resume(#[from] ResumeError),
     /// Nothing is left to run.
     #[error("nothing to run: the selection holds no stage that writes a table")]
     NothingSelected,
@@ -69,6 +73,7 @@ coded! {
         Step => inner;
         Replay => inner;
         Schedule => inner;
+        Resume => inner;
         NothingSelected => "WL0651",
             "views are computed inside their readers; select a stage that is a table or a cache";
         TaskLost => "WL0652", "this is a defect of Windlass; run again with -vvv and report the log";

@@ -16,9 +16,11 @@ mod error;
 mod journal;
 pub mod machine;
 pub mod pipeline_run;
+mod resume;
 mod stage;
 pub mod staged;
 
 pub(crate) use drive::leases::Leases;
 pub use error::RunError;
-pub use pipeline_run::{RunRequest, run_pipeline};
+pub use pipeline_run::{Begin, RunRequest, run_pipeline};
+pub use resume::ResumeError;

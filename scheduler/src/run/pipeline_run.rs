@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::Utc;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 use windlass_base::error::full_message;
-use windlass_base::ids::{NodeName, RunSequence};
+use windlass_base::ids::{NodeName, PipelineName, RunId, RunSequence};
 use windlass_evidence::artifact::{
-    BUNDLE_FORMAT, EngineVersions, LineageRecord, LogEvent, LogKind, PlanMoved, ReceiptOutcome, RunRecord, RunStatus,
-    RunTotals, SavedPlan, StageReceipt, StageStatus, StageSummary, moved,
+    BUNDLE_FORMAT, EngineVersions, LineageRecord, LogEvent, LogKind, PlanMoved, ReceiptOutcome, RunRecord,
+    RunRequestRecord, RunStatus, RunTotals, SavedPlan, SavedRequest, StageReceipt, StageStatus, StageSummary, moved,
 };
 use windlass_project::spec::ParamValue;
 
@@ -18,19 +19,19 @@ use super::context::{RunContext, RunIdentity};
 use super::drive::caches::{drop_abandoned, drop_cache};
 use super::drive::event_log;
 use super::drive::leases::Leases;
-use super::drive::lineage::{lineage, registrations};
 use super::drive::run_work::RunWork;
 use super::drive::{LoggedRun, Signals, drive};
 use super::error::RunError;
 use super::journal::RunJournal;
 use super::machine::{AttemptOutcome, RetryPolicy, RunSchedule, RunState, StagePhase, StagePlanNode, StageState};
+use super::resume;
 use crate::Scheduler;
 use crate::clock::SystemClock;
 use crate::maintain::{Origin, gate};
 use crate::plan::{PlanRequest, ReusedStage, RunPlan, plan_all};
 use crate::planning::on_planning_threads;
 use crate::record::{BundleStore, BundleWriter};
-use crate::state::{ProcessIdentity, PutOutcome, process};
+use crate::state::{ProcessIdentity, PutOutcome, Versioned, process};
 
 /// What to run, and how.
 #[derive(Debug, Clone)]
@@ -43,13 +44,44 @@ pub struct RunRequest {
     pub max_parallel: Option<usize>,
     /// A plan that somebody has approved: the run takes place only if it would do just that.
     pub approved: Option<SavedPlan>,
+    /// What was asked for, in the words of whoever did: kept in the bundle, so that the run can be taken up.
+    pub asked: SavedRequest,
+    /// What the run begins with.
+    pub begin: Begin,
+}
+
+/// What a run begins with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Begin {
+    /// With everything that is selected, over the newest state of its sources.
+    #[default]
+    Anew,
+    /// With the stages of an earlier run that have not committed, over what that one had pinned.
+    RetryOf(RunId),
+    /// Where the process ended that began it.
+    WhereItEnded {
+        /// How long to wait for the leases of that process, which may last a little longer than itself.
+        patience: Duration,
+    },
+}
+
+impl RunRequest {
+    /// The request as the bundle keeps it.
+    fn record(&self) -> RunRequestRecord {
+        let (request, fail_fast, max_parallel) = (self.asked.clone(), self.fail_fast, self.max_parallel);
+        RunRequestRecord { request, fail_fast, max_parallel }
+    }
 }
 
 /// Runs a pipeline. Every line of its log goes to `watcher` as it is written; `cancel` stops the run.
 ///
 /// A stage that fails is no error here: the record tells of it.
 ///
+/// A run that another process began is taken up with [`Begin::WhereItEnded`]; the rest of the request is what it was asked to
+/// do then (`request.json` of its bundle).
+///
 /// # Errors
+/// [`RunError::Resume`] if it cannot be taken up or tried again,
 /// [`RunError::Busy`] if another run of the pipeline is under way, [`RunError::Writer`] if another process writes to the
 /// home, [`RunError::Plan`] if it cannot be planned,
 /// [`RunError::PlanMoved`] if the approved plan does not hold any more, and the others if it could not be carried on.
@@ -72,8 +104,22 @@ async fn run_here(
 ) -> Result<RunRecord, RunError> {
     let signals = Signals { cancel, lease_lost: CancellationToken::new() };
     let lost = signals.lease_lost.clone();
-    let leases = Leases::take_before(Origin::Asked, scheduler, &request.plan, "windlass run", lost).await?;
-    let outcome = run_with_leases(scheduler, request, watcher, signals, &leases).await;
+    let leases = match request.begin {
+        Begin::WhereItEnded { patience } => {
+            Leases::take_over(scheduler, &request.plan, "windlass runs resume", lost, patience).await?
+        }
+        Begin::Anew | Begin::RetryOf(_) => {
+            Leases::take_before(Origin::Asked, scheduler, &request.plan, "windlass run", lost).await?
+        }
+    };
+    let outcome = match request.begin.clone() {
+        Begin::Anew => run_with_leases(scheduler, request, watcher, signals, &leases).await,
+        Begin::RetryOf(earlier) => match resume::retry(scheduler, request, &earlier).await {
+            Ok(request) => run_with_leases(scheduler, request, watcher, signals, &leases).await,
+            Err(error) => Err(error),
+        },
+        Begin::WhereItEnded { .. } => resume::resume(scheduler, request, watcher, signals).await,
+    };
     let trouble = leases.release().await;
     let mut record = outcome?;
     record.warnings.extend(trouble);
@@ -103,14 +149,14 @@ async fn run_with_leases(
         return Err(RunError::NothingSelected);
     }
     let run_id = plan.request.run.clone();
-    let cache = plan.request.home.cache(&run_id);
     let pipeline = plan.request.graph.name.clone();
     let sequence = next_sequence(scheduler, &plan).await?;
     let schedule = schedule(&plan, &request, sequence)?;
 
     let bundles = BundleStore::open(scheduler.sessions.stores(), plan.request.home.root())?;
-    let mut record = opening_record(scheduler, &plan, sequence);
+    let record = opening_record(scheduler, &plan, sequence, &request.begin);
     let bundle = BundleWriter::begin(bundles, &record).await?;
+    bundle.write_request(&request.record()).await?;
     bundle.write_pins(&plan.pins()).await?;
     let pinned = plan.inputs.pinned().filter_map(|input| Some(input.table.as_ref()?.location().clone()));
     if gate::wait(scheduler, &pinned.collect::<Vec<_>>(), last_turn).await? {
@@ -122,22 +168,38 @@ async fn run_with_leases(
     let journal = RunJournal::new(bundle, watcher, placeholders(&plan));
     let (sessions, engine) = (Arc::clone(&scheduler.sessions), scheduler.engine.clone());
     let work = Arc::new(RunWork::new(RunContext { plan, identity, sessions, engine, journal }));
-    let run = &work.run;
-    announce(run, &schedule, &record).await;
+    announce(&work.run, &schedule, &record).await;
+    let logged =
+        LoggedRun::create(Arc::clone(&scheduler.state), run_id.clone(), writer_name(&run_id), schedule).await?;
+    drive_to_the_end(scheduler, logged, work, record, signals).await
+}
 
+/// Who appends to the events of a run: another name for each process, and each time that one takes it up.
+pub(super) fn writer_name(run: &RunId) -> String {
+    format!("{}/{run}/{}", ProcessIdentity::current(), RunId::generate())
+}
+
+/// Drives a run whose log is open, and seals its bundle with `record`.
+pub(super) async fn drive_to_the_end(
+    scheduler: &Scheduler,
+    logged: LoggedRun,
+    work: Arc<RunWork>,
+    mut record: RunRecord,
+    signals: Signals,
+) -> Result<RunRecord, RunError> {
+    let run = &work.run;
+    let run_id = &run.identity.run_id;
     // per stage: StageRun ─execute→ StagedFiles ─commit→ CommitReceipt
-    let writer = format!("{}/{run_id}", ProcessIdentity::current());
-    let logged = LoggedRun::create(Arc::clone(&scheduler.state), run_id.clone(), writer, schedule).await?;
-    let driven = drive(logged, Arc::clone(&work), Arc::new(SystemClock), signals).await;
-    drop_cache(scheduler.sessions.stores(), &cache).await;
-    let (state, notes) = driven?;
+    // If that cannot be done, the run can be taken up, and needs what it has kept until then.
+    let (state, notes) = drive(logged, Arc::clone(&work), Arc::new(SystemClock), signals).await?;
+    drop_cache(scheduler.sessions.stores(), &run.plan.request.home.cache(run_id)).await;
     work.save_missing_exports().await;
 
     // ─record→ RunBundle
     let (journal, bundle) = (&run.journal, run.journal.bundle());
-    let lineage = lineage(&run.plan, &work.inputs(), &state, &notes);
+    let lineage = work.lineage(&state, &notes);
     journal.check(bundle.write_lineage(&lineage).await);
-    journal.check(bundle.write_registrations(&registrations(&notes)).await);
+    journal.check(bundle.write_registrations(&work.registrations(&notes)).await);
     close_record(&mut record, &state, &run.plan, &lineage);
     journal.log_event(finished(&record)).await;
     // What was committed stands, whatever cannot be written down of it.
@@ -145,7 +207,7 @@ async fn run_with_leases(
         record.warnings.push(format!("the run's bundle is incomplete: {}", full_message(&error)));
     }
     bundle.seal(&record).await?;
-    if let Err(error) = event_log::remove(scheduler.state.as_ref(), &run_id).await {
+    if let Err(error) = event_log::remove(scheduler.state.as_ref(), run_id).await {
         tracing::warn!(%error, "the events of a run that has ended cannot be removed");
     }
     Ok(record)
@@ -167,16 +229,26 @@ async fn next_sequence(scheduler: &Scheduler, plan: &RunPlan) -> Result<RunSeque
     let pipeline = &plan.request.graph.name;
     let remembered = plan.stages.iter().filter_map(|stage| stage.table_context.as_ref()?.memory.as_ref()?.last_run);
     let least = remembered.map(|last| last.0.saturating_add(1)).fold(1, i64::max);
-    let key = format!("pipelines/{pipeline}/sequence");
+    let key = sequence_key(pipeline);
     loop {
         let current = scheduler.state.get(&key).await?;
-        let stored = current.as_ref().and_then(|current| std::str::from_utf8(&current.value).ok()?.parse::<i64>().ok());
+        let stored = current.as_ref().and_then(stored_sequence);
         let next = stored.map_or(1, |stored| stored.saturating_add(1)).max(least);
         let expected = current.map(|current| current.revision);
         if let PutOutcome::Put(_) = scheduler.state.compare_and_put(&key, expected, next.to_string().into()).await? {
             return Ok(RunSequence(next));
         }
     }
+}
+
+/// The key of the number of a pipeline's last run.
+pub(super) fn sequence_key(pipeline: &PipelineName) -> String {
+    format!("pipelines/{pipeline}/sequence")
+}
+
+/// The number that the key holds.
+pub(super) fn stored_sequence(current: &Versioned) -> Option<i64> {
+    std::str::from_utf8(&current.value).ok()?.parse().ok()
 }
 
 fn schedule(plan: &RunPlan, request: &RunRequest, sequence: RunSequence) -> Result<RunSchedule, RunError> {
@@ -197,7 +269,7 @@ fn schedule(plan: &RunPlan, request: &RunRequest, sequence: RunSequence) -> Resu
     Ok(schedule.with_longest_path_weights(|_| 1)?)
 }
 
-fn opening_record(scheduler: &Scheduler, plan: &RunPlan, sequence: RunSequence) -> RunRecord {
+fn opening_record(scheduler: &Scheduler, plan: &RunPlan, sequence: RunSequence, begin: &Begin) -> RunRecord {
     let request = &plan.request;
     let all_of = |parts: &[String]| (!parts.is_empty()).then(|| parts.join(" "));
     RunRecord {
@@ -224,6 +296,11 @@ fn opening_record(scheduler: &Scheduler, plan: &RunPlan, sequence: RunSequence) 
         status: RunStatus::Running,
         stages: Vec::new(),
         warnings: Vec::new(),
+        resumptions: Vec::new(),
+        retry_of: match begin {
+            Begin::RetryOf(earlier) => Some(earlier.clone()),
+            Begin::Anew | Begin::WhereItEnded { .. } => None,
+        },
     }
 }
 
@@ -237,7 +314,7 @@ fn shown(value: &ParamValue) -> serde_json::Value {
 }
 
 /// What plan texts say instead of the run's folders.
-fn placeholders(plan: &RunPlan) -> Vec<(String, String)> {
+pub(super) fn placeholders(plan: &RunPlan) -> Vec<(String, String)> {
     let request = &plan.request;
     vec![
         (request.home.cache(&request.run).to_string(), "<cache>".to_owned()),

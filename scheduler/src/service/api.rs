@@ -1,6 +1,7 @@
 //! The calls of `windlass.v1`, each in a few lines: what they take apart and put together is in the other files.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::{BoxStream, StreamExt};
@@ -9,17 +10,16 @@ use windlass_api::v1::windlass_service_server::WindlassService;
 use windlass_api::v1::*;
 use windlass_api::{API_VERSION, cursor_to_wire};
 use windlass_base::ids::{NodeName, RunId, TableVersion};
-use windlass_evidence::artifact::{CursorReset, SavedPlan};
+use windlass_evidence::artifact::CursorReset;
 
 use super::bundle::{bundle_of, part, run_ids};
 use super::clean::clean_home;
 use super::error::{ServiceError, bad_request};
-use super::live_run::LiveRun;
 use super::project::{Submitted, home_of_scope};
 use super::server::Shared;
-use super::{maintenance, tables, watch};
+use super::{maintenance, start, tables, watch};
 use crate::plan::plan_run;
-use crate::run::RunRequest;
+use crate::run::Begin;
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -38,31 +38,21 @@ impl Api {
     }
 
     async fn submit(&self, request: SubmitRunRequest) -> Result<SubmitRunResponse, ServiceError> {
-        let run_id = run_id(&request.run_id)?;
-        let project = self.open(request.project).await?;
-        let scheduler = project.scheduler(&self.shared.scheduler).await?;
-        let plan = project.plan_request(run_id.clone(), request.selection)?;
-        let approved = match request.approved_plan_json.as_str() {
-            "" => None,
-            text => Some(SavedPlan::read(text).map_err(ServiceError::from)?),
+        let begin = match (request.resume, request.retry_of.as_str()) {
+            (true, _) => Begin::WhereItEnded { patience: Duration::ZERO },
+            (false, "") => Begin::Anew,
+            (false, earlier) => Begin::RetryOf(run_id(earlier)?),
         };
-        let run = RunRequest {
-            plan,
-            fail_fast: request.fail_fast,
-            max_parallel: request.max_parallel.map(|most| most as usize),
-            approved,
-        };
-        let (metrics, turns) = (Arc::clone(&self.shared.metrics), self.shared.turns.clone());
-        let live = self.shared.runs.start(&run_id, || LiveRun::start(scheduler, run, metrics, turns))?;
+        let live = start::start(&self.shared, request, begin).await?;
         if let Err(error) = live.begun().await {
-            self.shared.runs.forget(&run_id);
+            self.shared.runs.forget(&live.run_id);
             return Err(ServiceError::Ended(error));
         }
         let home = live.home.root().clone();
         Ok(SubmitRunResponse {
-            bundle: home.join("runs").join(run_id.as_str()).to_string(),
+            bundle: home.join("runs").join(live.run_id.as_str()).to_string(),
             scope: Some(Scope { pipeline: live.pipeline.to_string(), home: home.url().to_string() }),
-            run_id: run_id.to_string(),
+            run_id: live.run_id.to_string(),
         })
     }
 

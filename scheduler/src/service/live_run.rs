@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::RwLock;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc::{self, UnboundedSender};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use windlass_api::v1;
 use windlass_base::ids::{NodeName, PipelineName, RunId};
@@ -13,8 +14,9 @@ use windlass_evidence::artifact::{LogEvent, LogKind, RunRecord};
 use windlass_project::tag::keys;
 
 use super::maintenance::Turns;
+use super::submission::Submission;
 use crate::home::Home;
-use crate::run::{RunError, RunRequest, run_pipeline};
+use crate::run::{Begin, RunError, RunRequest, run_pipeline};
 use crate::{Scheduler, metrics::ServiceMetrics};
 
 /// How a run ended: with its record, or without because it could not be carried on.
@@ -34,6 +36,34 @@ pub(super) struct LiveRun {
     state: watch::Sender<Progress>,
 }
 
+/// What a run is started with.
+pub(super) struct Start {
+    pub(super) scheduler: Scheduler,
+    pub(super) request: RunRequest,
+    pub(super) metrics: Arc<ServiceMetrics>,
+    pub(super) turns: Turns,
+    /// What is kept of it until it has ended.
+    pub(super) submission: Submission,
+}
+
+/// Runs the pipeline. A run that is to be taken up from the scheduler before, and had not begun to execute, begins anew:
+/// whoever submitted it waits for it.
+async fn run_or_begin(
+    scheduler: &Scheduler,
+    request: RunRequest,
+    watcher: UnboundedSender<LogEvent>,
+    cancel: CancellationToken,
+) -> Result<RunRecord, RunError> {
+    let from_before = matches!(request.begin, Begin::WhereItEnded { patience } if !patience.is_zero());
+    let outcome = run_pipeline(scheduler, request.clone(), watcher.clone(), cancel.clone()).await;
+    match outcome {
+        Err(RunError::Resume(error)) if from_before && error.has_not_begun() => {
+            run_pipeline(scheduler, RunRequest { begin: Begin::Anew, ..request }, watcher, cancel).await
+        }
+        outcome => outcome,
+    }
+}
+
 /// How far a run is.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Progress {
@@ -45,12 +75,8 @@ pub(super) struct Progress {
 
 impl LiveRun {
     /// Starts a run on tasks of its own. The maintenance that follows it is none of its business: that is one of `turns`.
-    pub(super) fn start(
-        scheduler: Scheduler,
-        request: RunRequest,
-        metrics: Arc<ServiceMetrics>,
-        turns: Turns,
-    ) -> Arc<Self> {
+    pub(super) fn start(start: Start) -> Arc<Self> {
+        let Start { scheduler, request, metrics, turns, submission } = start;
         let run = Arc::new(Self {
             run_id: request.plan.run.clone(),
             pipeline: request.plan.graph.name.clone(),
@@ -64,7 +90,7 @@ impl LiveRun {
         let (watcher, mut events) = mpsc::unbounded_channel();
         let cancel = run.cancel.clone();
         let (driver, plan) = (scheduler.clone(), request.plan.clone());
-        let driven = tokio::spawn(async move { run_pipeline(&driver, request, watcher, cancel).await });
+        let driven = tokio::spawn(async move { run_or_begin(&driver, request, watcher, cancel).await });
         let follower = Arc::clone(&run);
         tokio::spawn(async move {
             while let Some(event) = events.recv().await {
@@ -77,6 +103,10 @@ impl LiveRun {
             let record = ending.as_ref().ok().cloned();
             if let Some(record) = &record {
                 metrics.run_finished(record.status.as_str());
+            }
+            // A run that was cut off after it had begun can be taken up.
+            if record.is_some() || follower.lines.read().is_empty() {
+                submission.forget().await;
             }
             follower.state.send_modify(|state| state.ended = Some((Arc::new(ending), Instant::now())));
             if let Some(record) = record {

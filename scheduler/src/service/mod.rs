@@ -17,6 +17,8 @@ mod maintenance;
 mod project;
 mod runs;
 mod server;
+mod start;
+mod submission;
 mod tables;
 mod watch;
 

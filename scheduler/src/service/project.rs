@@ -62,6 +62,7 @@ impl Submitted {
             exclude: selection.exclude,
             refresh: refresh_from_wire(selection.refresh),
             run,
+            fixed: None,
         })
     }
 

@@ -66,6 +66,14 @@ impl LiveRuns {
         self.runs.lock().remove(run_id);
     }
 
+    /// Forgets a run that has ended, so that it can be taken up.
+    pub(super) fn forget_ended(&self, run_id: &RunId) {
+        let mut runs = self.runs.lock();
+        if runs.get(run_id).is_some_and(|run| run.ended().is_some()) {
+            runs.remove(run_id);
+        }
+    }
+
     /// From now on no run starts.
     pub(super) fn stop_accepting(&self) {
         // Under the lock, so that no run slips in between.

@@ -22,6 +22,7 @@ use super::file_cache::FileCache;
 use super::flight::DataService;
 use super::maintenance::Turns;
 use super::runs::LiveRuns;
+use super::start;
 use crate::Scheduler;
 use crate::metrics::ServiceMetrics;
 
@@ -85,6 +86,8 @@ impl ApiServer {
         let (files, turns) = (FileCache::new(room), Turns::new(Arc::clone(&metrics)));
         let shared = Arc::new(Shared { config, scheduler, metrics, files, runs, turns });
         let stop = CancellationToken::new();
+        // Before anyone can ask for them.
+        start::take_up(&shared).await;
         let serving = tokio::spawn(serve(listener, Arc::clone(&shared), stop.clone()));
         Ok(Self { address, shared, stop, serving })
     }

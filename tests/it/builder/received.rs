@@ -44,6 +44,7 @@ async fn error_text(dir: &Path, files: &ProjectFiles) -> String {
         exclude: Vec::new(),
         refresh: Default::default(),
         run: RunId::new("r"),
+        fixed: None,
     };
     match plan_run(request, &sessions).await {
         Ok(plan) => panic!("planned {:?}", plan.stages),

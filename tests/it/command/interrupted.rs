@@ -26,7 +26,7 @@ impl Lab {
 
     /// A project: `added` adds a row in every run, as does its reader `reader`; `stamped` changes in every run; `slow`
     /// keeps the run from ending.
-    fn project(&self, name: &str) -> PathBuf {
+    pub(super) fn project(&self, name: &str) -> PathBuf {
         let project = self.dir.path().join(name);
         let write = |file: &str, text: &str| {
             let file = project.join(file);
@@ -56,20 +56,27 @@ impl Lab {
         command
     }
 
-    fn home(&self) -> PathBuf {
+    pub(super) fn home(&self) -> PathBuf {
         self.dir.path().join("home")
     }
 
     /// Starts a run and waits until `stages` have committed and the slow one has begun.
-    #[expect(clippy::zombie_processes, reason = "the caller gets the process, or the test ends")]
     pub(super) fn start(&self, name: &str, stages: &[&str]) -> Child {
-        let mut child = self.windlass(name).args(["run", "--events"]).stderr(Stdio::null()).spawn().unwrap();
+        let mut events: Vec<(&str, Option<&str>)> =
+            stages.iter().map(|stage| ("stage_committed", Some(*stage))).collect();
+        events.push(("stage_started", Some("slow")));
+        self.start_as(name, &["run"], &events)
+    }
+
+    /// Starts a command that prints events, and waits until it has printed `events`, each with the stage that it is about.
+    #[expect(clippy::zombie_processes, reason = "the caller gets the process, or the test ends")]
+    pub(super) fn start_as(&self, name: &str, args: &[&str], events: &[(&str, Option<&str>)]) -> Child {
+        let mut child = self.windlass(name).args(args).arg("--events").stderr(Stdio::null()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut missing: Vec<(&str, &str)> = stages.iter().map(|stage| ("stage_committed", *stage)).collect();
-        missing.push(("stage_started", "slow"));
+        let mut missing = events.to_vec();
         for line in lines {
             let event: Value = serde_json::from_str(&line.unwrap()).unwrap();
-            missing.retain(|(kind, stage)| event["event"] != *kind || event["stage"] != *stage);
+            missing.retain(|(kind, stage)| event["event"] != *kind || event["stage"].as_str() != *stage);
             if missing.is_empty() {
                 return child;
             }
@@ -91,6 +98,11 @@ impl Lab {
     pub(super) fn count(&self, name: &str, table: &str) -> u64 {
         let answer = self.json(name, &["query", &format!("SELECT count(*) AS n FROM {table}")]);
         answer[0]["n"].as_u64().unwrap()
+    }
+
+    /// A part of the bundle of a run.
+    pub(super) fn bundle(&self, run: &str, part: &str) -> Value {
+        json_file(&self.home().join("runs").join(run).join(part))
     }
 
     pub(super) fn caches(&self) -> usize {

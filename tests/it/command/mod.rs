@@ -18,6 +18,7 @@ mod reading;
 mod reference;
 mod registry;
 mod results;
+mod resumed;
 mod shop;
 mod usage;
 

@@ -99,13 +99,15 @@ impl Direct {
             exclude: Vec::new(),
             refresh: Default::default(),
             run: RunId::generate(),
+            fixed: None,
         }
     }
 
     /// Starts a run.
     pub(super) fn start(&self, project: &Project) -> JoinHandle<Result<RunRecord, RunError>> {
         let plan = self.request(project);
-        let request = RunRequest { plan, fail_fast: None, max_parallel: None, approved: None };
+        let (asked, begin) = Default::default();
+        let request = RunRequest { plan, fail_fast: None, max_parallel: None, approved: None, asked, begin };
         let scheduler = Arc::clone(&self.scheduler);
         tokio::spawn(async move {
             run_pipeline(&scheduler, request, mpsc::unbounded_channel().0, CancellationToken::new()).await

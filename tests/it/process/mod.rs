@@ -7,6 +7,7 @@ mod lifecycle;
 mod orphans;
 mod probes;
 mod settings;
+mod taken_up;
 mod wire;
 
 use std::path::Path;

@@ -65,6 +65,8 @@ fn run(run_id: &str) -> RunRecord {
         status: RunStatus::Running,
         stages: Vec::new(),
         warnings: Vec::new(),
+        resumptions: Vec::new(),
+        retry_of: None,
     }
 }
 
@@ -156,6 +158,7 @@ fn stage_record() -> StageRecord {
         expectations: Vec::new(),
         quarantine: None,
         outputs: Vec::new(),
+        lineage: None,
     }
 }
 

@@ -7,7 +7,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ColorChoice, Command, CommandFactory, FromArgMatches};
 
-use crate::args::{BehaviourArgs, Cli, Command as Subcommand, Global, Output};
+use crate::args::{BehaviourArgs, Cli, Command as Subcommand, Global, Output, RunsCommand};
 use crate::failure::CommandError;
 use crate::output::{Layout, note};
 
@@ -94,15 +94,22 @@ pub(crate) fn check(global: &Global, command: &Subcommand) -> Result<(), Command
     if matches!(command, Subcommand::Maintain(args) if args.folder.is_some()) && global.project.is_some() {
         return usage("the project's folder is given twice", "leave out `--project`, or the folder after `maintain`");
     }
-    match behaviour(command) {
-        Some(BehaviourArgs { max_parallel: Some(0), .. }) => {
-            usage("`--max-parallel 0` would run nothing", "give a number of stages from 1 on, or leave it out")
-        }
-        Some(BehaviourArgs { events: true, .. }) if global.output == Output::Json => usage(
+    if behaviour(command).is_some_and(|behaviour| behaviour.max_parallel == Some(0)) {
+        return usage("`--max-parallel 0` would run nothing", "give a number of stages from 1 on, or leave it out");
+    }
+    if prints_events(command) && global.output == Output::Json {
+        return usage(
             "`--events` prints a line for every event, and `--output json` a single document",
             "leave one of them out; `windlass runs show` has the document afterwards",
-        ),
-        _ => Ok(()),
+        );
+    }
+    Ok(())
+}
+
+fn prints_events(command: &Subcommand) -> bool {
+    match command {
+        Subcommand::Runs(RunsCommand::Resume { events, .. } | RunsCommand::Retry { events, .. }) => *events,
+        _ => behaviour(command).is_some_and(|behaviour| behaviour.events),
     }
 }
 

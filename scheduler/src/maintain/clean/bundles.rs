@@ -103,6 +103,20 @@ pub(super) fn superfluous(bundles: &[BundleFacts], choice: &BundleChoice<'_>) ->
     found
 }
 
+/// The runs that can be taken up: of each pipeline the newest, if it was interrupted.
+pub(super) fn resumable(bundles: &[BundleFacts]) -> BTreeSet<RunId> {
+    let mut newest: BTreeMap<&PipelineName, (&RunId, bool)> = BTreeMap::new();
+    for bundle in bundles {
+        if let BundleContent::Run(facts) = &bundle.content {
+            let known = newest.entry(&facts.pipeline).or_insert((&bundle.run, facts.interrupted));
+            if bundle.run > *known.0 {
+                *known = (&bundle.run, facts.interrupted);
+            }
+        }
+    }
+    newest.into_values().filter(|(_, interrupted)| *interrupted).map(|(run, _)| run.clone()).collect()
+}
+
 fn run_of<'b>(bundle: &'b BundleFacts, choice: &BundleChoice<'_>) -> Option<(&'b RunId, &'b RunFacts)> {
     match &bundle.content {
         BundleContent::Run(facts) if facts.pipeline == *choice.pipeline => Some((&bundle.run, facts)),

@@ -24,7 +24,7 @@ pub(super) fn holders(leases: &[LeaseView]) -> BTreeSet<RunId> {
 }
 
 /// Schedules and events of runs that nobody drives any more, and leases of processes that are gone. `spared` are runs that
-/// are active besides those that hold a lease.
+/// are active besides those that hold a lease, or can be taken up.
 ///
 /// # Errors
 /// [`StateError`] if the store fails.
@@ -49,7 +49,7 @@ pub(super) async fn leftovers(
         name: run.to_string(),
         location: format!("{RUNS}{run}/"),
         size,
-        reason: "no process drives the run any more, and none takes it up".to_owned(),
+        reason: "no process drives the run any more, and a later one has begun".to_owned(),
         remove: Some(Remove::Events(run)),
     });
     let stale = leases.into_iter().filter(|lease| is_stale(lease, now)).map(|lease| Found {

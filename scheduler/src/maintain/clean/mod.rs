@@ -147,7 +147,8 @@ async fn find(
 
     let facts = facts(&reader, with_bundle, &active).await?;
     let mut found = old_bundles(scheduler, request, &facts, &active, last_of_tables.as_ref()).await?;
-    for run in with_cache.into_iter().filter(|run| RunId::parse(run.as_str()).is_ok() && !active.contains(run)) {
+    let spared: BTreeSet<RunId> = active.union(&bundles::resumable(&facts)).cloned().collect();
+    for run in with_cache.into_iter().filter(|run| RunId::parse(run.as_str()).is_ok() && !spared.contains(run)) {
         let location = home.cache(&run);
         found.push(Found {
             kind: CleanKind::Cache,
@@ -158,7 +159,7 @@ async fn find(
             remove: Some(Remove::Folder(location)),
         });
     }
-    found.extend(kept_state::leftovers(scheduler.state.as_ref(), &active, Utc::now()).await?);
+    found.extend(kept_state::leftovers(scheduler.state.as_ref(), &spared, Utc::now()).await?);
     found.extend(local::work_folders(home)?);
     if let Some(folder) = &request.spill_dir {
         found.extend(local::spills(folder, SystemTime::now())?);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::Utc;
 use tokio::task::JoinHandle;
@@ -16,7 +16,7 @@ use crate::maintain::{Origin, Turns};
 use crate::plan::PlanRequest;
 use crate::run::error::RunError;
 use crate::state::{Lease, LeaseHolder, ProcessIdentity, RenewOutcome, StateStore};
-use crate::writer::HomeWriter;
+use crate::writer::{HomeWriter, WriterError};
 
 /// How long a lease lasts without being renewed.
 const LEASE_TTL: Duration = Duration::from_secs(30);
@@ -24,6 +24,9 @@ const LEASE_TTL: Duration = Duration::from_secs(30);
 const LEASE_PERIOD: Duration = Duration::from_secs(8);
 /// How often turns of maintenance are stopped until they count as others that are in the way.
 const GIVEN_WAY: u32 = 3;
+
+/// How often it is looked whether the leases of a process that is gone have ended.
+const TAKE_OVER_POLL: Duration = Duration::from_millis(500);
 
 /// The lease under which the tables of a pipeline are changed.
 fn lease_name(pipeline: &PipelineName) -> String {
@@ -85,6 +88,25 @@ impl Leases {
         }
         scheduler.turns.give_way(&request.graph.name, turns).await;
         Self::take(scheduler, request, note, lost).await
+    }
+
+    /// As [`Leases::take_before`], for a run of a process that is gone: its leases are waited for, at most for `patience`.
+    pub(crate) async fn take_over(
+        scheduler: &Scheduler,
+        request: &PlanRequest,
+        note: &str,
+        lost: CancellationToken,
+        patience: Duration,
+    ) -> Result<Self, RunError> {
+        let until = Instant::now() + patience;
+        loop {
+            match Self::take_before(Origin::Asked, scheduler, request, note, lost.clone()).await {
+                Err(RunError::Busy(_) | RunError::Writer(WriterError::Busy { .. })) if Instant::now() < until => {
+                    tokio::time::sleep(TAKE_OVER_POLL).await;
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// The runs of this process that write to the home.

@@ -6,7 +6,7 @@ pub(crate) mod caches;
 mod driver;
 pub mod event_log;
 pub(crate) mod leases;
-pub(super) mod lineage;
+mod lineage;
 mod log_lines;
 mod logged_run;
 pub(super) mod run_work;

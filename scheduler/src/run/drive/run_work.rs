@@ -11,19 +11,24 @@ use windlass_base::error::{Failure, full_message};
 use windlass_base::ids::{NodeName, TableVersion};
 use windlass_delta::commit::{CommitMode, CommitOutcome, CommitReceipt, CommitRequest, commit, maybe_checkpoint};
 use windlass_delta::cursor::{CODE_PARTS, DONE_IN};
-use windlass_evidence::artifact::{PlanText, QuarantineRecord, ReceiptOutcome, StageReceipt};
+use windlass_evidence::artifact::{
+    LineageRecord, PlanText, QuarantineRecord, ReceiptOutcome, RegistrationsRecord, StageLineage, StageReceipt,
+    StageRecord,
+};
 use windlass_project::graph::Stage;
 use windlass_project::spec::source::PinAt;
 
 use super::StageWork;
+use super::lineage::{lineage, registrations, stage_lineage};
 use super::log_lines::narrate;
 use super::stage_record::stage_record;
-use crate::plan::{Input, Inputs, PlannedStage, pin_table};
+use crate::plan::{Input, Inputs, PlanError, PlannedStage, executed_inputs, pin_table};
 use crate::run::context::RunContext;
+use crate::run::error::RunError;
 use crate::run::machine::{RunAction, RunEvent, RunState};
 use crate::run::stage::attempt::{StageAttempt, StageRun};
 use crate::run::stage::failure::conflicted;
-use crate::run::stage::notes::StageNotes;
+use crate::run::stage::notes::{StageNotes, lineage_inputs};
 use crate::run::stage::outputs::{save_missing_exports, save_outputs};
 use crate::run::staged::{Staged, StagedCommit, StagedQuarantine, StagedWrite};
 
@@ -32,12 +37,59 @@ pub(in crate::run) struct RunWork {
     pub(in crate::run) run: RunContext,
     /// What each name stands for now: committed stages come in.
     inputs: RwLock<Inputs>,
+    /// What the bundle has of stages that had ended when this process took up the run.
+    ended: BTreeMap<NodeName, StageRecord>,
 }
 
 impl RunWork {
     pub(in crate::run) fn new(run: RunContext) -> Self {
         let inputs = RwLock::new(run.plan.inputs.clone());
-        Self { run, inputs }
+        Self { run, inputs, ended: BTreeMap::new() }
+    }
+
+    /// The work of a run that is taken up, with what the bundle has of its `ended` stages.
+    pub(in crate::run) fn with_ended(self, ended: BTreeMap<NodeName, StageRecord>) -> Self {
+        Self { ended, ..self }
+    }
+
+    /// Pins what the stages of a run that is taken up have committed.
+    ///
+    /// # Errors
+    /// [`RunError::Plan`] if a table cannot be read at that version.
+    pub(in crate::run) async fn pin_committed(&self, state: &RunState) -> Result<(), RunError> {
+        for (name, stage) in state.stages() {
+            if let (Some(receipt), Some(planned)) = (stage.receipt(), self.run.plan.stage(name)) {
+                self.pin_output(planned, receipt.version).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The lineage of everything that the run committed or used as it was.
+    pub(in crate::run) fn lineage(&self, state: &RunState, notes: &BTreeMap<NodeName, StageNotes>) -> LineageRecord {
+        let inputs = self.inputs();
+        let earlier = state.stages().iter().filter(|(name, _)| !notes.contains_key(*name));
+        let earlier = earlier.filter_map(|(name, stage)| {
+            let recorded = self.ended.get(name).and_then(|record| record.lineage.clone());
+            recorded.or_else(|| self.lineage_by_plan(name, stage.receipt()?, &inputs))
+        });
+        lineage(&self.run.plan, &inputs, state, notes, earlier)
+    }
+
+    /// The lineage of a stage that the process before has committed and did not come to recording: as far as the plan tells.
+    fn lineage_by_plan(&self, name: &NodeName, receipt: &StageReceipt, inputs: &Inputs) -> Option<StageLineage> {
+        let (stage, planned) = self.run.stage(name).ok()?;
+        let read: Vec<NodeName> = executed_inputs(self.run.graph(), stage).base_tables.into_iter().collect();
+        let notes = StageNotes { inputs: lineage_inputs(&read, inputs), ..StageNotes::default() };
+        Some(stage_lineage(&self.run.plan, planned, Some(receipt), &notes))
+    }
+
+    /// Every table as the run's sessions registered it, each once.
+    pub(in crate::run) fn registrations(&self, notes: &BTreeMap<NodeName, StageNotes>) -> RegistrationsRecord {
+        let inputs = self.inputs();
+        let read = self.ended.values().filter_map(|record| record.lineage.as_ref()).flat_map(|lineage| &lineage.inputs);
+        let read = read.filter_map(|input| Some(inputs.pinned_input(&input.name)?.registration.clone()));
+        registrations(notes, read)
     }
 
     /// What each name stands for now.
@@ -173,7 +225,7 @@ impl RunWork {
     }
 
     /// From now on the stages behind it read the table of a stage at `version`.
-    async fn pin_output(&self, planned: &PlannedStage, version: TableVersion) -> Result<(), Failure> {
+    async fn pin_output(&self, planned: &PlannedStage, version: TableVersion) -> Result<(), PlanError> {
         let pinned =
             pin_table(&self.run.sessions, &planned.name, &planned.table.location, PinAt::Version(version.0)).await?;
         self.inputs.write().set(planned.name.clone(), Input::Pinned(Arc::new(pinned)));
@@ -241,7 +293,14 @@ impl StageWork for RunWork {
 
     async fn record(&self, name: &NodeName, state: &RunState, notes: Option<&StageNotes>) {
         let Some(stage) = state.stage(name) else { return };
-        let record = stage_record(name, stage, notes);
+        // What the process before has recorded says more than this one knows.
+        if notes.is_none() && self.ended.contains_key(name) {
+            return;
+        }
+        let receipt = stage.receipt();
+        let lineage = notes.zip(self.run.plan.stage(name));
+        let lineage = lineage.map(|(notes, planned)| stage_lineage(&self.run.plan, planned, receipt, notes));
+        let record = StageRecord { lineage, ..stage_record(name, stage, notes) };
         self.run.journal.check(self.run.journal.bundle().write_stage(&record).await);
     }
 }

@@ -36,6 +36,7 @@ pub(super) fn stage_record(name: &NodeName, stage: &StageState, notes: Option<&S
         expectations: notes.map(|notes| notes.expectations.clone()).unwrap_or_default(),
         quarantine: notes.and_then(|notes| notes.quarantine.clone()),
         outputs: notes.map(|notes| notes.outputs.clone()).unwrap_or_default(),
+        lineage: None,
     }
 }
 

@@ -70,6 +70,11 @@ impl RunLayout {
         self.file("run.json")
     }
 
+    /// What was asked for: a `RunRequestRecord`.
+    pub fn request(&self) -> String {
+        self.file("request.json")
+    }
+
     /// The versions that the run reads: a `PinsRecord`.
     pub fn pins(&self) -> String {
         self.file("pins.json")
@@ -133,7 +138,8 @@ impl RunLayout {
 }
 
 /// The parts of a bundle that are not of one stage.
-const PARTS: [&str; 6] = ["run.json", "pins.json", "plan.json", "lineage.json", "registrations.json", "log.jsonl"];
+const PARTS: [&str; 7] =
+    ["run.json", "request.json", "pins.json", "plan.json", "lineage.json", "registrations.json", "log.jsonl"];
 
 /// Whether a text can be what [`segment`] made of a name.
 fn is_segment(text: &str) -> bool {
@@ -175,6 +181,7 @@ mod tests {
         let stage = "größe".into();
         let mut paths = vec![
             layout.run(),
+            layout.request(),
             layout.pins(),
             layout.plan(),
             layout.lineage(),

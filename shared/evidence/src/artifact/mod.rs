@@ -14,6 +14,7 @@ mod pins;
 mod plan;
 mod refresh;
 mod registration;
+mod request;
 mod run;
 mod saved_plan;
 mod stage;
@@ -33,7 +34,8 @@ pub use pins::{PinRecord, PinsRecord};
 pub use plan::{Cause, PlanDecision, PlanRecord, PlannedColumn, PlannedRun, PlannedTable, StageDecision};
 pub use refresh::Refresh;
 pub use registration::{ColumnRecord, Registration, RegistrationsRecord, SortRecord, TableKind};
-pub use run::{BUNDLE_FORMAT, EngineVersions, RunRecord, StageSummary};
+pub use request::RunRequestRecord;
+pub use run::{BUNDLE_FORMAT, EngineVersions, Resumption, RunRecord, StageSummary};
 pub use saved_plan::{
     Moved, PlanMoved, SAVED_PLAN_FORMAT, SavedCursor, SavedPlan, SavedPlanError, SavedRequest, SavedStage, moved,
 };

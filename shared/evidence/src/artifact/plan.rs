@@ -42,6 +42,11 @@ impl PlanDecision {
             Self::Refused => "refused",
         }
     }
+
+    /// Whether the stage is one of those that the run executes.
+    pub fn is_scheduled(self) -> bool {
+        matches!(self, Self::Full | Self::Incremental | Self::Cache | Self::Refused)
+    }
 }
 
 /// Why a stage is decided about as it is, in a word; [`StageDecision::reason`] says the same as a sentence.

@@ -10,6 +10,7 @@ use windlass_project::strategy::Strategy;
 
 use super::incremental::TouchedRows;
 use super::refresh::Refresh;
+use super::stage::StageRecord;
 use super::status::{RunStatus, StageReceipt, StageStatus};
 
 /// The version of the bundle's layout and types that this Windlass writes. A reader refuses greater ones.
@@ -75,6 +76,23 @@ pub struct RunRecord {
     /// What went wrong besides the stages, and changes nothing about how they ended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// When other processes took up the run, after the one that began it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resumptions: Vec<Resumption>,
+    /// The run whose failed stages this one tries again, over what that one had pinned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_of: Option<RunId>,
+}
+
+/// A process took up the run, whose process had ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Resumption {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The machine of the new process.
+    pub host: String,
+    /// How many stages had ended before, which are not executed again.
+    pub ended: u64,
 }
 
 /// How a stage of a run ended.
@@ -110,4 +128,28 @@ pub struct StageSummary {
     /// The stage whose failure made this one be skipped.
     #[serde(default)]
     pub skipped_because_of: Option<NodeName>,
+}
+
+impl StageSummary {
+    /// How a stage ended, by its own record.
+    pub fn of(record: &StageRecord) -> Self {
+        let begun = record.attempts.first().map(|attempt| attempt.started_at);
+        let ended = record.attempts.last().and_then(|attempt| attempt.ended_at);
+        let duration = begun.zip(ended).map_or(0, |(begun, ended)| (ended - begun).num_milliseconds());
+        let lineage = record.lineage.as_ref();
+        let last_failure = record.attempts.iter().rev().find_map(|attempt| attempt.failure.clone());
+        Self {
+            stage: record.stage.clone(),
+            status: record.status,
+            attempts: u32::try_from(record.attempts.len()).unwrap_or(u32::MAX),
+            receipt: record.receipt.clone(),
+            strategy: lineage.and_then(|lineage| lineage.strategy),
+            touched: lineage.and_then(|lineage| lineage.touched),
+            from_changes: lineage.is_some_and(|lineage| lineage.from_changes),
+            fallback: lineage.and_then(|lineage| lineage.fallback.clone()),
+            duration_ms: u64::try_from(duration).unwrap_or_default(),
+            failure: last_failure.filter(|_| record.receipt.is_none()),
+            skipped_because_of: None,
+        }
+    }
 }

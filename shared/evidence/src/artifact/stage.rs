@@ -7,6 +7,7 @@ use windlass_base::ids::{NodeName, TableVersion};
 use windlass_project::expect::Severity;
 use windlass_project::tag::Tags;
 
+use super::lineage::StageLineage;
 use super::status::{AttemptStatus, StageReceipt, StageStatus};
 
 /// Everything measured about one stage. Its operators' metrics are also in `metrics.arrow`, one row a metric.
@@ -36,6 +37,9 @@ pub struct StageRecord {
     /// What was saved: the table first, then each export.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<OutputRecord>,
+    /// What its version was made of: the stage's part of `lineage.json`, which is written when the run ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lineage: Option<StageLineage>,
 }
 
 /// The outcome of a save.

@@ -50,6 +50,14 @@ pub enum RecordError {
         /// The file.
         path: String,
     },
+    /// A part of a bundle that is needed is not there.
+    #[error("the bundle of run {run_id} has no {part}")]
+    Missing {
+        /// The run.
+        run_id: RunId,
+        /// The part.
+        part: String,
+    },
     /// A text file of a bundle is not UTF-8.
     #[error("the bundle's file {path} is not text")]
     NotText {
@@ -104,5 +112,6 @@ coded! {
         Format => "WL0622", "use the version of windlass that wrote it, or a later one";
         NoSuchRun => "WL0623", "`windlass runs list` shows the runs of this home";
         Sealed => "WL0624", "a run that has ended is not resumed; start a new one";
+        Missing => "WL0625", "the run ended before it was written: start a new run with `windlass run`";
     }
 }

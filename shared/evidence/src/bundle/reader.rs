@@ -9,7 +9,7 @@ use windlass_base::ids::{NodeName, RunId};
 
 use crate::artifact::{
     BUNDLE_FORMAT, LineageRecord, LogEvent, PinsRecord, PlanRecord, PlanText, RegistrationsRecord, RunLayout,
-    RunRecord, RunStatus, StageRecord,
+    RunRecord, RunRequestRecord, RunStatus, StageRecord, StageSummary,
 };
 
 use super::error::RecordError;
@@ -77,7 +77,27 @@ impl BundleReader {
         if !record.status.is_over() && !live.contains(run_id) {
             record.status = RunStatus::Interrupted;
         }
+        if !record.status.is_over() && record.stages.is_empty() {
+            record.stages = self.stages_so_far(run_id).await?;
+        }
         Ok(record)
+    }
+
+    /// The stages of a run that has not ended, as far as they have: in its record they stand at its end.
+    async fn stages_so_far(&self, run_id: &RunId) -> Result<Vec<StageSummary>, RecordError> {
+        let plan = self.plan(run_id).await?.unwrap_or_default();
+        let mut stages = Vec::new();
+        for decision in plan.stages.iter().filter(|stage| stage.decision.is_scheduled()) {
+            if let Some(record) = self.stage(run_id, &decision.stage).await? {
+                stages.push(StageSummary::of(&record));
+            }
+        }
+        Ok(stages)
+    }
+
+    /// What a run was asked to do; none for runs of earlier versions of Windlass.
+    pub async fn request(&self, run_id: &RunId) -> Result<Option<RunRequestRecord>, RecordError> {
+        self.part(RunLayout::new(run_id.clone()).request()).await
     }
 
     /// The versions that a run reads.

@@ -148,6 +148,52 @@ pub(crate) enum RunsCommand {
         #[command(flatten)]
         target: RunTargetArgs,
     },
+    /// Take up a run whose process ended before it did: over the same pins, without what it has committed
+    #[command(after_help = "\
+Examples:
+  windlass runs resume
+  windlass runs resume latest --dry-run
+
+The project must be the one that the run began with. If a later run has begun, there is nothing to be taken up. A scheduler
+of a cluster that is started again takes up its runs by itself.")]
+    Resume {
+        /// The run's id, a prefix of it, or `latest`
+        #[arg(default_value = "latest")]
+        run: String,
+        /// Only show which stages would be executed
+        #[arg(long)]
+        dry_run: bool,
+        /// Print every event of the run as a line of JSON on stdout, and nothing else. Not with `--output json`
+        #[arg(long, conflicts_with = "dry_run")]
+        events: bool,
+        /// Whose runs.
+        #[command(flatten)]
+        target: RunTargetArgs,
+    },
+    /// Try again what did not commit in a run: as a new run, over what that one had pinned
+    #[command(after_help = "\
+Examples:
+  windlass runs retry
+  windlass runs retry latest -s customer_value
+
+The project may have changed meanwhile, so that a stage with a mistake can be corrected. A later run must not have begun.")]
+    Retry {
+        /// The run's id, a prefix of it, or `latest`
+        #[arg(default_value = "latest")]
+        run: String,
+        /// Which of its stages to try again; by default all that did not commit
+        #[arg(short, long, value_name = "SELECTION")]
+        select: Vec<String>,
+        /// Only show which stages would be executed
+        #[arg(long)]
+        dry_run: bool,
+        /// Print every event of the run as a line of JSON on stdout, and nothing else. Not with `--output json`
+        #[arg(long, conflicts_with = "dry_run")]
+        events: bool,
+        /// Whose runs.
+        #[command(flatten)]
+        target: RunTargetArgs,
+    },
     /// Print a run's log
     #[command(
         after_help = "Examples:\n  windlass runs log latest --level warn\n  windlass runs log latest --output json"
@@ -172,6 +218,7 @@ impl RunsCommand {
         match self {
             Self::List { target, .. } | Self::Show { target, .. } => target,
             Self::Cancel { target, .. } | Self::Log { target, .. } => target,
+            Self::Resume { target, .. } | Self::Retry { target, .. } => target,
         }
     }
 }

@@ -19,6 +19,7 @@ pub(crate) mod plan;
 pub(crate) mod query;
 pub(crate) mod registry;
 pub(crate) mod run;
+mod run_again;
 pub(crate) mod runs;
 pub(crate) mod schema;
 pub(crate) mod tables;

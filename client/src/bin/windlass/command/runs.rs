@@ -7,6 +7,7 @@ use windlass_client::error::ClientError;
 use windlass_client::{Project, Runs, Windlass};
 use windlass_evidence::artifact::{LogEvent, LogLevel, RunRecord};
 
+use super::run_again::{Again, Way};
 use super::{open_project, open_runs, selection_of};
 use crate::args::{Global, LevelArg, Output, RunsCommand};
 use crate::failure::CommandError;
@@ -28,6 +29,16 @@ pub(crate) async fn run(global: &Global, command: &RunsCommand) -> Result<(), Co
     let runs = open_runs(global, &project).await?;
     match command {
         RunsCommand::Cancel { .. } => Ok(()),
+        RunsCommand::Resume { run, dry_run, events, .. } => {
+            let run_id = runs.find_for(run, target).await?;
+            let again = Again { run_id, way: Way::Resume, dry_run: *dry_run, events: *events };
+            again.run(global, &runs).await
+        }
+        RunsCommand::Retry { run, select, dry_run, events, .. } => {
+            let run_id = runs.find_for(run, target).await?;
+            let again = Again { run_id, way: Way::Retry { select }, dry_run: *dry_run, events: *events };
+            again.run(global, &runs).await
+        }
         RunsCommand::List { limit, .. } => list(global, &runs, target, *limit).await,
         RunsCommand::Show { run, .. } => show(global, &runs, &runs.find_for(run, target).await?).await,
         RunsCommand::Log { run, level, .. } => {
