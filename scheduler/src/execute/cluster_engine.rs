@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ballista_core::JobId;
-use ballista_core::serde::protobuf::{JobStatus, job_status};
+use ballista_core::serde::protobuf::{JobStatus, executor_status, job_status};
 use ballista_scheduler::cluster::JobState;
 use ballista_scheduler::state::execution_graph::ExecutionGraphBox;
 use datafusion::prelude::SessionContext;
@@ -71,9 +71,16 @@ impl ClusterEngine {
     }
 
     pub(super) async fn capacity(&self) -> Capacity {
-        let executors = self.inner.server.state.executor_manager.get_executors_state().await.unwrap_or_default();
+        let mut executors = self.inner.server.state.executor_manager.get_executors_state().await.unwrap_or_default();
+        executors.retain(|(executor, ..)| self.takes_tasks(&executor.id));
         let vcores = executors.iter().map(|(executor, ..)| executor.specification.vcores as usize).sum();
         Capacity { executors: executors.len(), vcores }
+    }
+
+    fn takes_tasks(&self, executor: &str) -> bool {
+        let heartbeat = self.inner.server.state.executor_manager.get_executor_hearbeat(executor);
+        let status = heartbeat.and_then(|heartbeat| heartbeat.status?.status);
+        matches!(status, Some(executor_status::Status::Active(_)))
     }
 
     /// Whether there is an executor that takes tasks.
