@@ -54,6 +54,18 @@ impl Windlass {
         Ok(Self { backend: Backend::Remote(Remote::connect(url, options).await?) })
     }
 
+    /// How many executors the cluster has; `None` if this is no cluster.
+    ///
+    /// # Errors
+    /// [`ClientError`] if the scheduler does not answer.
+    pub async fn executors(&self) -> Result<Option<u32>, ClientError> {
+        match &self.backend {
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(_) => Ok(None),
+            Backend::Remote(remote) => remote.executors().await.map(Some),
+        }
+    }
+
     /// What a run would do: pins, order, columns, decisions. Nothing is written.
     ///
     /// # Errors

@@ -83,7 +83,8 @@ impl Connection {
         Err(connection.not_windlass(format!("it speaks version {} of the API", spoken.join(", "))))
     }
 
-    async fn server_info(&self) -> Result<GetServerInfoResponse, ClientError> {
+    /// What the scheduler says of itself.
+    pub(super) async fn server_info(&self) -> Result<GetServerInfoResponse, ClientError> {
         match self.api().get_server_info(GetServerInfoRequest {}).await {
             Ok(info) => Ok(info.into_inner()),
             Err(status) => Err(self.to_client_error(status, &ProjectFiles::new())),

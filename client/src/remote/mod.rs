@@ -46,6 +46,10 @@ impl Remote {
         Ok(Self { connection: Connection::open(url, options).await? })
     }
 
+    pub(crate) async fn executors(&self) -> Result<u32, ClientError> {
+        Ok(self.connection.server_info().await?.executors)
+    }
+
     pub(crate) async fn plan(&self, project: &Project, options: &RunOptions) -> Result<PlannedRun, ClientError> {
         let files = &project.graph.files;
         let request = v1::PlanRunRequest {

@@ -1,5 +1,5 @@
 //! The engine's cluster state, corrected where it hands out tasks: the jobs' graphs are made exact, and the count of free
-//! vcores true.
+//! vcores true. Executors whose lifelines broke are shown without heartbeats.
 //!
 //! The engine takes vcores from an executor when it hands it a task and gives them back when the task's status arrives, if it
 //! still finds the task. It does not when the task's stage was rolled back because an executor with its input was lost, nor
@@ -13,14 +13,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use ballista_core::JobId;
 use ballista_core::error::Result;
-use ballista_core::serde::protobuf::ExecutorHeartbeat;
+use ballista_core::serde::protobuf::{ExecutorHeartbeat, executor_status};
 use ballista_core::serde::scheduler::{ExecutorData, ExecutorMetadata};
 use ballista_scheduler::cluster::{BoundTask, ClusterState, ClusterStateEventStream, ExecutorSlot};
 use ballista_scheduler::config::TaskDistributionPolicy;
 use ballista_scheduler::state::task_manager::JobInfoCache;
 use tokio::sync::Mutex;
 
+use super::ClusterTimeouts;
 use super::exact_graph::ExactJobs;
+use super::lifeline::Lifelines;
 
 type Jobs = Arc<HashMap<JobId, JobInfoCache>>;
 
@@ -36,11 +38,12 @@ pub(crate) struct CorrectedCluster {
     inner: Arc<dyn ClusterState>,
     jobs: Mutex<ExactJobs>,
     accounts: Mutex<HashMap<String, Account>>,
+    lifelines: Lifelines,
 }
 
 impl CorrectedCluster {
-    pub(crate) fn new(inner: Arc<dyn ClusterState>) -> Self {
-        Self { inner, jobs: Mutex::default(), accounts: Mutex::default() }
+    pub(crate) fn new(inner: Arc<dyn ClusterState>, timeouts: ClusterTimeouts) -> Self {
+        Self { inner, jobs: Mutex::default(), accounts: Mutex::default(), lifelines: Lifelines::new(timeouts) }
     }
 }
 
@@ -107,8 +110,9 @@ impl ClusterState for CorrectedCluster {
         let mut accounts = self.accounts.lock().await;
         let (executor, account) =
             (metadata.id.clone(), Account { total: spec.total_vcores, free: spec.available_vcores });
-        self.inner.register_executor(metadata, spec).await?;
+        self.inner.register_executor(metadata.clone(), spec).await?;
         accounts.insert(executor, account);
+        self.lifelines.watch(&metadata);
         Ok(())
     }
 
@@ -125,21 +129,28 @@ impl ClusterState for CorrectedCluster {
     }
 
     async fn save_executor_heartbeat(&self, heartbeat: ExecutorHeartbeat) -> Result<()> {
+        let status = heartbeat.status.as_ref().and_then(|status| status.status.as_ref());
+        if matches!(status, Some(executor_status::Status::Terminating(_))) {
+            // It may close its port at any moment, and says itself that it leaves.
+            self.lifelines.release(&heartbeat.executor_id);
+        }
         self.inner.save_executor_heartbeat(heartbeat).await
     }
 
     async fn remove_executor(&self, executor_id: &str) -> Result<()> {
         let mut accounts = self.accounts.lock().await;
         accounts.remove(executor_id);
+        self.lifelines.release(executor_id);
         self.inner.remove_executor(executor_id).await
     }
 
     fn executor_heartbeats(&self) -> HashMap<String, ExecutorHeartbeat> {
-        self.inner.executor_heartbeats()
+        let heartbeats = self.inner.executor_heartbeats().into_iter();
+        heartbeats.map(|(executor, heartbeat)| (executor, self.lifelines.seen(heartbeat))).collect()
     }
 
     fn get_executor_heartbeat(&self, executor_id: &str) -> Option<ExecutorHeartbeat> {
-        self.inner.get_executor_heartbeat(executor_id)
+        self.inner.get_executor_heartbeat(executor_id).map(|heartbeat| self.lifelines.seen(heartbeat))
     }
 
     async fn cluster_state_events(&self) -> Result<ClusterStateEventStream> {

@@ -1,7 +1,7 @@
 //! The engine's scheduler inside this process, with the corrections of what Ballista hands out, counts and answers.
 //!
 //! ```text
-//! scheduler_process ─starts→ Ballista's scheduler ─┬─ its cluster state  ─→ corrected_cluster ─→ exact_graph
+//! scheduler_process ─starts→ Ballista's scheduler ─┬─ its cluster state  ─→ corrected_cluster ─→ exact_graph, lifeline
 //!                                                  ├─ its gRPC service   ─→ executor_service
 //!                                                  └─ its clean-up       ─→ leaving
 //! ```
@@ -12,6 +12,7 @@ mod corrected_cluster;
 mod exact_graph;
 mod executor_service;
 mod leaving;
+mod lifeline;
 mod scheduler_process;
 
 pub(crate) use exact_graph::MISCOUNTED;

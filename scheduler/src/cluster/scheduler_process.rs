@@ -62,10 +62,16 @@ impl ClusterConfig {
 pub struct ClusterTimeouts {
     /// An executor without a heartbeat for this long is lost, and its tasks are run elsewhere.
     pub executor: Duration,
-    /// How often lost executors are looked for.
+    /// How often executors are pinged, and lost ones removed.
     pub check: Duration,
+    /// An executor that leaves a ping unanswered for this long is connected to again.
+    pub silence: Duration,
+    /// An executor whose connection broke and that cannot be connected to for this long is lost.
+    pub unreachable: Duration,
     /// How long jobs wait for an executor after the last one was lost; longer than an executor's heartbeat interval.
     pub no_executors: Duration,
+    /// How long a job waits while there is no executor; `None` is for ever.
+    pub first_executor: Option<Duration>,
     /// How long an executor that has said it leaves is kept without hearing from it: it may still run tasks and serve
     /// shuffle files, and says so about twice a second.
     pub leaving: Duration,
@@ -75,8 +81,11 @@ impl Default for ClusterTimeouts {
     fn default() -> Self {
         Self {
             executor: Duration::from_secs(60),
-            check: Duration::from_secs(5),
+            check: Duration::from_secs(1),
+            silence: Duration::from_secs(20),
+            unreachable: Duration::from_secs(5),
             no_executors: Duration::from_secs(60),
+            first_executor: Some(Duration::from_secs(600)),
             // Executors of the same process leave at once.
             leaving: Duration::ZERO,
         }
@@ -134,6 +143,7 @@ pub struct SchedulerProcess {
     server: Arc<EngineServer>,
     cluster: BallistaCluster,
     sessions: Sessions,
+    patience: Option<Duration>,
     handle: Handle,
     runtime: Mutex<Option<Runtime>>,
 }
@@ -144,7 +154,7 @@ impl SchedulerProcess {
     /// # Errors
     /// [`ClusterError::Start`].
     pub async fn start(config: ClusterConfig, sessions: &Sessions) -> Result<Self, ClusterError> {
-        let address = config.bind;
+        let (address, patience) = (config.bind, config.timeouts.first_executor);
         let failed = |source: BoxError| ClusterError::Start { address, source };
         let runtime = Builder::new_multi_thread()
             .worker_threads(SCHEDULER_THREADS)
@@ -164,7 +174,7 @@ impl SchedulerProcess {
             Ok((address, server, cluster)) => {
                 let handle = runtime.handle().clone();
                 let (server, sessions) = (Arc::new(server), sessions.clone());
-                Ok(Self { address, server, cluster, sessions, handle, runtime: Mutex::new(Some(runtime)) })
+                Ok(Self { address, server, cluster, sessions, patience, handle, runtime: Mutex::new(Some(runtime)) })
             }
             Err(error) => {
                 runtime.shutdown_background();
@@ -242,6 +252,11 @@ impl SchedulerProcess {
         &self.sessions
     }
 
+    /// How long a job waits while there is no executor; `None` is for ever.
+    pub(crate) fn patience(&self) -> Option<Duration> {
+        self.patience
+    }
+
     /// The scheduler's own threads: what it starts must run there, because it outlives a caller's.
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
@@ -266,7 +281,8 @@ async fn serve(
     let engine = Arc::new(engine_config(&config, address, sessions));
     engine.validate()?;
     let cluster = BallistaCluster::new_from_config(&engine).await?;
-    let cluster = BallistaCluster::new(Arc::new(CorrectedCluster::new(cluster.cluster_state())), cluster.job_state());
+    let corrected = CorrectedCluster::new(cluster.cluster_state(), config.timeouts.clone());
+    let cluster = BallistaCluster::new(Arc::new(corrected), cluster.job_state());
     let server = create_scheduler::<LogicalPlanNode, PhysicalPlanNode>(cluster.clone(), engine).await?;
     // The engine's own way to serve leaves Nagle's algorithm on, which delays short messages.
     let service = SchedulerGrpcServer::new(ExecutorService::new(server.clone()))
@@ -301,6 +317,7 @@ fn engine_config(config: &ClusterConfig, address: SocketAddr, sessions: Sessions
         expire_dead_executor_interval_seconds: config.timeouts.check.as_secs().max(1),
         no_executors_grace_period_seconds: config.timeouts.no_executors.as_secs(),
         executor_termination_grace_period: config.timeouts.leaving.as_secs(),
+        min_ready_executors: 1,
         override_config_producer: Some(Arc::new(move || configured.clone())),
         override_session_builder: Some(Arc::new(move |config| sessions.state(config))),
         override_physical_codec: Some(Arc::new(codec)),

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ballista_core::JobId;
-use ballista_core::serde::protobuf::{JobStatus, job_status};
+use ballista_core::serde::protobuf::{JobStatus, executor_status, job_status};
 use ballista_scheduler::cluster::JobState;
 use ballista_scheduler::state::execution_graph::ExecutionGraphBox;
 use datafusion::prelude::SessionContext;
@@ -16,11 +17,13 @@ use tokio::sync::{RwLock as AsyncRwLock, mpsc, watch};
 use windlass_engine::codec::PlanCodec;
 use windlass_engine::session::{SessionError, Sessions};
 
-use super::{Capacity, EngineError, JobRequest, RunningJob};
+use super::{Capacity, EngineError, JobRequest, RunningJob, Shortage};
 use crate::cluster::{EngineServer, SchedulerProcess, remove_from_leaving};
 
 /// How many status changes of a job may wait to be read; the engine drops those beyond.
 const STATUS_BUFFER: usize = 1024;
+/// How often it is looked whether there are executors.
+const EXECUTORS_PERIOD: Duration = Duration::from_millis(250);
 
 /// Runs plans on the cluster. Clones share the cluster.
 #[derive(Clone)]
@@ -33,6 +36,8 @@ struct Inner {
     jobs: Arc<dyn JobState>,
     handle: Handle,
     sessions: Sessions,
+    /// How long a job waits while there is no executor; `None` is for ever.
+    patience: Option<Duration>,
     /// The folders of the executors on this machine, by executor.
     work_dirs: RwLock<HashMap<String, String>>,
 }
@@ -54,6 +59,7 @@ impl ClusterEngine {
                 jobs: scheduler.jobs(),
                 handle: scheduler.handle().clone(),
                 sessions: scheduler.sessions().clone(),
+                patience: scheduler.patience(),
                 work_dirs: RwLock::default(),
             }),
         }
@@ -65,9 +71,40 @@ impl ClusterEngine {
     }
 
     pub(super) async fn capacity(&self) -> Capacity {
-        let executors = self.inner.server.state.executor_manager.get_executors_state().await.unwrap_or_default();
+        let mut executors = self.inner.server.state.executor_manager.get_executors_state().await.unwrap_or_default();
+        executors.retain(|(executor, ..)| self.takes_tasks(&executor.id));
         let vcores = executors.iter().map(|(executor, ..)| executor.specification.vcores as usize).sum();
         Capacity { executors: executors.len(), vcores }
+    }
+
+    fn takes_tasks(&self, executor: &str) -> bool {
+        let heartbeat = self.inner.server.state.executor_manager.get_executor_hearbeat(executor);
+        let status = heartbeat.and_then(|heartbeat| heartbeat.status?.status);
+        matches!(status, Some(executor_status::Status::Active(_)))
+    }
+
+    /// Whether there is an executor that takes tasks.
+    pub(super) fn has_executor(&self) -> bool {
+        self.inner.server.is_ready()
+    }
+
+    /// Where executors join.
+    pub(super) fn address(&self) -> &str {
+        &self.inner.server.scheduler_endpoint
+    }
+
+    /// Waits until a job has waited for an executor long enough.
+    async fn out_of_patience(&self) -> EngineError {
+        let Some(patience) = self.inner.patience else { return std::future::pending().await };
+        let mut shortage = Shortage::default();
+        let mut clock = tokio::time::interval(EXECUTORS_PERIOD);
+        loop {
+            clock.tick().await;
+            if shortage.observe(self.has_executor(), Instant::now()) >= patience {
+                let address = self.address().to_owned();
+                return EngineError::NoExecutorJoins { address, seconds: patience.as_secs() };
+            }
+        }
     }
 
     /// How plans are encoded for executors.
@@ -163,6 +200,16 @@ impl JobControl {
 
     pub(super) fn ended(&self) -> Option<Arc<Outcome>> {
         self.outcome.borrow().clone()
+    }
+
+    /// The outcome of the job, if the scheduler ends it before it has waited too long for an executor.
+    pub(super) async fn outcome(&self) -> Result<Option<Arc<Outcome>>, EngineError> {
+        let mut outcome = self.outcome.clone();
+        let ended = async move { outcome.wait_for(Option::is_some).await.map(|ended| ended.clone()) };
+        tokio::select! {
+            ended = ended => ended.map_err(|_| EngineError::Lost),
+            error = self.engine.out_of_patience() => Err(error),
+        }
     }
 
     /// Asks the scheduler to cancel the job.

@@ -36,7 +36,7 @@ pub struct JobRequest {
 /// What an engine has to run tasks with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capacity {
-    /// Executors that have joined.
+    /// Executors that take tasks.
     pub executors: usize,
     /// Tasks that they can run side by side.
     pub vcores: usize,
@@ -80,7 +80,7 @@ impl Engine {
         }
     }
 
-    /// How many executors have joined, and how many tasks can run side by side.
+    /// How many executors take tasks, and how many tasks can run side by side.
     pub async fn capacity(&self) -> Capacity {
         match &self.kind {
             Kind::Cluster { cluster, .. } => cluster.capacity().await,

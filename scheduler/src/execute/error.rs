@@ -47,6 +47,14 @@ pub enum EngineError {
     /// No executor is left to run the job.
     #[error("no executor is left: {0}")]
     NoExecutors(String),
+    /// No executor has been there to run the job.
+    #[error("there has been no executor for {seconds} s; the scheduler waited for one to join {address}")]
+    NoExecutorJoins {
+        /// Where executors join.
+        address: String,
+        /// How long the job has waited.
+        seconds: u64,
+    },
     /// Code of Windlass refused to go on; the failure is its own.
     #[error("{}", .0.message)]
     Raised(Failure),
@@ -160,9 +168,12 @@ coded! {
             "raise the memory limit, run fewer tasks at a time, or make the spill folder's disk larger";
         Io => "WL0506" retry, "check the storage and the disk that executors write to, then run again";
         ShuffleLost => "WL0507" retry, "check that the executors stay alive: their logs, memory limits and network";
-        // The engine has waited for one already. It does not wait for a bounded time again: the grace begins when the
-        // last executor is lost, and a job that is submitted to no executors waits for ever.
+        // The engine has waited for one already. Another attempt would wait once more, and for longer: as one that begins
+        // without executors.
         NoExecutors => "WL0508", "check that the executors stay alive: their logs, memory limits and network";
+        NoExecutorJoins => "WL0513" retry,
+            "start executors that join this address (`windlass executor --scheduler`), or look in the logs and at `/readyz` of \
+             those that run";
         // The error has a code of its own; this one stands for those that do not look like one.
         Raised(failure) => (ErrorCode::parse(&failure.code).unwrap_or(ErrorCode("WL0509"))) retry if failure.retryable,
             &failure.help;

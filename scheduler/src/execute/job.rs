@@ -113,18 +113,27 @@ impl RunningJob {
         }
     }
 
+    /// Where executors are to join, if the job needs one and there is none now.
+    pub fn lacks_executor(&self) -> Option<&str> {
+        match &self.job {
+            Running::OnCluster(job) => {
+                let (control, engine) = (&job.control, &job.control.engine);
+                (control.ended().is_none() && !engine.has_executor()).then(|| engine.address())
+            }
+            Running::Here(_) => None,
+        }
+    }
+
     /// Waits for the end of the job.
     ///
     /// # Errors
-    /// Why the job failed, or [`EngineError::Cancelled`].
+    /// Why the job failed, [`EngineError::Cancelled`], or [`EngineError::NoExecutorJoins`].
     pub async fn wait(&self) -> Result<FinishedJob, EngineError> {
         let job = match &self.job {
             Running::OnCluster(job) => job,
             Running::Here(job) => return FinishedJob::here(Arc::clone(job), job.wait().await),
         };
-        let mut outcome = job.control.outcome.clone();
-        let ended = outcome.wait_for(Option::is_some).await.map_err(|_| EngineError::Lost)?.clone();
-        match ended.as_deref() {
+        match job.control.outcome().await?.as_deref() {
             None => Err(EngineError::Lost),
             Some(Outcome::Succeeded(graph)) => FinishedJob::new(Arc::clone(job), graph.cloned()),
             // Without stages it was the planning that failed.

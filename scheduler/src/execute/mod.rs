@@ -17,6 +17,7 @@ mod kept_rows;
 mod local;
 mod place;
 mod result;
+mod shortage;
 mod small_jobs;
 mod task_size;
 
@@ -26,4 +27,5 @@ pub use evidence::{EngineStageState, JobEvidence, OperatorEvidence, StageEvidenc
 pub use job::{JobProgress, RunningJob, StageProgress};
 pub use place::Place;
 pub use result::FinishedJob;
+pub(crate) use shortage::Shortage;
 pub use small_jobs::SmallJobs;

@@ -17,6 +17,8 @@ pub(super) struct RunJournal {
     /// What plan texts say instead of folders.
     placeholders: Vec<(String, String)>,
     failure: Mutex<Option<RecordError>>,
+    /// Warnings about the whole run.
+    warnings: Mutex<Vec<String>>,
 }
 
 impl RunJournal {
@@ -27,7 +29,7 @@ impl RunJournal {
         watcher: UnboundedSender<LogEvent>,
         placeholders: Vec<(String, String)>,
     ) -> Self {
-        Self { bundle, watcher, placeholders, failure: Mutex::default() }
+        Self { bundle, watcher, placeholders, failure: Mutex::default(), warnings: Mutex::default() }
     }
 
     /// The bundle itself.
@@ -47,6 +49,26 @@ impl RunJournal {
     /// Writes a warning about a stage to the run log.
     pub(super) async fn warn(&self, stage: &NodeName, message: String) {
         self.log_event(LogKind::Warning { message, stage: Some(stage.clone()) }).await;
+    }
+
+    /// Writes a warning about the whole run to the run log, once, and keeps it for the run's record.
+    pub(super) async fn warn_of_run(&self, message: String) {
+        let is_new = {
+            let mut warnings = self.warnings.lock();
+            let is_new = !warnings.contains(&message);
+            if is_new {
+                warnings.push(message.clone());
+            }
+            is_new
+        };
+        if is_new {
+            self.log_event(LogKind::Warning { message, stage: None }).await;
+        }
+    }
+
+    /// The warnings about the whole run.
+    pub(super) fn take_warnings(&self) -> Vec<String> {
+        std::mem::take(&mut *self.warnings.lock())
     }
 
     /// Writes one of a stage's plan texts, without what differs between machines.

@@ -201,6 +201,7 @@ pub(super) async fn drive_to_the_end(
     journal.check(bundle.write_lineage(&lineage).await);
     journal.check(bundle.write_registrations(&work.registrations(&notes)).await);
     close_record(&mut record, &state, &run.plan, &lineage);
+    record.warnings.extend(journal.take_warnings());
     journal.log_event(finished(&record)).await;
     // What was committed stands, whatever cannot be written down of it.
     if let Some(error) = journal.take_record_failure() {

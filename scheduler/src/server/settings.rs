@@ -27,7 +27,7 @@ pub(crate) static PROGRAM: Program = Program {
     derive,
 };
 
-static SETTINGS: [Setting; 19] = [
+static SETTINGS: [Setting; 22] = [
     Setting::new::<Location>(
         "home",
         "URL",
@@ -79,14 +79,32 @@ static SETTINGS: [Setting; 19] = [
     Setting::new::<Period>(
         "executor-check",
         "DURATION",
+        Fallback::Value("1s"),
+        "How often executors are pinged, and lost ones removed",
+    ),
+    Setting::new::<Period>(
+        "executor-silence",
+        "DURATION",
+        Fallback::Value("20s"),
+        "An executor that leaves a ping unanswered for this long is connected to again",
+    ),
+    Setting::new::<Period>(
+        "executor-unreachable",
+        "DURATION",
         Fallback::Value("5s"),
-        "How often lost executors are looked for",
+        "An executor that cannot be connected to again for this long is lost; one that refuses it, at once",
     ),
     Setting::new::<Period>(
         "no-executors-grace",
         "DURATION",
         Fallback::Value("60s"),
         "How long work waits for an executor after the last one was lost",
+    ),
+    Setting::new::<Period>(
+        "no-executor-timeout",
+        "DURATION",
+        Fallback::Value("10m"),
+        "How long a job waits for a first executor before it fails; 0s is for ever",
     ),
     Setting::new::<Size>(
         "small-job-limit",
@@ -159,10 +177,14 @@ pub(crate) struct SchedulerSettings {
 
 impl SchedulerSettings {
     pub(crate) fn from_values(values: &Values) -> Result<Self, ProcessError> {
+        let Period(first_executor) = values.required("no-executor-timeout")?;
         let timeouts = ClusterTimeouts {
             executor: values.seconds("executor-timeout")?,
             check: values.seconds("executor-check")?,
+            silence: values.seconds("executor-silence")?,
+            unreachable: values.seconds("executor-unreachable")?,
             no_executors: values.seconds("no-executors-grace")?,
+            first_executor: (!first_executor.is_zero()).then_some(first_executor),
             leaving: LEAVING,
         };
         let cluster = ClusterConfig {

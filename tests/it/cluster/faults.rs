@@ -10,14 +10,14 @@ use windlass_client::{Project, QueryOptions, RunOptions, Windlass};
 use windlass_evidence::artifact::{LogKind, RunRecord, RunStatus};
 use windlass_tests::processes::{ClusterOptions, ProcessCluster, ServerProcess};
 
-type Stages = [(&'static str, &'static str)];
+pub(super) type Stages = [(&'static str, &'static str)];
 
 /// A stage with a scan, a shuffle and a write, which takes some seconds.
-const STAGES: &Stages = &[
+pub(super) const STAGES: &Stages = &[
     ("many", "/* windlass\nmaterialize: view\n*/\nSELECT id, unnest(range(0, 6000)) AS n FROM orders"),
     ("sums", "SELECT a.n % 100 AS k, count(*) AS c, sum(b.n) AS s FROM many a JOIN many b ON a.id <= b.id GROUP BY 1"),
 ];
-const QUESTION: &str = "SELECT count(*) AS k, sum(c) AS c, sum(s) AS s FROM sums";
+pub(super) const QUESTION: &str = "SELECT count(*) AS k, sum(c) AS c, sum(s) AS s FROM sums";
 
 /// The same, but of the four tasks that join one takes long and the others no time.
 const SKEWED: &Stages = &[
@@ -32,7 +32,7 @@ const SKEWED: &Stages = &[
 /// Four tasks that scan and three quick ones that join.
 const TASKS_BUT_THE_LONG_ONE: f64 = 7.0;
 
-fn project(dir: &Path, stages: &Stages) -> Project {
+pub(super) fn project(dir: &Path, stages: &Stages) -> Project {
     fs::create_dir_all(dir.join("stages")).unwrap();
     fs::create_dir_all(dir.join("data")).unwrap();
     for part in 0..4 {
@@ -53,7 +53,7 @@ fn cluster(executors: usize) -> ProcessCluster {
 }
 
 /// The result that every run must have: each of 24,000 rows joins those of no smaller id.
-const ANSWER: &str = "\
+pub(super) const ANSWER: &str = "\
 +-----+-----------+---------------+
 | k   | c         | s             |
 +-----+-----------+---------------+

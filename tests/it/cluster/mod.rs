@@ -5,5 +5,6 @@ mod cancels;
 mod faults;
 mod home;
 mod lake;
+mod losses;
 mod small_jobs;
 mod sql;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
@@ -20,12 +20,14 @@ use windlass_project::spec::source::PinAt;
 
 use super::attempt::StageRun;
 use super::failure::{conflicted, stopped};
-use crate::execute::{JobRequest, RunningJob};
+use crate::execute::{JobRequest, RunningJob, Shortage};
 use crate::plan::{PhysicalQuery, PinnedInput, PlanError, physical_query, pin_table, with_table};
 use crate::planning::heavily;
 
 /// How often the progress of a job is looked at.
 const PROGRESS_PERIOD: Duration = Duration::from_millis(250);
+/// After how long without an executor the run's log says so.
+const SHORTAGE: Duration = Duration::from_secs(2);
 
 /// A step's plans as texts.
 pub(super) struct PlanTexts {
@@ -129,7 +131,7 @@ impl StageRun<'_> {
         let finished = job.wait();
         tokio::pin!(finished);
         let mut clock = tokio::time::interval(PROGRESS_PERIOD);
-        let mut shown = (0, 0);
+        let (mut shown, mut shortage) = ((0, 0), Shortage::default());
         let finished = loop {
             tokio::select! {
                 finished = &mut finished => break finished,
@@ -138,19 +140,35 @@ impl StageRun<'_> {
                     return Err(stopped(&self.stage.name));
                 }
                 _ = clock.tick() => {
-                    let progress = job.progress().await;
-                    let now = (progress.done() as u64, progress.partitions() as u64);
-                    if now != shown && now.1 > 0 {
-                        shown = now;
-                        let (tasks_done, tasks_total) = now;
-                        let (stage, attempt) = (self.stage.name.clone(), self.attempt);
-                        let progress = LogKind::StageProgress { stage, attempt, tasks_done, tasks_total };
-                        self.run.journal.log_event(progress).await;
-                    }
+                    self.show_progress(job, &mut shown).await;
+                    self.warn_of_shortage(job, &mut shortage).await;
                 }
             }
         };
         Ok(finished?.collect().await?)
+    }
+
+    /// Writes how far a job is to the run's log, if that is not what was `shown` last.
+    async fn show_progress(&self, job: &RunningJob, shown: &mut (u64, u64)) {
+        let progress = job.progress().await;
+        let now = (progress.done() as u64, progress.partitions() as u64);
+        if now != *shown && now.1 > 0 {
+            *shown = now;
+            let (tasks_done, tasks_total) = now;
+            let (stage, attempt) = (self.stage.name.clone(), self.attempt);
+            let progress = LogKind::StageProgress { stage, attempt, tasks_done, tasks_total };
+            self.run.journal.log_event(progress).await;
+        }
+    }
+
+    /// Says that a job waits for an executor, if there has been none for a while.
+    async fn warn_of_shortage(&self, job: &RunningJob, shortage: &mut Shortage) {
+        let lacking = job.lacks_executor();
+        let lasts = shortage.observe(lacking.is_none(), Instant::now());
+        if let Some(address) = lacking.filter(|_| lasts >= SHORTAGE) {
+            let message = format!("the cluster has no executor: the run waits for one to join {address}");
+            self.run.journal.warn_of_run(message).await;
+        }
     }
 
     async fn write_plans(&self) {

@@ -35,6 +35,9 @@ pub(super) async fn run_and_print(
             true => Progress::silent(),
             false => Progress::new(&project.graph, history(&windlass, project).await),
         };
+        if let Ok(Some(0)) = windlass.executors().await {
+            output::note("the cluster has no executor: what needs one waits until one joins");
+        }
         let handle = windlass.run(project, options).await?;
         stop_on_signal(handle.cancel_token());
         let bundle = handle.bundle.clone();

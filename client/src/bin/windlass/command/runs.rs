@@ -5,7 +5,7 @@ use windlass_base::ids::RunId;
 use windlass_client::document::{CancelledRun, ListedRunDocument};
 use windlass_client::error::ClientError;
 use windlass_client::{Project, Runs, Windlass};
-use windlass_evidence::artifact::{LogEvent, LogLevel, RunRecord};
+use windlass_evidence::artifact::{LogEvent, LogKind, LogLevel, RunRecord, RunStatus};
 
 use super::run_again::{Again, Way};
 use super::{open_project, open_runs, selection_of};
@@ -117,7 +117,10 @@ fn took(record: &RunRecord) -> String {
 }
 
 async fn show(global: &Global, runs: &Runs, run_id: &RunId) -> Result<(), CommandError> {
-    let record = runs.bundles.run(run_id, &runs.live).await.map_err(ClientError::from)?;
+    let mut record = runs.bundles.run(run_id, &runs.live).await.map_err(ClientError::from)?;
+    if record.status == RunStatus::Running {
+        record.warnings.extend(warnings_so_far(runs, run_id).await?);
+    }
     if global.output == Output::Json {
         return Ok(output::json(&record)?);
     }
@@ -143,6 +146,16 @@ async fn show(global: &Global, runs: &Runs, run_id: &RunId) -> Result<(), Comman
     ];
     let text = format!("{}\n{}{}", fields(facts, layout), stages(&record, layout), failures(&record, layout));
     Ok(output::text(&text)?)
+}
+
+/// The warnings about the whole of a run that has not ended: they are only in its log yet.
+async fn warnings_so_far(runs: &Runs, run_id: &RunId) -> Result<Vec<String>, CommandError> {
+    let log = runs.bundles.log(run_id).await.map_err(ClientError::from)?;
+    let warnings = log.into_iter().filter_map(|event| match event.kind {
+        LogKind::Warning { message, stage: None } => Some(message),
+        _ => None,
+    });
+    Ok(warnings.collect())
 }
 
 /// The least level of the lines to print; other programs get all unless they ask for less.
