@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use futures::StreamExt;
+use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::Command;
 use windlass_base::failpoint::{LOG_VARIABLE, VARIABLE};
@@ -46,10 +47,9 @@ impl Copies {
 
     /// A copy for the case of that name.
     pub(crate) fn make(&self, name: &str) -> Case {
-        let name = name.replace('*', "-");
-        let project = self.dir.path().join(&name);
+        let project = self.dir.path().join(name.replace('*', "-"));
         copy(&self.template, &project, (self.template.to_str().unwrap(), project.to_str().unwrap()));
-        Case { project, log: self.dir.path().join(format!("{name}.log")) }
+        Case::at(project)
     }
 }
 
@@ -71,13 +71,19 @@ fn copy(from: &Path, to: &Path, places: (&str, &str)) {
     }
 }
 
-/// A copy of the project.
+/// A project that is a case's own.
 pub(crate) struct Case {
     pub(crate) project: PathBuf,
     log: PathBuf,
 }
 
 impl Case {
+    pub(crate) fn at(project: PathBuf) -> Self {
+        let mut log = project.clone().into_os_string();
+        log.push(".log");
+        Self { project, log: log.into() }
+    }
+
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(binary());
         command.arg("--project").arg(&self.project).args(args).stdin(Stdio::null());
@@ -99,6 +105,12 @@ impl Case {
         let output = self.outcome(args).await;
         assert!(output.status.success(), "{}: {args:?}: {}", self.project.display(), text(&output));
         output
+    }
+
+    /// The document that a command prints.
+    pub(crate) async fn document(&self, args: &[&str]) -> Value {
+        let output = self.succeed(&[args, &["--output", "json"]].concat()).await;
+        serde_json::from_slice(&output.stdout).unwrap()
     }
 
     /// A command that comes to `point`, and ends there.
