@@ -10,7 +10,6 @@ use chrono::Utc;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 use windlass_base::error::{Coded, Failure};
-use windlass_base::failpoint;
 use windlass_delta::maintenance::{TableFacts, table_facts};
 use windlass_delta::pin::PinnedTable;
 use windlass_evidence::artifact::{
@@ -133,23 +132,15 @@ impl Turn<'_> {
             record.tables.extend(self.table(&table).await);
             if !self.request.dry_run {
                 // A turn that is cut off leaves what it has done until then.
-                self.write(&record).await?;
+                self.bundles.write_maintenance(&record).await?;
             }
         }
         record.ended_at = Some(Utc::now());
         record.stopped = self.cancel.is_cancelled();
         if !self.request.dry_run {
-            self.write(&record).await?;
+            self.bundles.write_maintenance(&record).await?;
         }
         Ok(record)
-    }
-
-    /// Writes down what the turn has done so far.
-    async fn write(&self, record: &MaintenanceRecord) -> Result<(), MaintainError> {
-        failpoint!("maintain.record.before");
-        self.bundles.write_maintenance(record).await?;
-        failpoint!("maintain.record.after");
-        Ok(())
     }
 
     /// What becomes of a table; `None` if it was never made.
@@ -236,10 +227,7 @@ impl Turn<'_> {
                 record.actions.push(MaintenanceAction { outcome, ..step.action });
             }
         }
-        failpoint!("maintain.memory.before");
-        let remembered = self.bundles.write_table_memory(&key, &memory).await;
-        failpoint!("maintain.memory.after");
-        if let Err(error) = remembered {
+        if let Err(error) = self.bundles.write_table_memory(&key, &memory).await {
             tracing::warn!(%error, table = %table.name, "it is not remembered what was done; the next turn looks at more");
         }
         if record.actions.iter().any(|action| action.outcome.is_some()) {

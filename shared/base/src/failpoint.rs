@@ -39,7 +39,7 @@ pub const RUN: &[&str] = &[
     "run.schedule_removed",
     "run.events_removed",
 ];
-/// The events of runs that are resumed, fail or are stopped.
+/// The events of runs that are resumed, fail or are stopped. Simulated runs end there, too.
 pub const RUN_TROUBLE: &[&str] = &[
     "run.event.resumed",
     "run.event.stage_failed",
@@ -135,7 +135,7 @@ mod armed {
     /// The name of a point, and the how many-th time that it is reached; `None` if there is no such point.
     pub(super) fn parse(text: &str) -> Option<(&str, u64)> {
         let (name, time) = match text.split_once('*') {
-            Some((name, time)) => (name, time.parse().ok().filter(|time| *time > 0)?),
+            Some((name, time)) => (name, time.parse::<u64>().ok().filter(|time| *time > 0)?),
             None => (text, 1),
         };
         is_listed(name).then_some((name, time))

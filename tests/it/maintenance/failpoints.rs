@@ -60,6 +60,8 @@ impl Template {
         }
         lab.delete("id = 8").await;
         lab.run_with(30..35).await;
+        let marks = listed(&lab.table("marked")).into_keys().any(|file| file.starts_with("deletion_vector_"));
+        assert!(marks, "no run has written a deletion vector");
         let newest = [lab.version("events").await, lab.version("marked").await];
         kept.extend(TABLES.map(|table| (table, None)));
         let mut with_rows = Vec::new();
