@@ -30,11 +30,11 @@ const STAGES: [(&str, &str, &str); 6] = [
     ),
     ("sums", "io: { key: [g] }", "SELECT g, sum(v) AS total, count(*) AS n FROM base GROUP BY g"),
     ("joined", "io: { key: [id] }", "SELECT c.id, c.v, s.total FROM checked AS c JOIN sums AS s ON c.g = s.g"),
-    ("last", "", "SELECT count(*) AS n, sum(total) AS s FROM joined"),
+    ("totals", "", "SELECT count(*) AS n, sum(total) AS s FROM joined"),
 ];
 /// The stage with the export, once it has that.
 const EXPORTED: (&str, &str) = ("sums", "io: { key: [g], exports: [{ format: csv, location: out }] }");
-const TABLES: [&str; 7] = ["base", "added", "checked", "checked__quarantine", "sums", "joined", "last"];
+const TABLES: [&str; 7] = ["base", "added", "checked", "checked__quarantine", "sums", "joined", "totals"];
 /// Steps that are taken for several stages: the process ends the first time before, and the third time after.
 const REPEATED: [&str; 6] = [
     "run.event.execution_succeeded",
@@ -175,6 +175,7 @@ async fn recover(case: &Case, before: &str, point: &str) -> Option<String> {
 
 /// Everything that the cases have in common.
 struct Lab {
+    _dir: TempDir,
     copies: Copies,
     run: String,
     versions: BTreeMap<&'static str, u64>,
@@ -182,6 +183,31 @@ struct Lab {
 }
 
 impl Lab {
+    async fn new() -> Self {
+        let Template { dir, project, run, versions } = Template::new().await;
+        let copies = Copies::of(&project);
+        let whole = copies.make("whole");
+        whole.succeed(&["run"]).await;
+        let expected = Made::by(&whole).await;
+        assert_eq!(expected.exported.len(), 1, "{expected:?}");
+        let lab = Self { _dir: dir, copies, run, versions, expected };
+        lab.check_commits(&whole, "a run that nothing ends");
+        lab
+    }
+
+    /// The commits to a table since the first run.
+    fn commits(&self, case: &Case, table: &str) -> BTreeMap<u64, String> {
+        commits(case, table, self.versions[table])
+    }
+
+    /// There is one commit to each table since the first run.
+    fn check_commits(&self, case: &Case, name: &str) {
+        for table in TABLES {
+            let made = self.commits(case, table);
+            assert_eq!(made.len(), 1, "{name}: commits of {table}: {made:#?}");
+        }
+    }
+
     /// A run ends at each of `points`, one after the other, and is recovered from the last.
     async fn check(&self, points: &[&str]) {
         let (Some(last), name) = (points.last(), points.join("-")) else { return };
@@ -192,14 +218,13 @@ impl Lab {
                 _ => case.dies_at(point, &["runs", "resume", &newest_run(&case).await.0]).await,
             }
         }
-        let made = |table: &str| commits(&case, table, self.versions[table]);
-        let before = TABLES.map(|table| (table, made(table), data_files(&case, table)));
+        let before = TABLES.map(|table| (table, self.commits(&case, table), data_files(&case, table)));
 
         let resumed = recover(&case, &self.run, last).await;
         assert_eq!(Made::by(&case).await, self.expected, "{name}");
+        self.check_commits(&case, &name);
         for (table, commits, files) in before {
-            let now = made(table);
-            assert_eq!(now.len(), 1, "{name}: commits of {table}: {now:#?}");
+            let now = self.commits(&case, table);
             let by: BTreeSet<Option<String>> = now.values().map(|commit| run_of(commit)).collect();
             assert!(!by.contains(&None), "{name}: a commit of {table} names no run: {now:#?}");
             assert!(resumed.is_none() || by.contains(&resumed), "{name}: {table} is of {by:?}, not of {resumed:?}");
@@ -214,18 +239,7 @@ impl Lab {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_ends_at_any_step_is_finished_with_one_commit_a_stage() {
-    let Template { dir: _dir, project, run, versions } = Template::new().await;
-    let copies = Copies::of(&project);
-    let whole = copies.make("whole");
-    whole.succeed(&["run"]).await;
-    for table in TABLES {
-        let made = commits(&whole, table, versions[table]);
-        assert_eq!(made.len(), 1, "a run that nothing ends commits once to {table}: {made:#?}");
-    }
-    let expected = Made::by(&whole).await;
-    assert_eq!(expected.exported.len(), 1, "{expected:?}");
-    let lab = Arc::new(Lab { copies, run, versions, expected });
-
+    let lab = Arc::new(Lab::new().await);
     let cases = points(&[LEASES, RUN, LOG]).into_iter().map(|point| match point.strip_suffix(".after") {
         Some(step) if REPEATED.contains(&step) => vec![format!("{point}*3")],
         _ => vec![point],
@@ -243,4 +257,24 @@ async fn a_run_that_ends_at_any_step_is_finished_with_one_commit_a_stage() {
         }
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_ends_as_a_stage_fails_is_resumed_to_its_failure() {
+    let lab = Lab::new().await;
+    let (name, header, sql) = STAGES[5];
+    for point in points(&[&["run.event.stage_failed"]]) {
+        let case = lab.copies.make(&point);
+        write_stage(&case.project, (name, "expect: [{ sql: n < 0, name: few }]", sql));
+        case.dies_at(&point, &["run"]).await;
+        let (run, status) = newest_run(&case).await;
+        assert_eq!(status, "interrupted", "{point}");
+        let resumed = case.outcome(&["runs", "resume", &run]).await;
+        assert!(!resumed.status.success(), "{point}: {}", text(&resumed));
+        assert_eq!(newest_run(&case).await, (run, "failed".to_owned()), "{point}: {}", text(&resumed));
+        write_stage(&case.project, (name, header, sql));
+        case.succeed(&["run"]).await;
+        assert_eq!(Made::by(&case).await, lab.expected, "{point}");
+        lab.check_commits(&case, &point);
+    }
 }
