@@ -13,6 +13,8 @@ mod delta_read;
 mod delta_write;
 mod documentation;
 mod engine;
+#[cfg(debug_assertions)]
+mod failpoints;
 mod fixture_tests;
 mod incremental;
 mod maintenance;

@@ -5,6 +5,7 @@ use std::time::Instant;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 use windlass_base::error::Failure;
+use windlass_base::failpoint;
 use windlass_base::ids::RunId;
 use windlass_delta::maintenance::{Candidates, Removed, checkpoint, clean_log, find_garbage, remove};
 use windlass_delta::pin::PinnedTable;
@@ -80,13 +81,17 @@ impl ActionContext<'_> {
                 rewriter.run(rewrite, outcome, progress).await
             }
             Work::Checkpoint(version) => {
+                failpoint!("maintain.checkpoint.before");
                 checkpoint(location, *version, stores).await?;
+                failpoint!("maintain.checkpoint.after");
                 outcome.files_added = 1;
                 Ok(())
             }
             Work::Vacuum(vacuum) => self.vacuum(vacuum, memory, outcome).await,
             Work::CleanLog(before) => {
+                failpoint!("maintain.clean_log.before");
                 let removed = clean_log(location, *before, stores, self.cancel).await?;
+                failpoint!("maintain.clean_log.after");
                 self.note_removed(removed, outcome)
             }
         }
@@ -105,7 +110,9 @@ impl ActionContext<'_> {
             None => Candidates::Named { after: memory.vacuumed_through },
         };
         let garbage = find_garbage(location, &vacuum.retained, candidates, stores).await?;
+        failpoint!("maintain.vacuum.before");
         let removed = remove(location, &garbage, stores, self.cancel).await?;
+        failpoint!("maintain.vacuum.after");
         let was_complete = removed.failed.is_none() && !self.cancel.is_cancelled();
         self.note_removed(removed, outcome)?;
         if was_complete {

@@ -12,6 +12,7 @@ use chrono::Utc;
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use windlass_base::failpoint;
 use windlass_base::ids::RunId;
 use windlass_storage::Location;
 
@@ -58,7 +59,10 @@ impl TableLease {
         let holder = LeaseHolder { who: ProcessIdentity::current(), run_id: Some(turn.clone()), note: note.to_owned() };
         let name = format!("{PREFIX}{}", table_key(location));
         let state = Arc::clone(&scheduler.state);
-        let lease = match state.acquire_lease(&name, &holder, TTL).await?.granted() {
+        failpoint!("maintain.table_lease_taken.before");
+        let acquired = state.acquire_lease(&name, &holder, TTL).await?;
+        failpoint!("maintain.table_lease_taken.after");
+        let lease = match acquired.granted() {
             Ok(lease) => Arc::new(Mutex::new(lease)),
             Err(held) => return Ok(Err(held)),
         };
@@ -72,7 +76,10 @@ impl TableLease {
         // The grant that is given back must be the newest.
         let _ = self.keeper.await;
         let lease = self.lease.lock().clone();
-        if let Err(error) = self.state.release_lease(&lease).await {
+        failpoint!("maintain.table_lease_released.before");
+        let released = self.state.release_lease(&lease).await;
+        failpoint!("maintain.table_lease_released.after");
+        if let Err(error) = released {
             tracing::warn!(%error, "the lease of a table cannot be released; it ends by itself");
         }
     }
@@ -110,10 +117,12 @@ pub(crate) async fn last_turn(scheduler: &Scheduler) -> Result<LastTurn, StateEr
 /// # Errors
 /// [`StateError`] if the state store fails.
 pub(super) async fn leave_mark(scheduler: &Scheduler, turn: &RunId) -> Result<(), StateError> {
+    failpoint!("maintain.mark.before");
     loop {
         let last = scheduler.state.get(ENDED).await?.map(|mark| mark.revision);
         let mark = turn.as_str().to_owned().into();
         if let PutOutcome::Put(_) = scheduler.state.compare_and_put(ENDED, last, mark).await? {
+            failpoint!("maintain.mark.after");
             return Ok(());
         }
     }

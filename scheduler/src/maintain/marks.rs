@@ -2,6 +2,7 @@
 
 use chrono::Utc;
 use tokio_util::sync::CancellationToken;
+use windlass_base::failpoint;
 use windlass_base::suggest::did_you_mean;
 use windlass_delta::maintenance::missing_files;
 use windlass_delta::pin::pin;
@@ -79,7 +80,10 @@ async fn set(
         by: ProcessIdentity::current().to_string(),
     };
     let bundles = BundleStore::open(stores, request.home.root())?;
-    match bundles.create_mark(&mark).await? {
+    failpoint!("marks.set.before");
+    let created = bundles.create_mark(&mark).await?;
+    failpoint!("marks.set.after");
+    match created {
         Ok(()) => Ok(mark),
         Err(VersionMark { name, table, version, .. }) => Err(MaintainError::MarkTaken { name, table, version }),
     }
@@ -91,7 +95,10 @@ async fn set(
 /// [`MaintainError::NoSuchMark`] if there is none of that name.
 pub async fn release_mark(scheduler: &Scheduler, home: &Home, name: &str) -> Result<VersionMark, MaintainError> {
     let bundles = BundleStore::open(scheduler.sessions.stores(), home.root())?;
-    match bundles.remove_mark(name).await? {
+    failpoint!("marks.released.before");
+    let removed = bundles.remove_mark(name).await?;
+    failpoint!("marks.released.after");
+    match removed {
         Some(mark) => Ok(mark),
         None => {
             let marks = bundles.marks().await?;

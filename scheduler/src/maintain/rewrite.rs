@@ -14,6 +14,7 @@ use datafusion::prelude::SessionContext;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use windlass_base::error::{Coded, Failure};
+use windlass_base::failpoint;
 use windlass_base::ids::NodeName;
 use windlass_delta::maintenance::{RewriteOutcome, RewriteRequest, bins, layout_mark, rewrite, rewrite_plan};
 use windlass_delta::pin::PinnedTable;
@@ -84,7 +85,9 @@ impl Rewriter<'_> {
         let logical = LogicalPlanBuilder::scan(self.name.as_str(), provider_as_source(files.provider), None)
             .and_then(LogicalPlanBuilder::build)
             .map_err(engine)?;
+        failpoint!("maintain.rewrite_staged.before");
         let staged = StagedFiles::from_batches(&self.write(work, &context, &logical).await?)?;
+        failpoint!("maintain.rewrite_staged.after");
         let (files_added, bytes_added) = (staged.files() as u64, staged.bytes());
         let request = RewriteRequest {
             location: self.table.location().clone(),
@@ -96,7 +99,10 @@ impl Rewriter<'_> {
             info: self.info.clone(),
             replaced,
         };
-        match rewrite(&request, stores).await? {
+        failpoint!("maintain.rewrite_committed.before");
+        let rewritten = rewrite(&request, stores).await?;
+        failpoint!("maintain.rewrite_committed.after");
+        match rewritten {
             RewriteOutcome::Rewritten(version) => {
                 outcome.version = Some(version);
                 outcome.files_removed += request.replaced.len() as u64;

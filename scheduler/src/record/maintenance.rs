@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use serde::{Deserialize, Serialize};
+use windlass_base::failpoint;
 use windlass_base::ids::TableVersion;
 use windlass_evidence::artifact::{MaintenanceRecord, VersionMark, segment};
 
@@ -34,7 +35,10 @@ pub struct TableMemory {
 impl BundleStore {
     /// Writes the record of a turn.
     pub async fn write_maintenance(&self, record: &MaintenanceRecord) -> Result<(), RecordError> {
-        self.put_json(&format!("maintenance/{}.json", segment(record.turn.as_str())), record).await
+        failpoint!("maintain.record.before");
+        self.put_json(&format!("maintenance/{}.json", segment(record.turn.as_str())), record).await?;
+        failpoint!("maintain.record.after");
+        Ok(())
     }
 
     /// What is remembered of the table that goes by `key`.
@@ -44,7 +48,10 @@ impl BundleStore {
 
     /// Remembers something of the table that goes by `key`.
     pub async fn write_table_memory(&self, key: &str, memory: &TableMemory) -> Result<(), RecordError> {
-        self.put_json(&memory_path(key), memory).await
+        failpoint!("maintain.memory.before");
+        self.put_json(&memory_path(key), memory).await?;
+        failpoint!("maintain.memory.after");
+        Ok(())
     }
 
     /// The pins and tags, by name.

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::Mutex;
+use windlass_base::failpoint;
 use windlass_base::ids::{NodeName, RunId};
 use windlass_evidence::artifact::{
     LineageRecord, LogEvent, LogKind, PinsRecord, PlanRecord, PlanText, RegistrationsRecord, RunLayout, RunRecord,
@@ -35,7 +36,9 @@ impl BundleWriter {
         {
             return Err(RecordError::Sealed { run_id });
         }
+        failpoint!("run.bundle.before");
         bundles.put_json(&layout.run(), record).await?;
+        failpoint!("run.bundle.after");
         let log = LogFile::open(bundles.clone(), layout.log(), run_id.clone()).await?;
         Ok(Self { bundles, run_id, layout, log: Mutex::new(log), sealed: AtomicBool::new(false) })
     }
@@ -66,25 +69,37 @@ impl BundleWriter {
     /// Writes `pins.json`.
     pub async fn write_pins(&self, pins: &PinsRecord) -> Result<(), RecordError> {
         self.unsealed()?;
-        self.bundles.put_json(&self.layout.pins(), pins).await
+        failpoint!("run.pins.before");
+        self.bundles.put_json(&self.layout.pins(), pins).await?;
+        failpoint!("run.pins.after");
+        Ok(())
     }
 
     /// Writes `plan.json`.
     pub async fn write_plan(&self, plan: &PlanRecord) -> Result<(), RecordError> {
         self.unsealed()?;
-        self.bundles.put_json(&self.layout.plan(), plan).await
+        failpoint!("run.plan.before");
+        self.bundles.put_json(&self.layout.plan(), plan).await?;
+        failpoint!("run.plan.after");
+        Ok(())
     }
 
     /// Writes `lineage.json`.
     pub async fn write_lineage(&self, lineage: &LineageRecord) -> Result<(), RecordError> {
         self.unsealed()?;
-        self.bundles.put_json(&self.layout.lineage(), lineage).await
+        failpoint!("run.lineage.before");
+        self.bundles.put_json(&self.layout.lineage(), lineage).await?;
+        failpoint!("run.lineage.after");
+        Ok(())
     }
 
     /// Writes `registrations.json`.
     pub async fn write_registrations(&self, registrations: &RegistrationsRecord) -> Result<(), RecordError> {
         self.unsealed()?;
-        self.bundles.put_json(&self.layout.registrations(), registrations).await
+        failpoint!("run.registrations.before");
+        self.bundles.put_json(&self.layout.registrations(), registrations).await?;
+        failpoint!("run.registrations.after");
+        Ok(())
     }
 
     /// Writes one of a stage's plan texts, as given: normalise it before
@@ -100,16 +115,21 @@ impl BundleWriter {
         let path = self.layout.metrics(&record.stage);
         let metrics = encode_metrics(&self.run_id, &record.stage, &record.operators)
             .map_err(|source| RecordError::Arrow { path: path.clone(), source })?;
+        failpoint!("run.stage_record.before");
         self.bundles.put(&path, metrics).await?;
-        self.bundles.put_json(&self.layout.stage(&record.stage), record).await
+        self.bundles.put_json(&self.layout.stage(&record.stage), record).await?;
+        failpoint!("run.stage_record.after");
+        Ok(())
     }
 
     /// Seals the bundle: makes the log durable and writes `run.json` for the last time, with the run's end. After this
     /// nothing of the bundle changes.
     pub async fn seal(&self, record: &RunRecord) -> Result<(), RecordError> {
         self.unsealed()?;
+        failpoint!("run.sealed.before");
         self.log.lock().await.flush().await?;
         self.bundles.put_json(&self.layout.run(), record).await?;
+        failpoint!("run.sealed.after");
         self.sealed.store(true, Ordering::Release);
         Ok(())
     }

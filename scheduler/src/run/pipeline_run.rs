@@ -8,6 +8,7 @@ use chrono::Utc;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 use windlass_base::error::full_message;
+use windlass_base::failpoint;
 use windlass_base::ids::{NodeName, PipelineName, RunId, RunSequence};
 use windlass_evidence::artifact::{
     BUNDLE_FORMAT, EngineVersions, LineageRecord, LogEvent, LogKind, PlanMoved, ReceiptOutcome, RunRecord,
@@ -236,7 +237,10 @@ async fn next_sequence(scheduler: &Scheduler, plan: &RunPlan) -> Result<RunSeque
         let stored = current.as_ref().and_then(stored_sequence);
         let next = stored.map_or(1, |stored| stored.saturating_add(1)).max(least);
         let expected = current.map(|current| current.revision);
-        if let PutOutcome::Put(_) = scheduler.state.compare_and_put(&key, expected, next.to_string().into()).await? {
+        failpoint!("run.sequence.before");
+        let put = scheduler.state.compare_and_put(&key, expected, next.to_string().into()).await?;
+        failpoint!("run.sequence.after");
+        if let PutOutcome::Put(_) = put {
             return Ok(RunSequence(next));
         }
     }

@@ -11,8 +11,8 @@
 //! what determines a result ─of→ identities; the parts of a code version                (identity, code_parts)
 //! ```
 //!
-//! In addition: the settings of sessions as plain values (`config`), and growing the stack for deep recursion
-//! (`stack`). Nothing here depends on files, stores, tables or the engine.
+//! In addition: the settings of sessions as plain values (`config`), growing the stack for deep recursion (`stack`), and
+//! points at which tests end a process (`failpoint`). Nothing here depends on files, stores, tables or the engine.
 
 pub mod code_parts;
 mod coded;
@@ -21,6 +21,7 @@ pub mod count;
 pub mod engine_terms;
 pub mod error;
 pub mod failed_cast;
+pub mod failpoint;
 pub mod identity;
 pub mod ids;
 pub mod panics;

@@ -40,6 +40,13 @@ impl Lab {
         Self { dir, windlass }
     }
 
+    /// The project's folder, when nothing of this process uses it any more.
+    #[cfg(debug_assertions)]
+    pub(super) async fn closed(self) -> TempDir {
+        self.windlass.stop().await;
+        self.dir
+    }
+
     pub(super) fn dir(&self) -> &Path {
         self.dir.path()
     }

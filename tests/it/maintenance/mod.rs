@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! runs ─→ versions ─→ a turn ─→ versions that are kept read as before, and the folder has nothing else
-//!                     races (state), kills (history, kills), other writers (compact)
+//!                     races (state), kills (history, kills, failpoints), other writers (compact)
 //! ```
 
 mod after_runs;
 mod compact;
 mod conflicts;
 mod direct;
+#[cfg(debug_assertions)]
+mod failpoints;
 mod history;
 mod kills;
 mod lab;

@@ -9,6 +9,8 @@ mod datasets;
 mod event_log;
 mod expectations;
 mod exports;
+#[cfg(debug_assertions)]
+mod failpoints;
 mod foreign;
 mod machine;
 mod pipeline;

@@ -32,6 +32,11 @@ use crate::output::Layout;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    #[cfg(debug_assertions)]
+    if let Err(error) = windlass_base::failpoint::arm() {
+        eprintln!("{error}");
+        return ExitCode::from(2);
+    }
     let args: Vec<OsString> = std::env::args_os().collect();
     if let Some(code) = servers::main(&args) {
         return code;

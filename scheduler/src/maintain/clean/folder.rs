@@ -8,6 +8,7 @@ use std::path::Path as FilePath;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
+use windlass_base::failpoint;
 use windlass_evidence::artifact::RunLayout;
 use windlass_storage::{Location, Stores};
 
@@ -97,11 +98,16 @@ pub(super) async fn remove(stores: &Stores, folder: &Location) -> Result<(), Cle
 /// is cut off leaves no half of one. The rest is removed by the next cleaning then.
 pub(super) async fn remove_bundle(stores: &Stores, home: &Location, layout: &RunLayout) -> Result<(), CleanError> {
     let run = home.join(&layout.run());
+    failpoint!("clean.run_record.before");
     match stores.store(&run)?.delete(&run.path()?).await {
         Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
         Err(error) => return Err(not_removed(&run, error)),
     }
-    remove(stores, &home.join(layout.folder())).await
+    failpoint!("clean.run_record.after");
+    failpoint!("clean.bundle.before");
+    remove(stores, &home.join(layout.folder())).await?;
+    failpoint!("clean.bundle.after");
+    Ok(())
 }
 
 /// Removes a Delta table: first its data, then its log from the newest commit on, so that what is left of it, if the removal

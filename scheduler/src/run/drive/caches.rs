@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStore;
+use windlass_base::failpoint;
 use windlass_base::ids::RunId;
 use windlass_storage::{Location, Stores};
 
@@ -12,7 +13,10 @@ use crate::home::Home;
 /// Removes what a run kept for itself. What cannot be removed now is no reason to fail a run that is done: a later one
 /// tries again.
 pub(in crate::run) async fn drop_cache(stores: &Stores, cache: &Location) {
-    if let Err(error) = remove(stores, cache).await {
+    failpoint!("run.cache_dropped.before");
+    let removed = remove(stores, cache).await;
+    failpoint!("run.cache_dropped.after");
+    if let Err(error) = removed {
         tracing::warn!(%error, cache = %cache, "the cache of a run cannot be removed");
     }
 }

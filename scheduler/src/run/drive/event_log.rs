@@ -9,6 +9,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use windlass_base::coded;
+use windlass_base::failpoint;
 use windlass_base::ids::RunId;
 
 use crate::run::machine::{RunEvent, RunSchedule};
@@ -42,7 +43,10 @@ impl EventLog {
     ) -> Result<Self, EventLogError> {
         let key = schedule_key(&run_id);
         let value = encode(&key, schedule)?;
-        match store.compare_and_put(&key, None, value.clone()).await? {
+        failpoint!("run.schedule.before");
+        let put = store.compare_and_put(&key, None, value.clone()).await?;
+        failpoint!("run.schedule.after");
+        match put {
             PutOutcome::Moved(current) if current.as_ref().is_none_or(|c| c.value != value) => {
                 Err(EventLogError::Fenced { run_id })
             }
@@ -79,7 +83,10 @@ impl EventLog {
     pub async fn append(&mut self, event: &RunEvent) -> Result<(), EventLogError> {
         let key = event_key(&self.run_id, self.next);
         let value = encode(&key, &Line { writer: self.writer.clone(), event: event.clone() })?;
-        match self.store.compare_and_put(&key, None, value.clone()).await? {
+        failpoint!(&format!("run.event.{}.before", event.kind.name()));
+        let put = self.store.compare_and_put(&key, None, value.clone()).await?;
+        failpoint!(&format!("run.event.{}.after", event.kind.name()));
+        match put {
             PutOutcome::Moved(current) if current.as_ref().is_none_or(|c| c.value != value) => {
                 Err(EventLogError::Fenced { run_id: self.run_id.clone() })
             }
@@ -96,9 +103,14 @@ impl EventLog {
 pub async fn remove(store: &dyn StateStore, run_id: &RunId) -> Result<(), EventLogError> {
     let key = schedule_key(run_id);
     if let Some(schedule) = store.get(&key).await? {
+        failpoint!("run.schedule_removed.before");
         store.compare_and_delete(&key, schedule.revision).await?;
+        failpoint!("run.schedule_removed.after");
     }
-    Ok(store.delete_prefix(&events_prefix(run_id)).await?)
+    failpoint!("run.events_removed.before");
+    store.delete_prefix(&events_prefix(run_id)).await?;
+    failpoint!("run.events_removed.after");
+    Ok(())
 }
 
 fn schedule_key(run_id: &RunId) -> String {

@@ -9,6 +9,7 @@ use chrono::Utc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use windlass_base::error::full_message;
+use windlass_base::failpoint;
 use windlass_base::ids::{PipelineName, RunId};
 
 use crate::Scheduler;
@@ -53,9 +54,14 @@ impl Leases {
         let holder = LeaseHolder { who: ProcessIdentity::current(), run_id: Some(run.clone()), note: note.to_owned() };
         let name = lease_name(&request.graph.name);
         let state = Arc::clone(&scheduler.state);
+        failpoint!("lease.pipeline_taken.before");
         let lease = state.acquire_lease(&name, &holder, LEASE_TTL).await?;
+        failpoint!("lease.pipeline_taken.after");
         let pipeline = lease.granted().map_err(|held| RunError::Busy(held.into()))?;
-        match HomeWriter::hold(&request.home, run, note, scheduler.sessions.stores()).await {
+        failpoint!("lease.home_taken.before");
+        let held = HomeWriter::hold(&request.home, run, note, scheduler.sessions.stores()).await;
+        failpoint!("lease.home_taken.after");
+        match held {
             Ok(home) => {
                 let home = Arc::new(home);
                 let keeper = tokio::spawn(keep(Arc::clone(&state), pipeline.clone(), Arc::clone(&home), lost));
@@ -120,12 +126,17 @@ impl Leases {
         // What it holds of the home is gone with it.
         let _ = self.keeper.await;
         let mut trouble = Vec::new();
+        failpoint!("lease.home_released.before");
         if let Some(home) = Arc::into_inner(self.home)
             && let Err(error) = home.release().await
         {
             trouble.push(format!("the home could not be released for other processes: {}", full_message(&error)));
         }
-        if let Err(error) = self.state.release_lease(&self.pipeline).await {
+        failpoint!("lease.home_released.after");
+        failpoint!("lease.pipeline_released.before");
+        let released = self.state.release_lease(&self.pipeline).await;
+        failpoint!("lease.pipeline_released.after");
+        if let Err(error) = released {
             trouble.push(format!("the pipeline's lease could not be released: {}", full_message(&error)));
         }
         for trouble in &trouble {

@@ -8,6 +8,7 @@ use parking_lot::RwLock;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 use windlass_base::error::{Failure, full_message};
+use windlass_base::failpoint;
 use windlass_base::ids::{NodeName, TableVersion};
 use windlass_delta::commit::{CommitMode, CommitOutcome, CommitReceipt, CommitRequest, commit, maybe_checkpoint};
 use windlass_delta::cursor::{CODE_PARTS, DONE_IN};
@@ -177,7 +178,10 @@ impl RunWork {
             change: write.change.clone(),
             info,
         };
-        let (receipt, outcome) = match commit(&request, self.run.stores()).await? {
+        failpoint!("run.commit.before");
+        let committed = commit(&request, self.run.stores()).await?;
+        failpoint!("run.commit.after");
+        let (receipt, outcome) = match committed {
             CommitOutcome::Committed(receipt) => (receipt, ReceiptOutcome::Committed),
             CommitOutcome::AlreadyCommitted(receipt) => (receipt, ReceiptOutcome::AlreadyCommitted),
             CommitOutcome::Conflicted { reason } => return Err(conflicted(&stage.name, &reason)),
@@ -217,7 +221,10 @@ impl RunWork {
             change: None,
             info: self.run.commit_info(stage, plan_fingerprint),
         };
-        let receipt = match commit(&request, self.run.stores()).await? {
+        failpoint!("run.quarantine.before");
+        let committed = commit(&request, self.run.stores()).await?;
+        failpoint!("run.quarantine.after");
+        let receipt = match committed {
             CommitOutcome::Committed(receipt) | CommitOutcome::AlreadyCommitted(receipt) => receipt,
             CommitOutcome::Conflicted { reason } => return Err(conflicted(stage, &reason)),
         };
@@ -239,7 +246,10 @@ impl RunWork {
 
     /// Writes a checkpoint when one is due. The commit stands whether or not that works.
     async fn checkpoint(&self, planned: &PlannedStage, version: TableVersion) {
-        if let Err(error) = maybe_checkpoint(&planned.table.location, version, self.run.stores()).await {
+        failpoint!("run.checkpoint.before");
+        let made = maybe_checkpoint(&planned.table.location, version, self.run.stores()).await;
+        failpoint!("run.checkpoint.after");
+        if let Err(error) = made {
             let message = format!("no checkpoint was written: {}", full_message(&error));
             self.run.journal.warn(&planned.name, message).await;
         }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use datafusion::datasource::provider_as_source;
 use datafusion::logical_expr::LogicalPlanBuilder;
 use windlass_base::error::{Coded, Failure, full_message};
+use windlass_base::failpoint;
 use windlass_base::ids::TableVersion;
 use windlass_delta::table::contract_columns;
 use windlass_engine::connectors::{ConnectorError, SaveRequest, Saver};
@@ -102,13 +103,21 @@ async fn export_once(
         place.check_tables(stores).await?;
         folder.check()?;
         warn_of_other_files(run, stage, export, &folder).await;
+        failpoint!("run.export_begun.before");
         folder.begin(file).await?;
+        failpoint!("run.export_begun.after");
     }
     let location = place.location.clone();
+    failpoint!("run.export_saved.before");
     let output = save(run, Save { stage, export, saver, pinned, version, location, name }).await?;
+    failpoint!("run.export_saved.after");
     let by = Mark { target: request.graph.target.clone(), run: run.identity.run_id.clone() };
+    failpoint!("run.export_completed.before");
     folder.complete(file.as_deref(), wanted, by).await?;
+    failpoint!("run.export_completed.after");
+    failpoint!("run.export_tidied.before");
     folder.tidy().await?;
+    failpoint!("run.export_tidied.after");
     Ok(Some(output))
 }
 

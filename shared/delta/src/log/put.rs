@@ -13,6 +13,7 @@ use bytes::Bytes;
 use deltalake::kernel::transaction::TransactionError;
 use deltalake::logstore::{CommitOrBytes, LogStoreRef};
 use uuid::Uuid;
+use windlass_base::failpoint;
 
 use crate::DeltaError;
 use crate::error::WriteError;
@@ -111,7 +112,10 @@ async fn is_put(log: &LogStoreRef, table: &str, version: u64, bytes: Bytes) -> b
 /// [`TransactionError::VersionAlreadyExists`] if it is there, possibly by an earlier put whose answer was lost. After any
 /// other error it is unknown whether it is.
 pub(crate) async fn put_version(log: &LogStoreRef, version: u64, bytes: Bytes) -> Result<(), TransactionError> {
-    log.write_commit_entry(version, CommitOrBytes::LogBytes(bytes), Uuid::new_v4()).await
+    failpoint!("delta.put.before");
+    let put = log.write_commit_entry(version, CommitOrBytes::LogBytes(bytes), Uuid::new_v4()).await;
+    failpoint!("delta.put.after");
+    put
 }
 
 /// Why the log of `table` could not be read. Once a commit was `tried`, its outcome is unknown.

@@ -7,6 +7,7 @@ use object_store::path::Path as StorePath;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
+use windlass_base::failpoint;
 use windlass_base::ids::TableVersion;
 use windlass_storage::{Location, Stores};
 
@@ -104,7 +105,10 @@ pub async fn clean_log(
         if cancel.is_cancelled() {
             break;
         }
-        match store.delete(&path).await {
+        failpoint!("delta.log_file.before");
+        let deleted = store.delete(&path).await;
+        failpoint!("delta.log_file.after");
+        match deleted {
             Ok(()) => {
                 removed.files += 1;
                 removed.bytes += bytes;

@@ -20,6 +20,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path as StorePath;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use tokio_util::sync::CancellationToken;
+use windlass_base::failpoint;
 use windlass_base::ids::TableVersion;
 use windlass_storage::{Location, Stores};
 
@@ -165,7 +166,10 @@ pub async fn remove(
     let outcomes = due.map(|(path, bytes)| {
         let store = Arc::clone(&store);
         async move {
-            match store.delete(&path).await {
+            failpoint!("delta.vacuum_file.before");
+            let deleted = store.delete(&path).await;
+            failpoint!("delta.vacuum_file.after");
+            match deleted {
                 Ok(()) => Ok(bytes),
                 Err(object_store::Error::NotFound { .. }) => Ok(0),
                 Err(error) => Err(error),
