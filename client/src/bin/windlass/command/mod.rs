@@ -20,6 +20,7 @@ pub(crate) mod query;
 pub(crate) mod registry;
 pub(crate) mod run;
 pub(crate) mod runs;
+mod runs_diff;
 pub(crate) mod schema;
 pub(crate) mod tables;
 pub(crate) mod tag;
