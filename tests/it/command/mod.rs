@@ -18,6 +18,7 @@ mod reading;
 mod reference;
 mod registry;
 mod results;
+mod runs_diff;
 mod shop;
 mod usage;
 
