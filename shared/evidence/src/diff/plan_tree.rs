@@ -105,7 +105,7 @@ pub(super) fn parse(text: &str) -> Vec<Section> {
         let body = line.trim();
         let indent = line.len() - line.trim_start_matches(' ').len();
         let deepest = above.last().map_or(0, |(depth, _)| depth + 1);
-        let operator = operator_of(body).filter(|_| indent % 2 == 0 && indent / 2 <= deepest);
+        let operator = operator_of(body).filter(|_| indent.is_multiple_of(2) && indent / 2 <= deepest);
         if let Some(operator) = operator {
             add(section, &mut above, indent / 2, operator, body);
         } else if let Some(last) = section.nodes.last_mut() {

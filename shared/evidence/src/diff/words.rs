@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn numbers_are_readable() {
         assert_eq!([bytes(0), bytes(1023), bytes(1536)], ["0 B", "1023 B", "1.5 KiB"]);
-        assert_eq!([bytes(5 << 20), bytes(u64::MAX)], ["5.0 MiB", "16384.0 PiB"]);
+        assert_eq!([bytes(5 << 20), bytes(u64::MAX)], ["5.0 MiB", "16383.9 PiB"]);
         assert_eq!([milliseconds(5), milliseconds(1_250), milliseconds(61_000)], ["5 ms", "1.2 s", "1 min 01 s"]);
         assert_eq!([times(2, 5), times(0, 7)], ["2.5 times", "7 where there was nothing"]);
     }
