@@ -16,6 +16,7 @@ use windlass_evidence::artifact::{
     CleanRecord, CursorStatus, LogEvent, MaintenanceRecord, Moved, PinStatus, PlanText, PlannedRun, RunRecord,
     TableStatus, VersionMark,
 };
+use windlass_evidence::diff::RunDiff;
 use windlass_project::contract::{Contract, ContractChange};
 use windlass_project::fixture_tests::FixtureReport;
 use windlass_project::graph::draw::GraphDocument;
@@ -333,6 +334,7 @@ pub fn schemas() -> BTreeMap<&'static str, Schema> {
         ("run", of::<RunDocument>("run")),
         ("runs-again", of::<AgainDocument>("runs-again")),
         ("runs-cancel", of::<CancelledRun>("runs-cancel")),
+        ("runs-diff", of::<RunDiff>("runs-diff")),
         ("runs-list", of::<Vec<ListedRunDocument>>("runs-list")),
         ("runs-log", of::<Vec<LogEvent>>("runs-log")),
         ("runs-resume", of::<RunDocument>("runs-resume")),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use datafusion::error::DataFusionError;
 use windlass_base::coded;
 use windlass_base::error::Failure;
+use windlass_base::ids::NodeName;
 use windlass_evidence::artifact::{Moved, PlanMoved, SavedPlanError};
 use windlass_evidence::bundle::RecordError;
 use windlass_project::spec::Problems;
@@ -59,6 +60,14 @@ pub enum ClientError {
         wanted: String,
         /// Whether several match.
         several: bool,
+    },
+    /// Neither of two runs that are compared has the stage.
+    #[error("neither of the runs has a stage `{stage}`")]
+    NotInRuns {
+        /// The requested name.
+        stage: NodeName,
+        /// The most similar name.
+        help: Option<String>,
     },
     /// A run of an embedded Windlass cannot be stopped by its id.
     #[error("a run in this process is stopped through its handle")]
@@ -185,14 +194,27 @@ impl ClientError {
 }
 
 /// The name of the newest run, in place of an id.
-pub(crate) const LATEST: &str = "latest";
+const LATEST: &str = "latest";
+
+/// The name of the run before it.
+const PREVIOUS: &str = "previous";
+
+/// How many runs before the newest one is meant, if a run is named by that: `latest`, `previous`, `latest~3`.
+pub(crate) fn runs_back(wanted: &str) -> Option<usize> {
+    match wanted {
+        LATEST => Some(0),
+        PREVIOUS => Some(1),
+        _ => wanted.strip_prefix(LATEST)?.strip_prefix('~')?.parse().ok(),
+    }
+}
 
 /// What is wrong with the name of a run.
 fn no_such_run(wanted: &str, several: bool) -> String {
-    match (wanted == LATEST, several) {
-        (true, _) => "this home has no run yet".to_owned(),
-        (_, true) => format!("more than one run has an id that begins with `{wanted}`"),
-        (_, false) => format!("no run has an id that begins with `{wanted}`"),
+    match (runs_back(wanted), several) {
+        (Some(0), _) => "this home has no run yet".to_owned(),
+        (Some(_), _) => format!("this home has too few runs for `{wanted}`"),
+        (None, true) => format!("more than one run has an id that begins with `{wanted}`"),
+        (None, false) => format!("no run has an id that begins with `{wanted}`"),
     }
 }
 
@@ -232,6 +254,7 @@ coded! {
             true => "`windlass run` makes one; runs of other homes are found with `--home`",
             false => "`windlass runs list` shows the runs that exist",
         };
+        NotInRuns { help } => "WL0745", help;
         BadAddress => "WL0714", "give the address of the scheduler's API, such as http://127.0.0.1:50051";
         Unreachable => "WL0715" retry, "check the address and that the scheduler runs and can be reached from here";
         NotWindlass => "WL0716",

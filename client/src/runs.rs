@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use windlass_base::ids::RunId;
+use windlass_base::ids::{NodeName, RunId};
+use windlass_base::suggest::did_you_mean;
 use windlass_evidence::bundle::{BundleReader, ListedRun};
+use windlass_evidence::diff::{RunDiff, diff};
 
-use crate::error::{ClientError, LATEST};
+use crate::error::{ClientError, runs_back};
 
 /// The runs of a pipeline: their bundles, with the plans and metrics of every stage, and which are active.
 #[derive(Debug)]
@@ -36,7 +38,8 @@ impl Runs {
         Ok(listed)
     }
 
-    /// Finds the run for `wanted`: an id, a prefix of one, or `latest`.
+    /// Finds the run for `wanted`: an id, a prefix of one, `latest`, `previous`, or `latest~3` for the third before the
+    /// newest.
     ///
     /// # Errors
     /// [`ClientError::NoSuchRun`] if none or several match.
@@ -44,22 +47,44 @@ impl Runs {
         self.find_for(wanted, None).await
     }
 
-    /// As [`Runs::find`]; `latest` is the newest run of `target`, if that is given.
+    /// As [`Runs::find`]; `latest` is the newest run of `target`, if that is given, and so on.
     ///
     /// # Errors
     /// As [`Runs::find`].
     pub async fn find_for(&self, wanted: &str, target: Option<&str>) -> Result<RunId, ClientError> {
         let none = |several| ClientError::NoSuchRun { wanted: wanted.to_owned(), several };
-        if wanted == LATEST && target.is_some() {
-            return self.list(target, 1).await?.pop().map(|run| run.run_id).ok_or_else(|| none(false));
+        if let Some(back) = runs_back(wanted) {
+            let found = match target {
+                Some(_) => self.list(target, back.saturating_add(1)).await?.into_iter().map(|run| run.run_id).nth(back),
+                None => self.bundles.run_ids().await?.into_iter().nth(back),
+            };
+            return found.ok_or_else(|| none(false));
         }
         let ids = self.bundles.run_ids().await?;
-        let mut matching = ids.iter().filter(|run| wanted == LATEST || run.as_str().starts_with(wanted));
+        let mut matching = ids.iter().filter(|run| run.as_str().starts_with(wanted));
         match (matching.next(), matching.next()) {
-            (Some(run), _) if wanted == LATEST => Ok(run.clone()),
             (Some(run), None) => Ok(run.clone()),
             (Some(run), Some(_)) if run.as_str() == wanted => Ok(run.clone()),
             (found, _) => Err(none(found.is_some())),
         }
+    }
+
+    /// What differs between two runs, and the likeliest cause of each slowdown; with `stage` only of that one.
+    ///
+    /// # Errors
+    /// [`ClientError::Bundle`] if a bundle cannot be read, and [`ClientError::NotInRuns`] if neither run has the stage.
+    pub async fn diff(&self, before: &RunId, after: &RunId, stage: Option<&NodeName>) -> Result<RunDiff, ClientError> {
+        let before = self.bundles.evidence(before, &self.live, stage).await?;
+        let after = self.bundles.evidence(after, &self.live, stage).await?;
+        let Some(stage) = stage else { return Ok(diff(&before, &after)) };
+        let mut names: Vec<&NodeName> =
+            before.run.stages.iter().chain(&after.run.stages).map(|summary| &summary.stage).collect();
+        names.sort_unstable();
+        names.dedup();
+        if !names.contains(&stage) {
+            let help = did_you_mean(stage.as_str(), "the runs have", names.into_iter().map(NodeName::as_str));
+            return Err(ClientError::NotInRuns { stage: stage.clone(), help });
+        }
+        Ok(diff(&before, &after).of_stage(stage))
     }
 }

@@ -4,9 +4,11 @@
 //! a run ─record→ RunRecord, PlanRecord, StageRecord, … as JSON, metrics as Arrow       (artifact)
 //!     └ RunLayout: a file each, below runs/<run id>/                                   (artifact)
 //! BundleFiles, wherever they lie ─BundleReader→ the same types                         (bundle)
+//! two runs ─→ RunDiff: what differs, and what has most likely made a stage slower      (diff)
 //! ```
 //!
 //! docs/run-bundle.md describes the files. Nothing here plans or runs a query.
 
 pub mod artifact;
 pub mod bundle;
+pub mod diff;

@@ -49,6 +49,9 @@ async fn a_run_is_watched_to_its_end_and_its_evidence_is_read() {
     let metrics = runs.bundles.metrics(&run_id, &"totals".into()).await.unwrap().unwrap();
     assert!(metrics.iter().map(datafusion::arrow::array::RecordBatch::num_rows).sum::<usize>() > 0);
     assert_eq!(runs.bundles.log(&run_id).await.unwrap().len(), numbers.len());
+    let itself = runs.diff(&run_id, &run_id, None).await.unwrap();
+    assert!(itself.is_empty() && itself.before.run_id == run_id, "{itself:#?}");
+    assert!(runs.diff(&run_id, &run_id, Some(&"total".into())).await.unwrap_err().help().unwrap().contains("`totals`"));
 
     let tables = windlass.tables(&project).await.unwrap();
     let names: Vec<&str> = tables.iter().map(|table| table.name.as_str()).collect();

@@ -121,6 +121,7 @@ fn every_command_prints_one_document_of_its_schema() {
     run("clean", &["clean", "--dry-run", "--tables", "--keep-runs", "1", "--keep-days", "0"]);
     run("runs-list", &["runs", "list"]);
     run("runs-show", &["runs", "show"]);
+    run("runs-diff", &["runs", "diff"]);
     let log = run("runs-log", &["runs", "log", "--target", "dev"]);
     assert_eq!(log[0]["target"], "dev");
     let explained = run("explain", &["explain", "latest", "orders_clean", "--plan", "logical"]);

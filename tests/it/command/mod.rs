@@ -19,6 +19,7 @@ mod reference;
 mod registry;
 mod results;
 mod resumed;
+mod runs_diff;
 mod shop;
 mod usage;
 

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use super::shop::{ORDERS, Shop, text};
 
 /// Everything that looks at a project and its home.
-const COMMANDS: [&[&str]; 22] = [
+const COMMANDS: [&[&str]; 23] = [
     &["check"],
     &["ls"],
     &["registry", "--lineage"],
@@ -29,6 +29,7 @@ const COMMANDS: [&[&str]; 22] = [
     &["runs", "list"],
     &["runs", "list", "--target", "dev"],
     &["runs", "show"],
+    &["runs", "diff", "latest", "latest"],
     &["runs", "log"],
     &["explain", "latest", "orders_clean"],
     &["query", "SELECT * FROM totals_of_each_customer"],

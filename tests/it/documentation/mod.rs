@@ -35,6 +35,7 @@ pages! {
     benchmark_method: "docs/benchmark-method.md",
     benchmarks: "docs/benchmarks.md",
     coming_from: "docs/coming-from.md",
+    comparing_runs: "docs/comparing-runs.md",
     configuration: "docs/configuration.md",
     contracts: "docs/contracts.md",
     datasets: "docs/datasets.md",

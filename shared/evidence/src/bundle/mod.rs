@@ -5,6 +5,7 @@
 //! ```
 
 mod error;
+mod evidence;
 mod files;
 mod metrics;
 mod reader;

@@ -139,6 +139,14 @@ pub(crate) enum RunsCommand {
         #[command(flatten)]
         target: RunTargetArgs,
     },
+    /// Compare two runs: what got slower or bigger and why, and everything that differs
+    #[command(after_help = "\
+Examples:
+  windlass runs diff
+  windlass runs diff latest~5 latest --stage daily_totals
+  windlass runs diff previous latest -v
+  windlass runs diff --target prod --output json")]
+    Diff(RunsDiffArgs),
     /// Stop a run on a cluster, and wait until it has stopped
     #[command(after_help = "Example:\n  windlass --cluster http://127.0.0.1:50051 runs cancel latest")]
     Cancel {
@@ -217,10 +225,29 @@ impl RunsCommand {
     pub(crate) fn target(&self) -> &RunTargetArgs {
         match self {
             Self::List { target, .. } | Self::Show { target, .. } => target,
+            Self::Diff(args) => &args.target,
             Self::Cancel { target, .. } | Self::Log { target, .. } => target,
             Self::Resume { target, .. } | Self::Retry { target, .. } => target,
         }
     }
+}
+
+/// Arguments of `runs diff`.
+#[derive(Debug, Args)]
+pub(crate) struct RunsDiffArgs {
+    /// The run to compare with, usually the older one: its id, a prefix of it, `latest`, `previous`, or `latest~N` for the
+    /// Nth before the latest
+    #[arg(default_value = "previous")]
+    pub(crate) before: String,
+    /// The run to compare
+    #[arg(default_value = "latest")]
+    pub(crate) after: String,
+    /// Only this stage, with its plans, volumes and timings, as -v shows them of all stages
+    #[arg(long, value_name = "STAGE")]
+    pub(crate) stage: Option<String>,
+    /// Whose runs.
+    #[command(flatten)]
+    pub(crate) target: RunTargetArgs,
 }
 
 /// The least level of lines of a run's log.

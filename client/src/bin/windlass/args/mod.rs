@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use clean::CleanArgs;
 pub(crate) use inspect::{
     ContractCommand, ContractDiffArgs, CursorsCommand, ExplainArgs, InferArgs, LevelArg, PlanKind, QueryArgs,
-    ResetArgs, RunsCommand,
+    ResetArgs, RunsCommand, RunsDiffArgs,
 };
 pub(crate) use maintenance::{MaintainArgs, NamedArgs, PinArgs, PinsCommand, TableAt, TagArgs, TagCommand};
 pub(crate) use project::{

@@ -21,6 +21,7 @@ pub(crate) mod registry;
 pub(crate) mod run;
 mod run_again;
 pub(crate) mod runs;
+mod runs_diff;
 pub(crate) mod schema;
 pub(crate) mod tables;
 pub(crate) mod tag;

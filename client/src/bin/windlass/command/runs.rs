@@ -8,7 +8,7 @@ use windlass_client::{Project, Runs, Windlass};
 use windlass_evidence::artifact::{LogEvent, LogKind, LogLevel, RunRecord, RunStatus};
 
 use super::run_again::{Again, Way};
-use super::{open_project, open_runs, selection_of};
+use super::{open_project, open_runs, runs_diff, selection_of};
 use crate::args::{Global, LevelArg, Output, RunsCommand};
 use crate::failure::CommandError;
 use crate::output::{self, Cell, Layout, NONE, Table, Tone, duration, fields, number, or_unknown, prose, time, word};
@@ -18,7 +18,7 @@ use crate::summary::{failures, stages, tone_of_run};
 /// it began.
 const LISTED_ID: usize = 12;
 
-/// Lists runs, shows one, or prints its log.
+/// Lists runs, shows one, compares two, or prints a log.
 pub(crate) async fn run(global: &Global, command: &RunsCommand) -> Result<(), CommandError> {
     let target = command.target();
     let project = open_project(global, &target.bind())?;
@@ -41,6 +41,7 @@ pub(crate) async fn run(global: &Global, command: &RunsCommand) -> Result<(), Co
         }
         RunsCommand::List { limit, .. } => list(global, &runs, target, *limit).await,
         RunsCommand::Show { run, .. } => show(global, &runs, &runs.find_for(run, target).await?).await,
+        RunsCommand::Diff(args) => runs_diff::run(global, &runs, args, target).await,
         RunsCommand::Log { run, level, .. } => {
             let least = least_level(*level, global.output);
             log(global, &runs, &runs.find_for(run, target).await?, least).await
