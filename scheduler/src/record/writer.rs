@@ -63,7 +63,10 @@ impl BundleWriter {
     /// Writes `request.json`.
     pub async fn write_request(&self, request: &RunRequestRecord) -> Result<(), RecordError> {
         self.unsealed()?;
-        self.bundles.put_json(&self.layout.request(), request).await
+        failpoint!("run.request.before");
+        self.bundles.put_json(&self.layout.request(), request).await?;
+        failpoint!("run.request.after");
+        Ok(())
     }
 
     /// Writes `pins.json`.

@@ -18,6 +18,7 @@ pub const LOG_VARIABLE: &str = "WINDLASS_FAILPOINT_LOG";
 pub const RUN: &[&str] = &[
     "run.sequence",
     "run.bundle",
+    "run.request",
     "run.pins",
     "run.plan",
     "run.schedule",
