@@ -153,3 +153,92 @@ impl Runs {
         ReadRun { run_id, record }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use axum::body::Bytes;
+    use windlass_evidence::bundle::BundleFiles;
+
+    use super::*;
+
+    /// The bundles of runs with ascending ids, every tenth of which failed; counts what is read of them.
+    #[derive(Debug)]
+    struct Bundles {
+        runs: usize,
+        read: Mutex<Vec<String>>,
+    }
+
+    fn id(number: usize) -> RunId {
+        RunId::new(format!("{number:032}"))
+    }
+
+    #[async_trait]
+    impl BundleFiles for Bundles {
+        async fn get(&self, path: &str) -> Result<Option<Bytes>, RecordError> {
+            self.read.lock().push(path.to_owned());
+            let run_id = path.split('/').nth(1).unwrap();
+            let record = serde_json::json!({
+                "format": 1, "run_id": run_id, "sequence": 1, "pipeline": "shop", "project_fingerprint": "f",
+                "versions": { "windlass": "", "ballista": "", "datafusion": "", "deltalake": "" },
+                "session_identity": "s", "host": "here", "started_at": "2026-01-01T00:00:00Z",
+                "status": if run_id.ends_with('0') { "failed" } else { "succeeded" },
+            });
+            Ok(Some(Bytes::from(record.to_string())))
+        }
+
+        async fn run_ids(&self) -> Result<Vec<RunId>, RecordError> {
+            Ok((0..self.runs).map(id).collect())
+        }
+    }
+
+    fn opened(number: usize) -> (Arc<Bundles>, Runs) {
+        let bundles = Arc::new(Bundles { runs: number, read: Mutex::default() });
+        let runs = Runs { bundles: BundleReader::new(bundles.clone()), live: Arc::default(), sealed: Arc::default() };
+        (bundles, runs)
+    }
+
+    fn ids(page: &RunPage) -> Vec<RunId> {
+        page.runs.iter().map(|run| run.run_id.clone()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_page_reads_no_more_runs_than_it_shows_and_each_once() {
+        let (bundles, runs) = opened(120);
+        for _ in 0..3 {
+            let page = runs.page(&RunFilter::default(), None, PAGE_RUNS).await.unwrap();
+            assert_eq!(ids(&page), (70..120).rev().map(id).collect::<Vec<_>>());
+            assert_eq!(bundles.read.lock().len(), PAGE_RUNS);
+        }
+    }
+
+    #[tokio::test]
+    async fn pages_follow_one_another_without_gaps() {
+        let (_, runs) = opened(120);
+        for filter in [RunFilter::default(), RunFilter { pipeline: Some("shop".to_owned()), ..RunFilter::default() }] {
+            let (mut seen, mut before) = (Vec::new(), None);
+            loop {
+                let page = runs.page(&filter, before.as_ref(), PAGE_RUNS).await.unwrap();
+                seen.extend(ids(&page));
+                before = page.older;
+                if before.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(seen, (0..120).rev().map(id).collect::<Vec<_>>());
+        }
+    }
+
+    #[tokio::test]
+    async fn filters_find_runs_wherever_they_are() {
+        let (_, runs) = opened(120);
+        let failed = RunFilter { status: Some(RunStatus::Failed), ..RunFilter::default() };
+        let page = runs.page(&failed, None, PAGE_RUNS).await.unwrap();
+        assert_eq!(ids(&page), (0..12).rev().map(|number| id(number * 10)).collect::<Vec<_>>());
+        assert_eq!(page.older, None);
+        let page = runs.page(&failed, None, 5).await.unwrap();
+        assert_eq!((page.runs.len(), page.older.is_some()), (5, true));
+        let other = RunFilter { pipeline: Some("other".to_owned()), ..RunFilter::default() };
+        assert!(runs.page(&other, None, PAGE_RUNS).await.unwrap().runs.is_empty());
+    }
+}

@@ -19,6 +19,7 @@ mod reference;
 mod registry;
 mod results;
 mod shop;
+mod ui;
 mod usage;
 
 use std::fs;

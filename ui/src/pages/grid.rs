@@ -186,7 +186,10 @@ fn row(run: &ReadRun, facts: &[StageFacts], columns: &[NodeName], now: DateTime<
     Row {
         href: run_href(&run.run_id),
         id,
-        pipeline: record.pipeline.to_string(),
+        pipeline: match &record.target {
+            Some(target) => format!("{} ({target})", record.pipeline),
+            None => record.pipeline.to_string(),
+        },
         status: record.status.as_str(),
         class: class_of_run(record.status),
         selection: selection_of(record),
