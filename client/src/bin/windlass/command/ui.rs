@@ -45,7 +45,8 @@ fn check_address(bind: IpAddr, insecure: bool) -> Result<(), CommandError> {
     }
     Err(CommandError::Usage {
         message: format!(
-            "other machines can reach {bind}, and the pages ask nobody who they are: they show queries, samples of rows and locations"
+            "other machines can reach {bind}, and the pages ask nobody who they are: they show queries, locations and \
+             samples of rows"
         ),
         help: "leave out `--bind`, and reach the pages through a tunnel; if everyone may see them, add `--insecure`"
             .to_owned(),
