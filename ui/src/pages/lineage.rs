@@ -46,8 +46,8 @@ pub(super) async fn page(runs: &Runs) -> Result<String, UiError> {
     let mut shown: BTreeSet<PipelineName> = BTreeSet::new();
     let mut pipelines = Vec::new();
     let records: Vec<Arc<RunRecord>> = read.runs.into_iter().filter_map(|run| run.record.ok()).collect();
-    for record in records.iter().filter(|record| !record.stages.is_empty()) {
-        if shown.contains(&record.pipeline) {
+    for record in &records {
+        if record.stages.is_empty() || shown.contains(&record.pipeline) {
             continue;
         }
         // A run that failed early has none: then an older one tells.

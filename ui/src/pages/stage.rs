@@ -11,7 +11,7 @@ use super::run_parts::{FailureView, decision_of, state_of};
 use super::stage_parts::{self, AttemptRow, ChangeRow, ExpectationRow, InputRow, OutputRow, Query};
 use super::{Page, Section, html, part};
 use crate::error::UiError;
-use crate::runs::Runs;
+use crate::runs::{Runs, summary_of};
 use crate::server::Site;
 use crate::view::operators::{OperatorTree, operator_trees, spills};
 use crate::view::stages::{StageFacts, stages_of};
@@ -84,7 +84,8 @@ pub(super) async fn page(site: &Site, runs: &Runs, run_id: &RunId, stage: &NodeN
         page,
         run_href: run_href(run_id),
         run_title: format!("Run {run_id}"),
-        table: facts.receipt.is_some().then(|| table_href(stage)),
+        // While a run is under way, no record says that it has the table.
+        table: summary_of(&record, stage).map(|_| table_href(stage)),
         state: state_of(&facts),
         class: facts.state.class(),
         description: text.and_then(|text| text.description.clone()),

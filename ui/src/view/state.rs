@@ -75,11 +75,6 @@ impl State {
         }
     }
 
-    /// Whether something is still to come.
-    pub(crate) fn is_open(self) -> bool {
-        matches!(self, Self::Pending | Self::Running)
-    }
-
     /// The state in a word.
     pub(crate) fn word(self) -> &'static str {
         match self {
