@@ -3,6 +3,7 @@
 mod after_runs;
 mod connection;
 mod maintenance;
+mod pages;
 mod refusals;
 mod runs;
 mod support;

@@ -58,6 +58,7 @@ pub(super) const ELSEWHERE: &[Elsewhere] = &[
         "$CARGO_TARGET_DIR/debug/windlass run",
         "tests/it/run/code_graph.rs runs this project",
     ),
+    not_run("docs/ui.md", "windlass ui", "serves until Ctrl-C: tests/it/command/ui.rs fetches every page"),
     // A cluster of containers: `make compose-test`, which .ci/run calls, runs tests/it/compose on one.
     not_run("", "make compose-demo", "docker/demo.sh; its steps are those of tests/it/compose/pipeline.rs"),
     not_run(

@@ -60,6 +60,7 @@ pages! {
     tags: "docs/tags.md",
     tests: "docs/tests.md",
     tutorial: "docs/tutorial.md",
+    ui: "docs/ui.md",
     values: "docs/values.md",
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 type Edges = BTreeMap<String, BTreeSet<String>>;
 
 /// The crates of the workspace, each with those that it may depend on.
-const RULE: [(&str, &[&str]); 12] = [
+const RULE: [(&str, &[&str]); 13] = [
     ("base", &[]),
     ("project", &["base"]),
     ("storage", &["base"]),
@@ -21,6 +21,7 @@ const RULE: [(&str, &[&str]); 12] = [
     ("process", &["base", "storage"]),
     ("scheduler", OF_SHARED),
     ("executor", OF_SHARED),
+    ("ui", &["base", "project", "evidence"]),
     ("client", OF_SHARED),
     ("tests", OF_SHARED),
 ];
@@ -28,7 +29,7 @@ const RULE: [(&str, &[&str]); 12] = [
 const OF_SHARED: &[&str] = &["base", "project", "storage", "delta", "evidence", "engine", "api", "process"];
 /// The other crates that they may depend on.
 const BESIDES: [(&str, &[&str]); 2] =
-    [("client", &["scheduler", "executor"]), ("tests", &["scheduler", "executor", "client"])];
+    [("client", &["scheduler", "executor", "ui"]), ("tests", &["scheduler", "executor", "client"])];
 /// The crates that only process texts, and the prefixes of the names of packages that they must not depend on.
 const PURE: [&str; 2] = ["windlass-base", "windlass-project"];
 const HEAVY: [&str; 6] = ["tokio", "arrow", "datafusion", "object_store", "deltalake", "ballista"];

@@ -12,6 +12,7 @@ use windlass_client::error::ClientError;
 use windlass_delta::write::WriteError;
 use windlass_evidence::artifact::Moved;
 use windlass_project::spec::{Problems, RenderStyle};
+use windlass_ui::UiError;
 
 use crate::output::{self, Layout, Tone};
 
@@ -27,6 +28,9 @@ pub(crate) enum CommandError {
     /// The project has problems.
     #[error(transparent)]
     Project(#[from] Problems),
+    /// The pages cannot be served.
+    #[error(transparent)]
+    Ui(#[from] UiError),
     /// `init` was given a folder that is not empty.
     #[error("the folder {} is not empty", .folder.display())]
     FolderInUse {
@@ -270,6 +274,7 @@ coded! {
     CommandError {
         Client => inner;
         Project => inner;
+        Ui => inner;
         Panic => inner;
         NoContract { source } => inner;
         NotAPlan { source } => inner;

@@ -87,6 +87,7 @@ async fn dispatch(global: &Global, command: Command) -> Result<(), CommandError>
         Command::Tag(args) => command::tag::run(global, args).await,
         Command::Pins(args) => command::pins::run(global, &args).await,
         Command::Runs(args) => command::runs::run(global, &args).await,
+        Command::Ui(args) => command::ui::run(global, &args).await,
         Command::Explain(args) => command::explain::run(global, &args).await,
         Command::Query(args) => command::query::run(global, &args).await,
         Command::Clean(args) => command::clean::run(global, &args).await,

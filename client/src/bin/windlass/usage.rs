@@ -85,6 +85,12 @@ pub(crate) fn check(global: &Global, command: &Subcommand) -> Result<(), Command
     if matches!(global.output, Output::Csv | Output::Parquet) && !matches!(command, Subcommand::Query(_)) {
         return usage("only `query` can write csv or parquet", "choose `--output table` or `--output json`");
     }
+    if matches!(command, Subcommand::Ui(_)) && global.output == Output::Json {
+        return usage(
+            "`ui` prints no document, but serves pages",
+            "`windlass runs list` and `runs show` print documents",
+        );
+    }
     if global.is_home_option && global.cluster.is_some() {
         return usage(
             "`--home` is a folder of this process, and a cluster has its own home",

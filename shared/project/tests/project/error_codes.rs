@@ -51,7 +51,7 @@ fn sections() -> Vec<String> {
 fn sources() -> BTreeMap<String, BTreeSet<String>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let of_shared = fs::read_dir(root.join("shared")).unwrap().map(|entry| entry.unwrap().path());
-    let members = of_shared.chain(["scheduler", "executor", "client"].map(|member| root.join(member)));
+    let members = of_shared.chain(["scheduler", "executor", "ui", "client"].map(|member| root.join(member)));
     let mut found = BTreeMap::new();
     for sources in members.map(|member| member.join("src")).filter(|sources| sources.is_dir()) {
         search(&sources, &mut found);

@@ -4,6 +4,7 @@ mod clean;
 mod inspect;
 mod maintenance;
 mod project;
+mod ui;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ pub(crate) use project::{
     ApplyArgs, BehaviourArgs, BindArgs, GraphArgs, GraphFormat, LsArgs, PlanArgs, RefreshArgs, RegistryArgs, RunArgs,
     SelectArgs, TestArgs,
 };
+pub(crate) use ui::UiArgs;
 
 /// Declarative data pipelines over Delta Lake tables, run on Ballista and DataFusion.
 #[derive(Debug, Parser)]
@@ -186,6 +188,13 @@ A table that is itself called ls or rm is written with its version.")]
     /// Show past and active runs
     #[command(subcommand, after_help = "Example:\n  windlass runs list")]
     Runs(RunsCommand),
+    /// Show the runs, tables and lineage of the home as pages for a browser, until Ctrl-C
+    #[command(after_help = "\
+Examples:
+  windlass ui
+  windlass ui --port 0
+  windlass --cluster http://127.0.0.1:50051 ui")]
+    Ui(UiArgs),
     /// Show a plan of a stage from a run's bundle
     #[command(after_help = "\
 Examples:

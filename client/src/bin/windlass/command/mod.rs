@@ -26,6 +26,7 @@ pub(crate) mod schema;
 pub(crate) mod tables;
 pub(crate) mod tag;
 pub(crate) mod test;
+pub(crate) mod ui;
 
 use std::path::{Path, PathBuf};
 
