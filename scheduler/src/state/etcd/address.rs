@@ -18,13 +18,6 @@ pub struct EtcdAddress {
 }
 
 impl EtcdAddress {
-    /// The same servers with another prefix.
-    #[must_use]
-    pub fn with_prefix(mut self, prefix: &str) -> Self {
-        prefix.trim_matches('/').clone_into(&mut self.prefix);
-        self
-    }
-
     /// What every key begins with: the prefix between two `/`.
     pub(super) fn key_prefix(&self) -> String {
         format!("/{}/", self.prefix)

@@ -57,14 +57,14 @@ impl Watching {
             Some(stream) => stream,
             None => begin(&self.store, &self.prefix, self.next).await?,
         };
-        let response = match stream.message().await {
+        let response = match stream.message().await.map_err(|error| self.store.connection.failed(error)) {
             Ok(Some(response)) => response,
             // The connection was lost, or its server has lost the others.
-            Ok(None) | Err(etcd_client::Error::GRpcStatus(_)) => {
+            Ok(None) | Err(StateError::Unreachable { .. }) => {
                 sleep(PAUSE).await;
                 return Ok(Vec::new());
             }
-            Err(error) => return Err(self.store.connection.failed(error)),
+            Err(error) => return Err(error),
         };
         if response.compact_revision() > 0 {
             return self.differences().await;
