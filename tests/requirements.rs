@@ -11,6 +11,8 @@ pub enum Requirement {
     Golden,
     /// A server of the S3 protocol.
     S3,
+    /// The program `etcd`.
+    Etcd,
     /// A container engine, and the images of docker/compose.yaml.
     Compose,
     /// Independent programs that read Delta tables.
@@ -18,13 +20,14 @@ pub enum Requirement {
 }
 
 impl Requirement {
-    const ALL: [Self; 4] = [Self::Golden, Self::S3, Self::Compose, Self::Readers];
+    const ALL: [Self; 5] = [Self::Golden, Self::S3, Self::Etcd, Self::Compose, Self::Readers];
 
     /// The name in `WINDLASS_REQUIRE`.
     fn as_str(self) -> &'static str {
         match self {
             Self::Golden => "golden",
             Self::S3 => "s3",
+            Self::Etcd => "etcd",
             Self::Compose => "compose",
             Self::Readers => "readers",
         }
@@ -65,6 +68,6 @@ mod tests {
             assert_eq!(refused(required, Requirement::Golden).as_deref(), Some("WINDLASS_REQUIRE names `golden`"));
         }
         let unknown = refused("gold", Requirement::Golden).unwrap_or_default();
-        assert!(unknown.contains("`gold`") && unknown.contains("golden, s3, compose, readers"), "{unknown}");
+        assert!(unknown.contains("`gold`") && unknown.contains("golden, s3, etcd, compose, readers"), "{unknown}");
     }
 }

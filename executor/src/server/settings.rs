@@ -26,6 +26,7 @@ pub(crate) static PROGRAM: Program = Program {
     about: "Runs the tasks of a Windlass cluster",
     example: "windlass-executor --scheduler scheduler:50050 --bind 0.0.0.0 --vcores 4 --memory 8GiB",
     settings: &SETTINGS,
+    credentials: &[],
     derive,
 };
 

@@ -24,14 +24,14 @@ use windlass_engine::session::Sessions;
 use windlass_process::{HttpPort, LogGuard, ProcessError, ProcessFailure, Signals, WorkDir};
 
 use self::probes::SchedulerProbes;
-use self::settings::{PROGRAM, SchedulerSettings};
+use self::settings::{ETCD_PASSWORD, ETCD_USER, PROGRAM, SchedulerSettings};
 use crate::Scheduler;
 use crate::cluster::SchedulerProcess;
 use crate::execute::{Engine, SmallJobs};
 use crate::maintain::Turns;
 use crate::metrics::ServiceMetrics;
 use crate::service::{ApiConfig, ApiServer};
-use crate::state::{RedbStore, StateStore};
+use crate::state::{EtcdConfig, EtcdStore, EtcdUser, RedbStore, StateStore};
 
 /// What the folder of its temporary files begins with.
 const SCHEDULER: &str = "scheduler";
@@ -66,8 +66,7 @@ async fn serve(settings: SchedulerSettings, _logs: &LogGuard) -> Result<(), Proc
     let http_address = http.address();
     let registry = Registry::new();
     let metrics = Arc::new(ServiceMetrics::register(&registry).map_err(metrics_failed)?);
-    let state = RedbStore::create(settings.state_dir.join(STATE_FILE)).await.map_err(ProcessFailure::new)?;
-    let state: Arc<dyn StateStore> = Arc::new(state);
+    let state = open_state(&settings).await?;
     let work_dir = WorkDir::create(&settings.state_dir, SCHEDULER).map_err(ProcessFailure::new)?;
     let session = SessionSettings {
         memory_limit_bytes: settings.memory,
@@ -124,6 +123,29 @@ async fn serve(settings: SchedulerSettings, _logs: &LogGuard) -> Result<(), Proc
     drop(work_dir);
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The state store: the etcd of the settings, or a file in the state folder.
+async fn open_state(settings: &SchedulerSettings) -> Result<Arc<dyn StateStore>, ProcessFailure> {
+    let Some(address) = settings.state.clone() else {
+        let file = settings.state_dir.join(STATE_FILE);
+        return Ok(Arc::new(RedbStore::create(file).await.map_err(ProcessFailure::new)?));
+    };
+    let config = EtcdConfig { user: etcd_user()?, ..EtcdConfig::new(address) };
+    Ok(Arc::new(EtcdStore::connect(&config).await.map_err(ProcessFailure::new)?))
+}
+
+/// The user of etcd in the environment, if there is one.
+fn etcd_user() -> Result<Option<EtcdUser>, ProcessError> {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    match (variable(ETCD_USER), variable(ETCD_PASSWORD)) {
+        (None, None) => Ok(None),
+        (Some(name), Some(password)) => Ok(Some(EtcdUser { name, password })),
+        _ => Err(ProcessError::Unusable {
+            message: format!("only one of {ETCD_USER} and {ETCD_PASSWORD} is set"),
+            help: "set both, or neither where etcd has no users".to_owned(),
+        }),
+    }
 }
 
 fn metrics_failed(source: prometheus::Error) -> ProcessFailure {

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cluster::{ClusterConfig, ClusterTimeouts};
+use crate::state::EtcdAddress;
 use url::Url;
 use windlass_process::{
-    Fallback, LogFilter, LogFormat, LogSettings, Period, ProcessError, Program, Setting, Size, Values, advertised_host,
-    memory,
+    Fallback, LogFilter, LogFormat, LogSettings, Period, ProcessError, Program, Setting, SettingValue, Size, Values,
+    advertised_host, memory,
 };
 use windlass_storage::Location;
 
@@ -17,6 +18,10 @@ const QUERY_SHARE_PERCENT: u64 = 35;
 /// How long an executor that leaves is kept without a word; it says something about twice a second.
 const LEAVING: Duration = Duration::from_secs(10);
 
+/// The variables with the user of etcd and the password.
+pub(super) const ETCD_USER: &str = "WINDLASS_ETCD_USER";
+pub(super) const ETCD_PASSWORD: &str = "WINDLASS_ETCD_PASSWORD";
+
 /// What this process can be told.
 pub(crate) static PROGRAM: Program = Program {
     name: super::NAME,
@@ -24,10 +29,11 @@ pub(crate) static PROGRAM: Program = Program {
     example: "windlass-scheduler --home s3://lake/windlass --state-dir /var/lib/windlass/state --api-bind 0.0.0.0:50051 \
               --engine-bind 0.0.0.0:50050",
     settings: &SETTINGS,
+    credentials: &[ETCD_USER, ETCD_PASSWORD],
     derive,
 };
 
-static SETTINGS: [Setting; 22] = [
+static SETTINGS: [Setting; 23] = [
     Setting::new::<Location>(
         "home",
         "URL",
@@ -45,6 +51,12 @@ static SETTINGS: [Setting; 22] = [
         "DIR",
         Fallback::Value("/var/lib/windlass/state"),
         "Where leases, run counters and unfinished runs are kept, on a local disk",
+    ),
+    Setting::new::<EtcdAddress>(
+        "state",
+        "URL",
+        Fallback::Derived("a file in --state-dir"),
+        "The etcd that keeps them instead, as etcd://HOST:PORT,HOST:PORT/PREFIX",
     ),
     Setting::new::<SocketAddr>(
         "api-bind",
@@ -142,6 +154,15 @@ static SETTINGS: [Setting; 22] = [
     Setting::new::<Url>("otlp-endpoint", "URL", Fallback::Off, "Where traces are sent, by OTLP over gRPC"),
 ];
 
+impl SettingValue for EtcdAddress {
+    const EXPECTED: &'static str = "servers and a prefix such as `etcd://host:2379,other:2379/windlass`; who uses them is in WINDLASS_ETCD_USER \
+         and WINDLASS_ETCD_PASSWORD";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
 fn memory_text() -> Option<String> {
     // In MiB, for readability.
     memory::share_of_memory(QUERY_SHARE_PERCENT).map(|bytes| format!("{}MiB", bytes >> 20))
@@ -162,6 +183,8 @@ pub(crate) struct SchedulerSettings {
     pub(crate) home: Location,
     pub(crate) data: Location,
     pub(crate) state_dir: PathBuf,
+    /// `None` for a file in the state folder.
+    pub(crate) state: Option<EtcdAddress>,
     pub(crate) api_bind: SocketAddr,
     pub(crate) http_bind: SocketAddr,
     pub(crate) cluster: ClusterConfig,
@@ -201,6 +224,7 @@ impl SchedulerSettings {
             home: values.required("home")?,
             data: values.required("data")?,
             state_dir: values.required("state-dir")?,
+            state: values.get("state")?,
             api_bind: values.required("api-bind")?,
             http_bind: values.required("http-bind")?,
             cluster,

@@ -31,15 +31,39 @@ pub enum StateError {
         /// What is wrong with it.
         detail: String,
     },
-    /// The file was written by a version of Windlass that keeps its state otherwise.
-    #[error("the state file {} has format {found}, and this version of windlass reads format {supported}", .path.display())]
+    /// The state was written by a version of Windlass that keeps it otherwise.
+    #[error("the state in {store} has format {found}, and this version of windlass reads format {supported}")]
     Format {
-        /// The file.
-        path: PathBuf,
+        /// The file, or the address of the servers.
+        store: String,
         /// Its format.
-        found: u64,
+        found: String,
         /// The format that is read.
-        supported: u64,
+        supported: String,
+    },
+    /// The servers of the store cannot be reached, or do not agree with one another.
+    #[error("the state store {store} does not answer")]
+    Unreachable {
+        /// Which store.
+        store: String,
+        /// What is known of it.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The servers of the store refuse the user.
+    #[error("the state store {store} refuses access")]
+    Refused {
+        /// Which store.
+        store: String,
+        /// What it said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The servers of the store refuse a request, whoever makes it.
+    #[error("the state store {store} cannot do what it was asked for")]
+    Failed {
+        /// Which store.
+        store: String,
+        /// What it said.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A key holds something that it should not.
     #[error("the value of the state store's key `{key}` cannot be read")]
@@ -61,7 +85,13 @@ coded! {
                  be resumed and run numbers start from the beginning",
                 path.display()
             );
-        Format => "WL0604", "use the version of windlass that wrote it, or another --home";
+        Format => "WL0604", "use the version of windlass that wrote it, or another --home or prefix";
         Record => "WL0605", "another version of windlass may have written it; use that version to finish its runs";
+        Unreachable => "WL0607" retry,
+            "check that most of its servers are up, reach one another, and can be reached from here";
+        Refused => "WL0608",
+            "set WINDLASS_ETCD_USER and WINDLASS_ETCD_PASSWORD to a user who may read and write below the prefix, or \
+             unset them where etcd has no users";
+        Failed => "WL0609", "the servers' logs say more; if their space is used up, compact and defragment them";
     }
 }

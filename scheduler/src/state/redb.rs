@@ -293,7 +293,11 @@ impl StateFile {
     fn check(&self, found: u64) -> Result<(), StateError> {
         match found {
             FORMAT => Ok(()),
-            _ => Err(StateError::Format { path: self.path.clone(), found, supported: FORMAT }),
+            _ => Err(StateError::Format {
+                store: self.path.display().to_string(),
+                found: found.to_string(),
+                supported: FORMAT.to_string(),
+            }),
         }
     }
 

@@ -98,7 +98,8 @@ pub trait StateStore: Send + Sync + std::fmt::Debug {
     async fn list(&self, prefix: &str) -> Result<Vec<Entry>, StateError>;
 
     /// What changes under `prefix` from now on. Changes that follow one another quickly may be merged: of a key that
-    /// was put twice only the last value may be seen, and of one that was put and deleted, nothing.
+    /// was put twice only the last value may be seen, and of one that was put and deleted, nothing. An error is not the end:
+    /// what it hid is seen later.
     async fn watch(&self, prefix: &str) -> Result<BoxStream<'static, Result<Change, StateError>>, StateError>;
 
     /// Takes the lease `name` for `ttl`, if it is free: never taken, released, expired, or held by a process of this

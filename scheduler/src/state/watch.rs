@@ -25,4 +25,12 @@ impl Seen {
         *self = now;
         changes
     }
+
+    /// Adds a change to what was seen.
+    pub(super) fn note(&mut self, change: &Change) {
+        match change {
+            Change::Put(entry) => self.0.insert(entry.key.clone(), entry.revision),
+            Change::Deleted { key } => self.0.remove(key),
+        };
+    }
 }

@@ -13,6 +13,8 @@ const MASK: &str = "***";
 const MIN_SECRET: usize = 6;
 /// The prefixes of variables that configure an object store.
 const STORE_VARIABLES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
+/// The variable with the password for the state store.
+const STATE_PASSWORD: &str = "WINDLASS_ETCD_PASSWORD";
 /// Substrings of the names of secret variables.
 const SECRET_VARIABLES: [&str; 5] = ["KEY", "SECRET", "TOKEN", "SAS", "PASSWORD"];
 /// Elements of a store's response that repeat parts of the credentials or of the signed request.
@@ -39,6 +41,10 @@ static SECRETS: LazyLock<Vec<String>> = LazyLock::new(|| {
 
 /// Whether a variable of this name holds a credential of a store.
 fn is_secret(name: &str) -> bool {
+    name == STATE_PASSWORD || is_store_secret(name)
+}
+
+fn is_store_secret(name: &str) -> bool {
     STORE_VARIABLES.iter().any(|prefix| name.starts_with(prefix))
         && SECRET_VARIABLES.iter().any(|part| name.contains(part))
         && !name.ends_with("_FILE")

@@ -30,7 +30,7 @@ const CREDENTIALS: [&str; 21] = [
 ];
 
 /// The settings as a settings file, each with its origin, and which credentials are set. Without secrets.
-pub(super) fn config_text(values: &Values, is_set: &dyn Fn(&str) -> bool) -> String {
+pub(super) fn config_text(values: &Values, credentials: &[&str], is_set: &dyn Fn(&str) -> bool) -> String {
     let mut text = String::new();
     for setting in values.settings {
         let name = key(setting.name);
@@ -43,9 +43,13 @@ pub(super) fn config_text(values: &Values, is_set: &dyn Fn(&str) -> bool) -> Str
             None => text.push_str(&format!("# {name} =  # default: {}\n", setting.fallback)),
         }
     }
-    text.push_str("\n# Credentials for object stores, from the environment of the process:\n");
-    for name in CREDENTIALS {
-        text.push_str(&format!("# {name}: {}\n", if is_set(name) { "set" } else { "unset" }));
-    }
+    text.push_str("\n# Credentials, from the environment of the process:\n");
+    let mut list = |names: &[&str]| {
+        for name in names {
+            text.push_str(&format!("# {name}: {}\n", if is_set(name) { "set" } else { "unset" }));
+        }
+    };
+    list(&CREDENTIALS);
+    list(credentials);
     text
 }

@@ -34,6 +34,8 @@ pub struct Program {
     pub example: &'static str,
     /// Everything that can be set.
     pub settings: &'static [Setting],
+    /// The variables with credentials that it takes besides those of object stores.
+    pub credentials: &'static [&'static str],
     /// Derives settings from other settings, before anything is printed or run.
     pub derive: fn(&mut Values) -> Result<(), ProcessError>,
 }
@@ -89,7 +91,9 @@ impl Program {
             return Err(ProcessError::Missing { name: setting.name, expected: setting.expected }.into());
         }
         if matches.get_flag(PRINT) {
-            let text = config_text(&values, &|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()));
+            let text = config_text(&values, self.credentials, &|name| {
+                std::env::var_os(name).is_some_and(|value| !value.is_empty())
+            });
             let _ = std::io::stdout().write_all(text.as_bytes());
             return Ok(ExitCode::SUCCESS);
         }

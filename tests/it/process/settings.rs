@@ -126,6 +126,14 @@ fn what_cannot_be_is_refused_with_a_code_and_where_it_was_given() {
     }
     let secret = ["--home", "s3://key:hunter2@bucket/x"];
     assert_refused("windlass-scheduler", &secret, &[], "WL0904", &["must not contain credentials"]);
+    let home = ["--home", "/tmp/home", "--state"];
+    for (state, words) in [
+        ("etcd://ann:hunter2@a:2379/x", ["`etcd://***@a:2379/x`", "must not contain a user"]),
+        ("etcd://a/x", ["from --state", "the port is missing"]),
+        ("a:2379", ["begin with `etcd://`", "WINDLASS_ETCD_PASSWORD"]),
+    ] {
+        assert_refused("windlass-scheduler", &[&home[..], &[state]].concat(), &[], "WL0904", &words);
+    }
     let scheduler = ["--scheduler", "http://scheduler:50050"];
     assert_refused("windlass-executor", &scheduler, &[], "WL0904", &["no scheme", "`scheduler:50050`"]);
 }
@@ -151,6 +159,22 @@ fn inconsistent_settings_are_refused() {
         assert_eq!(output.status.code(), Some(2));
         assert!(stderr(&output).contains(code), "{}", stderr(&output));
     }
+}
+
+#[test]
+fn a_user_of_etcd_has_a_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let output = server("windlass-scheduler")
+        .args(["--home", &path("home"), "--state-dir", &path("state"), "--http-bind", "127.0.0.1:0"])
+        .args(["--state", "etcd://127.0.0.1:1"])
+        .env("WINDLASS_ETCD_PASSWORD", "hunter2")
+        .output()
+        .unwrap();
+    let reported = stderr(&output);
+    assert_eq!(output.status.code(), Some(2), "{reported}");
+    assert!(reported.contains("WL0906") && reported.contains("WINDLASS_ETCD_USER"), "{reported}");
+    assert!(!reported.contains("hunter2"), "{reported}");
 }
 
 #[test]

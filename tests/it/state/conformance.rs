@@ -17,7 +17,12 @@ use super::Handles;
 
 const TTL: Duration = Duration::from_secs(30);
 
-async fn put(store: &dyn StateStore, key: &str, expected: Option<Revision>, value: &'static str) -> Revision {
+pub(super) async fn put(
+    store: &dyn StateStore,
+    key: &str,
+    expected: Option<Revision>,
+    value: &'static str,
+) -> Revision {
     match store.compare_and_put(key, expected, Bytes::from_static(value.as_bytes())).await.unwrap() {
         PutOutcome::Put(revision) => revision,
         PutOutcome::Moved(current) => panic!("`{key}` holds {current:?} instead"),
@@ -102,7 +107,7 @@ pub(super) async fn all_keys_with_a_prefix_are_deleted(handles: &dyn Handles) {
 
 pub(super) async fn any_bytes_are_kept(handles: &dyn Handles) {
     let store = handles.open().await;
-    let values = [Bytes::new(), Bytes::from_static(&[0, 255, 10, 0]), Bytes::from(vec![7; 3 << 20])];
+    let values = [Bytes::new(), Bytes::from_static(&[0, 255, 10, 0]), Bytes::from(vec![7; handles.largest_value()])];
     for (i, value) in values.iter().enumerate() {
         let key = format!("key {i} \u{1F980}/=");
         store.compare_and_put(&key, None, value.clone()).await.unwrap();
@@ -152,7 +157,7 @@ pub(super) async fn of_many_creators_one_wins(handles: &dyn Handles) {
 }
 
 /// The next change, with a timeout, so that a failure does not hang.
-async fn next(watch: &mut BoxStream<'static, Result<Change, StateError>>) -> Change {
+pub(super) async fn next(watch: &mut BoxStream<'static, Result<Change, StateError>>) -> Change {
     let change = tokio::time::timeout(Duration::from_secs(60), watch.next()).await;
     change.expect("a change within a minute").expect("the watch goes on").unwrap()
 }
@@ -173,6 +178,28 @@ pub(super) async fn a_watch_sees_what_changes_under_its_prefix(handles: &dyn Han
 
     other.compare_and_delete("w/before", before).await.unwrap();
     assert_eq!(next(&mut watch).await, Change::Deleted { key: "w/before".into() });
+}
+
+pub(super) async fn a_watch_sees_each_change_once_and_in_order(handles: &dyn Handles) {
+    let (store, other) = (handles.open().await, handles.open().await);
+    let mut watch = store.watch("w/").await.unwrap();
+    let mut put_here = Vec::new();
+    for number in 0..30 {
+        // Not in the order of their names.
+        let key = format!("w/{}", (number * 7) % 30);
+        let revision = put([&*store, &*other][number % 2], &key, None, "x").await;
+        put_here.push((key, revision));
+    }
+    for (key, revision) in put_here {
+        let Change::Put(entry) = next(&mut watch).await else { panic!("a put") };
+        assert_eq!((entry.key.as_str(), entry.revision), (key.as_str(), revision));
+        other.compare_and_delete(&key, revision).await.unwrap();
+    }
+    let mut gone = BTreeSet::new();
+    while gone.len() < 30 {
+        let Change::Deleted { key } = next(&mut watch).await else { panic!("a deletion") };
+        assert!(gone.insert(key.clone()), "`{key}` is deleted twice");
+    }
 }
 
 /// A holder in this process; the run distinguishes holders.

@@ -1,6 +1,7 @@
 //! The state stores: one conformance suite, run on every implementation.
 
 mod conformance;
+mod etcd;
 mod redb;
 
 use std::sync::Arc;
@@ -9,7 +10,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use parking_lot::Mutex;
 use windlass_scheduler::clock::Clock;
-use windlass_scheduler::state::{Durability, MemoryStore, RedbStore, StateStore};
+use windlass_scheduler::state::{Durability, EtcdConfig, EtcdStore, MemoryStore, RedbStore, StateStore};
+use windlass_tests::EtcdServers;
 
 /// A clock that only moves when it is advanced.
 #[derive(Debug)]
@@ -36,6 +38,10 @@ impl Clock for ManualClock {
 pub(crate) trait Handles: Send + Sync {
     async fn open(&self) -> Arc<dyn StateStore>;
     fn clock(&self) -> &ManualClock;
+    /// How large a value may be at least.
+    fn largest_value(&self) -> usize {
+        3 << 20
+    }
 }
 
 struct Memory {
@@ -86,6 +92,40 @@ impl Handles for Redb {
     }
 }
 
+/// Handles with connections of their own to one prefix of an etcd.
+struct Etcd {
+    servers: Arc<EtcdServers>,
+    prefix: String,
+    clock: Arc<ManualClock>,
+}
+
+impl Etcd {
+    /// An empty prefix of an etcd.
+    fn below(servers: &Arc<EtcdServers>, prefix: &str) -> Self {
+        Self { servers: Arc::clone(servers), prefix: prefix.to_owned(), clock: ManualClock::new() }
+    }
+
+    fn config(&self) -> EtcdConfig {
+        EtcdConfig::new(format!("etcd://{}/{}", self.servers.hosts(), self.prefix).parse().unwrap())
+    }
+}
+
+#[async_trait]
+impl Handles for Etcd {
+    async fn open(&self) -> Arc<dyn StateStore> {
+        Arc::new(EtcdStore::connect_with(&self.config(), self.clock.clone()).await.unwrap())
+    }
+
+    fn clock(&self) -> &ManualClock {
+        &self.clock
+    }
+
+    /// Of a request the servers take a megabyte and a half.
+    fn largest_value(&self) -> usize {
+        1 << 20
+    }
+}
+
 /// Runs each named case of the suite on each store.
 macro_rules! on_every_store {
     ($($case:ident),+ $(,)?) => {
@@ -99,6 +139,20 @@ macro_rules! on_every_store {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
                 super::conformance::$case(&super::Redb::new(super::Durability::PowerLoss)).await;
+            })+
+        }
+        mod etcd_alone {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let Some(servers) = super::EtcdServers::start(1) else { return };
+                super::conformance::$case(&super::Etcd::below(&std::sync::Arc::new(servers), "suite")).await;
+            })+
+        }
+        /// All cases, one after another, each below a prefix of its own that begins with `prefix`.
+        async fn on_etcd(servers: &Arc<EtcdServers>, prefix: &str) {
+            $({
+                let handles = Etcd::below(servers, &format!("{prefix}/{}", stringify!($case)));
+                conformance::$case(&handles).await;
             })+
         }
         mod redb_file_unsynced {
@@ -119,6 +173,7 @@ on_every_store!(
     concurrent_changes_are_not_lost,
     of_many_creators_one_wins,
     a_watch_sees_what_changes_under_its_prefix,
+    a_watch_sees_each_change_once_and_in_order,
     a_lease_has_one_holder_until_it_is_released,
     a_lease_expires_unless_it_is_renewed,
     a_lost_lease_is_not_released_by_its_former_holder,
