@@ -166,8 +166,9 @@ async fn recover(case: &Case, before: &str, point: &str) -> Option<String> {
     if resumed.status.success() {
         return Some(run);
     }
-    let has_schedule =
-        !["run.bundle", "run.request", "run.pins", "run.plan", "run.schedule.before"].iter().any(|early| point.starts_with(early));
+    let has_schedule = !["run.bundle", "run.request", "run.pins", "run.plan", "run.schedule.before"]
+        .iter()
+        .any(|early| point.starts_with(early));
     assert!(!has_schedule, "{point}: run {run} cannot be resumed: {}", text(&resumed));
     case.succeed(&["run"]).await;
     None
