@@ -4,6 +4,7 @@
 //! a run ─record→ RunRecord, PlanRecord, StageRecord, … as JSON, metrics as Arrow       (artifact)
 //!     └ RunLayout: a file each, below runs/<run id>/                                   (artifact)
 //! BundleFiles, wherever they lie ─BundleReader→ the same types                         (bundle)
+//! a run ─→ CriticalPath, CostlyOperator: where its time went                             (time_spent)
 //! two runs ─→ RunDiff: what differs, and what has most likely made a stage slower      (diff)
 //! ```
 //!
@@ -12,3 +13,4 @@
 pub mod artifact;
 pub mod bundle;
 pub mod diff;
+pub mod time_spent;

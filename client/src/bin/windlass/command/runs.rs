@@ -1,11 +1,12 @@
 //! `windlass runs`: past and present runs.
 
 use serde_json::Value;
-use windlass_base::ids::RunId;
+use windlass_base::ids::{NodeName, RunId};
 use windlass_client::document::{CancelledRun, ListedRunDocument};
 use windlass_client::error::ClientError;
 use windlass_client::{Project, Runs, Windlass};
 use windlass_evidence::artifact::{LogEvent, LogKind, LogLevel, RunRecord, RunStatus};
+use windlass_evidence::time_spent::{TimedStage, costliest_operators, critical_path};
 
 use super::run_again::{Again, Way};
 use super::{open_project, open_runs, runs_diff, selection_of};
@@ -14,6 +15,8 @@ use crate::failure::CommandError;
 use crate::output::{self, Cell, Layout, NONE, Table, Tone, duration, fields, number, or_unknown, prose, time, word};
 use crate::summary::{failures, stages, tone_of_run};
 
+/// As many operators of a run are shown, those that computed longest.
+const COSTLIEST: usize = 3;
 /// As many characters of a run's id are listed, unless more are needed to tell it from others: those of the time at which
 /// it began.
 const LISTED_ID: usize = 12;
@@ -145,8 +148,43 @@ async fn show(global: &Global, runs: &Runs, run_id: &RunId) -> Result<(), Comman
         ),
         ("session", record.session_identity.clone().into()),
     ];
-    let text = format!("{}\n{}{}", fields(facts, layout), stages(&record, layout), failures(&record, layout));
+    let spent = time_spent(runs, &record, layout).await?;
+    let text = format!("{}\n{}{spent}{}", fields(facts, layout), stages(&record, layout), failures(&record, layout));
     Ok(output::text(&text)?)
+}
+
+/// Where the time of a run went: its critical path, and the operators that computed longest.
+async fn time_spent(runs: &Runs, record: &RunRecord, layout: Layout) -> Result<String, CommandError> {
+    let plan = runs.bundles.plan(&record.run_id).await.map_err(ClientError::from)?.unwrap_or_default();
+    let took =
+        |name: &NodeName| record.stages.iter().find(|stage| stage.stage == *name).map_or(0, |stage| stage.duration_ms);
+    let timed: Vec<TimedStage<'_>> = plan
+        .stages
+        .iter()
+        .map(|stage| TimedStage { name: &stage.stage, depends_on: &stage.depends_on, duration_ms: took(&stage.stage) })
+        .collect();
+    let path = critical_path(&timed);
+    if path.stages.is_empty() {
+        return Ok(String::new());
+    }
+    let mut executed = Vec::new();
+    for stage in record.stages.iter().filter(|stage| stage.attempts > 0) {
+        executed.extend(runs.bundles.stage(&record.run_id, &stage.stage).await.map_err(ClientError::from)?);
+    }
+    let names: Vec<&str> = path.stages.iter().map(NodeName::as_str).collect();
+    let chain = format!("{}, {}", names.join(" → "), duration(path.duration_ms));
+    let mut text = format!("\n{}", fields([("critical path", chain.into())], layout));
+    let costly = costliest_operators(&executed, COSTLIEST);
+    if !costly.is_empty() {
+        let rows = costly.iter().map(|one| {
+            let elapsed = duration(one.elapsed_ns / 1_000_000);
+            let share = format!("{} %", one.percent);
+            vec![one.operator.as_str().into(), one.stage.to_string().into(), elapsed.into(), share.into()]
+        });
+        let columns = [word("COSTLIEST OPERATORS"), word("STAGE"), number("COMPUTED"), number("SHARE")];
+        text.push_str(&format!("\n{}", Table::new(columns).with(rows).render(layout)));
+    }
+    Ok(text)
 }
 
 /// The warnings about the whole of a run that has not ended: they are only in its log yet.
