@@ -10,6 +10,7 @@ use tonic::{Code, Request, Response, Status};
 use windlass_api::v1::windlass_service_client::WindlassServiceClient;
 use windlass_api::v1::{GetServerInfoRequest, GetServerInfoResponse};
 use windlass_api::{API_HEADER, API_MESSAGE_BYTES, API_VERSION, DecodedStatus, decode_status};
+use windlass_base::error::Failure;
 use windlass_project::spec::ProjectFiles;
 
 use crate::error::ClientError;
@@ -23,13 +24,16 @@ const MAX_PAUSE: Duration = Duration::from_secs(2);
 /// How long a connection that is refused is tried again: nothing listens at the address.
 const REFUSED: Duration = Duration::from_secs(1);
 
+/// The codes of a queue that is full: the scheduler's, and a pipeline's.
+const QUEUE_FULL: [&str; 2] = ["WL0810", "WL0811"];
+
 /// The timeouts of a client.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectOptions {
     /// The timeout for the first answer of the scheduler. If the connection is refused, it is one second at most.
     pub start: Duration,
     /// How long a scheduler that has answered may be unavailable: calls are retried, and runs are followed again, if it
-    /// returns in time.
+    /// returns in time. A run that a full queue refuses is submitted again for as long.
     pub away: Duration,
 }
 
@@ -114,11 +118,33 @@ impl Connection {
         F: Fn(Api) -> A,
         A: Future<Output = Result<Response<T>, Status>>,
     {
+        self.call_while(files, is_lost, call).await
+    }
+
+    /// As [`Connection::call`]; it is also retried while the scheduler's queue is full.
+    pub(super) async fn call_until_room<T, F, A>(&self, files: &ProjectFiles, call: F) -> Result<T, ClientError>
+    where
+        F: Fn(Api) -> A,
+        A: Future<Output = Result<Response<T>, Status>>,
+    {
+        self.call_while(files, |status| is_lost(status) || is_full(status), call).await
+    }
+
+    async fn call_while<T, F, A>(
+        &self,
+        files: &ProjectFiles,
+        is_temporary: impl Fn(&Status) -> bool,
+        call: F,
+    ) -> Result<T, ClientError>
+    where
+        F: Fn(Api) -> A,
+        A: Future<Output = Result<Response<T>, Status>>,
+    {
         let mut retry = Retry::new(self.options.away);
         loop {
             match call(self.api()).await {
                 Ok(answer) => return Ok(answer.into_inner()),
-                Err(status) if is_lost(&status) && retry.pause().await => {}
+                Err(status) if is_temporary(&status) && retry.pause().await => {}
                 Err(status) => return Err(self.to_client_error(status, files)),
             }
         }
@@ -188,6 +214,12 @@ pub(super) fn is_lost(status: &Status) -> bool {
         Code::Unknown | Code::Internal | Code::Cancelled => std::error::Error::source(status).is_some(),
         _ => false,
     }
+}
+
+/// Whether a scheduler refuses a run because its queue is full.
+fn is_full(status: &Status) -> bool {
+    let full = |failure: &Failure| QUEUE_FULL.contains(&failure.code.as_str());
+    matches!(decode_status(status.clone(), &ProjectFiles::new()), DecodedStatus::Failure(failure) if full(&failure))
 }
 
 fn endpoint(url: &str) -> Result<Endpoint, ClientError> {

@@ -14,7 +14,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use prost::Message;
 use windlass_api::{digest, refresh_from_wire, v1};
-use windlass_base::error::{Coded, full_message};
+use windlass_base::error::full_message;
 use windlass_base::ids::RunId;
 use windlass_evidence::artifact::SavedRequest;
 use windlass_evidence::bundle::RecordError;
