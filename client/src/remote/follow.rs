@@ -22,6 +22,8 @@ pub(super) struct Follower {
     pub(super) connection: Connection,
     pub(super) scope: v1::Scope,
     pub(super) run_id: RunId,
+    /// The client's files, for showing what keeps a queued run from beginning.
+    pub(super) files: ProjectFiles,
     pub(super) events: UnboundedSender<LogEvent>,
     /// The run's place in the queue, while it waits there.
     pub(super) position: watch::Sender<Option<u32>>,
@@ -43,11 +45,11 @@ impl Follower {
                         retry = Retry::new(self.connection.reconnect_timeout());
                     }
                     if !retry.pause().await {
-                        break Err(self.connection.to_client_error(status, &ProjectFiles::new()));
+                        break Err(self.connection.to_client_error(status, &self.files));
                     }
                 }
                 Err(Broken::Status(status)) => {
-                    break Err(self.connection.to_client_error(status, &ProjectFiles::new()));
+                    break Err(self.connection.to_client_error(status, &self.files));
                 }
                 Err(Broken::Line(error)) => {
                     break Err(self.connection.unreadable_answer("a line of the run's log", &error));

@@ -99,6 +99,7 @@ impl Remote {
             connection: self.connection.clone(),
             scope: submitted.scope.clone().unwrap_or_default(),
             run_id: run_id.clone(),
+            files: files.clone(),
             events,
             position,
         };

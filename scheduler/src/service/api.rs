@@ -65,7 +65,7 @@ impl Api {
     async fn cancel(&self, request: CancelRunRequest) -> Result<CancelRunResponse, ServiceError> {
         let run_id = run_id(&request.run_id)?;
         if let Some(queued) = self.shared.runs.leave_queue(&run_id) {
-            start::cancel_queued(&self.shared, &queued).await;
+            start::cancel_queued(&self.shared, queued).await;
             return Ok(CancelRunResponse { status: RunStatus::Cancelled.as_str().to_owned() });
         }
         let Some(run) = self.shared.runs.get(&run_id) else { return Err(ServiceError::NotLive { run_id }) };

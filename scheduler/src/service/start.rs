@@ -98,12 +98,15 @@ fn accepted_before(shared: &Shared, kept: Unfinished) -> Result<Accepted, Servic
 }
 
 /// Ends a run that was taken out of the queue.
-pub(super) async fn cancel_queued(shared: &Arc<Shared>, run: &LiveRun) {
-    let run_id = run.run_id.clone();
-    run.end_with(Err(Arc::new(ServiceError::CancelledInQueue { run_id: run_id.clone() })));
+pub(super) async fn cancel_queued(shared: &Arc<Shared>, run: Arc<LiveRun>) {
     let shared = Arc::clone(shared);
-    // On a task of its own: it is forgotten even if the client that cancels it goes away.
-    let _ = tokio::spawn(async move { forget(&shared, &run_id).await }).await;
+    // On a task of its own: that goes on if the client that cancels the run goes away.
+    let ended = tokio::spawn(async move {
+        let run_id = run.run_id.clone();
+        forget(&shared, &run_id).await;
+        run.end_with(Err(Arc::new(ServiceError::CancelledInQueue { run_id })));
+    });
+    let _ = ended.await;
 }
 
 /// Starts a run whose turn has come, with what is kept of it.

@@ -11,7 +11,9 @@ use super::run_again::{Again, Way};
 use super::{open_project, open_runs, runs_diff, selection_of};
 use crate::args::{Global, LevelArg, Output, RunsCommand};
 use crate::failure::CommandError;
-use crate::output::{self, Cell, Layout, NONE, Table, Tone, counted, duration, fields, number, or_unknown, prose, time, word};
+use crate::output::{
+    self, Cell, Layout, NONE, Table, Tone, counted, duration, fields, number, or_unknown, prose, time, word,
+};
 use crate::summary::{failures, stages, tone_of_run};
 
 /// As many characters of a run's id are listed, unless more are needed to tell it from others: those of the time at which
