@@ -83,7 +83,7 @@ impl Windlass {
     ///
     /// # Errors
     /// [`ClientError::Project`] if a parameter is wrong; on a cluster also anything that prevents the run from
-    /// starting, which an embedded Windlass reports in [`RunHandle::wait`], as is what keeps a run from starting that has waited.
+    /// starting, which an embedded Windlass reports in [`RunHandle::wait`]; so does a cluster if the run has waited.
     pub async fn run(&self, project: &Project, options: &RunOptions) -> Result<RunHandle, ClientError> {
         match &self.backend {
             #[cfg(feature = "embedded")]
@@ -220,8 +220,8 @@ impl Windlass {
         }
     }
 
-    /// Stops a run on a cluster, or takes it out of the queue, and waits until it has stopped: after that no task of it is launched and nothing is
-    /// committed. Returns its final status, which differs from `cancelled` if it ended first.
+    /// Stops a run on a cluster, or takes it out of the queue, and waits until it has stopped: after that no task of it is
+    /// launched and nothing is committed. Returns its final status, which differs from `cancelled` if it ended first.
     ///
     /// # Errors
     /// [`ClientError::OwnRun`] if this is embedded: then a run is stopped through its [`RunHandle`].

@@ -84,7 +84,7 @@ coded! {
         Busy => "WL0807" retry, "submit it so that it waits, without `--no-wait`, or raise `max-runs` of the scheduler";
         Full => "WL0810" retry, "try again later, or raise `max-queued` of the scheduler";
         PipelineFull => "WL0811" retry,
-            "try again later, cancel queued runs that are not needed any more, or raise `max-queued-per-pipeline` of the scheduler";
+            "try again later, cancel queued runs that are not needed, or raise `max-queued-per-pipeline` of the scheduler";
     }
 }
 

@@ -108,8 +108,8 @@ impl ApiServer {
         self.shared.runs.queued_count()
     }
 
-    /// From now on no run starts, and the queue is left to the next scheduler; those under way go on, and can be watched and cancelled. Maintenance stops: the next turn
-    /// does what is left.
+    /// From now on no run starts, and the queue is left to the next scheduler; runs under way go on, and can be watched and
+    /// cancelled. Maintenance stops: the next turn does what is left.
     pub fn stop_accepting(&self) {
         self.shared.runs.stop_accepting();
         self.shared.turns.stop();
