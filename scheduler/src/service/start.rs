@@ -1,5 +1,5 @@
-//! How runs start on this scheduler: when a client submits one and a slot is free, when their turn in the queue comes, and when
-//! they are taken up from the scheduler before.
+//! How runs start on this scheduler: when a client submits one and a slot is free, when their turn in the queue comes, and
+//! when they are taken up from the scheduler before.
 
 use std::sync::Arc;
 use std::time::Duration;

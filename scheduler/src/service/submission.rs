@@ -1,5 +1,5 @@
-//! What was submitted, kept until its run has ended: the run starts with it when its turn comes, and a scheduler which is started
-//! anew takes the run up.
+//! What was submitted, kept until its run has ended: the run starts with it when its turn comes, and a scheduler which is
+//! started anew takes the run up.
 //!
 //! ```text
 //! state store  runs/<run>/submission        the request, its files by their digests, and where the run belongs

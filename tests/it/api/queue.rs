@@ -2,8 +2,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{Command, Output};
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use windlass_base::error::Coded;
 use windlass_client::{ConnectOptions, Project, RunHandle, RunOptions, Windlass};
 use windlass_evidence::artifact::{RunRecord, RunStatus};
@@ -191,6 +193,36 @@ async fn a_wrong_project_is_refused_before_it_waits_and_a_stage_that_cannot_be_p
     let error = queued.wait().await.unwrap_err();
     let shown = error.problems().unwrap().render(RenderStyle::default());
     assert!(shown.contains("stages/bad.sql:1") && shown.contains("SELECT customr"), "{shown}");
+    busy.stop().await;
+}
+
+/// What the command says to `args` about the pipeline in `dir`.
+async fn command(busy: &Busy, dir: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(crate::command::binary());
+    command.arg("--cluster").arg(&busy.lab.url).arg("--project").arg(dir).args(args).env_remove("WINDLASS_HOME");
+    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_shows_the_queue_and_cancels_what_is_in_it() {
+    let busy = Busy::with(Limits { runs: 1, ..Limits::default() }).await;
+    let queued = busy.submit(&busy.other("other"), 0).await;
+    let dir = busy.dir.path().join("other");
+    let said = async |args: &[&str]| {
+        let output = command(&busy, &dir, args).await;
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let listed = said(&["runs", "list"]).await;
+    assert!(listed.contains(" queued ") && listed.contains("starts next"), "{listed}");
+    let listed: Value = serde_json::from_str(&said(&["runs", "list", "--output", "json"]).await).unwrap();
+    assert_eq!(listed, json!([{ "run_id": queued.run_id, "status": "queued", "position": 1, "target": null }]));
+    let refused = command(&busy, &dir, &["run", "--no-wait"]).await;
+    let text = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && text.contains("WL0807"), "{text}");
+    assert_eq!(said(&["runs", "cancel", queued.run_id.as_str()]).await, format!("run {} cancelled\n", queued.run_id));
+    assert_eq!(queued.wait().await.unwrap_err().code().0, "WL0812");
+    busy.cancel(&busy.active).await;
     busy.stop().await;
 }
 
