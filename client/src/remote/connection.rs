@@ -10,7 +10,6 @@ use tonic::{Code, Request, Response, Status};
 use windlass_api::v1::windlass_service_client::WindlassServiceClient;
 use windlass_api::v1::{GetServerInfoRequest, GetServerInfoResponse};
 use windlass_api::{API_HEADER, API_MESSAGE_BYTES, API_VERSION, DecodedStatus, decode_status};
-use windlass_base::error::Failure;
 use windlass_project::spec::ProjectFiles;
 
 use crate::error::ClientError;
@@ -23,9 +22,6 @@ const MAX_PAUSE: Duration = Duration::from_secs(2);
 
 /// How long a connection that is refused is tried again: nothing listens at the address.
 const REFUSED: Duration = Duration::from_secs(1);
-
-/// The codes of a queue that is full: the scheduler's, and a pipeline's.
-const QUEUE_FULL: [&str; 2] = ["WL0810", "WL0811"];
 
 /// The timeouts of a client.
 #[derive(Debug, Clone, Copy)]
@@ -127,13 +123,13 @@ impl Connection {
         F: Fn(Api) -> A,
         A: Future<Output = Result<Response<T>, Status>>,
     {
-        self.call_while(files, |status| is_lost(status) || is_full(status), call).await
+        self.call_while(files, is_lost_or_full, call).await
     }
 
     async fn call_while<T, F, A>(
         &self,
         files: &ProjectFiles,
-        is_temporary: impl Fn(&Status) -> bool,
+        is_temporary: fn(&Status) -> bool,
         call: F,
     ) -> Result<T, ClientError>
     where
@@ -216,10 +212,13 @@ pub(super) fn is_lost(status: &Status) -> bool {
     }
 }
 
-/// Whether a scheduler refuses a run because its queue is full.
-fn is_full(status: &Status) -> bool {
-    let full = |failure: &Failure| QUEUE_FULL.contains(&failure.code.as_str());
-    matches!(decode_status(status.clone(), &ProjectFiles::new()), DecodedStatus::Failure(failure) if full(&failure))
+/// Whether a call failed because of the connection, or because of a queue that has no room just now.
+fn is_lost_or_full(status: &Status) -> bool {
+    let is_temporary = |status: &Status| {
+        let decoded = decode_status(status.clone(), &ProjectFiles::new());
+        matches!(decoded, DecodedStatus::Failure(failure) if failure.retryable)
+    };
+    is_lost(status) || (status.code() == Code::ResourceExhausted && is_temporary(status))
 }
 
 fn endpoint(url: &str) -> Result<Endpoint, ClientError> {

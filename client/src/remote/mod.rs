@@ -27,7 +27,7 @@ use windlass_project::spec::ProjectFiles;
 pub use connection::ConnectOptions;
 
 use self::bundle::RemoteBundles;
-use self::connection::Connection;
+use self::connection::{Api, Connection};
 use self::follow::Follower;
 use crate::clean::CleanOptions;
 use crate::error::ClientError;
@@ -87,11 +87,14 @@ impl Remote {
             no_wait: options.no_wait,
         };
         // The scheduler starts only one run per id, so the request can be repeated after a lost answer.
-        let submitted = self.connection.call_until_room(files, |mut api| {
+        let submit = |mut api: Api| {
             let request = request.clone();
             async move { api.submit_run(request).await }
-        });
-        let submitted = submitted.await?;
+        };
+        let submitted = match options.no_wait {
+            true => self.connection.call(files, submit).await?,
+            false => self.connection.call_until_room(files, submit).await?,
+        };
         let (events, received) = mpsc::unbounded_channel();
         let (position, queued) = watch::channel(submitted.queued.then_some(submitted.queue_position));
         let cancel = CancellationToken::new();
