@@ -84,11 +84,12 @@ impl Windlass {
         }
     }
 
-    /// Starts a run. On a cluster this returns when the scheduler has planned and accepted it.
+    /// Starts a run. On a cluster this returns when the scheduler has planned and accepted it, or lets it wait for others
+    /// ([`RunHandle::queued`]).
     ///
     /// # Errors
     /// [`ClientError::Project`] if a parameter is wrong; on a cluster also anything that prevents the run from
-    /// starting, which an embedded Windlass reports in [`RunHandle::wait`].
+    /// starting, which an embedded Windlass reports in [`RunHandle::wait`]; so does a cluster if the run has waited.
     pub async fn run(&self, project: &Project, options: &RunOptions) -> Result<RunHandle, ClientError> {
         match &self.backend {
             #[cfg(feature = "embedded")]
@@ -225,8 +226,8 @@ impl Windlass {
         }
     }
 
-    /// Stops a run on a cluster and waits until it has stopped: after that no task of it is launched and nothing is
-    /// committed. Returns its final status, which differs from `cancelled` if it ended first.
+    /// Stops a run on a cluster, or takes it out of the queue, and waits until it has stopped: after that no task of it is
+    /// launched and nothing is committed. Returns its final status, which differs from `cancelled` if it ended first.
     ///
     /// # Errors
     /// [`ClientError::OwnRun`] if this is embedded: then a run is stopped through its [`RunHandle`].

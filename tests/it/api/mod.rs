@@ -4,6 +4,8 @@ mod after_runs;
 mod connection;
 mod maintenance;
 mod pages;
+mod queue;
+mod queue_rules;
 mod refusals;
 mod runs;
 mod support;

@@ -4,7 +4,7 @@ use serde_json::Value;
 use windlass_base::ids::{NodeName, RunId};
 use windlass_client::document::{CancelledRun, ListedRunDocument};
 use windlass_client::error::ClientError;
-use windlass_client::{Project, Runs, Windlass};
+use windlass_client::{Project, QueuedRun, Runs, Windlass};
 use windlass_evidence::artifact::{LogEvent, LogKind, LogLevel, RunRecord, RunStatus};
 use windlass_evidence::time_spent::{TimedStage, costliest_operators, critical_path};
 
@@ -12,7 +12,9 @@ use super::run_again::{Again, Way};
 use super::{open_project, open_runs, runs_diff, selection_of};
 use crate::args::{Global, LevelArg, Output, RunsCommand};
 use crate::failure::CommandError;
-use crate::output::{self, Cell, Layout, NONE, Table, Tone, duration, fields, number, or_unknown, prose, time, word};
+use crate::output::{
+    self, Cell, Layout, NONE, Table, Tone, counted, duration, fields, number, or_unknown, prose, time, word,
+};
 use crate::summary::{failures, stages, tone_of_run};
 
 /// As many operators of a run are shown, those that computed longest.
@@ -20,6 +22,8 @@ const COSTLIEST: usize = 3;
 /// As many characters of a run's id are listed, unless more are needed to tell it from others: those of the time at which
 /// it began.
 const LISTED_ID: usize = 12;
+/// The status of a run that waits in the queue of a cluster.
+const QUEUED: &str = "queued";
 
 /// Lists runs, shows one, compares two, or prints a log.
 pub(crate) async fn run(global: &Global, command: &RunsCommand) -> Result<(), CommandError> {
@@ -60,7 +64,7 @@ async fn cancel(global: &Global, project: &Project, wanted: &str, target: Option
         });
     };
     let windlass = Windlass::connect(url).await?;
-    let run_id = windlass.runs(project).await?.find_for(wanted, target).await?;
+    let run_id = windlass.runs(project).await?.find_to_cancel(wanted, target).await?;
     let status = windlass.cancel(&run_id).await?;
     if global.output == Output::Json {
         return Ok(output::json(&CancelledRun { run_id, status })?);
@@ -69,16 +73,26 @@ async fn cancel(global: &Global, project: &Project, wanted: &str, target: Option
 }
 
 async fn list(global: &Global, runs: &Runs, target: Option<&str>, limit: usize) -> Result<(), CommandError> {
-    let listed = runs.list(target, limit).await?;
+    let of_target = |run: &&QueuedRun| target.is_none() || run.target.as_deref() == target;
+    let queued: Vec<&QueuedRun> = runs.queued.iter().filter(of_target).take(limit).collect();
+    let listed = runs.list(target, limit - queued.len()).await?;
     if global.output == Output::Json {
+        let waiting = queued.into_iter().map(|run| ListedRunDocument::Queued {
+            run_id: run.run_id.clone(),
+            status: QUEUED.to_owned(),
+            position: run.position,
+            target: run.target.clone(),
+        });
         let list = listed.into_iter().map(|run| match run.record {
             Ok(record) => ListedRunDocument::Run(Box::new(record)),
             Err(error) => ListedRunDocument::Unreadable { run_id: run.run_id, error: error.to_string() },
         });
-        return Ok(output::json(&list.collect::<Vec<_>>())?);
+        return Ok(output::json(&waiting.chain(list).collect::<Vec<_>>())?);
     }
-    let ids = runs.bundles.run_ids().await.map_err(ClientError::from)?;
+    let mut ids = runs.bundles.run_ids().await.map_err(ClientError::from)?;
+    ids.extend(runs.queued.iter().map(|run| run.run_id.clone()));
     let length = length_of_ids(&ids);
+    let waiting = queued.into_iter().map(|run| row_of_queued(run, length));
     let rows = listed.iter().map(|run| {
         let id = run.run_id.as_str();
         let id = Cell::from(id.get(..length).unwrap_or(id));
@@ -103,7 +117,25 @@ async fn list(global: &Global, runs: &Runs, target: Option<&str>, limit: usize) 
     });
     let columns = [word("RUN"), number("NO."), word("STATUS"), word("TARGET"), prose("SELECTION"), word("STARTED")];
     let columns: Vec<_> = columns.into_iter().chain([number("TOOK")]).collect();
-    Ok(output::table(&Table::new(columns).with(rows))?)
+    Ok(output::table(&Table::new(columns).with(waiting.chain(rows)))?)
+}
+
+/// A run that waits in the queue: it has no number and no times yet.
+fn row_of_queued(run: &QueuedRun, length: usize) -> Vec<Cell> {
+    let id = run.run_id.as_str();
+    let place = match run.position.saturating_sub(1) {
+        0 => "starts next".to_owned(),
+        before => format!("{} before it", counted(before, "run")),
+    };
+    vec![
+        id.get(..length).unwrap_or(id).into(),
+        Cell::default(),
+        Cell::toned(QUEUED, Tone::Notable),
+        run.target.as_deref().unwrap_or(NONE).into(),
+        place.into(),
+        Cell::default(),
+        Cell::default(),
+    ]
 }
 
 /// How many characters of ids tell all runs apart.
