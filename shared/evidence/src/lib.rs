@@ -5,6 +5,7 @@
 //!     └ RunLayout: a file each, below runs/<run id>/                                   (artifact)
 //! BundleFiles, wherever they lie ─BundleReader→ the same types                         (bundle)
 //! two runs ─→ RunDiff: what differs, and what has most likely made a stage slower      (diff)
+//! all runs ─→ the rows of the system tables                                            (system)
 //! ```
 //!
 //! docs/run-bundle.md describes the files. Nothing here plans or runs a query.
@@ -12,3 +13,4 @@
 pub mod artifact;
 pub mod bundle;
 pub mod diff;
+pub mod system;
