@@ -11,6 +11,8 @@
 mod choice;
 mod demand;
 mod read;
+#[cfg(test)]
+mod tests;
 mod unread;
 
 use std::collections::{BTreeMap, BTreeSet};
