@@ -7,3 +7,4 @@ mod pages;
 mod refusals;
 mod runs;
 mod support;
+mod system_tables;

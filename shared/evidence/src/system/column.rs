@@ -72,6 +72,9 @@ impl Column {
     }
 }
 
+/// What makes the cell of a column from what a row is about.
+pub(super) type CellOf<T> = fn(&T) -> Cell;
+
 pub(super) fn text(value: impl AsRef<str>) -> Cell {
     Cell::Text(value.as_ref().to_owned())
 }

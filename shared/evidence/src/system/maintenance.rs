@@ -16,7 +16,9 @@ pub(super) struct Action<'a> {
     action: Option<&'a MaintenanceAction>,
 }
 
-pub(super) const MAINTENANCE: &[(Column, fn(&Action<'_>) -> Cell)] = &[
+type ActionCell = fn(&Action<'_>) -> Cell;
+
+pub(super) const MAINTENANCE: &[(Column, ActionCell)] = &[
     (Column::text(TURN, "the turn; turn ids sort by time, as run ids do"), |of| text(&of.turn.turn)),
     (Column::time(STARTED_AT, "when the turn began"), |of| time(of.turn.started_at)),
     (Column::time("ended_at", "when the turn ended; null if it was cut off"), |of| maybe_time(of.turn.ended_at)),

@@ -160,8 +160,8 @@ impl SystemTable {
         let cells: Vec<Vec<Cell>> = match self {
             Self::Runs => vec![runs::RUNS.iter().map(|(_, cell)| cell(&parts.run)).collect::<Vec<Cell>>()],
             Self::Pins => {
-                let cells = |pin| runs::PINS.iter().map(|(_, cell)| cell(pin)).collect::<Vec<Cell>>();
-                parts.pins.iter().map(cells).collect()
+                let pins = parts.pins.iter();
+                pins.map(|pin| runs::PINS.iter().map(|(_, cell)| cell(pin)).collect::<Vec<Cell>>()).collect()
             }
             Self::Stages | Self::Commits => of_summaries(self, parts),
             Self::Attempts | Self::Operators | Self::Tasks | Self::Expectations | Self::Tables => {

@@ -9,6 +9,11 @@ use crate::artifact::{
     StageSummary,
 };
 
+type CommitCell = fn(&Commit<'_>) -> Cell;
+type InputCell = fn(&Input<'_>) -> Cell;
+type AppliedCell = fn(&Applied<'_>) -> Cell;
+type WrittenCell = fn(&Written<'_>) -> Cell;
+
 /// A version that a stage has committed.
 pub(super) struct Commit<'a> {
     pub(super) summary: &'a StageSummary,
@@ -16,7 +21,7 @@ pub(super) struct Commit<'a> {
     pub(super) record: Option<&'a StageRecord>,
 }
 
-pub(super) const COMMITS: &[(Column, fn(&Commit<'_>) -> Cell)] = &[
+pub(super) const COMMITS: &[(Column, CommitCell)] = &[
     (Column::text("stage", "the stage"), |of| text(&of.summary.stage)),
     (Column::integer("version", "the version of its table"), |of| integer(of.receipt.version.0)),
     (
@@ -50,7 +55,7 @@ pub(super) struct Input<'a> {
     pub(super) input: &'a LineageInput,
 }
 
-pub(super) const LINEAGE: &[(Column, fn(&Input<'_>) -> Cell)] = &[
+pub(super) const LINEAGE: &[(Column, InputCell)] = &[
     (Column::text("stage", "the stage"), |of| text(&of.lineage.stage)),
     (Column::integer("version", "the version of its table; null if it committed none"), |of| {
         maybe_integer(of.lineage.output_version.map(|version| version.0))
@@ -80,7 +85,7 @@ pub(super) struct Applied<'a> {
     pub(super) change: &'a SourceChange,
 }
 
-pub(super) const CURSORS: &[(Column, fn(&Applied<'_>) -> Cell)] = &[
+pub(super) const CURSORS: &[(Column, AppliedCell)] = &[
     (Column::text("stage", "the stage"), |of| text(&of.lineage.stage)),
     (Column::text("source", "the source or stage whose changes it has applied"), |of| text(&of.change.source)),
     (
@@ -149,7 +154,7 @@ impl<'a> Written<'a> {
     }
 }
 
-pub(super) const TABLES: &[(Column, fn(&Written<'_>) -> Cell)] = &[
+pub(super) const TABLES: &[(Column, WrittenCell)] = &[
     (Column::text("stage", "the stage that wrote it"), |of| text(of.stage)),
     (Column::text("kind", "`table`, `export` or `quarantine`"), |of| text(of.kind)),
     (Column::text("export", "the name of the export; null for tables"), |of| maybe_text(of.export)),

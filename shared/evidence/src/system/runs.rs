@@ -5,11 +5,11 @@ use windlass_base::error::Coded;
 use windlass_base::ids::RunId;
 use windlass_project::literal_rows::{Cell, Row};
 
-use super::column::{Column, integer, maybe_integer, maybe_text, maybe_time, millis, text, texts, time};
+use super::column::{CellOf, Column, integer, maybe_integer, maybe_text, maybe_time, millis, text, texts, time};
 use crate::artifact::{PinRecord, RunRecord, StageReceipt, StageStatus};
 use crate::bundle::RecordError;
 
-pub(super) const RUNS: &[(Column, fn(&RunRecord) -> Cell)] = &[
+pub(super) const RUNS: &[(Column, CellOf<RunRecord>)] = &[
     (Column::time("ended_at", "when it ended; null while it runs, and if it was interrupted"), |run| {
         maybe_time(run.ended_at)
     }),
@@ -79,7 +79,7 @@ pub(super) fn unreadable(run_id: &RunId, made_at: Option<DateTime<Utc>>, error: 
     [text(run_id), maybe_time(made_at)].into_iter().chain(known).collect()
 }
 
-pub(super) const PINS: &[(Column, fn(&PinRecord) -> Cell)] = &[
+pub(super) const PINS: &[(Column, CellOf<PinRecord>)] = &[
     (Column::text("source", "the source"), |pin| text(&pin.source)),
     (Column::text("kind", "its kind, such as `delta` or `listing`"), |pin| text(&pin.kind)),
     (Column::text("location", "where it is"), |pin| text(&pin.location)),

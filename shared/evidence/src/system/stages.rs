@@ -25,7 +25,10 @@ pub(super) struct Of<'a, T> {
     pub(super) item: &'a T,
 }
 
-pub(super) const STAGES: &[(Column, fn(&Stage<'_>) -> Cell)] = &[
+type StageCell = fn(&Stage<'_>) -> Cell;
+type ItemCell<T> = fn(&Of<'_, T>) -> Cell;
+
+pub(super) const STAGES: &[(Column, StageCell)] = &[
     (Column::text("stage", "the stage"), |of| text(&of.summary.stage)),
     (
         Column::text(
@@ -105,7 +108,7 @@ fn tags(decision: &StageDecision) -> Cell {
     Cell::Map(decision.tags.0.iter().map(|(key, value)| (text(key), text(value))).collect())
 }
 
-pub(super) const ATTEMPTS: &[(Column, fn(&Of<'_, AttemptRecord>) -> Cell)] = &[
+pub(super) const ATTEMPTS: &[(Column, ItemCell<AttemptRecord>)] = &[
     (Column::text("stage", "the stage"), |of| text(of.stage)),
     (Column::integer("attempt", "its number, from 1"), |of| integer(of.item.number)),
     (Column::boolean("commit_only", "whether it only committed what an earlier attempt had written"), |of| {
@@ -128,7 +131,7 @@ pub(super) const ATTEMPTS: &[(Column, fn(&Of<'_, AttemptRecord>) -> Cell)] = &[
     (Column::text("error", "why it failed"), |of| maybe_text(of.item.failure.as_ref().map(|failure| &failure.message))),
 ];
 
-pub(super) const TASKS: &[(Column, fn(&Of<'_, TaskTiming>) -> Cell)] = &[
+pub(super) const TASKS: &[(Column, ItemCell<TaskTiming>)] = &[
     (Column::text("stage", "the stage"), |of| text(of.stage)),
     (Column::integer("attempt", "the stage's attempt, from 1"), |of| integer(of.item.attempt)),
     (Column::integer("engine_stage", "the engine's stage within the job, from 1"), |of| integer(of.item.engine_stage)),
@@ -150,7 +153,7 @@ fn epoch(millis: i64) -> Cell {
     Cell::Timestamp(millis.saturating_mul(1000))
 }
 
-pub(super) const OPERATORS: &[(Column, fn(&Of<'_, OperatorMetrics>) -> Cell)] = &[
+pub(super) const OPERATORS: &[(Column, ItemCell<OperatorMetrics>)] = &[
     (Column::text("stage", "the stage"), |of| text(of.stage)),
     (Column::integer("engine_stage", "the engine's stage within the job"), |of| integer(of.item.engine_stage)),
     (Column::integer("position", "its position in the plan of the engine's stage, root first, from 0"), |of| {
@@ -186,7 +189,7 @@ fn metric(operator: &OperatorMetrics, name: &str) -> Cell {
     maybe_integer(measured(operator).get(name).copied())
 }
 
-pub(super) const EXPECTATIONS: &[(Column, fn(&Of<'_, ExpectationRecord>) -> Cell)] = &[
+pub(super) const EXPECTATIONS: &[(Column, ItemCell<ExpectationRecord>)] = &[
     (Column::text("stage", "the stage"), |of| text(of.stage)),
     (Column::text("expectation", "its name"), |of| text(&of.item.name)),
     (Column::text("rule", "what is expected, in words"), |of| text(&of.item.rule)),
