@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::arrow::array::{Array, ArrayRef, BooleanArray, StringArray, TimestampMicrosecondArray};
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::pruning::PruningStatistics;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::Expr;
@@ -92,7 +93,7 @@ impl Candidates {
     fn filtered(&self, state: &SessionState, schema: &SchemaRef, table: SystemTable, filters: &[Expr]) -> Vec<bool> {
         let mut keep = vec![true; self.all.len()];
         let bounds = Bounds::of(&self.all, table);
-        for filter in unnormalize_cols(filters.iter().filter(|filter| !filter.is_volatile()).cloned()) {
+        for filter in unnormalize_cols(filters.iter().filter(|filter| keeps_order(filter)).cloned()) {
             // A filter that ids and times do not answer is no error: the question filters.
             let filter =
                 DFSchema::try_from(Arc::clone(schema)).and_then(|columns| state.create_physical_expr(filter, &columns));
@@ -105,6 +106,24 @@ impl Candidates {
         }
         keep
     }
+}
+
+/// Whether the filter can be decided by bounds. The engine takes any cast for one that keeps the order of values, which a
+/// cast of a time to a time of day does not.
+fn keeps_order(filter: &Expr) -> bool {
+    let is_ordered = |data_type: &DataType| data_type.is_string() || is_point_in_time(data_type);
+    let reorders = filter.exists(|expr| {
+        Ok(match expr {
+            Expr::Cast(cast) => !is_ordered(cast.field.data_type()),
+            Expr::TryCast(cast) => !is_ordered(cast.field.data_type()),
+            _ => false,
+        })
+    });
+    !filter.is_volatile() && !reorders.unwrap_or(true)
+}
+
+fn is_point_in_time(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Timestamp(_, _) | DataType::Date32)
 }
 
 impl Choice {

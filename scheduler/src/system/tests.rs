@@ -63,6 +63,8 @@ async fn a_question_reads_the_runs_that_it_can_use() {
         (format!("{of_runs} WHERE started_at > TIMESTAMP '2026-02-01T12:00:00Z'"), &[4]),
         (format!("{of_runs} WHERE started_at < TIMESTAMP '2026-01-10T00:00:00Z'"), &[0]),
         (format!("{of_runs} WHERE started_at BETWEEN '2026-01-20T00:00:00Z' AND '2026-01-22T00:00:00Z'"), &[2]),
+        (format!("{of_runs} WHERE CAST(started_at AS DATE) >= DATE '2026-02-05'"), &[4]),
+        (format!("{of_runs} WHERE CAST(started_at AS TIME) > TIME '12:00:00'"), all),
         (format!("{of_runs} ORDER BY started_at DESC LIMIT 1"), &[4]),
         (format!("{of_runs} ORDER BY started_at DESC, run_id LIMIT 2"), &[3, 4]),
         (format!("{of_runs} ORDER BY run_id DESC LIMIT 1 OFFSET 1"), &[3, 4]),

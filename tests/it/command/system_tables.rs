@@ -54,7 +54,7 @@ fn bundles_that_a_question_cannot_use_are_not_read() {
         "SELECT * FROM windlass.stages WHERE run_started_at >= now() - INTERVAL '7 days'".to_owned(),
         "SELECT * FROM windlass.runs ORDER BY started_at DESC LIMIT 3".to_owned(),
         format!(
-            "SELECT * FROM windlass.runs AS r JOIN windlass.attempts AS a ON a.run_id = r.run_id \
+            "SELECT r.status, a.stage FROM windlass.runs AS r JOIN windlass.attempts AS a ON a.run_id = r.run_id \
              WHERE r.run_id = '{run_id}'"
         ),
         "SELECT count(*) FROM windlass.maintenance".to_owned(),

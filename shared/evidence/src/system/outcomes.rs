@@ -32,9 +32,9 @@ pub(super) const COMMITS: &[(Column, CommitCell)] = &[
         maybe_text(of.summary.strategy.map(|strategy| strategy.as_str()))
     }),
     (Column::time("committed_at", "when the attempt ended that committed it"), |of| {
-        let attempts = of.record.into_iter().flat_map(|record| record.attempts.iter().rev());
-        let mut committed = attempts.filter(|attempt| attempt.status == AttemptStatus::Committed);
-        maybe_time(committed.next().and_then(|attempt| attempt.ended_at))
+        let mut attempts = of.record.into_iter().flat_map(|record| record.attempts.iter().rev());
+        let committed = attempts.find(|attempt| attempt.status == AttemptStatus::Committed);
+        maybe_time(committed.and_then(|attempt| attempt.ended_at))
     }),
     (Column::integer("rows_written", "rows of the files that were written"), |of| integer(of.receipt.rows)),
     (
