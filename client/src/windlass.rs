@@ -2,6 +2,7 @@
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use windlass_api::FILES_MISSING;
 use windlass_base::error::Coded;
 use windlass_base::ids::RunId;
 use windlass_evidence::artifact::{CleanRecord, PlannedRun};
@@ -17,9 +18,6 @@ use crate::query_result::QueryResult;
 use crate::remote::{ConnectOptions, Remote};
 use crate::run::{QueryOptions, RunHandle, RunOptions};
 use crate::runs::Runs;
-
-/// The code with which a scheduler refuses a project whose files it does not have.
-const FILES_MISSING: &str = "WL0803";
 
 /// Windlass: a scheduler and an executor in this process, or a remote cluster.
 pub struct Windlass {
@@ -268,7 +266,7 @@ impl Windlass {
 /// started anew between their arrival and the question.
 async fn with_files<'a, T>(ask: impl Fn() -> BoxFuture<'a, Result<T, ClientError>>) -> Result<T, ClientError> {
     match ask().await {
-        Err(error) if error.code().0 == FILES_MISSING => ask().await,
+        Err(error) if error.code() == FILES_MISSING => ask().await,
         answer => answer,
     }
 }

@@ -24,6 +24,7 @@ pub mod run;
 pub mod server;
 pub mod service;
 pub mod state;
+pub mod system;
 pub mod writer;
 
 use std::sync::Arc;

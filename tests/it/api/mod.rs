@@ -9,3 +9,4 @@ mod queue_rules;
 mod refusals;
 mod runs;
 mod support;
+mod system_tables;
