@@ -5,6 +5,8 @@
 //!     └ RunLayout: a file each, below runs/<run id>/                                   (artifact)
 //! BundleFiles, wherever they lie ─BundleReader→ the same types                         (bundle)
 //! two runs ─→ RunDiff: what differs, and what has most likely made a stage slower      (diff)
+//! the newest runs ─→ LineageMap: which versions and columns each table was made of     (lineage)
+//! a run while it goes on ─→ RunEvents for other tools                                  (openlineage)
 //! ```
 //!
 //! docs/run-bundle.md describes the files. Nothing here plans or runs a query.
@@ -12,3 +14,5 @@
 pub mod artifact;
 pub mod bundle;
 pub mod diff;
+pub mod lineage;
+pub mod openlineage;
