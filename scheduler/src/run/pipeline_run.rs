@@ -170,6 +170,7 @@ async fn run_with_leases(
     let (sessions, engine) = (Arc::clone(&scheduler.sessions), scheduler.engine.clone());
     let work = Arc::new(RunWork::new(RunContext { plan, identity, sessions, engine, journal }));
     announce(&work.run, &schedule, &record).await;
+    work.tell_begin(false);
     let logged =
         LoggedRun::create(Arc::clone(&scheduler.state), run_id.clone(), writer_name(&run_id), schedule).await?;
     drive_to_the_end(scheduler, logged, work, record, signals).await
@@ -202,6 +203,7 @@ pub(super) async fn drive_to_the_end(
     journal.check(bundle.write_lineage(&lineage).await);
     journal.check(bundle.write_registrations(&work.registrations(&notes)).await);
     close_record(&mut record, &state, &run.plan, &lineage);
+    work.tell_end(&record).await;
     record.warnings.extend(journal.take_warnings());
     journal.log_event(finished(&record)).await;
     // What was committed stands, whatever cannot be written down of it.

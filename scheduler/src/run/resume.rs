@@ -148,6 +148,7 @@ pub(super) async fn resume(
     work.pin_committed(&state).await?;
     let committed = state.stages().values().filter(|stage| stage.receipt().is_some()).count() as u64;
     work.run.journal.log_event(LogKind::RunResumed { host: process::host_name(), committed }).await;
+    work.tell_begin(true);
     drive_to_the_end(scheduler, logged, Arc::new(work), record, signals).await
 }
 
