@@ -314,7 +314,7 @@ impl StageWork for RunWork {
     async fn observe(&self, event: &RunEvent, actions: &[RunAction], state: &RunState) {
         for action in actions {
             if let RunAction::ExecuteStage { stage, .. } = action {
-                self.lineage_events.stage_begins(&self.run, &self.inputs(), stage);
+                self.lineage_events.stage_begins(&self.run, &self.inputs.read(), stage);
             }
         }
         for line in narrate(event, actions, state) {
@@ -332,7 +332,7 @@ impl StageWork for RunWork {
         let lineage = notes.zip(self.run.plan.stage(name));
         let lineage = lineage.map(|(notes, planned)| stage_lineage(&self.run.plan, planned, receipt, notes));
         let record = StageRecord { lineage, ..stage_record(name, stage, notes) };
-        self.lineage_events.stage_ended(&self.run, &self.inputs(), &record);
+        self.lineage_events.stage_ended(&self.run, &self.inputs.read(), &record);
         self.run.journal.check(self.run.journal.bundle().write_stage(&record).await);
     }
 }

@@ -35,9 +35,7 @@ use super::notes::{StageNotes, lineage_inputs};
 use super::query::StageQueryPlan;
 use crate::execute::JobEvidence;
 use crate::plan::decide::{Verdict, decide};
-use crate::plan::{
-    IncrementalContext, Inputs, PlanError, PlannedStage, QueryInputs, column_lineage, executed_inputs,
-};
+use crate::plan::{IncrementalContext, Inputs, PlanError, PlannedStage, QueryInputs, column_lineage, executed_inputs};
 use crate::run::context::RunContext;
 use crate::run::staged::{StagedCommit, StagedQuarantine, StagedWrite};
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use windlass_base::ids::NodeName;
 use windlass_evidence::artifact::{
-    ColumnLineage, ExpectationRecord, LineageInput, OutputRecord, QuarantineRecord, Registration, ReuseVerdict, SourceChange,
-    TouchedRows,
+    ColumnLineage, ExpectationRecord, LineageInput, OutputRecord, QuarantineRecord, Registration, ReuseVerdict,
+    SourceChange, TouchedRows,
 };
 use windlass_project::strategy::Strategy;
 
