@@ -49,6 +49,8 @@ pub struct RunRequest {
     pub asked: SavedRequest,
     /// What the run begins with.
     pub begin: Begin,
+    /// Whether other tools are told of its lineage, if the environment says where to.
+    pub tells_lineage: bool,
 }
 
 /// What a run begins with.
@@ -168,7 +170,7 @@ async fn run_with_leases(
     let identity = RunIdentity { run_id: run_id.clone(), sequence, pipeline };
     let journal = RunJournal::new(bundle, watcher, placeholders(&plan));
     let (sessions, engine) = (Arc::clone(&scheduler.sessions), scheduler.engine.clone());
-    let work = Arc::new(RunWork::new(RunContext { plan, identity, sessions, engine, journal }));
+    let work = Arc::new(RunWork::new(RunContext { plan, identity, sessions, engine, journal }, request.tells_lineage));
     announce(&work.run, &schedule, &record).await;
     work.tell_begin(false);
     let logged =

@@ -144,7 +144,8 @@ pub(super) async fn resume(
     let journal = RunJournal::new(bundle, watcher, placeholders(&plan));
     let identity = RunIdentity { run_id, sequence: record.sequence, pipeline: record.pipeline.clone() };
     let (sessions, engine) = (Arc::clone(&scheduler.sessions), scheduler.engine.clone());
-    let work = RunWork::new(RunContext { plan, identity, sessions, engine, journal }).with_ended(earlier);
+    let work = RunWork::new(RunContext { plan, identity, sessions, engine, journal }, request.tells_lineage);
+    let work = work.with_ended(earlier);
     work.pin_committed(&state).await?;
     let committed = state.stages().values().filter(|stage| stage.receipt().is_some()).count() as u64;
     work.run.journal.log_event(LogKind::RunResumed { host: process::host_name(), committed }).await;

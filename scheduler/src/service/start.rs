@@ -46,6 +46,7 @@ pub(super) async fn start(
         approved,
         asked: asked(&request),
         begin,
+        tells_lineage: true,
     };
     let (metrics, turns) = (Arc::clone(&shared.metrics), shared.turns.clone());
     let kept = submission.clone();

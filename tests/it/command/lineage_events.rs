@@ -195,6 +195,19 @@ fn record_again(shop: &Shop, file: &Path, before: usize) {
 }
 
 #[test]
+fn fixtures_send_nothing() {
+    let shop = Shop::new();
+    shop.write(
+        "tests/clean.yaml",
+        "given:\n  orders: [{ order_id: 1, customer: ada, amount: 20.0, currency: EUR }]\nexpect:\n  orders_clean: [{ order_id: 1 }]\n",
+    );
+    let file = shop.dir().join("events.jsonl");
+    let mut command = shop.windlass(&["test"]);
+    command.env("WINDLASS_OPENLINEAGE_URL", format!("file://{}", file.display())).assert().success();
+    assert!(!file.exists());
+}
+
+#[test]
 fn a_run_succeeds_where_nobody_listens() {
     let shop = Shop::new();
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

@@ -91,9 +91,12 @@ impl Tracer<'_> {
         if let Some((_, found)) = self.working.iter().rev().find(|(working, _)| *working == name) {
             return Ok(found.clone());
         }
-        let mut traced = match self.tables.iter().find(|table| table.as_str() == name) {
-            Some(table) => leaf(table, schema),
-            None => Traced { columns: vec![Origins::new(); schema.fields().len()], rows: Origins::new() },
+        let read = self.tables.iter().chain(self.views).find(|read| read.as_str() == name);
+        let mut traced = match (read, scan.source.get_logical_plan()) {
+            (Some(read), _) => leaf(read, schema),
+            // A view that is seen through.
+            (None, Some(view)) => projected(self.of(&view, None)?, scan.projection.as_deref()),
+            (None, None) => Traced { columns: vec![Origins::new(); schema.fields().len()], rows: Origins::new() },
         };
         let mut rows = Origins::new();
         for filter in &scan.filters {
@@ -214,6 +217,13 @@ fn leaf(name: &NodeName, schema: &DFSchema) -> Traced {
         Origins::from([ColumnOrigin { table: name.clone(), column: field.name().clone(), how }])
     };
     Traced { columns: schema.fields().iter().map(column).collect(), rows: Origins::new() }
+}
+
+/// The columns at these places; all if none are given.
+fn projected(traced: Traced, places: Option<&[usize]>) -> Traced {
+    let Some(places) = places else { return traced };
+    let columns = places.iter().map(|place| traced.column(*place).cloned().unwrap_or_default()).collect();
+    Traced { columns, rows: traced.rows }
 }
 
 /// Whether a part of a plan has this name.

@@ -24,8 +24,9 @@ pub(super) struct LineageEvents {
 }
 
 impl LineageEvents {
-    pub(super) fn of(run: &RunContext) -> Self {
-        let events = Events::from_env();
+    /// As the environment says, or none at all.
+    pub(super) fn of(run: &RunContext, are_sent: bool) -> Self {
+        let events = if are_sent { Events::from_env() } else { Events::none() };
         let run = events.facts(&run.identity.run_id, &run.identity.pipeline);
         Self { events, run, begun: Mutex::default() }
     }

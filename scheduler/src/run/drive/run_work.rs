@@ -46,9 +46,10 @@ pub(in crate::run) struct RunWork {
 }
 
 impl RunWork {
-    pub(in crate::run) fn new(run: RunContext) -> Self {
+    /// The work of a run; other tools are told of its lineage if `tells_lineage`.
+    pub(in crate::run) fn new(run: RunContext, tells_lineage: bool) -> Self {
         let inputs = RwLock::new(run.plan.inputs.clone());
-        let lineage_events = LineageEvents::of(&run);
+        let lineage_events = LineageEvents::of(&run, tells_lineage);
         Self { run, inputs, ended: BTreeMap::new(), lineage_events }
     }
 
