@@ -1,5 +1,9 @@
 //! The main entry point: an embedded or a remote Windlass.
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use windlass_api::FILES_MISSING;
+use windlass_base::error::Coded;
 use windlass_base::ids::RunId;
 use windlass_evidence::artifact::{CleanRecord, PlannedRun};
 pub use windlass_evidence::artifact::{CursorReset, CursorStatus, NewMark, PinStatus, TableStatus, VersionMark};
@@ -74,20 +78,21 @@ impl Windlass {
         match &self.backend {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => embedded.plan(project, options).await,
-            Backend::Remote(remote) => remote.plan(project, options).await,
+            Backend::Remote(remote) => with_files(|| remote.plan(project, options).boxed()).await,
         }
     }
 
-    /// Starts a run. On a cluster this returns when the scheduler has planned and accepted it.
+    /// Starts a run. On a cluster this returns when the scheduler has planned and accepted it, or lets it wait for others
+    /// ([`RunHandle::queued`]).
     ///
     /// # Errors
     /// [`ClientError::Project`] if a parameter is wrong; on a cluster also anything that prevents the run from
-    /// starting, which an embedded Windlass reports in [`RunHandle::wait`].
+    /// starting, which an embedded Windlass reports in [`RunHandle::wait`]; so does a cluster if the run has waited.
     pub async fn run(&self, project: &Project, options: &RunOptions) -> Result<RunHandle, ClientError> {
         match &self.backend {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => embedded.run(project, options),
-            Backend::Remote(remote) => remote.run(project, options).await,
+            Backend::Remote(remote) => with_files(|| remote.run(project, options).boxed()).await,
         }
     }
 
@@ -104,7 +109,7 @@ impl Windlass {
         match &self.backend {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => embedded.query(project, sql, options).await,
-            Backend::Remote(remote) => remote.query(project, sql, options).await,
+            Backend::Remote(remote) => with_files(|| remote.query(project, sql, options).boxed()).await,
         }
     }
 
@@ -128,7 +133,7 @@ impl Windlass {
         match &self.backend {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => embedded.tables(project).await,
-            Backend::Remote(remote) => remote.tables(project).await,
+            Backend::Remote(remote) => with_files(|| remote.tables(project).boxed()).await,
         }
     }
 
@@ -140,7 +145,7 @@ impl Windlass {
         match &self.backend {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => embedded.cursors(project).await,
-            Backend::Remote(remote) => remote.cursors(project).await,
+            Backend::Remote(remote) => with_files(|| remote.cursors(project).boxed()).await,
         }
     }
 
@@ -153,7 +158,7 @@ impl Windlass {
         match &self.backend {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => embedded.reset_cursor(project, reset).await,
-            Backend::Remote(remote) => remote.reset_cursor(project, reset).await,
+            Backend::Remote(remote) => with_files(|| remote.reset_cursor(project, reset).boxed()).await,
         }
     }
 
@@ -179,7 +184,7 @@ impl Windlass {
         match &self.backend {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => embedded.maintain(project, options),
-            Backend::Remote(remote) => remote.maintain(project, options).await,
+            Backend::Remote(remote) => with_files(|| remote.maintain(project, options).boxed()).await,
         }
     }
 
@@ -203,7 +208,7 @@ impl Windlass {
         match &self.backend {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => embedded.set_mark(project, mark).await,
-            Backend::Remote(remote) => remote.set_mark(project, mark).await,
+            Backend::Remote(remote) => with_files(|| remote.set_mark(project, mark).boxed()).await,
         }
     }
 
@@ -219,8 +224,8 @@ impl Windlass {
         }
     }
 
-    /// Stops a run on a cluster and waits until it has stopped: after that no task of it is launched and nothing is
-    /// committed. Returns its final status, which differs from `cancelled` if it ended first.
+    /// Stops a run on a cluster, or takes it out of the queue, and waits until it has stopped: after that no task of it is
+    /// launched and nothing is committed. Returns its final status, which differs from `cancelled` if it ended first.
     ///
     /// # Errors
     /// [`ClientError::OwnRun`] if this is embedded: then a run is stopped through its [`RunHandle`].
@@ -243,7 +248,7 @@ impl Windlass {
         match &self.backend {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => embedded.clean(project, options).await,
-            Backend::Remote(remote) => remote.clean(project, options).await,
+            Backend::Remote(remote) => with_files(|| remote.clean(project, options).boxed()).await,
         }
     }
 
@@ -254,5 +259,14 @@ impl Windlass {
             Backend::Embedded(embedded) => embedded.stop().await,
             Backend::Remote(_) => {}
         }
+    }
+}
+
+/// Asks a cluster something about a project, and once more if the scheduler has lost the project's files meanwhile: it was
+/// started anew between their arrival and the question.
+async fn with_files<'a, T>(ask: impl Fn() -> BoxFuture<'a, Result<T, ClientError>>) -> Result<T, ClientError> {
+    match ask().await {
+        Err(error) if error.code() == FILES_MISSING => ask().await,
+        answer => answer,
     }
 }

@@ -1,7 +1,6 @@
 //! The calls of `windlass.v1`, each in a few lines: what they take apart and put together is in the other files.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::{BoxStream, StreamExt};
@@ -10,7 +9,7 @@ use windlass_api::v1::windlass_service_server::WindlassService;
 use windlass_api::v1::*;
 use windlass_api::{API_VERSION, cursor_to_wire};
 use windlass_base::ids::{NodeName, RunId, TableVersion};
-use windlass_evidence::artifact::CursorReset;
+use windlass_evidence::artifact::{CursorReset, RunStatus};
 
 use super::bundle::{bundle_of, part, run_ids};
 use super::clean::clean_home;
@@ -19,7 +18,6 @@ use super::project::{Submitted, home_of_scope};
 use super::server::Shared;
 use super::{maintenance, start, tables, watch};
 use crate::plan::plan_run;
-use crate::run::Begin;
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -38,14 +36,12 @@ impl Api {
     }
 
     async fn submit(&self, request: SubmitRunRequest) -> Result<SubmitRunResponse, ServiceError> {
-        let begin = match (request.resume, request.retry_of.as_str()) {
-            (true, _) => Begin::WhereItEnded { patience: Duration::ZERO },
-            (false, "") => Begin::Anew,
-            (false, earlier) => Begin::RetryOf(run_id(earlier)?),
-        };
-        let live = start::start(&self.shared, request, begin).await?;
-        if let Err(error) = live.begun().await {
-            self.shared.runs.forget(&live.run_id);
+        let live = start::submit(&self.shared, request).await?;
+        let position = live.position();
+        if position.is_none()
+            && let Err(error) = live.begun().await
+        {
+            self.shared.runs.forget_ended(&live.run_id);
             return Err(ServiceError::Ended(error));
         }
         let home = live.home.root().clone();
@@ -53,6 +49,8 @@ impl Api {
             bundle: home.join("runs").join(live.run_id.as_str()).to_string(),
             scope: Some(Scope { pipeline: live.pipeline.to_string(), home: home.url().to_string() }),
             run_id: live.run_id.to_string(),
+            queued: position.is_some(),
+            queue_position: position.unwrap_or_default(),
         })
     }
 
@@ -66,6 +64,10 @@ impl Api {
 
     async fn cancel(&self, request: CancelRunRequest) -> Result<CancelRunResponse, ServiceError> {
         let run_id = run_id(&request.run_id)?;
+        if let Some(queued) = self.shared.runs.leave_queue(&run_id) {
+            start::cancel_queued(&self.shared, queued).await;
+            return Ok(CancelRunResponse { status: RunStatus::Cancelled.as_str().to_owned() });
+        }
         let Some(run) = self.shared.runs.get(&run_id) else { return Err(ServiceError::NotLive { run_id }) };
         run.cancel();
         match run.end().await.as_deref() {
@@ -79,12 +81,26 @@ impl Api {
         let home = home_of_scope(&self.shared.config, request.scope)?;
         let bundles = bundle_of(&self.shared, &home)?;
         let live = self.shared.runs.active();
-        let mut ids = run_ids(&bundles).await?;
+        let recorded = run_ids(&bundles).await?;
+        let queued = self.shared.runs.queued();
+        let waiting = queued.iter().filter(|run| run.home == home && !recorded.contains(&run.run_id));
+        let waiting = waiting.map(|run| RunEntry {
+            run_id: run.run_id.to_string(),
+            live: false,
+            queue_position: run.position(),
+            target: run.target.clone(),
+        });
+        let mut runs: Vec<RunEntry> = waiting.collect();
+        runs.extend(recorded.iter().map(|id| RunEntry {
+            run_id: id.to_string(),
+            live: live.iter().any(|run| run.run_id == *id),
+            ..RunEntry::default()
+        }));
+        runs.sort_unstable_by(|a, b| b.run_id.cmp(&a.run_id));
         if request.limit > 0 {
-            ids.truncate(request.limit as usize);
+            runs.truncate(request.limit as usize);
         }
-        let entry = |id: RunId| RunEntry { live: live.iter().any(|run| run.run_id == id), run_id: id.to_string() };
-        Ok(ListRunsResponse { runs: ids.into_iter().map(entry).collect() })
+        Ok(ListRunsResponse { runs })
     }
 }
 
@@ -106,6 +122,7 @@ impl WindlassService for Api {
             vcores: count(capacity.vcores),
             active_runs: count(shared.runs.active().len()),
             home: shared.config.home.url().to_string(),
+            queued_runs: count(shared.runs.queued_count()),
         }))
     }
 

@@ -10,26 +10,26 @@ use windlass_evidence::artifact::RunLayout;
 use windlass_evidence::bundle::{BundleFiles, RecordError, complete_lines};
 
 use super::error::ServiceError;
-use super::live_run::LiveRun;
+use super::live_run::{LiveRun, Progress};
 use crate::record::BundleStore;
 
 type Lines = BoxStream<'static, Result<v1::RunEvent, Status>>;
 
-/// The lines from the one numbered `from` on, as they are written, until the run ends. If it could not be carried on,
-/// the last item is that error.
+/// The lines from the one numbered `from` on, as they are written, until the run ends; before them, while the run waits, its
+/// place in the queue. If it could not begin or be carried on, the last item is that error.
 pub(super) fn live(run: Arc<LiveRun>, from: u64) -> Lines {
     let progress = run.progress();
-    let batches = stream::try_unfold((run, progress, from, false), |(run, mut progress, from, done)| async move {
-        if done {
-            return Ok(None);
-        }
+    let batches = stream::try_unfold((run, progress, from, None), |(run, mut progress, from, told)| async move {
         loop {
             // Looked at before the lines are taken: what comes after is seen the next time round.
-            let ended = progress.borrow_and_update().ended.clone();
+            let Progress { position, ended, .. } = progress.borrow_and_update().clone();
+            if position.is_some() && position != told {
+                return Ok(Some((vec![in_queue(from, position)], (run, progress, from, position))));
+            }
             let lines = run.lines_from(from);
             if let Some(last) = lines.last() {
                 let next = last.seq + 1;
-                return Ok(Some((lines, (run, progress, next, false))));
+                return Ok(Some((lines, (run, progress, next, told))));
             }
             if let Some((ending, _)) = ended {
                 return match &*ending {
@@ -45,6 +45,11 @@ pub(super) fn live(run: Arc<LiveRun>, from: u64) -> Lines {
     batches.map_ok(|lines| stream::iter(lines.into_iter().map(Ok))).try_flatten().boxed()
 }
 
+/// The place of a run in the queue, as an item among the lines.
+fn in_queue(seq: u64, queue_position: Option<u32>) -> v1::RunEvent {
+    v1::RunEvent { seq, json: String::new(), queue_position }
+}
+
 /// The lines that the bundle of a run holds, from the one numbered `from` on.
 pub(super) async fn ended(bundles: &BundleStore, run_id: RunId, from: u64) -> Result<Lines, ServiceError> {
     let layout = RunLayout::new(run_id.clone());
@@ -52,7 +57,8 @@ pub(super) async fn ended(bundles: &BundleStore, run_id: RunId, from: u64) -> Re
     let lines = complete_lines(&content).split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let events: Vec<v1::RunEvent> = lines
         .enumerate()
-        .map(|(seq, line)| v1::RunEvent { seq: seq as u64, json: String::from_utf8_lossy(line).into_owned() })
+        .map(|(seq, line)| (seq as u64, String::from_utf8_lossy(line).into_owned()))
+        .map(|(seq, json)| v1::RunEvent { seq, json, queue_position: None })
         .filter(|event| event.seq >= from)
         .collect();
     Ok(stream::iter(events.into_iter().map(Ok)).boxed())

@@ -11,7 +11,7 @@ mod project;
 mod status;
 mod values;
 
-pub use project::{TransferError, assemble, check_path, digest, manifest};
+pub use project::{FILES_MISSING, TransferError, assemble, check_path, digest, manifest};
 pub use status::{DecodedStatus, decode_status, status, status_of_moved, status_of_problems};
 pub use values::{cursor_from_wire, cursor_to_wire, refresh_from_wire, refresh_to_wire};
 

@@ -35,6 +35,7 @@ const COMMANDS: [&[&str]; 24] = [
     &["explain", "latest", "orders_clean"],
     &["query", "SELECT * FROM totals_of_each_customer"],
     &["query", "SELECT * FROM orders_clean__quarantine", "--as-of-run", "latest"],
+    &["query", "SELECT r.status, s.stage FROM windlass.runs AS r JOIN windlass.stages AS s USING (run_id)"],
 ];
 
 /// Every file and folder, with what changes when it is written.
