@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use super::shop::{ORDERS, Shop, text};
 
 /// Everything that looks at a project and its home.
-const COMMANDS: [&[&str]; 24] = [
+const COMMANDS: [&[&str]; 25] = [
     &["check"],
     &["ls"],
     &["registry", "--lineage"],
