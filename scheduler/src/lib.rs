@@ -16,6 +16,7 @@ pub mod export;
 pub mod home;
 pub mod maintain;
 pub mod metrics;
+mod openlineage;
 pub mod plan;
 mod planning;
 pub mod query;
