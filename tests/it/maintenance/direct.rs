@@ -107,7 +107,15 @@ impl Direct {
     pub(super) fn start(&self, project: &Project) -> JoinHandle<Result<RunRecord, RunError>> {
         let plan = self.request(project);
         let (asked, begin) = Default::default();
-        let request = RunRequest { plan, fail_fast: None, max_parallel: None, approved: None, asked, begin };
+        let request = RunRequest {
+            plan,
+            fail_fast: None,
+            max_parallel: None,
+            approved: None,
+            asked,
+            begin,
+            tells_lineage: false,
+        };
         let scheduler = Arc::clone(&self.scheduler);
         tokio::spawn(async move {
             run_pipeline(&scheduler, request, mpsc::unbounded_channel().0, CancellationToken::new()).await

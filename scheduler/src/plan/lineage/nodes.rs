@@ -168,7 +168,7 @@ impl Tracer<'_> {
             self.add(on_right, ColumnUse::Join, &right_scope, &mut rows)?;
         }
         // What a scope does not have is left out.
-        for filter in &join.filter {
+        if let Some(filter) = &join.filter {
             self.add(filter, ColumnUse::Join, &left_scope, &mut rows)?;
             self.add(filter, ColumnUse::Join, &right_scope, &mut rows)?;
         }
