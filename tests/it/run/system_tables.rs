@@ -198,7 +198,7 @@ async fn every_record_of_the_bundles_is_a_row() {
     }
     // The numbers are those of the records.
     let operators = "SELECT count(*) FROM windlass.operators \
-                     WHERE output_rows IS NOT DISTINCT FROM metrics['output_rows'] AND cardinality(metrics) > 0";
+                     WHERE (output_rows IS NOT DISTINCT FROM metrics['output_rows']) AND cardinality(metrics) > 0";
     assert!(lab.number(operators).await > 0);
     let turns = "SELECT count(*) FROM windlass.maintenance WHERE ended_at >= started_at AND table_name = 'paid' \
                  AND version_before > 0 AND reason IS NOT NULL";
