@@ -1,5 +1,6 @@
 //! The calls of `windlass.v1`, each in a few lines: what they take apart and put together is in the other files.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use super::clean::clean_home;
 use super::error::{ServiceError, bad_request};
 use super::project::{Submitted, home_of_scope};
 use super::server::Shared;
-use super::{maintenance, start, tables, watch};
+use super::{maintenance, start, submission, tables, watch};
 use crate::plan::plan_run;
 use crate::run::Begin;
 
@@ -34,10 +35,12 @@ impl Api {
     }
 
     async fn open(&self, project: Option<Project>) -> Result<Submitted, ServiceError> {
+        self.shared.check_leads()?;
         Submitted::open(&self.shared, project).await
     }
 
     async fn submit(&self, request: SubmitRunRequest) -> Result<SubmitRunResponse, ServiceError> {
+        self.shared.check_leads()?;
         let begin = match (request.resume, request.retry_of.as_str()) {
             (true, _) => Begin::WhereItEnded { patience: Duration::ZERO },
             (false, "") => Begin::Anew,
@@ -46,6 +49,7 @@ impl Api {
         let live = start::start(&self.shared, request, begin).await?;
         if let Err(error) = live.begun().await {
             self.shared.runs.forget(&live.run_id);
+            self.shared.check_leads()?;
             return Err(ServiceError::Ended(error));
         }
         let home = live.home.root().clone();
@@ -65,12 +69,16 @@ impl Api {
     }
 
     async fn cancel(&self, request: CancelRunRequest) -> Result<CancelRunResponse, ServiceError> {
+        self.shared.check_leads()?;
         let run_id = run_id(&request.run_id)?;
         let Some(run) = self.shared.runs.get(&run_id) else { return Err(ServiceError::NotLive { run_id }) };
         run.cancel();
         match run.end().await.as_deref() {
             Some(Ok(record)) => Ok(CancelRunResponse { status: record.status.as_str().to_owned() }),
-            Some(Err(error)) => Err(ServiceError::Ended(Arc::clone(error))),
+            Some(Err(error)) => {
+                self.shared.check_leads()?;
+                Err(ServiceError::Ended(Arc::clone(error)))
+            }
             None => Err(ServiceError::NotLive { run_id }),
         }
     }
@@ -78,12 +86,15 @@ impl Api {
     async fn list(&self, request: ListRunsRequest) -> Result<ListRunsResponse, ServiceError> {
         let home = home_of_scope(&self.shared.config, request.scope)?;
         let bundles = bundle_of(&self.shared, &home)?;
-        let live = self.shared.runs.active();
+        let live: BTreeSet<RunId> = match self.shared.check_leads() {
+            Ok(()) => self.shared.runs.active().iter().map(|run| run.run_id.clone()).collect(),
+            Err(_) => submission::kept(&self.shared).await?,
+        };
         let mut ids = run_ids(&bundles).await?;
         if request.limit > 0 {
             ids.truncate(request.limit as usize);
         }
-        let entry = |id: RunId| RunEntry { live: live.iter().any(|run| run.run_id == id), run_id: id.to_string() };
+        let entry = |id: RunId| RunEntry { live: live.contains(&id), run_id: id.to_string() };
         Ok(ListRunsResponse { runs: ids.into_iter().map(entry).collect() })
     }
 }
@@ -110,11 +121,13 @@ impl WindlassService for Api {
     }
 
     async fn find_missing_files(&self, request: Request<FindMissingFilesRequest>) -> Answer<FindMissingFilesResponse> {
+        self.shared.check_leads()?;
         let digests = self.shared.files.missing(&request.into_inner().files);
         Ok(Response::new(FindMissingFilesResponse { digests }))
     }
 
     async fn put_files(&self, request: Request<Streaming<PutFilesRequest>>) -> Answer<PutFilesResponse> {
+        self.shared.check_leads()?;
         let mut puts = request.into_inner();
         let (mut files, mut bytes) = (0, 0);
         while let Some(put) = puts.message().await? {
@@ -144,10 +157,16 @@ impl WindlassService for Api {
         let request = request.into_inner();
         let run_id = run_id(&request.run_id)?;
         let lines = match self.shared.runs.get(&run_id) {
-            Some(run) => watch::live(run, request.from_seq),
+            Some(run) => watch::live(Arc::clone(&self.shared), run, request.from_seq),
             None => {
                 let home = home_of_scope(&self.shared.config, request.scope)?;
-                watch::ended(&bundle_of(&self.shared, &home)?, run_id, request.from_seq).await?
+                let bundles = bundle_of(&self.shared, &home)?;
+                let leads = self.shared.check_leads();
+                if leads.is_err() && !watch::is_over(&bundles, &run_id).await? {
+                    // The leader may drive it.
+                    leads?;
+                }
+                watch::ended(&bundles, run_id, request.from_seq).await?
             }
         };
         Ok(Response::new(lines))
@@ -179,6 +198,7 @@ impl WindlassService for Api {
     }
 
     async fn list_pins(&self, request: Request<ListPinsRequest>) -> Answer<ListPinsResponse> {
+        self.shared.check_leads()?;
         let pipeline = request.into_inner().pipeline;
         let runs = self.shared.runs.active();
         let wanted = runs.iter().filter(|run| pipeline.is_empty() || run.pipeline.as_str() == pipeline);
@@ -216,6 +236,7 @@ impl WindlassService for Api {
     }
 
     async fn list_marks(&self, request: Request<ListMarksRequest>) -> Answer<ListMarksResponse> {
+        self.shared.check_leads()?;
         let home = home_of_scope(&self.shared.config, request.into_inner().scope)?;
         let marks = maintenance::marks(&self.shared.scheduler, &home).await?;
         Ok(Response::new(ListMarksResponse { marks }))
@@ -229,6 +250,7 @@ impl WindlassService for Api {
     }
 
     async fn release_mark(&self, request: Request<ReleaseMarkRequest>) -> Answer<ReleaseMarkResponse> {
+        self.shared.check_leads()?;
         let request = request.into_inner();
         let home = home_of_scope(&self.shared.config, request.scope)?;
         let mark = maintenance::release(&self.shared.scheduler, &home, &request.name).await?;

@@ -79,6 +79,12 @@ pub enum ServiceError {
     /// The scheduler is going away.
     #[error("the scheduler is shutting down and starts no more runs")]
     Draining,
+    /// Another scheduler leads, or none yet.
+    #[error("this scheduler stands by: {}", who_leads(leader.as_deref()))]
+    Standby {
+        /// The URL of the leader's API, if it is known.
+        leader: Option<String>,
+    },
     /// As many runs as are allowed are under way.
     #[error("this scheduler runs at most {} at a time, and is busy with as many", counted(*.active, "run"))]
     TooManyRuns {
@@ -91,6 +97,10 @@ pub enum ServiceError {
         /// The run.
         run_id: RunId,
     },
+}
+
+fn who_leads(leader: Option<&str>) -> String {
+    leader.map_or_else(|| "none leads at the moment".to_owned(), |leader| format!("{leader} leads"))
 }
 
 impl ServiceError {
@@ -157,6 +167,10 @@ coded! {
         Draining => "WL0806" retry, "submit again when the scheduler is back";
         TooManyRuns => "WL0807" retry, "submit again when one has ended, or raise `max-runs` of the scheduler";
         NotLive => "WL0808", "`windlass runs list` shows the runs that exist; a run that has ended cannot be stopped";
+        Standby { leader } => "WL0810" retry, match leader {
+            Some(leader) => format!("ask {leader}, or name all schedulers: `--cluster URL,URL`"),
+            None => "ask again in a few seconds, or name all schedulers: `--cluster URL,URL`".to_owned(),
+        };
         Bind => "WL0809", "check that the address belongs to this machine and the port is free";
     }
 }
@@ -165,6 +179,9 @@ impl From<ServiceError> for Status {
     fn from(error: ServiceError) -> Self {
         if let Some(RunError::PlanMoved(moved)) = error.run_error() {
             return proto::status_of_moved(moved);
+        }
+        if let ServiceError::Standby { leader } = &error {
+            return proto::status_of_standby(&error, leader.as_deref());
         }
         match error.problems() {
             Some(problems) => proto::status_of_problems(problems),

@@ -60,6 +60,17 @@ pub(super) struct Shared {
     pub(super) turns: Turns,
 }
 
+impl Shared {
+    /// Whether this scheduler leads; otherwise it says who does.
+    pub(super) fn check_leads(&self) -> Result<(), ServiceError> {
+        let leadership = &self.scheduler.leadership;
+        match leadership.leads() {
+            true => Ok(()),
+            false => Err(ServiceError::Standby { leader: leadership.leader().map(|leader| leader.api) }),
+        }
+    }
+}
+
 /// The API, listening.
 pub struct ApiServer {
     address: SocketAddr,
@@ -69,7 +80,8 @@ pub struct ApiServer {
 }
 
 impl ApiServer {
-    /// Starts the service; it listens when this returns. Runs are driven on the current runtime.
+    /// Starts the service; it listens when this returns. Runs are driven on the current runtime. Where several schedulers
+    /// share the state, it refuses what the leader does until [`ApiServer::take_up`].
     ///
     /// # Errors
     /// [`ServiceError::Bind`].
@@ -86,8 +98,10 @@ impl ApiServer {
         let (files, turns) = (FileCache::new(room), Turns::new(Arc::clone(&metrics)));
         let shared = Arc::new(Shared { config, scheduler, metrics, files, runs, turns });
         let stop = CancellationToken::new();
-        // Before anyone can ask for them.
-        start::take_up(&shared).await;
+        if shared.scheduler.leadership.leads() {
+            // Before anyone can ask for them.
+            start::take_up(&shared).await;
+        }
         let serving = tokio::spawn(serve(listener, Arc::clone(&shared), stop.clone()));
         Ok(Self { address, shared, stop, serving })
     }
@@ -95,6 +109,12 @@ impl ApiServer {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Takes up the runs that the leader before has not ended, and accepts work from then on.
+    pub(crate) async fn take_up(&self) {
+        start::take_up(&self.shared).await;
+        self.shared.scheduler.leadership.open();
     }
 
     /// How many runs are under way.

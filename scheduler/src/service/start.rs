@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use windlass_api::v1::SubmitRunRequest;
-use windlass_base::error::full_message;
+use windlass_base::error::{Coded, full_message};
 use windlass_evidence::artifact::SavedPlan;
 
 use super::api::run_id;
@@ -16,7 +16,7 @@ use super::submission::{Submission, asked, unfinished};
 use crate::run::{Begin, RunRequest};
 
 /// How long the leases of a scheduler that is gone are waited for: longer than they last.
-const PATIENCE: Duration = Duration::from_secs(45);
+const PATIENCE: Duration = Duration::from_secs(75);
 
 /// Starts a run, which is kept until it has ended. The same submission sent twice is one run.
 pub(super) async fn start(
@@ -32,7 +32,8 @@ pub(super) async fn start(
         "" => None,
         text => Some(SavedPlan::read(text).map_err(ServiceError::from)?),
     };
-    let submission = Submission::of(shared, &run_id)?;
+    let mut submission = Submission::of(shared, &run_id)?;
+    let is_taken_up = matches!(begin, Begin::WhereItEnded { patience } if !patience.is_zero());
     if matches!(begin, Begin::WhereItEnded { .. }) {
         shared.runs.forget_ended(&run_id);
     }
@@ -52,7 +53,8 @@ pub(super) async fn start(
     let live = shared
         .runs
         .start(&run_id, || LiveRun::start(Start { scheduler, request: run, metrics, turns, submission: kept }));
-    if live.is_err() {
+    // One that was begun elsewhere is for the scheduler that leads next.
+    if live.is_err() && !is_taken_up {
         submission.forget().await;
     }
     live
@@ -69,7 +71,9 @@ pub(super) async fn take_up(shared: &Arc<Shared>) {
         tracing::info!(run, "taking up a run that the scheduler before has not ended");
         if let Err(error) = start(shared, request, Begin::WhereItEnded { patience: PATIENCE }).await {
             tracing::error!(run, "a run cannot be taken up: {}", full_message(&error));
-            submission.forget().await;
+            if !error.is_retryable() {
+                submission.forget().await;
+            }
         }
     }
 }

@@ -1,11 +1,12 @@
-//! What was submitted, kept until its run has ended, so that a scheduler which is started anew takes the run up.
+//! What was submitted, kept until its run has ended, so that a scheduler which is started anew, or leads from now on, takes
+//! the run up. It is kept anew with that: a scheduler that drove the run before does not forget it any more.
 //!
 //! ```text
 //! state store  runs/<run>/submission        the request, its files by their digests
 //! home         .submissions/<run>.json      the files
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -21,7 +22,7 @@ use windlass_evidence::bundle::RecordError;
 use super::error::{ServiceError, bad_request};
 use super::server::Shared;
 use crate::run::RunError;
-use crate::state::{StateError, StateStore};
+use crate::state::{DeleteOutcome, PutOutcome, Revision, StateError, StateStore};
 
 /// The keys of all runs.
 const RUNS: &str = "runs/";
@@ -37,6 +38,8 @@ pub(super) struct Submission {
     objects: Arc<dyn ObjectStore>,
     file: Path,
     run: RunId,
+    /// That of the key as this process put or read it.
+    revision: Option<Revision>,
 }
 
 impl Submission {
@@ -45,11 +48,11 @@ impl Submission {
         let file = shared.config.home.join(FOLDER).join(&format!("{run}.json"));
         let objects = shared.scheduler.sessions.stores().store(&file).map_err(RecordError::from)?;
         let path = file.path().map_err(RecordError::from)?;
-        Ok(Self { state: Arc::clone(&shared.scheduler.state), objects, file: path, run: run.clone() })
+        Ok(Self { state: Arc::clone(&shared.scheduler.state), objects, file: path, run: run.clone(), revision: None })
     }
 
     /// Keeps a request, whose files are here.
-    pub(super) async fn keep(&self, shared: &Shared, request: &v1::SubmitRunRequest) -> Result<(), ServiceError> {
+    pub(super) async fn keep(&mut self, shared: &Shared, request: &v1::SubmitRunRequest) -> Result<(), ServiceError> {
         let listed = request.project.as_ref().map(|project| project.files.as_slice()).unwrap_or_default();
         let contents = shared.files.contents(listed);
         let texts: BTreeMap<&str, std::borrow::Cow<'_, str>> =
@@ -59,14 +62,19 @@ impl Submission {
         let (key, value) = (key_of(&self.run), Bytes::from(request.encode_to_vec()));
         let current = self.state.get(&key).await.map_err(of_state)?.map(|current| current.revision);
         // Whoever was quicker has put the same: a run is one submission.
-        self.state.compare_and_put(&key, current, value).await.map_err(of_state)?;
+        let put = self.state.compare_and_put(&key, current, value).await.map_err(of_state)?;
+        self.revision = match put {
+            PutOutcome::Put(revision) => Some(revision),
+            PutOutcome::Moved(moved) => moved.map(|moved| moved.revision),
+        };
         Ok(())
     }
 
     /// The request, with its files put where those of submissions are.
-    async fn read(&self, shared: &Shared) -> Result<v1::SubmitRunRequest, ServiceError> {
+    async fn read(&mut self, shared: &Shared) -> Result<v1::SubmitRunRequest, ServiceError> {
         let kept = self.state.get(&key_of(&self.run)).await.map_err(of_state)?;
         let kept = kept.ok_or_else(|| bad_request("its submission is gone"))?;
+        self.revision = Some(kept.revision);
         let request = v1::SubmitRunRequest::decode(kept.value).map_err(|error| bad_request(error.to_string()))?;
         let got = self.objects.get(&self.file).await.map_err(|source| self.failed(source))?;
         let json = got.bytes().await.map_err(|source| self.failed(source))?;
@@ -78,17 +86,20 @@ impl Submission {
         Ok(request)
     }
 
-    /// Forgets it: the run has ended, or was never begun.
+    /// Forgets it: the run has ended, or was never begun. Not if another process has taken the run up.
     pub(super) async fn forget(&self) {
         let key = key_of(&self.run);
         let removed = async {
-            if let Some(kept) = self.state.get(&key).await? {
-                self.state.compare_and_delete(&key, kept.revision).await?;
-            }
-            Ok::<_, StateError>(())
+            let Some(revision) = self.revision else { return Ok(false) };
+            let deleted = self.state.compare_and_delete(&key, revision).await?;
+            Ok::<_, StateError>(matches!(deleted, DeleteOutcome::Deleted | DeleteOutcome::Moved(None)))
         };
-        if let Err(error) = removed.await {
-            tracing::warn!(run = %self.run, "the submission of a run cannot be forgotten: {}", full_message(&error));
+        match removed.await {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => {
+                tracing::warn!(run = %self.run, "the submission of a run cannot be forgotten: {}", full_message(&error));
+            }
         }
         match self.objects.delete(&self.file).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
@@ -111,7 +122,7 @@ pub(super) async fn unfinished(shared: &Shared) -> Result<Vec<(Submission, v1::S
     let mut found = Vec::new();
     for entry in entries {
         let Some(run) = entry.key.strip_prefix(RUNS).and_then(|key| key.strip_suffix(SUBMISSION)) else { continue };
-        let submission = Submission::of(shared, &RunId::from(run))?;
+        let mut submission = Submission::of(shared, &RunId::from(run))?;
         match submission.read(shared).await {
             Ok(request) => found.push((submission, request)),
             Err(error) if error.is_retryable() => return Err(error),
@@ -122,6 +133,13 @@ pub(super) async fn unfinished(shared: &Shared) -> Result<Vec<(Submission, v1::S
         }
     }
     Ok(found)
+}
+
+/// The runs of which submissions are kept: they are under way, here or in the scheduler that leads.
+pub(super) async fn kept(shared: &Shared) -> Result<BTreeSet<RunId>, ServiceError> {
+    let entries = shared.scheduler.state.list(RUNS).await.map_err(of_state)?;
+    let runs = entries.iter().filter_map(|entry| entry.key.strip_prefix(RUNS)?.strip_suffix(SUBMISSION));
+    Ok(runs.map(RunId::from).collect())
 }
 
 /// What a submission asks for, as the bundle keeps it.
