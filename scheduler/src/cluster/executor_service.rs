@@ -35,9 +35,9 @@ impl ExecutorService {
         Self { inner, leadership }
     }
 
-    /// Whether executors may join: no other scheduler can lead now.
-    fn check_sure(&self) -> Result<(), Status> {
-        if self.leadership.is_sure() { Ok(()) } else { Err(standby()) }
+    /// Whether executors may join.
+    fn check_leads(&self) -> Result<(), Status> {
+        if self.leadership.leads() { Ok(()) } else { Err(standby()) }
     }
 }
 
@@ -72,7 +72,7 @@ impl SchedulerGrpc for ExecutorService {
 
     async fn register_executor(&self, request: Request<RegisterExecutorParams>) -> Answer<RegisterExecutorResult> {
         check_registration(request.get_ref().metadata.as_ref())?;
-        self.check_sure()?;
+        self.check_leads()?;
         self.inner.register_executor(request).await
     }
 
@@ -106,7 +106,7 @@ impl SchedulerGrpc for ExecutorService {
 
     /// Tasks are not fetched here but sent. Executors call this to find out who leads.
     async fn poll_work(&self, _: Request<PollWorkParams>) -> Answer<PollWorkResult> {
-        self.check_sure()?;
+        self.check_leads()?;
         not_here()
     }
 

@@ -87,7 +87,8 @@ impl Leadership {
     }
 
     /// Whether no other process can lead at this moment.
-    pub(crate) fn is_sure(&self) -> bool {
+    #[cfg(test)]
+    pub(super) fn is_sure(&self) -> bool {
         self.role_is(Role::is_sure)
     }
 
