@@ -13,7 +13,7 @@ use windlass_evidence::bundle::BundleReader;
 use windlass_project::spec::ProjectFiles;
 
 use super::bundle::RemoteBundles;
-use super::connection::{Connection, Retry, is_lost};
+use super::connection::{Connection, Retry};
 use crate::error::ClientError;
 
 /// Follows one run.
@@ -35,16 +35,13 @@ impl Follower {
             let before = next;
             match self.read_lines(&mut next).await {
                 Ok(()) => break Ok(()),
-                Err(Broken::Status(status)) if is_lost(&status) => {
+                Err(Broken::Status(status)) => {
                     if next > before {
                         retry = Retry::new(self.connection.reconnect_timeout());
                     }
-                    if !retry.pause().await {
+                    if !self.connection.recovers(&status, &mut retry).await {
                         break Err(self.connection.to_client_error(status, &ProjectFiles::new()));
                     }
-                }
-                Err(Broken::Status(status)) => {
-                    break Err(self.connection.to_client_error(status, &ProjectFiles::new()));
                 }
                 Err(Broken::Line(error)) => {
                     break Err(self.connection.unreadable_answer("a line of the run's log", &error));
