@@ -1,5 +1,8 @@
 //! The main entry point: an embedded or a remote Windlass.
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use windlass_base::error::Coded;
 use windlass_base::ids::RunId;
 use windlass_evidence::artifact::{CleanRecord, PlannedRun};
 pub use windlass_evidence::artifact::{CursorReset, CursorStatus, NewMark, PinStatus, TableStatus, VersionMark};
@@ -14,6 +17,9 @@ use crate::query_result::QueryResult;
 use crate::remote::{ConnectOptions, Remote};
 use crate::run::{QueryOptions, RunHandle, RunOptions};
 use crate::runs::Runs;
+
+/// The code with which a scheduler refuses a project whose files it does not have.
+const FILES_MISSING: &str = "WL0803";
 
 /// Windlass: a scheduler and an executor in this process, or a remote cluster.
 pub struct Windlass {
@@ -74,7 +80,7 @@ impl Windlass {
         match &self.backend {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => embedded.plan(project, options).await,
-            Backend::Remote(remote) => remote.plan(project, options).await,
+            Backend::Remote(remote) => with_files(|| remote.plan(project, options).boxed()).await,
         }
     }
 
@@ -87,7 +93,7 @@ impl Windlass {
         match &self.backend {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => embedded.run(project, options),
-            Backend::Remote(remote) => remote.run(project, options).await,
+            Backend::Remote(remote) => with_files(|| remote.run(project, options).boxed()).await,
         }
     }
 
@@ -104,7 +110,7 @@ impl Windlass {
         match &self.backend {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => embedded.query(project, sql, options).await,
-            Backend::Remote(remote) => remote.query(project, sql, options).await,
+            Backend::Remote(remote) => with_files(|| remote.query(project, sql, options).boxed()).await,
         }
     }
 
@@ -128,7 +134,7 @@ impl Windlass {
         match &self.backend {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => embedded.tables(project).await,
-            Backend::Remote(remote) => remote.tables(project).await,
+            Backend::Remote(remote) => with_files(|| remote.tables(project).boxed()).await,
         }
     }
 
@@ -140,7 +146,7 @@ impl Windlass {
         match &self.backend {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => embedded.cursors(project).await,
-            Backend::Remote(remote) => remote.cursors(project).await,
+            Backend::Remote(remote) => with_files(|| remote.cursors(project).boxed()).await,
         }
     }
 
@@ -153,7 +159,7 @@ impl Windlass {
         match &self.backend {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => embedded.reset_cursor(project, reset).await,
-            Backend::Remote(remote) => remote.reset_cursor(project, reset).await,
+            Backend::Remote(remote) => with_files(|| remote.reset_cursor(project, reset).boxed()).await,
         }
     }
 
@@ -179,7 +185,7 @@ impl Windlass {
         match &self.backend {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => embedded.maintain(project, options),
-            Backend::Remote(remote) => remote.maintain(project, options).await,
+            Backend::Remote(remote) => with_files(|| remote.maintain(project, options).boxed()).await,
         }
     }
 
@@ -203,7 +209,7 @@ impl Windlass {
         match &self.backend {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => embedded.set_mark(project, mark).await,
-            Backend::Remote(remote) => remote.set_mark(project, mark).await,
+            Backend::Remote(remote) => with_files(|| remote.set_mark(project, mark).boxed()).await,
         }
     }
 
@@ -243,7 +249,7 @@ impl Windlass {
         match &self.backend {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => embedded.clean(project, options).await,
-            Backend::Remote(remote) => remote.clean(project, options).await,
+            Backend::Remote(remote) => with_files(|| remote.clean(project, options).boxed()).await,
         }
     }
 
@@ -254,5 +260,14 @@ impl Windlass {
             Backend::Embedded(embedded) => embedded.stop().await,
             Backend::Remote(_) => {}
         }
+    }
+}
+
+/// Asks a cluster something about a project, and once more if the scheduler has lost the project's files meanwhile: it was
+/// started anew between their arrival and the question.
+async fn with_files<'a, T>(ask: impl Fn() -> BoxFuture<'a, Result<T, ClientError>>) -> Result<T, ClientError> {
+    match ask().await {
+        Err(error) if error.code().0 == FILES_MISSING => ask().await,
+        answer => answer,
     }
 }

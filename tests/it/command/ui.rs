@@ -192,8 +192,14 @@ fn a_failure_is_shown_with_its_help_and_the_query() {
 
     // The stage of the good run: why it ran, what it expected, and its operators. The project has other files by now.
     let clean = pages.page(&format!("/runs/{good}/stages/orders_clean"));
-    for part in ["not built yet", "accepted_values", "quarantine", "hottest no. 1", "logical", "its files have changed"]
-    {
+    for part in [
+        "its table has no rows of a run yet",
+        "accepted_values",
+        "quarantine",
+        "hottest no. 1",
+        "logical",
+        "its files have changed",
+    ] {
         assert!(clean.contains(part), "no {part}: {clean}");
     }
     assert!(clean.contains(&escaped("<b>X</b>")), "no sample: {clean}");

@@ -52,6 +52,11 @@ pub(super) const ELSEWHERE: &[Elsewhere] = &[
     ),
     not_run("", "man windlass-run", "needs a pager: tests/it/command/usage.rs reads the page"),
     not_run("", "cargo", "builds and tests everything: `make test`"),
+    not_run(
+        "docs/configuration.md",
+        "state = \"etcd://",
+        "tests/it/state/etcd.rs starts a scheduler with this setting",
+    ),
     not_run("docs/development.md", "make lint", "a step of .ci/run"),
     not_run(
         "docs/development.md",

@@ -52,6 +52,7 @@ pages! {
     object_storage: "docs/object-storage.md",
     project_format: "docs/project-format.md",
     readers: "docs/readers.md",
+    resuming: "docs/resuming.md",
     run_bundle: "docs/run-bundle.md",
     run_log: "docs/run-log.md",
     sql: "docs/sql.md",

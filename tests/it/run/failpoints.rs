@@ -126,10 +126,13 @@ fn data_files(case: &Case, table: &str) -> BTreeSet<PathBuf> {
     entries.filter(|path| path.extension().is_some_and(|extension| extension == "parquet")).collect()
 }
 
+/// Columns of a quarantine that tell which run put rows aside, and when.
+const OF_THE_RUN: [&str; 2] = ["_windlass_run_id", "_windlass_at"];
+
 /// What a run has made.
 #[derive(Debug, PartialEq, Eq)]
 struct Made {
-    /// The rows of each table, without the run that has put them aside.
+    /// The rows of each table, without which run has put them aside.
     rows: BTreeMap<&'static str, Vec<String>>,
     /// The lines of each exported file.
     exported: Vec<BTreeSet<String>>,
@@ -140,7 +143,7 @@ impl Made {
         let mut rows = BTreeMap::new();
         for table in TABLES {
             let loaded = load(&open(&folder(case, table)).await).await;
-            let fields = loaded.schema.fields().iter().filter(|field| field.name() != "_windlass_run_id");
+            let fields = loaded.schema.fields().iter().filter(|field| !OF_THE_RUN.contains(&field.name().as_str()));
             let schema = Arc::new(Schema::new(fields.cloned().collect::<Vec<_>>()));
             rows.insert(table, rows_of(&loaded.batches, &schema));
         }

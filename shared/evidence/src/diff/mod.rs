@@ -55,7 +55,7 @@ pub fn diff(before: &RunEvidence, after: &RunEvidence) -> RunDiff {
         verdicts,
         params: sections::params(&before.run, &after.run),
         settings,
-        pins: sections::pins(before.pins.as_ref(), after.pins.as_ref()),
+        pins: sections::pins(before, after),
         stages,
     }
 }

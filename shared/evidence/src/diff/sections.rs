@@ -7,7 +7,7 @@ use windlass_base::ids::NodeName;
 
 use super::document::{CodeDiff, InputChange, PinChange, ValueChange};
 use super::evidence::RunEvidence;
-use crate::artifact::{LineageInput, PinsRecord, Refresh, RunRecord, StageDecision};
+use crate::artifact::{LineageInput, PinRecord, Refresh, RunRecord, StageDecision};
 
 /// The settings that only say where a run was driven from.
 pub(super) const HOST: &str = "host";
@@ -63,10 +63,12 @@ fn as_text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
 }
 
-/// The sources that were read at another state.
-pub(super) fn pins(before: Option<&PinsRecord>, after: Option<&PinsRecord>) -> Vec<PinChange> {
-    let by_name = |pins: Option<&PinsRecord>| -> BTreeMap<NodeName, _> {
-        pins.into_iter().flat_map(|pins| &pins.pins).map(|pin| (pin.source.clone(), pin.clone())).collect()
+/// The sources that were read at another state. A table that one of the runs has written, or found as it should be, is none.
+pub(super) fn pins(before: &RunEvidence, after: &RunEvidence) -> Vec<PinChange> {
+    let is_own = |name: &NodeName| before.decision(name).is_some() || after.decision(name).is_some();
+    let by_name = |run: &RunEvidence| -> BTreeMap<NodeName, PinRecord> {
+        let pins = run.pins.iter().flat_map(|pins| &pins.pins).filter(|pin| !is_own(&pin.source));
+        pins.map(|pin| (pin.source.clone(), pin.clone())).collect()
     };
     let (before, after) = (by_name(before), by_name(after));
     let names: BTreeSet<&NodeName> = before.keys().chain(after.keys()).collect();
