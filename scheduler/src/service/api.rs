@@ -86,9 +86,9 @@ impl Api {
     async fn list(&self, request: ListRunsRequest) -> Result<ListRunsResponse, ServiceError> {
         let home = home_of_scope(&self.shared.config, request.scope)?;
         let bundles = bundle_of(&self.shared, &home)?;
-        let live: BTreeSet<RunId> = match self.shared.check_leads() {
-            Ok(()) => self.shared.runs.active().iter().map(|run| run.run_id.clone()).collect(),
-            Err(_) => submission::kept(&self.shared).await?,
+        let live: BTreeSet<RunId> = match self.shared.scheduler.leadership.leads() {
+            true => self.shared.runs.active().iter().map(|run| run.run_id.clone()).collect(),
+            false => submission::kept(&self.shared).await?,
         };
         let mut ids = run_ids(&bundles).await?;
         if request.limit > 0 {
@@ -161,10 +161,10 @@ impl WindlassService for Api {
             None => {
                 let home = home_of_scope(&self.shared.config, request.scope)?;
                 let bundles = bundle_of(&self.shared, &home)?;
-                let leads = self.shared.check_leads();
-                if leads.is_err() && !watch::is_over(&bundles, &run_id).await? {
+                let leads = self.shared.scheduler.leadership.leads();
+                if !leads && !watch::is_over(&bundles, &run_id).await? {
                     // The leader may drive it.
-                    leads?;
+                    self.shared.check_leads()?;
                 }
                 watch::ended(&bundles, run_id, request.from_seq).await?
             }
