@@ -122,7 +122,7 @@ impl ProcessCluster {
     }
 
     /// Waits until a task runs on one of the executors.
-    pub fn wait_for_a_task(&mut self) {
+    pub fn wait_for_a_task(&self) {
         let started = Instant::now();
         let busy = |executor: &ServerProcess| executor.metric("windlass_executor_tasks_running") > Some(0.0);
         while !self.executors.iter().any(busy) {

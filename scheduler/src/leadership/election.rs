@@ -33,6 +33,7 @@ pub(crate) struct Election {
     leadership: Leadership,
     holder: LeaseHolder,
     ttl: Duration,
+    patience: Duration,
     /// Another's lease as it was last seen to change: its end, and when that was.
     seen: Option<(LeaseHolder, DateTime<Utc>, Instant)>,
 }
@@ -55,7 +56,7 @@ impl Election {
         // Two texts: there is nothing in them that JSON refuses.
         let note = serde_json::to_string(address).unwrap_or_default();
         let holder = LeaseHolder { who: ProcessIdentity::current(), run_id: None, note };
-        Self { state, leadership, holder, ttl, seen: None }
+        Self { state, leadership, holder, ttl, patience: PATIENCE, seen: None }
     }
 
     /// Waits until this process leads.
@@ -131,7 +132,7 @@ impl Election {
                 Err(_) => "the state store does not answer".to_owned(),
             };
             tracing::warn!("it cannot be renewed that this scheduler leads: {trouble}");
-            if renewed.elapsed() >= self.ttl.max(PATIENCE) {
+            if renewed.elapsed() >= self.ttl.max(self.patience) {
                 let seconds = renewed.elapsed().as_secs();
                 return self.leadership.depose(LeadershipLost::OutOfReach { seconds });
             }
@@ -144,8 +145,61 @@ impl Election {
 
 #[cfg(test)]
 mod tests {
+    use async_trait::async_trait;
+    use bytes::Bytes;
+    use futures::stream::BoxStream;
+
+    use windlass_base::error::Coded;
+
     use super::*;
-    use crate::state::MemoryStore;
+    use crate::state::{Change, DeleteOutcome, Entry, MemoryStore, PutOutcome, Revision, Versioned};
+
+    /// A store that cannot be reached.
+    #[derive(Debug)]
+    struct Silent;
+
+    fn silent<T>() -> Result<T, StateError> {
+        Err(StateError::Unreachable { store: "silent".to_owned(), source: "no answer".into() })
+    }
+
+    #[async_trait]
+    impl StateStore for Silent {
+        async fn get(&self, _: &str) -> Result<Option<Versioned>, StateError> {
+            silent()
+        }
+
+        async fn compare_and_put(&self, _: &str, _: Option<Revision>, _: Bytes) -> Result<PutOutcome, StateError> {
+            silent()
+        }
+
+        async fn compare_and_delete(&self, _: &str, _: Revision) -> Result<DeleteOutcome, StateError> {
+            silent()
+        }
+
+        async fn list(&self, _: &str) -> Result<Vec<Entry>, StateError> {
+            silent()
+        }
+
+        async fn watch(&self, _: &str) -> Result<BoxStream<'static, Result<Change, StateError>>, StateError> {
+            silent()
+        }
+
+        async fn acquire_lease(&self, _: &str, _: &LeaseHolder, _: Duration) -> Result<LeaseOutcome, StateError> {
+            silent()
+        }
+
+        async fn renew_lease(&self, _: &Lease, _: Duration) -> Result<RenewOutcome, StateError> {
+            silent()
+        }
+
+        async fn release_lease(&self, _: &Lease) -> Result<(), StateError> {
+            silent()
+        }
+
+        async fn leases(&self, _: &str) -> Result<Vec<LeaseView>, StateError> {
+            silent()
+        }
+    }
 
     /// A candidate of another machine, of whose process nothing is known here.
     fn candidate(state: &MemoryStore, name: &str, ttl: Duration) -> Election {
@@ -186,5 +240,18 @@ mod tests {
         let leadership = first.leadership.clone();
         first.keep(lease, CancellationToken::new()).await;
         assert_eq!(leadership.lost().await, LeadershipLost::Taken);
+    }
+
+    #[tokio::test]
+    async fn a_leader_that_cannot_renew_its_lease_gives_up() {
+        let mut election = candidate(&MemoryStore::default(), "a", Duration::from_millis(30));
+        let lease = election.attempt().await.unwrap().unwrap();
+        (election.state, election.patience) = (Arc::new(Silent), Duration::from_millis(60));
+        let leadership = election.leadership.clone();
+        election.keep(lease, CancellationToken::new()).await;
+        assert!(!leadership.is_elected());
+        let lost = leadership.lost().await;
+        assert!(matches!(lost, LeadershipLost::OutOfReach { .. }));
+        assert_eq!(lost.code().0, "WL0641");
     }
 }

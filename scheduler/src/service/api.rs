@@ -156,15 +156,15 @@ impl WindlassService for Api {
     async fn watch_run(&self, request: Request<WatchRunRequest>) -> Answer<Self::WatchRunStream> {
         let request = request.into_inner();
         let run_id = run_id(&request.run_id)?;
+        // Whoever leads knows all runs under way.
+        let leads = self.shared.scheduler.leadership.leads();
         let lines = match self.shared.runs.get(&run_id) {
             Some(run) => watch::live(Arc::clone(&self.shared), run, request.from_seq),
             None => {
                 let home = home_of_scope(&self.shared.config, request.scope)?;
                 let bundles = bundle_of(&self.shared, &home)?;
-                let leads = self.shared.scheduler.leadership.leads();
                 if !leads && !watch::is_over(&bundles, &run_id).await? {
-                    // The leader may drive it.
-                    self.shared.check_leads()?;
+                    return Err(self.shared.standby().into());
                 }
                 watch::ended(&bundles, run_id, request.from_seq).await?
             }

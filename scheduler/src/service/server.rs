@@ -63,11 +63,15 @@ pub(super) struct Shared {
 impl Shared {
     /// Whether this scheduler leads; otherwise it says who does.
     pub(super) fn check_leads(&self) -> Result<(), ServiceError> {
-        let leadership = &self.scheduler.leadership;
-        match leadership.leads() {
+        match self.scheduler.leadership.leads() {
             true => Ok(()),
-            false => Err(ServiceError::Standby { leader: leadership.leader().map(|leader| leader.api) }),
+            false => Err(self.standby()),
         }
+    }
+
+    /// The refusal of a scheduler that stands by.
+    pub(super) fn standby(&self) -> ServiceError {
+        ServiceError::Standby { leader: self.scheduler.leadership.leader().map(|leader| leader.api) }
     }
 }
 

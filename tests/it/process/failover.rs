@@ -39,7 +39,7 @@ struct Watched {
 
 impl Watched {
     /// Begins a run, and watches it until a task of its long stage runs.
-    async fn begin(cluster: &mut ProcessCluster, windlass: &Windlass, project: &Project) -> Self {
+    async fn begin(cluster: &ProcessCluster, windlass: &Windlass, project: &Project) -> Self {
         let handle = windlass.run(project, &RunOptions::default()).await.unwrap();
         let mut watched = Self { handle, lines: Vec::new(), committed: Vec::new(), resumed: 0 };
         while let Some(kind) = watched.next().await {
@@ -103,7 +103,7 @@ async fn over_a_kill(mut cluster: ProcessCluster) {
     let dir = tempfile::tempdir().unwrap();
     let project = project(dir.path());
     let windlass = Windlass::connect(&cluster.urls().join(",")).await.unwrap();
-    let watched = Watched::begin(&mut cluster, &windlass, &project).await;
+    let watched = Watched::begin(&cluster, &windlass, &project).await;
     cluster.scheduler.kill();
     let run = watched.end().await;
     assert!(leads(&cluster.standbys[0]));
@@ -135,7 +135,7 @@ async fn a_scheduler_that_was_paused_beyond_its_lease_changes_nothing_any_more()
     let dir = tempfile::tempdir().unwrap();
     let project = project(dir.path());
     let windlass = Windlass::connect(&cluster.urls().join(",")).await.unwrap();
-    let watched = Watched::begin(&mut cluster, &windlass, &project).await;
+    let watched = Watched::begin(&cluster, &windlass, &project).await;
     cluster.scheduler.signal("STOP");
     cluster.standbys[0].wait_until("leading", leads);
     // Until it ends, it still has the lock of the home on the local disk.
