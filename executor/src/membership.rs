@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::running_jobs::RunningJobs;
-use crate::services::{BoxError, Services};
+use crate::services::{BoxError, Candidate, Services};
 
 /// How many times to search for a free port, in case another process takes it first.
 const PORT_ATTEMPTS: usize = 5;
@@ -28,8 +28,8 @@ const LOOK_PERIOD: Duration = Duration::from_secs(2);
 
 /// An active membership, as far as the executor knows.
 pub(crate) struct Membership {
-    /// The scheduler's address.
-    pub(crate) scheduler: String,
+    /// The scheduler.
+    pub(crate) scheduler: Candidate,
     /// The executor's registration at the scheduler.
     pub(crate) registration: ExecutorRegistration,
     /// Whether the last heartbeat was answered.
@@ -48,19 +48,24 @@ pub(crate) struct MembershipHandle {
 /// Joins the scheduler as `id`, or of several the one that leads. The services of the membership keep running on the current
 /// runtime.
 pub(crate) async fn join(services: &Services, id: &str) -> Result<(Membership, MembershipHandle), BoxError> {
-    if let [scheduler] = services.config.schedulers.as_slice() {
-        return join_at(services, id, scheduler).await;
+    let candidates = services.candidates().await;
+    if let [scheduler] = candidates.as_slice() {
+        return join_at(services, id, scheduler.clone()).await;
     }
-    for scheduler in &services.config.schedulers {
-        if services.leads(scheduler).await {
+    for scheduler in candidates {
+        if services.leads(&scheduler.resolved).await {
             return join_at(services, id, scheduler).await;
         }
     }
     Err("none of them leads".into())
 }
 
-async fn join_at(services: &Services, id: &str, address: &str) -> Result<(Membership, MembershipHandle), BoxError> {
-    let scheduler = services.connect(address).await?;
+async fn join_at(
+    services: &Services,
+    id: &str,
+    candidate: Candidate,
+) -> Result<(Membership, MembershipHandle), BoxError> {
+    let scheduler = services.connect(&candidate.address).await?;
     let attempts = if services.config.grpc_port == 0 { PORT_ATTEMPTS } else { 1 };
     let mut attempt = 1;
     loop {
@@ -90,7 +95,7 @@ async fn join_at(services: &Services, id: &str, address: &str) -> Result<(Member
                 let stop_requests = tokio::spawn(log_stop_requests(id.to_owned(), stop_requests));
                 tokio::spawn(jobs.clone().watch(scheduler, services.folder()));
                 let ending = MembershipHandle { lost, shutdown, server, jobs, stop_requests };
-                return Ok((Membership { scheduler: address.to_owned(), registration, health }, ending));
+                return Ok((Membership { scheduler: candidate, registration, health }, ending));
             }
             Err(error) if attempt == attempts => return Err(error.into()),
             Err(error) => {
@@ -139,17 +144,13 @@ impl MembershipHandle {
     }
 }
 
-/// Returns when another scheduler than the one at `joined` leads, and that one does not.
-pub(crate) async fn another_leads(services: &Services, joined: &str) {
-    let others: Vec<&String> = services.config.schedulers.iter().filter(|other| *other != joined).collect();
-    if others.is_empty() {
-        return std::future::pending().await;
-    }
+/// Returns when another scheduler than the joined one leads, and that one does not.
+pub(crate) async fn another_leads(services: &Services, joined: &Candidate) {
     loop {
         sleep(LOOK_PERIOD).await;
-        for other in &others {
-            // The same scheduler may have two addresses.
-            if services.leads(other).await && !services.leads(joined).await {
+        for other in services.candidates().await {
+            let is_other = other.address != joined.address && other.resolved != joined.resolved;
+            if is_other && services.leads(&other.resolved).await && !services.leads(&joined.resolved).await {
                 return;
             }
         }
@@ -158,7 +159,7 @@ pub(crate) async fn another_leads(services: &Services, joined: &str) {
 
 /// Notifies the scheduler that a member has left.
 pub(crate) async fn leave(services: &Services, member: &Membership) -> Result<(), BoxError> {
-    let mut scheduler = services.connect(&member.scheduler).await?;
+    let mut scheduler = services.connect(&member.scheduler.address).await?;
     let executor_id = member.registration.id.clone();
     let params = ExecutorStoppedParams { executor_id, reason: "stopped".to_owned() };
     scheduler.executor_stopped(params).await?;

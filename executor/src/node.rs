@@ -70,7 +70,7 @@ impl ExecutorStatus {
                 Some(format!("the scheduler at {scheduler} cannot be joined: {reason}"))
             }
             MembershipState::Member(member) if !member.health.is_ready() => {
-                let scheduler = &member.scheduler;
+                let scheduler = &member.scheduler.address;
                 Some(format!("the scheduler at {scheduler} does not answer heartbeats"))
             }
             MembershipState::Member(_) => None,
@@ -249,7 +249,7 @@ async fn supervise(shared: Arc<Shared>, id: String, mut joined: Option<(Membersh
                 None => return,
             },
         };
-        tracing::info!(executor = %id, scheduler = %member.scheduler, "joined the scheduler");
+        tracing::info!(executor = %id, scheduler = %member.scheduler.address, "joined the scheduler");
         let scheduler = member.scheduler.clone();
         shared.membership.send_replace(MembershipState::Member(Arc::new(member)));
         let reason = tokio::select! {
@@ -259,7 +259,12 @@ async fn supervise(shared: Arc<Shared>, id: String, mut joined: Option<(Membersh
         if shared.draining.load(Ordering::Acquire) {
             return;
         }
-        tracing::warn!(executor = %id, scheduler, reason, "the scheduler is lost: ending its tasks and rejoining");
+        tracing::warn!(
+            executor = %id,
+            scheduler = %scheduler.address,
+            reason,
+            "the scheduler is lost: ending its tasks and rejoining"
+        );
         shared.membership.send_replace(MembershipState::Joining(Some(reason.to_owned())));
         ending.clean_up(&shared.services).await;
         id = uuid::Uuid::new_v4().to_string();
@@ -268,8 +273,6 @@ async fn supervise(shared: Arc<Shared>, id: String, mut joined: Option<(Membersh
 
 /// Tries to join until it succeeds; `None` if the executor is stopped meanwhile.
 async fn join_with_retries(shared: &Shared, id: &str) -> Option<(Membership, MembershipHandle)> {
-    let is_one = shared.services.config.schedulers.len() == 1;
-    let longest = if is_one { MAX_PAUSE } else { MAX_PAUSE_OF_SEVERAL };
     let mut pause = FIRST_PAUSE;
     while !shared.draining.load(Ordering::Acquire) {
         let error: BoxError = match join(&shared.services, id).await {
@@ -285,7 +288,8 @@ async fn join_with_retries(shared: &Shared, id: &str) -> Option<(Membership, Mem
         );
         shared.membership.send_replace(MembershipState::Joining(Some(reason)));
         sleep(pause).await;
-        pause = (pause * 2).min(longest);
+        let is_one = shared.services.candidates().await.len() == 1;
+        pause = (pause * 2).min(if is_one { MAX_PAUSE } else { MAX_PAUSE_OF_SEVERAL });
     }
     None
 }

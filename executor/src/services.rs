@@ -16,6 +16,7 @@ use ballista_core::utils::{
 use ballista_executor::executor::Executor;
 use ballista_executor::executor_process::{ExecutorProcessConfig, structure_executor_metadata};
 use ballista_executor::metrics::{ExecutorMetricCollectionPolicy, LoggingMetricsCollector};
+use tokio::net::lookup_host;
 use tokio::time::timeout;
 use tonic::Code;
 use tonic::transport::Channel;
@@ -32,6 +33,15 @@ use crate::task::TaskEngine;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A scheduler that may lead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    /// Where it is called.
+    pub(crate) address: String,
+    /// Its address now, which tells it from others.
+    pub(crate) resolved: String,
+}
 
 /// The parts that are independent of the executor's memberships.
 pub(crate) struct Services {
@@ -66,6 +76,25 @@ impl Services {
         let channel = create_grpc_client_connection(url, &GrpcClientConfig::default()).await?;
         let limit = self.message_limit();
         Ok(SchedulerGrpcClient::new(channel).max_encoding_message_size(limit).max_decoding_message_size(limit))
+    }
+
+    /// Where there may be a scheduler that leads. A name with several addresses stands for as many schedulers.
+    pub(crate) async fn candidates(&self) -> Vec<Candidate> {
+        let mut candidates = Vec::new();
+        for name in &self.config.schedulers {
+            let found: Vec<String> = match lookup_host(name).await {
+                Ok(found) => found.map(|address| address.to_string()).collect(),
+                Err(_) => Vec::new(),
+            };
+            match found.as_slice() {
+                [] => candidates.push(Candidate { address: name.clone(), resolved: name.clone() }),
+                // By its name it is found again when it has another address.
+                [one] => candidates.push(Candidate { address: name.clone(), resolved: one.clone() }),
+                several => candidates
+                    .extend(several.iter().map(|one| Candidate { address: one.clone(), resolved: one.clone() })),
+            }
+        }
+        candidates
     }
 
     /// Whether a scheduler answers that it leads: it refuses a call that is not for us by itself, and a standby refuses

@@ -140,7 +140,7 @@ impl Connection {
             current.unreachable.insert(url);
         }
         let named = standby.and_then(|standby| standby.leader);
-        let named = named.filter(|url| is_given(url) || !current.unreachable.contains(url));
+        let named = named.filter(|url| self.urls.len() == 1 || is_given(url) || !current.unreachable.contains(url));
         let next = named.unwrap_or_else(|| {
             let at = self.urls.iter().position(|url| *url == current.url);
             let at = at.map_or(0, |at| (at + 1) % self.urls.len());
