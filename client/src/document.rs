@@ -169,6 +169,17 @@ pub struct RunDocument {
 pub enum ListedRunDocument {
     /// A run.
     Run(Box<RunRecord>),
+    /// A run that waits in the queue of a cluster.
+    Queued {
+        /// The run.
+        run_id: RunId,
+        /// `queued`.
+        status: String,
+        /// Its place in the queue, counted from 1.
+        position: u32,
+        /// The target of the project.
+        target: Option<String>,
+    },
     /// A run whose record cannot be read.
     Unreadable {
         /// The run.

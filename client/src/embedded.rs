@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use windlass_base::config::SessionSettings;
 use windlass_base::ids::RunId;
@@ -165,7 +165,8 @@ impl Embedded {
             let _ = maintain::after_run(&scheduler, &plan, &record, stop).await;
             Ok(record)
         });
-        Ok(RunHandle { run_id, bundle, events, cancel, done })
+        let (_, queued) = watch::channel(None);
+        Ok(RunHandle { run_id, bundle, events, queued, cancel, done })
     }
 
     pub(crate) async fn query(
@@ -341,5 +342,5 @@ pub async fn local_runs(home: &Location) -> Result<Runs, ClientError> {
         let leases = state.leases("pipelines/").await?;
         live.extend(leases.into_iter().filter(|lease| lease.in_force).filter_map(|lease| lease.holder.run_id));
     }
-    Ok(Runs { bundles, live })
+    Ok(Runs { bundles, live, queued: Vec::new() })
 }

@@ -52,5 +52,5 @@ pub use project::Project;
 pub use query_result::QueryResult;
 pub use remote::ConnectOptions;
 pub use run::{QueryOptions, RunBegin, RunHandle, RunOptions};
-pub use runs::Runs;
+pub use runs::{QueuedRun, Runs};
 pub use windlass::{CursorReset, CursorStatus, NewMark, PinStatus, TableStatus, VersionMark, Windlass};

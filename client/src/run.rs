@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use windlass_base::ids::{NodeName, RunId, TableVersion};
@@ -30,6 +31,10 @@ pub struct RunOptions {
     pub approved: Option<SavedPlan>,
     /// What the run begins with. Ignored when planning.
     pub begin: RunBegin,
+    /// On a cluster that has other runs to do first, runs with a higher priority start earlier.
+    pub priority: i32,
+    /// Whether the run is refused instead of waiting for others on a cluster. An embedded run never waits.
+    pub no_wait: bool,
 }
 
 /// What a run begins with.
@@ -112,6 +117,8 @@ pub struct RunHandle {
     pub bundle: String,
     /// Every line of the run's log, as it is written. It ends when the run does.
     pub events: UnboundedReceiver<LogEvent>,
+    /// The run's place in the cluster's queue, counted from 1, while it waits there.
+    pub queued: watch::Receiver<Option<u32>>,
     pub(crate) cancel: CancellationToken,
     pub(crate) done: JoinHandle<Result<RunRecord, ClientError>>,
 }

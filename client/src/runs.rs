@@ -16,6 +16,19 @@ pub struct Runs {
     pub bundles: BundleReader,
     /// The active runs.
     pub live: BTreeSet<RunId>,
+    /// The runs that wait in the cluster's queue and have no bundle yet, newest first.
+    pub queued: Vec<QueuedRun>,
+}
+
+/// A run that waits in the queue of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QueuedRun {
+    /// The run.
+    pub run_id: RunId,
+    /// Its place in the queue, counted from 1. Runs of other pipelines are in the same queue.
+    pub position: u32,
+    /// The target of the project, if it has one.
+    pub target: Option<String>,
 }
 
 impl Runs {
@@ -52,21 +65,27 @@ impl Runs {
     /// # Errors
     /// As [`Runs::find`].
     pub async fn find_for(&self, wanted: &str, target: Option<&str>) -> Result<RunId, ClientError> {
-        let none = |several| ClientError::NoSuchRun { wanted: wanted.to_owned(), several };
         if let Some(back) = runs_back(wanted) {
             let found = match target {
                 Some(_) => self.list(target, back.saturating_add(1)).await?.into_iter().map(|run| run.run_id).nth(back),
                 None => self.bundles.run_ids().await?.into_iter().nth(back),
             };
-            return found.ok_or_else(|| none(false));
+            return found.ok_or_else(|| ClientError::NoSuchRun { wanted: wanted.to_owned(), several: false });
         }
-        let ids = self.bundles.run_ids().await?;
-        let mut matching = ids.iter().filter(|run| run.as_str().starts_with(wanted));
-        match (matching.next(), matching.next()) {
-            (Some(run), None) => Ok(run.clone()),
-            (Some(run), Some(_)) if run.as_str() == wanted => Ok(run.clone()),
-            (found, _) => Err(none(found.is_some())),
+        only_match(&self.bundles.run_ids().await?, wanted)
+    }
+
+    /// As [`Runs::find_for`], also among the runs that wait in the queue; `latest` and the like are runs that have begun.
+    ///
+    /// # Errors
+    /// As [`Runs::find`].
+    pub async fn find_to_cancel(&self, wanted: &str, target: Option<&str>) -> Result<RunId, ClientError> {
+        if runs_back(wanted).is_some() {
+            return self.find_for(wanted, target).await;
         }
+        let mut ids = self.bundles.run_ids().await?;
+        ids.extend(self.queued.iter().map(|run| run.run_id.clone()));
+        only_match(&ids, wanted)
     }
 
     /// What differs between two runs, and the likeliest cause of each slowdown; with `stage` only of that one.
@@ -86,5 +105,17 @@ impl Runs {
             return Err(ClientError::NotInRuns { stage: stage.clone(), help });
         }
         Ok(diff(&before, &after).of_stage(stage))
+    }
+}
+
+/// The run with that id, or the only one whose id begins so.
+fn only_match(ids: &[RunId], wanted: &str) -> Result<RunId, ClientError> {
+    if let Some(run) = ids.iter().find(|run| run.as_str() == wanted) {
+        return Ok(run.clone());
+    }
+    let mut matching = ids.iter().filter(|run| run.as_str().starts_with(wanted));
+    match (matching.next(), matching.next()) {
+        (Some(run), None) => Ok(run.clone()),
+        (found, _) => Err(ClientError::NoSuchRun { wanted: wanted.to_owned(), several: found.is_some() }),
     }
 }

@@ -2,6 +2,7 @@
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use windlass_api::FILES_MISSING;
 use windlass_base::error::Coded;
 use windlass_base::ids::RunId;
 use windlass_evidence::artifact::{CleanRecord, PlannedRun};
@@ -17,9 +18,6 @@ use crate::query_result::QueryResult;
 use crate::remote::{ConnectOptions, Remote};
 use crate::run::{QueryOptions, RunHandle, RunOptions};
 use crate::runs::Runs;
-
-/// The code with which a scheduler refuses a project whose files it does not have.
-const FILES_MISSING: &str = "WL0803";
 
 /// Windlass: a scheduler and an executor in this process, or a remote cluster.
 pub struct Windlass {
@@ -84,11 +82,12 @@ impl Windlass {
         }
     }
 
-    /// Starts a run. On a cluster this returns when the scheduler has planned and accepted it.
+    /// Starts a run. On a cluster this returns when the scheduler has planned and accepted it, or lets it wait for others
+    /// ([`RunHandle::queued`]).
     ///
     /// # Errors
     /// [`ClientError::Project`] if a parameter is wrong; on a cluster also anything that prevents the run from
-    /// starting, which an embedded Windlass reports in [`RunHandle::wait`].
+    /// starting, which an embedded Windlass reports in [`RunHandle::wait`]; so does a cluster if the run has waited.
     pub async fn run(&self, project: &Project, options: &RunOptions) -> Result<RunHandle, ClientError> {
         match &self.backend {
             #[cfg(feature = "embedded")]
@@ -225,8 +224,8 @@ impl Windlass {
         }
     }
 
-    /// Stops a run on a cluster and waits until it has stopped: after that no task of it is launched and nothing is
-    /// committed. Returns its final status, which differs from `cancelled` if it ended first.
+    /// Stops a run on a cluster, or takes it out of the queue, and waits until it has stopped: after that no task of it is
+    /// launched and nothing is committed. Returns its final status, which differs from `cancelled` if it ended first.
     ///
     /// # Errors
     /// [`ClientError::OwnRun`] if this is embedded: then a run is stopped through its [`RunHandle`].
@@ -267,7 +266,7 @@ impl Windlass {
 /// started anew between their arrival and the question.
 async fn with_files<'a, T>(ask: impl Fn() -> BoxFuture<'a, Result<T, ClientError>>) -> Result<T, ClientError> {
     match ask().await {
-        Err(error) if error.code().0 == FILES_MISSING => ask().await,
+        Err(error) if error.code() == FILES_MISSING => ask().await,
         answer => answer,
     }
 }

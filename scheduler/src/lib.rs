@@ -25,6 +25,7 @@ pub mod run;
 pub mod server;
 pub mod service;
 pub mod state;
+pub mod system;
 pub mod writer;
 
 use std::sync::Arc;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
-use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
 use windlass_evidence::artifact::{MaintenanceKind, MaintenanceRecord, RunStatus, StageStatus};
 
 use crate::maintain::{MaintainError, STOPPED};
@@ -20,10 +21,14 @@ const TURN_ENDS: [&str; 4] = ["succeeded", "failed", "stopped", "refused"];
 /// What a failure is counted as that kept a turn from looking at a table.
 const LOOK: &str = "look";
 
+/// The seconds by which the times are counted that runs have waited: from one to a day.
+const WAITS: [f64; 10] = [1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 43_200.0, 86_400.0];
+
 /// The counters of the service.
 #[derive(Debug, Clone)]
 pub struct ServiceMetrics {
     runs: IntCounterVec,
+    waited: Histogram,
     stages: IntCounterVec,
     turns: IntCounterVec,
     files_removed: IntCounterVec,
@@ -57,6 +62,10 @@ impl ServiceMetrics {
             "Bytes of files that maintenance has written.",
         )?;
         registry.register(Box::new(bytes_written.clone()))?;
+        let waited =
+            HistogramOpts::new("windlass_runs_queued_seconds", "How long runs have waited before they started.");
+        let waited = Histogram::with_opts(waited.buckets(WAITS.to_vec()))?;
+        registry.register(Box::new(waited.clone()))?;
         Ok(Self {
             turns: counter(
                 "windlass_maintenance_turns_total",
@@ -77,6 +86,7 @@ impl ServiceMetrics {
                 &kinds,
             )?,
             bytes_written,
+            waited,
             maintenance_failures: counter(
                 "windlass_maintenance_failures_total",
                 "Failures of maintenance, by action.",
@@ -97,6 +107,11 @@ impl ServiceMetrics {
     /// A run has ended.
     pub fn run_finished(&self, status: &str) {
         self.runs.with_label_values(&[status]).inc();
+    }
+
+    /// A run that was in the queue for that long starts.
+    pub fn run_waited(&self, time: Duration) {
+        self.waited.observe(time.as_secs_f64());
     }
 
     /// A stage of a layer, or of none if that is empty, has ended.

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
-use datafusion::common::TableReference;
+use datafusion::common::{ParamValues, TableReference};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::execution::context::SQLOptions;
-use datafusion::logical_expr::LogicalPlanBuilder;
+use datafusion::logical_expr::{LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::SendableRecordBatchStream;
+use datafusion::sql::parser::Statement;
 use windlass_base::coded;
 use windlass_base::ids::{NodeName, RunId, TableVersion};
 use windlass_base::suggest::did_you_mean;
@@ -23,6 +24,7 @@ use windlass_engine::session::{
     statement_plan,
 };
 use windlass_evidence::artifact::Refresh;
+use windlass_evidence::system::{SYSTEM_SCHEMA, SystemTable};
 use windlass_project::graph::PipelineGraph;
 use windlass_project::spec::pipeline::SqlText;
 use windlass_project::spec::source::{PinAt, SourceKind};
@@ -41,6 +43,7 @@ use crate::plan::{
     engine_params, information_tables, physical_query, pin_for_query, question_problem, table_location, with_table,
 };
 use crate::planning::{heavily, on_planning_threads};
+use crate::system::{SystemError, register_read, register_unread};
 
 /// A question to a project's tables and sources.
 #[derive(Debug, Clone)]
@@ -120,6 +123,9 @@ pub enum QueryError {
         #[source]
         source: DeltaError,
     },
+    /// The tables over all runs cannot be read.
+    #[error(transparent)]
+    System(#[from] SystemError),
     /// The question exceeds a limit of plans.
     #[error("the query cannot be planned")]
     Limit(#[source] DataFusionError),
@@ -135,6 +141,7 @@ coded! {
     QueryError {
         Plan => inner;
         Changes { source } => inner;
+        System => inner;
         Engine => inner;
         UnknownTable { help } => "WL0361", help.as_deref().unwrap_or("`windlass ls` lists the sources and stages");
         Cache => "WL0362", "set `materialize: table` in its stage to keep it";
@@ -167,6 +174,7 @@ async fn answer(scheduler: &Scheduler, request: QueryRequest) -> Result<QueryRow
     let calls = changes_calls(&statement).map_err(refused)?;
     let mut names = Vec::new();
     let mut asked_about = BTreeSet::new();
+    let mut system = BTreeSet::new();
     for reference in parser.resolve_table_references(&statement).map_err(refused)? {
         let is_changes = reference.table() == TABLE_CHANGES && !calls.is_empty();
         match reference.schema() {
@@ -176,6 +184,7 @@ async fn answer(scheduler: &Scheduler, request: QueryRequest) -> Result<QueryRow
                 Err(unknown) => return Err(unknown),
             },
             Some(INFORMATION_SCHEMA) => drop(asked_about.insert(table_about(reference.table())?)),
+            Some(SYSTEM_SCHEMA) => drop(system.insert(system_table(reference.table())?)),
             Some(_) => return Err(qualified(graph, &reference)),
             None => {}
         }
@@ -217,17 +226,15 @@ async fn answer(scheduler: &Scheduler, request: QueryRequest) -> Result<QueryRow
     }
 
     let state = session.context.state();
-    let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-    let plan = async {
-        let plan = statement_plan(&state, statement).await?.with_param_values(params)?;
-        read_only.verify_plan(&plan)?;
-        let plan = match request.limit {
-            Some(limit) => LogicalPlanBuilder::from(plan).limit(0, Some(limit))?.build()?,
-            None => plan,
-        };
-        physical_query(&state, &plan).await
-    };
-    let plan = plan.await.map_err(refused)?.plan;
+    if !system.is_empty() {
+        register_unread(&session.context, &system)?;
+        let plan = logical(&state, statement.clone(), &params, request.limit).await.map_err(refused)?;
+        // Why a question cannot be optimized is said below.
+        let optimized = heavily(async { state.optimize(&plan) }).await.ok();
+        register_read(scheduler, &plan_request.home, &session.context, &system, optimized.as_ref()).await?;
+    }
+    let plan = logical(&state, statement, &params, request.limit).await.map_err(refused)?;
+    let plan = physical_query(&state, &plan).await.map_err(refused)?.plan;
     let place = heavily(async { scheduler.engine.place(&plan, &session.context) }).await;
     let job = JobRequest { name: "query".to_owned(), plan, session: Arc::new(session.context) };
     let job = scheduler.engine.start(job, &place).await?.wait().await.map_err(|error| match error {
@@ -235,6 +242,22 @@ async fn answer(scheduler: &Scheduler, request: QueryRequest) -> Result<QueryRow
         other => other,
     })?;
     Ok(QueryRows { job })
+}
+
+/// The plan of a question that only reads, with its parameters and its limit.
+async fn logical(
+    state: &SessionState,
+    statement: Statement,
+    params: &ParamValues,
+    limit: Option<usize>,
+) -> Result<LogicalPlan, DataFusionError> {
+    let read_only = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+    let plan = statement_plan(state, statement).await?.with_param_values(params.clone())?;
+    read_only.verify_plan(&plan)?;
+    match limit {
+        Some(limit) => LogicalPlanBuilder::from(plan).limit(0, Some(limit))?.build(),
+        None => Ok(plan),
+    }
 }
 
 /// Why the engine cannot plan the question `sql`.
@@ -313,6 +336,14 @@ fn table_about(name: &str) -> Result<String, QueryError> {
     }
     let help = did_you_mean(name, "it has", INFORMATION_TABLES);
     Err(QueryError::UnknownTable { name: format!("{INFORMATION_SCHEMA}.{name}"), help })
+}
+
+/// The table of that name among those over all runs.
+fn system_table(name: &str) -> Result<SystemTable, QueryError> {
+    SystemTable::parse(name).ok_or_else(|| QueryError::UnknownTable {
+        name: format!("{SYSTEM_SCHEMA}.{name}"),
+        help: did_you_mean(name, "it has", SystemTable::ALL.map(SystemTable::as_str)),
+    })
 }
 
 /// The error of a table that is named with a schema, of which a project has none.

@@ -61,7 +61,8 @@ impl BundleFiles for RemoteBundles {
             async move { api.list_runs(request).await }
         });
         let listed = listed.await.map_err(Failure::from)?;
-        // A malformed id cannot be the id of a run.
-        Ok(listed.runs.iter().filter_map(|run| RunId::parse(&run.run_id).ok()).collect())
+        // Runs in the queue have no bundles, and a malformed id cannot be the id of a run.
+        let recorded = listed.runs.iter().filter(|run| run.queue_position.is_none());
+        Ok(recorded.filter_map(|run| RunId::parse(&run.run_id).ok()).collect())
     }
 }

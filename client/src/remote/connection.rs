@@ -34,7 +34,7 @@ pub struct ConnectOptions {
     /// The timeout for the first answer of the scheduler. If the connection is refused, it is one second at most.
     pub start: Duration,
     /// How long a scheduler that has answered may be unavailable: calls are retried, and runs are followed again, if it
-    /// returns in time.
+    /// returns in time. A run that a full queue refuses is submitted again for as long.
     pub away: Duration,
 }
 
@@ -179,11 +179,29 @@ impl Connection {
         F: Fn(Api) -> A,
         A: Future<Output = Result<Response<T>, Status>>,
     {
+        self.call_while(files, false, call).await
+    }
+
+    /// As [`Connection::call`]; it is also retried while the scheduler's queue is full.
+    pub(super) async fn call_until_room<T, F, A>(&self, files: &ProjectFiles, call: F) -> Result<T, ClientError>
+    where
+        F: Fn(Api) -> A,
+        A: Future<Output = Result<Response<T>, Status>>,
+    {
+        self.call_while(files, true, call).await
+    }
+
+    async fn call_while<T, F, A>(&self, files: &ProjectFiles, waits_for_room: bool, call: F) -> Result<T, ClientError>
+    where
+        F: Fn(Api) -> A,
+        A: Future<Output = Result<Response<T>, Status>>,
+    {
         let mut retry = Retry::new(self.options.away);
         loop {
             match call(self.api()).await {
                 Ok(answer) => return Ok(answer.into_inner()),
                 Err(status) if self.recovers(&status, &mut retry).await => {}
+                Err(status) if waits_for_room && is_full(&status) && retry.pause().await => {}
                 Err(status) => return Err(self.to_client_error(status, files)),
             }
         }
@@ -285,6 +303,15 @@ fn is_lost(status: &Status) -> bool {
         Code::Unknown | Code::Internal | Code::Cancelled => std::error::Error::source(status).is_some(),
         _ => false,
     }
+}
+
+/// Whether a call failed because of a queue that has no room just now.
+fn is_full(status: &Status) -> bool {
+    let is_temporary = |status: &Status| {
+        let decoded = decode_status(status.clone(), &ProjectFiles::new());
+        matches!(decoded, DecodedStatus::Failure(failure) if failure.retryable)
+    };
+    status.code() == Code::ResourceExhausted && is_temporary(status)
 }
 
 /// The address of a scheduler: the only one, or one of several.

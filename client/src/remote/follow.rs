@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use windlass_api::v1;
@@ -21,7 +22,11 @@ pub(super) struct Follower {
     pub(super) connection: Connection,
     pub(super) scope: v1::Scope,
     pub(super) run_id: RunId,
+    /// The client's files, for showing what keeps a queued run from beginning.
+    pub(super) files: ProjectFiles,
     pub(super) events: UnboundedSender<LogEvent>,
+    /// The run's place in the queue, while it waits there.
+    pub(super) position: watch::Sender<Option<u32>>,
 }
 
 impl Follower {
@@ -32,15 +37,15 @@ impl Follower {
         let mut retry = Retry::new(self.connection.reconnect_timeout());
         let stopper = tokio::spawn(stop_when(cancel, self.connection.clone(), self.run_id.clone()));
         let outcome = loop {
-            let before = next;
-            match self.read_lines(&mut next).await {
+            let mut heard = false;
+            match self.read_lines(&mut next, &mut heard).await {
                 Ok(()) => break Ok(()),
                 Err(Broken::Status(status)) => {
-                    if next > before {
+                    if heard {
                         retry = Retry::new(self.connection.reconnect_timeout());
                     }
                     if !self.connection.recovers(&status, &mut retry).await {
-                        break Err(self.connection.to_client_error(status, &ProjectFiles::new()));
+                        break Err(self.connection.to_client_error(status, &self.files));
                     }
                 }
                 Err(Broken::Line(error)) => {
@@ -55,11 +60,20 @@ impl Follower {
         Ok(BundleReader::new(Arc::new(bundles)).run(&self.run_id, &BTreeSet::new()).await?)
     }
 
-    async fn read_lines(&self, next: &mut u64) -> Result<(), Broken> {
+    async fn read_lines(&self, next: &mut u64, heard: &mut bool) -> Result<(), Broken> {
         let request =
             v1::WatchRunRequest { scope: Some(self.scope.clone()), run_id: self.run_id.to_string(), from_seq: *next };
         let mut lines = self.connection.api().watch_run(request).await.map_err(Broken::Status)?.into_inner();
         while let Some(line) = lines.message().await.map_err(Broken::Status)? {
+            *heard = true;
+            self.position.send_if_modified(|position| {
+                let moved = *position != line.queue_position;
+                *position = line.queue_position;
+                moved
+            });
+            if line.queue_position.is_some() {
+                continue;
+            }
             *next = line.seq + 1;
             let event = serde_json::from_str(&line.json).map_err(Broken::Line)?;
             // Nobody needs to receive the events.

@@ -15,7 +15,7 @@ mod transfer;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use windlass_api::{cursor_from_wire, refresh_to_wire, v1};
 use windlass_base::ids::{NodeName, PipelineName, RunId, TableVersion};
@@ -27,14 +27,14 @@ use windlass_project::spec::ProjectFiles;
 pub use connection::ConnectOptions;
 
 use self::bundle::RemoteBundles;
-use self::connection::Connection;
+use self::connection::{Api, Connection};
 use self::follow::Follower;
 use crate::clean::CleanOptions;
 use crate::error::ClientError;
 use crate::project::Project;
 use crate::query_result::QueryResult;
 use crate::run::{QueryOptions, RunBegin, RunHandle, RunOptions};
-use crate::runs::Runs;
+use crate::runs::{QueuedRun, Runs};
 
 /// The scheduler of a cluster.
 pub(crate) struct Remote {
@@ -83,23 +83,31 @@ impl Remote {
             },
             resume,
             retry_of,
+            priority: options.priority,
+            no_wait: options.no_wait,
         };
         // The scheduler starts only one run per id, so the request can be repeated after a lost answer.
-        let submitted = self.connection.call(files, |mut api| {
+        let submit = |mut api: Api| {
             let request = request.clone();
             async move { api.submit_run(request).await }
-        });
-        let submitted = submitted.await?;
+        };
+        let submitted = match options.no_wait {
+            true => self.connection.call(files, submit).await?,
+            false => self.connection.call_until_room(files, submit).await?,
+        };
         let (events, received) = mpsc::unbounded_channel();
+        let (position, queued) = watch::channel(submitted.queued.then_some(submitted.queue_position));
         let cancel = CancellationToken::new();
         let follower = Follower {
             connection: self.connection.clone(),
             scope: submitted.scope.clone().unwrap_or_default(),
             run_id: run_id.clone(),
+            files: files.clone(),
             events,
+            position,
         };
         let done = tokio::spawn(follower.follow(cancel.clone()));
-        Ok(RunHandle { run_id, bundle: submitted.bundle, events: received, cancel, done })
+        Ok(RunHandle { run_id, bundle: submitted.bundle, events: received, queued, cancel, done })
     }
 
     pub(crate) async fn query(
@@ -128,8 +136,13 @@ impl Remote {
         let listed = listed.await?.runs;
         let live: BTreeSet<RunId> =
             listed.iter().filter(|run| run.live).filter_map(|run| RunId::parse(&run.run_id).ok()).collect();
+        let queued = listed.into_iter().filter_map(|run| {
+            let (run_id, position) = (RunId::parse(&run.run_id).ok()?, run.queue_position?);
+            Some(QueuedRun { run_id, position, target: Some(run.target).filter(|target| !target.is_empty()) })
+        });
+        let queued = queued.collect();
         let bundles = RemoteBundles { connection: self.connection.clone(), scope };
-        Ok(Runs { bundles: BundleReader::new(Arc::new(bundles)), live })
+        Ok(Runs { bundles: BundleReader::new(Arc::new(bundles)), live, queued })
     }
 
     pub(crate) async fn cancel(&self, run_id: &RunId) -> Result<String, ClientError> {

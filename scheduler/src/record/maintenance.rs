@@ -12,12 +12,14 @@ use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions};
 use serde::{Deserialize, Serialize};
 use windlass_base::failpoint;
-use windlass_base::ids::TableVersion;
-use windlass_evidence::artifact::{MaintenanceRecord, VersionMark, segment};
+use windlass_base::ids::{RunId, TableVersion};
+use windlass_evidence::artifact::{MAINTENANCE_FORMAT, MaintenanceRecord, VersionMark, segment};
 
 use super::store::{BundleStore, failed, malformed};
 use windlass_evidence::bundle::RecordError;
 
+/// The folder of the records of turns.
+const TURNS: &str = "maintenance";
 /// The folder of the pins and tags.
 const MARKS: &str = "marks";
 
@@ -36,9 +38,28 @@ impl BundleStore {
     /// Writes the record of a turn.
     pub async fn write_maintenance(&self, record: &MaintenanceRecord) -> Result<(), RecordError> {
         failpoint!("maintain.record.before");
-        self.put_json(&format!("maintenance/{}.json", segment(record.turn.as_str())), record).await?;
+        self.put_json(&turn_path(&record.turn), record).await?;
         failpoint!("maintain.record.after");
         Ok(())
+    }
+
+    /// The turns that have a record, in no order.
+    pub async fn maintenance_turns(&self) -> Result<Vec<RunId>, RecordError> {
+        let listed = self.objects().list_with_delimiter(Some(&self.path(TURNS))).await;
+        let listed = listed.map_err(|source| failed(TURNS, source))?;
+        let turn = |name: &str| name.strip_suffix(".json").map(RunId::from);
+        Ok(listed.objects.iter().filter_map(|file| turn(file.location.filename()?)).collect())
+    }
+
+    /// The record of a turn, if there is one.
+    pub async fn maintenance(&self, turn: &RunId) -> Result<Option<MaintenanceRecord>, RecordError> {
+        let record: Option<MaintenanceRecord> = self.get_json(&turn_path(turn)).await?;
+        match record.as_ref().map(|record| record.format) {
+            Some(found) if found > MAINTENANCE_FORMAT => {
+                Err(RecordError::Format { run_id: turn.clone(), found, supported: MAINTENANCE_FORMAT })
+            }
+            _ => Ok(record),
+        }
     }
 
     /// What is remembered of the table that goes by `key`.
@@ -98,8 +119,12 @@ impl BundleStore {
     }
 }
 
+fn turn_path(turn: &RunId) -> String {
+    format!("{TURNS}/{}.json", segment(turn.as_str()))
+}
+
 fn memory_path(key: &str) -> String {
-    format!("maintenance/tables/{}.json", segment(key))
+    format!("{TURNS}/tables/{}.json", segment(key))
 }
 
 fn mark_path(name: &str) -> String {

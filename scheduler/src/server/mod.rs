@@ -98,7 +98,7 @@ async fn serve(settings: SchedulerSettings, _logs: &LogGuard) -> Result<(), Proc
         home: settings.home.clone(),
         data: settings.data,
         project_limit: settings.project_limit,
-        max_runs: settings.max_runs,
+        queue: settings.queue,
     };
     let api = ApiServer::start(config, Arc::clone(&scheduler), metrics).await.map_err(ProcessFailure::new)?;
     let api_address = api.address();
@@ -174,7 +174,8 @@ async fn lead(mut election: Election, api: SharedApi, resign: CancellationToken)
 async fn drain(api: &SharedApi, signal: &'static str, deadline: Duration) {
     if let Some(api) = api.read().await.as_ref() {
         let runs = api.active_runs();
-        tracing::info!(signal, runs, deadline = ?deadline, "draining: no more runs are taken");
+        let queued = api.queued_runs();
+        tracing::info!(signal, runs, queued, deadline = ?deadline, "draining: no more runs are taken");
         api.stop_accepting();
         match timeout(deadline, api.drained()).await {
             Ok(()) => tracing::info!("drained: no run is under way"),

@@ -33,6 +33,7 @@ pub(crate) struct SchedulerProbes {
 
 struct Gauges {
     runs_active: IntGauge,
+    runs_queued: IntGauge,
     executors: IntGauge,
     vcores: IntGauge,
     tasks_pending: IntGauge,
@@ -55,6 +56,7 @@ impl SchedulerProbes {
         };
         let gauges = Gauges {
             runs_active: gauge("windlass_runs_active", "Runs under way")?,
+            runs_queued: gauge("windlass_runs_queued", "Runs that wait for their turn")?,
             executors: gauge("windlass_executors", "Executors that take tasks")?,
             vcores: gauge("windlass_vcores", "Tasks that all executors may run side by side")?,
             tasks_pending: gauge("windlass_tasks_pending", "Tasks that could run and wait for an executor")?,
@@ -76,6 +78,10 @@ impl SchedulerProbes {
 
     async fn runs_active(&self) -> usize {
         self.api.read().await.as_ref().map_or(0, ApiServer::active_runs)
+    }
+
+    async fn runs_queued(&self) -> usize {
+        self.api.read().await.as_ref().map_or(0, ApiServer::queued_runs)
     }
 
     async fn state_obstacle(&self) -> Option<String> {
@@ -107,6 +113,7 @@ impl Probes for SchedulerProbes {
             facts.insert("vcores".to_owned(), json!(load.vcores));
         }
         facts.insert("runs_active".to_owned(), json!(self.runs_active().await));
+        facts.insert("runs_queued".to_owned(), json!(self.runs_queued().await));
         Readiness { obstacles: draining.into_iter().chain(standby).chain(self.state_obstacle().await).collect(), facts }
     }
 
@@ -114,6 +121,7 @@ impl Probes for SchedulerProbes {
         let gauges = &self.gauges;
         gauges.runs_active.set(number(self.runs_active().await));
         gauges.leads.set(i64::from(self.scheduler.leadership.leads()));
+        gauges.runs_queued.set(number(self.runs_queued().await));
         if let Some(load) = self.load().await {
             gauges.executors.set(number(load.executors));
             gauges.vcores.set(number(load.vcores));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::cluster::{ClusterConfig, ClusterTimeouts};
 use crate::leadership::Leadership;
+use crate::service::queue::QueueLimits;
 use crate::state::EtcdAddress;
 use url::Url;
 use windlass_process::{
@@ -34,7 +35,7 @@ pub(crate) static PROGRAM: Program = Program {
     derive,
 };
 
-static SETTINGS: [Setting; 25] = [
+static SETTINGS: [Setting; 27] = [
     Setting::new::<Location>(
         "home",
         "URL",
@@ -156,6 +157,18 @@ static SETTINGS: [Setting; 25] = [
         "The largest project that can be submitted",
     ),
     Setting::new::<usize>("max-runs", "N", Fallback::Value("8"), "How many runs may be under way at a time"),
+    Setting::new::<usize>(
+        "max-queued",
+        "N",
+        Fallback::Value("1000"),
+        "How many more runs may wait; what is submitted beyond them is refused",
+    ),
+    Setting::new::<usize>(
+        "max-queued-per-pipeline",
+        "N",
+        Fallback::Value("100"),
+        "How many runs of one pipeline may wait",
+    ),
     Setting::new::<Period>(
         "drain-deadline",
         "DURATION",
@@ -200,6 +213,18 @@ fn derive(values: &mut Values) -> Result<(), ProcessError> {
     Ok(())
 }
 
+fn queue_limits(values: &Values) -> Result<QueueLimits, ProcessError> {
+    let limits = QueueLimits {
+        max_runs: values.required("max-runs")?,
+        max_queued: values.required("max-queued")?,
+        max_queued_per_pipeline: values.required("max-queued-per-pipeline")?,
+    };
+    if limits.max_runs == 0 {
+        return Err(values.refuse("max-runs", "", "a number greater than zero"));
+    }
+    Ok(limits)
+}
+
 /// The settings, checked.
 #[derive(Debug)]
 pub(crate) struct SchedulerSettings {
@@ -219,7 +244,7 @@ pub(crate) struct SchedulerSettings {
     pub(crate) memory: Option<usize>,
     pub(crate) message_limit: usize,
     pub(crate) project_limit: u64,
-    pub(crate) max_runs: usize,
+    pub(crate) queue: QueueLimits,
     pub(crate) drain_deadline: Duration,
     pub(crate) logs: LogSettings,
 }
@@ -261,7 +286,7 @@ impl SchedulerSettings {
             memory: values.get::<Size>("memory")?.map(|memory| memory.as_usize()),
             message_limit: values.message_limit()?,
             project_limit: project_limit.0,
-            max_runs: values.required("max-runs")?,
+            queue: queue_limits(values)?,
             drain_deadline,
             logs: LogSettings::from_values(values)?,
         };

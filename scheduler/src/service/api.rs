@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::{BoxStream, StreamExt};
@@ -11,7 +10,7 @@ use windlass_api::v1::windlass_service_server::WindlassService;
 use windlass_api::v1::*;
 use windlass_api::{API_VERSION, cursor_to_wire};
 use windlass_base::ids::{NodeName, RunId, TableVersion};
-use windlass_evidence::artifact::CursorReset;
+use windlass_evidence::artifact::{CursorReset, RunStatus};
 
 use super::bundle::{bundle_of, part, run_ids};
 use super::clean::clean_home;
@@ -20,7 +19,6 @@ use super::project::{Submitted, home_of_scope};
 use super::server::Shared;
 use super::{maintenance, start, submission, tables, watch};
 use crate::plan::plan_run;
-use crate::run::Begin;
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -41,14 +39,12 @@ impl Api {
 
     async fn submit(&self, request: SubmitRunRequest) -> Result<SubmitRunResponse, ServiceError> {
         self.shared.check_leads()?;
-        let begin = match (request.resume, request.retry_of.as_str()) {
-            (true, _) => Begin::WhereItEnded { patience: Duration::ZERO },
-            (false, "") => Begin::Anew,
-            (false, earlier) => Begin::RetryOf(run_id(earlier)?),
-        };
-        let live = start::start(&self.shared, request, begin).await?;
-        if let Err(error) = live.begun().await {
-            self.shared.runs.forget(&live.run_id);
+        let live = start::submit(&self.shared, request).await?;
+        let position = live.position();
+        if position.is_none()
+            && let Err(error) = live.begun().await
+        {
+            self.shared.runs.forget_ended(&live.run_id);
             self.shared.check_leads()?;
             return Err(ServiceError::Ended(error));
         }
@@ -57,6 +53,8 @@ impl Api {
             bundle: home.join("runs").join(live.run_id.as_str()).to_string(),
             scope: Some(Scope { pipeline: live.pipeline.to_string(), home: home.url().to_string() }),
             run_id: live.run_id.to_string(),
+            queued: position.is_some(),
+            queue_position: position.unwrap_or_default(),
         })
     }
 
@@ -71,6 +69,10 @@ impl Api {
     async fn cancel(&self, request: CancelRunRequest) -> Result<CancelRunResponse, ServiceError> {
         self.shared.check_leads()?;
         let run_id = run_id(&request.run_id)?;
+        if let Some(queued) = self.shared.runs.leave_queue(&run_id) {
+            start::cancel_queued(&self.shared, queued).await;
+            return Ok(CancelRunResponse { status: RunStatus::Cancelled.as_str().to_owned() });
+        }
         let Some(run) = self.shared.runs.get(&run_id) else { return Err(ServiceError::NotLive { run_id }) };
         run.cancel();
         match run.end().await.as_deref() {
@@ -90,12 +92,26 @@ impl Api {
             true => self.shared.runs.active().iter().map(|run| run.run_id.clone()).collect(),
             false => submission::kept(&self.shared).await?,
         };
-        let mut ids = run_ids(&bundles).await?;
+        let recorded = run_ids(&bundles).await?;
+        let queued = self.shared.runs.queued();
+        let waiting = queued.iter().filter(|run| run.home == home && !recorded.contains(&run.run_id));
+        let waiting = waiting.map(|run| RunEntry {
+            run_id: run.run_id.to_string(),
+            live: false,
+            queue_position: run.position(),
+            target: run.target.clone(),
+        });
+        let mut runs: Vec<RunEntry> = waiting.collect();
+        runs.extend(recorded.iter().map(|id| RunEntry {
+            run_id: id.to_string(),
+            live: live.contains(id),
+            ..RunEntry::default()
+        }));
+        runs.sort_unstable_by(|a, b| b.run_id.cmp(&a.run_id));
         if request.limit > 0 {
-            ids.truncate(request.limit as usize);
+            runs.truncate(request.limit as usize);
         }
-        let entry = |id: RunId| RunEntry { live: live.contains(&id), run_id: id.to_string() };
-        Ok(ListRunsResponse { runs: ids.into_iter().map(entry).collect() })
+        Ok(ListRunsResponse { runs })
     }
 }
 
@@ -117,6 +133,7 @@ impl WindlassService for Api {
             vcores: count(capacity.vcores),
             active_runs: count(shared.runs.active().len()),
             home: shared.config.home.url().to_string(),
+            queued_runs: count(shared.runs.queued_count()),
         }))
     }
 

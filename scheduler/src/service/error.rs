@@ -6,13 +6,13 @@ use tonic::{Code, Status};
 use windlass_api as proto;
 use windlass_api::TransferError;
 use windlass_base::coded;
-use windlass_base::count::counted;
 use windlass_base::error::Coded;
 use windlass_base::ids::RunId;
 use windlass_evidence::artifact::SavedPlanError;
 use windlass_evidence::bundle::RecordError;
 use windlass_project::spec::Problems;
 
+use super::queue::Overload;
 use crate::cursor_reset::ResetError;
 use crate::maintain::MaintainError;
 use crate::maintain::clean::CleanError;
@@ -55,7 +55,7 @@ pub enum ServiceError {
     SavedPlan(#[from] SavedPlanError),
     /// The run did not start or could not be carried on, as everyone who follows it is notified.
     #[error(transparent)]
-    Ended(Arc<RunError>),
+    Ended(Arc<ServiceError>),
     /// The service cannot listen.
     #[error("the API cannot listen on {address}")]
     Bind {
@@ -85,11 +85,14 @@ pub enum ServiceError {
         /// The URL of the leader's API, if it is known.
         leader: Option<String>,
     },
-    /// As many runs as are allowed are under way.
-    #[error("this scheduler runs at most {} at a time, and is busy with as many", counted(*.active, "run"))]
-    TooManyRuns {
-        /// How many.
-        active: usize,
+    /// As many runs as are allowed are under way or wait.
+    #[error(transparent)]
+    Overload(#[from] Overload),
+    /// The run was taken out of the queue.
+    #[error("run {run_id} was cancelled before it began")]
+    CancelledInQueue {
+        /// The run.
+        run_id: RunId,
     },
     /// No such run is under way here.
     #[error("no run {run_id} is under way on this scheduler")]
@@ -107,7 +110,7 @@ impl ServiceError {
     fn run_error(&self) -> Option<&RunError> {
         match self {
             Self::Run(error) => Some(error),
-            Self::Ended(error) => Some(&**error),
+            Self::Ended(error) => error.run_error(),
             Self::Maintain(MaintainError::Run(error)) => Some(error),
             _ => None,
         }
@@ -122,6 +125,7 @@ impl ServiceError {
             | Self::Plan(PlanError::Sql(problems))
             | Self::Maintain(MaintainError::Project(problems) | MaintainError::Plan(PlanError::Sql(problems)))
             | Self::Query(QueryError::Plan(PlanError::Sql(problems))) => Some(problems),
+            Self::Ended(error) => error.problems(),
             _ => None,
         }
     }
@@ -129,10 +133,13 @@ impl ServiceError {
     /// The kind of status that a client without our details can act upon.
     fn kind(&self) -> Code {
         match self {
+            Self::Ended(error) => error.kind(),
             Self::BadRequest { .. } | Self::SavedPlan(_) => Code::InvalidArgument,
             Self::Transfer(TransferError::Missing { .. }) | Self::Version { .. } => Code::FailedPrecondition,
-            Self::Transfer(TransferError::TooLarge { .. } | TransferError::FileTooLarge { .. })
-            | Self::TooManyRuns { .. } => Code::ResourceExhausted,
+            Self::Transfer(TransferError::TooLarge { .. } | TransferError::FileTooLarge { .. }) | Self::Overload(_) => {
+                Code::ResourceExhausted
+            }
+            Self::CancelledInQueue { .. } => Code::Aborted,
             Self::Transfer(_) => Code::InvalidArgument,
             Self::NotLive { .. }
             | Self::Record(RecordError::NoSuchRun { .. })
@@ -165,9 +172,10 @@ coded! {
         BadRequest => "WL0804", "see the comments of windlass.proto for what the call takes";
         Version => "WL0805", "use a client of the same version as the scheduler";
         Draining => "WL0806" retry, "submit again when the scheduler is back";
-        TooManyRuns => "WL0807" retry, "submit again when one has ended, or raise `max-runs` of the scheduler";
+        Overload => inner;
+        CancelledInQueue => "WL0812", "submit it again if it is needed";
         NotLive => "WL0808", "`windlass runs list` shows the runs that exist; a run that has ended cannot be stopped";
-        Standby { leader } => "WL0810" retry, match leader {
+        Standby { leader } => "WL0813" retry, match leader {
             Some(leader) => format!("ask {leader}, or name all schedulers: `--cluster URL,URL`"),
             None => "ask again in a few seconds, or name all schedulers: `--cluster URL,URL`".to_owned(),
         };

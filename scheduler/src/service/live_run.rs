@@ -1,8 +1,8 @@
-//! A run that this scheduler drives, or has driven a moment ago.
+//! A run that this scheduler drives, is to drive when its turn comes, or has driven a moment ago.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::RwLock;
 use tokio::sync::mpsc::{self, UnboundedSender};
@@ -13,21 +13,27 @@ use windlass_base::ids::{NodeName, PipelineName, RunId};
 use windlass_evidence::artifact::{LogEvent, LogKind, RunRecord};
 use windlass_project::tag::keys;
 
-use super::maintenance::Turns;
-use super::submission::Submission;
+use super::error::ServiceError;
+use super::queue::Priority;
 use crate::home::Home;
 use crate::run::{Begin, RunError, RunRequest, run_pipeline};
 use crate::{Scheduler, metrics::ServiceMetrics};
 
-/// How a run ended: with its record, or without because it could not be carried on.
-pub(super) type Ending = Result<RunRecord, Arc<RunError>>;
+/// How a run ended: with its record, or without because it could not begin or be carried on.
+pub(super) type Ending = Result<RunRecord, Arc<ServiceError>>;
 
-/// A run, the lines of its log so far, and how it ended if it has.
+/// A run, the lines of its log so far, and how it ended if it has. While it waits there is nothing else of it in memory.
 #[derive(Debug)]
 pub(super) struct LiveRun {
     pub(super) run_id: RunId,
     pub(super) pipeline: PipelineName,
     pub(super) home: Home,
+    pub(super) priority: Priority,
+    /// The target that its project was submitted with; empty for none.
+    pub(super) target: String,
+    /// Whether the scheduler before has accepted it.
+    pub(super) from_before: bool,
+    accepted: Instant,
     cancel: CancellationToken,
     lines: RwLock<Vec<v1::RunEvent>>,
     pins: RwLock<Vec<v1::Pin>>,
@@ -36,37 +42,46 @@ pub(super) struct LiveRun {
     state: watch::Sender<Progress>,
 }
 
+/// What is known of a run before it starts.
+pub(super) struct Accepted {
+    pub(super) run_id: RunId,
+    pub(super) pipeline: PipelineName,
+    pub(super) home: Home,
+    pub(super) priority: Priority,
+    pub(super) target: String,
+    pub(super) from_before: bool,
+}
+
 /// What a run is started with.
 pub(super) struct Start {
     pub(super) scheduler: Scheduler,
     pub(super) request: RunRequest,
-    pub(super) metrics: Arc<ServiceMetrics>,
-    pub(super) turns: Turns,
-    /// What is kept of it until it has ended.
-    pub(super) submission: Submission,
+    /// What it begins with if it is to be taken up, and had not begun.
+    pub(super) otherwise: Option<Begin>,
 }
 
-/// Runs the pipeline. A run that is to be taken up from the scheduler before, and had not begun to execute, begins anew:
-/// whoever submitted it waits for it.
+/// Runs the pipeline. A run that is to be taken up from the scheduler before, and had not begun to execute, begins as it was
+/// asked to: whoever submitted it waits for it.
 async fn run_or_begin(
-    scheduler: &Scheduler,
-    request: RunRequest,
+    start: Start,
     watcher: UnboundedSender<LogEvent>,
     cancel: CancellationToken,
 ) -> Result<RunRecord, RunError> {
-    let from_before = matches!(request.begin, Begin::WhereItEnded { patience } if !patience.is_zero());
-    let outcome = run_pipeline(scheduler, request.clone(), watcher.clone(), cancel.clone()).await;
-    match outcome {
-        Err(RunError::Resume(error)) if from_before && error.has_not_begun() => {
-            run_pipeline(scheduler, RunRequest { begin: Begin::Anew, ..request }, watcher, cancel).await
+    let Start { scheduler, request, otherwise } = start;
+    let outcome = run_pipeline(&scheduler, request.clone(), watcher.clone(), cancel.clone()).await;
+    match (outcome, otherwise) {
+        (Err(RunError::Resume(error)), Some(begin)) if error.has_not_begun() => {
+            run_pipeline(&scheduler, RunRequest { begin, ..request }, watcher, cancel).await
         }
-        outcome => outcome,
+        (outcome, _) => outcome,
     }
 }
 
 /// How far a run is.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Progress {
+    /// Its place in the queue, counted from 1, while it waits there.
+    pub(super) position: Option<u32>,
     /// Lines of the log so far.
     pub(super) lines: usize,
     /// How and when it ended.
@@ -74,46 +89,66 @@ pub(super) struct Progress {
 }
 
 impl LiveRun {
-    /// Starts a run on tasks of its own. The maintenance that follows it is none of its business: that is one of `turns`.
-    pub(super) fn start(start: Start) -> Arc<Self> {
-        let Start { scheduler, request, metrics, turns, submission } = start;
-        let run = Arc::new(Self {
-            run_id: request.plan.run.clone(),
-            pipeline: request.plan.graph.name.clone(),
-            home: request.plan.home.clone(),
+    /// A run that has not started.
+    pub(super) fn new(accepted: Accepted) -> Arc<Self> {
+        let Accepted { run_id, pipeline, home, priority, target, from_before } = accepted;
+        Arc::new(Self {
+            run_id,
+            pipeline,
+            home,
+            priority,
+            target,
+            from_before,
+            accepted: Instant::now(),
             cancel: CancellationToken::new(),
             lines: RwLock::default(),
             pins: RwLock::default(),
             layers: RwLock::default(),
             state: watch::Sender::default(),
-        });
+        })
+    }
+
+    /// Runs it to its end, on a task of its own, and collects the lines of its log.
+    pub(super) async fn drive(&self, start: Start, metrics: &ServiceMetrics) -> Ending {
         let (watcher, mut events) = mpsc::unbounded_channel();
-        let cancel = run.cancel.clone();
-        let (driver, plan) = (scheduler.clone(), request.plan.clone());
-        let driven = tokio::spawn(async move { run_or_begin(&driver, request, watcher, cancel).await });
-        let follower = Arc::clone(&run);
-        tokio::spawn(async move {
-            while let Some(event) = events.recv().await {
-                follower.take(&event, &metrics);
-            }
-            let ending = match driven.await {
-                Ok(outcome) => outcome.map_err(Arc::new),
-                Err(error) => Err(Arc::new(RunError::TaskLost(error))),
-            };
-            let record = ending.as_ref().ok().cloned();
-            if let Some(record) = &record {
-                metrics.run_finished(record.status.as_str());
-            }
-            // A run that was cut off after it had begun can be taken up.
-            if record.is_some() || follower.lines.read().is_empty() {
-                submission.forget().await;
-            }
-            follower.state.send_modify(|state| state.ended = Some((Arc::new(ending), Instant::now())));
-            if let Some(record) = record {
-                turns.after_run(scheduler, plan, record);
-            }
+        let driven = tokio::spawn(run_or_begin(start, watcher, self.cancel.clone()));
+        while let Some(event) = events.recv().await {
+            self.take(&event, metrics);
+        }
+        let outcome = driven.await.unwrap_or_else(|error| Err(RunError::TaskLost(error)));
+        outcome.map_err(|error| Arc::new(error.into()))
+    }
+
+    /// Whether it has written a line of its log.
+    pub(super) fn has_begun(&self) -> bool {
+        !self.lines.read().is_empty()
+    }
+
+    /// How long ago it was accepted.
+    pub(super) fn age(&self) -> Duration {
+        self.accepted.elapsed()
+    }
+
+    /// Its place in the queue from now on; `None` once it starts.
+    pub(super) fn set_position(&self, position: Option<u32>) {
+        self.state.send_if_modified(|state| {
+            let moved = state.position != position;
+            state.position = position;
+            moved
         });
-        run
+    }
+
+    /// Its place in the queue, if it waits.
+    pub(super) fn position(&self) -> Option<u32> {
+        self.state.borrow().position
+    }
+
+    /// Tells everyone how it ended.
+    pub(super) fn end_with(&self, ending: Ending) {
+        self.state.send_modify(|state| {
+            state.position = None;
+            state.ended = Some((Arc::new(ending), Instant::now()));
+        });
     }
 
     fn take(&self, event: &LogEvent, metrics: &ServiceMetrics) {
@@ -139,7 +174,7 @@ impl LiveRun {
         // An event is made of texts and numbers: there is nothing in it that JSON refuses.
         let json = serde_json::to_string(event).unwrap_or_default();
         let mut lines = self.lines.write();
-        lines.push(v1::RunEvent { seq: event.seq, json });
+        lines.push(v1::RunEvent { seq: event.seq, json, queue_position: None });
         let count = lines.len();
         drop(lines);
         self.state.send_modify(|state| state.lines = count);
@@ -177,6 +212,11 @@ impl LiveRun {
         self.cancel.cancel();
     }
 
+    /// Waits until the run is asked to stop.
+    pub(super) async fn cancelled(&self) {
+        self.cancel.cancelled().await;
+    }
+
     /// Waits for the end of the run.
     pub(super) async fn end(&self) -> Option<Arc<Ending>> {
         let mut progress = self.progress();
@@ -185,7 +225,7 @@ impl LiveRun {
     }
 
     /// Waits until the run has begun; an error if it ended before.
-    pub(super) async fn begun(&self) -> Result<(), Arc<RunError>> {
+    pub(super) async fn begun(&self) -> Result<(), Arc<ServiceError>> {
         let mut progress = self.progress();
         let Ok(progress) = progress.wait_for(|progress| progress.lines > 0 || progress.ended.is_some()).await else {
             return Ok(());

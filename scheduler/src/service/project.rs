@@ -1,7 +1,9 @@
 //! A submitted project: from the digests of its files to what can be planned and run.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use windlass_api::{assemble, refresh_from_wire, v1};
 use windlass_base::ids::{NodeName, PipelineName, RunId};
 use windlass_project::graph::{PipelineGraph, check};
@@ -9,7 +11,6 @@ use windlass_project::spec::{Problem, Problems};
 use windlass_storage::Location;
 
 use super::error::{ServiceError, bad_request};
-use super::file_cache::FileCache;
 use super::server::{ApiConfig, Shared};
 use crate::Scheduler;
 use crate::home::Home;
@@ -27,13 +28,28 @@ pub(super) struct Submitted {
 impl Submitted {
     /// Puts a project together from the files that are here and checks it whole.
     pub(super) async fn open(shared: &Arc<Shared>, project: Option<v1::Project>) -> Result<Self, ServiceError> {
-        let shared = Arc::clone(shared);
-        on_planning_threads(async move { Self::check(&shared.config, &shared.files, project) }).await
+        let listed = project.as_ref().map(|project| project.files.as_slice()).unwrap_or_default();
+        let contents = shared.files.contents(listed);
+        Self::open_from(shared, project, contents).await
     }
 
-    fn check(config: &ApiConfig, files: &FileCache, project: Option<v1::Project>) -> Result<Self, ServiceError> {
+    /// As [`Submitted::open`], from the contents of its files by their digests.
+    pub(super) async fn open_from(
+        shared: &Arc<Shared>,
+        project: Option<v1::Project>,
+        contents: HashMap<String, Bytes>,
+    ) -> Result<Self, ServiceError> {
+        let shared = Arc::clone(shared);
+        on_planning_threads(async move { Self::check(&shared.config, &contents, project) }).await
+    }
+
+    fn check(
+        config: &ApiConfig,
+        contents: &HashMap<String, Bytes>,
+        project: Option<v1::Project>,
+    ) -> Result<Self, ServiceError> {
         let project = project.ok_or_else(|| bad_request("it names no project"))?;
-        let texts = assemble(&project.files, &files.contents(&project.files), config.project_limit)?;
+        let texts = assemble(&project.files, contents, config.project_limit)?;
         let mut graph = check(&texts)?;
         if !project.target.is_empty() {
             graph = graph.apply_target(&project.target)?;

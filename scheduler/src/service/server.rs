@@ -21,6 +21,7 @@ use super::error::ServiceError;
 use super::file_cache::FileCache;
 use super::flight::DataService;
 use super::maintenance::Turns;
+use super::queue::QueueLimits;
 use super::runs::LiveRuns;
 use super::start;
 use crate::Scheduler;
@@ -46,8 +47,8 @@ pub struct ApiConfig {
     pub data: Location,
     /// Bytes that the files of a project may have together.
     pub project_limit: u64,
-    /// How many runs may be under way at a time.
-    pub max_runs: usize,
+    /// How many runs may be under way, and how many may wait.
+    pub queue: QueueLimits,
 }
 
 /// What every call needs.
@@ -98,7 +99,7 @@ impl ApiServer {
         let listener = TcpListener::bind(config.bind).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let room = usize::try_from(config.project_limit.saturating_mul(PROJECTS_HELD)).unwrap_or(usize::MAX);
-        let runs = LiveRuns::new(config.max_runs);
+        let runs = LiveRuns::new(config.queue);
         let (files, turns) = (FileCache::new(room), Turns::new(Arc::clone(&metrics)));
         let shared = Arc::new(Shared { config, scheduler, metrics, files, runs, turns });
         let stop = CancellationToken::new();
@@ -126,8 +127,13 @@ impl ApiServer {
         self.shared.runs.active().len()
     }
 
-    /// From now on no run starts; those under way go on, and can be watched and cancelled. Maintenance stops: the next turn
-    /// does what is left.
+    /// How many runs are in the queue.
+    pub fn queued_runs(&self) -> usize {
+        self.shared.runs.queued_count()
+    }
+
+    /// From now on no run starts, and the queue is left to the next scheduler; runs under way go on, and can be watched and
+    /// cancelled. Maintenance stops: the next turn does what is left.
     pub fn stop_accepting(&self) {
         self.shared.runs.stop_accepting();
         self.shared.turns.stop();

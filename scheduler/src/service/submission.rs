@@ -1,12 +1,12 @@
-//! What was submitted, kept until its run has ended, so that a scheduler which is started anew, or leads from now on, takes
-//! the run up. It is kept anew with that: a scheduler that drove the run before does not forget it any more.
+//! What was submitted, kept until its run has ended: the run starts with it when its turn comes, and a scheduler which is
+//! started anew, or leads from now on, takes the run up.
 //!
 //! ```text
-//! state store  runs/<run>/submission        the request, its files by their digests
+//! state store  runs/<run>/submission        the request, its files by their digests, and where the run belongs
 //! home         .submissions/<run>.json      the files
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -14,32 +14,57 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use prost::Message;
 use windlass_api::{digest, refresh_from_wire, v1};
-use windlass_base::error::{Coded, full_message};
+use windlass_base::error::full_message;
 use windlass_base::ids::RunId;
 use windlass_evidence::artifact::SavedRequest;
 use windlass_evidence::bundle::RecordError;
 
 use super::error::{ServiceError, bad_request};
+use super::project::Submitted;
 use super::server::Shared;
+use crate::leadership::Leadership;
 use crate::run::RunError;
-use crate::state::{DeleteOutcome, PutOutcome, Revision, StateError, StateStore};
+use crate::state::{StateError, StateStore};
 
 /// The keys of all runs.
 const RUNS: &str = "runs/";
 /// The end of the keys of submissions.
 const SUBMISSION: &str = "/submission";
+/// The end of the keys of the schedules that runs have once they execute.
+const SCHEDULE: &str = "/schedule";
 /// The folder of the files, in the scheduler's home. No pipeline has a name that begins like this.
 const FOLDER: &str = ".submissions";
+
+/// What the state store keeps of a submission: enough for the run to wait without its files being read.
+#[derive(Clone, PartialEq, Message)]
+struct Kept {
+    #[prost(message, optional, tag = "1")]
+    request: Option<v1::SubmitRunRequest>,
+    #[prost(string, tag = "2")]
+    pipeline: String,
+    /// The home that the project gives; empty for none.
+    #[prost(string, tag = "3")]
+    home: String,
+}
+
+/// The submission of a run that has not ended.
+pub(super) struct Unfinished {
+    pub(super) run: RunId,
+    pub(super) request: v1::SubmitRunRequest,
+    /// Where the run belongs.
+    pub(super) scope: v1::Scope,
+    /// Whether the run had begun to execute.
+    pub(super) begun: bool,
+}
 
 /// What was submitted for one run, where it is kept.
 #[derive(Debug, Clone)]
 pub(super) struct Submission {
     state: Arc<dyn StateStore>,
+    leadership: Leadership,
     objects: Arc<dyn ObjectStore>,
     file: Path,
     run: RunId,
-    /// That of the key as this process put or read it.
-    revision: Option<Revision>,
 }
 
 impl Submission {
@@ -48,58 +73,60 @@ impl Submission {
         let file = shared.config.home.join(FOLDER).join(&format!("{run}.json"));
         let objects = shared.scheduler.sessions.stores().store(&file).map_err(RecordError::from)?;
         let path = file.path().map_err(RecordError::from)?;
-        Ok(Self { state: Arc::clone(&shared.scheduler.state), objects, file: path, run: run.clone(), revision: None })
+        let (state, leadership) = (Arc::clone(&shared.scheduler.state), shared.scheduler.leadership.clone());
+        Ok(Self { state, leadership, objects, file: path, run: run.clone() })
     }
 
-    /// Keeps a request, whose files are here.
-    pub(super) async fn keep(&mut self, shared: &Shared, request: &v1::SubmitRunRequest) -> Result<(), ServiceError> {
+    /// Keeps the request of a project whose files are here.
+    pub(super) async fn keep(
+        &self,
+        shared: &Shared,
+        project: &Submitted,
+        request: &v1::SubmitRunRequest,
+    ) -> Result<(), ServiceError> {
         let listed = request.project.as_ref().map(|project| project.files.as_slice()).unwrap_or_default();
         let contents = shared.files.contents(listed);
         let texts: BTreeMap<&str, std::borrow::Cow<'_, str>> =
             contents.iter().map(|(digest, content)| (digest.as_str(), String::from_utf8_lossy(content))).collect();
         let json = serde_json::to_vec(&texts).map_err(|source| self.malformed(source))?;
         self.objects.put(&self.file, json.into()).await.map_err(|source| self.failed(source))?;
-        let (key, value) = (key_of(&self.run), Bytes::from(request.encode_to_vec()));
+        let kept = Kept {
+            request: Some(request.clone()),
+            pipeline: project.graph.name.to_string(),
+            home: project.graph.home.clone().unwrap_or_default(),
+        };
+        let (key, value) = (key_of(&self.run), Bytes::from(kept.encode_to_vec()));
         let current = self.state.get(&key).await.map_err(of_state)?.map(|current| current.revision);
         // Whoever was quicker has put the same: a run is one submission.
-        let put = self.state.compare_and_put(&key, current, value).await.map_err(of_state)?;
-        self.revision = match put {
-            PutOutcome::Put(revision) => Some(revision),
-            PutOutcome::Moved(moved) => moved.map(|moved| moved.revision),
-        };
+        self.state.compare_and_put(&key, current, value).await.map_err(of_state)?;
         Ok(())
     }
 
-    /// The request, with its files put where those of submissions are.
-    async fn read(&mut self, shared: &Shared) -> Result<v1::SubmitRunRequest, ServiceError> {
+    /// The request, and the contents of its files by their digests.
+    pub(super) async fn read(&self) -> Result<(v1::SubmitRunRequest, HashMap<String, Bytes>), ServiceError> {
         let kept = self.state.get(&key_of(&self.run)).await.map_err(of_state)?;
         let kept = kept.ok_or_else(|| bad_request("its submission is gone"))?;
-        self.revision = Some(kept.revision);
-        let request = v1::SubmitRunRequest::decode(kept.value).map_err(|error| bad_request(error.to_string()))?;
+        let kept = Kept::decode(kept.value).map_err(|error| bad_request(error.to_string()))?;
+        let request = kept.request.ok_or_else(|| bad_request("its submission is empty"))?;
         let got = self.objects.get(&self.file).await.map_err(|source| self.failed(source))?;
         let json = got.bytes().await.map_err(|source| self.failed(source))?;
         let texts: BTreeMap<String, String> = serde_json::from_slice(&json).map_err(|source| self.malformed(source))?;
-        for text in texts.into_values() {
-            let content = Bytes::from(text);
-            shared.files.put(digest(&content), content)?;
-        }
-        Ok(request)
+        let contents = texts.into_values().map(Bytes::from).map(|content| (digest(&content), content));
+        Ok((request, contents.collect()))
     }
 
-    /// Forgets it: the run has ended, or was never begun. Not if another process has taken the run up.
+    /// Forgets it: the run has ended, or was never begun. Not while another scheduler may lead, which takes the run up.
     pub(super) async fn forget(&self) {
+        self.leadership.sure().await;
         let key = key_of(&self.run);
         let removed = async {
-            let Some(revision) = self.revision else { return Ok(false) };
-            let deleted = self.state.compare_and_delete(&key, revision).await?;
-            Ok::<_, StateError>(matches!(deleted, DeleteOutcome::Deleted | DeleteOutcome::Moved(None)))
-        };
-        match removed.await {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(error) => {
-                tracing::warn!(run = %self.run, "the submission of a run cannot be forgotten: {}", full_message(&error));
+            if let Some(kept) = self.state.get(&key).await? {
+                self.state.compare_and_delete(&key, kept.revision).await?;
             }
+            Ok::<_, StateError>(())
+        };
+        if let Err(error) = removed.await {
+            tracing::warn!(run = %self.run, "the submission of a run cannot be forgotten: {}", full_message(&error));
         }
         match self.objects.delete(&self.file).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
@@ -116,26 +143,30 @@ impl Submission {
     }
 }
 
-/// The submissions of runs that have not ended, the oldest first.
-pub(super) async fn unfinished(shared: &Shared) -> Result<Vec<(Submission, v1::SubmitRunRequest)>, ServiceError> {
-    let entries = shared.scheduler.state.list(RUNS).await.map_err(of_state)?;
+/// The submissions of runs that have not ended, in the order in which they were accepted.
+pub(super) async fn unfinished(shared: &Shared) -> Result<Vec<Unfinished>, ServiceError> {
+    let mut entries = shared.scheduler.state.list(RUNS).await.map_err(of_state)?;
+    let run_of = |key: &str, end: &str| Some(key.strip_prefix(RUNS)?.strip_suffix(end)?.to_owned());
+    let begun: BTreeSet<String> = entries.iter().filter_map(|entry| run_of(&entry.key, SCHEDULE)).collect();
+    entries.sort_unstable_by_key(|entry| entry.revision);
     let mut found = Vec::new();
     for entry in entries {
-        let Some(run) = entry.key.strip_prefix(RUNS).and_then(|key| key.strip_suffix(SUBMISSION)) else { continue };
-        let mut submission = Submission::of(shared, &RunId::from(run))?;
-        match submission.read(shared).await {
-            Ok(request) => found.push((submission, request)),
-            Err(error) if error.is_retryable() => return Err(error),
-            Err(error) => {
-                tracing::error!(run, "a run cannot be taken up: {}", full_message(&error));
-                submission.forget().await;
+        let Some(run) = run_of(&entry.key, SUBMISSION) else { continue };
+        let (begun, id) = (begun.contains(&run), RunId::new(run));
+        match Kept::decode(entry.value).map(|kept| (kept.request, kept.pipeline, kept.home)) {
+            Ok((Some(request), pipeline, home)) => {
+                found.push(Unfinished { run: id, request, scope: v1::Scope { pipeline, home }, begun });
+            }
+            _ => {
+                tracing::error!(run = %id, "a run cannot be taken up: its submission cannot be read");
+                Submission::of(shared, &id)?.forget().await;
             }
         }
     }
     Ok(found)
 }
 
-/// The runs of which submissions are kept: they are under way, here or in the scheduler that leads.
+/// The runs of which submissions are kept: they wait or are under way, here or in the scheduler that leads.
 pub(super) async fn kept(shared: &Shared) -> Result<BTreeSet<RunId>, ServiceError> {
     let entries = shared.scheduler.state.list(RUNS).await.map_err(of_state)?;
     let runs = entries.iter().filter_map(|entry| entry.key.strip_prefix(RUNS)?.strip_suffix(SUBMISSION));

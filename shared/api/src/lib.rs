@@ -11,7 +11,7 @@ mod project;
 mod status;
 mod values;
 
-pub use project::{TransferError, assemble, check_path, digest, manifest};
+pub use project::{FILES_MISSING, TransferError, assemble, check_path, digest, manifest};
 pub use status::{
     DecodedStatus, Standby, decode_status, status, status_of_moved, status_of_problems, status_of_standby,
 };

@@ -5,11 +5,15 @@ use std::hash::BuildHasher;
 
 use bytes::Bytes;
 use windlass_base::coded;
+use windlass_base::error::ErrorCode;
 use windlass_base::ids::received::check_relative_path;
 use windlass_project::spec::ProjectFiles;
 use windlass_project::spec::files::{MAX_FILE_BYTES, MAX_STAGES};
 
 use super::v1;
+
+/// The code with which files are refused that have not arrived, or not as they were sent: they are to be sent again.
+pub const FILES_MISSING: ErrorCode = ErrorCode("WL0803");
 
 /// Why the files of a project are refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,7 +80,7 @@ coded! {
             "send text files by their path below the project's folder, parts separated by `/`";
         TooLarge | FileTooLarge | TooMany => "WL0802",
             "keep data out of project files, split the project, or raise `project-limit` of the scheduler";
-        WrongDigest | Missing => "WL0803" retry, "upload the project's files again, then submit again";
+        WrongDigest | Missing => (FILES_MISSING) retry, "upload the project's files again, then submit again";
     }
 }
 

@@ -94,6 +94,12 @@ impl RunId {
         Self(uuid::Uuid::now_v7().simple().to_string())
     }
 
+    /// When an id of [`RunId::generate`] was made, in milliseconds since 1970; `None` for others.
+    pub fn made_at_ms(&self) -> Option<i64> {
+        Self::parse(&self.0).ok()?;
+        i64::from_str_radix(self.0.get(..12)?, 16).ok()
+    }
+
     /// Parses an id of [`RunId::generate`] received from another process.
     ///
     /// # Errors

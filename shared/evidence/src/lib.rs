@@ -4,7 +4,9 @@
 //! a run ─record→ RunRecord, PlanRecord, StageRecord, … as JSON, metrics as Arrow       (artifact)
 //!     └ RunLayout: a file each, below runs/<run id>/                                   (artifact)
 //! BundleFiles, wherever they lie ─BundleReader→ the same types                         (bundle)
+//! a run ─→ CriticalPath, CostlyOperator: where its time went                             (time_spent)
 //! two runs ─→ RunDiff: what differs, and what has most likely made a stage slower      (diff)
+//! all runs ─→ the rows of the system tables                                            (system)
 //! ```
 //!
 //! docs/run-bundle.md describes the files. Nothing here plans or runs a query.
@@ -12,3 +14,5 @@
 pub mod artifact;
 pub mod bundle;
 pub mod diff;
+pub mod system;
+pub mod time_spent;

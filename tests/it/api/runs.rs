@@ -251,7 +251,8 @@ async fn a_draining_scheduler_refuses_new_runs_and_finishes_current_ones() {
     let handle = windlass.run(&slow, &RunOptions::default()).await.unwrap();
     let other = tempfile::tempdir().unwrap();
     let totals = shop(other.path(), &TOTALS);
-    let error = windlass.run(&totals, &RunOptions::default()).await.unwrap_err();
+    let at_once = RunOptions { no_wait: true, ..RunOptions::default() };
+    let error = windlass.run(&totals, &at_once).await.unwrap_err();
     assert_eq!(error.code().0, "WL0807", "{error}");
     lab.server.stop_accepting();
     let error = windlass.run(&totals, &RunOptions::default()).await.unwrap_err();

@@ -12,6 +12,7 @@ use windlass_scheduler::Scheduler;
 use windlass_scheduler::leadership::Leadership;
 use windlass_scheduler::maintain::Turns;
 use windlass_scheduler::metrics::ServiceMetrics;
+use windlass_scheduler::service::queue::QueueLimits;
 use windlass_scheduler::service::{ApiConfig, ApiServer};
 use windlass_scheduler::state::MemoryStore;
 use windlass_storage::Location;
@@ -28,11 +29,13 @@ pub(super) struct Lab {
 pub(super) struct Limits {
     pub(super) project_bytes: u64,
     pub(super) runs: usize,
+    pub(super) queued: usize,
+    pub(super) queued_per_pipeline: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { project_bytes: 1024 * 1024, runs: 4 }
+        Self { project_bytes: 1024 * 1024, runs: 4, queued: 1000, queued_per_pipeline: 100 }
     }
 }
 
@@ -50,7 +53,11 @@ impl Lab {
             home: location("home"),
             data: location("data"),
             project_limit: limits.project_bytes,
-            max_runs: limits.runs,
+            queue: QueueLimits {
+                max_runs: limits.runs,
+                max_queued: limits.queued,
+                max_queued_per_pipeline: limits.queued_per_pipeline,
+            },
         };
         let scheduler = Scheduler {
             sessions: Arc::new(cluster.sessions.clone()),

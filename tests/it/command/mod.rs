@@ -21,6 +21,7 @@ mod results;
 mod resumed;
 mod runs_diff;
 mod shop;
+mod system_tables;
 mod ui;
 mod usage;
 

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use super::shop::{ORDERS, Shop, text};
 
 /// Everything that looks at a project and its home.
-const COMMANDS: [&[&str]; 23] = [
+const COMMANDS: [&[&str]; 24] = [
     &["check"],
     &["ls"],
     &["registry", "--lineage"],
@@ -34,6 +34,7 @@ const COMMANDS: [&[&str]; 23] = [
     &["explain", "latest", "orders_clean"],
     &["query", "SELECT * FROM totals_of_each_customer"],
     &["query", "SELECT * FROM orders_clean__quarantine", "--as-of-run", "latest"],
+    &["query", "SELECT r.status, s.stage FROM windlass.runs AS r JOIN windlass.stages AS s USING (run_id)"],
 ];
 
 /// Every file and folder, with what changes when it is written.

@@ -180,3 +180,16 @@ fn a_run_that_computes_all_rows_instead_of_the_changes_says_why() {
     let next = super::windlass(dir.path()).arg("run").output().unwrap();
     assert!(!String::from_utf8(next.stdout).unwrap().contains("instead of what had changed"));
 }
+
+#[test]
+fn a_run_shows_where_its_time_went() {
+    let shop = Shop::new();
+    shop.windlass(&["run"]).assert().success();
+    let shown = shop.shown(&["runs", "show"]);
+    let path = shown.lines().find(|line| line.starts_with("critical path")).unwrap_or_else(|| panic!("{shown}"));
+    assert!(path.contains("orders_clean → totals_of_each_customer"), "{shown}");
+    let after = shown.split("COSTLIEST OPERATORS").nth(1).unwrap_or_else(|| panic!("{shown}"));
+    let operators: Vec<&str> = after.lines().skip(1).take_while(|line| !line.is_empty()).collect();
+    assert_eq!(operators.len(), 3, "{shown}");
+    assert!(operators.iter().all(|line| line.contains("Exec") && line.ends_with('%')), "{shown}");
+}

@@ -58,6 +58,7 @@ pages! {
     sql: "docs/sql.md",
     sql_functions: "docs/sql-functions.md",
     subdags: "docs/subdags.md",
+    system_tables: "docs/system-tables.md",
     tags: "docs/tags.md",
     tests: "docs/tests.md",
     tutorial: "docs/tutorial.md",

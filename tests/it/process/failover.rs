@@ -167,7 +167,7 @@ async fn a_standby_refuses_what_the_leader_does_and_names_it() {
     assert!(!ready && body["reasons"][0] == "standby", "{body}");
     assert_eq!(cluster.standbys[0].get("/healthz").unwrap().0, 200);
 
-    let expected = (Code::Unavailable, "WL0810".to_owned(), Some(leader.clone()));
+    let expected = (Code::Unavailable, "WL0813".to_owned(), Some(leader.clone()));
     let mut api = WindlassServiceClient::connect(standby.clone()).await.unwrap();
     let run_id = RunId::generate().to_string();
     let submission = SubmitRunRequest { run_id: run_id.clone(), ..SubmitRunRequest::default() };

@@ -30,6 +30,8 @@ fn a_cluster_starts_reports_its_health_and_stops_in_order() {
     for (metric, value) in [
         ("windlass_vcores", 4.0),
         ("windlass_runs_active", 0.0),
+        ("windlass_runs_queued", 0.0),
+        ("windlass_runs_queued_seconds_count", 0.0),
         ("windlass_tasks_pending", 0.0),
         ("windlass_tasks_running", 0.0),
         ("windlass_runs_total{status=\"succeeded\"}", 0.0),

@@ -1,4 +1,4 @@
-//! A scheduler that is killed while it drives a run: the one that is started next takes the run up.
+//! A scheduler that is killed while it drives a run and others wait: the one that is started next takes them up.
 
 use std::fs;
 use std::path::Path;
@@ -75,6 +75,43 @@ async fn a_client_sees_its_run_end_over_a_restart_of_the_scheduler() {
     let runs = windlass.runs(&project).await.unwrap();
     assert_eq!(runs.bundles.run_ids().await.unwrap(), [run.run_id]);
     // Nothing is kept of a run that has ended.
+    let kept = fs::read_dir(cluster.folder().join("home/.submissions")).map_or(0, Iterator::count);
+    assert_eq!(kept, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_queue_goes_on_after_a_restart_of_the_scheduler() {
+    let mut cluster = ProcessCluster::with(ClusterOptions::default());
+    let dir = tempfile::tempdir().unwrap();
+    let project = project(dir.path());
+    let windlass = Windlass::connect(&cluster.url()).await.unwrap();
+    let mut active = windlass.run(&project, &RunOptions::default()).await.unwrap();
+    while let Some(event) = active.events.recv().await {
+        if matches!(&event.kind, LogKind::StageStarted { stage, .. } if stage.as_str() == "sums") {
+            break;
+        }
+    }
+    let only = |priority| RunOptions { select: vec!["added".to_owned()], priority, ..RunOptions::default() };
+    let second = windlass.run(&project, &only(0)).await.unwrap();
+    let third = windlass.run(&project, &only(-1)).await.unwrap();
+    let urgent = windlass.run(&project, &only(1)).await.unwrap();
+    assert_eq!(*urgent.queued.borrow(), Some(1));
+    assert_eq!(cluster.scheduler.metric("windlass_runs_queued"), Some(3.0));
+    cluster.scheduler.kill();
+    cluster.scheduler.restart();
+
+    let mut records = Vec::new();
+    for handle in [active, urgent, second, third] {
+        records.push(handle.wait().await.unwrap());
+    }
+    let seen: Vec<_> = records.iter().map(|run| (run.status, run.resumptions.len())).collect();
+    let succeeded = RunStatus::Succeeded;
+    assert_eq!(seen, [(succeeded, 1), (succeeded, 0), (succeeded, 0), (succeeded, 0)]);
+    assert!(records.is_sorted_by(|before, after| before.sequence < after.sequence), "in another order");
+    assert_eq!(cluster.scheduler.metric("windlass_runs_queued_seconds_count"), Some(3.0));
+    let question = "SELECT count(*) AS added FROM added";
+    let rows = windlass.query(&project, question, &QueryOptions::default()).await.unwrap().collect().await.unwrap();
+    assert!(pretty_format_batches(&rows).unwrap().to_string().contains("| 4 "));
     let kept = fs::read_dir(cluster.folder().join("home/.submissions")).map_or(0, Iterator::count);
     assert_eq!(kept, 0);
 }

@@ -22,4 +22,5 @@ mod simulation;
 mod sources;
 mod subdags;
 mod subqueries;
+mod system_tables;
 mod unreadable_changes;

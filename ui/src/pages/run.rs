@@ -6,13 +6,13 @@ use futures::future::join_all;
 use windlass_base::ids::{NodeName, RunId};
 use windlass_evidence::artifact::{PinRecord, RunRecord, StageRecord};
 use windlass_evidence::bundle::{BundleReader, RecordError};
+use windlass_evidence::time_spent::{CriticalPath, TimedStage, critical_path};
 
 use super::grid::{selection_of, took};
 use super::run_parts::{self, FailureView, PinRow, StageRow};
 use super::{Page, Section, html, part};
 use crate::error::UiError;
 use crate::runs::Runs;
-use crate::view::critical_path::{CriticalPath, critical_path};
 use crate::view::gantt::{Gantt, gantt};
 use crate::view::log::{LogLine, tail, warnings};
 use crate::view::picture::Picture;
@@ -61,7 +61,7 @@ pub(super) async fn page(runs: &Runs, run_id: &RunId) -> Result<String, UiError>
     let log = part(log.map(Some), &mut problems).unwrap_or_default();
     let facts = stages_of(&record, plan.as_ref(), &log, now);
     let records = stage_records(bundles, run_id, &facts, &mut problems).await;
-    let path = critical_path(&facts);
+    let path = path_of(&facts);
 
     let mut page = Page::new(format!("Run {run_id}"), Section::Runs);
     page.is_live = is_live(record.status);
@@ -154,6 +154,15 @@ fn facts_of(record: &RunRecord, now: DateTime<Utc>) -> Vec<(&'static str, String
         facts.push(("Parameters", params.collect::<Vec<_>>().join(", ")));
     }
     facts
+}
+
+fn path_of(facts: &[StageFacts]) -> CriticalPath {
+    let timed = facts.iter().map(|facts| TimedStage {
+        name: &facts.name,
+        depends_on: &facts.depends_on,
+        duration_ms: facts.duration_ms,
+    });
+    critical_path(&timed.collect::<Vec<_>>())
 }
 
 fn linked(run_id: &RunId, path: &CriticalPath, took: Option<u64>) -> Path {

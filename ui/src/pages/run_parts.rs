@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use windlass_base::error::Failure;
 use windlass_base::ids::{NodeName, RunId};
 use windlass_evidence::artifact::{AttemptRecord, AttemptStatus, PinRecord, PlanRecord, StageRecord};
+use windlass_evidence::time_spent::CriticalPath;
 
-use crate::view::critical_path::CriticalPath;
 use crate::view::gantt::{AttemptTimes, StageTimes};
 use crate::view::picture::{Node, Picture, picture};
 use crate::view::stages::StageFacts;

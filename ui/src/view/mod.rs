@@ -1,6 +1,5 @@
 //! What pages show, computed from records: pure, without reading anything.
 
-pub(crate) mod critical_path;
 pub(crate) mod gantt;
 pub(crate) mod log;
 pub(crate) mod operators;

@@ -35,7 +35,7 @@ pub use call_clauses::refused_calls;
 pub use error::SessionError;
 pub use listing::check_unchanged;
 pub use planning::planning_context;
-pub use register::{ProviderInput, TableInput, register, register_schema};
+pub use register::{ProviderInput, TableInput, register, register_schema, register_tables};
 pub use row_batches::{batch_of, cells_of, scalar_of, schema_of};
 pub use scan_stores::with_stores_of;
 pub use table_changes::{ChangesCall, TABLE_CHANGES, changes_calls, register_table_changes};

@@ -200,12 +200,27 @@ pub fn register_schema(
     schema: &str,
     tables: &[(String, RowsSource)],
 ) -> Result<(), SessionError> {
-    let provider = MemorySchemaProvider::new();
+    let mut opened = Vec::with_capacity(tables.len());
     for (name, source) in tables {
-        let name = NodeName::new(name.clone());
-        let (table, _) = open_rows(&name, source)?;
-        let refused = |source| SessionError::Register { table: name.clone(), source };
-        provider.register_table(name.to_string(), table).map_err(refused)?;
+        let (table, _) = open_rows(&NodeName::new(name.clone()), source)?;
+        opened.push((name.clone(), table));
+    }
+    register_tables(ctx, schema, opened)
+}
+
+/// Registers tables in a separate schema, which replaces one of that name.
+///
+/// # Errors
+/// [`SessionError::Register`] if the engine refuses one.
+pub fn register_tables(
+    ctx: &SessionContext,
+    schema: &str,
+    tables: Vec<(String, Arc<dyn TableProvider>)>,
+) -> Result<(), SessionError> {
+    let provider = MemorySchemaProvider::new();
+    for (name, table) in tables {
+        let refused = |source| SessionError::Register { table: NodeName::new(name.clone()), source };
+        provider.register_table(name.clone(), table).map_err(refused)?;
     }
     let refused = |source| SessionError::Register { table: NodeName::new(schema), source };
     let schemas: Arc<dyn SchemaProvider> = Arc::new(provider);

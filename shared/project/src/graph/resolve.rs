@@ -13,6 +13,8 @@ use crate::spec::{Draft, PipelineSpec, Problem, Problems, ProjectFiles, Span, Sp
 
 /// The schema of the project's metadata, which queries can read and stages cannot.
 const INFORMATION_SCHEMA: &str = "information_schema";
+/// The schema of the tables over all runs, of which the same is true.
+const SYSTEM_SCHEMA: &str = "windlass";
 
 /// Reads and resolves a project, or returns every problem in its files and between them.
 pub fn check(files: &ProjectFiles) -> Result<PipelineGraph, Problems> {
@@ -219,8 +221,13 @@ fn unknown_help<'n>(name: &str, others: impl Iterator<Item = &'n str>) -> String
 
 fn qualified(relation: &RelationRef) -> Problem {
     let last = relation.parts.last().map(String::as_str).unwrap_or_default();
-    if relation.parts.iter().rev().nth(1).is_some_and(|schema| schema == INFORMATION_SCHEMA) {
-        let message = format!("`{}` is not a table of the project: it is the project's metadata", relation.written);
+    let what = match relation.parts.iter().rev().nth(1).map(String::as_str) {
+        Some(INFORMATION_SCHEMA) => Some("the project's metadata"),
+        Some(SYSTEM_SCHEMA) => Some("what its runs have recorded"),
+        _ => None,
+    };
+    if let Some(what) = what {
+        let message = format!("`{}` is not a table of the project: it is {what}", relation.written);
         let problem = Problem::new(codes::QUALIFIED_NAME, message).at(&relation.span);
         return problem.help(format!("ask for it with `windlass query 'SELECT * FROM {}'`", relation.written));
     }

@@ -208,6 +208,7 @@ Examples:
   windlass query 'SELECT kind, count(*) FROM cpg_nodes GROUP BY kind'
   windlass query 'SELECT * FROM cpg_edges' --output parquet --to edges.parquet
   windlass query 'SELECT * FROM repo_summary' --as-of-run latest
+  windlass query 'SELECT * FROM windlass.runs ORDER BY started_at DESC LIMIT 10'
   windlass query --file question.sql")]
     Query(QueryArgs),
     /// Remove what the home keeps and nothing needs any more: bundles of old runs, what killed runs have left

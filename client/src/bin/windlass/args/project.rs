@@ -150,6 +150,12 @@ pub(crate) struct BehaviourArgs {
     /// How many stages may run in parallel, at least 1
     #[arg(long, value_name = "N")]
     pub(crate) max_parallel: Option<usize>,
+    /// On a cluster that has other runs to do first, start before those with a lower priority
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
+    pub(crate) priority: i32,
+    /// Fail if the cluster has other runs to do first, instead of waiting for them
+    #[arg(long)]
+    pub(crate) no_wait: bool,
     /// Print every event of the run as a line of JSON on stdout, and nothing else. Not with `--output json`
     #[arg(long)]
     pub(crate) events: bool,

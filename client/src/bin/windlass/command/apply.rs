@@ -20,6 +20,8 @@ pub(crate) async fn run(global: &Global, args: &ApplyArgs) -> Result<(), Command
     let options = RunOptions {
         fail_fast: args.behaviour.fail_fast.then_some(true),
         max_parallel: args.behaviour.max_parallel,
+        priority: args.behaviour.priority,
+        no_wait: args.behaviour.no_wait,
         ..RunOptions::apply(plan)
     };
     let windlass = start(global, &project).await?;

@@ -18,6 +18,8 @@ pub(crate) async fn run(global: &Global, args: &RunArgs) -> Result<(), CommandEr
     let mut options = run_options(&args.select, &args.refresh);
     options.fail_fast = args.behaviour.fail_fast.then_some(true);
     options.max_parallel = args.behaviour.max_parallel;
+    options.priority = args.behaviour.priority;
+    options.no_wait = args.behaviour.no_wait;
     let windlass = start(global, &project).await?;
     run_and_print(global, windlass, &project, &options, args.behaviour.events).await
 }
@@ -66,6 +68,7 @@ async fn history(windlass: &Windlass, project: &Project) -> History {
 
 async fn follow(mut handle: RunHandle, mut progress: Progress, as_lines: bool) -> Result<RunRecord, CommandError> {
     let mut time = tokio::time::interval(progress.period());
+    progress.queued(*handle.queued.borrow_and_update());
     let outcome = loop {
         tokio::select! {
             event = handle.events.recv() => {
@@ -75,6 +78,8 @@ async fn follow(mut handle: RunHandle, mut progress: Progress, as_lines: bool) -
                     break Err(error);
                 }
             }
+            // A run that does not wait, or has been watched to its end, moves no more.
+            Ok(()) = handle.queued.changed() => progress.queued(*handle.queued.borrow_and_update()),
             _ = time.tick() => progress.tick(),
         }
     };

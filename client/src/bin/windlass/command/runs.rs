@@ -1,22 +1,29 @@
 //! `windlass runs`: past and present runs.
 
 use serde_json::Value;
-use windlass_base::ids::RunId;
+use windlass_base::ids::{NodeName, RunId};
 use windlass_client::document::{CancelledRun, ListedRunDocument};
 use windlass_client::error::ClientError;
-use windlass_client::{Project, Runs, Windlass};
+use windlass_client::{Project, QueuedRun, Runs, Windlass};
 use windlass_evidence::artifact::{LogEvent, LogKind, LogLevel, RunRecord, RunStatus};
+use windlass_evidence::time_spent::{TimedStage, costliest_operators, critical_path};
 
 use super::run_again::{Again, Way};
 use super::{open_project, open_runs, runs_diff, selection_of};
 use crate::args::{Global, LevelArg, Output, RunsCommand};
 use crate::failure::CommandError;
-use crate::output::{self, Cell, Layout, NONE, Table, Tone, duration, fields, number, or_unknown, prose, time, word};
+use crate::output::{
+    self, Cell, Layout, NONE, Table, Tone, counted, duration, fields, number, or_unknown, prose, time, word,
+};
 use crate::summary::{failures, stages, tone_of_run};
 
+/// As many operators of a run are shown, those that computed longest.
+const COSTLIEST: usize = 3;
 /// As many characters of a run's id are listed, unless more are needed to tell it from others: those of the time at which
 /// it began.
 const LISTED_ID: usize = 12;
+/// The status of a run that waits in the queue of a cluster.
+const QUEUED: &str = "queued";
 
 /// Lists runs, shows one, compares two, or prints a log.
 pub(crate) async fn run(global: &Global, command: &RunsCommand) -> Result<(), CommandError> {
@@ -57,7 +64,7 @@ async fn cancel(global: &Global, project: &Project, wanted: &str, target: Option
         });
     };
     let windlass = Windlass::connect(url).await?;
-    let run_id = windlass.runs(project).await?.find_for(wanted, target).await?;
+    let run_id = windlass.runs(project).await?.find_to_cancel(wanted, target).await?;
     let status = windlass.cancel(&run_id).await?;
     if global.output == Output::Json {
         return Ok(output::json(&CancelledRun { run_id, status })?);
@@ -66,16 +73,26 @@ async fn cancel(global: &Global, project: &Project, wanted: &str, target: Option
 }
 
 async fn list(global: &Global, runs: &Runs, target: Option<&str>, limit: usize) -> Result<(), CommandError> {
-    let listed = runs.list(target, limit).await?;
+    let of_target = |run: &&QueuedRun| target.is_none() || run.target.as_deref() == target;
+    let queued: Vec<&QueuedRun> = runs.queued.iter().filter(of_target).take(limit).collect();
+    let listed = runs.list(target, limit - queued.len()).await?;
     if global.output == Output::Json {
+        let waiting = queued.into_iter().map(|run| ListedRunDocument::Queued {
+            run_id: run.run_id.clone(),
+            status: QUEUED.to_owned(),
+            position: run.position,
+            target: run.target.clone(),
+        });
         let list = listed.into_iter().map(|run| match run.record {
             Ok(record) => ListedRunDocument::Run(Box::new(record)),
             Err(error) => ListedRunDocument::Unreadable { run_id: run.run_id, error: error.to_string() },
         });
-        return Ok(output::json(&list.collect::<Vec<_>>())?);
+        return Ok(output::json(&waiting.chain(list).collect::<Vec<_>>())?);
     }
-    let ids = runs.bundles.run_ids().await.map_err(ClientError::from)?;
+    let mut ids = runs.bundles.run_ids().await.map_err(ClientError::from)?;
+    ids.extend(runs.queued.iter().map(|run| run.run_id.clone()));
     let length = length_of_ids(&ids);
+    let waiting = queued.into_iter().map(|run| row_of_queued(run, length));
     let rows = listed.iter().map(|run| {
         let id = run.run_id.as_str();
         let id = Cell::from(id.get(..length).unwrap_or(id));
@@ -100,7 +117,25 @@ async fn list(global: &Global, runs: &Runs, target: Option<&str>, limit: usize) 
     });
     let columns = [word("RUN"), number("NO."), word("STATUS"), word("TARGET"), prose("SELECTION"), word("STARTED")];
     let columns: Vec<_> = columns.into_iter().chain([number("TOOK")]).collect();
-    Ok(output::table(&Table::new(columns).with(rows))?)
+    Ok(output::table(&Table::new(columns).with(waiting.chain(rows)))?)
+}
+
+/// A run that waits in the queue: it has no number and no times yet.
+fn row_of_queued(run: &QueuedRun, length: usize) -> Vec<Cell> {
+    let id = run.run_id.as_str();
+    let place = match run.position.saturating_sub(1) {
+        0 => "starts next".to_owned(),
+        before => format!("{} before it", counted(before, "run")),
+    };
+    vec![
+        id.get(..length).unwrap_or(id).into(),
+        Cell::default(),
+        Cell::toned(QUEUED, Tone::Notable),
+        run.target.as_deref().unwrap_or(NONE).into(),
+        place.into(),
+        Cell::default(),
+        Cell::default(),
+    ]
 }
 
 /// How many characters of ids tell all runs apart.
@@ -145,8 +180,43 @@ async fn show(global: &Global, runs: &Runs, run_id: &RunId) -> Result<(), Comman
         ),
         ("session", record.session_identity.clone().into()),
     ];
-    let text = format!("{}\n{}{}", fields(facts, layout), stages(&record, layout), failures(&record, layout));
+    let spent = time_spent(runs, &record, layout).await?;
+    let text = format!("{}\n{}{spent}{}", fields(facts, layout), stages(&record, layout), failures(&record, layout));
     Ok(output::text(&text)?)
+}
+
+/// Where the time of a run went: its critical path, and the operators that computed longest.
+async fn time_spent(runs: &Runs, record: &RunRecord, layout: Layout) -> Result<String, CommandError> {
+    let plan = runs.bundles.plan(&record.run_id).await.map_err(ClientError::from)?.unwrap_or_default();
+    let took =
+        |name: &NodeName| record.stages.iter().find(|stage| stage.stage == *name).map_or(0, |stage| stage.duration_ms);
+    let timed: Vec<TimedStage<'_>> = plan
+        .stages
+        .iter()
+        .map(|stage| TimedStage { name: &stage.stage, depends_on: &stage.depends_on, duration_ms: took(&stage.stage) })
+        .collect();
+    let path = critical_path(&timed);
+    if path.stages.is_empty() {
+        return Ok(String::new());
+    }
+    let mut executed = Vec::new();
+    for stage in record.stages.iter().filter(|stage| stage.attempts > 0) {
+        executed.extend(runs.bundles.stage(&record.run_id, &stage.stage).await.map_err(ClientError::from)?);
+    }
+    let names: Vec<&str> = path.stages.iter().map(NodeName::as_str).collect();
+    let chain = format!("{}, {}", names.join(" → "), duration(path.duration_ms));
+    let mut text = format!("\n{}", fields([("critical path", chain.into())], layout));
+    let costly = costliest_operators(&executed, COSTLIEST);
+    if !costly.is_empty() {
+        let rows = costly.iter().map(|one| {
+            let elapsed = duration(one.elapsed_ns / 1_000_000);
+            let share = format!("{} %", one.percent);
+            vec![one.operator.as_str().into(), one.stage.to_string().into(), elapsed.into(), share.into()]
+        });
+        let columns = [word("COSTLIEST OPERATORS"), word("STAGE"), number("COMPUTED"), number("SHARE")];
+        text.push_str(&format!("\n{}", Table::new(columns).with(rows).render(layout)));
+    }
+    Ok(text)
 }
 
 /// The warnings about the whole of a run that has not ended: they are only in its log yet.

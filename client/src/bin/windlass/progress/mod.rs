@@ -35,6 +35,8 @@ pub(crate) struct Progress {
     began: Instant,
     state: RunState,
     history: History,
+    /// The run's place in the cluster's queue, while it waits there.
+    queued: Option<u32>,
     /// The pipeline's own tables are no sources.
     own: Vec<NodeName>,
 }
@@ -67,7 +69,7 @@ impl Progress {
 
     fn of(screen: Screen, history: History) -> Self {
         let (layout, began) = (Layout::stderr(), Instant::now());
-        Self { screen, layout, began, state: RunState::default(), history, own: Vec::new() }
+        Self { screen, layout, began, state: RunState::default(), history, queued: None, own: Vec::new() }
     }
 
     /// Shows one event.
@@ -92,6 +94,20 @@ impl Progress {
         }
     }
 
+    /// Shows that the run waits at a place of the cluster's queue, or does not wait any more.
+    pub(crate) fn queued(&mut self, position: Option<u32>) {
+        let before = std::mem::replace(&mut self.queued, position);
+        if before.is_some() && position.is_none() {
+            self.began = Instant::now();
+        }
+        // How it moves up is told by signs of life.
+        if let (None, Some(position), Screen::Lines { last }) = (before, position, &mut self.screen) {
+            *last = Instant::now();
+            note(format_args!("{} {}", chrono::Utc::now().format("%TZ"), waiting(position)));
+        }
+        self.redraw();
+    }
+
     /// How often [`Progress::tick`] is to be called.
     pub(crate) fn period(&self) -> Duration {
         match self.screen {
@@ -103,7 +119,8 @@ impl Progress {
     /// Shows that time goes by.
     pub(crate) fn tick(&mut self) {
         if let Some(line) = self.sign_of_life(Instant::now()) {
-            note(format_args!("{}   running   {line}", chrono::Utc::now().format("%TZ")));
+            let word = if self.queued.is_some() { "" } else { "  running   " };
+            note(format_args!("{} {word}{line}", chrono::Utc::now().format("%TZ")));
         }
         self.redraw();
     }
@@ -115,6 +132,9 @@ impl Progress {
             return None;
         }
         *last = now;
+        if let Some(position) = self.queued {
+            return Some(waiting(position));
+        }
         Some(self.state.line(now.saturating_duration_since(self.began), &self.history, None))
     }
 
@@ -146,7 +166,10 @@ impl Progress {
             bar.set_message(stage_line(stage, running, now));
             bar.tick();
         }
-        run.set_message(self.state.line(now, &self.history, self.layout.width));
+        run.set_message(match self.queued {
+            Some(position) => waiting(position),
+            None => self.state.line(now, &self.history, self.layout.width),
+        });
     }
 
     /// What an event says in one line; `None` for minor events.
@@ -201,6 +224,14 @@ impl Progress {
             }
             _ => return None,
         })
+    }
+}
+
+/// A run that waits in the queue, in one line.
+fn waiting(position: u32) -> String {
+    match position.saturating_sub(1) {
+        0 => "queued: it starts next".to_owned(),
+        before => format!("queued, {} before it", counted(before, "run")),
     }
 }
 

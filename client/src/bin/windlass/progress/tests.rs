@@ -115,6 +115,19 @@ fn a_run_that_is_not_on_a_terminal_gives_signs_of_life() {
 }
 
 #[test]
+fn a_run_that_waits_says_how_many_are_before_it() {
+    let begun = Instant::now();
+    let mut progress = Progress::of(Screen::Lines { last: begun }, History::default());
+    let mut line = |position, seconds| {
+        progress.queued = Some(position);
+        progress.sign_of_life(begun + Duration::from_secs(seconds)).unwrap()
+    };
+    assert_eq!(line(4, 10), "queued, 3 runs before it");
+    assert_eq!(line(2, 20), "queued, 1 run before it");
+    assert_eq!(line(1, 30), "queued: it starts next");
+}
+
+#[test]
 fn the_first_line_counts_what_runs_and_what_is_reused() {
     let progress = Progress { layout: Layout { width: None, colour: false }, ..Progress::silent() };
     assert_eq!(progress.line(&started(2, 8)).unwrap(), "run of shop: 2 stages to run, 8 reused");
