@@ -17,6 +17,7 @@ use windlass_evidence::artifact::{
     TableStatus, VersionMark,
 };
 use windlass_evidence::diff::RunDiff;
+use windlass_evidence::lineage::Lineage;
 use windlass_project::contract::{Contract, ContractChange};
 use windlass_project::fixture_tests::FixtureReport;
 use windlass_project::graph::draw::GraphDocument;
@@ -270,7 +271,7 @@ pub enum Verdict {
     Failed,
 }
 
-/// A command that has written its result to a file: `query`, `graph` and `man` with `--to`.
+/// A command that has written its result to a file: `query`, `graph`, `lineage` and `man` with `--to`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct WrittenDocument {
     /// The file, or the folder of several.
@@ -333,6 +334,7 @@ pub fn schemas() -> BTreeMap<&'static str, Schema> {
         ("explain", of::<ExplainDocument>("explain")),
         ("graph", of::<GraphDocument<'static>>("graph")),
         ("init", of::<InitDocument>("init")),
+        ("lineage", of::<Lineage>("lineage")),
         ("ls", of::<Vec<ListedNode>>("ls")),
         ("maintain", of::<MaintenanceRecord>("maintain")),
         ("man", of::<TextDocument>("man")),

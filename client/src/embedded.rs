@@ -73,6 +73,8 @@ pub struct EmbeddedConfig {
     /// Whether nothing is written to the home, which need not be writable then: for plans, queries and all that shows
     /// what is there. Runs, maintenance, pins and resets of cursors write.
     pub read_only: bool,
+    /// Whether other tools are told of the lineage of runs, if the environment says where to.
+    pub tells_lineage: bool,
 }
 
 impl EmbeddedConfig {
@@ -80,7 +82,8 @@ impl EmbeddedConfig {
     pub fn new(home: Location, session: SessionSettings) -> Self {
         let vcores = std::thread::available_parallelism().map_or(2, usize::from);
         let (functions, connectors) = (Functions::standard(), ConnectorRegistry::standard());
-        Self { home, session, functions, connectors, engine: EngineKind::default(), vcores, read_only: false }
+        let engine = EngineKind::default();
+        Self { home, session, functions, connectors, engine, vcores, read_only: false, tells_lineage: true }
     }
 }
 
@@ -89,6 +92,7 @@ pub(crate) struct Embedded {
     scheduler: Arc<Scheduler>,
     home: Home,
     cluster: Option<EmbeddedCluster>,
+    tells_lineage: bool,
 }
 
 /// A cluster in this process, as small as one can be.
@@ -126,7 +130,7 @@ impl Embedded {
             turns: Turns::default(),
             leadership: Leadership::default(),
         });
-        Ok(Self { scheduler, home, cluster })
+        Ok(Self { scheduler, home, cluster, tells_lineage: config.tells_lineage })
     }
 
     pub(crate) async fn plan(&self, project: &Project, options: &RunOptions) -> Result<PlannedRun, ClientError> {
@@ -153,6 +157,7 @@ impl Embedded {
             approved: options.approved.clone(),
             asked: options.to_be_saved(project),
             begin,
+            tells_lineage: self.tells_lineage,
         };
         let (watcher, events) = mpsc::unbounded_channel();
         let cancel = CancellationToken::new();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use datafusion::error::DataFusionError;
 use windlass_base::coded;
 use windlass_base::error::Failure;
-use windlass_base::ids::NodeName;
+use windlass_base::ids::{NodeName, PipelineName};
 use windlass_evidence::artifact::{Moved, PlanMoved, SavedPlanError};
 use windlass_evidence::bundle::RecordError;
 use windlass_project::spec::Problems;
@@ -66,6 +66,26 @@ pub enum ClientError {
     NotInRuns {
         /// The requested name.
         stage: NodeName,
+        /// The most similar name.
+        help: Option<String>,
+    },
+    /// No run has read or made such a table.
+    #[error("no run of `{pipeline}` that this home keeps has read or made a table `{table}`")]
+    NoLineage {
+        /// The pipeline.
+        pipeline: PipelineName,
+        /// The requested name.
+        table: String,
+        /// The most similar name.
+        help: Option<String>,
+    },
+    /// A table has no such column, or none that a run has used.
+    #[error("no column `{column}` of `{table}` is known from a run")]
+    NoColumnLineage {
+        /// The table.
+        table: NodeName,
+        /// The requested name.
+        column: String,
         /// The most similar name.
         help: Option<String>,
     },
@@ -255,6 +275,8 @@ coded! {
             false => "`windlass runs list` shows the runs that exist",
         };
         NotInRuns { help } => "WL0745", help;
+        NoLineage { help } => "WL0746", help;
+        NoColumnLineage { help } => "WL0747", help;
         BadAddress => "WL0714", "give the address of the scheduler's API, such as http://127.0.0.1:50051";
         Unreachable => "WL0715" retry, "check the address and that the scheduler runs and can be reached from here";
         NotWindlass => "WL0716",

@@ -6,8 +6,14 @@ use windlass_base::ids::{NodeName, RunId};
 use windlass_base::suggest::did_you_mean;
 use windlass_evidence::bundle::{BundleReader, ListedRun};
 use windlass_evidence::diff::{RunDiff, diff};
+use windlass_evidence::lineage::LineageMap;
+use windlass_project::graph::PipelineGraph;
+use windlass_project::spec::table::Materialize;
 
 use crate::error::{ClientError, runs_back};
+
+/// How many runs are looked at to know the lineage of all tables.
+const MOST_RUNS: usize = 100;
 
 /// The runs of a pipeline: their bundles, with the plans and metrics of every stage, and which are active.
 #[derive(Debug)]
@@ -86,6 +92,31 @@ impl Runs {
         let mut ids = self.bundles.run_ids().await?;
         ids.extend(self.queued.iter().map(|run| run.run_id.clone()));
         only_match(&ids, wanted)
+    }
+
+    /// What the tables of a pipeline were made of, by the newest runs of its target: as many as it takes to know all of its
+    /// tables, and no more than the newest 100 of this home.
+    ///
+    /// # Errors
+    /// [`ClientError::Bundle`] if the runs cannot be listed, or a lineage cannot be read. Runs that cannot be read are left out.
+    pub async fn lineage(&self, graph: &PipelineGraph) -> Result<LineageMap, ClientError> {
+        let tables = graph.stages.iter().filter(|stage| stage.materialize == Materialize::Table);
+        let tables: Vec<&NodeName> = tables.map(|stage| &stage.name).collect();
+        let mut map = LineageMap::default();
+        for run_id in self.bundles.run_ids().await?.into_iter().take(MOST_RUNS) {
+            if tables.iter().all(|table| map.is_complete(table)) {
+                break;
+            }
+            let record = self.bundles.run(&run_id, &self.live).await;
+            if !record.is_ok_and(|record| record.pipeline == graph.name && record.target == graph.target) {
+                continue;
+            }
+            // A run that has not ended has none yet.
+            if let Some(lineage) = self.bundles.lineage(&run_id).await? {
+                map.add(&run_id, lineage);
+            }
+        }
+        Ok(map)
     }
 
     /// What differs between two runs, and the likeliest cause of each slowdown; with `stage` only of that one.

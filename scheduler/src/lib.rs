@@ -17,6 +17,7 @@ pub mod home;
 pub mod leadership;
 pub mod maintain;
 pub mod metrics;
+mod openlineage;
 pub mod plan;
 mod planning;
 pub mod query;

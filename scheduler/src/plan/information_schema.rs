@@ -12,6 +12,7 @@ use datafusion::common::ParamValues;
 use windlass_base::ids::NodeName;
 use windlass_delta::table::contract_columns;
 use windlass_engine::session::Sessions;
+use windlass_evidence::artifact::ColumnLineage;
 use windlass_project::contract::ContractType;
 use windlass_project::graph::Node;
 use windlass_project::literal_rows::{Cell, Row};
@@ -99,12 +100,9 @@ async fn describe(request: &PlanRequest, sessions: &Sessions, params: &ParamValu
             inputs.set(stage.name.clone(), Input::Planned(Arc::clone(&schema)));
         }
         let engine = |source| PlanError::Engine { stage: stage.name.clone(), source };
-        for (column, origins) in column_lineage(&logical, &stage.reads).map_err(engine)? {
-            for (node, origin) in origins {
-                let cells = [stage.name.as_str(), &column, node.as_str(), &origin];
-                described.lineage.push(cells.iter().map(|text| Cell::Text((*text).to_owned())).collect());
-            }
-        }
+        let is_view = |name: &NodeName| graph.stage(name).is_some_and(|read| read.materialize == Materialize::View);
+        let (views, tables): (BTreeSet<_>, _) = stage.reads.iter().cloned().partition(is_view);
+        described.lineage_of(&stage.name, &column_lineage(&logical, &tables, &views).map_err(engine)?);
     }
     Ok(described)
 }
@@ -139,6 +137,22 @@ impl Described {
         Ok(())
     }
 
+    fn lineage_of(&mut self, stage: &NodeName, lineage: &ColumnLineage) {
+        let of_columns = lineage.columns.iter().map(|column| (Some(column.name.as_str()), &column.origins));
+        for (column, origins) in of_columns.chain([(None, &lineage.rows)]) {
+            self.lineage.extend(origins.iter().map(|origin| {
+                vec![
+                    text(stage.as_str()),
+                    maybe(column),
+                    text(origin.table.as_str()),
+                    text(&origin.column),
+                    text(origin.how.kind()),
+                    text(origin.how.as_str()),
+                ]
+            }));
+        }
+    }
+
     fn columns_table(&mut self) -> RowsSource {
         let mut columns = texts(&["table_name", "column_name", "data_type", "is_nullable"]);
         columns.insert(2, ("ordinal_position".to_owned(), ContractType::Primitive(ColumnType::Long)));
@@ -147,7 +161,7 @@ impl Described {
     }
 
     fn lineage_table(&mut self) -> RowsSource {
-        let columns = texts(&["table_name", "column_name", "from_table", "from_column"]);
+        let columns = texts(&["table_name", "column_name", "from_table", "from_column", "kind", "how"]);
         RowsSource { columns, rows: std::mem::take(&mut self.lineage) }
     }
 }

@@ -59,7 +59,7 @@ pub use fixed::{FixedPins, ResumedPlan};
 pub use incremental_context::IncrementalContext;
 pub use information_schema::{INFORMATION_SCHEMA, TABLES as INFORMATION_TABLES, information_tables};
 pub use input::{Input, Inputs, PinnedInput, pin_source, pin_table};
-pub use lineage::{Origin, column_lineage};
+pub use lineage::column_lineage;
 pub use lost_file::with_table;
 pub use params::engine_params;
 pub use physical::{PhysicalQuery, Unplannable, physical_query};

@@ -49,6 +49,8 @@ pub struct RunRequest {
     pub asked: SavedRequest,
     /// What the run begins with.
     pub begin: Begin,
+    /// Whether other tools are told of its lineage, if the environment says where to.
+    pub tells_lineage: bool,
 }
 
 /// What a run begins with.
@@ -182,8 +184,9 @@ async fn run_with_leases(
     let identity = RunIdentity { run_id: run_id.clone(), sequence, pipeline };
     let journal = RunJournal::new(bundle, watcher, placeholders(&plan));
     let (sessions, engine) = (Arc::clone(&scheduler.sessions), scheduler.engine.clone());
-    let work = Arc::new(RunWork::new(RunContext { plan, identity, sessions, engine, journal }));
+    let work = Arc::new(RunWork::new(RunContext { plan, identity, sessions, engine, journal }, request.tells_lineage));
     announce(&work.run, &schedule, &record).await;
+    work.tell_begin(false);
     let logged =
         LoggedRun::create(Arc::clone(&scheduler.state), run_id.clone(), writer_name(&run_id), schedule).await?;
     drive_to_the_end(scheduler, logged, work, record, signals).await
@@ -216,6 +219,7 @@ pub(super) async fn drive_to_the_end(
     journal.check(bundle.write_lineage(&lineage).await);
     journal.check(bundle.write_registrations(&work.registrations(&notes)).await);
     close_record(&mut record, &state, &run.plan, &lineage);
+    work.tell_end(&record).await;
     record.warnings.extend(journal.take_warnings());
     journal.log_event(finished(&record)).await;
     // What was committed stands, whatever cannot be written down of it.

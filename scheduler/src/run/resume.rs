@@ -144,10 +144,12 @@ pub(super) async fn resume(
     let journal = RunJournal::new(bundle, watcher, placeholders(&plan));
     let identity = RunIdentity { run_id, sequence: record.sequence, pipeline: record.pipeline.clone() };
     let (sessions, engine) = (Arc::clone(&scheduler.sessions), scheduler.engine.clone());
-    let work = RunWork::new(RunContext { plan, identity, sessions, engine, journal }).with_ended(earlier);
+    let work = RunWork::new(RunContext { plan, identity, sessions, engine, journal }, request.tells_lineage);
+    let work = work.with_ended(earlier);
     work.pin_committed(&state).await?;
     let committed = state.stages().values().filter(|stage| stage.receipt().is_some()).count() as u64;
     work.run.journal.log_event(LogKind::RunResumed { host: process::host_name(), committed }).await;
+    work.tell_begin(true);
     drive_to_the_end(scheduler, logged, Arc::new(work), record, signals).await
 }
 

@@ -185,6 +185,7 @@ async fn prepare(
         approved,
         asked: asked(request),
         begin,
+        tells_lineage: true,
     };
     Ok(Start { scheduler, request: run, otherwise })
 }

@@ -15,6 +15,8 @@ const MIN_SECRET: usize = 6;
 const STORE_VARIABLES: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
 /// The variable with the password for the state store.
 const STATE_PASSWORD: &str = "WINDLASS_ETCD_PASSWORD";
+/// The variable with the key for the server that takes lineage events.
+const LINEAGE_KEY: &str = "WINDLASS_OPENLINEAGE_API_KEY";
 /// Substrings of the names of secret variables.
 const SECRET_VARIABLES: [&str; 5] = ["KEY", "SECRET", "TOKEN", "SAS", "PASSWORD"];
 /// Elements of a store's response that repeat parts of the credentials or of the signed request.
@@ -41,7 +43,7 @@ static SECRETS: LazyLock<Vec<String>> = LazyLock::new(|| {
 
 /// Whether a variable of this name holds a credential of a store.
 fn is_secret(name: &str) -> bool {
-    name == STATE_PASSWORD || is_store_secret(name)
+    matches!(name, STATE_PASSWORD | LINEAGE_KEY) || is_store_secret(name)
 }
 
 fn is_store_secret(name: &str) -> bool {

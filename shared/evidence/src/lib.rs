@@ -6,6 +6,8 @@
 //! BundleFiles, wherever they lie ─BundleReader→ the same types                         (bundle)
 //! a run ─→ CriticalPath, CostlyOperator: where its time went                             (time_spent)
 //! two runs ─→ RunDiff: what differs, and what has most likely made a stage slower      (diff)
+//! the newest runs ─→ LineageMap: which versions and columns each table was made of     (lineage)
+//! a run while it goes on ─→ RunEvents for other tools                                  (openlineage)
 //! all runs ─→ the rows of the system tables                                            (system)
 //! ```
 //!
@@ -14,5 +16,7 @@
 pub mod artifact;
 pub mod bundle;
 pub mod diff;
+pub mod lineage;
+pub mod openlineage;
 pub mod system;
 pub mod time_spent;

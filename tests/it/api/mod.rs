@@ -2,6 +2,7 @@
 
 mod after_runs;
 mod connection;
+mod lineage;
 mod maintenance;
 mod pages;
 mod queue;

@@ -122,6 +122,8 @@ fn every_command_prints_one_document_of_its_schema() {
     run("runs-list", &["runs", "list"]);
     run("runs-show", &["runs", "show"]);
     run("runs-diff", &["runs", "diff"]);
+    let lineage = run("lineage", &["lineage", "totals_of_each_customer.amount", "--upstream"]);
+    assert_eq!(lineage["tables"][2]["name"], "orders", "{lineage}");
     let log = run("runs-log", &["runs", "log", "--target", "dev"]);
     assert_eq!(log[0]["target"], "dev");
     let explained = run("explain", &["explain", "latest", "orders_clean", "--plan", "logical"]);

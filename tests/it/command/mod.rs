@@ -10,6 +10,8 @@ mod interrupted;
 mod json_schema;
 mod kill;
 mod layout;
+mod lineage;
+mod lineage_events;
 mod maintain;
 mod mistakes;
 mod ports;

@@ -10,10 +10,11 @@ use std::time::SystemTime;
 use super::shop::{ORDERS, Shop, text};
 
 /// Everything that looks at a project and its home.
-const COMMANDS: [&[&str]; 24] = [
+const COMMANDS: [&[&str]; 25] = [
     &["check"],
     &["ls"],
     &["registry", "--lineage"],
+    &["lineage", "orders_clean"],
     &["schema"],
     &["contract", "infer", "orders_clean"],
     &["graph"],

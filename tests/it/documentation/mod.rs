@@ -48,6 +48,7 @@ pages! {
     guarantees: "docs/guarantees.md",
     incremental: "docs/incremental.md",
     json_output: "docs/json-output.md",
+    lineage: "docs/lineage.md",
     maintenance: "docs/maintenance.md",
     object_storage: "docs/object-storage.md",
     project_format: "docs/project-format.md",

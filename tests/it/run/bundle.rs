@@ -214,6 +214,7 @@ fn lineage() -> LineageRecord {
         fallback: None,
         changes: Vec::new(),
         output_version: Some(TableVersion(4)),
+        columns: None,
     };
     LineageRecord { stages: vec![stage] }
 }

@@ -4,6 +4,7 @@ mod about;
 mod bundle;
 pub(crate) mod code_graph;
 mod code_versions;
+mod column_lineage;
 mod cursors;
 mod datasets;
 mod event_log;

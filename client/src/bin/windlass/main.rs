@@ -73,6 +73,7 @@ async fn dispatch(global: &Global, command: Command) -> Result<(), CommandError>
         Command::Check(args) => command::check::run(global, &args),
         Command::Ls(args) => command::ls::run(global, &args),
         Command::Registry(args) => command::registry::run(global, &args).await,
+        Command::Lineage(args) => command::lineage::run(global, &args).await,
         Command::Graph(args) => command::graph::run(global, &args),
         Command::Schema(args) => command::schema::run(global, &args).await,
         Command::Contract(args) => command::contract::run(global, &args).await,

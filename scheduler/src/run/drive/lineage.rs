@@ -36,6 +36,7 @@ pub(super) fn lineage(
         fallback: None,
         changes: Vec::new(),
         output_version: Some(stage.version),
+        columns: None,
     });
     let written = plan.stages.iter().filter_map(|planned| {
         let receipt = state.stage(&planned.name).and_then(|stage| stage.receipt());
@@ -69,6 +70,7 @@ pub(super) fn stage_lineage(
         fallback: note.fallback.clone(),
         changes: note.changes.clone(),
         output_version: receipt.map(|receipt| receipt.version),
+        columns: note.columns.clone(),
     }
 }
 

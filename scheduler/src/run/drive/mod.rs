@@ -7,6 +7,7 @@ mod driver;
 pub mod event_log;
 pub(crate) mod leases;
 mod lineage;
+mod lineage_events;
 mod log_lines;
 mod logged_run;
 pub(super) mod run_work;

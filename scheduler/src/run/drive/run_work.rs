@@ -13,14 +13,15 @@ use windlass_base::ids::{NodeName, TableVersion};
 use windlass_delta::commit::{CommitMode, CommitOutcome, CommitReceipt, CommitRequest, commit, maybe_checkpoint};
 use windlass_delta::cursor::{CODE_PARTS, DONE_IN};
 use windlass_evidence::artifact::{
-    LineageRecord, PlanText, QuarantineRecord, ReceiptOutcome, RegistrationsRecord, StageLineage, StageReceipt,
-    StageRecord,
+    LineageRecord, PlanText, QuarantineRecord, ReceiptOutcome, RegistrationsRecord, RunRecord, StageLineage,
+    StageReceipt, StageRecord,
 };
 use windlass_project::graph::Stage;
 use windlass_project::spec::source::PinAt;
 
 use super::StageWork;
 use super::lineage::{lineage, registrations, stage_lineage};
+use super::lineage_events::LineageEvents;
 use super::log_lines::narrate;
 use super::stage_record::stage_record;
 use crate::plan::{Input, Inputs, PlanError, PlannedStage, executed_inputs, pin_table};
@@ -40,17 +41,33 @@ pub(in crate::run) struct RunWork {
     inputs: RwLock<Inputs>,
     /// What the bundle has of stages that had ended when this process took up the run.
     ended: BTreeMap<NodeName, StageRecord>,
+    /// What other tools are told of the lineage.
+    lineage_events: LineageEvents,
 }
 
 impl RunWork {
-    pub(in crate::run) fn new(run: RunContext) -> Self {
+    /// The work of a run; other tools are told of its lineage if `tells_lineage`.
+    pub(in crate::run) fn new(run: RunContext, tells_lineage: bool) -> Self {
         let inputs = RwLock::new(run.plan.inputs.clone());
-        Self { run, inputs, ended: BTreeMap::new() }
+        let lineage_events = LineageEvents::of(&run, tells_lineage);
+        Self { run, inputs, ended: BTreeMap::new(), lineage_events }
     }
 
     /// The work of a run that is taken up, with what the bundle has of its `ended` stages.
     pub(in crate::run) fn with_ended(self, ended: BTreeMap<NodeName, StageRecord>) -> Self {
         Self { ended, ..self }
+    }
+
+    /// Tells other tools that the run begins, or goes on in this process.
+    pub(in crate::run) fn tell_begin(&self, is_resumed: bool) {
+        self.lineage_events.run_begins(is_resumed);
+    }
+
+    /// Tells other tools how the run has ended. What they could not be told is a warning.
+    pub(in crate::run) async fn tell_end(&self, record: &RunRecord) {
+        if let Some(warning) = self.lineage_events.run_ended(record).await {
+            self.run.journal.warn_of_run(warning).await;
+        }
     }
 
     /// Pins what the stages of a run that is taken up have committed.
@@ -296,6 +313,11 @@ impl StageWork for RunWork {
     }
 
     async fn observe(&self, event: &RunEvent, actions: &[RunAction], state: &RunState) {
+        for action in actions {
+            if let RunAction::ExecuteStage { stage, .. } = action {
+                self.lineage_events.stage_begins(&self.run, &self.inputs.read(), stage);
+            }
+        }
         for line in narrate(event, actions, state) {
             self.run.journal.log_event(line).await;
         }
@@ -311,6 +333,7 @@ impl StageWork for RunWork {
         let lineage = notes.zip(self.run.plan.stage(name));
         let lineage = lineage.map(|(notes, planned)| stage_lineage(&self.run.plan, planned, receipt, notes));
         let record = StageRecord { lineage, ..stage_record(name, stage, notes) };
+        self.lineage_events.stage_ended(&self.run, &self.inputs.read(), &record);
         self.run.journal.check(self.run.journal.bundle().write_stage(&record).await);
     }
 }

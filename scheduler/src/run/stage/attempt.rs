@@ -13,6 +13,8 @@
 //! planned. If others have committed since, the attempt ends with a conflict. A stage whose every run adds its rows is the
 //! exception: it says nothing about the rows that are there.
 
+use std::collections::BTreeSet;
+
 use tokio_util::sync::CancellationToken;
 use windlass_base::error::{Coded, Failure};
 use windlass_base::ids::{NodeName, TableVersion};
@@ -33,7 +35,7 @@ use super::notes::{StageNotes, lineage_inputs};
 use super::query::StageQueryPlan;
 use crate::execute::JobEvidence;
 use crate::plan::decide::{Verdict, decide};
-use crate::plan::{IncrementalContext, Inputs, PlanError, PlannedStage, QueryInputs, executed_inputs};
+use crate::plan::{IncrementalContext, Inputs, PlanError, PlannedStage, QueryInputs, column_lineage, executed_inputs};
 use crate::run::context::RunContext;
 use crate::run::staged::{StagedCommit, StagedQuarantine, StagedWrite};
 
@@ -206,11 +208,16 @@ impl<'r> StageRun<'r> {
 
     /// Notes what the attempt reads and does.
     pub(super) fn note(&mut self, query: &StageQueryPlan, strategy: Option<Strategy>) {
-        let base_tables: Vec<NodeName> = self.reads().base_tables.into_iter().collect();
+        let reads = self.reads();
+        let base_tables: Vec<NodeName> = reads.base_tables.iter().cloned().collect();
         let inputs = lineage_inputs(&base_tables, &self.inputs);
+        let tables = reads.base_tables.into_iter().chain(reads.rows).collect();
+        let columns = column_lineage(&query.logical, &tables, &BTreeSet::new());
         let notes = self.notes();
         notes.registrations.clone_from(&query.registrations);
         notes.inputs = inputs;
+        // A query that can be planned can be traced; if not, the run does not need it.
+        notes.columns = columns.ok();
         notes.plan_fingerprint.clone_from(&query.fingerprint);
         notes.strategy = strategy;
         notes.touched = None;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use windlass_base::ids::NodeName;
 use windlass_evidence::artifact::{
-    ExpectationRecord, LineageInput, OutputRecord, QuarantineRecord, Registration, ReuseVerdict, SourceChange,
-    TouchedRows,
+    ColumnLineage, ExpectationRecord, LineageInput, OutputRecord, QuarantineRecord, Registration, ReuseVerdict,
+    SourceChange, TouchedRows,
 };
 use windlass_project::strategy::Strategy;
 
@@ -18,6 +18,8 @@ pub(in crate::run) struct StageNotes {
     pub(in crate::run) registrations: Vec<Registration>,
     pub(in crate::run) inputs: Vec<LineageInput>,
     pub(in crate::run) plan_fingerprint: String,
+    /// What the columns of its query depend on.
+    pub(in crate::run) columns: Option<ColumnLineage>,
     /// The engine's evidence of each attempt.
     pub(in crate::run) jobs: BTreeMap<u32, JobEvidence>,
     /// How the table was brought up to date.

@@ -86,6 +86,14 @@ pub fn stored(expr: Expr) -> Expr {
     Does::Store.call(vec![expr])
 }
 
+/// The expression of whose value `expr` is the stored form: the argument of [`stored`].
+pub fn stored_from(expr: &Expr) -> Option<&Expr> {
+    match expr {
+        Expr::ScalarFunction(call) if is_call(expr, Does::Store) => call.args.first(),
+        _ => None,
+    }
+}
+
 /// `expr` as values are compared: with one zero and one NaN.
 pub fn compared(expr: Expr) -> Expr {
     if is_call(&expr, Does::Compare) || is_call(&expr, Does::Store) { expr } else { Does::Compare.call(vec![expr]) }

@@ -17,5 +17,5 @@ mod rule;
 
 pub(crate) use arrays::stored_array;
 pub use arrays::{has_floats, normalised};
-pub use functions::{compared, functions, identity, is_changed_by_storing, stored, value_of};
+pub use functions::{compared, functions, identity, is_changed_by_storing, stored, stored_from, value_of};
 pub use rule::ComparedFloats;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use windlass_base::ids::{NodeName, TableVersion};
 use windlass_project::strategy::Strategy;
 
+use super::columns::ColumnLineage;
 use super::incremental::{ReuseVerdict, SourceChange, TouchedRows};
 
 /// The lineage of everything that a run committed.
@@ -50,6 +51,9 @@ pub struct StageLineage {
     /// The version that it committed, if it did.
     #[serde(default)]
     pub output_version: Option<TableVersion>,
+    /// What its columns depend on, views seen through. None of a table that was used as it was: the run that computed it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<ColumnLineage>,
 }
 
 /// One input of a stage.

@@ -5,6 +5,7 @@
 //! readable by versions older and newer than the one that wrote it.
 
 mod clean;
+mod columns;
 mod incremental;
 mod layout;
 mod lineage;
@@ -22,6 +23,7 @@ mod status;
 mod table;
 
 pub use clean::{CLEAN_FORMAT, CleanItem, CleanKind, CleanRecord, CleanTotal, CleanTotals};
+pub use columns::{ColumnLineage, ColumnOrigin, ColumnOrigins, ColumnUse};
 pub use incremental::{ReuseVerdict, SourceChange, TouchedRows};
 pub use layout::{PlanText, RUNS_PREFIX, RunLayout, segment};
 pub use lineage::{LineageInput, LineageRecord, StageLineage};

@@ -2,6 +2,7 @@
 
 mod clean;
 mod inspect;
+mod lineage;
 mod maintenance;
 mod project;
 mod ui;
@@ -16,6 +17,7 @@ pub(crate) use inspect::{
     ContractCommand, ContractDiffArgs, CursorsCommand, ExplainArgs, InferArgs, LevelArg, PlanKind, QueryArgs,
     ResetArgs, RunsCommand, RunsDiffArgs,
 };
+pub(crate) use lineage::{LineageArgs, LineageFormat};
 pub(crate) use maintenance::{MaintainArgs, NamedArgs, PinArgs, PinsCommand, TableAt, TagArgs, TagCommand};
 pub(crate) use project::{
     ApplyArgs, BehaviourArgs, BindArgs, GraphArgs, GraphFormat, LsArgs, PlanArgs, RefreshArgs, RegistryArgs, RunArgs,
@@ -111,6 +113,16 @@ pub(crate) enum Command {
     /// Show the semantic registry: every semantic id, what it stands for, its producer and its readers
     #[command(after_help = "Example:\n  windlass registry --lineage --output json")]
     Registry(RegistryArgs),
+    /// Show what a table or one of its columns was made of, and what was made of it, by the newest runs
+    #[command(after_help = "\
+Examples:
+  windlass lineage daily_totals
+  windlass lineage daily_totals.total --upstream --output json
+  windlass lineage orders --downstream --depth 2
+  windlass lineage daily_totals --format svg --to lineage.svg
+
+`windlass registry --lineage` shows the columns of stages that were never run.")]
+    Lineage(LineageArgs),
     /// Show the columns of each stage's table, built or not, with the properties given by contracts
     #[command(after_help = "Example:\n  windlass schema -s daily_totals")]
     Schema(SelectArgs),

@@ -10,6 +10,7 @@ pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod graph;
 pub(crate) mod init;
+pub(crate) mod lineage;
 pub(crate) mod ls;
 pub(crate) mod maintain;
 pub(crate) mod man;

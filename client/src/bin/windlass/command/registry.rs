@@ -12,7 +12,7 @@ use crate::output::{self, Cell, NONE, Table, name, prose, word};
 
 /// The query for the lineage of columns in the project's metadata.
 const LINEAGE: &str = "SELECT table_name, column_name, from_table || '.' || from_column \
-                       FROM information_schema.column_lineage ORDER BY 1, 2, 3";
+                       FROM information_schema.column_lineage WHERE kind = 'direct' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3";
 
 /// Shows the registry.
 pub(crate) async fn run(global: &Global, args: &RegistryArgs) -> Result<(), CommandError> {

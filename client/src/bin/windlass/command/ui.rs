@@ -83,7 +83,7 @@ impl ProjectRuns {
 #[async_trait]
 impl RunSource for ProjectRuns {
     async fn runs(&self) -> Result<OpenRuns, Failure> {
-        let Runs { bundles, live } = self.open().await.map_err(Failure::from)?;
+        let Runs { bundles, live, .. } = self.open().await.map_err(Failure::from)?;
         Ok(OpenRuns { bundles, live })
     }
 

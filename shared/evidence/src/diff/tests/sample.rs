@@ -150,6 +150,7 @@ fn lineage() -> StageLineage {
         fallback: None,
         changes: Vec::new(),
         output_version: Some(TableVersion(4)),
+        columns: None,
     }
 }
 
