@@ -86,7 +86,7 @@ pub struct ApiServer {
 
 impl ApiServer {
     /// Starts the service; it listens when this returns. Runs are driven on the current runtime. Where several schedulers
-    /// share the state, it refuses what the leader does until [`ApiServer::take_up`].
+    /// share the state, it refuses what the leader does until this one leads and has taken up the runs.
     ///
     /// # Errors
     /// [`ServiceError::Bind`].
