@@ -28,9 +28,11 @@ const TAIL_LINES: usize = 60;
 pub struct ClusterOptions {
     /// How many executors; `ProcessCluster::start` takes one if none are asked for.
     pub executors: usize,
+    /// How many schedulers stand by. They share the state of the one that leads at first.
+    pub standbys: usize,
     /// The scheduler's `--home`; a folder of the cluster's own if not specified.
     pub home: Option<String>,
-    /// More flags of the scheduler.
+    /// More flags of all schedulers.
     pub scheduler_args: Vec<String>,
     /// More flags of the executors.
     pub executor_args: Vec<String>,
@@ -38,17 +40,19 @@ pub struct ClusterOptions {
     pub environment: Vec<(String, String)>,
 }
 
-/// A scheduler and executors, each a separate process.
+/// A scheduler, others that stand by, and executors, each a separate process.
 ///
 /// Heartbeats are short, so that losses show soon. When a test fails, the ends of all logs are printed.
 pub struct ProcessCluster {
-    /// The scheduler.
+    /// The scheduler that leads at first.
     pub scheduler: ServerProcess,
+    /// Those that stand by at first.
+    pub standbys: Vec<ServerProcess>,
     /// The executors.
     pub executors: Vec<ServerProcess>,
     options: ClusterOptions,
-    api: SocketAddr,
-    engine: SocketAddr,
+    /// API and engine port of each scheduler, the first of which is `scheduler`.
+    addresses: Vec<(SocketAddr, SocketAddr)>,
     folder: TempDir,
 }
 
@@ -61,15 +65,16 @@ impl ProcessCluster {
     /// Starts a cluster and returns when all executors have joined. It runs everything in tasks unless options say otherwise.
     pub fn with(options: ClusterOptions) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let (api, engine) = (free_address(), free_address());
-        let home = options.home.clone().unwrap_or_else(|| folder.path().join("home").display().to_string());
-        let mut args = vec!["--home".to_owned(), home, "--state-dir".to_owned(), path_of(&folder, "state")];
-        args.extend([format!("--api-bind={api}"), format!("--engine-bind={engine}")]);
-        let usual = ["--executor-check=1s", "--executor-timeout=10s", "--small-job-limit=0"].map(str::to_owned);
-        args.extend(unless_given(usual, &options.scheduler_args));
-        let scheduler =
-            ServerProcess::start("windlass-scheduler", "scheduler", folder.path(), args, &options.environment);
-        let mut cluster = Self { scheduler, executors: Vec::new(), options, api, engine, folder };
+        let addresses: Vec<_> = (0..=options.standbys).map(|_| (free_address(), free_address())).collect();
+        let scheduler = start_scheduler("scheduler", folder.path(), addresses[0], &options);
+        let (standbys, executors) = (Vec::new(), Vec::new());
+        let mut cluster = Self { scheduler, standbys, executors, options, addresses, folder };
+        for at in 1..cluster.addresses.len() {
+            // The first one leads.
+            cluster.scheduler.wait_until_ready();
+            let (name, address) = (format!("standby-{at}"), cluster.addresses[at]);
+            cluster.standbys.push(start_scheduler(&name, cluster.folder.path(), address, &cluster.options));
+        }
         for _ in 0..cluster.options.executors.max(1) {
             cluster.add_executor();
         }
@@ -80,7 +85,8 @@ impl ProcessCluster {
     /// Starts one more executor, without waiting for it.
     pub fn add_executor(&mut self) -> &mut ServerProcess {
         let name = format!("executor-{}", self.executors.len() + 1);
-        let args = executor_args(&self.engine.to_string(), &self.work_dir(self.executors.len()));
+        let engines: Vec<String> = self.addresses.iter().map(|(_, engine)| engine.to_string()).collect();
+        let args = executor_args(&engines.join(","), &self.work_dir(self.executors.len()));
         let args = unless_given(args, &self.options.executor_args);
         let executor =
             ServerProcess::start("windlass-executor", &name, self.folder.path(), args, &self.options.environment);
@@ -92,7 +98,7 @@ impl ProcessCluster {
     pub fn wait_for_executors(&mut self, wanted: usize) {
         let started = Instant::now();
         while self.scheduler.metric("windlass_executors") != Some(wanted as f64) {
-            for process in std::iter::once(&mut self.scheduler).chain(&mut self.executors) {
+            for process in std::iter::once(&mut self.scheduler).chain(&mut self.standbys).chain(&mut self.executors) {
                 assert!(!process.has_ended(), "{} ended before there were {wanted} executors", process.name);
             }
             assert!(started.elapsed() < TIMEOUT, "the scheduler does not have {wanted} executors");
@@ -100,14 +106,29 @@ impl ProcessCluster {
         }
     }
 
-    /// The URL for `--cluster`.
+    /// The URL for `--cluster` of the scheduler that leads at first.
     pub fn url(&self) -> String {
-        format!("http://{}", self.api)
+        format!("http://{}", self.addresses[0].0)
     }
 
-    /// Where executors join.
+    /// The URLs of all schedulers, the one that leads at first before the others.
+    pub fn urls(&self) -> Vec<String> {
+        self.addresses.iter().map(|(api, _)| format!("http://{api}")).collect()
+    }
+
+    /// Where executors join the scheduler that leads at first.
     pub fn engine(&self) -> SocketAddr {
-        self.engine
+        self.addresses[0].1
+    }
+
+    /// Waits until a task runs on one of the executors.
+    pub fn wait_for_a_task(&self) {
+        let started = Instant::now();
+        let busy = |executor: &ServerProcess| executor.metric("windlass_executor_tasks_running") > Some(0.0);
+        while !self.executors.iter().any(busy) {
+            assert!(started.elapsed() < TIMEOUT, "no executor has a task");
+            std::thread::sleep(POLL);
+        }
     }
 
     /// The folder of the cluster: home, state, work folders and logs, unless options say otherwise.
@@ -119,6 +140,21 @@ impl ProcessCluster {
     pub fn work_dir(&self, executor: usize) -> PathBuf {
         self.folder.path().join(format!("work-{}", executor + 1))
     }
+}
+
+fn start_scheduler(
+    name: &str,
+    folder: &Path,
+    (api, engine): (SocketAddr, SocketAddr),
+    options: &ClusterOptions,
+) -> ServerProcess {
+    let home = options.home.clone().unwrap_or_else(|| folder.join("home").display().to_string());
+    let state = folder.join("state").display().to_string();
+    let mut args = vec!["--home".to_owned(), home, "--state-dir".to_owned(), state];
+    args.extend([format!("--api-bind={api}"), format!("--engine-bind={engine}")]);
+    let usual = ["--executor-check=1s", "--executor-timeout=10s", "--small-job-limit=0"].map(str::to_owned);
+    args.extend(unless_given(usual, &options.scheduler_args));
+    ServerProcess::start("windlass-scheduler", name, folder, args, &options.environment)
 }
 
 /// The flags of `usual` that `given` does not have, and all of `given`.
@@ -322,8 +358,4 @@ fn spawn(server: &str, args: &[String], environment: &[(String, String)], http: 
         .stderr(errors)
         .spawn()
         .expect("the server starts")
-}
-
-fn path_of(folder: &TempDir, name: &str) -> String {
-    folder.path().join(name).display().to_string()
 }

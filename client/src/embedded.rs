@@ -24,6 +24,7 @@ use windlass_scheduler::cluster::{ClusterConfig, SchedulerProcess};
 use windlass_scheduler::cursor_reset::reset_cursor;
 use windlass_scheduler::execute::Engine;
 use windlass_scheduler::home::Home;
+use windlass_scheduler::leadership::Leadership;
 use windlass_scheduler::maintain::clean::{CleanRequest, clean, keep_of};
 use windlass_scheduler::maintain::{self, MaintainRequest, Turns};
 use windlass_scheduler::plan::{PlanRequest, cursors, plan_run, tables};
@@ -122,7 +123,13 @@ impl Embedded {
                 (sessions, cluster.engine(), Some(cluster))
             }
         };
-        let scheduler = Arc::new(Scheduler { sessions: Arc::new(sessions), engine, state, turns: Turns::default() });
+        let scheduler = Arc::new(Scheduler {
+            sessions: Arc::new(sessions),
+            engine,
+            state,
+            turns: Turns::default(),
+            leadership: Leadership::default(),
+        });
         Ok(Self { scheduler, home, cluster, tells_lineage: config.tells_lineage })
     }
 

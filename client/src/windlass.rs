@@ -41,7 +41,7 @@ impl Windlass {
     }
 
     /// Connects to the scheduler whose API is at `url`, such as `http://windlass-scheduler:50051`. Waits for a
-    /// scheduler that is just starting.
+    /// scheduler that is just starting. Of several schedulers name all, separated by commas: calls go to the one that leads.
     ///
     /// # Errors
     /// [`ClientError::BadAddress`], [`ClientError::Unreachable`], and [`ClientError::NotWindlass`] if something else

@@ -7,8 +7,8 @@ use std::time::Duration;
 /// The configuration of an executor. Memory, the spill folder and the message size are settings of its sessions.
 #[derive(Debug, Clone)]
 pub struct ExecutorConfig {
-    /// The scheduler's gRPC service as `host:port`.
-    pub scheduler: String,
+    /// The gRPC services of the schedulers as `host:port`: one, or all of those of which one leads.
+    pub schedulers: Vec<String>,
     /// How many tasks may run in parallel; at least one.
     pub vcores: usize,
     /// The folder in which the executor creates its own folder for shuffle files, which is removed when it stops.
@@ -29,7 +29,7 @@ impl ExecutorConfig {
     /// An executor that is only reachable from this machine, on free ports.
     pub fn local(scheduler: impl Into<String>, vcores: usize, work_dir: impl Into<PathBuf>) -> Self {
         Self {
-            scheduler: scheduler.into(),
+            schedulers: vec![scheduler.into()],
             vcores,
             work_dir: work_dir.into(),
             bind: IpAddr::V4(Ipv4Addr::LOCALHOST),

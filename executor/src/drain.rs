@@ -76,7 +76,7 @@ async fn round(
 ) -> Result<bool, BoxError> {
     let scheduler = match client {
         Some(scheduler) => scheduler,
-        None => client.insert(services.connect().await?),
+        None => client.insert(services.connect(&member.scheduler.address).await?),
     };
     scheduler
         .heart_beat_from_executor(HeartBeatParams {

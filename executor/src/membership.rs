@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::running_jobs::RunningJobs;
-use crate::services::{BoxError, Services};
+use crate::services::{BoxError, Candidate, Services};
 
 /// How many times to search for a free port, in case another process takes it first.
 const PORT_ATTEMPTS: usize = 5;
@@ -23,9 +23,13 @@ const SERVICE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long its tasks may take to end after they were stopped.
 const TASK_TIMEOUT: Duration = Duration::from_secs(10);
 const TASK_POLL: Duration = Duration::from_millis(20);
+/// How often it is looked whether another scheduler leads.
+const LOOK_PERIOD: Duration = Duration::from_secs(2);
 
 /// An active membership, as far as the executor knows.
 pub(crate) struct Membership {
+    /// The scheduler.
+    pub(crate) scheduler: Candidate,
     /// The executor's registration at the scheduler.
     pub(crate) registration: ExecutorRegistration,
     /// Whether the last heartbeat was answered.
@@ -41,9 +45,27 @@ pub(crate) struct MembershipHandle {
     stop_requests: JoinHandle<()>,
 }
 
-/// Joins the scheduler as `id`. The services of the membership keep running on the current runtime.
+/// Joins the scheduler as `id`, or of several the one that leads. The services of the membership keep running on the current
+/// runtime.
 pub(crate) async fn join(services: &Services, id: &str) -> Result<(Membership, MembershipHandle), BoxError> {
-    let scheduler = services.connect().await?;
+    let candidates = services.candidates().await;
+    if let [scheduler] = candidates.as_slice() {
+        return join_at(services, id, scheduler.clone()).await;
+    }
+    for scheduler in candidates {
+        if services.leads(&scheduler.resolved).await {
+            return join_at(services, id, scheduler).await;
+        }
+    }
+    Err("none of them leads".into())
+}
+
+async fn join_at(
+    services: &Services,
+    id: &str,
+    candidate: Candidate,
+) -> Result<(Membership, MembershipHandle), BoxError> {
+    let scheduler = services.connect(&candidate.address).await?;
     let attempts = if services.config.grpc_port == 0 { PORT_ATTEMPTS } else { 1 };
     let mut attempt = 1;
     loop {
@@ -73,7 +95,7 @@ pub(crate) async fn join(services: &Services, id: &str) -> Result<(Membership, M
                 let stop_requests = tokio::spawn(log_stop_requests(id.to_owned(), stop_requests));
                 tokio::spawn(jobs.clone().watch(scheduler, services.folder()));
                 let ending = MembershipHandle { lost, shutdown, server, jobs, stop_requests };
-                return Ok((Membership { registration, health }, ending));
+                return Ok((Membership { scheduler: candidate, registration, health }, ending));
             }
             Err(error) if attempt == attempts => return Err(error.into()),
             Err(error) => {
@@ -122,10 +144,24 @@ impl MembershipHandle {
     }
 }
 
-/// Notifies the scheduler that the member `id` has left.
-pub(crate) async fn leave(services: &Services, id: &str) -> Result<(), BoxError> {
-    let mut scheduler = services.connect().await?;
-    let params = ExecutorStoppedParams { executor_id: id.to_owned(), reason: "stopped".to_owned() };
+/// Returns when another scheduler than the joined one leads, and that one does not.
+pub(crate) async fn another_leads(services: &Services, joined: &Candidate) {
+    loop {
+        sleep(LOOK_PERIOD).await;
+        for other in services.candidates().await {
+            let is_other = other.address != joined.address && other.resolved != joined.resolved;
+            if is_other && services.leads(&other.resolved).await && !services.leads(&joined.resolved).await {
+                return;
+            }
+        }
+    }
+}
+
+/// Notifies the scheduler that a member has left.
+pub(crate) async fn leave(services: &Services, member: &Membership) -> Result<(), BoxError> {
+    let mut scheduler = services.connect(&member.scheduler.address).await?;
+    let executor_id = member.registration.id.clone();
+    let params = ExecutorStoppedParams { executor_id, reason: "stopped".to_owned() };
     scheduler.executor_stopped(params).await?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The lifecycle of an executor: it joins a scheduler, and rejoins after that was unavailable.
+//! The lifecycle of an executor: it joins a scheduler, and rejoins after that was unavailable, or another one leads.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use windlass_engine::session::Sessions;
 use windlass_process::WorkDir;
 
 use crate::drain::{Drained, drain};
-use crate::membership::{Membership, MembershipHandle, join, leave};
+use crate::membership::{Membership, MembershipHandle, another_leads, join, leave};
 use crate::metrics::TaskMetrics;
 use crate::services::{BoxError, Services};
 use crate::{ExecutorConfig, ExecutorError};
@@ -23,6 +23,8 @@ const SERVICE_THREADS: usize = 2;
 /// The delay after the first failed attempt to join; it doubles with each attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const MAX_PAUSE: Duration = Duration::from_secs(10);
+/// The longest delay if there are several schedulers, one of which will lead in a moment.
+const MAX_PAUSE_OF_SEVERAL: Duration = Duration::from_secs(2);
 
 /// The state of an executor's membership.
 enum MembershipState {
@@ -61,13 +63,14 @@ impl ExecutorStatus {
 
     /// Why the executor gets no tasks, if it does not.
     pub fn obstacle(&self) -> Option<String> {
-        let scheduler = &self.shared.services.config.scheduler;
+        let scheduler = self.shared.services.schedulers();
         match &*self.shared.membership.borrow() {
             MembershipState::Joining(None) => Some(format!("joining the scheduler at {scheduler}")),
             MembershipState::Joining(Some(reason)) => {
                 Some(format!("the scheduler at {scheduler} cannot be joined: {reason}"))
             }
             MembershipState::Member(member) if !member.health.is_ready() => {
+                let scheduler = &member.scheduler.address;
                 Some(format!("the scheduler at {scheduler} does not answer heartbeats"))
             }
             MembershipState::Member(_) => None,
@@ -116,7 +119,7 @@ impl ExecutorNode {
         sessions: Sessions,
         metrics: TaskMetrics,
     ) -> Result<Self, ExecutorError> {
-        let address = config.scheduler.clone();
+        let address = config.schedulers.join(", ");
         let node = Self::prepare(config, work_dir, sessions, metrics).await?;
         let id = node.work_dir.id().to_owned();
         let shared = Arc::clone(&node.shared);
@@ -192,7 +195,7 @@ impl ExecutorNode {
     pub async fn stop(self) {
         self.shared.draining.store(true, Ordering::Release);
         let member = match &*self.shared.membership.borrow() {
-            MembershipState::Member(member) => member.registration.id.clone(),
+            MembershipState::Member(member) => Arc::clone(member),
             MembershipState::Joining(_) => return,
         };
         let shared = Arc::clone(&self.shared);
@@ -246,14 +249,23 @@ async fn supervise(shared: Arc<Shared>, id: String, mut joined: Option<(Membersh
                 None => return,
             },
         };
-        tracing::info!(executor = %id, scheduler = %shared.services.config.scheduler, "joined the scheduler");
+        tracing::info!(executor = %id, scheduler = %member.scheduler.address, "joined the scheduler");
+        let scheduler = member.scheduler.clone();
         shared.membership.send_replace(MembershipState::Member(Arc::new(member)));
-        ending.lost().await;
+        let reason = tokio::select! {
+            () = ending.lost() => "it did not answer heartbeats",
+            () = another_leads(&shared.services, &scheduler) => "another one leads",
+        };
         if shared.draining.load(Ordering::Acquire) {
             return;
         }
-        tracing::warn!(executor = %id, "the scheduler is lost: ending its tasks and rejoining");
-        shared.membership.send_replace(MembershipState::Joining(Some("it did not answer heartbeats".to_owned())));
+        tracing::warn!(
+            executor = %id,
+            scheduler = %scheduler.address,
+            reason,
+            "the scheduler is lost: ending its tasks and rejoining"
+        );
+        shared.membership.send_replace(MembershipState::Joining(Some(reason.to_owned())));
         ending.clean_up(&shared.services).await;
         id = uuid::Uuid::new_v4().to_string();
     }
@@ -269,14 +281,15 @@ async fn join_with_retries(shared: &Shared, id: &str) -> Option<(Membership, Mem
         };
         let reason = windlass_base::error::full_message(error.as_ref());
         tracing::warn!(
-            scheduler = %shared.services.config.scheduler,
+            scheduler = %shared.services.schedulers(),
             reason,
             again_in = ?pause,
             "cannot join the scheduler"
         );
         shared.membership.send_replace(MembershipState::Joining(Some(reason)));
         sleep(pause).await;
-        pause = (pause * 2).min(MAX_PAUSE);
+        let is_one = shared.services.candidates().await.len() == 1;
+        pause = (pause * 2).min(if is_one { MAX_PAUSE } else { MAX_PAUSE_OF_SEVERAL });
     }
     None
 }

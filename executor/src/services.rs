@@ -3,10 +3,12 @@
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use ballista_core::config::TaskSchedulingPolicy;
 use ballista_core::registry::BallistaFunctionRegistry;
+use ballista_core::serde::protobuf::PollWorkParams;
 use ballista_core::serde::protobuf::scheduler_grpc_client::SchedulerGrpcClient;
 use ballista_core::utils::{
     GrpcClientConfig, GrpcServerConfig, create_grpc_client_connection, create_grpc_server, create_grpc_server_incoming,
@@ -14,6 +16,9 @@ use ballista_core::utils::{
 use ballista_executor::executor::Executor;
 use ballista_executor::executor_process::{ExecutorProcessConfig, structure_executor_metadata};
 use ballista_executor::metrics::{ExecutorMetricCollectionPolicy, LoggingMetricsCollector};
+use tokio::net::lookup_host;
+use tokio::time::timeout;
+use tonic::Code;
 use tonic::transport::Channel;
 use windlass_engine::codec::PlanCodec;
 use windlass_engine::session::Sessions;
@@ -24,7 +29,19 @@ use crate::running_jobs::RunningJobs;
 use crate::shuffle_service::ShuffleService;
 use crate::task::TaskEngine;
 
+/// How long a scheduler may take to say whether it leads. One that is paused never does.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
 pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A scheduler that may lead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    /// Where it is called.
+    pub(crate) address: String,
+    /// Its address now, which tells it from others.
+    pub(crate) resolved: String,
+}
 
 /// The parts that are independent of the executor's memberships.
 pub(crate) struct Services {
@@ -53,12 +70,47 @@ impl Services {
         Ok(services)
     }
 
-    /// A client of the scheduler.
-    pub(crate) async fn connect(&self) -> Result<SchedulerGrpcClient<Channel>, BoxError> {
-        let url = format!("http://{}", self.config.scheduler);
+    /// A client of a scheduler.
+    pub(crate) async fn connect(&self, scheduler: &str) -> Result<SchedulerGrpcClient<Channel>, BoxError> {
+        let url = format!("http://{scheduler}");
         let channel = create_grpc_client_connection(url, &GrpcClientConfig::default()).await?;
         let limit = self.message_limit();
         Ok(SchedulerGrpcClient::new(channel).max_encoding_message_size(limit).max_decoding_message_size(limit))
+    }
+
+    /// Where there may be a scheduler that leads. A name with several addresses stands for as many schedulers.
+    pub(crate) async fn candidates(&self) -> Vec<Candidate> {
+        let mut candidates = Vec::new();
+        for name in &self.config.schedulers {
+            let found: Vec<String> = match lookup_host(name).await {
+                Ok(found) => found.map(|address| address.to_string()).collect(),
+                Err(_) => Vec::new(),
+            };
+            match found.as_slice() {
+                [] => candidates.push(Candidate { address: name.clone(), resolved: name.clone() }),
+                // By its name it is found again when it has another address.
+                [one] => candidates.push(Candidate { address: name.clone(), resolved: one.clone() }),
+                several => candidates
+                    .extend(several.iter().map(|one| Candidate { address: one.clone(), resolved: one.clone() })),
+            }
+        }
+        candidates
+    }
+
+    /// Whether a scheduler answers that it leads: it refuses a call that is not for us by itself, and a standby refuses
+    /// every call.
+    pub(crate) async fn leads(&self, scheduler: &str) -> bool {
+        let asking = async {
+            let mut client = self.connect(scheduler).await.ok()?;
+            let refusal = client.poll_work(PollWorkParams::default()).await.err()?;
+            Some(refusal.code() == Code::Unimplemented)
+        };
+        matches!(timeout(ANSWER_TIMEOUT, asking).await, Ok(Some(true)))
+    }
+
+    /// All schedulers, for messages.
+    pub(crate) fn schedulers(&self) -> String {
+        self.config.schedulers.join(", ")
     }
 
     /// The port for tasks: the configured one, or a currently free one. The engine needs the number before it listens.

@@ -201,7 +201,8 @@ def check_addresses(site):
             ("scheduler", str(values.get("scheduler", "")), "engine-bind"),
             ("cluster", urlsplit(str(values.get("cluster", ""))).netloc, "api-bind"),
         ]
-        if program.name == "windlass-scheduler":
+        # A scheduler that is one of several is reached at its own address.
+        if program.name == "windlass-scheduler" and values.get("advertised-host") != POD_IP:
             port = str(values.get("engine-bind", "")).rpartition(":")[2]
             targets.append(("advertised-host", f"{values.get('advertised-host', '')}:{port}", "engine-bind"))
         if program.name == "windlass-executor" and values.get("advertised-host") != POD_IP:
@@ -237,11 +238,16 @@ def check_agreement(site):
     if 3 * seconds(executor.values.get("heartbeat")) > seconds(scheduler.values.get("executor-timeout")):
         yield "executor-timeout: it must outlast three heartbeats"
     owner, state = scheduler.pod.owner, scheduler.values.get("state-dir")
-    if owner["spec"].get("replicas") != 1 or owner["spec"].get("strategy", {}).get("type") != "Recreate":
-        yield f"{scheduler.pod.name}: there may be one scheduler at a time: replicas 1, strategy Recreate"
+    is_shared = "state" in scheduler.values
+    if owner["spec"].get("strategy", {}).get("type") != "Recreate":
+        yield f"{scheduler.pod.name}: there may be one version of the scheduler at a time: strategy Recreate"
+    if owner["spec"].get("replicas") != 1:
+        if not is_shared:
+            yield f"{scheduler.pod.name}: there may be one scheduler at a time without `state` in an etcd: replicas 1"
+        yield from check_several(site, scheduler, executor)
     kept = {volume["name"] for volume in scheduler.pod.spec["volumes"] if "persistentVolumeClaim" in volume}
     mounts = {mount["name"] for mount in scheduler.container["volumeMounts"] if mount["mountPath"] == state}
-    if not mounts & kept:
+    if not is_shared and not mounts & kept:
         yield f"{scheduler.pod.name}: the state in {state} is not on a volume that outlives the pod"
     home = str(scheduler.values.get("home", ""))
     if home.startswith("file://"):
@@ -252,6 +258,15 @@ def check_agreement(site):
         for program in (scheduler, executor):
             if not any("secretRef" in source for source in program.container.get("envFrom", [])):
                 yield f"{program.pod.name}: the home {home} needs credentials, and no Secret is among its variables"
+
+
+def check_several(site, scheduler, executor):
+    """Executors find each of several schedulers, and each is reached under its own address."""
+    if scheduler.values.get("advertised-host") != POD_IP:
+        yield f"{scheduler.pod.name}: `advertised-host` of one of several must be its own address, status.podIP"
+    service = site.find("Service", str(executor.values.get("scheduler", "")).partition(":")[0])
+    if service is not None and service["spec"].get("clusterIP") != "None":
+        yield f"{title(service)}: it must be headless, so that executors see each of several schedulers"
 
 
 def check_lifecycle(site):

@@ -5,7 +5,7 @@
 //!              │            │                           │                      │
 //!            plan/     run/ (state machine, driver)   execute/ (jobs)       record/
 //!                      state/ (leases, events)      cluster/ (Ballista)
-//!                      writer/ (one process a home)
+//!                      writer/ (one process a home)   leadership/ (one scheduler leads)
 //! ```
 
 pub mod clock;
@@ -14,6 +14,7 @@ pub mod cursor_reset;
 pub mod execute;
 pub mod export;
 pub mod home;
+pub mod leadership;
 pub mod maintain;
 pub mod metrics;
 mod openlineage;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 use windlass_engine::session::Sessions;
 
 use crate::execute::Engine;
+use crate::leadership::Leadership;
 use crate::maintain::Turns;
 use crate::state::StateStore;
 
@@ -47,4 +49,6 @@ pub struct Scheduler {
     pub state: Arc<dyn StateStore>,
     /// The turns of maintenance under way.
     pub turns: Turns,
+    /// Whether this process leads, where several share the state.
+    pub leadership: Leadership,
 }

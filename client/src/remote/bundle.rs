@@ -9,7 +9,7 @@ use windlass_evidence::artifact::RUNS_PREFIX;
 use windlass_evidence::bundle::{BundleFiles, RecordError};
 use windlass_project::spec::ProjectFiles;
 
-use super::connection::{Connection, Retry, is_lost};
+use super::connection::{Connection, Retry};
 
 /// The bundles of one pipeline.
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ impl BundleFiles for RemoteBundles {
         loop {
             match self.part(&request).await {
                 Ok(content) => return Ok(content),
-                Err(status) if is_lost(&status) && retry.pause().await => {}
+                Err(status) if self.connection.recovers(&status, &mut retry).await => {}
                 Err(status) => return Err(self.to_failure(status).into()),
             }
         }

@@ -1,7 +1,10 @@
-//! The connection to a scheduler, and calls that are retried when the connection is lost.
+//! The connection to a scheduler, and calls that are retried when the connection is lost or another scheduler leads.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use tokio::time::Instant;
 use tonic::metadata::MetadataValue;
 use tonic::service::interceptor::InterceptedService;
@@ -9,13 +12,15 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Response, Status};
 use windlass_api::v1::windlass_service_client::WindlassServiceClient;
 use windlass_api::v1::{GetServerInfoRequest, GetServerInfoResponse};
-use windlass_api::{API_HEADER, API_MESSAGE_BYTES, API_VERSION, DecodedStatus, decode_status};
+use windlass_api::{API_HEADER, API_MESSAGE_BYTES, API_VERSION, DecodedStatus, Standby, decode_status};
 use windlass_project::spec::ProjectFiles;
 
 use crate::error::ClientError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEPALIVE: Duration = Duration::from_secs(20);
+/// Where there is another scheduler to turn to, one that is silent is left sooner.
+const KEEPALIVE_OF_SEVERAL: Duration = Duration::from_secs(5);
 /// The first delay between two attempts; it doubles up to the maximum.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
@@ -47,35 +52,42 @@ pub(super) type ApiChannel = InterceptedService<Channel, VersionHeader>;
 /// The calls of the API.
 pub(super) type Api = WindlassServiceClient<ApiChannel>;
 
-/// A connection to a scheduler. Clones share it; it is re-established automatically.
+/// A connection to a scheduler, or to the one of several that leads. Clones share it; it is re-established automatically.
 #[derive(Debug, Clone)]
 pub(super) struct Connection {
-    url: String,
-    channel: Channel,
+    /// The addresses that the user has given.
+    urls: Arc<[String]>,
+    current: Arc<RwLock<Current>>,
     options: ConnectOptions,
 }
 
+/// The scheduler that calls go to.
+#[derive(Debug)]
+struct Current {
+    url: String,
+    channel: Channel,
+    /// Addresses that a standby has named, and at which nobody answers from here.
+    unreachable: BTreeSet<String>,
+}
+
 impl Connection {
-    /// Connects, and checks that a scheduler with the same API version answers.
-    pub(super) async fn open(url: &str, options: ConnectOptions) -> Result<Self, ClientError> {
-        let endpoint = endpoint(url)?;
-        let began = Instant::now();
-        let mut pause = FIRST_PAUSE;
-        let channel = loop {
-            let patience = |source: &tonic::transport::Error| {
-                if is_refused(source) { options.start.min(REFUSED) } else { options.start }
-            };
-            match endpoint.connect().await {
-                Ok(channel) => break channel,
-                Err(source) if Instant::now() + pause > began + patience(&source) => {
-                    return Err(ClientError::Unreachable { url: url.to_owned(), source: Box::new(source) });
-                }
-                Err(_) => tokio::time::sleep(pause).await,
+    /// Connects to the first of `urls`, separated by commas, that answers, and checks that it is a scheduler with the same
+    /// API version.
+    pub(super) async fn open(urls: &str, options: ConnectOptions) -> Result<Self, ClientError> {
+        let urls: Arc<[String]> = urls.split(',').map(|url| url.trim().to_owned()).collect();
+        let is_one = urls.len() == 1;
+        let endpoints = urls.iter().map(|url| endpoint(url, is_one)).collect::<Result<Vec<_>, _>>()?;
+        let (at, channel) = connect_to_any(&urls, &endpoints, options).await?;
+        let url = urls.get(at).cloned().unwrap_or_default();
+        let current = Arc::new(RwLock::new(Current { url, channel, unreachable: BTreeSet::new() }));
+        let connection = Self { urls, current, options };
+        let info = match is_one {
+            true => connection.server_info().await?,
+            false => {
+                let ask = |mut api: Api| async move { api.get_server_info(GetServerInfoRequest {}).await };
+                connection.call(&ProjectFiles::new(), ask).await?
             }
-            pause = (pause * 2).min(MAX_PAUSE);
         };
-        let connection = Self { url: url.to_owned(), channel, options };
-        let info = connection.server_info().await?;
         if info.api_versions.contains(&API_VERSION) {
             return Ok(connection);
         }
@@ -93,7 +105,7 @@ impl Connection {
 
     /// The channel, for other services at the same address.
     pub(super) fn channel(&self) -> ApiChannel {
-        InterceptedService::new(self.channel.clone(), add_version_header as VersionHeader)
+        InterceptedService::new(self.current.read().channel.clone(), add_version_header as VersionHeader)
     }
 
     /// The calls of the API.
@@ -108,30 +120,45 @@ impl Connection {
         self.options.away
     }
 
-    /// Makes a call, and retries it while the connection is lost. `files` are the client's files, for showing problems.
-    pub(super) async fn call<T, F, A>(&self, files: &ProjectFiles, call: F) -> Result<T, ClientError>
-    where
-        F: Fn(Api) -> A,
-        A: Future<Output = Result<Response<T>, Status>>,
-    {
-        self.call_while(files, is_lost, call).await
+    /// Whether a call that failed may succeed when it is made again: the connection was lost, or another scheduler leads.
+    /// Waits a moment then, and turns to another scheduler if there is one; `false` after the timeout.
+    pub(super) async fn recovers(&self, status: &Status, retry: &mut Retry) -> bool {
+        let standby = Standby::of(status);
+        if (standby.is_none() && !is_lost(status)) || !retry.pause().await {
+            return false;
+        }
+        self.turn_from(standby);
+        true
     }
 
-    /// As [`Connection::call`]; it is also retried while the scheduler's queue is full.
-    pub(super) async fn call_until_room<T, F, A>(&self, files: &ProjectFiles, call: F) -> Result<T, ClientError>
-    where
-        F: Fn(Api) -> A,
-        A: Future<Output = Result<Response<T>, Status>>,
-    {
-        self.call_while(files, is_lost_or_full, call).await
+    /// Turns to the scheduler that a standby has named, or to the next one.
+    fn turn_from(&self, standby: Option<Standby>) {
+        let mut current = self.current.write();
+        let is_given = |url: &String| self.urls.contains(url);
+        if standby.is_none() && !is_given(&current.url) {
+            let url = current.url.clone();
+            current.unreachable.insert(url);
+        }
+        let named = standby.and_then(|standby| standby.leader);
+        let named = named.filter(|url| self.urls.len() == 1 || is_given(url) || !current.unreachable.contains(url));
+        let next = named.unwrap_or_else(|| {
+            let at = self.urls.iter().position(|url| *url == current.url);
+            let at = at.map_or(0, |at| (at + 1) % self.urls.len());
+            self.urls.get(at).cloned().unwrap_or_default()
+        });
+        if next == current.url {
+            return;
+        }
+        // One that a standby has named may be no address.
+        if let Ok(endpoint) = endpoint(&next, self.urls.len() == 1) {
+            tracing::debug!(from = %current.url, to = %next, "turning to another scheduler");
+            current.channel = endpoint.connect_lazy();
+            current.url = next;
+        }
     }
 
-    async fn call_while<T, F, A>(
-        &self,
-        files: &ProjectFiles,
-        is_temporary: fn(&Status) -> bool,
-        call: F,
-    ) -> Result<T, ClientError>
+    /// Makes a call that must not be made twice: it is made again only if a standby has refused it.
+    pub(super) async fn call_once<T, F, A>(&self, files: &ProjectFiles, call: F) -> Result<T, ClientError>
     where
         F: Fn(Api) -> A,
         A: Future<Output = Result<Response<T>, Status>>,
@@ -140,7 +167,41 @@ impl Connection {
         loop {
             match call(self.api()).await {
                 Ok(answer) => return Ok(answer.into_inner()),
-                Err(status) if is_temporary(&status) && retry.pause().await => {}
+                Err(status) if Standby::of(&status).is_some() && self.recovers(&status, &mut retry).await => {}
+                Err(status) => return Err(self.to_client_error(status, files)),
+            }
+        }
+    }
+
+    /// Makes a call, and retries it while the connection is lost. `files` are the client's files, for showing problems.
+    pub(super) async fn call<T, F, A>(&self, files: &ProjectFiles, call: F) -> Result<T, ClientError>
+    where
+        F: Fn(Api) -> A,
+        A: Future<Output = Result<Response<T>, Status>>,
+    {
+        self.call_while(files, false, call).await
+    }
+
+    /// As [`Connection::call`]; it is also retried while the scheduler's queue is full.
+    pub(super) async fn call_until_room<T, F, A>(&self, files: &ProjectFiles, call: F) -> Result<T, ClientError>
+    where
+        F: Fn(Api) -> A,
+        A: Future<Output = Result<Response<T>, Status>>,
+    {
+        self.call_while(files, true, call).await
+    }
+
+    async fn call_while<T, F, A>(&self, files: &ProjectFiles, waits_for_room: bool, call: F) -> Result<T, ClientError>
+    where
+        F: Fn(Api) -> A,
+        A: Future<Output = Result<Response<T>, Status>>,
+    {
+        let mut retry = Retry::new(self.options.away);
+        loop {
+            match call(self.api()).await {
+                Ok(answer) => return Ok(answer.into_inner()),
+                Err(status) if self.recovers(&status, &mut retry).await => {}
+                Err(status) if waits_for_room && is_full(&status) && retry.pause().await => {}
                 Err(status) => return Err(self.to_client_error(status, files)),
             }
         }
@@ -153,7 +214,7 @@ impl Connection {
             DecodedStatus::PlanMoved(moved) => ClientError::PlanMoved(moved),
             DecodedStatus::Failure(failure) => ClientError::Remote(failure),
             DecodedStatus::Foreign(status) if is_lost(&status) => {
-                ClientError::Unreachable { url: self.url.clone(), source: Box::new(status) }
+                ClientError::Unreachable { url: self.urls.join(", "), source: Box::new(status) }
             }
             DecodedStatus::Foreign(status) => self.not_windlass(status.message().to_owned()),
         }
@@ -164,7 +225,39 @@ impl Connection {
     }
 
     fn not_windlass(&self, answer: String) -> ClientError {
-        ClientError::NotWindlass { url: self.url.clone(), answer }
+        ClientError::NotWindlass { url: self.current.read().url.clone(), answer }
+    }
+}
+
+/// Connects to the first of the addresses that can be connected to: its place among them, and the channel.
+async fn connect_to_any(
+    urls: &[String],
+    endpoints: &[Endpoint],
+    options: ConnectOptions,
+) -> Result<(usize, Channel), ClientError> {
+    let began = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let mut failed = None;
+        let mut patience = options.start.min(REFUSED);
+        for (at, endpoint) in endpoints.iter().enumerate() {
+            match endpoint.connect().await {
+                Ok(channel) => return Ok((at, channel)),
+                Err(source) => {
+                    if !is_refused(&source) {
+                        patience = options.start;
+                    }
+                    failed = Some(source);
+                }
+            }
+        }
+        if let Some(source) = failed
+            && Instant::now() + pause > began + patience
+        {
+            return Err(ClientError::Unreachable { url: urls.join(", "), source: Box::new(source) });
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(MAX_PAUSE);
     }
 }
 
@@ -188,7 +281,7 @@ impl Retry {
     }
 
     /// Waits; `false` after the timeout.
-    pub(super) async fn pause(&mut self) -> bool {
+    async fn pause(&mut self) -> bool {
         if Instant::now() + self.pause > self.deadline {
             return false;
         }
@@ -199,7 +292,7 @@ impl Retry {
 }
 
 /// Whether a status is about the connection and not about the call: no Windlass scheduler has answered.
-pub(super) fn is_lost(status: &Status) -> bool {
+fn is_lost(status: &Status) -> bool {
     // Statuses of a Windlass scheduler have details.
     if !status.details().is_empty() {
         return false;
@@ -212,16 +305,18 @@ pub(super) fn is_lost(status: &Status) -> bool {
     }
 }
 
-/// Whether a call failed because of the connection, or because of a queue that has no room just now.
-fn is_lost_or_full(status: &Status) -> bool {
+/// Whether a call failed because of a queue that has no room just now.
+fn is_full(status: &Status) -> bool {
     let is_temporary = |status: &Status| {
         let decoded = decode_status(status.clone(), &ProjectFiles::new());
         matches!(decoded, DecodedStatus::Failure(failure) if failure.retryable)
     };
-    is_lost(status) || (status.code() == Code::ResourceExhausted && is_temporary(status))
+    status.code() == Code::ResourceExhausted && is_temporary(status)
 }
 
-fn endpoint(url: &str) -> Result<Endpoint, ClientError> {
+/// The address of a scheduler: the only one, or one of several.
+fn endpoint(url: &str, is_one: bool) -> Result<Endpoint, ClientError> {
+    let keepalive = if is_one { KEEPALIVE } else { KEEPALIVE_OF_SEVERAL };
     let bad = |reason: &str| ClientError::BadAddress { url: url.to_owned(), reason: reason.to_owned() };
     let parsed = match url::Url::parse(url) {
         // `host:50051` parses as a URL of the scheme `host`.
@@ -244,8 +339,8 @@ fn endpoint(url: &str) -> Result<Endpoint, ClientError> {
     Ok(endpoint
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)
-        .http2_keep_alive_interval(KEEPALIVE)
-        .keep_alive_timeout(KEEPALIVE))
+        .http2_keep_alive_interval(keepalive)
+        .keep_alive_timeout(keepalive))
 }
 
 #[allow(clippy::result_large_err, clippy::unnecessary_wraps)]

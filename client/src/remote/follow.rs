@@ -14,7 +14,7 @@ use windlass_evidence::bundle::BundleReader;
 use windlass_project::spec::ProjectFiles;
 
 use super::bundle::RemoteBundles;
-use super::connection::{Connection, Retry, is_lost};
+use super::connection::{Connection, Retry};
 use crate::error::ClientError;
 
 /// Follows one run.
@@ -40,16 +40,13 @@ impl Follower {
             let mut heard = false;
             match self.read_lines(&mut next, &mut heard).await {
                 Ok(()) => break Ok(()),
-                Err(Broken::Status(status)) if is_lost(&status) => {
+                Err(Broken::Status(status)) => {
                     if heard {
                         retry = Retry::new(self.connection.reconnect_timeout());
                     }
-                    if !retry.pause().await {
+                    if !self.connection.recovers(&status, &mut retry).await {
                         break Err(self.connection.to_client_error(status, &self.files));
                     }
-                }
-                Err(Broken::Status(status)) => {
-                    break Err(self.connection.to_client_error(status, &self.files));
                 }
                 Err(Broken::Line(error)) => {
                     break Err(self.connection.unreadable_answer("a line of the run's log", &error));

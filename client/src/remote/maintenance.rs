@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::DateTime;
 use tokio::sync::mpsc::{self, UnboundedSender};
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, Streaming};
+use tonic::Streaming;
 use windlass_api::v1;
 use windlass_api::v1::maintain_event::Kind;
 use windlass_base::ids::{NodeName, TableVersion};
@@ -69,22 +69,22 @@ impl Remote {
             reason: mark.reason.clone(),
         };
         // Not repeated after a lost answer: the name would be in use then.
-        let answer = self.connection.api().set_mark(request).await;
-        self.mark(self.once(answer, &project.graph.files)?.mark)
+        let answer = self.connection.call_once(&project.graph.files, |mut api| {
+            let request = request.clone();
+            async move { api.set_mark(request).await }
+        });
+        self.mark(answer.await?.mark)
     }
 
     pub(crate) async fn release_mark(&self, project: &Project, name: &str) -> Result<VersionMark, ClientError> {
         let request = v1::ReleaseMarkRequest { scope: Some(scope(&project.graph)), name: name.to_owned() };
         // Nor is this: there would be no such name any more.
-        let answer = self.connection.api().release_mark(request).await;
-        self.mark(self.once(answer, &ProjectFiles::new())?.mark)
-    }
-
-    fn once<T>(&self, answer: Result<tonic::Response<T>, Status>, files: &ProjectFiles) -> Result<T, ClientError> {
-        match answer {
-            Ok(answer) => Ok(answer.into_inner()),
-            Err(status) => Err(self.connection.to_client_error(status, files)),
-        }
+        let no_files = ProjectFiles::new();
+        let answer = self.connection.call_once(&no_files, |mut api| {
+            let request = request.clone();
+            async move { api.release_mark(request).await }
+        });
+        self.mark(answer.await?.mark)
     }
 
     fn mark(&self, mark: Option<v1::VersionMark>) -> Result<VersionMark, ClientError> {

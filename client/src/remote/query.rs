@@ -13,7 +13,7 @@ use windlass_api::v1::data_request::Kind;
 use windlass_api::v1::{DataRequest, Query};
 use windlass_project::spec::{ProjectFiles, question_files};
 
-use super::connection::{Connection, Retry, is_lost};
+use super::connection::{Connection, Retry};
 use crate::error::ClientError;
 use crate::query_result::QueryResult;
 
@@ -35,7 +35,7 @@ pub(super) async fn rows(
         match client.do_get(ticket.clone()).await {
             Ok(answer) => break answer.into_inner(),
             // Nothing has been read yet, so the query can be repeated.
-            Err(status) if is_lost(&status) && retry.pause().await => {}
+            Err(status) if connection.recovers(&status, &mut retry).await => {}
             Err(status) => return Err(connection.to_client_error(status, files)),
         }
     };

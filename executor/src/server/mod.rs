@@ -75,7 +75,7 @@ async fn serve(settings: ExecutorSettings, _logs: &LogGuard) -> Result<(), Proce
     let sessions = Sessions::new(session, Functions::standard()).map_err(ProcessFailure::new)?;
     let pool = Arc::clone(&sessions.runtime().memory_pool);
     let metrics = TaskMetrics::new().map_err(metrics_failed)?;
-    let (vcores, scheduler) = (settings.executor.vcores, settings.executor.scheduler.clone());
+    let (vcores, scheduler) = (settings.executor.vcores, settings.executor.schedulers.join(","));
     let node = ExecutorNode::start(settings.executor, work_dir, sessions, metrics.clone())
         .await
         .map_err(ProcessFailure::new)?;

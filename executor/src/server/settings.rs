@@ -7,7 +7,7 @@ use std::time::Duration;
 use url::Url;
 use windlass_base::count::counted;
 use windlass_process::{
-    Fallback, HostPort, LogFilter, LogFormat, LogSettings, Period, ProcessError, Program, Setting, Size, Values,
+    Fallback, HostPorts, LogFilter, LogFormat, LogSettings, Period, ProcessError, Program, Setting, Size, Values,
     advertised_host, memory,
 };
 
@@ -31,7 +31,12 @@ pub(crate) static PROGRAM: Program = Program {
 };
 
 static SETTINGS: [Setting; 16] = [
-    Setting::new::<HostPort>("scheduler", "HOST:PORT", Fallback::Required, "The scheduler's engine port"),
+    Setting::new::<HostPorts>(
+        "scheduler",
+        "HOST:PORT",
+        Fallback::Required,
+        "The scheduler's engine port; of several schedulers all, separated by commas",
+    ),
     Setting::new::<usize>(
         "vcores",
         "N",
@@ -123,9 +128,9 @@ impl ExecutorSettings {
         if vcores > MAX_VCORES {
             return Err(values.refuse("vcores", "", "a number of tasks from 1 to 1024"));
         }
-        let scheduler: HostPort = values.required("scheduler")?;
+        let HostPorts(schedulers) = values.required("scheduler")?;
         let executor = ExecutorConfig {
-            scheduler: scheduler.to_string(),
+            schedulers: schedulers.iter().map(ToString::to_string).collect(),
             vcores,
             work_dir: values.required("work-dir")?,
             bind: values.required("bind")?,

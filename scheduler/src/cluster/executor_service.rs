@@ -19,19 +19,30 @@ use windlass_base::ids::received::check_id;
 use windlass_base::ids::{EngineJobId, Refused};
 
 use super::EngineServer;
+use crate::leadership::Leadership;
 
 type Answer<T> = Result<Response<T>, Status>;
 
 /// The service that executors join.
 pub(crate) struct ExecutorService {
     inner: EngineServer,
+    leadership: Leadership,
 }
 
 impl ExecutorService {
-    /// The calls of executors to `inner`.
-    pub(crate) fn new(inner: EngineServer) -> Self {
-        Self { inner }
+    /// The calls of executors to `inner`, as long as this process leads.
+    pub(crate) fn new(inner: EngineServer, leadership: Leadership) -> Self {
+        Self { inner, leadership }
     }
+
+    /// Whether executors may join.
+    fn check_leads(&self) -> Result<(), Status> {
+        if self.leadership.leads() { Ok(()) } else { Err(standby()) }
+    }
+}
+
+fn standby() -> Status {
+    Status::unavailable("this scheduler does not lead")
 }
 
 fn refused(error: Refused) -> Status {
@@ -61,12 +72,17 @@ impl SchedulerGrpc for ExecutorService {
 
     async fn register_executor(&self, request: Request<RegisterExecutorParams>) -> Answer<RegisterExecutorResult> {
         check_registration(request.get_ref().metadata.as_ref())?;
+        self.check_leads()?;
         self.inner.register_executor(request).await
     }
 
     async fn heart_beat_from_executor(&self, request: Request<HeartBeatParams>) -> Answer<HeartBeatResult> {
         check_executor(&request.get_ref().executor_id)?;
         check_registration(request.get_ref().metadata.as_ref())?;
+        // A leader that is not sure of it for a moment loses no executor for that.
+        if !self.leadership.is_elected() {
+            return Err(standby());
+        }
         self.inner.heart_beat_from_executor(request).await
     }
 
@@ -88,7 +104,9 @@ impl SchedulerGrpc for ExecutorService {
         self.inner.executor_stopped(request).await
     }
 
+    /// Tasks are not fetched here but sent. Executors call this to find out who leads.
     async fn poll_work(&self, _: Request<PollWorkParams>) -> Answer<PollWorkResult> {
+        self.check_leads()?;
         not_here()
     }
 

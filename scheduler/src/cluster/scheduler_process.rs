@@ -24,6 +24,7 @@ use windlass_engine::session::Sessions;
 
 use super::corrected_cluster::CorrectedCluster;
 use super::executor_service::ExecutorService;
+use crate::leadership::Leadership;
 
 /// Threads for planning stages, handing out tasks and answering executors.
 const SCHEDULER_THREADS: usize = 2;
@@ -44,6 +45,8 @@ pub struct ClusterConfig {
     pub advertised_host: Option<String>,
     /// When to give up on executors.
     pub timeouts: ClusterTimeouts,
+    /// Whether this process leads: executors join no other.
+    pub leadership: Leadership,
 }
 
 impl ClusterConfig {
@@ -53,6 +56,7 @@ impl ClusterConfig {
             bind: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0),
             advertised_host: None,
             timeouts: ClusterTimeouts::default(),
+            leadership: Leadership::default(),
         }
     }
 }
@@ -285,7 +289,7 @@ async fn serve(
     let cluster = BallistaCluster::new(Arc::new(corrected), cluster.job_state());
     let server = create_scheduler::<LogicalPlanNode, PhysicalPlanNode>(cluster.clone(), engine).await?;
     // The engine's own way to serve leaves Nagle's algorithm on, which delays short messages.
-    let service = SchedulerGrpcServer::new(ExecutorService::new(server.clone()))
+    let service = SchedulerGrpcServer::new(ExecutorService::new(server.clone(), config.leadership.clone()))
         .max_encoding_message_size(message_limit)
         .max_decoding_message_size(message_limit);
     let serving = create_grpc_server(&grpc).add_service(service).serve_with_incoming(incoming);

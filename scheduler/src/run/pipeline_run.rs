@@ -76,7 +76,8 @@ impl RunRequest {
     }
 }
 
-/// Runs a pipeline. Every line of its log goes to `watcher` as it is written; `cancel` stops the run.
+/// Runs a pipeline. Every line of its log goes to `watcher` as it is written; `cancel` stops the run. When another process
+/// leads, it is dropped where it is, and this never returns.
 ///
 /// A stage that fails is no error here: the record tells of it.
 ///
@@ -95,7 +96,19 @@ pub async fn run_pipeline(
     cancel: CancellationToken,
 ) -> Result<RunRecord, RunError> {
     let scheduler = scheduler.clone();
-    on_planning_threads(async move { run_here(&scheduler, request, watcher, cancel).await }).await
+    on_planning_threads(async move {
+        let outcome = tokio::select! {
+            biased;
+            _ = scheduler.leadership.lost() => None,
+            outcome = run_here(&scheduler, request, watcher, cancel) => Some(outcome),
+        };
+        match outcome {
+            Some(outcome) => outcome,
+            // Another scheduler goes on with it, and tells how it ends.
+            None => std::future::pending().await,
+        }
+    })
+    .await
 }
 
 /// Plans and drives the run on the current threads.
@@ -105,7 +118,8 @@ async fn run_here(
     watcher: UnboundedSender<LogEvent>,
     cancel: CancellationToken,
 ) -> Result<RunRecord, RunError> {
-    let signals = Signals { cancel, lease_lost: CancellationToken::new() };
+    let leadership = scheduler.leadership.clone();
+    let signals = Signals { cancel, lease_lost: CancellationToken::new(), leadership };
     let lost = signals.lease_lost.clone();
     let leases = match request.begin {
         Begin::WhereItEnded { patience } => {

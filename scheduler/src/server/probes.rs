@@ -38,6 +38,7 @@ struct Gauges {
     vcores: IntGauge,
     tasks_pending: IntGauge,
     tasks_running: IntGauge,
+    leads: IntGauge,
 }
 
 impl SchedulerProbes {
@@ -60,6 +61,7 @@ impl SchedulerProbes {
             vcores: gauge("windlass_vcores", "Tasks that all executors may run side by side")?,
             tasks_pending: gauge("windlass_tasks_pending", "Tasks that could run and wait for an executor")?,
             tasks_running: gauge("windlass_tasks_running", "Tasks that run")?,
+            leads: gauge("windlass_leads", "1 if this scheduler leads, else 0")?,
         };
         Ok(Self { process, scheduler, api, draining: AtomicBool::new(false), registry, gauges })
     }
@@ -100,19 +102,25 @@ impl Probes for SchedulerProbes {
     /// Without executors the scheduler is ready all the same: runs wait for them, and they for it.
     async fn readiness(&self) -> Readiness {
         let draining = self.draining.load(Ordering::Acquire).then(|| "draining".to_owned());
+        let leadership = &self.scheduler.leadership;
+        let standby = (!leadership.leads()).then(|| "standby".to_owned());
         let mut facts = Map::new();
+        if let Some(leader) = leadership.leader() {
+            facts.insert("leader".to_owned(), json!(leader.api));
+        }
         if let Some(load) = self.load().await {
             facts.insert("executors".to_owned(), json!(load.executors));
             facts.insert("vcores".to_owned(), json!(load.vcores));
         }
         facts.insert("runs_active".to_owned(), json!(self.runs_active().await));
         facts.insert("runs_queued".to_owned(), json!(self.runs_queued().await));
-        Readiness { obstacles: draining.into_iter().chain(self.state_obstacle().await).collect(), facts }
+        Readiness { obstacles: draining.into_iter().chain(standby).chain(self.state_obstacle().await).collect(), facts }
     }
 
     async fn metrics(&self) -> Vec<MetricFamily> {
         let gauges = &self.gauges;
         gauges.runs_active.set(number(self.runs_active().await));
+        gauges.leads.set(i64::from(self.scheduler.leadership.leads()));
         gauges.runs_queued.set(number(self.runs_queued().await));
         if let Some(load) = self.load().await {
             gauges.executors.set(number(load.executors));

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cluster::{ClusterConfig, ClusterTimeouts};
+use crate::leadership::Leadership;
 use crate::service::queue::QueueLimits;
 use crate::state::EtcdAddress;
 use url::Url;
 use windlass_process::{
-    Fallback, LogFilter, LogFormat, LogSettings, Period, ProcessError, Program, Setting, SettingValue, Size, Values,
-    advertised_host, memory,
+    Fallback, HostPort, LogFilter, LogFormat, LogSettings, Period, ProcessError, Program, Setting, SettingValue, Size,
+    Values, advertised_host, memory,
 };
 use windlass_storage::Location;
 
@@ -34,7 +35,7 @@ pub(crate) static PROGRAM: Program = Program {
     derive,
 };
 
-static SETTINGS: [Setting; 25] = [
+static SETTINGS: [Setting; 27] = [
     Setting::new::<Location>(
         "home",
         "URL",
@@ -82,6 +83,18 @@ static SETTINGS: [Setting; 25] = [
         "HOST",
         Fallback::Derived("the address of --engine-bind; the machine's name if that is 0.0.0.0 or ::"),
         "The host under which executors reach the engine port",
+    ),
+    Setting::new::<HostPort>(
+        "api-advertise",
+        "HOST:PORT",
+        Fallback::Derived("the address of --api-bind, with the machine's name for 0.0.0.0 or ::"),
+        "Where clients reach the API, as other schedulers tell them while this one leads",
+    ),
+    Setting::new::<Period>(
+        "leader-lease",
+        "DURATION",
+        Fallback::Value("6s"),
+        "How long nobody takes over from a leader that is silent; the same for all that share the state",
     ),
     Setting::new::<Period>(
         "executor-timeout",
@@ -181,9 +194,19 @@ fn memory_text() -> Option<String> {
     memory::share_of_memory(QUERY_SHARE_PERCENT).map(|bytes| format!("{}MiB", bytes >> 20))
 }
 
+/// Where others reach what listens on `bind`.
+pub(super) fn advertised(bind: SocketAddr) -> String {
+    format!("{}:{}", advertised_host(bind.ip()), bind.port())
+}
+
 fn derive(values: &mut Values) -> Result<(), ProcessError> {
     let engine: SocketAddr = values.required("engine-bind")?;
     values.derive("advertised-host", advertised_host(engine.ip()));
+    let api: SocketAddr = values.required("api-bind")?;
+    // Another port is known only when it listens.
+    if api.port() > 0 {
+        values.derive("api-advertise", advertised(api));
+    }
     if let Some(home) = values.get::<Location>("home")? {
         values.derive("data", home.join("data").to_string());
     }
@@ -211,6 +234,9 @@ pub(crate) struct SchedulerSettings {
     /// `None` for a file in the state folder.
     pub(crate) state: Option<EtcdAddress>,
     pub(crate) api_bind: SocketAddr,
+    /// `None` if that is known only when it listens.
+    pub(crate) api_advertise: Option<HostPort>,
+    pub(crate) leader_lease: Duration,
     pub(crate) http_bind: SocketAddr,
     pub(crate) cluster: ClusterConfig,
     pub(crate) small_job_limit: u64,
@@ -239,6 +265,7 @@ impl SchedulerSettings {
             bind: values.required("engine-bind")?,
             advertised_host: values.get("advertised-host")?,
             timeouts,
+            leadership: Leadership::standby(),
         };
         let project_limit: Size = values.required("project-limit")?;
         if project_limit.0 == 0 {
@@ -251,6 +278,8 @@ impl SchedulerSettings {
             state_dir: values.required("state-dir")?,
             state: values.get("state")?,
             api_bind: values.required("api-bind")?,
+            api_advertise: values.get("api-advertise")?,
+            leader_lease: values.seconds("leader-lease")?,
             http_bind: values.required("http-bind")?,
             cluster,
             small_job_limit: values.required::<Size>("small-job-limit")?.0,

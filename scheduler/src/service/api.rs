@@ -1,5 +1,6 @@
 //! The calls of `windlass.v1`, each in a few lines: what they take apart and put together is in the other files.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -16,7 +17,7 @@ use super::clean::clean_home;
 use super::error::{ServiceError, bad_request};
 use super::project::{Submitted, home_of_scope};
 use super::server::Shared;
-use super::{maintenance, start, tables, watch};
+use super::{maintenance, start, submission, tables, watch};
 use crate::plan::plan_run;
 
 type Answer<T> = Result<Response<T>, Status>;
@@ -32,16 +33,19 @@ impl Api {
     }
 
     async fn open(&self, project: Option<Project>) -> Result<Submitted, ServiceError> {
+        self.shared.check_leads()?;
         Submitted::open(&self.shared, project).await
     }
 
     async fn submit(&self, request: SubmitRunRequest) -> Result<SubmitRunResponse, ServiceError> {
+        self.shared.check_leads()?;
         let live = start::submit(&self.shared, request).await?;
         let position = live.position();
         if position.is_none()
             && let Err(error) = live.begun().await
         {
             self.shared.runs.forget_ended(&live.run_id);
+            self.shared.check_leads()?;
             return Err(ServiceError::Ended(error));
         }
         let home = live.home.root().clone();
@@ -63,6 +67,7 @@ impl Api {
     }
 
     async fn cancel(&self, request: CancelRunRequest) -> Result<CancelRunResponse, ServiceError> {
+        self.shared.check_leads()?;
         let run_id = run_id(&request.run_id)?;
         if let Some(queued) = self.shared.runs.leave_queue(&run_id) {
             start::cancel_queued(&self.shared, queued).await;
@@ -72,7 +77,10 @@ impl Api {
         run.cancel();
         match run.end().await.as_deref() {
             Some(Ok(record)) => Ok(CancelRunResponse { status: record.status.as_str().to_owned() }),
-            Some(Err(error)) => Err(ServiceError::Ended(Arc::clone(error))),
+            Some(Err(error)) => {
+                self.shared.check_leads()?;
+                Err(ServiceError::Ended(Arc::clone(error)))
+            }
             None => Err(ServiceError::NotLive { run_id }),
         }
     }
@@ -80,7 +88,10 @@ impl Api {
     async fn list(&self, request: ListRunsRequest) -> Result<ListRunsResponse, ServiceError> {
         let home = home_of_scope(&self.shared.config, request.scope)?;
         let bundles = bundle_of(&self.shared, &home)?;
-        let live = self.shared.runs.active();
+        let live: BTreeSet<RunId> = match self.shared.scheduler.leadership.leads() {
+            true => self.shared.runs.active().iter().map(|run| run.run_id.clone()).collect(),
+            false => submission::kept(&self.shared).await?,
+        };
         let recorded = run_ids(&bundles).await?;
         let queued = self.shared.runs.queued();
         let waiting = queued.iter().filter(|run| run.home == home && !recorded.contains(&run.run_id));
@@ -93,7 +104,7 @@ impl Api {
         let mut runs: Vec<RunEntry> = waiting.collect();
         runs.extend(recorded.iter().map(|id| RunEntry {
             run_id: id.to_string(),
-            live: live.iter().any(|run| run.run_id == *id),
+            live: live.contains(id),
             ..RunEntry::default()
         }));
         runs.sort_unstable_by(|a, b| b.run_id.cmp(&a.run_id));
@@ -127,11 +138,13 @@ impl WindlassService for Api {
     }
 
     async fn find_missing_files(&self, request: Request<FindMissingFilesRequest>) -> Answer<FindMissingFilesResponse> {
+        self.shared.check_leads()?;
         let digests = self.shared.files.missing(&request.into_inner().files);
         Ok(Response::new(FindMissingFilesResponse { digests }))
     }
 
     async fn put_files(&self, request: Request<Streaming<PutFilesRequest>>) -> Answer<PutFilesResponse> {
+        self.shared.check_leads()?;
         let mut puts = request.into_inner();
         let (mut files, mut bytes) = (0, 0);
         while let Some(put) = puts.message().await? {
@@ -160,11 +173,17 @@ impl WindlassService for Api {
     async fn watch_run(&self, request: Request<WatchRunRequest>) -> Answer<Self::WatchRunStream> {
         let request = request.into_inner();
         let run_id = run_id(&request.run_id)?;
+        // Whoever leads knows all runs under way.
+        let leads = self.shared.scheduler.leadership.leads();
         let lines = match self.shared.runs.get(&run_id) {
-            Some(run) => watch::live(run, request.from_seq),
+            Some(run) => watch::live(Arc::clone(&self.shared), run, request.from_seq),
             None => {
                 let home = home_of_scope(&self.shared.config, request.scope)?;
-                watch::ended(&bundle_of(&self.shared, &home)?, run_id, request.from_seq).await?
+                let bundles = bundle_of(&self.shared, &home)?;
+                if !leads && !watch::is_over(&bundles, &run_id).await? {
+                    return Err(self.shared.standby().into());
+                }
+                watch::ended(&bundles, run_id, request.from_seq).await?
             }
         };
         Ok(Response::new(lines))
@@ -196,6 +215,7 @@ impl WindlassService for Api {
     }
 
     async fn list_pins(&self, request: Request<ListPinsRequest>) -> Answer<ListPinsResponse> {
+        self.shared.check_leads()?;
         let pipeline = request.into_inner().pipeline;
         let runs = self.shared.runs.active();
         let wanted = runs.iter().filter(|run| pipeline.is_empty() || run.pipeline.as_str() == pipeline);
@@ -233,6 +253,7 @@ impl WindlassService for Api {
     }
 
     async fn list_marks(&self, request: Request<ListMarksRequest>) -> Answer<ListMarksResponse> {
+        self.shared.check_leads()?;
         let home = home_of_scope(&self.shared.config, request.into_inner().scope)?;
         let marks = maintenance::marks(&self.shared.scheduler, &home).await?;
         Ok(Response::new(ListMarksResponse { marks }))
@@ -246,6 +267,7 @@ impl WindlassService for Api {
     }
 
     async fn release_mark(&self, request: Request<ReleaseMarkRequest>) -> Answer<ReleaseMarkResponse> {
+        self.shared.check_leads()?;
         let request = request.into_inner();
         let home = home_of_scope(&self.shared.config, request.scope)?;
         let mark = maintenance::release(&self.shared.scheduler, &home, &request.name).await?;

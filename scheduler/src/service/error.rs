@@ -79,6 +79,12 @@ pub enum ServiceError {
     /// The scheduler is going away.
     #[error("the scheduler is shutting down and starts no more runs")]
     Draining,
+    /// Another scheduler leads, or none yet.
+    #[error("this scheduler stands by: {}", who_leads(leader.as_deref()))]
+    Standby {
+        /// The URL of the leader's API, if it is known.
+        leader: Option<String>,
+    },
     /// As many runs as are allowed are under way or wait.
     #[error(transparent)]
     Overload(#[from] Overload),
@@ -94,6 +100,10 @@ pub enum ServiceError {
         /// The run.
         run_id: RunId,
     },
+}
+
+fn who_leads(leader: Option<&str>) -> String {
+    leader.map_or_else(|| "none leads at the moment".to_owned(), |leader| format!("{leader} leads"))
 }
 
 impl ServiceError {
@@ -165,6 +175,10 @@ coded! {
         Overload => inner;
         CancelledInQueue => "WL0812", "submit it again if it is needed";
         NotLive => "WL0808", "`windlass runs list` shows the runs that exist; a run that has ended cannot be stopped";
+        Standby { leader } => "WL0813" retry, match leader {
+            Some(leader) => format!("ask {leader}, or name all schedulers: `--cluster URL,URL`"),
+            None => "ask again in a few seconds, or name all schedulers: `--cluster URL,URL`".to_owned(),
+        };
         Bind => "WL0809", "check that the address belongs to this machine and the port is free";
     }
 }
@@ -173,6 +187,9 @@ impl From<ServiceError> for Status {
     fn from(error: ServiceError) -> Self {
         if let Some(RunError::PlanMoved(moved)) = error.run_error() {
             return proto::status_of_moved(moved);
+        }
+        if let ServiceError::Standby { leader } = &error {
+            return proto::status_of_standby(&error, leader.as_deref());
         }
         match error.problems() {
             Some(problems) => proto::status_of_problems(problems),

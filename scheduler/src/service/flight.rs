@@ -57,6 +57,7 @@ impl DataService {
     }
 
     async fn query(&self, request: v1::Query) -> Result<(SchemaRef, Rows), ServiceError> {
+        self.shared.check_leads()?;
         let project = Submitted::open(&self.shared, request.project).await?;
         let scheduler = project.scheduler(&self.shared.scheduler).await?;
         let mut versions = BTreeMap::new();

@@ -92,6 +92,7 @@ impl Submitted {
             engine: process.engine.clone(),
             state: Arc::clone(&process.state),
             turns: process.turns.clone(),
+            leadership: process.leadership.clone(),
         })
     }
 

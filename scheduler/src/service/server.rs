@@ -61,6 +61,21 @@ pub(super) struct Shared {
     pub(super) turns: Turns,
 }
 
+impl Shared {
+    /// Whether this scheduler leads; otherwise it says who does.
+    pub(super) fn check_leads(&self) -> Result<(), ServiceError> {
+        match self.scheduler.leadership.leads() {
+            true => Ok(()),
+            false => Err(self.standby()),
+        }
+    }
+
+    /// The refusal of a scheduler that stands by.
+    pub(super) fn standby(&self) -> ServiceError {
+        ServiceError::Standby { leader: self.scheduler.leadership.leader().map(|leader| leader.api) }
+    }
+}
+
 /// The API, listening.
 pub struct ApiServer {
     address: SocketAddr,
@@ -70,7 +85,8 @@ pub struct ApiServer {
 }
 
 impl ApiServer {
-    /// Starts the service; it listens when this returns. Runs are driven on the current runtime.
+    /// Starts the service; it listens when this returns. Runs are driven on the current runtime. Where several schedulers
+    /// share the state, it refuses what the leader does until this one leads and has taken up the runs.
     ///
     /// # Errors
     /// [`ServiceError::Bind`].
@@ -87,8 +103,10 @@ impl ApiServer {
         let (files, turns) = (FileCache::new(room), Turns::new(Arc::clone(&metrics)));
         let shared = Arc::new(Shared { config, scheduler, metrics, files, runs, turns });
         let stop = CancellationToken::new();
-        // Before anyone can ask for them.
-        start::take_up(&shared).await;
+        if shared.scheduler.leadership.leads() {
+            // Before anyone can ask for them.
+            start::take_up(&shared).await;
+        }
         let serving = tokio::spawn(serve(listener, Arc::clone(&shared), stop.clone()));
         Ok(Self { address, shared, stop, serving })
     }
@@ -96,6 +114,12 @@ impl ApiServer {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Takes up the runs that the leader before has not ended, and accepts work from then on.
+    pub(crate) async fn take_up(&self) {
+        start::take_up(&self.shared).await;
+        self.shared.scheduler.leadership.open();
     }
 
     /// How many runs are under way.

@@ -20,7 +20,7 @@ use super::submission::{Submission, Unfinished, asked, unfinished};
 use crate::run::{Begin, RunError, RunRequest};
 
 /// How long the leases of a scheduler that is gone are waited for: longer than they last.
-const PATIENCE: Duration = Duration::from_secs(45);
+const PATIENCE: Duration = Duration::from_secs(75);
 /// How long it takes until what is kept of a run is read again; it doubles up to the maximum.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const MAX_PAUSE: Duration = Duration::from_secs(30);

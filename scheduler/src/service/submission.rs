@@ -1,5 +1,5 @@
 //! What was submitted, kept until its run has ended: the run starts with it when its turn comes, and a scheduler which is
-//! started anew takes the run up.
+//! started anew, or leads from now on, takes the run up.
 //!
 //! ```text
 //! state store  runs/<run>/submission        the request, its files by their digests, and where the run belongs
@@ -22,6 +22,7 @@ use windlass_evidence::bundle::RecordError;
 use super::error::{ServiceError, bad_request};
 use super::project::Submitted;
 use super::server::Shared;
+use crate::leadership::Leadership;
 use crate::run::RunError;
 use crate::state::{StateError, StateStore};
 
@@ -60,6 +61,7 @@ pub(super) struct Unfinished {
 #[derive(Debug, Clone)]
 pub(super) struct Submission {
     state: Arc<dyn StateStore>,
+    leadership: Leadership,
     objects: Arc<dyn ObjectStore>,
     file: Path,
     run: RunId,
@@ -71,7 +73,8 @@ impl Submission {
         let file = shared.config.home.join(FOLDER).join(&format!("{run}.json"));
         let objects = shared.scheduler.sessions.stores().store(&file).map_err(RecordError::from)?;
         let path = file.path().map_err(RecordError::from)?;
-        Ok(Self { state: Arc::clone(&shared.scheduler.state), objects, file: path, run: run.clone() })
+        let (state, leadership) = (Arc::clone(&shared.scheduler.state), shared.scheduler.leadership.clone());
+        Ok(Self { state, leadership, objects, file: path, run: run.clone() })
     }
 
     /// Keeps the request of a project whose files are here.
@@ -112,8 +115,9 @@ impl Submission {
         Ok((request, contents.collect()))
     }
 
-    /// Forgets it: the run has ended, or was never begun.
+    /// Forgets it: the run has ended, or was never begun. Not while another scheduler may lead, which takes the run up.
     pub(super) async fn forget(&self) {
+        self.leadership.sure().await;
         let key = key_of(&self.run);
         let removed = async {
             if let Some(kept) = self.state.get(&key).await? {
@@ -160,6 +164,13 @@ pub(super) async fn unfinished(shared: &Shared) -> Result<Vec<Unfinished>, Servi
         }
     }
     Ok(found)
+}
+
+/// The runs of which submissions are kept: they wait or are under way, here or in the scheduler that leads.
+pub(super) async fn kept(shared: &Shared) -> Result<BTreeSet<RunId>, ServiceError> {
+    let entries = shared.scheduler.state.list(RUNS).await.map_err(of_state)?;
+    let runs = entries.iter().filter_map(|entry| entry.key.strip_prefix(RUNS)?.strip_suffix(SUBMISSION));
+    Ok(runs.map(RunId::from).collect())
 }
 
 /// What a submission asks for, as the bundle keeps it.

@@ -1,5 +1,6 @@
 //! The lines of a run's log as a stream: while it is driven here, and from its bundle afterwards.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
@@ -7,34 +8,41 @@ use tonic::Status;
 use windlass_api::v1;
 use windlass_base::ids::RunId;
 use windlass_evidence::artifact::RunLayout;
-use windlass_evidence::bundle::{BundleFiles, RecordError, complete_lines};
+use windlass_evidence::bundle::{BundleFiles, BundleReader, RecordError, complete_lines};
 
 use super::error::ServiceError;
 use super::live_run::{LiveRun, Progress};
+use super::server::Shared;
 use crate::record::BundleStore;
 
 type Lines = BoxStream<'static, Result<v1::RunEvent, Status>>;
 
 /// The lines from the one numbered `from` on, as they are written, until the run ends; before them, while the run waits, its
-/// place in the queue. If it could not begin or be carried on, the last item is that error.
-pub(super) fn live(run: Arc<LiveRun>, from: u64) -> Lines {
+/// place in the queue. If it could not begin or be carried on, the last item is that error; if another scheduler goes on with
+/// it, who that is.
+pub(super) fn live(shared: Arc<Shared>, run: Arc<LiveRun>, from: u64) -> Lines {
     let progress = run.progress();
-    let batches = stream::try_unfold((run, progress, from, None), |(run, mut progress, from, told)| async move {
+    let start = (shared, run, progress, from, None);
+    let batches = stream::try_unfold(start, |(shared, run, mut progress, from, told)| async move {
         loop {
             // Looked at before the lines are taken: what comes after is seen the next time round.
             let Progress { position, ended, .. } = progress.borrow_and_update().clone();
             if position.is_some() && position != told {
-                return Ok(Some((vec![in_queue(from, position)], (run, progress, from, position))));
+                let state = (shared, run, progress, from, position);
+                return Ok(Some((vec![in_queue(from, position)], state)));
             }
             let lines = run.lines_from(from);
             if let Some(last) = lines.last() {
                 let next = last.seq + 1;
-                return Ok(Some((lines, (run, progress, next, told))));
+                return Ok(Some((lines, (shared, run, progress, next, told))));
             }
             if let Some((ending, _)) = ended {
                 return match &*ending {
                     Ok(_) => Ok(None),
-                    Err(error) => Err(Status::from(ServiceError::Ended(Arc::clone(error)))),
+                    Err(error) => {
+                        shared.check_leads()?;
+                        Err(Status::from(ServiceError::Ended(Arc::clone(error))))
+                    }
                 };
             }
             if progress.changed().await.is_err() {
@@ -43,6 +51,17 @@ pub(super) fn live(run: Arc<LiveRun>, from: u64) -> Lines {
         }
     });
     batches.map_ok(|lines| stream::iter(lines.into_iter().map(Ok))).try_flatten().boxed()
+}
+
+/// Whether the bundle of a run says that it has ended.
+pub(super) async fn is_over(bundles: &BundleStore, run_id: &RunId) -> Result<bool, ServiceError> {
+    let reader = BundleReader::new(Arc::new(bundles.clone()));
+    // As one that may be under way elsewhere.
+    match reader.run(run_id, &BTreeSet::from([run_id.clone()])).await {
+        Ok(record) => Ok(record.status.is_over()),
+        Err(error) if error.is_no_such_run() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The place of a run in the queue, as an item among the lines.

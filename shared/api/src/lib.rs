@@ -12,7 +12,9 @@ mod status;
 mod values;
 
 pub use project::{FILES_MISSING, TransferError, assemble, check_path, digest, manifest};
-pub use status::{DecodedStatus, decode_status, status, status_of_moved, status_of_problems};
+pub use status::{
+    DecodedStatus, Standby, decode_status, status, status_of_moved, status_of_problems, status_of_standby,
+};
 pub use values::{cursor_from_wire, cursor_to_wire, refresh_from_wire, refresh_to_wire};
 
 /// The version of the API that this library implements.

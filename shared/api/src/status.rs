@@ -17,6 +17,8 @@ const HELP: &str = "help";
 const RETRYABLE: &str = "retryable";
 const PROBLEMS: &str = "problems";
 const MOVED: &str = "moved";
+/// The URL of the API of the scheduler that leads, if it is known; only a standby sends it.
+const LEADER: &str = "leader";
 /// Bytes that a message and the problems may take: details travel in a header, and headers are limited to 16 KiB.
 const MESSAGE_BYTES: usize = 2 * 1024;
 const PROBLEMS_BYTES: usize = 6 * 1024;
@@ -55,6 +57,27 @@ pub fn status_of_problems(problems: &Problems) -> Status {
 pub fn status_of_moved(moved: &PlanMoved) -> Status {
     let (_, json) = as_many_as_fit(moved.moved.iter(), MOVED_BYTES);
     build(Code::FailedPrecondition, moved.to_failure(), Some((MOVED, json)))
+}
+
+/// The refusal of a scheduler that stands by, with the URL of the leader's API if it is known.
+pub fn status_of_standby(error: &(impl Coded + ?Sized), leader: Option<&str>) -> Status {
+    build(Code::Unavailable, error.to_failure(), Some((LEADER, leader.unwrap_or_default().to_owned())))
+}
+
+/// A refusal of a scheduler that stands by: another one leads, or will in a moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standby {
+    /// The URL of the leader's API, if it is known.
+    pub leader: Option<String>,
+}
+
+impl Standby {
+    /// Whether a status is such a refusal.
+    pub fn of(status: &Status) -> Option<Self> {
+        let info = status.get_details_error_info().filter(|info| info.domain == DOMAIN)?;
+        let leader = info.metadata.get(LEADER)?.clone();
+        Some(Self { leader: Some(leader).filter(|leader| !leader.is_empty()) })
+    }
 }
 
 /// The first values that fit into the given number of bytes, as a JSON array, and their number.

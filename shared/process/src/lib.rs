@@ -35,5 +35,5 @@ pub use program::Program;
 pub use redact::redacted;
 pub use setting::{Fallback, Origin, Setting};
 pub use signals::Signals;
-pub use value::{HostPort, LogFilter, LogFormat, Period, SettingValue, Size};
+pub use value::{HostPort, HostPorts, LogFilter, LogFormat, Period, SettingValue, Size};
 pub use work_dir::{WorkDir, WorkDirError, abandoned_work_folders, remove_abandoned_work_folder};

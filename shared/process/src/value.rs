@@ -102,6 +102,18 @@ impl fmt::Display for HostPort {
     }
 }
 
+/// One host and port, or several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPorts(pub Vec<HostPort>);
+
+impl SettingValue for HostPorts {
+    const EXPECTED: &'static str = "a host and a port such as `scheduler:50050`, or several separated by commas";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.split(',').map(|one| HostPort::parse(one.trim())).collect::<Result<_, _>>().map(Self)
+    }
+}
+
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -240,6 +252,9 @@ mod tests {
         for text in ["scheduler", "http://scheduler:50050", ":50050", "::1:50050", "a:0", "a:70000", "u:p@h:1", "a b:1"]
         {
             assert!(HostPort::parse(text).is_err(), "{text}");
+            assert!(HostPorts::parse(&format!("a:1,{text}")).is_err(), "{text}");
         }
+        let several = HostPorts::parse("a:1, [::1]:2").unwrap().0;
+        assert_eq!(several.iter().map(ToString::to_string).collect::<Vec<_>>(), ["a:1", "[::1]:2"]);
     }
 }

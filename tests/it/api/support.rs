@@ -9,6 +9,7 @@ use datafusion::arrow::util::pretty::pretty_format_batches;
 use tempfile::TempDir;
 use windlass_client::{ConnectOptions, Project, QueryOptions, Windlass};
 use windlass_scheduler::Scheduler;
+use windlass_scheduler::leadership::Leadership;
 use windlass_scheduler::maintain::Turns;
 use windlass_scheduler::metrics::ServiceMetrics;
 use windlass_scheduler::service::queue::QueueLimits;
@@ -63,6 +64,7 @@ impl Lab {
             engine: cluster.engine.clone(),
             state: Arc::new(MemoryStore::default()),
             turns: Turns::default(),
+            leadership: Leadership::default(),
         };
         let metrics = Arc::new(ServiceMetrics::register(&prometheus::Registry::new()).unwrap());
         let server = ApiServer::start(config, Arc::new(scheduler), metrics).await.unwrap();

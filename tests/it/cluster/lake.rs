@@ -39,8 +39,14 @@ async fn a_run_on_a_store_has_the_plain_rows_and_reveals_no_credentials() {
     let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let scheduler_args = vec!["--log=debug".to_owned()];
     let executor_args = scheduler_args.clone();
-    let options =
-        ClusterOptions { executors: 2, home: Some(lake.home.clone()), environment, scheduler_args, executor_args };
+    let options = ClusterOptions {
+        executors: 2,
+        standbys: 0,
+        home: Some(lake.home.clone()),
+        environment,
+        scheduler_args,
+        executor_args,
+    };
     let cluster = ProcessCluster::with(options);
 
     let mut printed = Vec::new();

@@ -19,6 +19,7 @@ use windlass_project::spec::ProjectFiles;
 use windlass_scheduler::Scheduler;
 use windlass_scheduler::execute::Engine;
 use windlass_scheduler::home::Home;
+use windlass_scheduler::leadership::Leadership;
 use windlass_scheduler::maintain::{MaintainError, MaintainRequest, Turns, maintain};
 use windlass_scheduler::plan::PlanRequest;
 use windlass_scheduler::query::{QueryRequest, query};
@@ -49,7 +50,13 @@ impl Direct {
     }
 
     fn on(sessions: Sessions, engine: Engine, state: Arc<dyn StateStore>) -> Self {
-        let scheduler = Scheduler { sessions: Arc::new(sessions), engine, state, turns: Turns::default() };
+        let scheduler = Scheduler {
+            sessions: Arc::new(sessions),
+            engine,
+            state,
+            turns: Turns::default(),
+            leadership: Leadership::default(),
+        };
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("home")).unwrap();
         Self { dir, scheduler: Arc::new(scheduler) }

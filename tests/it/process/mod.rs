@@ -3,6 +3,7 @@
 mod collector;
 mod documentation;
 mod drain;
+mod failover;
 mod lifecycle;
 mod orphans;
 mod probes;

@@ -14,15 +14,15 @@ const STAGES: [(&str, &str); 3] = [
     ("many", "/* windlass\nmaterialize: view\n*/\nSELECT id, n + unnest(range(0, 6000)) AS n FROM orders, added"),
     ("sums", "SELECT a.n % 100 AS k, count(*) AS c, sum(b.n) AS s FROM many a JOIN many b ON a.id <= b.id GROUP BY 1"),
 ];
-const QUESTION: &str = "SELECT sum(c) AS c, (SELECT count(*) FROM added) AS added FROM sums";
-const ANSWER: &str = "\
+pub(super) const QUESTION: &str = "SELECT sum(c) AS c, (SELECT count(*) FROM added) AS added FROM sums";
+pub(super) const ANSWER: &str = "\
 +-----------+-------+
 | c         | added |
 +-----------+-------+
 | 360000000 | 1     |
 +-----------+-------+";
 
-fn project(dir: &Path) -> Project {
+pub(super) fn project(dir: &Path) -> Project {
     fs::create_dir_all(dir.join("stages")).unwrap();
     fs::create_dir_all(dir.join("data")).unwrap();
     for part in 0..4 {

@@ -20,6 +20,7 @@ use windlass_evidence::artifact::{RunStatus, StageReceipt};
 use super::event_log::{EventLog, EventLogError};
 use super::logged_run::LoggedRun;
 use crate::clock::Clock;
+use crate::leadership::Leadership;
 use crate::run::error::RunError;
 use crate::run::machine::{RunAction, RunEvent, RunEventKind, RunState};
 use crate::run::staged::Staged;
@@ -68,6 +69,8 @@ pub struct Signals {
     pub cancel: CancellationToken,
     /// Fires when the process does not hold the run's lease any more.
     pub lease_lost: CancellationToken,
+    /// Whether the process leads: it keeps no event while another may.
+    pub leadership: Leadership,
 }
 
 /// Drives a run to its end: from its beginning, or from where the process stopped that drove it before. Gives how it
@@ -123,6 +126,8 @@ pub async fn drive<W: StageWork>(
             Err(error) if error.is_late() => continue,
             Err(error) => return Err(error.into()),
         };
+        // What happened to a leader that was paused may be no more than that another one leads.
+        signals.leadership.sure().await;
         append(&mut log, &event, &*clock).await?;
         runner.work.observe(&event, &actions, &state).await;
         for action in actions {

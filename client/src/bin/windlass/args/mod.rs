@@ -58,7 +58,8 @@ pub(crate) struct Global {
     /// Where state, bundles and tables are stored; by default .windlass in the project. Not with --cluster
     #[arg(long, global = true, value_name = "DIR", env = "WINDLASS_HOME")]
     pub(crate) home: Option<String>,
-    /// The address of a cluster, such as http://windlass-scheduler:50051; by default everything runs in this process
+    /// The address of a cluster, such as http://windlass-scheduler:50051, or all of its schedulers' separated by commas; by
+    /// default everything runs in this process
     #[arg(long, global = true, value_name = "URL", env = "WINDLASS_CLUSTER")]
     pub(crate) cluster: Option<String>,
     /// The engine of this process: `local` runs each plan as a whole, `cluster` in tasks, as a cluster does
