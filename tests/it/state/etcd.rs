@@ -26,8 +26,15 @@ fn config(servers: &EtcdServers, prefix: &str) -> EtcdConfig {
     EtcdConfig::new(format!("etcd://{}/{prefix}", servers.hosts()).parse().unwrap())
 }
 
+/// A store, as soon as the members agree.
 async fn connect(servers: &EtcdServers) -> EtcdStore {
-    EtcdStore::connect(&config(servers, "test")).await.unwrap()
+    let started = Instant::now();
+    loop {
+        match EtcdStore::connect(&config(servers, "test")).await {
+            Ok(store) => return store,
+            Err(error) => assert!(error.is_retryable() && started.elapsed() < TIMEOUT, "{}", full_message(&error)),
+        }
+    }
 }
 
 async fn client(servers: &EtcdServers) -> Client {
