@@ -102,7 +102,7 @@ async fn runs_of_one_pipeline_follow_each_other() {
     let runs = busy.windlass.runs(&project).await.unwrap();
     let listed: Vec<_> = runs.queued.iter().map(|run| (run.run_id.clone(), run.position)).collect();
     assert_eq!(listed, [(third.run_id.clone(), 2), (second.run_id.clone(), 1)]);
-    assert_eq!(runs.bundles.run_ids().await.unwrap(), [busy.active.run_id.clone()]);
+    assert_eq!(runs.bundles.run_ids().await.unwrap(), std::slice::from_ref(&busy.active.run_id));
     // Another pipeline does not wait for them.
     succeeded(busy.submit(&busy.other("other"), 0).await).await;
 

@@ -186,7 +186,7 @@ async fn a_standby_refuses_what_the_leader_does_and_names_it() {
     // What has ended is read from its bundle, and what may be under way elsewhere is left to the leader.
     let reading = Windlass::connect(&standby).await.unwrap();
     let runs = reading.runs(&project).await.unwrap();
-    assert_eq!(runs.bundles.run_ids().await.unwrap(), [run.run_id.clone()]);
+    assert_eq!(runs.bundles.run_ids().await.unwrap(), std::slice::from_ref(&run.run_id));
     let scope = windlass_api::v1::Scope { pipeline: "taken_up".to_owned(), home: String::new() };
     let watch = |run_id: String| WatchRunRequest { scope: Some(scope.clone()), run_id, from_seq: 0 };
     let mut lines = api.watch_run(watch(run.run_id.to_string())).await.unwrap().into_inner();

@@ -99,7 +99,7 @@ fn record(status: StageStatus) -> StageRecord {
             failure: is_failed.then_some(failure),
             job_id: None,
         }],
-        receipt: (status == StageStatus::Committed).then(|| StageReceipt {
+        receipt: (status == StageStatus::Committed).then_some(StageReceipt {
             version: TableVersion(4),
             rows: 3,
             changed_rows: None,

@@ -90,6 +90,8 @@ fn record() -> RunRecord {
         status: RunStatus::Failed,
         stages,
         warnings: Vec::new(),
+        resumptions: Vec::new(),
+        retry_of: None,
     }
 }
 

@@ -178,6 +178,7 @@ fn stage_record() -> StageRecord {
         expectations: Vec::new(),
         quarantine: None,
         outputs: Vec::new(),
+        lineage: None,
     }
 }
 
@@ -218,6 +219,8 @@ fn run_record() -> RunRecord {
             skipped_because_of: None,
         }],
         warnings: Vec::new(),
+        resumptions: Vec::new(),
+        retry_of: None,
     }
 }
 
