@@ -52,6 +52,23 @@ pub(super) struct Pipeline {
 }
 
 impl StageDef {
+    /// A stage with a row for each file of a source: the only kind whose rows are replaced file by file, which the templates
+    /// rarely lead to.
+    fn of_files(name: String, files: &Relation) -> Self {
+        Self {
+            name,
+            template: "project",
+            sql: format!("SELECT a.path AS k1, a.size AS v1 FROM {} AS a", files.name),
+            columns: vec![Column::new("k1", Kind::Text, false), Column::new("v1", Kind::Int, true)],
+            key: vec!["k1".to_owned()],
+            partition_by: Vec::new(),
+            wish: Wish::Strict,
+            merge: "auto",
+            view: false,
+            narrowed: None,
+        }
+    }
+
     /// Its query.
     pub(super) fn sql(&self) -> String {
         match &self.narrowed {
@@ -134,7 +151,10 @@ impl Pipeline {
             reported.push(source.create(random).await);
         }
         let relations = sources.iter().map(|source| source.relation.clone()).collect();
-        let stages = stages(relations, random);
+        let mut stages = stages(relations, random);
+        if let Some(notes) = sources.iter().find(|source| source.texts).filter(|_| seed.is_multiple_of(2)) {
+            stages.push(StageDef::of_files(format!("stage_{}", stages.len() + 1), &notes.relation));
+        }
         let name = format!("sequence_{seed}");
         let pipeline = Self { dir: dir.to_owned(), sources, stages, name, seed, partitions, odd_floats };
         (pipeline, reported)

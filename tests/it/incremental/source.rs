@@ -69,7 +69,7 @@ pub(super) struct Source {
     pub(super) folder: PathBuf,
     /// The table's partition columns; none for texts.
     partition_by: Vec<String>,
-    texts: bool,
+    pub(super) texts: bool,
     /// Whether its floats are sometimes -0.0 or NaN.
     pub(super) odd_floats: bool,
 }
