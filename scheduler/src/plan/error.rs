@@ -109,8 +109,8 @@ pub enum PlanError {
         #[source]
         source: DeltaError,
     },
-    /// A source without versions is not what it was when the run began that is gone on with.
-    #[error("`{node}` has changed since the run began")]
+    /// What a run has read that is gone on with, or tried again, is not there any more.
+    #[error("what the run has read of `{node}` is not there any more")]
     Moved {
         /// The source.
         node: NodeName,
@@ -231,7 +231,7 @@ coded! {
         Unknown { help } => "WL0353", help.as_deref().unwrap_or("`windlass ls` lists the sources and stages");
         Range { help } => "WL0367", help;
         Moved => "WL0634",
-            "it has no versions, so what the run has read of it is gone: start a new run with `windlass run`";
+            "it has no versions and has changed, lies elsewhere, or was made anew: start a new run with `windlass run`";
         Refused { stage } => "WL0368", computed_whole(stage);
     }
 }

@@ -308,7 +308,7 @@ fn opening_record(scheduler: &Scheduler, plan: &RunPlan, sequence: RunSequence, 
             deltalake: windlass_delta::library_version().to_owned(),
         },
         session_identity: scheduler.sessions.session_identity().to_string(),
-        params: request.params.iter().map(|(name, value)| (name.clone(), shown(value))).collect(),
+        params: shown_params(request),
         target: request.graph.target.clone(),
         select: all_of(&request.select),
         exclude: all_of(&request.exclude),
@@ -325,6 +325,11 @@ fn opening_record(scheduler: &Scheduler, plan: &RunPlan, sequence: RunSequence, 
             Begin::Anew | Begin::WhereItEnded { .. } => None,
         },
     }
+}
+
+/// The parameters as the record of a run shows them.
+pub(super) fn shown_params(request: &PlanRequest) -> BTreeMap<String, serde_json::Value> {
+    request.params.iter().map(|(name, value)| (name.clone(), shown(value))).collect()
 }
 
 fn shown(value: &ParamValue) -> serde_json::Value {

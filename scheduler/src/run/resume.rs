@@ -23,7 +23,9 @@ use super::drive::{LoggedRun, Signals};
 use super::error::RunError;
 use super::journal::RunJournal;
 use super::machine::RunState;
-use super::pipeline_run::{RunRequest, drive_to_the_end, placeholders, sequence_key, stored_sequence, writer_name};
+use super::pipeline_run::{
+    RunRequest, drive_to_the_end, placeholders, sequence_key, shown_params, stored_sequence, writer_name,
+};
 use crate::Scheduler;
 use crate::plan::{FixedPins, ResumedPlan, RunPlan, plan_all};
 use crate::record::{BundleStore, BundleWriter};
@@ -40,8 +42,8 @@ pub enum ResumeError {
         /// How.
         status: RunStatus,
     },
-    /// The project is not the one that the run began with.
-    #[error("the project has changed since run {run} began")]
+    /// The project, or what is asked of it, is not what the run began with.
+    #[error("the project, its target or its parameters have changed since run {run} began")]
     OtherProject {
         /// The run.
         run: RunId,
@@ -118,6 +120,10 @@ pub(super) async fn resume(
     let bundles = BundleStore::open(scheduler.sessions.stores(), request.plan.home.root())?;
     let reader = BundleReader::new(Arc::new(bundles.clone()));
     let mut record = unfinished(scheduler, &reader, &request).await?;
+    // A run that tries another's stages again has a selection of its own.
+    request.plan.select = record.select.iter().cloned().collect();
+    request.plan.exclude = record.exclude.iter().cloned().collect();
+    request.plan.refresh = record.refresh.clone();
     let logged = LoggedRun::resume(Arc::clone(&scheduler.state), run_id.clone(), writer_name(&run_id)).await?;
     let logged = logged.ok_or_else(|| ResumeError::NoEvents { run: run_id.clone() })?;
     let state = logged.state().clone();
@@ -163,7 +169,8 @@ async fn unfinished(scheduler: &Scheduler, reader: &BundleReader, request: &RunR
     if record.status.is_over() {
         return Err(ResumeError::Over { run, status: record.status }.into());
     }
-    if record.pipeline != graph.name || record.project_fingerprint != graph.files.fingerprint() {
+    let is_same_project = record.pipeline == graph.name && record.project_fingerprint == graph.files.fingerprint();
+    if !is_same_project || record.target != graph.target || record.params != shown_params(&request.plan) {
         return Err(ResumeError::OtherProject { run }.into());
     }
     check_latest(scheduler, &record).await?;

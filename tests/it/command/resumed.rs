@@ -165,8 +165,47 @@ async fn what_failed_is_tried_again_over_the_same_versions() {
     assert_eq!(names, ["ratio", "reader"]);
     let rows = lab.json(NAME, &["query", "SELECT n FROM reader"]);
     assert_eq!(rows[0]["n"], 6, "it read another version of the source");
+    // What was tried again is taken up like any other run.
+    assert_eq!(failure(lab, &["runs", "resume"]), "WL0630");
     // The first run is what it was.
     let kept = lab.json(NAME, &["runs", "show", first["run_id"].as_str().unwrap()]);
     assert_eq!(kept, first);
     assert_eq!(failure(lab, &["runs", "retry", first["run_id"].as_str().unwrap()]), "WL0632");
+}
+
+#[tokio::test]
+async fn nothing_is_tried_again_over_a_table_that_was_made_anew() {
+    let failing = Failing::new();
+    failing.add(&[1, 2, 3]).await;
+    let lab = &failing.lab;
+    assert!(!lab.windlass(NAME).arg("run").output().unwrap().status.success());
+    fs::remove_dir_all(failing.project.join("source")).unwrap();
+    failing.add(&[4, 5]).await;
+    failing.stage("reader", "SELECT n AS r, n FROM source");
+    failing.stage("ratio", "SELECT n / 2 AS r, n FROM total");
+    assert_eq!(failure(lab, &["runs", "retry"]), "WL0634");
+    // What does not read it can be tried again.
+    lab.json(NAME, &["runs", "retry", "-s", "ratio"]);
+}
+
+#[tokio::test]
+async fn a_run_that_tries_stages_again_is_taken_up_with_its_own_selection() {
+    let failing = Failing::new();
+    failing.add(&[1, 2, 3]).await;
+    let lab = &failing.lab;
+    assert!(!lab.windlass(NAME).arg("run").output().unwrap().status.success());
+    failing.stage("ratio", "SELECT n / 2 AS r, n FROM total");
+    failing.stage(
+        "reader",
+        "SELECT r + 0 AS r, n, (SELECT sum(a.n * b.n % 7) FROM much AS a CROSS JOIN much AS b) AS s FROM ratio",
+    );
+    let much = "/* windlass\nmaterialize: view\n*/\nSELECT unnest(range(0, 7000)) AS n FROM source";
+    failing.stage("much", much);
+    let events = [("stage_committed", Some("ratio")), ("stage_started", Some("reader"))];
+    kill(lab.start_as(NAME, &["runs", "retry"], &events));
+    let run = lab.json(NAME, &["runs", "resume"])["run"].take();
+    let names: Vec<&str> =
+        run["stages"].as_array().unwrap().iter().map(|stage| stage["stage"].as_str().unwrap()).collect();
+    assert_eq!((&run["status"], names), (&"succeeded".into(), vec!["ratio", "reader"]), "{run}");
+    assert!(run["retry_of"].is_string() && run["resumptions"].as_array().unwrap().len() == 1, "{run}");
 }
