@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
-use super::shop::{ORDERS, Shop, text};
+use super::shop::{ENDLESS, ORDERS, Shop, text};
 
 /// Everything that looks at a project and its home.
 const COMMANDS: [&[&str]; 25] = [
@@ -121,11 +121,7 @@ fn a_home_that_cannot_be_written_is_read() {
 #[test]
 fn the_state_of_a_killed_process_is_read_without_being_repaired() {
     let shop = Shop::new();
-    shop.write(
-        "stages/slow.sql",
-        "SELECT sum(a.n * b.n % 7) AS s FROM (SELECT unnest(range(0, 100000)) AS n) AS a \
-         CROSS JOIN (SELECT unnest(range(0, 100000)) AS n) AS b",
-    );
+    shop.write("stages/slow.sql", ENDLESS);
     let mut run = Command::new(super::binary());
     run.arg("--project").arg(shop.dir()).args(["run", "--events"]).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut run = run.spawn().unwrap();

@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use super::binary;
 
+/// A query that takes longer than any test.
+pub(crate) const ENDLESS: &str = "SELECT sum(a.n * b.n % 7) AS s FROM (SELECT unnest(range(0, 100000)) AS n) AS a \
+     CROSS JOIN (SELECT unnest(range(0, 100000)) AS n) AS b";
 const MANIFEST: &str = "\
 name: shop
 sources:

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use regex::Regex;
 
 use super::reading::state;
-use super::shop::{Shop, text};
+use super::shop::{ENDLESS, Shop, text};
 
 /// Markup where the project and its data can have it. None of it may reach a browser as markup.
 const BROKEN: &str = "\
@@ -251,11 +251,7 @@ fn what_is_not_there_has_a_page_that_says_so() {
 #[test]
 fn a_run_under_way_is_followed_until_it_is_interrupted() {
     let shop = Shop::new();
-    shop.write(
-        "stages/slow.sql",
-        "SELECT sum(a.n * b.n % 7) AS s FROM (SELECT unnest(range(0, 100000)) AS n) AS a \
-         CROSS JOIN (SELECT unnest(range(0, 100000)) AS n) AS b",
-    );
+    shop.write("stages/slow.sql", ENDLESS);
     let mut run = Command::new(super::binary());
     run.arg("--project").arg(shop.dir()).args(["run", "--events"]).env_remove("WINDLASS_HOME");
     let mut run = run.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
